@@ -1,0 +1,60 @@
+import { defineConfig } from 'vitest/config';
+
+// Set by .ci/run: every run leaves a JSON report in this directory, from which the closing line is counted.
+const reportDirectory = process.env.TEST_REPORTS;
+
+const SOAK = 'test/soak/**/*.test.ts';
+const INTEGRATION = 'test/integration/**/*.test.ts';
+const TIDY = 'test/tidy/**/*.test.ts';
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    // Tests spawn worker threads and child processes of their own; a process per file keeps what one
+    // file leaks away from the next.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    reporters:
+      reportDirectory === undefined
+        ? ['default']
+        : ['default', ['json', { outputFile: `${reportDirectory}/vitest-${process.pid}.json` }]],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [SOAK, INTEGRATION, TIDY],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'tidy', include: [TIDY], sequence: { groupOrder: 0 } },
+      },
+      {
+        // Whole services and QEMUs, measured against the clock: one file at a time, with nothing beside it.
+        extends: true,
+        test: {
+          name: 'integration',
+          include: [INTEGRATION],
+          testTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'soak',
+          include: [SOAK],
+          testTimeout: 30 * 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
