@@ -1,0 +1,39 @@
+/** The real QEMU as tests use it: started for one test, gone after it. */
+import { describe, onTestFinished } from 'vitest';
+import { qemu72Binary, qemuBinary } from './binaries.ts';
+import { launchQemu, type Qemu, type QemuOptions } from './process.ts';
+
+export { qemu72Binary, qemuBinary } from './binaries.ts';
+export type { MigrationResult, Qemu, QemuOptions } from './process.ts';
+
+/** Starts a QEMU that ends with the running test. */
+export async function startQemu(options: QemuOptions = {}): Promise<Qemu> {
+  const qemu = await launchQemu(options);
+  onTestFinished(() => qemu.stop());
+  return qemu;
+}
+
+/** A describe that needs QEMU 10: skipped with a notice where there is none, an error in CI. */
+export function describeWithQemu(name: string, body: (binary: string) => void): void {
+  describeWithBinary({ name, what: 'QEMU 10', variable: 'VMFERRY_TEST_QEMU', binary: qemuBinary() }, body);
+}
+
+/** A describe that needs QEMU 7.2: skipped with a notice where there is none, in CI too, which installs only 10.0. */
+export function describeWithQemu72(name: string, body: (binary: string) => void): void {
+  const need = { name, what: 'QEMU 7.2', variable: 'VMFERRY_TEST_QEMU72', binary: qemu72Binary(), optional: true };
+  describeWithBinary(need, body);
+}
+
+type BinaryNeed = { name: string; what: string; variable: string; binary: string | null; optional?: boolean };
+
+function describeWithBinary(need: BinaryNeed, body: (binary: string) => void): void {
+  const { binary, name } = need;
+  if (binary !== null) {
+    describe(name, () => body(binary));
+    return;
+  }
+  const notice = `${need.what} is missing (set ${need.variable}): "${name}" cannot run.`;
+  if (process.env.CI !== undefined && process.env.CI !== '' && need.optional !== true) throw new Error(notice);
+  process.stderr.write(`NOTICE: skipped: ${notice}\n`);
+  describe.skip(name, () => body(''));
+}

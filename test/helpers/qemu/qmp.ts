@@ -1,0 +1,176 @@
+/** A small QMP client: greeting, capabilities, commands, events. It speaks to QEMU and to anything that speaks like it. */
+import { connect, type Socket } from 'node:net';
+
+export type JsonObject = { readonly [member: string]: unknown };
+
+export type QmpEvent = {
+  readonly event: string;
+  readonly data?: JsonObject;
+  readonly timestamp: { readonly seconds: number; readonly microseconds: number };
+};
+
+/** What came back for one command: the line as received, and the same parsed. */
+export type QmpReply = { readonly line: string; readonly message: JsonObject };
+
+export type EventWait = {
+  /** Which of the events of that name; any when missing. */
+  readonly matches?: (data: JsonObject) => boolean;
+  /** Look only at events from this position of `events` on; 0 sees all that ever came. */
+  readonly from?: number;
+  readonly timeoutMs?: number;
+};
+
+export const QMP_TIMEOUT_MS_DEFAULT = 15_000;
+const LINE_CHARACTERS_MAX = 16 * 1024 * 1024;
+const EVENTS_MAX = 100_000;
+
+/** A command that was refused. */
+export class QmpCommandError extends Error {
+  readonly command: string;
+  readonly errorClass: string;
+  readonly desc: string;
+
+  constructor(command: string, errorClass: string, desc: string) {
+    super(`QMP ${command} failed with ${errorClass}: ${desc}`);
+    this.name = 'QmpCommandError';
+    this.command = command;
+    this.errorClass = errorClass;
+    this.desc = desc;
+  }
+}
+
+type PendingReply = { readonly resolve: (reply: QmpReply) => void; readonly reject: (error: Error) => void };
+
+export class QmpClient {
+  /** Every event so far, oldest first. */
+  readonly events: QmpEvent[] = [];
+  /** The greeting's QMP member. */
+  greeting: JsonObject = {};
+  readonly #socket: Socket;
+  readonly #pending = new Map<string, PendingReply>();
+  readonly #listeners = new Set<() => void>();
+  #partialLine = '';
+  #nextId = 1;
+  #closedBy: Error | null = null;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => this.#takeText(text));
+    socket.on('error', (error) => this.#close(error));
+    socket.on('close', () => this.#close(new Error('The QMP connection was closed.')));
+  }
+
+  /** Takes a connected socket through greeting and qmp_capabilities. */
+  static async attach(socket: Socket, timeoutMs: number = QMP_TIMEOUT_MS_DEFAULT): Promise<QmpClient> {
+    const client = new QmpClient(socket);
+    await client.#until(() => 'version' in client.greeting, 'QMP greeting', timeoutMs);
+    await client.execute('qmp_capabilities');
+    return client;
+  }
+
+  /** Connects to a QMP server's unix socket. */
+  static async connect(path: string, timeoutMs: number = QMP_TIMEOUT_MS_DEFAULT): Promise<QmpClient> {
+    return QmpClient.attach(connect(path), timeoutMs);
+  }
+
+  /** Runs a command and gives its return value; rejects with QmpCommandError when it is refused. */
+  async execute(command: string, commandArguments?: JsonObject): Promise<unknown> {
+    const text = commandArguments === undefined ? null : JSON.stringify(commandArguments);
+    const { message } = await this.executeText(command, text);
+    if ('error' in message) {
+      const error = message.error as { class: string; desc: string };
+      throw new QmpCommandError(command, error.class, error.desc);
+    }
+    return message.return;
+  }
+
+  /** Like execute, for callers who know that an object comes back. */
+  async query(command: string, commandArguments?: JsonObject): Promise<JsonObject> {
+    return (await this.execute(command, commandArguments)) as JsonObject;
+  }
+
+  /** Sends arguments given as JSON text (numbers JavaScript cannot hold, say) and gives the reply, error or not. */
+  executeText(command: string, argumentsText: string | null): Promise<QmpReply> {
+    if (this.#closedBy !== null) return Promise.reject(this.#closedBy);
+    const id = `q${this.#nextId++}`;
+    const { promise, resolve, reject } = Promise.withResolvers<QmpReply>();
+    const timer = setTimeout(() => reject(new Error(`QMP ${command} was not answered.`)), QMP_TIMEOUT_MS_DEFAULT);
+    this.#pending.set(id, { resolve, reject });
+    const argumentsPart = argumentsText === null ? '' : `,"arguments":${argumentsText}`;
+    this.#socket.write(`{"execute":${JSON.stringify(command)},"id":"${id}"${argumentsPart}}\n`);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#pending.delete(id);
+    });
+  }
+
+  /** The first event of that name, already received or still to come. */
+  async waitForEvent(name: string, wait: EventWait = {}): Promise<QmpEvent> {
+    let position = wait.from ?? 0;
+    let found: QmpEvent | undefined;
+    await this.#until(
+      () => {
+        for (; position < this.events.length && found === undefined; position++) {
+          const event = this.events[position] as QmpEvent;
+          if (event.event === name && (wait.matches?.(event.data ?? {}) ?? true)) found = event;
+        }
+        return found !== undefined;
+      },
+      `event ${name}`,
+      wait.timeoutMs ?? QMP_TIMEOUT_MS_DEFAULT,
+    );
+    return found as QmpEvent;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** Resolves as soon as the condition, looked at after every message, holds. */
+  #until(holds: () => boolean, what: string, timeoutMs: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      const seen = this.events.map((event) => `${event.event} ${JSON.stringify(event.data ?? {})}`).slice(-20);
+      reject(new Error(`No ${what} within ${timeoutMs} ms. Last events: ${seen.join('; ') || 'none'}.`));
+    }, timeoutMs);
+    const look = (): void => {
+      if (holds()) resolve();
+      else if (this.#closedBy !== null) reject(this.#closedBy);
+    };
+    this.#listeners.add(look);
+    look();
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#listeners.delete(look);
+    });
+  }
+
+  #takeText(text: string): void {
+    const lines = (this.#partialLine + text).split('\n');
+    this.#partialLine = lines.pop() ?? '';
+    if (this.#partialLine.length > LINE_CHARACTERS_MAX) this.#socket.destroy(new Error('A QMP line is too long.'));
+    for (const line of lines) {
+      if (line.trim() !== '') this.#takeMessage(line.trim());
+    }
+  }
+
+  #takeMessage(line: string): void {
+    const message = JSON.parse(line) as JsonObject;
+    if ('QMP' in message) this.greeting = message.QMP as JsonObject;
+    else if ('event' in message) this.events.push(message as unknown as QmpEvent);
+    else this.#pending.get(String(message.id))?.resolve({ line, message });
+    if (this.events.length > EVENTS_MAX) this.#socket.destroy(new Error('Too many QMP events.'));
+    this.#wakeListeners();
+  }
+
+  #close(reason: Error): void {
+    this.#closedBy ??= reason;
+    for (const pending of this.#pending.values()) pending.reject(this.#closedBy);
+    this.#wakeListeners();
+  }
+
+  #wakeListeners(): void {
+    for (const look of [...this.#listeners]) look();
+  }
+}

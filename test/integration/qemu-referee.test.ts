@@ -1,0 +1,101 @@
+/** The referee itself must be trusted first: real QEMU to real QEMU, with nothing of vmferry between. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { describeWithQemu, describeWithQemu72, startQemu } from '../helpers/qemu/qemu.ts';
+import { QmpCommandError } from '../helpers/qemu/qmp.ts';
+import { continuousTicks, guestComplaint, guestTicks } from '../helpers/qemu/serial.ts';
+
+/** A lap of the guest's ring, after which every page it touches has been checked. */
+const LAP_TICKS = 128;
+
+describeWithQemu('a real QEMU as the referee', () => {
+  for (const firmware of ['guest', 'seabios'] as const) {
+    it(`runs the ${firmware} guest on after a migration without a gap`, async () => {
+      const source = await startQemu({ firmware });
+      const target = await startQemu({ firmware, incoming: `unix:${source.path('migration.sock')}` });
+      await source.waitForTicks(LAP_TICKS + 10);
+
+      const sent = await source.migrate(`unix:${source.path('migration.sock')}`);
+      const received = await target.waitForMigrationEnd();
+      await target.waitForTicks(LAP_TICKS + 10);
+
+      expect(sent.status).toBe('completed');
+      expect(received.status).toBe('completed');
+      expect(await source.runState()).toBe('postmigrate');
+      expect(await target.runState()).toBe('running');
+      const sourceTicks = guestTicks(source.serialText()).length;
+      expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(sourceTicks + LAP_TICKS);
+    }, 60_000);
+  }
+
+  it('finds physical memory identical on a stopped source and a paused target', async () => {
+    const source = await startQemu();
+    const target = await startQemu({ incoming: `unix:${source.path('migration.sock')}`, paused: true });
+    await source.waitForTicks(LAP_TICKS);
+    const sent = await source.migrate(`unix:${source.path('migration.sock')}`);
+    await target.waitForMigrationEnd();
+
+    const before = await source.physicalMemory();
+    const after = await target.physicalMemory();
+
+    expect(sent.status).toBe('completed');
+    expect(await target.runState()).toBe('paused');
+    expect(before.length).toBe(32 * 1024 * 1024);
+    expect(before.some((byte) => byte !== 0)).toBe(true);
+    expect(before.equals(after)).toBe(true);
+  }, 60_000);
+
+  it('has a guest that notices one wrong byte in its memory', async () => {
+    const source = await startQemu({ guest: { ringPages: 16, pagesPerTick: 1 }, ramMebibytes: 2 });
+    await source.waitForTicks(20);
+    const path = source.path('stream.bin');
+    await source.migrate(`file:${path}`);
+    const stream = readFileSync(path);
+    const pageRecord = Buffer.from('0000000000105028', 'hex');
+    const recordOffset = stream.lastIndexOf(pageRecord);
+    const pageOffset = recordOffset + pageRecord.length;
+    stream[pageOffset + 1234] = (stream[pageOffset + 1234] as number) ^ 1;
+    writeFileSync(path, stream);
+
+    const target = await startQemu({
+      guest: { ringPages: 16, pagesPerTick: 1 },
+      ramMebibytes: 2,
+      incoming: `file:${path}`,
+    });
+    const text = await target.waitForSerial((serial) => guestComplaint(serial) !== null);
+
+    expect(recordOffset).toBeGreaterThan(0);
+    expect(guestComplaint(text)).toBe((0x105000 + 1232).toString(16).padStart(8, '0'));
+    expect(() => guestTicks(text)).toThrow('wrong memory');
+  }, 60_000);
+
+  it('gives the error of a refused command, and rejects when nothing comes in time', async () => {
+    const qemu = await startQemu({ paused: true });
+
+    const refused = qemu.qmp.execute('migrate-set-parameters', { 'downtime-limit': -1 });
+    await expect(refused).rejects.toBeInstanceOf(QmpCommandError);
+    await expect(refused).rejects.toMatchObject({ errorClass: 'GenericError', command: 'migrate-set-parameters' });
+    await expect(qemu.qmp.waitForEvent('RESUME', { timeoutMs: 50 })).rejects.toThrow('No event RESUME within 50 ms');
+    expect(await qemu.runState()).toBe('prelaunch');
+  }, 60_000);
+
+  it('says what QEMU said when it does not start', async () => {
+    await expect(startQemu({ machine: 'no-such-machine' })).rejects.toThrow('no-such-machine');
+  }, 60_000);
+});
+
+describeWithQemu72('QEMU 7.2 as the source', (binary) => {
+  it('migrates into QEMU 10 and the guest runs on', async () => {
+    const machine = 'pc-i440fx-7.2';
+    const source = await startQemu({ binary, machine });
+    const target = await startQemu({ machine, incoming: `unix:${source.path('migration.sock')}` });
+    await source.waitForTicks(LAP_TICKS + 10);
+
+    const sent = await source.migrate(`unix:${source.path('migration.sock')}`);
+    await target.waitForMigrationEnd();
+    await target.waitForTicks(LAP_TICKS + 10);
+
+    expect(sent.status).toBe('completed');
+    expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(2 * LAP_TICKS);
+  }, 60_000);
+});
