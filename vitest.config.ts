@@ -13,6 +13,7 @@ export default defineConfig({
     // Tests spawn worker threads and child processes of their own; a process per file keeps what one
     // file leaks away from the next.
     pool: 'forks',
+    setupFiles: ['test/setup/leaked-workers.ts'],
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -1,0 +1,60 @@
+// Compiles kernels/assembly to kernels/build/kernels.wasm; with --check it compiles aside and compares instead.
+// The compiled file is committed, so that neither a start nor a test needs the AssemblyScript compiler.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { kernelFaults } from './kernel-module.ts';
+
+const KERNELS = join(import.meta.dirname, '..', 'kernels');
+const ENTRY = join(KERNELS, 'assembly', 'index.ts');
+const BUILT = join(KERNELS, 'build', 'kernels.wasm');
+
+function main(): number {
+  if (!existsSync(ENTRY)) {
+    if (!existsSync(BUILT)) {
+      console.log('kernels: no kernels/assembly/index.ts, nothing to build');
+      return 0;
+    }
+    console.error('kernels: kernels/build/kernels.wasm has no source (kernels/assembly/index.ts is missing)');
+    return 1;
+  }
+  const bytes = compile();
+  const faults = kernelFaults(bytes);
+  for (const fault of faults) console.error(`kernels: ${fault}`);
+  if (faults.length > 0) return 1;
+  return process.argv.includes('--check') ? compare(bytes) : write(bytes);
+}
+
+function compile(): Buffer {
+  const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
+  const directory = mkdtempSync(join(tmpdir(), 'vmferry-kernels-'));
+  try {
+    const outFile = join(directory, 'kernels.wasm');
+    const flags = ['--config', 'asconfig.json', '--outFile', outFile];
+    execFileSync(process.execPath, [compiler, ...flags], { cwd: KERNELS, stdio: 'inherit' });
+    return readFileSync(outFile);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function compare(bytes: Buffer): number {
+  if (existsSync(BUILT) && readFileSync(BUILT).equals(bytes)) {
+    console.log(`kernels: a rebuild gives the same ${bytes.length} bytes`);
+    return 0;
+  }
+  console.error('kernels: kernels/build/kernels.wasm is not what its sources give; run `npm run build:kernels`');
+  return 1;
+}
+
+function write(bytes: Buffer): number {
+  mkdirSync(join(KERNELS, 'build'), { recursive: true });
+  writeFileSync(BUILT, bytes);
+  console.log(`kernels: wrote kernels/build/kernels.wasm, ${bytes.length} bytes`);
+  return 0;
+}
+
+process.exitCode = main();

@@ -1,0 +1,50 @@
+// What a kernel module may be. It is instantiated on the memory that holds a guest's RAM, many times, by threads that
+// do not know of each other: so it owns no byte of that memory, and instantiating it changes none.
+
+const SECTION_START = 8;
+const SECTION_DATA = 11;
+const HEADER_BYTES = 8;
+
+/** Why these bytes may not be instantiated on guest memory: one sentence for each reason. */
+export function kernelFaults(bytes: Uint8Array): string[] {
+  if (!WebAssembly.validate(bytes)) return ['The file is not a valid WebAssembly module.'];
+  const module = new WebAssembly.Module(bytes);
+  const faults: string[] = [];
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+    if (from !== 'env' || name !== 'memory') faults.push(importFault({ from, name, kind }));
+  }
+  for (const { name, kind } of WebAssembly.Module.exports(module)) {
+    if (kind !== 'function') faults.push(`It exports the ${kind} "${name}"; only functions may be exported.`);
+  }
+  const sections = sectionIds(bytes);
+  if (sections.includes(SECTION_DATA)) {
+    faults.push('It has static data, which would be written over guest memory; use local values instead.');
+  }
+  if (sections.includes(SECTION_START)) {
+    faults.push('It has a start function; a kernel file may hold no top-level code that must be run.');
+  }
+  return faults;
+}
+
+function importFault({ from, name, kind }: { from: string; name: string; kind: string }): string {
+  const cause = name === 'abort' ? '; use unchecked() or plain loads, and do not throw or allocate' : '';
+  return `It imports the ${kind} "${from}.${name}"; only env.memory may be imported${cause}.`;
+}
+
+function sectionIds(bytes: Uint8Array): number[] {
+  const ids: number[] = [];
+  let offset = HEADER_BYTES;
+  while (offset < bytes.length) {
+    ids.push(bytes[offset]!);
+    offset += 1;
+    let length = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[offset]!;
+      offset += 1;
+      length |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    offset += length;
+  }
+  return ids;
+}

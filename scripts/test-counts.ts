@@ -1,0 +1,62 @@
+// Adds up what the steps of a CI run report.
+
+/** The part of vitest's JSON report that is read here. */
+export interface Report {
+  testResults: {
+    name: string;
+    /** `failed` also for a file that could not be loaded and so has no tests to show. */
+    status: string;
+    assertionResults: { fullName: string; status: string }[];
+  }[];
+}
+
+export interface Step {
+  /** Whether it ended with an exit status other than 0. */
+  failed: boolean;
+  reports: readonly Report[];
+}
+
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/**
+ * A test that ran in several steps counts once, by its worst result. A file that failed without a failed test counts
+ * as one failure, and so does a step that failed although its own reports show no failure (lint, types, a crash).
+ */
+export function countResults(steps: readonly Step[]): Counts {
+  const results = new Map<string, string>();
+  let brokenSteps = 0;
+  for (const step of steps) {
+    const own = step.reports.flatMap(resultsOf);
+    for (const [key, status] of own) results.set(key, worseOf(results.get(key), status));
+    if (step.failed && own.every(([, status]) => status !== 'failed')) brokenSteps += 1;
+  }
+  const statuses = [...results.values()];
+  return {
+    passed: statuses.filter((status) => status === 'passed').length,
+    failed: statuses.filter((status) => status === 'failed').length + brokenSteps,
+    skipped: statuses.filter((status) => status !== 'passed' && status !== 'failed').length,
+  };
+}
+
+/** A status for each test, and one for each file that failed without a failed test. */
+function resultsOf(report: Report): [key: string, status: string][] {
+  return report.testResults.flatMap(({ name, status: fileStatus, assertionResults }) => {
+    const seen = new Map<string, number>();
+    const results = assertionResults.map(({ fullName, status }): [string, string] => {
+      const repeat = seen.get(fullName) ?? 0;
+      seen.set(fullName, repeat + 1);
+      return [`${name}\n${fullName}\n${repeat}`, status];
+    });
+    const isBroken = fileStatus === 'failed' && results.every(([, status]) => status !== 'failed');
+    return isBroken ? [...results, [name, 'failed']] : results;
+  });
+}
+
+function worseOf(first: string | undefined, second: string): string {
+  if (first === 'failed' || second === 'failed') return 'failed';
+  return first === 'passed' || second === 'passed' ? 'passed' : second;
+}

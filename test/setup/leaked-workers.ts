@@ -1,0 +1,24 @@
+// Fails a test file that leaves worker threads running: a guest or an engine that nobody closed.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
+import { afterAll } from 'vitest';
+
+const GRACE_MS = 2_000;
+const STEP_MS = 10;
+
+const running = new Set<Worker>();
+
+process.on('worker', (worker) => {
+  running.add(worker);
+  worker.once('exit', () => running.delete(worker));
+});
+
+afterAll(async () => {
+  for (let waitedMs = 0; running.size > 0 && waitedMs < GRACE_MS; waitedMs += STEP_MS) await sleep(STEP_MS);
+  const leaked = [...running].map((worker) => worker.threadId);
+  await Promise.all([...running].map((worker) => worker.terminate()));
+  if (leaked.length > 0) {
+    throw new Error(`${leaked.length} worker threads still run after the last test: threads ${leaked.join(', ')}.`);
+  }
+});

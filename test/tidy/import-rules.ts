@@ -1,0 +1,112 @@
+// Which folder may import what: house rule "imports point one way", as a table. The first rule whose folder holds a
+// file is that file's rule; a file that no rule holds is a fault.
+
+import type { Import, SourceFile } from './source-file.ts';
+
+interface ImportRule {
+  /** Paths that start with one of these have this rule; a name ending in .ts is that file only. */
+  of: readonly string[];
+  /** Project paths that may be imported (folders end in a slash). */
+  may: readonly string[];
+  /** Project paths of which only types may be imported. */
+  types?: readonly string[];
+  /** Packages and built-ins by name; `node:*` is every built-in. */
+  packages: readonly string[];
+  /** Built-ins taken away from `node:*`. */
+  never?: readonly string[];
+}
+
+const PORTS = 'src/domain/ports.ts';
+const IO = [
+  'node:child_process',
+  'node:cluster',
+  'node:dgram',
+  'node:dns',
+  'node:fs',
+  'node:fs/promises',
+  'node:http',
+  'node:http2',
+  'node:https',
+  'node:net',
+  'node:readline',
+  'node:tls',
+];
+const FASTIFY = ['fastify', '@fastify/swagger', '@fastify/swagger-ui', '@fastify/type-provider-typebox', 'typebox'];
+
+export const IMPORT_RULES: readonly ImportRule[] = [
+  { of: ['src/main.ts', 'src/app.ts'], may: ['src/', 'package.json'], packages: ['*', 'node:*'] },
+  { of: ['src/config.ts', 'src/log.ts'], may: ['src/config.ts', 'src/log.ts', 'src/domain/'], packages: ['node:*'] },
+  { of: ['src/domain/'], may: ['src/domain/'], packages: ['node:assert', 'node:assert/strict'] },
+  {
+    of: ['src/store/'],
+    may: ['src/store/', 'src/domain/'],
+    packages: ['better-sqlite3', 'node:assert', 'node:assert/strict', 'node:fs', 'node:path', 'node:url'],
+  },
+  {
+    of: ['src/commands/'],
+    may: ['src/commands/', 'src/domain/'],
+    packages: ['typebox', 'node:assert', 'node:assert/strict'],
+  },
+  {
+    of: ['src/machine/'],
+    may: ['src/machine/', 'src/engine/memory/', 'src/engine/stream/', 'src/engine/kernels/'],
+    types: [PORTS],
+    packages: ['node:*'],
+  },
+  {
+    of: ['src/block/'],
+    may: ['src/block/', 'src/engine/memory/', 'src/engine/stream/'],
+    types: [PORTS],
+    packages: ['node:*'],
+  },
+  { of: ['src/engine/stream/'], may: ['src/engine/'], packages: ['node:*'], never: IO },
+  {
+    of: ['src/engine/kernels/'],
+    may: ['src/engine/'],
+    packages: ['node:*'],
+    never: IO.filter((name) => name !== 'node:fs'),
+  },
+  // The shapes in ports.ts are what crosses to the workers; a type leaves nothing behind at run time.
+  { of: ['src/engine/'], may: ['src/engine/'], types: [PORTS], packages: ['node:*'] },
+  { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...FASTIFY, 'node:*'] },
+  { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['node:*'] },
+  { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/'], packages: ['node:*'] },
+  { of: ['src/cli/'], may: ['src/cli/'], types: ['src/commands/schemas/'], packages: ['node:*'] },
+];
+
+/** One sentence for each import that the table does not allow. */
+export function importFaults(
+  files: readonly SourceFile[],
+  dependencies: readonly string[],
+  rules: readonly ImportRule[] = IMPORT_RULES,
+): string[] {
+  return files.flatMap((file) => {
+    const rule = rules.find(({ of }) => covers(of, file.path));
+    if (rule === undefined) return [`${file.path} is in no folder of the import table.`];
+    return file.imports
+      .filter((entry) => !isAllowed(rule, entry, dependencies))
+      .map(({ specifier, typeOnly }) => `${file.path} imports ${typeOnly ? 'types of ' : ''}${specifier}.`);
+  });
+}
+
+function isAllowed(rule: ImportRule, entry: Import, dependencies: readonly string[]): boolean {
+  const { specifier, target, typeOnly } = entry;
+  if (specifier.startsWith('.')) return covers(rule.may, target) || (typeOnly && covers(rule.types ?? [], target));
+  if (specifier.startsWith('node:')) {
+    if (rule.never?.includes(specifier)) return false;
+    return rule.packages.includes('node:*') || rule.packages.includes(specifier);
+  }
+  const name = packageName(specifier);
+  return dependencies.includes(name) && (rule.packages.includes('*') || rule.packages.includes(name));
+}
+
+function covers(paths: readonly string[], path: string): boolean {
+  return paths.some((entry) => (entry.endsWith('/') ? path.startsWith(entry) : path === entry));
+}
+
+function packageName(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}

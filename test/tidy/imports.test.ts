@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { importFaults } from './import-rules.ts';
+import { ROOT, sourceFile, sourceFilesBelow } from './source-file.ts';
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  dependencies: Record<string, string>;
+};
+const dependencies = Object.keys(manifest.dependencies);
+
+function faultsOf(path: string, text: string): string[] {
+  return importFaults([sourceFile(path, text)], dependencies);
+}
+
+test('every import in src points the way the table allows', () => {
+  expect(importFaults(sourceFilesBelow('src'), dependencies)).toEqual([]);
+});
+
+describe('the import table refuses', () => {
+  test.each([
+    ['src/domain/job/job.ts', "import { x } from '../../store/database.ts';"],
+    ['src/domain/units.ts', "import { readFileSync } from 'node:fs';"],
+    ['src/store/database.ts', "import { x } from '../commands/migrate.ts';"],
+    ['src/commands/migrate.ts', "import { x } from '../engine/engine.ts';"],
+    ['src/engine/engine.ts', "import { x } from '../domain/ports.ts';"],
+    ['src/engine/worker/source.ts', "import { x } from '../../domain/ports.ts';"],
+    ['src/engine/worker/source.ts', "import type { X } from '../../domain/domain.ts';"],
+    ['src/engine/stream/section.ts', "import type { X } from '../../domain/ports.ts';"],
+    ['src/engine/stream/reader.ts', "import { createReadStream } from 'node:fs';"],
+    ['src/machine/image/image.ts', "export * from '../../engine/worker/main.ts';"],
+    ['src/block/node.ts', "import { x } from '../engine/kernels/index.ts';"],
+    ['src/routes/migrate.ts', "import { x } from '../domain/errors.ts';"],
+    ['src/routes/migrate.ts', "import { x } from '../qmp/server.ts';"],
+    ['src/qmp/server.ts', "const x = await import('../hmp/format.ts');"],
+    ['src/cli/main.ts', "import { x } from '../commands/schemas/migrate.ts';"],
+    ['src/app.ts', "import { test } from 'vitest';"],
+    ['src/app.ts', "import { x } from '../test/helpers/x.ts';"],
+    ['src/store/database.ts', "import fastify from 'fastify';"],
+    ['src/domain/x.ts', "type X = import('../store/database.ts').X;"],
+  ])('what %s writes as %s', (path, text) => {
+    expect(faultsOf(path, text)).toHaveLength(1);
+  });
+
+  test('a file in a folder that the table does not name', () => {
+    expect(faultsOf('src/helpers/x.ts', '')).toEqual(['src/helpers/x.ts is in no folder of the import table.']);
+  });
+});
+
+describe('the import table allows', () => {
+  test.each([
+    ['src/domain/job/job.ts', "import assert from 'node:assert';"],
+    ['src/store/database.ts', "import Database from 'better-sqlite3';"],
+    ['src/engine/engine.ts', "import type { X } from '../domain/ports.ts';"],
+    ['src/engine/kernels/index.ts', "import { readFileSync } from 'node:fs';"],
+    ['src/machine/synthetic/vcpu.ts', "import { x } from '../../engine/kernels/index.ts';"],
+    ['src/routes/migrate.ts', "import { Type } from 'typebox/type';"],
+    ['src/cli/main.ts', "import type { X } from '../commands/schemas/migrate.ts';"],
+    ['src/app.ts', "import { x } from './routes/index.ts';"],
+  ])('what %s writes as %s', (path, text) => {
+    expect(faultsOf(path, text)).toEqual([]);
+  });
+});
