@@ -1,7 +1,7 @@
 // Compiles kernels/assembly to kernels/build/kernels.wasm; with --check it compiles aside and compares instead.
 // The compiled file is committed, so that neither a start nor a test needs the AssemblyScript compiler.
 
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -22,20 +22,22 @@ function main(): number {
     return 1;
   }
   const bytes = compile();
+  if (bytes === null) return 1;
   const faults = kernelFaults(bytes);
   for (const fault of faults) console.error(`kernels: ${fault}`);
   if (faults.length > 0) return 1;
   return process.argv.includes('--check') ? compare(bytes) : write(bytes);
 }
 
-function compile(): Buffer {
+/** Null when the compiler has said what is wrong. */
+function compile(): Buffer | null {
   const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-kernels-'));
   try {
     const outFile = join(directory, 'kernels.wasm');
     const flags = ['--config', 'asconfig.json', '--outFile', outFile];
-    execFileSync(process.execPath, [compiler, ...flags], { cwd: KERNELS, stdio: 'inherit' });
-    return readFileSync(outFile);
+    const { status } = spawnSync(process.execPath, [compiler, ...flags], { cwd: KERNELS, stdio: 'inherit' });
+    return status === 0 ? readFileSync(outFile) : null;
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -11,10 +11,11 @@ test('every file of src can be reached from src/main.ts', () => {
   expect(deadFiles(source, ['src/main.ts'])).toEqual([]);
 });
 
-test('every other file is a test, is run by a script of the project, or is used by one of those', () => {
+test('every other file is a test or a bench, is run by a script of the project, or is used by one of those', () => {
   const runners = ['package.json', '.ci/run', 'vitest.config.ts'];
   const commands = runners.map((name) => readFileSync(join(ROOT, name), 'utf8')).join('\n');
-  const roots = others.map(({ path }) => path).filter((path) => path.endsWith('.test.ts') || commands.includes(path));
+  const isRun = (path: string) => /\.(test|bench)\.ts$/.test(path) || commands.includes(path);
+  const roots = others.map(({ path }) => path).filter(isRun);
   expect(deadFiles(others, roots)).toEqual([]);
 });
 
