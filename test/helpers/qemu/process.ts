@@ -41,9 +41,13 @@ const BYTES_PER_MEBIBYTE = 1024 * 1024;
 const PDEATHSIG_TOOL = '/usr/bin/setpriv';
 const FINAL_STATES: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 
-const running = new Set<ChildProcess>();
+/** What is left over when this process ends before it could stop a QEMU. */
+const running = new Map<ChildProcess, string>();
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const [child, directory] of running) {
+    child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 /** Starts a QEMU and waits until it answers on QMP. The caller must dispose of it. */
@@ -54,8 +58,11 @@ export async function launchQemu(options: QemuOptions = {}): Promise<Qemu> {
   const monitor = createServer();
   monitor.listen(join(directory, 'qmp.sock'));
   await once(monitor, 'listening');
-  const child = spawnBoundToUs(binary, qemuArguments(binary, directory, options));
-  const qemu = new Qemu({ child, directory, ramBytes: (options.ramMebibytes ?? 32) * BYTES_PER_MEBIBYTE });
+  const childArguments = qemuArguments(binary, directory, options);
+  const child = spawnBoundToUs(binary, childArguments);
+  running.set(child, directory);
+  const ramBytes = (options.ramMebibytes ?? 32) * BYTES_PER_MEBIBYTE;
+  const qemu = new Qemu({ child, commandLine: [binary, ...childArguments], directory, ramBytes });
   try {
     qemu.qmp = await QmpClient.attach(await connectionOf(monitor, qemu));
     await qemu.setCapabilities(['events', ...(options.capabilities ?? [])]);
@@ -73,6 +80,8 @@ export async function launchQemu(options: QemuOptions = {}): Promise<Qemu> {
 
 export class Qemu implements AsyncDisposable {
   qmp!: QmpClient;
+  /** The command as one would type it. */
+  readonly commandLine: readonly string[];
   /** Private to this QEMU; removed with it. */
   readonly directory: string;
   readonly ramBytes: number;
@@ -81,8 +90,9 @@ export class Qemu implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  constructor(parts: { child: ChildProcess; directory: string; ramBytes: number }) {
+  constructor(parts: { child: ChildProcess; commandLine: string[]; directory: string; ramBytes: number }) {
     this.#child = parts.child;
+    this.commandLine = parts.commandLine;
     this.directory = parts.directory;
     this.ramBytes = parts.ramBytes;
     this.serialPath = join(parts.directory, 'serial.txt');
@@ -157,7 +167,16 @@ export class Qemu implements AsyncDisposable {
       ...wait,
       matches: (data) => FINAL_STATES.has(String(data.status)),
     });
+    await this.#leaveFinishMigrate(wait.timeoutMs ?? QMP_TIMEOUT_MS_DEFAULT);
     return { status: String(event.data?.status), info: await this.qmp.query('query-migrate') };
+  }
+
+  /** QEMU tells the end of a migration a moment before it settles the run state and the last figures; no event says when. */
+  async #leaveFinishMigrate(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while ((await this.runState()) === 'finish-migrate') {
+      if (performance.now() > deadline) throw new Error(`QEMU is still in finish-migrate after ${timeoutMs} ms.`);
+    }
   }
 
   async runState(): Promise<string> {
@@ -179,6 +198,7 @@ export class Qemu implements AsyncDisposable {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
     await this.#exited;
     rmSync(this.directory, { recursive: true, force: true });
+    running.delete(this.#child);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -214,11 +234,7 @@ function spawnBoundToUs(binary: string, childArguments: readonly string[]): Chil
   const wrapped = existsSync(PDEATHSIG_TOOL);
   const command = wrapped ? PDEATHSIG_TOOL : binary;
   const prefix = wrapped ? ['--pdeathsig', 'KILL', '--', binary] : [];
-  const child = spawn(command, [...prefix, ...childArguments], { stdio: ['ignore', 'ignore', 'pipe'] });
-  running.add(child);
-  child.once('exit', () => running.delete(child));
-  child.once('error', () => running.delete(child));
-  return child;
+  return spawn(command, [...prefix, ...childArguments], { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 /** QEMU connects to us, so nobody has to guess when its socket is there. */

@@ -20,7 +20,9 @@ export function describeWithQemu(name: string, body: (binary: string) => void): 
 
 /** A describe that needs QEMU 7.2: skipped with a notice where there is none, in CI too, which installs only 10.0. */
 export function describeWithQemu72(name: string, body: (binary: string) => void): void {
-  const need = { name, what: 'QEMU 7.2', variable: 'VMFERRY_TEST_QEMU72', binary: qemu72Binary(), optional: true };
+  // Its peer is a QEMU 10.
+  const binary = qemuBinary() === null ? null : qemu72Binary();
+  const need = { name, what: 'QEMU 7.2', variable: 'VMFERRY_TEST_QEMU72', binary, optional: true };
   describeWithBinary(need, body);
 }
 

@@ -95,7 +95,10 @@ export class QmpClient {
     if (this.#closedBy !== null) return Promise.reject(this.#closedBy);
     const id = `q${this.#nextId++}`;
     const { promise, resolve, reject } = Promise.withResolvers<QmpReply>();
-    const timer = setTimeout(() => reject(new Error(`QMP ${command} was not answered.`)), QMP_TIMEOUT_MS_DEFAULT);
+    const timer = setTimeout(
+      () => reject(new Error(`QMP ${command} ${argumentsText ?? ''} was not answered.`)),
+      QMP_TIMEOUT_MS_DEFAULT,
+    );
     this.#pending.set(id, { resolve, reject });
     const argumentsPart = argumentsText === null ? '' : `,"arguments":${argumentsText}`;
     this.#socket.write(`{"execute":${JSON.stringify(command)},"id":"${id}"${argumentsPart}}\n`);
@@ -159,9 +162,14 @@ export class QmpClient {
     const message = JSON.parse(line) as JsonObject;
     if ('QMP' in message) this.greeting = message.QMP as JsonObject;
     else if ('event' in message) this.events.push(message as unknown as QmpEvent);
-    else this.#pending.get(String(message.id))?.resolve({ line, message });
+    else this.#pendingFor(message)?.resolve({ line, message });
     if (this.events.length > EVENTS_MAX) this.#socket.destroy(new Error('Too many QMP events.'));
     this.#wakeListeners();
+  }
+
+  /** A command that is no JSON to the server is answered without an id: then it was the oldest one. */
+  #pendingFor(message: JsonObject): PendingReply | undefined {
+    return message.id === undefined ? [...this.#pending.values()][0] : this.#pending.get(String(message.id));
   }
 
   #close(reason: Error): void {
