@@ -1,0 +1,104 @@
+import type { GuestMemory } from '../../domain/ports.ts';
+import { PAGE_BYTES, RAM_ADDRESS } from '../../engine/memory/layout.ts';
+
+const LEDGER_WORD_BYTES = 8;
+const WORDS_PER_PAGE = PAGE_BYTES / LEDGER_WORD_BYTES;
+const BOOT_PAGES = 1;
+
+/** Where a page lies: an index into the segments and an address in that segment's memory. */
+export type PagePlace = { readonly segment: number; readonly address: number };
+
+/**
+ * What lies where in the synthetic guest's RAM, in pages of 4 KiB:
+ *
+ *   page 0                      boot page: what the guest was started with
+ *   pages 1 to 1 + ledgerPages  ledger: for every page of RAM a u64, how often it has been written
+ *   the rest                    data pages; the vCPUs own them in turn, so that no page has two writers
+ *
+ * Ledger words of pages that are no data pages, and those behind the last page, stay zero.
+ */
+export class GuestMap {
+  readonly pages: number;
+  readonly ledgerPages: number;
+  readonly firstDataPage: number;
+  readonly dataPages: number;
+  readonly vcpus: number;
+  readonly #pagesPerSegment: number;
+
+  /** @throws RangeError if RAM is too small for a data page per vCPU, or its ledger does not fit the first segment. */
+  constructor(memory: GuestMemory, vcpus: number) {
+    const block = memory.blocks[0];
+    const first = block?.extents[0];
+    if (block === undefined || first === undefined) throw new RangeError('the synthetic guest has no RAM block');
+    this.vcpus = vcpus;
+    this.pages = block.bytes / PAGE_BYTES;
+    this.ledgerPages = Math.ceil(this.pages / WORDS_PER_PAGE);
+    this.firstDataPage = BOOT_PAGES + this.ledgerPages;
+    this.dataPages = this.pages - this.firstDataPage;
+    this.#pagesPerSegment = first.bytes / PAGE_BYTES;
+    if (this.dataPages < vcpus) {
+      const needed = (this.firstDataPage + vcpus) * PAGE_BYTES;
+      throw new RangeError(`${block.bytes} bytes of RAM are too few for ${vcpus} vCPUs: at least ${needed} are needed`);
+    }
+    if (this.firstDataPage > this.#pagesPerSegment) {
+      throw new RangeError(`${block.bytes} bytes of RAM are too many: their ledger does not fit one segment`);
+    }
+  }
+
+  segmentOf(page: number): number {
+    return Math.floor(page / this.#pagesPerSegment);
+  }
+
+  /** Address of the page in its segment's memory. */
+  addressOf(page: number): number {
+    return RAM_ADDRESS + (page % this.#pagesPerSegment) * PAGE_BYTES;
+  }
+
+  place(page: number): PagePlace {
+    return { segment: this.segmentOf(page), address: this.addressOf(page) };
+  }
+
+  /** Bit of the page in its segment's dirty log at DIRTY_LOG_ADDRESS. */
+  dirtyBitOf(page: number): number {
+    return page % this.#pagesPerSegment;
+  }
+
+  /** Address of the page's ledger word, in the first segment. */
+  ledgerAddressOf(page: number): number {
+    return RAM_ADDRESS + PAGE_BYTES + page * LEDGER_WORD_BYTES;
+  }
+
+  /** The page that the ledger word of `page` lies in; always in the first segment. */
+  ledgerPageOf(page: number): number {
+    return BOOT_PAGES + Math.floor(page / WORDS_PER_PAGE);
+  }
+
+  /** How many data pages a vCPU owns among the first `dataPages` of them. */
+  ownedPages(vcpu: number, dataPages = this.dataPages): number {
+    return Math.max(0, Math.ceil((dataPages - vcpu) / this.vcpus));
+  }
+
+  /** The `index`-th data page that a vCPU owns. */
+  ownedPage(vcpu: number, index: number): number {
+    return this.firstDataPage + index * this.vcpus + vcpu;
+  }
+
+  ownerOf(page: number): number {
+    return (page - this.firstDataPage) % this.vcpus;
+  }
+
+  /** Data pages that a workload with this span touches. */
+  spanPages(spanBytes: number): number {
+    return Math.min(this.dataPages, Math.floor(spanBytes / PAGE_BYTES));
+  }
+
+  /** Stretches of the first segment that hold ledger words which stay zero. */
+  unusedLedger(): readonly { readonly address: number; readonly bytes: number }[] {
+    const end = this.addressOf(BOOT_PAGES) + this.ledgerPages * PAGE_BYTES;
+    const behind = this.ledgerAddressOf(this.pages);
+    return [
+      { address: this.ledgerAddressOf(0), bytes: this.firstDataPage * LEDGER_WORD_BYTES },
+      { address: behind, bytes: end - behind },
+    ];
+  }
+}

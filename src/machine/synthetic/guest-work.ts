@@ -1,0 +1,160 @@
+import type { GuestMemory } from '../../domain/ports.ts';
+import type { Kernels } from '../../engine/kernels/index.ts';
+import { PAGE_BYTES } from '../../engine/memory/layout.ts';
+import { ConsoleRing } from './console-ring.ts';
+import type { DeviceBody } from './device-body.ts';
+import { diagnoseSum, GuestFault } from './diagnosis.ts';
+import type { GuestDevices } from './guest-devices.ts';
+import { bodyOf } from './guest-devices.ts';
+import type { GuestMap } from './guest-map.ts';
+import { GuestPages } from './guest-pages.ts';
+import { GuestTimer } from './guest-timer.ts';
+import { Pacer } from './pacer.ts';
+import { pickPage } from './page-picker.ts';
+import { type Registers, readRegisters, SWEEP_EXTRAS, writeRegisters } from './registers.ts';
+import { readWorkload, type SyntheticWorkload } from './workload.ts';
+
+/** Longest stretch for which a vCPU does not look whether it has to stop. */
+const SLICE_MS = 1;
+/** Of it, what writing may take, so that checking goes on even if the rate cannot be reached. */
+const WRITING_MS = 0.8;
+const BATCH_PAGES = 16;
+const CHECK_DEBT_MS_MAX = 100;
+
+/** Bytes/s of the sweep, all vCPUs together, where the workload leaves it open. */
+const CHECK_RATE_BUSY = 64 * 2 ** 20;
+const CHECK_RATE_IDLE = 8 * 2 ** 20;
+/** And at least this during the first sweep after a start or a migration: what went wrong shows within seconds. */
+const CHECK_RATE_FIRST = 256 * 2 ** 20;
+
+export type GuestWorkOptions = {
+  readonly vcpu: number;
+  readonly memory: GuestMemory;
+  readonly kernels: readonly Kernels[];
+  readonly map: GuestMap;
+  readonly devices: GuestDevices;
+};
+
+/**
+ * What one vCPU does, and all that it remembers while it does it: dirties its pages at the workload's rate, checks
+ * each before it overwrites it, and sweeps over all of them at a steady rate. vCPU 0 also drives the timer.
+ * Registers live here during a slice; `save` puts them into the devices. Throws GuestFault for what it finds.
+ */
+export class GuestWork {
+  readonly pages: GuestPages;
+  readonly registers: Registers;
+  readonly timer: GuestTimer | null;
+  readonly #vcpu: number;
+  readonly #map: GuestMap;
+  readonly #ownedPages: number;
+  readonly #workloadBody: DeviceBody;
+  readonly #registersBody: DeviceBody;
+  readonly #writePacer = new Pacer();
+  readonly #checkPacer = new Pacer(CHECK_DEBT_MS_MAX);
+  #workload: SyntheticWorkload;
+  #spanPages = 0;
+  #firstSweepLeft: number;
+
+  /** @throws RangeError if the devices hold no guest. */
+  constructor({ vcpu, memory, kernels, map, devices }: GuestWorkOptions) {
+    const device = devices.vcpus[vcpu];
+    if (device === undefined) throw new RangeError(`there is no vCPU ${vcpu}`);
+    this.#vcpu = vcpu;
+    this.#map = map;
+    this.#ownedPages = map.ownedPages(vcpu);
+    this.#workloadBody = bodyOf(devices.workload);
+    this.#registersBody = bodyOf(device);
+    this.registers = readRegisters(this.#registersBody, this.#ownedPages);
+    const { workload, seed } = readWorkload(this.#workloadBody, map.pages * PAGE_BYTES);
+    this.#workload = workload;
+    this.pages = new GuestPages({ memory, kernels, map, identity: { seed, fill: workload.fill } });
+    this.timer = vcpu === 0 ? new GuestTimer(bodyOf(devices.timer), new ConsoleRing(bodyOf(devices.console))) : null;
+    this.#firstSweepLeft = this.#sweepItems;
+    this.takeWorkload();
+  }
+
+  /** Looks at the workload again. */
+  takeWorkload(): void {
+    const { workload } = readWorkload(this.#workloadBody, this.#map.pages * PAGE_BYTES);
+    this.#workload = workload;
+    this.#spanPages = this.#map.ownedPages(this.#vcpu, this.#map.spanPages(workload.span));
+    this.#writePacer.pagesPerMs = this.#spanPages === 0 ? 0 : this.#pagesPerMs(workload.rate);
+    this.#checkPacer.pagesPerMs = this.#pagesPerMs(this.#checkRate());
+  }
+
+  /** What must be so before a guest that came from elsewhere runs: no ledger page got lost, and page 0 is its own. */
+  verify(): void {
+    if (this.#vcpu === 0) this.pages.checkBootPage();
+    const sum = this.pages.ledgerSum(this.#vcpu);
+    const { writes } = this.registers;
+    if (sum !== writes) throw new GuestFault(diagnoseSum(this.#vcpu, writes, sum));
+  }
+
+  /**
+   * Works for about a millisecond at most.
+   * @param elapsedMs Guest time since the last slice; `workedMs`: without what a throttle took.
+   * @returns milliseconds until there is more to do.
+   */
+  slice(startMs: number, elapsedMs: number, workedMs: number): number {
+    this.timer?.advance(elapsedMs);
+    let writes = this.#writePacer.advance(workedMs);
+    while (writes > 0) {
+      const batch = Math.min(writes, BATCH_PAGES);
+      for (let page = 0; page < batch; page += 1) this.#writeNext();
+      this.#writePacer.done(batch);
+      writes -= batch;
+      if (performance.now() - startMs > WRITING_MS) break;
+    }
+    let checks = this.#checkPacer.advance(workedMs);
+    while (checks > 0 && performance.now() - startMs < SLICE_MS) {
+      const batch = Math.min(checks, BATCH_PAGES);
+      for (let item = 0; item < batch; item += 1) this.#checkNext();
+      this.#checkPacer.done(batch);
+      checks -= batch;
+    }
+    if (writes > 0) return 0;
+    return Math.min(this.#writePacer.untilDueMs, this.timer?.untilTickMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  save(): void {
+    writeRegisters(this.#registersBody, this.registers);
+    this.timer?.save();
+  }
+
+  #writeNext(): void {
+    const { registers } = this;
+    const page = this.#map.ownedPage(this.#vcpu, pickPage(registers, this.#workload.pattern, this.#spanPages));
+    const seq = this.pages.check(page, registers.writes) + 1;
+    registers.checks += 1;
+    this.pages.write(page, seq);
+    registers.writes += 1;
+  }
+
+  #checkNext(): void {
+    const { registers } = this;
+    const item = registers.sweep;
+    if (item < this.#ownedPages) this.pages.check(this.#map.ownedPage(this.#vcpu, item), registers.writes);
+    else if (item === this.#ownedPages) this.pages.checkBootPage();
+    else this.pages.checkUnusedLedger();
+    registers.checks += 1;
+    registers.sweep = item + 1 < this.#sweepItems ? item + 1 : 0;
+    if (this.#firstSweepLeft === 0) return;
+    this.#firstSweepLeft -= 1;
+    if (this.#firstSweepLeft === 0) this.#checkPacer.pagesPerMs = this.#pagesPerMs(this.#checkRate());
+  }
+
+  get #sweepItems(): number {
+    return this.#ownedPages + (this.#vcpu === 0 ? SWEEP_EXTRAS : 0);
+  }
+
+  #checkRate(): number {
+    const { check, rate } = this.#workload;
+    if (check === 0) return 0;
+    const steady = check === 'auto' ? (rate > 0 ? CHECK_RATE_BUSY : CHECK_RATE_IDLE) : check;
+    return this.#firstSweepLeft > 0 ? Math.max(steady, CHECK_RATE_FIRST) : steady;
+  }
+
+  #pagesPerMs(bytesPerSecond: number): number {
+    return bytesPerSecond / PAGE_BYTES / 1000 / this.#map.vcpus;
+  }
+}

@@ -1,0 +1,216 @@
+import type {
+  GuestMemory,
+  GuestPanic,
+  HoldReason,
+  LoadedMachine,
+  Machine,
+  MachineDescription,
+  TransferSource,
+  TransferTarget,
+  Workload,
+} from '../../domain/ports.ts';
+import { createGuestMemory } from '../../engine/memory/guest-memory.ts';
+import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
+import { HOLD_BITS, holdBits } from '../hold-bits.ts';
+import { ConsoleRing } from './console-ring.ts';
+import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
+import { GuestMap } from './guest-map.ts';
+import { MachineWords } from './machine-words.ts';
+import { PanicRecord } from './panic-record.ts';
+import { initialRegisters, writeRegisters } from './registers.ts';
+import { VcpuThread } from './vcpu-thread.ts';
+import { assertWorkload, readWorkload, type SyntheticWorkload, writeWorkload } from './workload.ts';
+
+export const SYNTHETIC_MACHINE_NAME = 'vmferry-synthetic-1.0';
+export const SYNTHETIC_VCPUS_MAX = 64;
+const RAM_BLOCK = 'ferry.ram';
+
+export type SyntheticMachineOptions = {
+  /** A multiple of 4096. */
+  readonly ramBytes: number;
+  /** 1 to SYNTHETIC_VCPUS_MAX. */
+  readonly vcpus: number;
+  readonly workload: SyntheticWorkload;
+  /** What the content of RAM follows from; a whole number below 2^32. */
+  readonly seed: number;
+  /** Reasons for which it stands still at first. With `incoming` it waits for a guest and does not boot its own. */
+  readonly holds: readonly HoldReason[];
+  /** RAM in one segment, at most; for tests. */
+  readonly segmentBytesMax?: number;
+};
+
+/** Starts a synthetic guest. @throws RangeError that says which option is out of range and what is allowed. */
+export function createSyntheticMachine(options: SyntheticMachineOptions): SyntheticMachine {
+  return new SyntheticMachine(options);
+}
+
+/** The embedded guest: RAM in shared memory, and a thread for each vCPU that dirties and checks it. */
+export class SyntheticMachine implements Machine {
+  readonly kind = 'synthetic';
+  readonly canRun = true;
+  readonly isLoaded = true;
+  readonly #memory: GuestMemory;
+  readonly #map: GuestMap;
+  readonly #ramBytes: number;
+  readonly #devices: GuestDevices;
+  readonly #console: ConsoleRing;
+  readonly #control = new VcpuControl();
+  readonly #words: MachineWords;
+  readonly #panic = new PanicRecord();
+  readonly #panicListeners: ((panic: GuestPanic) => void)[] = [];
+  readonly #threads: readonly VcpuThread[];
+  #isPanicReported = false;
+
+  constructor({ ramBytes, vcpus, workload, seed, holds, segmentBytesMax }: SyntheticMachineOptions) {
+    if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > SYNTHETIC_VCPUS_MAX) {
+      throw new RangeError(`${vcpus} vCPUs were asked for; allowed are 1 to ${SYNTHETIC_VCPUS_MAX}`);
+    }
+    assertWorkload(workload, ramBytes);
+    this.#memory = createGuestMemory([{ name: RAM_BLOCK, bytes: ramBytes }], segmentBytesMax);
+    this.#map = new GuestMap(this.#memory, vcpus);
+    this.#ramBytes = ramBytes;
+    this.#devices = createGuestDevices(vcpus);
+    this.#console = new ConsoleRing(bodyOf(this.#devices.console));
+    this.#words = new MachineWords(vcpus);
+    writeWorkload(bodyOf(this.#devices.workload), { workload, seed });
+    this.#devices.vcpus.forEach((device, vcpu) => {
+      writeRegisters(bodyOf(device), initialRegisters(seed, vcpu));
+    });
+    this.#threads = this.#startThreads(holds);
+  }
+
+  describe(): MachineDescription {
+    return {
+      ramBlocks: this.#memory.blocks.map(({ name, bytes }) => ({ name, bytes })),
+      vcpus: this.#map.vcpus,
+      guest: {
+        ticks: this.#words.ticks,
+        pagesChecked: this.#words.pagesChecked,
+        pagesWritten: this.#words.pagesWritten,
+        panic: this.#panic.read(),
+        workload: this.#workload(),
+      },
+    };
+  }
+
+  async hold(reason: HoldReason): Promise<void> {
+    this.#control.addHold(HOLD_BITS[reason]);
+    await this.#control.whenStopped();
+  }
+
+  release(reason: HoldReason): void {
+    if (reason === 'panic') this.#clearPanic();
+    this.#control.removeHold(HOLD_BITS[reason]);
+  }
+
+  isHeldFor(reason: HoldReason): boolean {
+    return (this.#control.holds() & HOLD_BITS[reason]) !== 0;
+  }
+
+  transferSource(): TransferSource {
+    return {
+      machineName: SYNTHETIC_MACHINE_NAME,
+      memory: this.#memory,
+      vcpuControl: this.#control.buffer,
+      state: { form: 'devices', devices: deviceList(this.#devices) },
+    };
+  }
+
+  transferTarget(): TransferTarget {
+    const devices = deviceList(this.#devices);
+    return { form: 'devices', machineName: SYNTHETIC_MACHINE_NAME, memory: this.#memory, devices };
+  }
+
+  adopt({ state }: LoadedMachine): void {
+    if (state.form !== 'devices') throw new Error(`a ${this.kind} machine cannot adopt an image`);
+    if (!this.#control.waitStopped(0)) throw new Error('a machine whose vCPUs run cannot adopt another');
+    if (this.#threads.some((thread) => thread.isDead)) throw new Error('a vCPU thread of this machine has died');
+    assertBodies(this.#devices, state.bodies, this.#map, this.#ramBytes);
+    deviceList(this.#devices).forEach((device, index) => {
+      device.body.set(state.bodies[index] ?? []);
+    });
+    this.#takeFigures();
+    this.#words.nextGeneration();
+    this.release('panic');
+  }
+
+  console(): string {
+    return this.#console.text();
+  }
+
+  setWorkload(change: Partial<Workload>): void {
+    const body = bodyOf(this.#devices.workload);
+    const { workload, seed } = readWorkload(body, this.#ramBytes);
+    const { rate = workload.rate, span = workload.span, pattern = workload.pattern } = change;
+    const changed = { ...workload, rate, span, pattern };
+    assertWorkload(changed, this.#ramBytes);
+    writeWorkload(body, { workload: changed, seed });
+    this.#words.nextWorkloadVersion();
+    // Wakes vCPUs that sleep until their next page or tick is due.
+    this.#control.addHold(0);
+  }
+
+  onPanic(listener: (panic: GuestPanic) => void): void {
+    this.#panicListeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#control.addHold(HOLD_BITS.shutdown);
+    await Promise.all(this.#threads.map((thread) => thread.whenEnded()));
+  }
+
+  /** Before any hold is set, vCPUs that boot are announced as running: so nothing stops, or sends, half a boot. */
+  #startThreads(holds: readonly HoldReason[]): VcpuThread[] {
+    const boots = !holds.includes('incoming');
+    for (let vcpu = 0; boots && vcpu < this.#map.vcpus; vcpu += 1) {
+      this.#control.enter();
+      this.#words.setInside(vcpu, true);
+    }
+    this.#control.addHold(holdBits(holds));
+    const { buffer: control } = this.#control;
+    const { buffer: words } = this.#words;
+    const { buffer: panic } = this.#panic;
+    return this.#devices.vcpus.map((_, vcpu) => {
+      const plan = { vcpu, memory: this.#memory, devices: this.#devices, control, words, panic, boots };
+      return new VcpuThread(plan, {
+        onPanic: () => this.#reportPanic(),
+        onDeath: (detail) => this.#onThreadDeath(vcpu, detail),
+      });
+    });
+  }
+
+  #onThreadDeath(vcpu: number, detail: string): void {
+    if (this.isHeldFor('shutdown')) return;
+    this.#panic.write({ kind: 'vcpu-died', address: null, detail: `the thread of vCPU ${vcpu} died: ${detail}` });
+    this.#control.addHold(HOLD_BITS.panic);
+    if (this.#words.isInside(vcpu)) {
+      this.#words.setInside(vcpu, false);
+      this.#control.leave();
+    }
+    this.#reportPanic();
+  }
+
+  #reportPanic(): void {
+    const panic = this.#panic.read();
+    if (panic === null || this.#isPanicReported) return;
+    this.#isPanicReported = true;
+    for (const listener of this.#panicListeners) listener(panic);
+  }
+
+  #clearPanic(): void {
+    this.#panic.clear();
+    this.#isPanicReported = false;
+  }
+
+  #takeFigures(): void {
+    this.#words.ticks = bodyOf(this.#devices.timer).read('ticks');
+    this.#devices.vcpus.forEach((device, vcpu) => {
+      const body = bodyOf(device);
+      this.#words.setCounts(vcpu, { writes: body.read('writes'), checks: body.read('checks') });
+    });
+  }
+
+  #workload(): SyntheticWorkload {
+    return readWorkload(bodyOf(this.#devices.workload), this.#ramBytes).workload;
+  }
+}
