@@ -1,0 +1,259 @@
+import { Worker } from 'node:worker_threads';
+import { StatusWord } from '../domain/migration/lifecycle.ts';
+import type { MigrationStatus } from '../domain/migration/status.ts';
+import {
+  HOLD,
+  type IncomingPlan,
+  type IncomingTransfer,
+  type LoadedMachine,
+  type MigrationAddress,
+  type MigrationEnd,
+  type OutgoingPlan,
+  type OutgoingTransfer,
+  type TransferEngine,
+  type TransferListener,
+} from '../domain/ports.ts';
+import { FigureBlock } from './figures.ts';
+import { LiveParameterWords } from './live-parameters.ts';
+import { VcpuControl } from './memory/vcpu-control.ts';
+import type { FromWorker, SharedWords, ToWorker } from './messages.ts';
+
+/** Young and old heap of a worker, MiB: it keeps no more than a few buffers of the stream's small parts. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 192 };
+
+/** How long a worker may take to close its channels after its last word. */
+const CLOSE_MS_MAX = 2000;
+
+/**
+ * The transfer engine's main-thread end. Every migration has a worker thread of its own, which ends with it; one
+ * more stands ready, so that a migration begins without the 50 ms that a thread takes to start.
+ */
+export function createTransferEngine(): TransferEngine {
+  return new WorkerEngine();
+}
+
+class WorkerEngine implements TransferEngine {
+  #ready: Worker | null = null;
+  readonly #running = new Set<Worker>();
+  #isClosed = false;
+
+  constructor() {
+    this.#prepare();
+  }
+
+  startOutgoing(plan: OutgoingPlan, listener: TransferListener): OutgoingTransfer {
+    return new Outgoing(this.#takeWorker(), plan, listener);
+  }
+
+  startIncoming(plan: IncomingPlan, listener: TransferListener): IncomingTransfer {
+    return new Incoming(this.#takeWorker(), plan, listener);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const all = [...this.#running];
+    if (this.#ready !== null) all.push(this.#ready);
+    this.#ready = null;
+    await Promise.all(all.map((worker) => worker.terminate()));
+  }
+
+  #takeWorker(): Worker {
+    if (this.#isClosed) throw new Error('the engine is closed');
+    const worker = this.#ready ?? this.#spawn();
+    this.#ready = null;
+    this.#running.add(worker);
+    worker.once('exit', () => {
+      this.#running.delete(worker);
+      this.#prepare();
+    });
+    return worker;
+  }
+
+  #prepare(): void {
+    if (!this.#isClosed && this.#ready === null) this.#ready = this.#spawn();
+  }
+
+  #spawn(): Worker {
+    const worker = new Worker(new URL('./worker/main.ts', import.meta.url), {
+      resourceLimits: WORKER_LIMITS,
+      name: 'transfer',
+    });
+    worker.unref();
+    return worker;
+  }
+}
+
+/** What both directions share: words, messages, and an end even if the worker dies. */
+abstract class Transfer {
+  readonly status = new StatusWord();
+  protected readonly worker: Worker;
+  protected readonly live = new LiveParameterWords();
+  protected readonly listener: TransferListener;
+  protected readonly end = Promise.withResolvers<MigrationEnd>();
+  readonly #figures = new FigureBlock();
+  #hasEnded = false;
+
+  constructor(worker: Worker, listener: TransferListener) {
+    this.worker = worker;
+    this.listener = listener;
+    if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
+    worker.ref();
+    worker.on('message', (message: FromWorker) => this.#receive(message));
+    worker.on('error', (error) => this.#crashed(error));
+    worker.on('exit', (code) => this.#crashed(new Error(`the transfer worker exited with status ${code}`)));
+    worker.on('messageerror', (error) => this.#crashed(error));
+  }
+
+  figures() {
+    return this.#figures.read();
+  }
+
+  protected get words(): SharedWords {
+    return { status: this.status.buffer, figures: this.#figures.buffer, live: this.live.buffer };
+  }
+
+  protected tell(message: ToWorker): void {
+    this.worker.postMessage(message);
+  }
+
+  /** Messages that only one direction has. */
+  protected abstract special(message: FromWorker): void;
+
+  /** What has to be put right when the worker died. @returns who has the guest. */
+  protected abstract rescue(): MigrationEnd['guest'];
+
+  #receive(message: FromWorker): void {
+    switch (message.type) {
+      case 'status':
+        return this.listener.status(message.status);
+      case 'pass':
+        return this.listener.pass(message.pass);
+      case 'pass-ended':
+        return this.listener.passEnded(message.figures);
+      case 'guest-stopped':
+        return this.listener.guestStopped();
+      case 'guest-resumed':
+        return this.listener.guestResumed();
+      case 'ended':
+        return this.#ended(message.end);
+      default:
+        return this.special(message);
+    }
+  }
+
+  #ended(end: MigrationEnd): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.worker.unref();
+    const timer = setTimeout(() => void this.worker.terminate(), CLOSE_MS_MAX);
+    timer.unref();
+    this.worker.once('exit', () => clearTimeout(timer));
+    this.end.resolve(end);
+  }
+
+  /** The worker died without a word: the migration has failed, unless a cancel had won already. */
+  #crashed(error: unknown): void {
+    if (this.#hasEnded) return;
+    const guest = this.rescue();
+    const before = this.status.read();
+    const isCancel = before === 'cancelling';
+    const after: MigrationStatus = isCancel ? 'cancelled' : 'failed';
+    if (before !== after) this.status.transition(before, after);
+    this.#figures.end();
+    const message = `the transfer worker died: ${error instanceof Error ? error.message : String(error)}`;
+    this.listener.status(after);
+    this.#ended({ status: after, error: isCancel ? null : { code: 'engine_crashed', message }, guest });
+  }
+}
+
+class Outgoing extends Transfer implements OutgoingTransfer {
+  readonly #control: VcpuControl | null;
+
+  constructor(worker: Worker, plan: OutgoingPlan, listener: TransferListener) {
+    super(worker, listener);
+    this.#control = plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl);
+    this.live.write(plan.parameters);
+    this.tell({ type: 'source', plan, words: this.words });
+  }
+
+  get ended(): Promise<MigrationEnd> {
+    return this.end.promise;
+  }
+
+  setParameters(parameters: OutgoingPlan['parameters']): void {
+    this.live.write(parameters);
+    this.tell({ type: 'wake' });
+  }
+
+  continueSwitchover(): void {
+    this.tell({ type: 'continue' });
+  }
+
+  cancel() {
+    const outcome = this.status.cancel();
+    this.tell({ type: 'wake' });
+    return outcome;
+  }
+
+  protected special(): void {}
+
+  protected rescue(): MigrationEnd['guest'] {
+    if (this.status.isHandedOver()) return 'unknown';
+    const wasStopped = this.#control !== null && (this.#control.holds() & HOLD.migration) !== 0;
+    this.#control?.removeHold(HOLD.migration);
+    if (wasStopped) this.listener.guestResumed();
+    return 'here';
+  }
+}
+
+class Incoming extends Transfer implements IncomingTransfer {
+  readonly #listening = Promise.withResolvers<MigrationAddress>();
+  readonly #loaded = Promise.withResolvers<LoadedMachine>();
+
+  constructor(worker: Worker, plan: IncomingPlan, listener: TransferListener) {
+    super(worker, listener);
+    this.#listening.promise.catch(() => {});
+    this.#loaded.promise.catch(() => {});
+    void this.end.promise.then((end) => {
+      this.#listening.reject(end.error);
+      this.#loaded.reject(end.error);
+    });
+    this.tell({ type: 'target', plan, words: this.words });
+  }
+
+  get listening(): Promise<MigrationAddress> {
+    return this.#listening.promise;
+  }
+
+  get loaded(): Promise<LoadedMachine> {
+    return this.#loaded.promise;
+  }
+
+  get ended() {
+    return this.end.promise.then(({ status, error }) => ({
+      status: status === 'completed' ? ('completed' as const) : ('failed' as const),
+      error,
+    }));
+  }
+
+  started(): void {
+    this.tell({ type: 'started' });
+  }
+
+  refused(error: { readonly code: string; readonly message: string }): void {
+    this.tell({ type: 'refused', error });
+  }
+
+  abort(): void {
+    this.tell({ type: 'abort' });
+  }
+
+  protected special(message: FromWorker): void {
+    if (message.type === 'listening') this.#listening.resolve(message.address);
+    if (message.type === 'loaded') this.#loaded.resolve(message.machine);
+  }
+
+  protected rescue(): MigrationEnd['guest'] {
+    return 'there';
+  }
+}

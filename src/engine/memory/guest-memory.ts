@@ -1,0 +1,48 @@
+import type { GuestMemory, RamBlock, RamExtent } from '../../domain/ports.ts';
+import { PAGE_BYTES, RAM_ADDRESS, SEGMENT_RAM_BYTES_MAX, WASM_PAGE_BYTES } from './layout.ts';
+
+/** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
+export type BlockSize = { readonly name: string; readonly bytes: number };
+
+/**
+ * Makes zeroed guest memory for `sizes`, packed into as few segments as they need. The pages are only reserved:
+ * the system gives memory when a page is first written.
+ * @throws RangeError if a length is not a positive multiple of the page size.
+ */
+export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax = SEGMENT_RAM_BYTES_MAX): GuestMemory {
+  const usedBytes: number[] = [];
+  const blocks: RamBlock[] = sizes.map((size) => {
+    if (size.bytes <= 0 || size.bytes % PAGE_BYTES !== 0) {
+      throw new RangeError(`RAM block ${size.name} has ${size.bytes} bytes, which is no multiple of ${PAGE_BYTES}`);
+    }
+    return { name: size.name, bytes: size.bytes, extents: placeBlock(size.bytes, usedBytes, segmentBytesMax) };
+  });
+  const segments = usedBytes.map((bytes) => {
+    const pages = (RAM_ADDRESS + Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES) / WASM_PAGE_BYTES;
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  });
+  return { segments, blocks };
+}
+
+/** Sum of the block lengths, in bytes. */
+export function memoryBytes(memory: GuestMemory): number {
+  return memory.blocks.reduce((sum, block) => sum + block.bytes, 0);
+}
+
+function placeBlock(bytes: number, usedBytes: number[], segmentBytesMax: number): RamExtent[] {
+  const extents: RamExtent[] = [];
+  let left = bytes;
+  while (left > 0) {
+    let segment = usedBytes.length - 1;
+    if (segment < 0 || usedBytes[segment] === segmentBytesMax) {
+      usedBytes.push(0);
+      segment += 1;
+    }
+    const used = usedBytes[segment] ?? 0;
+    const take = Math.min(left, segmentBytesMax - used);
+    extents.push({ segment, address: RAM_ADDRESS + used, blockOffset: bytes - left, bytes: take });
+    usedBytes[segment] = used + take;
+    left -= take;
+  }
+  return extents;
+}

@@ -1,0 +1,87 @@
+/**
+ * How vCPU threads are stopped and let go, by whichever thread has to: shared words, no messages.
+ *
+ * A vCPU announces itself in RUNNING before it looks at HOLDS; a thread that stops them sets HOLDS before it looks at
+ * RUNNING. So either the vCPU sees the hold, or the other thread sees the vCPU and waits for it.
+ */
+const HOLDS = 0;
+const RUNNING = 1;
+const THROTTLE_PERCENT = 2;
+const WORDS = 16;
+
+export class VcpuControl {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(WORDS * 4)) {
+    this.buffer = buffer;
+    this.#words = new Int32Array(buffer, 0, WORDS);
+  }
+
+  /** The hold bits that are set (HOLD in domain/ports.ts). */
+  holds(): number {
+    return Atomics.load(this.#words, HOLDS);
+  }
+
+  /** Sets hold bits. Returns at once: vCPUs may be running for some microseconds still. */
+  addHold(bits: number): void {
+    Atomics.or(this.#words, HOLDS, bits);
+    Atomics.notify(this.#words, HOLDS);
+  }
+
+  /** Clears hold bits; vCPUs go on if none is left. */
+  removeHold(bits: number): void {
+    Atomics.and(this.#words, HOLDS, ~bits);
+    Atomics.notify(this.#words, HOLDS);
+  }
+
+  /** Blocks until no vCPU runs. For worker threads. @returns false if one still ran after `timeoutMs`. */
+  waitStopped(timeoutMs: number): boolean {
+    const end = performance.now() + timeoutMs;
+    for (;;) {
+      const running = Atomics.load(this.#words, RUNNING);
+      if (running === 0) return true;
+      const left = end - performance.now();
+      if (left <= 0) return false;
+      Atomics.wait(this.#words, RUNNING, running, left);
+    }
+  }
+
+  /** Resolves when no vCPU runs. For the main thread, which must not block. */
+  async whenStopped(): Promise<void> {
+    for (;;) {
+      const running = Atomics.load(this.#words, RUNNING);
+      if (running === 0) return;
+      const waiting = Atomics.waitAsync(this.#words, RUNNING, running);
+      if (waiting.async) await waiting.value;
+    }
+  }
+
+  /** Called by a vCPU before a slice. @returns false if it must not run: it is no longer counted as running then. */
+  enter(): boolean {
+    Atomics.add(this.#words, RUNNING, 1);
+    if (Atomics.load(this.#words, HOLDS) === 0) return true;
+    this.leave();
+    return false;
+  }
+
+  /** Called by a vCPU after a slice, with its registers saved. */
+  leave(): void {
+    Atomics.sub(this.#words, RUNNING, 1);
+    Atomics.notify(this.#words, RUNNING);
+  }
+
+  /** Blocks a vCPU until the hold bits change from `seen` or the time is over. */
+  park(seen: number, timeoutMs?: number): void {
+    Atomics.wait(this.#words, HOLDS, seen, timeoutMs);
+  }
+
+  /** Share of time, 0–99 percent, that every vCPU has to stand still. */
+  get throttlePercent(): number {
+    return Atomics.load(this.#words, THROTTLE_PERCENT);
+  }
+
+  set throttlePercent(percent: number) {
+    Atomics.store(this.#words, THROTTLE_PERCENT, percent);
+  }
+}

@@ -1,0 +1,43 @@
+import type { MigrationStatus } from '../domain/migration/status.ts';
+import type {
+  IncomingPlan,
+  LoadedMachine,
+  MigrationAddress,
+  MigrationEnd,
+  OutgoingPlan,
+  PassFigures,
+  TransferError,
+} from '../domain/ports.ts';
+
+/*
+ * Every message between the main thread and a transfer worker. Plain data, cloned; memory goes as shared memory.
+ * A worker takes one `source` or `target` order in its life and ends after its `ended` message.
+ */
+
+/** Shared words of a migration: status, figures, live parameters. */
+export type SharedWords = {
+  readonly status: SharedArrayBuffer;
+  readonly figures: SharedArrayBuffer;
+  readonly live: SharedArrayBuffer;
+};
+
+export type ToWorker =
+  | { readonly type: 'source'; readonly plan: OutgoingPlan; readonly words: SharedWords }
+  | { readonly type: 'target'; readonly plan: IncomingPlan; readonly words: SharedWords }
+  /** Something in the shared words changed: look at them. */
+  | { readonly type: 'wake' }
+  | { readonly type: 'continue' }
+  /** Target: the guest has been adopted and runs. */
+  | { readonly type: 'started' }
+  | { readonly type: 'refused'; readonly error: TransferError }
+  | { readonly type: 'abort' };
+
+export type FromWorker =
+  | { readonly type: 'status'; readonly status: MigrationStatus }
+  | { readonly type: 'pass'; readonly pass: number }
+  | { readonly type: 'pass-ended'; readonly figures: PassFigures }
+  | { readonly type: 'guest-stopped' }
+  | { readonly type: 'guest-resumed' }
+  | { readonly type: 'listening'; readonly address: MigrationAddress }
+  | { readonly type: 'loaded'; readonly machine: LoadedMachine }
+  | { readonly type: 'ended'; readonly end: MigrationEnd };

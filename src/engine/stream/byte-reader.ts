@@ -1,0 +1,74 @@
+/** Thrown when a whole element is not there yet: the caller keeps the bytes and tries again with more. */
+export class IncompleteError extends Error {
+  constructor() {
+    super('more bytes are needed');
+    this.name = 'IncompleteError';
+  }
+}
+
+/** A stream that breaks its format: what was wrong, in which element, at which byte of the stream. */
+export class StreamError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'StreamError';
+    this.code = code;
+  }
+}
+
+/** Reads big-endian values from the bytes at hand. Every read throws IncompleteError if they do not suffice. */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** Position of the next byte, counted from the start of the bytes at hand. */
+  position = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.position;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  /** A count or an address. @throws StreamError above 2^53 - 1, which no real machine reaches. */
+  u64(what: string): number {
+    const value = this.#view.getBigUint64(this.#take(8));
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new StreamError('stream_value_out_of_range', `${what} is ${value}, above 2^53 - 1`);
+    }
+    return Number(value);
+  }
+
+  /** A text behind its length in one byte. */
+  str8(): string {
+    return Buffer.from(this.bytes(this.u8())).toString('utf8');
+  }
+
+  /** A view of the next `count` bytes. */
+  bytes(count: number): Uint8Array {
+    const from = this.#take(count);
+    return this.#bytes.subarray(from, from + count);
+  }
+
+  #take(count: number): number {
+    const from = this.position;
+    if (from + count > this.#bytes.length) throw new IncompleteError();
+    this.position = from + count;
+    return from;
+  }
+}

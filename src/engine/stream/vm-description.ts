@@ -1,0 +1,114 @@
+import { type ByteReader, StreamError } from './byte-reader.ts';
+import { ByteWriter } from './byte-writer.ts';
+import { ELEMENT, VM_DESCRIPTION_BYTES_MAX } from './constants.ts';
+import { GLOBAL_STATE_FIELDS, GLOBAL_STATE_SECTION } from './global-state.ts';
+
+/*
+ * The vmdescription: 06, u32 length, JSON. It names every device section and its fields, so that a reader without
+ * the machine can tell where a section ends:
+ *
+ *   {"configuration":{…},"page_size":4096,"devices":[{"name","instance_id","vmsd_name","version",
+ *    "fields":[{"name","type","size"[,"array_len"][,"index"]…}],"subsections":[{"vmsd_name","version","fields"…}]}]}
+ */
+
+type FieldTable = readonly { readonly name: string; readonly type: string; readonly bytes: number }[];
+export type DescribedDevice = {
+  readonly idstr: string;
+  readonly instanceId: number;
+  readonly versionId: number;
+  readonly fields: FieldTable;
+};
+
+/** The element for a machine whose devices are known by their field tables; globalstate is added. */
+export function encodeVmDescription(machineName: string, devices: readonly DescribedDevice[]): Uint8Array {
+  const all = [...devices, { ...GLOBAL_STATE_SECTION, fields: GLOBAL_STATE_FIELDS }];
+  const description = {
+    configuration: {
+      vmsd_name: 'configuration',
+      version: 1,
+      fields: [
+        { name: 'len', type: 'uint32', size: 4 },
+        { name: 'name', type: 'buffer', size: Buffer.byteLength(machineName) },
+      ],
+    },
+    page_size: 4096,
+    devices: all.map((device) => ({
+      name: device.idstr,
+      instance_id: device.instanceId,
+      vmsd_name: device.idstr,
+      version: device.versionId,
+      fields: device.fields.map((field) => ({ name: field.name, type: field.type, size: field.bytes })),
+    })),
+  };
+  return encodeVmDescriptionText(Buffer.from(JSON.stringify(description)));
+}
+
+/** The element around a text that is there already. */
+export function encodeVmDescriptionText(text: Uint8Array): Uint8Array {
+  return new ByteWriter().u8(ELEMENT.vmDescription).u32(text.length).bytes(text).finish();
+}
+
+/** What follows the type byte: the JSON text. */
+export function decodeVmDescription(reader: ByteReader): Uint8Array {
+  const length = reader.u32();
+  if (length > VM_DESCRIPTION_BYTES_MAX) {
+    throw new StreamError(
+      'vm_description_too_long',
+      `the vmdescription has ${length} bytes, above ${VM_DESCRIPTION_BYTES_MAX}`,
+    );
+  }
+  return reader.bytes(length);
+}
+
+/**
+ * Body sizes in bytes by `idstr/instance id`, as the description has them. Null if the text is not a description:
+ * section ends are then found by their footers alone.
+ */
+export function describedBodySizes(text: Uint8Array): ReadonlyMap<string, number> | null {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(text).toString('utf8'));
+  } catch {
+    return null;
+  }
+  const devices = member(parsed, 'devices');
+  if (!Array.isArray(devices)) return null;
+  const sizes = new Map<string, number>();
+  for (const device of devices) {
+    const size = describedSize(device, 0);
+    if (size !== null) sizes.set(`${member(device, 'name')}/${member(device, 'instance_id')}`, size);
+  }
+  return sizes;
+}
+
+const NESTING_MAX = 16;
+
+function describedSize(part: unknown, depth: number): number | null {
+  if (depth > NESTING_MAX) return null;
+  const fields = member(part, 'fields') ?? [];
+  const subsections = member(part, 'subsections') ?? [];
+  if (!Array.isArray(fields) || !Array.isArray(subsections)) return null;
+  let bytes = 0;
+  for (const field of fields) {
+    const size = member(field, 'size');
+    const count = member(field, 'array_len') ?? 1;
+    if (!isCount(size) || !isCount(count)) return null;
+    bytes += size * (member(field, 'index') === undefined ? count : 1);
+  }
+  for (const subsection of subsections) {
+    const inner = describedSize(subsection, depth + 1);
+    const name = member(subsection, 'vmsd_name');
+    if (inner === null || typeof name !== 'string') return null;
+    bytes += 1 + 1 + Buffer.byteLength(name) + 4 + inner;
+  }
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+function member(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.getOwnPropertyDescriptor(value, name)?.value;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,66 @@
+import type { TransferError } from '../../domain/ports.ts';
+
+/** The sending side of a main channel: bytes out in order, and, on sockets, a reverse direction. */
+export interface OutgoingChannel {
+  /** True if the peer can answer on this channel. */
+  readonly hasReverse: boolean;
+  /** Sends `bytes`; `done` is called when they may be overwritten. Order is kept. Nothing is copied. */
+  write(bytes: Uint8Array, done: () => void): void;
+  /** Bytes that came in the reverse direction; a view that is valid during the call only. */
+  onReverse(listener: (bytes: Uint8Array) => void): void;
+  /** Called once if the channel breaks or the peer closes it before `finish`. */
+  onFailure(listener: (error: TransferError) => void): void;
+  /**
+   * Says that nothing more follows and resolves when the peer has taken everything: it closed its side in order (a
+   * socket), exited with 0 (a command), or every write succeeded (a file; as with QEMU, it is not forced to the disk).
+   */
+  finish(): Promise<void>;
+  /** Lets go at once; the peer sees a broken stream. Harmless after `finish`. */
+  destroy(): void;
+}
+
+/** The receiving side of a main channel. */
+export interface IncomingChannel {
+  /**
+   * Begins to read: fills what `buffer` gives and tells `received` how much. Both are called synchronously one
+   * after the other; `buffer` is asked anew for each read.
+   */
+  read(buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void): void;
+  /** Called once when the peer has sent everything it will, or the channel broke: then with an error. */
+  onEnd(listener: (error: TransferError | null) => void): void;
+  /** Sends a message in the reverse direction, where there is one. */
+  write(bytes: Uint8Array): void;
+  /** Closes in order, after what was written has left. */
+  close(): void;
+  /** Closes so that the sender sees that its stream was not taken. */
+  reset(): void;
+}
+
+/** An error of the operating system in our words; `what` names the address. */
+export function channelError(error: unknown, what: string): TransferError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const known = SYSTEM_ERRORS[code];
+  const detail = error instanceof Error ? error.message : String(error);
+  if (known === undefined) return { code: 'channel_failed', message: `${what}: ${detail}` };
+  return { code: known.code, message: `${what}: ${known.text} (${code})` };
+}
+
+const SYSTEM_ERRORS: Readonly<Record<string, { readonly code: string; readonly text: string }>> = {
+  ECONNREFUSED: { code: 'connection_refused', text: 'the connection was refused' },
+  ECONNRESET: { code: 'peer_reset', text: 'the peer reset the connection' },
+  EPIPE: { code: 'peer_closed', text: 'the peer closed the connection' },
+  EHOSTUNREACH: { code: 'host_unreachable', text: 'the host cannot be reached' },
+  ENETUNREACH: { code: 'host_unreachable', text: 'the network cannot be reached' },
+  ETIMEDOUT: { code: 'connect_timeout', text: 'the host did not answer' },
+  ENOTFOUND: { code: 'host_not_found', text: 'the host name is not known' },
+  EAI_AGAIN: { code: 'host_not_found', text: 'the host name could not be looked up' },
+  EADDRINUSE: { code: 'address_in_use', text: 'the address is in use' },
+  EADDRNOTAVAIL: { code: 'address_not_local', text: 'the address is not one of this host' },
+  EACCES: { code: 'permission_denied', text: 'permission was denied' },
+  EPERM: { code: 'permission_denied', text: 'permission was denied' },
+  ENOENT: { code: 'no_such_file', text: 'there is no such file' },
+  ENOSPC: { code: 'no_space', text: 'no space is left' },
+  ELOOP: { code: 'not_a_plain_file', text: 'a link leads elsewhere' },
+  ENOTDIR: { code: 'no_such_file', text: 'a part of the path is no folder' },
+  EISDIR: { code: 'not_a_plain_file', text: 'it is a folder' },
+};

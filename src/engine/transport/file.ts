@@ -1,0 +1,140 @@
+import { close, fstatSync, ftruncateSync, read, write } from 'node:fs';
+import { promisify } from 'node:util';
+import type { TransferError } from '../../domain/ports.ts';
+import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
+import { openBelow } from './open-below.ts';
+
+const closeFile = promisify(close);
+
+type FileAddress = { readonly path: string; readonly offset: number };
+
+/** A stream into a file below `root`, from `offset` on; several writes are in flight at a time. */
+export class FileOutgoingChannel implements OutgoingChannel {
+  readonly hasReverse = false;
+  readonly #fd: number;
+  readonly #name: string;
+  #position: number;
+  #inFlight = 0;
+  #failed: ((error: TransferError) => void) | null = null;
+  #failure: TransferError | null = null;
+  #idle: (() => void) | null = null;
+  #open = true;
+
+  /** @throws TransferError if the file cannot be opened there. */
+  constructor(root: string, address: FileAddress) {
+    this.#name = `file:${address.path}`;
+    this.#fd = openBelow(root, address.path, 'write');
+    this.#position = address.offset;
+    ftruncateSync(this.#fd, address.offset);
+  }
+
+  write(bytes: Uint8Array, done: () => void): void {
+    const at = this.#position;
+    this.#position += bytes.length;
+    this.#inFlight += 1;
+    this.#writeAll(bytes, at, (error) => {
+      this.#inFlight -= 1;
+      if (error !== null) this.#fail(error);
+      else done();
+      if (this.#inFlight === 0) this.#idle?.();
+    });
+  }
+
+  onReverse(): void {}
+
+  onFailure(listener: (error: TransferError) => void): void {
+    this.#failed = listener;
+    if (this.#failure !== null) listener(this.#failure);
+  }
+
+  async finish(): Promise<void> {
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    if (this.#failure !== null) throw this.#failure;
+    await this.#close();
+  }
+
+  destroy(): void {
+    this.#failed = null;
+    if (this.#inFlight === 0) void this.#close();
+    else this.#idle = () => void this.#close();
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await closeFile(this.#fd);
+  }
+
+  #writeAll(bytes: Uint8Array, at: number, done: (error: TransferError | null) => void): void {
+    write(this.#fd, bytes, 0, bytes.length, at, (error, count) => {
+      if (error) done(channelError(error, this.#name));
+      else if (count === bytes.length) done(null);
+      else this.#writeAll(bytes.subarray(count), at + count, done);
+    });
+  }
+
+  #fail(error: TransferError): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#failed?.(error);
+  }
+}
+
+/** A stream out of a file below `root`. */
+export class FileIncomingChannel implements IncomingChannel {
+  readonly #fd: number;
+  readonly #name: string;
+  #position: number;
+  #ended: ((error: TransferError | null) => void) | null = null;
+  #closed = false;
+  #reading = false;
+
+  /** @throws TransferError if the file cannot be opened, or is shorter than the offset. */
+  constructor(root: string, address: FileAddress) {
+    this.#name = `file:${address.path}`;
+    this.#fd = openBelow(root, address.path, 'read');
+    this.#position = address.offset;
+    if (fstatSync(this.#fd).size >= address.offset) return;
+    this.#release();
+    throw {
+      code: 'file_too_short',
+      message: `${this.#name} ends before offset ${address.offset}`,
+    } satisfies TransferError;
+  }
+
+  read(buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void): void {
+    if (this.#closed) return;
+    const into = buffer();
+    this.#reading = true;
+    read(this.#fd, into, 0, into.length, this.#position, (error, count) => {
+      this.#reading = false;
+      if (this.#closed) return this.#release();
+      if (error) return this.#ended?.(channelError(error, this.#name));
+      if (count === 0) return this.#ended?.(null);
+      this.#position += count;
+      received(count);
+      this.read(buffer, received);
+    });
+  }
+
+  onEnd(listener: (error: TransferError | null) => void): void {
+    this.#ended = listener;
+  }
+
+  write(): void {}
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ended = null;
+    if (!this.#reading) this.#release();
+  }
+
+  reset(): void {
+    this.close();
+  }
+
+  #release(): void {
+    void closeFile(this.#fd).catch(() => {});
+  }
+}

@@ -1,0 +1,94 @@
+import net from 'node:net';
+import type { TransferError } from '../../domain/ports.ts';
+import { channelError, type OutgoingChannel } from './channel.ts';
+
+const KEEP_ALIVE_MS = 10_000;
+
+/** Connects a main channel to a TCP or unix socket. Rejects with a TransferError; `signal` gives up. */
+export function connectSocket(
+  target: { readonly host: string; readonly port: number } | { readonly path: string },
+  signal: AbortSignal,
+): Promise<OutgoingChannel> {
+  const name = 'path' in target ? `unix:${target.path}` : `tcp:${target.host}:${target.port}`;
+  const { promise, resolve, reject } = Promise.withResolvers<OutgoingChannel>();
+  const socket = net.connect({
+    ...target,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+    allowHalfOpen: true,
+  });
+  const fail = (error: unknown) => {
+    socket.destroy();
+    reject(channelError(error, name));
+  };
+  const giveUp = () => fail(signal.reason);
+  signal.addEventListener('abort', giveUp, { once: true });
+  socket.once('error', fail);
+  socket.once('connect', () => {
+    signal.removeEventListener('abort', giveUp);
+    socket.off('error', fail);
+    resolve(new SocketOutgoingChannel(socket, name));
+  });
+  return promise;
+}
+
+export class SocketOutgoingChannel implements OutgoingChannel {
+  readonly hasReverse = true;
+  readonly #socket: net.Socket;
+  readonly #name: string;
+  #failed: ((error: TransferError) => void) | null = null;
+  #failure: TransferError | null = null;
+  #finishing: PromiseWithResolvers<void> | null = null;
+
+  constructor(socket: net.Socket, name: string) {
+    this.#socket = socket;
+    this.#name = name;
+    socket.on('error', (error) => this.#fail(channelError(error, name)));
+    socket.on('end', () => this.#peerEnded());
+    socket.on('close', () => this.#fail({ code: 'peer_closed', message: `${name}: the connection was closed` }));
+    socket.resume();
+  }
+
+  write(bytes: Uint8Array, done: () => void): void {
+    this.#socket.write(bytes, (error) => {
+      if (error) this.#fail(channelError(error, this.#name));
+      else done();
+    });
+  }
+
+  onReverse(listener: (bytes: Uint8Array) => void): void {
+    this.#socket.on('data', listener);
+  }
+
+  onFailure(listener: (error: TransferError) => void): void {
+    this.#failed = listener;
+    if (this.#failure !== null) listener(this.#failure);
+  }
+
+  finish(): Promise<void> {
+    this.#finishing = Promise.withResolvers<void>();
+    if (this.#failure !== null) this.#finishing.reject(this.#failure);
+    else if (this.#socket.readableEnded) this.#finishing.resolve();
+    this.#socket.end();
+    return this.#finishing.promise;
+  }
+
+  destroy(): void {
+    this.#failed = null;
+    this.#socket.removeAllListeners('data');
+    this.#socket.resetAndDestroy();
+  }
+
+  #peerEnded(): void {
+    if (this.#finishing !== null) this.#finishing.resolve();
+    else this.#fail({ code: 'peer_closed', message: `${this.#name}: the peer closed the connection` });
+  }
+
+  #fail(error: TransferError): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#finishing?.reject(error);
+    this.#failed?.(error);
+  }
+}

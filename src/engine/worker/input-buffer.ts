@@ -1,0 +1,71 @@
+import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
+
+/** Bytes that one read may bring. */
+const READ_BYTES_MAX = 1024 * 1024;
+
+/**
+ * What was received and not yet taken, in one piece. It lies in the staging area of a segment, so that kernels can
+ * work on it; before there is guest memory it lies in memory of its own.
+ */
+export class InputBuffer {
+  #bytes: Uint8Array<SharedArrayBuffer> = new Uint8Array(new SharedArrayBuffer(2 * READ_BYTES_MAX));
+  #base = 0;
+  #start = 0;
+  #end = 0;
+  /** Bytes of the stream that were taken so far. */
+  takenBytes = 0;
+
+  /** Bytes waiting. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Address of the first waiting byte in its segment. */
+  get address(): number {
+    return this.#base + this.#start;
+  }
+
+  /** The waiting bytes. */
+  view(): Uint8Array<SharedArrayBuffer> {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  /** The first waiting 64-bit word as two halves, or null if it is not there yet. */
+  peekWord(): { readonly high: number; readonly low: number } | null {
+    if (this.length < 8) return null;
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + this.#start, 8);
+    return { high: view.getUint32(0), low: view.getUint32(4) };
+  }
+
+  take(bytes: number): void {
+    this.#start += bytes;
+    this.takenBytes += bytes;
+  }
+
+  /** Where the next read goes. What waits is moved to the front if there is little room behind it. */
+  room(): Uint8Array<SharedArrayBuffer> {
+    if (this.#start === this.#end) {
+      this.#start = 0;
+      this.#end = 0;
+    } else if (this.#bytes.length - this.#end < READ_BYTES_MAX) {
+      this.#bytes.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    return this.#bytes.subarray(this.#end, Math.min(this.#bytes.length, this.#end + READ_BYTES_MAX));
+  }
+
+  received(bytes: number): void {
+    this.#end += bytes;
+  }
+
+  /** Moves to the staging area of another segment. */
+  moveTo(segment: WebAssembly.Memory): void {
+    const target = new Uint8Array(segment.buffer as SharedArrayBuffer, STAGING_ADDRESS, STAGING_BYTES);
+    target.set(this.view());
+    this.#end = this.length;
+    this.#start = 0;
+    this.#bytes = target;
+    this.#base = STAGING_ADDRESS;
+  }
+}

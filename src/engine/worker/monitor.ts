@@ -1,0 +1,87 @@
+import type { TransferError } from '../../domain/ports.ts';
+
+/** Thrown out of a migration's flow when a cancel has won. */
+export class CancelledSignal extends Error {}
+
+/** Thrown out of a migration's flow when it fails. */
+export class TransferFailure extends Error {
+  readonly code: string;
+
+  constructor(error: TransferError) {
+    super(error.message);
+    this.code = error.code;
+  }
+
+  toError(): TransferError {
+    return { code: this.code, message: this.message };
+  }
+}
+
+/**
+ * Lets one flow wait for what callbacks bring about. Callbacks change state and call `notify`; the flow waits until
+ * a condition holds. A failure or a cancel ends the wait with an exception, and so does a deadline.
+ */
+export class Monitor {
+  readonly #isCancelled: () => boolean;
+  #failure: TransferError | null = null;
+  #wake: (() => void) | null = null;
+
+  constructor(isCancelled: () => boolean) {
+    this.#isCancelled = isCancelled;
+  }
+
+  notify(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+
+  /** Ends this and every later wait. Only the first failure counts. */
+  fail(error: TransferError): void {
+    this.#failure ??= error;
+    this.notify();
+  }
+
+  /** @throws CancelledSignal or TransferFailure if either has happened. */
+  check(): void {
+    if (this.#isCancelled()) throw new CancelledSignal();
+    if (this.#failure !== null) throw new TransferFailure(this.#failure);
+  }
+
+  /**
+   * Waits until `condition` holds, which counts even if a failure came right behind it. After `deadlineMs` it fails
+   * with `deadline_exceeded`, which names the `phase`.
+   */
+  async until(condition: () => boolean, deadlineMs: number, phase: string): Promise<void> {
+    const end = performance.now() + deadlineMs;
+    for (;;) {
+      if (condition()) return;
+      this.check();
+      const left = end - performance.now();
+      if (left <= 0) {
+        const message = `nothing happened for ${deadlineMs} ms while ${phase}`;
+        throw new TransferFailure({ code: 'deadline_exceeded', message });
+      }
+      await this.#pause(left);
+    }
+  }
+
+  /** Waits `milliseconds`, unless a failure or a cancel comes first. */
+  async sleep(milliseconds: number): Promise<void> {
+    const end = performance.now() + milliseconds;
+    for (let left = milliseconds; left > 0; left = end - performance.now()) {
+      await this.#pause(left);
+      this.check();
+    }
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.notify(), milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

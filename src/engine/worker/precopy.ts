@@ -1,0 +1,198 @@
+import type { OpaqueSection } from '../../domain/ports.ts';
+import { sharedMicroseconds } from '../figures.ts';
+import { ByteWriter } from '../stream/byte-writer.ts';
+import { encodeCommand } from '../stream/command.ts';
+import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../stream/configuration.ts';
+import { RAM_FLAG, RAM_SECTION } from '../stream/constants.ts';
+import { encodeRamSetup } from '../stream/ram-setup.ts';
+import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../stream/section.ts';
+import { TokenBucket } from './pacing.ts';
+import { RamSender } from './ram-sender.ts';
+import type { ReversePath } from './reverse-path.ts';
+import { SendMeter } from './send-meter.ts';
+import type { SourceContext } from './source.ts';
+import type { Staging } from './staging.ts';
+
+/** Longest time that one section stays open, so that control comes back often. */
+const SECTION_MS = 50;
+/** A pass takes at least this long: a guest that dirties a few pages all the time is not polled in a busy loop. */
+const PASS_MS_MIN = 10;
+/** An empty section goes out this often while nothing else does, so that the target sees that the source lives. */
+const KEEP_ALIVE_MS = 2000;
+/** Part of the downtime limit, and most milliseconds, kept for stopping the guest and the target's start. */
+const MARGIN = { part: 0.25, msMax: 30 };
+const DEFAULT_RAM_SECTION_ID = 2;
+const UNLIMITED = Number.POSITIVE_INFINITY;
+
+/** RAM while the guest runs: set-up, passes, and the decision when to stop. */
+export class Precopy {
+  readonly #context: SourceContext;
+  readonly #staging: Staging;
+  readonly #reverse: ReversePath | null;
+  readonly #ram: RamSender;
+  readonly #bucket = new TokenBucket(performance.now());
+  readonly meter: SendMeter;
+  /** Section id of the ram section in this stream. */
+  readonly sectionId: number;
+
+  constructor(context: SourceContext, staging: Staging, reverse: ReversePath | null) {
+    this.#context = context;
+    this.#staging = staging;
+    this.#reverse = reverse;
+    this.meter = new SendMeter(context.figures);
+    const { state, memory } = context.plan.source;
+    this.sectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
+    this.#ram = new RamSender({ memory, staging, detectZero: true });
+  }
+
+  /** Header, configuration, return path, RAM block list; all pages are marked as to be sent. */
+  async setup(): Promise<void> {
+    const { plan, figures, post } = this.#context;
+    const { machineName, memory, state } = plan.source;
+    await this.#staging.open(0, 1);
+    await this.#staging.put(encodeHeader());
+    await this.#staging.put(encodeConfiguration(machineName, this.#configurationTail()));
+    if (this.#reverse !== null) {
+      await this.#staging.put(encodeCommand({ name: 'open-return-path' }));
+      await this.#staging.put(encodeCommand({ name: 'ping', value: 1 }));
+    }
+    if (state.form === 'image') await this.putSections(state.image.earlySections);
+    await this.#staging.put(encodeSectionHead('start', { sectionId: this.sectionId, ...RAM_SECTION }));
+    await this.#staging.put(encodeRamSetup(memory.blocks));
+    await this.#staging.put(encodeFooter(this.sectionId));
+    this.#staging.send();
+    this.#ram.markAll();
+    figures.set('totalBytes', this.#ram.remainingBytes);
+    this.meter.beginPass(this.#ram.remainingBytes);
+    this.countFraming();
+    figures.set('setupEndedUs', sharedMicroseconds());
+    post({ type: 'pass', pass: this.meter.pass });
+    this.#context.move('setup', 'active');
+  }
+
+  /** Sends pass after pass until what is left can be sent within the downtime limit. */
+  async iterate(): Promise<void> {
+    for (;;) {
+      await this.#section('part');
+      const mayEnd = this.#fitsDowntime();
+      if (mayEnd || this.#ram.isWalked) {
+        const passMs = this.meter.passMs;
+        this.endPass();
+        if (this.#fitsDowntime() && this.#isAcknowledged()) return;
+        if (passMs < PASS_MS_MIN) await this.#idle(PASS_MS_MIN - passMs);
+      }
+      await this.#waitForRate();
+    }
+  }
+
+  /** Sends what is left with the guest stopped and without a rate limit, as the ram section's END. */
+  async finish(): Promise<void> {
+    this.meter.isDowntime = true;
+    this.endPass();
+    await this.#section('end');
+    this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(0) });
+  }
+
+  /** Takes the dirty log: ends this pass and begins the next. */
+  endPass(): void {
+    const found = this.#ram.sync();
+    this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(this.#ram.remainingBytes) });
+    this.meter.synced(found);
+    this.#ram.rewind();
+    this.meter.beginPass(this.#ram.remainingBytes);
+    this.#context.post({ type: 'pass', pass: this.meter.pass });
+  }
+
+  /** Waits for `condition`, for ever if need be, while signs of life go out. */
+  async waitAlive(condition: () => boolean): Promise<void> {
+    const { monitor } = this.#context;
+    for (;;) {
+      const until = performance.now() + KEEP_ALIVE_MS;
+      await monitor.until(() => condition() || performance.now() >= until, 2 * KEEP_ALIVE_MS, 'waiting');
+      if (condition()) return;
+      await this.#keepAlive();
+    }
+  }
+
+  /** Sections that are sent as they came. */
+  async putSections(sections: readonly OpaqueSection[]): Promise<void> {
+    for (const section of sections) {
+      await this.#staging.put(encodeSectionHead('full', section));
+      await this.#staging.put(section.body);
+      await this.#staging.put(encodeFooter(section.sectionId));
+    }
+    this.countFraming();
+  }
+
+  async #section(type: 'part' | 'end'): Promise<void> {
+    const { live, monitor } = this.#context;
+    const until = type === 'end' ? UNLIMITED : performance.now() + SECTION_MS;
+    await this.#staging.put(encodeSectionPart(type, this.sectionId));
+    while (!this.#ram.isWalked) {
+      monitor.check();
+      const now = performance.now();
+      const allowed = type === 'end' ? UNLIMITED : this.#bucket.refill(live.maxBandwidth, now);
+      if (now >= until || allowed <= 0) break;
+      const sent = await this.#ram.send(allowed);
+      this.#bucket.take(sent.bytes);
+      this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes, sent);
+      this.meter.closeWindow(live.availSwitchoverBandwidth);
+    }
+    await this.#staging.put(new ByteWriter().u64(RAM_FLAG.eos).finish());
+    await this.#staging.put(encodeFooter(this.sectionId));
+    if (type === 'part') this.#staging.send();
+    this.countFraming();
+  }
+
+  async #keepAlive(): Promise<void> {
+    await this.#staging.put(encodeSectionPart('part', this.sectionId));
+    await this.#staging.put(new ByteWriter().u64(RAM_FLAG.eos).finish());
+    await this.#staging.put(encodeFooter(this.sectionId));
+    this.#staging.send();
+    this.countFraming();
+  }
+
+  async #waitForRate(): Promise<void> {
+    const { live, monitor } = this.#context;
+    this.#bucket.refill(live.maxBandwidth, performance.now());
+    const delay = this.#bucket.delayMs(live.maxBandwidth);
+    // A new limit counts at once, so a long wait is taken in parts.
+    if (delay > 0) await monitor.sleep(Math.min(delay, SECTION_MS));
+    this.meter.closeWindow(live.availSwitchoverBandwidth);
+  }
+
+  async #idle(milliseconds: number): Promise<void> {
+    const started = performance.now();
+    await this.#context.monitor.sleep(milliseconds);
+    this.meter.idle(performance.now() - started);
+  }
+
+  /** Headers, footers and the like are bytes of the stream too. */
+  countFraming(): void {
+    const before = this.#context.figures.get('transferredBytes');
+    this.#bucket.take(this.#staging.sentBytes - before);
+    this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes);
+  }
+
+  #fitsDowntime(): boolean {
+    const pending = this.#ram.remainingBytes;
+    if (pending === 0) return true;
+    const { downtimeLimitMs, availSwitchoverBandwidth } = this.#context.live;
+    const bandwidth = availSwitchoverBandwidth || this.meter.bandwidth();
+    const usableMs = downtimeLimitMs - Math.min(downtimeLimitMs * MARGIN.part, MARGIN.msMax);
+    return (pending * 1000) / bandwidth <= usableMs;
+  }
+
+  /** With switchover-ack the target has its say, unless the guest stands still anyway. */
+  #isAcknowledged(): boolean {
+    if (!this.#context.has('switchover-ack') || this.#reverse === null) return true;
+    const isStandingStill = (this.#context.control?.holds() ?? 1) !== 0;
+    return this.#reverse.hasSwitchoverAck || isStandingStill;
+  }
+
+  #configurationTail(): Uint8Array {
+    const { plan } = this.#context;
+    if (plan.source.state.form === 'image') return plan.source.state.image.configurationTail;
+    return this.#context.has('validate-uuid') ? encodeUuidSubsection(plan.uuid) : new Uint8Array();
+  }
+}

@@ -1,0 +1,116 @@
+import type { PassFigures } from '../../domain/ports.ts';
+import type { FigureBlock } from '../figures.ts';
+import { RateWindow } from './pacing.ts';
+import type { SentPages } from './ram-sender.ts';
+
+/** Period over which dirty-pages-rate is measured, at least. */
+const DIRTY_PERIOD_MS = 1000;
+const NOTHING: SentPages = { bytes: 0, normal: 0, zero: 0 };
+
+/** Turns what is sent into the figures that query-migrate shows (see docs/wire-format.md for their definitions). */
+export class SendMeter {
+  readonly #figures: FigureBlock;
+  readonly #window = new RateWindow(performance.now());
+  readonly #startedMs = performance.now();
+  #pass = 0;
+  #passStart = { ms: 0, bytes: 0, normal: 0, zero: 0 };
+  #period: { startedMs: number; dirtyPages: number } | null = null;
+  #countedBytes = 0;
+  /** True once the guest stands still: bytes count as downtime's from then on. */
+  isDowntime = false;
+
+  constructor(figures: FigureBlock) {
+    this.#figures = figures;
+  }
+
+  get pass(): number {
+    return this.#pass;
+  }
+
+  /** Milliseconds since the pass began. */
+  get passMs(): number {
+    return performance.now() - this.#passStart.ms;
+  }
+
+  /** Counts pages that went out, and all other bytes up to `totalBytes` of the stream. */
+  sent(totalBytes: number, remainingBytes: number, pages: SentPages = NOTHING): void {
+    const bytes = totalBytes - this.#countedBytes;
+    this.#countedBytes = totalBytes;
+    this.#window.sent(bytes, pages.normal + pages.zero);
+    this.#figures.set('transferredBytes', totalBytes);
+    this.#figures.set('remainingBytes', remainingBytes);
+    this.#figures.add('normalPages', pages.normal);
+    this.#figures.add('duplicatePages', pages.zero);
+    this.#figures.add(this.isDowntime ? 'downtimeBytes' : 'precopyBytes', pages.bytes);
+  }
+
+  /** Time in which there was nothing to send: it says nothing about the bandwidth. */
+  idle(milliseconds: number): void {
+    this.#window.idle(milliseconds);
+  }
+
+  /** Best estimate of the bandwidth now, bytes/s; 0 while nothing can be said. */
+  bandwidth(): number {
+    return this.#window.bandwidth(performance.now());
+  }
+
+  /** Ends the measuring window if it is over. `assumedBandwidth` (bytes/s), if not 0, stands in for the measured one. */
+  closeWindow(assumedBandwidth: number): void {
+    const window = this.#window.close(performance.now());
+    if (window === null) return;
+    this.#figures.set('bandwidth', window.bandwidth);
+    this.#figures.set('mbpsThousandths', window.mbps * 1000);
+    this.#figures.set('pagesPerSecond', window.pagesPerSecond);
+    const bandwidth = assumedBandwidth || window.bandwidth;
+    const dirtyBytes = this.#figures.get('dirtyBytesAtSync');
+    if (this.#pass > 1 && bandwidth > 0) this.#figures.set('expectedDowntimeMs', (dirtyBytes * 1000) / bandwidth);
+    this.#figures.touch();
+  }
+
+  beginPass(dirtyBytes: number): void {
+    this.#pass += 1;
+    this.#passStart = {
+      ms: performance.now(),
+      bytes: this.#countedBytes,
+      normal: this.#figures.get('normalPages'),
+      zero: this.#figures.get('duplicatePages'),
+    };
+    this.#figures.set('dirtySyncCount', this.#pass);
+    this.#figures.set('remainingBytes', dirtyBytes);
+    this.#figures.set('dirtyBytesAtSync', dirtyBytes);
+    this.#figures.touch();
+  }
+
+  /** Figures of the pass that ends now; the sync at its end found `dirtyBytes`. */
+  endPass(dirtyBytes: number): PassFigures {
+    const now = performance.now();
+    return {
+      pass: this.#pass,
+      startedMs: Math.round(this.#passStart.ms - this.#startedMs),
+      durationMs: Math.round(now - this.#passStart.ms),
+      sentBytes: this.#countedBytes - this.#passStart.bytes,
+      normalPages: this.#figures.get('normalPages') - this.#passStart.normal,
+      duplicatePages: this.#figures.get('duplicatePages') - this.#passStart.zero,
+      dirtyBytes,
+    };
+  }
+
+  /** Counts what a sync found; after a period of at least a second the dirty rate is known. */
+  synced(dirtyPages: number): void {
+    const now = performance.now();
+    this.#period ??= { startedMs: this.#startedMs, dirtyPages: 0 };
+    this.#period.dirtyPages += dirtyPages;
+    const elapsed = now - this.#period.startedMs;
+    if (elapsed < DIRTY_PERIOD_MS) return;
+    this.#figures.set('dirtyPagesRate', (this.#period.dirtyPages * 1000) / elapsed);
+    this.#period = { startedMs: now, dirtyPages: 0 };
+    this.#figures.touch();
+  }
+
+  /** The figures of an ended migration: nothing remains, and mbps is that of the whole. */
+  complete(totalMs: number): void {
+    this.#figures.set('remainingBytes', 0);
+    this.#figures.set('dirtyPagesRate', 0);
+    if (totalMs > 0) this.#figures.set('mbpsThousandths', (this.#countedBytes * 8) / totalMs);
+  }
+}

@@ -1,0 +1,161 @@
+import { StatusWord } from '../../domain/migration/lifecycle.ts';
+import type { MigrationStatus } from '../../domain/migration/status.ts';
+import { HOLD, type MigrationEnd, type OutgoingPlan, type TransferError } from '../../domain/ports.ts';
+import { FigureBlock, sharedMicroseconds } from '../figures.ts';
+import { LiveParameterWords } from '../live-parameters.ts';
+import { VcpuControl } from '../memory/vcpu-control.ts';
+import type { FromWorker, SharedWords } from '../messages.ts';
+import type { OutgoingChannel } from '../transport/channel.ts';
+import { openOutgoing } from '../transport/open.ts';
+import { CancelledSignal, Monitor, TransferFailure } from './monitor.ts';
+import { Precopy } from './precopy.ts';
+import { ReversePath } from './reverse-path.ts';
+import { Staging } from './staging.ts';
+import { Switchover } from './switchover.ts';
+
+/** What the phases of an outgoing migration share. */
+export type SourceContext = {
+  readonly plan: OutgoingPlan;
+  readonly status: StatusWord;
+  readonly figures: FigureBlock;
+  readonly live: LiveParameterWords;
+  readonly monitor: Monitor;
+  readonly control: VcpuControl | null;
+  readonly post: (message: FromWorker) => void;
+  has(capability: string): boolean;
+  /** Moves the status and tells; throws CancelledSignal if a cancel was faster. */
+  move(from: MigrationStatus, to: MigrationStatus): void;
+};
+
+/**
+ * An outgoing migration from its first byte to its end. Who has the guest: this side, until the status word says
+ * "handed over"; from then on the target, or, if the connection breaks before the target's word, nobody knows.
+ */
+export class SourceMigration {
+  readonly #context: SourceContext;
+  #channel: OutgoingChannel | null = null;
+  #switchover: Switchover | null = null;
+
+  constructor(plan: OutgoingPlan, words: SharedWords, post: (message: FromWorker) => void) {
+    const status = new StatusWord(words.status);
+    const capabilities = new Set(plan.capabilities);
+    this.#context = {
+      plan,
+      status,
+      figures: new FigureBlock(words.figures),
+      live: new LiveParameterWords(words.live),
+      monitor: new Monitor(() => status.read() === 'cancelling'),
+      control: plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl),
+      post,
+      has: (capability) => capabilities.has(capability),
+      move: (from, to) => {
+        if (!status.transition(from, to)) throw new CancelledSignal();
+        this.#context.figures.touch();
+        post({ type: 'status', status: to });
+      },
+    };
+  }
+
+  /** Something in the shared words changed. */
+  wake(): void {
+    this.#context.monitor.notify();
+  }
+
+  /** The operator lets a migration in pre-switchover go on. */
+  continueSwitchover(): void {
+    this.#switchover?.allow();
+  }
+
+  /** Runs the migration; never throws. */
+  async run(): Promise<MigrationEnd> {
+    try {
+      await this.#transfer();
+      return this.#end({ status: 'completed', error: null, guest: 'there' });
+    } catch (error) {
+      return this.#giveUp(error);
+    }
+  }
+
+  async #transfer(): Promise<void> {
+    const { plan, figures, monitor } = this.#context;
+    figures.set('startedUs', sharedMicroseconds());
+    figures.set('expectedDowntimeMs', this.#context.live.downtimeLimitMs);
+    const channel = await this.#connect();
+    channel.onFailure((error) => monitor.fail(error));
+    const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
+    const reverse = this.#context.has('return-path') && channel.hasReverse ? new ReversePath(channel, monitor) : null;
+    const precopy = new Precopy(this.#context, staging, reverse);
+    await precopy.setup();
+    await precopy.iterate();
+    this.#switchover = new Switchover({ context: this.#context, channel, staging, precopy, reverse });
+    await this.#switchover.run();
+  }
+
+  async #connect(): Promise<OutgoingChannel> {
+    const { plan, monitor } = this.#context;
+    const abort = new AbortController();
+    let settled: { channel: OutgoingChannel } | { error: TransferError } | null = null;
+    openOutgoing(plan.address, plan.fileRoot, abort.signal).then(
+      (channel) => {
+        settled = { channel };
+        monitor.notify();
+      },
+      (error: TransferError) => {
+        settled = { error };
+        monitor.notify();
+      },
+    );
+    const outcome = () => settled;
+    try {
+      await monitor.until(() => outcome() !== null, plan.deadlines.connectMs, 'connecting');
+    } catch (error) {
+      const late = outcome();
+      if (late !== null && 'channel' in late) late.channel.destroy();
+      abort.abort(new Error('the migration gave up'));
+      throw error;
+    }
+    const result = outcome();
+    if (result === null || 'error' in result) {
+      throw new TransferFailure(result?.error ?? { code: 'channel_failed', message: 'no channel was opened' });
+    }
+    this.#channel = result.channel;
+    return result.channel;
+  }
+
+  /** Lets go after a failure or a cancel, and sees to it that the guest goes on unless the target may have it. */
+  #giveUp(thrown: unknown): MigrationEnd {
+    this.#channel?.destroy();
+    const { status } = this.#context;
+    const isUnknown = this.#switchover?.isOutcomeUnknown ?? false;
+    const error = isUnknown ? unknownOutcome(toError(thrown)) : toError(thrown);
+    const guest = isUnknown ? 'unknown' : 'here';
+    const now = status.read();
+    if (now !== 'cancelling' && status.transition(now, 'failed')) return this.#end({ status: 'failed', error, guest });
+    status.transition('cancelling', 'cancelled');
+    return this.#end({ status: 'cancelled', error: null, guest: 'here' });
+  }
+
+  #end(end: MigrationEnd): MigrationEnd {
+    const { control, figures, post } = this.#context;
+    if (end.guest === 'here' && this.#switchover?.hasStoppedGuest) {
+      control?.removeHold(HOLD.migration);
+      post({ type: 'guest-resumed' });
+    }
+    figures.end();
+    post({ type: 'status', status: end.status });
+    return end;
+  }
+}
+
+function toError(thrown: unknown): TransferError {
+  if (thrown instanceof TransferFailure) return thrown.toError();
+  if (thrown instanceof Error) return { code: 'engine_crashed', message: thrown.stack ?? thrown.message };
+  return { code: 'engine_crashed', message: String(thrown) };
+}
+
+function unknownOutcome(error: TransferError): TransferError {
+  const message =
+    `${error.message}; the handover had begun, so the target may be running the guest. ` +
+    'The guest stays stopped here: look at the target, and let it go on here only if it does not run there';
+  return { code: 'handover_outcome_unknown', message };
+}

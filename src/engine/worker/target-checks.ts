@@ -1,0 +1,62 @@
+import type { GuestMemory, IncomingPlan } from '../../domain/ports.ts';
+import { StreamError } from '../stream/byte-reader.ts';
+import type { Configuration } from '../stream/configuration.ts';
+import type { RamBlockLength } from '../stream/ram-setup.ts';
+
+/** 4 KiB pages: the only size that is read. */
+const PAGE_BITS = 12;
+
+/** Holds the stream's configuration against this machine. @throws StreamError with both values where they differ. */
+export function checkConfiguration(configuration: Configuration, plan: IncomingPlan): void {
+  const { target } = plan;
+  if (configuration.targetPageBits !== null && configuration.targetPageBits !== PAGE_BITS) {
+    throw new StreamError(
+      'page_size_differs',
+      `the stream has pages of 2^${configuration.targetPageBits} bytes; 2^${PAGE_BITS} are read`,
+    );
+  }
+  if (target.form === 'devices' && configuration.machineName !== target.machineName) {
+    throw new StreamError(
+      'machine_differs',
+      `the stream holds a machine '${configuration.machineName}'; this one is a '${target.machineName}'`,
+    );
+  }
+  const unknown = configuration.capabilities.find((capability) => !plan.capabilities.includes(capability));
+  if (unknown !== undefined) {
+    throw new StreamError('capability_differs', `the source has the capability '${unknown}' on, which is off here`);
+  }
+  if (configuration.uuid !== null && (target.form === 'devices' || plan.capabilities.includes('validate-uuid'))) {
+    const received = Buffer.from(configuration.uuid).toString('hex');
+    const own = plan.uuid.replaceAll('-', '').toLowerCase();
+    if (received !== own)
+      throw new StreamError(
+        'uuid_differs',
+        `the stream has the uuid ${dashed(received)}; this machine has ${dashed(own)}`,
+      );
+  }
+}
+
+/** Holds the stream's RAM blocks against this machine's. @throws StreamError at the first that differs. */
+export function checkBlocks(blocks: readonly RamBlockLength[], memory: GuestMemory): void {
+  for (const block of blocks) {
+    const own = memory.blocks.find((candidate) => candidate.name === block.name);
+    if (own === undefined)
+      throw new StreamError(
+        'ram_block_unknown',
+        `the stream has a RAM block '${block.name}', which this machine does not have`,
+      );
+    if (own.bytes !== block.bytes) {
+      throw new StreamError(
+        'ram_block_length',
+        `RAM block '${block.name}' has ${block.bytes} bytes in the stream and ${own.bytes} here`,
+      );
+    }
+  }
+  const missing = memory.blocks.find((own) => !blocks.some((block) => block.name === own.name));
+  if (missing !== undefined)
+    throw new StreamError('ram_block_missing', `the stream has no RAM block '${missing.name}'`);
+}
+
+function dashed(hex: string): string {
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
