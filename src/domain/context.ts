@@ -1,0 +1,45 @@
+import type { EventHub } from './events.ts';
+import type { RunStateHolder } from './machine/run-state-holder.ts';
+import type { Blockers } from './migration/blockers.ts';
+import type { Changes } from './migration/changes.ts';
+import type { CurrentMigration } from './migration/current-migration.ts';
+import type { Settings } from './options/settings.ts';
+import type { Clock, Deadlines, Machine, TransferEngine } from './ports.ts';
+import type { Store } from './store-ports.ts';
+
+/** Calls `work` once after `delayMs`. @returns a function that calls it off. */
+export type Schedule = (work: () => void, delayMs: number) => () => void;
+
+/** Makes a new id that was never used before. */
+export type IdSource = () => string;
+
+/** What one machine's use cases share. Everything mutable about the machine is in here, nothing in a module. */
+export type Context = {
+  readonly store: Store;
+  readonly machine: Machine;
+  readonly engine: TransferEngine;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  readonly ids: IdSource;
+  readonly identity: { readonly name: string; readonly uuid: string };
+  readonly fileRoot: string;
+  readonly allowExec: boolean;
+  readonly fds: ReadonlyMap<string, number>;
+  readonly deadlines: Deadlines;
+  /** Called when an incoming migration with exit-on-error has failed. */
+  readonly exitProcess: () => void;
+  /** Told of faults that no caller waits for, such as a full disk in the middle of a migration. */
+  readonly report: (error: unknown) => void;
+  readonly events: EventHub;
+  readonly settings: Settings;
+  readonly runState: RunStateHolder;
+  readonly blockers: Blockers;
+  readonly changes: Changes;
+  /** The newest migration, running or ended, of this process. */
+  current: CurrentMigration | null;
+  /** An incoming migration whose listener is not yet bound. */
+  isListenerStarting: boolean;
+  /** False if the guest is to stay stopped once it has arrived (--paused, or a stop while inmigrate). */
+  autostart: boolean;
+  isClosing: boolean;
+};

@@ -1,0 +1,126 @@
+import type { Context, IdSource, Schedule } from './context.ts';
+import type { Domain } from './domain.ts';
+import { EventHub } from './events.ts';
+import { guestPanicked } from './machine/panic.ts';
+import type { RunState } from './machine/run-state.ts';
+import { RunStateHolder } from './machine/run-state-holder.ts';
+import { machineUseCases } from './machine/use-cases.ts';
+import { Blockers } from './migration/blockers.ts';
+import { cancelMigration } from './migration/cancel.ts';
+import { Changes } from './migration/changes.ts';
+import { continueMigration } from './migration/continue.ts';
+import { endedMigration, migrationRecord } from './migration/ended.ts';
+import { isIncomingUnderWay, startIncoming } from './migration/incoming.ts';
+import { progressOf } from './migration/progress.ts';
+import { queryMigration } from './migration/query.ts';
+import { recoverMigrations } from './migration/recovery.ts';
+import { startMigration } from './migration/start.ts';
+import { Settings, type SettingsOverrides } from './options/settings.ts';
+import { optionsUseCases } from './options/use-cases.ts';
+import type { Clock, Deadlines, Machine, TransferEngine } from './ports.ts';
+import type { Store } from './store-ports.ts';
+
+/** What a domain is made from. It owns none of it: whoever made the store, machine and engine closes them. */
+export type DomainDependencies = {
+  readonly store: Store;
+  readonly machine: Machine;
+  readonly engine: TransferEngine;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  readonly ids: IdSource;
+  readonly identity: { readonly name: string; readonly uuid: string };
+  /** Absolute path of the only folder below which `file:` addresses may lie. */
+  readonly fileRoot: string;
+  readonly allowExec: boolean;
+  readonly fds: ReadonlyMap<string, number>;
+  readonly deadlines: Deadlines;
+  /** --paused: the guest does not run before `cont`. */
+  readonly startPaused: boolean;
+  /** --incoming: run state inmigrate. */
+  readonly incoming: boolean;
+  readonly overrides: SettingsOverrides;
+  readonly exitProcess: () => void;
+  /** Told of faults that no caller waits for. */
+  readonly report: (error: unknown) => void;
+};
+
+/**
+ * Makes the use cases of one machine, closes what an earlier process left open, and sets the machine to its first run
+ * state.
+ * @throws DomainError if stored settings or overrides cannot be used.
+ */
+export function createDomain(dependencies: DomainDependencies): Domain {
+  const context = createContext(dependencies);
+  recoverMigrations({
+    store: context.store,
+    clock: context.clock,
+    events: context.events,
+    tellsEvents: context.settings.has('events'),
+  });
+  holdAtStart(context, dependencies);
+  context.machine.onPanic((panic) => guestPanicked(context, panic));
+  return {
+    options: optionsUseCases(context),
+    migration: {
+      query: () => queryMigration(context),
+      revision: () => context.changes.revision(),
+      changed: (seen, timeoutMs, signal) => context.changes.changed(seen, timeoutMs, signal),
+      progress: () => progressOf(context),
+      start: (arguments_) => startMigration(context, arguments_),
+      incoming: (arguments_) => startIncoming(context, arguments_),
+      cancel: () => cancelMigration(context),
+      continue: (state) => continueMigration(context, state),
+      ended: (id, timeoutMs, signal) => endedMigration(context, id, { timeoutMs, signal }),
+    },
+    history: {
+      list: (query) => context.store.migrations.list(query),
+      get: (id) => ({ record: migrationRecord(context, id), passes: context.store.migrations.passes(id) }),
+      samples: (id, query) => {
+        migrationRecord(context, id);
+        return context.store.migrations.samples(id, query);
+      },
+    },
+    blockers: context.blockers,
+    machine: machineUseCases(context),
+    events: context.events,
+    close: () => closeDomain(context),
+  };
+}
+
+function createContext(dependencies: DomainDependencies): Context {
+  const { store, clock, schedule, ids, report } = dependencies;
+  const changes = new Changes(schedule, () => context.current?.liveRevision() ?? 0);
+  const context: Context = {
+    ...dependencies,
+    events: new EventHub(store, clock, report),
+    settings: new Settings(store, dependencies.overrides, () => isIncomingUnderWay(context)),
+    runState: new RunStateHolder(firstRunState(dependencies)),
+    blockers: new Blockers(ids, () => changes.bump()),
+    changes,
+    current: null,
+    isListenerStarting: false,
+    autostart: !dependencies.startPaused,
+    isClosing: false,
+  };
+  return context;
+}
+
+function firstRunState({ incoming, startPaused, machine }: DomainDependencies): RunState {
+  if (incoming) return 'inmigrate';
+  return startPaused || !machine.canRun ? 'prelaunch' : 'running';
+}
+
+function holdAtStart(context: Context, { incoming, startPaused }: DomainDependencies): void {
+  const reason = incoming ? 'incoming' : startPaused ? 'operator' : null;
+  if (reason === null || context.machine.isHeldFor(reason)) return;
+  void context.machine.hold(reason).catch(context.report);
+}
+
+async function closeDomain(context: Context): Promise<void> {
+  context.isClosing = true;
+  const { current } = context;
+  if (current === null || current.isEnded) return;
+  if (current.direction === 'outgoing') await cancelMigration(context);
+  else if (current.transfer !== null && 'abort' in current.transfer) current.transfer.abort();
+  await current.settled;
+}

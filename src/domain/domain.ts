@@ -1,0 +1,176 @@
+import type { RunState } from './machine/run-state.ts';
+import type { CancelOutcome } from './migration/lifecycle.ts';
+import type { MigrationStatus } from './migration/status.ts';
+import type { MachineDescription, MachineKind, PassFigures, Workload } from './ports.ts';
+import type { EventRecord, MigrationDirection, MigrationRecord, MigrationSample, Page } from './store-ports.ts';
+
+/*
+ * The use cases that every door calls. Members with a dash carry QAPI's names, so that a door passes them through.
+ * A `number | bigint` is exact: bigint above 2^53. Every method throws DomainError and changes nothing when refused.
+ */
+
+export type CapabilityStatus = { readonly capability: string; readonly state: boolean };
+
+/** MigrationParameters of the QAPI schema. */
+export type MigrationParameters = Readonly<Record<string, number | bigint | string | boolean | readonly unknown[]>>;
+
+export type MigrationStats = {
+  readonly transferred: number;
+  readonly remaining: number;
+  readonly total: number;
+  readonly duplicate: number;
+  readonly normal: number;
+  readonly 'normal-bytes': number;
+  readonly 'dirty-pages-rate': number;
+  readonly mbps: number;
+  readonly 'dirty-sync-count': number;
+  readonly 'postcopy-requests': number;
+  readonly 'page-size': number;
+  readonly 'multifd-bytes': number;
+  readonly 'pages-per-second': number;
+  readonly 'precopy-bytes': number;
+  readonly 'downtime-bytes': number;
+  readonly 'postcopy-bytes': number;
+  readonly 'dirty-sync-missed-zero-copy': number;
+};
+
+export type SocketAddress =
+  | { readonly type: 'inet'; readonly host: string; readonly port: string }
+  | { readonly type: 'unix'; readonly path: string };
+
+/** query-migrate's answer; which members are there depends on the state as in QEMU 10.0. */
+export type MigrationInfo = {
+  readonly status?: MigrationStatus;
+  readonly ram?: MigrationStats;
+  readonly 'total-time'?: number;
+  readonly 'expected-downtime'?: number;
+  readonly downtime?: number;
+  readonly 'setup-time'?: number;
+  readonly 'cpu-throttle-percentage'?: number;
+  readonly 'error-desc'?: string;
+  readonly 'blocked-reasons'?: readonly string[];
+  readonly 'socket-address'?: readonly SocketAddress[];
+};
+
+export type Verdict = 'converging' | 'stalled' | 'hopeless';
+
+/** For people and dashboards. */
+export type MigrationProgress = {
+  readonly status: MigrationStatus;
+  /** Share of RAM walked once, in percent; never falls during a migration. */
+  readonly 'first-pass-percent': number;
+  readonly pass: number;
+  /** Null when no migration runs. */
+  readonly verdict: { readonly verdict: Verdict; readonly reason: string } | null;
+  /** Bytes/s. */
+  readonly rate: number;
+  /** Bytes/s that the guest dirties, by the newest figures. */
+  readonly 'dirty-rate': number;
+  readonly remaining: number;
+  readonly 'expected-downtime': number;
+  readonly 'downtime-limit': number;
+  /** Milliseconds, or null with the reason why nothing can be said. */
+  readonly 'time-to-go': { readonly min: number; readonly max: number } | null;
+  readonly 'time-to-go-unknown': string | null;
+};
+
+/** MigrationChannel of the QAPI schema, as far as an address goes. */
+export type MigrationChannel = {
+  readonly 'channel-type': string;
+  readonly addr: Readonly<Record<string, unknown>> & { readonly transport: string };
+};
+
+export type MigrateArguments = {
+  readonly uri?: string;
+  readonly channels?: readonly MigrationChannel[];
+  readonly resume?: boolean;
+};
+
+export type IncomingArguments = {
+  readonly uri?: string;
+  readonly channels?: readonly MigrationChannel[];
+  readonly 'exit-on-error'?: boolean;
+};
+
+export type MachineInfo = MachineDescription & {
+  readonly kind: MachineKind;
+  readonly name: string;
+  readonly uuid: string;
+};
+
+/** StatusInfo of the QAPI schema. */
+export type StatusInfo = { readonly running: boolean; readonly status: RunState };
+
+export type Blocker = { readonly id: string; readonly reason: string };
+
+export interface OptionsUseCases {
+  capabilities(): readonly CapabilityStatus[];
+  setCapabilities(list: readonly CapabilityStatus[], expectedVersion?: number): void;
+  parameters(): MigrationParameters;
+  setParameters(change: Readonly<Record<string, unknown>>, expectedVersion?: number): void;
+  /** Grows with every change of that kind of settings; survives restarts. `expectedVersion` above refers to it. */
+  version(kind: 'capabilities' | 'parameters'): number;
+}
+
+export interface MigrationUseCases {
+  query(): MigrationInfo;
+  /** Grows with every visible change of `query()`. */
+  revision(): number;
+  /** Resolves when `revision()` is no longer `seen`, or after `timeoutMs`, or when `signal` aborts. */
+  changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void>;
+  progress(): MigrationProgress;
+  /** Starts an outgoing migration; its failure to connect is reported by its status. */
+  start(arguments_: MigrateArguments): MigrationRecord;
+  /** Starts to listen; resolves when the address is bound. */
+  incoming(arguments_: IncomingArguments): Promise<MigrationRecord>;
+  /** Resolves when the outcome has been reached. */
+  cancel(): Promise<CancelOutcome>;
+  continue(state: MigrationStatus): void;
+  /** Resolves when the migration has ended, or after `timeoutMs`. */
+  ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<MigrationRecord>;
+}
+
+export interface HistoryUseCases {
+  list(query: {
+    readonly limit: number;
+    readonly cursor: string | null;
+    readonly status?: MigrationStatus;
+    readonly direction?: MigrationDirection;
+  }): Page<MigrationRecord>;
+  get(id: string): { readonly record: MigrationRecord; readonly passes: readonly PassFigures[] };
+  samples(id: string, query: { readonly limit: number; readonly cursor: string | null }): Page<MigrationSample>;
+}
+
+export interface BlockerUseCases {
+  list(): readonly Blocker[];
+  add(reason: string): Blocker;
+  remove(id: string): void;
+}
+
+export interface MachineUseCases {
+  info(): MachineInfo;
+  console(): string;
+  setWorkload(change: Partial<Workload>): Workload;
+  status(): StatusInfo;
+  stop(): Promise<void>;
+  cont(): Promise<void>;
+}
+
+export interface EventUseCases {
+  since(after: number, limit: number): readonly EventRecord[];
+  bounds(): { readonly oldest: number; readonly newest: number };
+  /** Called synchronously for each new event. @returns a function that ends the subscription. */
+  subscribe(listener: (event: EventRecord) => void): () => void;
+}
+
+/** One machine and everything that can be done with it. */
+export interface Domain {
+  readonly options: OptionsUseCases;
+  readonly migration: MigrationUseCases;
+  readonly history: HistoryUseCases;
+  readonly blockers: BlockerUseCases;
+  readonly machine: MachineUseCases;
+  readonly events: EventUseCases;
+  /** Ends what runs (an outgoing migration is cancelled, an incoming one aborted) and writes the last samples. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,97 @@
+/**
+ * Every error that the outside may see: its kind (which the doors map to an HTTP status) and its title. Codes are
+ * stable: a client may branch on them. docs/errors/CODE.md explains each; a test holds the two together.
+ */
+export const ERRORS = {
+  // malformed
+  unknown_member: { kind: 'malformed', title: 'A member is not known here' },
+  missing_member: { kind: 'malformed', title: 'A member that is needed is missing' },
+  wrong_type: { kind: 'malformed', title: 'A member has the wrong type' },
+  unknown_capability: { kind: 'malformed', title: 'There is no capability of this name' },
+  invalid_cursor: { kind: 'malformed', title: 'The cursor did not come from this list' },
+  // forbidden
+  exec_not_allowed: { kind: 'forbidden', title: 'exec: addresses are not allowed here' },
+  file_outside_root: { kind: 'forbidden', title: 'The file lies outside the file root' },
+  // missing
+  migration_not_found: { kind: 'missing', title: 'There is no migration with this id' },
+  blocker_not_found: { kind: 'missing', title: 'There is no blocker with this id' },
+  no_console: { kind: 'missing', title: 'This machine has no console' },
+  // conflict
+  migration_in_progress: { kind: 'conflict', title: 'A migration is in progress' },
+  migration_blocked: { kind: 'conflict', title: 'Migration is blocked' },
+  machine_postmigrate: { kind: 'conflict', title: 'The guest has already left' },
+  machine_inmigrate: { kind: 'conflict', title: 'The guest is waiting for an incoming migration' },
+  machine_not_loaded: { kind: 'conflict', title: 'There is no machine to send yet' },
+  machine_cannot_run: { kind: 'conflict', title: 'This machine has no vCPU that could run' },
+  no_workload: { kind: 'conflict', title: 'This machine has no workload' },
+  machine_reset_required: { kind: 'conflict', title: 'The guest cannot go on' },
+  not_expecting_incoming: { kind: 'conflict', title: 'No incoming migration is expected' },
+  not_postcopy_paused: { kind: 'conflict', title: 'There is no paused postcopy to resume' },
+  not_in_expected_state: { kind: 'conflict', title: 'The migration is in another state' },
+  not_finalized: { kind: 'conflict', title: 'The migration is not finalized yet' },
+  too_late_to_set: { kind: 'conflict', title: 'This must be set before an incoming migration starts' },
+  address_in_use: { kind: 'conflict', title: 'Something else listens on this address' },
+  too_many_blockers: { kind: 'conflict', title: 'There are too many blockers' },
+  // stale
+  settings_changed: { kind: 'stale', title: 'The settings have changed meanwhile' },
+  // invalid
+  value_out_of_range: { kind: 'invalid', title: 'A value is outside what is allowed' },
+  incompatible_capabilities: { kind: 'invalid', title: 'These capabilities do not go together' },
+  incompatible_parameters: { kind: 'invalid', title: 'These parameters do not go together' },
+  uri_or_channels: { kind: 'invalid', title: 'Exactly one of uri and channels is needed' },
+  invalid_address: { kind: 'invalid', title: 'This is not an address to migrate to or from' },
+  transport_unsuitable: { kind: 'invalid', title: 'The transport does not suit the capabilities' },
+  address_not_available: { kind: 'invalid', title: 'The address cannot be listened on' },
+  // unavailable
+  capability_not_available: { kind: 'unavailable', title: 'This capability is not available in this version' },
+  parameter_not_available: { kind: 'unavailable', title: 'This parameter value is not available in this version' },
+  transport_not_available: { kind: 'unavailable', title: 'This transport is not available on this host' },
+  // closing
+  shutting_down: { kind: 'closing', title: 'The service is shutting down' },
+  // internal
+  data_directory_unusable: { kind: 'internal', title: 'The data directory cannot be used' },
+  data_directory_in_use: { kind: 'internal', title: 'Another service uses the data directory' },
+  database_corrupt: { kind: 'internal', title: 'The database is damaged' },
+  database_newer: { kind: 'internal', title: 'The database was written by a newer version' },
+  stored_settings_unreadable: { kind: 'internal', title: 'Stored settings cannot be read' },
+  engine_failed: { kind: 'internal', title: 'The transfer engine failed' },
+} as const satisfies Record<string, { kind: ErrorKind; title: string }>;
+
+/** malformed 400 · forbidden 403 · missing 404 · conflict 409 · stale 412 · invalid 422 · unavailable 501 · closing 503 */
+export type ErrorKind =
+  | 'malformed'
+  | 'forbidden'
+  | 'missing'
+  | 'conflict'
+  | 'stale'
+  | 'invalid'
+  | 'unavailable'
+  | 'closing'
+  | 'internal';
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** True if `code` is one of the table, so that an error of another thread can be raised under its own name. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
+
+/** One thing that was wrong: a JSON pointer to it and what is allowed. */
+export type Violation = { readonly pointer: string; readonly reason: string };
+
+/** An error with a stable code. `message` is a sentence with the value given and what is allowed. */
+export class DomainError extends Error {
+  readonly code: ErrorCode;
+  readonly violations: readonly Violation[];
+
+  constructor(code: ErrorCode, message: string, options: { violations?: readonly Violation[]; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'DomainError';
+    this.code = code;
+    this.violations = options.violations ?? [];
+  }
+
+  get kind(): ErrorKind {
+    return ERRORS[this.code].kind;
+  }
+}

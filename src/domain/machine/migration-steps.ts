@@ -1,0 +1,77 @@
+import type { Context } from '../context.ts';
+import { saveAndTell } from '../migration/apply.ts';
+import type { RunState } from './run-state.ts';
+
+/*
+ * What a migration does to the run state. The engine's worker has already held or released the vCPUs when these are
+ * called; on success they stay held, because the guest runs elsewhere.
+ */
+
+/** The source's guest stands still for the switchover. STOP is told only of a guest that ran. */
+export function guestStopped(context: Context): void {
+  const { runState } = context;
+  if (runState.current === 'finish-migrate' || runState.current === 'internal-error') return;
+  const before = runState.enterMigration();
+  if (before === 'running') tell(context, 'STOP');
+  context.changes.bump();
+}
+
+/** The migration did not complete: the guest goes on here as it was, or stays stopped if someone asked for that. */
+export function guestResumed(context: Context): void {
+  const { runState } = context;
+  if (runState.current !== 'finish-migrate') return;
+  const next = stateAfterFailure(context);
+  runState.to(next);
+  if (next === 'running') tell(context, 'RESUME');
+  context.changes.bump();
+}
+
+function stateAfterFailure({ runState, machine }: Context): RunState {
+  const before = runState.beforeMigration;
+  return before === 'running' && machine.isHeldFor('operator') ? 'paused' : before;
+}
+
+/** The guest runs on the target: it stays stopped here until an operator takes it back with `cont`. */
+export function guestLeft(context: Context): void {
+  if (context.runState.current === 'postmigrate' || context.runState.current === 'internal-error') return;
+  guestStopped(context);
+  context.runState.to('postmigrate');
+  context.changes.bump();
+}
+
+/**
+ * Nobody knows who has the guest: it stays stopped here, held by the operator's own hold, so that only a deliberate
+ * `cont` makes it run.
+ */
+export async function guestUnknown(context: Context): Promise<void> {
+  const { machine, runState } = context;
+  await machine.hold('operator');
+  machine.release('migration');
+  guestStopped(context);
+  if (runState.current === 'finish-migrate') runState.to('paused');
+  context.changes.bump();
+}
+
+/** The guest that arrived runs, unless it was stopped at the source or is to stay stopped here. */
+export function guestArrived(context: Context, globalState: string): void {
+  const { machine, runState } = context;
+  const isLive = LIVE_STATES.has(globalState);
+  if (machine.canRun && isLive && context.autostart) {
+    machine.release('incoming');
+    runState.to('running');
+    tell(context, 'RESUME');
+  } else {
+    // The operator's hold takes the place of the incoming one before that is let go.
+    void machine.hold('operator').catch(context.report);
+    machine.release('incoming');
+    runState.to('paused');
+  }
+  context.changes.bump();
+}
+
+/** Run states of a source whose guest is to run on; a source that sent none had a running guest. */
+const LIVE_STATES: ReadonlySet<string> = new Set(['running', 'suspended', '']);
+
+function tell(context: Context, name: 'STOP' | 'RESUME'): void {
+  saveAndTell(context, () => context.events.commit((emit) => emit(name)));
+}

@@ -1,0 +1,104 @@
+import type { Context } from '../context.ts';
+import type { MachineUseCases } from '../domain.ts';
+import { DomainError } from '../errors.ts';
+import { saveAndTell } from '../migration/apply.ts';
+import { isIncomingUnderWay } from '../migration/incoming.ts';
+import type { Workload } from '../ports.ts';
+
+/** Stop, cont and what can be asked of the machine itself. */
+export function machineUseCases(context: Context): MachineUseCases {
+  const { machine, identity } = context;
+  return {
+    info: () => ({ ...machine.describe(), kind: machine.kind, ...identity }),
+    console: () => {
+      const text = machine.console();
+      if (text === null) throw new DomainError('no_console', `A machine of kind '${machine.kind}' has no console.`);
+      return text;
+    },
+    setWorkload: (change) => changeWorkload(context, change),
+    status: () => {
+      const status = context.runState.current;
+      return { running: status === 'running', status };
+    },
+    stop: () => stopMachine(context),
+    cont: async () => contMachine(context),
+  };
+}
+
+function changeWorkload({ machine }: Context, change: Partial<Workload>): Workload {
+  const before = machine.describe().guest;
+  if (before === null) throw new DomainError('no_workload', `A machine of kind '${machine.kind}' has no workload.`);
+  try {
+    machine.setWorkload(change);
+  } catch (cause) {
+    // The machine knows its bounds; what it refuses by RangeError is the caller's to know.
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new DomainError('value_out_of_range', cause.message, {
+      violations: [{ pointer: '', reason: cause.message }],
+      cause,
+    });
+  }
+  return machine.describe().guest?.workload ?? before.workload;
+}
+
+/** Stops the guest; where it does not run, only remembers that it is to stay stopped. */
+async function stopMachine(context: Context): Promise<void> {
+  const { machine, runState } = context;
+  switch (runState.current) {
+    case 'inmigrate':
+      context.autostart = false;
+      return;
+    case 'finish-migrate':
+      return machine.hold('operator');
+    case 'running':
+      break;
+    default:
+      return;
+  }
+  await machine.hold('operator');
+  // While the vCPUs came to a halt the guest may have panicked or a migration may have stopped it.
+  if (runState.current !== 'running' || !machine.isHeldFor('operator')) return;
+  runState.to('paused');
+  saveAndTell(context, () => context.events.commit((emit) => emit('STOP')));
+  context.changes.bump();
+}
+
+/** Lets the guest run. In postmigrate this takes back a guest that has left: the operator knows why. */
+function contMachine(context: Context): void {
+  const { machine, runState } = context;
+  switch (runState.current) {
+    case 'running':
+      // A stop that is still under way is called off.
+      machine.release('operator');
+      return;
+    case 'inmigrate':
+      context.autostart = true;
+      return;
+    case 'finish-migrate':
+      throw new DomainError('not_finalized', 'The guest is stopped by a migration that is not finalized yet.');
+    case 'guest-panicked':
+    case 'internal-error':
+      throw new DomainError('machine_reset_required', `The guest is in state '${runState.current}' and cannot go on.`);
+    default:
+      resume(context);
+  }
+}
+
+function resume(context: Context): void {
+  const { machine, runState } = context;
+  if (!machine.canRun) {
+    if (runState.current !== 'postmigrate') {
+      throw new DomainError('machine_cannot_run', `A machine of kind '${machine.kind}' has no vCPU that could run.`);
+    }
+    // Held ready once more, to be sent again.
+    machine.release('migration');
+    runState.to('paused');
+    context.changes.bump();
+    return;
+  }
+  runState.to('running');
+  machine.release('operator');
+  machine.release('migration');
+  saveAndTell(context, () => context.events.commit((emit) => emit('RESUME')));
+  context.changes.bump();
+}

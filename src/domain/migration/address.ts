@@ -1,0 +1,169 @@
+import { DomainError, type ErrorCode } from '../errors.ts';
+import { shown } from '../options/violations.ts';
+import type { MigrationAddress } from '../ports.ts';
+import { parseSize } from '../units.ts';
+
+/** What this service lets an address be. */
+export type AddressRules = {
+  /** The only folder below which files may lie; absolute, without a slash at its end. */
+  readonly fileRoot: string;
+  readonly allowExec: boolean;
+  /** Inherited descriptors by name. */
+  readonly fds: ReadonlyMap<string, number>;
+};
+
+/** Which way an address is used: a target cannot be port 0, a listener can. */
+export type AddressUse = 'connect' | 'listen';
+
+/** Longest path of a unix socket, in bytes: what the kernel's address holds, without the closing zero. */
+const UNIX_PATH_BYTES_MAX = 107;
+const PATH_BYTES_MAX = 4095;
+export const PORT_MAX = 65_535;
+
+/**
+ * Reads the `uri` form: tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND, fd:NAME.
+ * @throws DomainError
+ */
+export function parseUri(uri: string, use: AddressUse, rules: AddressRules): MigrationAddress {
+  const colon = uri.indexOf(':');
+  const rest = uri.slice(colon + 1);
+  switch (uri.slice(0, Math.max(colon, 0))) {
+    case 'tcp':
+      return parseTcp(rest, use);
+    case 'unix':
+      return unixAddress(rest, '/uri');
+    case 'file':
+      return parseFile(rest, rules);
+    case 'exec':
+      return execAddress(['/bin/sh', '-c', rest], rules, '/uri');
+    case 'fd':
+      return fdAddress(rest, rules, '/uri');
+    case 'rdma':
+      throw unavailable('/uri', 'rdma: is not available on this host.');
+    case 'vsock':
+      throw unavailable('/uri', 'vsock: is not available on this host.');
+    default:
+      throw invalid('/uri', `uri ${shown(uri)} does not begin with tcp:, unix:, file:, exec: or fd:.`);
+  }
+}
+
+/** Text of an address as the history shows it. */
+export function addressText(address: MigrationAddress): string {
+  switch (address.transport) {
+    case 'tcp':
+      return `tcp:${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+    case 'unix':
+      return `unix:${address.path}`;
+    case 'file':
+      return `file:${address.path}${address.offset === 0 ? '' : `,offset=${address.offset}`}`;
+    case 'exec':
+      return `exec:${address.command.join(' ')}`;
+    case 'fd':
+      return `fd:${address.fd}`;
+  }
+}
+
+const TCP = /^(?:\[([^\]]*)\]|([^:,]*)):(\d{1,5})$/;
+
+function parseTcp(text: string, use: AddressUse): MigrationAddress {
+  const match = TCP.exec(text);
+  if (match === null) {
+    throw invalid('/uri', `uri ${shown(`tcp:${text}`)} is not tcp:HOST:PORT with a port from 0 to ${PORT_MAX}.`);
+  }
+  return tcpAddress({ host: match[1] ?? match[2] ?? '', port: match[3]!, use, pointer: '/uri' });
+}
+
+/** An address of host and port as text. An empty host listens on every interface. */
+export function tcpAddress(given: { host: string; port: string; use: AddressUse; pointer: string }): MigrationAddress {
+  const { host, use, pointer } = given;
+  const port = /^\d{1,5}$/.test(given.port) ? Number(given.port) : Number.NaN;
+  if (!(port <= PORT_MAX)) throw invalid(pointer, `port ${shown(given.port)} is not a number from 0 to ${PORT_MAX}.`);
+  if (use === 'connect' && port === 0) throw invalid(pointer, 'port 0 cannot be connected to.');
+  if (use === 'connect' && host === '') throw invalid(pointer, 'a host is needed to connect to.');
+  if (/[\s\0/]/.test(host)) throw invalid(pointer, `host ${shown(host)} is not a host name or address.`);
+  return { transport: 'tcp', host: host === '' ? '0.0.0.0' : host, port };
+}
+
+export function unixAddress(path: string, pointer: string): MigrationAddress {
+  checkPath(path, pointer, UNIX_PATH_BYTES_MAX);
+  return { transport: 'unix', path };
+}
+
+const OFFSET = ',offset=';
+
+function parseFile(text: string, rules: AddressRules): MigrationAddress {
+  const comma = text.indexOf(OFFSET);
+  if (comma < 0) return fileAddress(text, 0, { rules, pointer: '/uri' });
+  const size = parseSize(text.slice(comma + OFFSET.length));
+  if (size === null) {
+    throw invalid(
+      '/uri',
+      `offset ${shown(text.slice(comma + OFFSET.length))} is not a size such as 4096, 0x1000 or 16M.`,
+    );
+  }
+  return fileAddress(text.slice(0, comma), size, { rules, pointer: '/uri' });
+}
+
+/** A file below the root, by its path relative to it. Links are refused when the file is opened, not here. */
+export function fileAddress(
+  path: string,
+  offset: number | bigint,
+  { rules, pointer }: { rules: AddressRules; pointer: string },
+): MigrationAddress {
+  checkPath(path, pointer, PATH_BYTES_MAX);
+  if (offset < 0 || !Number.isSafeInteger(Number(offset))) {
+    throw invalid(pointer, `offset ${offset} is not from 0 to ${Number.MAX_SAFE_INTEGER}.`);
+  }
+  const isAbsolute = path.startsWith('/');
+  const steps = cleanSteps(path);
+  const rootSteps = isAbsolute ? cleanSteps(rules.fileRoot) : [];
+  const isBelow = rootSteps.every((step, index) => steps[index] === step);
+  if (!isBelow || steps.includes('..')) {
+    throw refuse(
+      'file_outside_root',
+      pointer,
+      `file ${shown(path)} does not lie below the file root ${rules.fileRoot}.`,
+    );
+  }
+  const relative = steps.slice(rootSteps.length);
+  if (relative.length === 0 || path.endsWith('/')) throw invalid(pointer, `file ${shown(path)} names a folder.`);
+  return { transport: 'file', path: relative.join('/'), offset: Number(offset) };
+}
+
+function cleanSteps(path: string): string[] {
+  return path.split('/').filter((step) => step !== '' && step !== '.');
+}
+
+export function execAddress(command: readonly string[], rules: AddressRules, pointer: string): MigrationAddress {
+  if (!rules.allowExec) {
+    throw refuse('exec_not_allowed', pointer, 'exec: addresses are only taken by a service started with --allow-exec.');
+  }
+  if (command.length === 0 || command.some((word) => word === '' || word.includes('\0'))) {
+    throw invalid(pointer, 'a command needs at least one word, and none of them empty.');
+  }
+  return { transport: 'exec', command };
+}
+
+export function fdAddress(name: string, rules: AddressRules, pointer: string): MigrationAddress {
+  const fd = rules.fds.get(name);
+  if (fd === undefined) throw invalid(pointer, `no descriptor named ${shown(name)} was inherited at the start (--fd).`);
+  return { transport: 'fd', fd };
+}
+
+function checkPath(path: string, pointer: string, bytesMax: number): void {
+  const bytes = new TextEncoder().encode(path).length;
+  if (bytes > 0 && bytes <= bytesMax && !path.includes('\0')) return;
+  throw invalid(pointer, `path ${shown(path)} has ${bytes} bytes; 1 to ${bytesMax} are allowed, none of them zero.`);
+}
+
+export function invalid(pointer: string, reason: string): DomainError {
+  return refuse('invalid_address', pointer, reason);
+}
+
+export function unavailable(pointer: string, reason: string): DomainError {
+  return refuse('transport_not_available', pointer, reason);
+}
+
+function refuse(code: ErrorCode, pointer: string, reason: string): DomainError {
+  return new DomainError(code, reason, { violations: [{ pointer, reason }] });
+}

@@ -1,0 +1,80 @@
+import type { Context } from '../context.ts';
+import type { Emit } from '../events.ts';
+import { type ExactJson, writeExactJson } from '../exact-json.ts';
+import type { MigrationEnd, TransferError } from '../ports.ts';
+import type { CurrentMigration } from './current-migration.ts';
+import { isAllowed } from './lifecycle.ts';
+import { queryMigration } from './query.ts';
+import type { MigrationStatus } from './status.ts';
+
+/*
+ * The one place where a migration's status changes on this side of the shared word: the row, the event and the answer
+ * of query-migrate change together.
+ */
+
+/**
+ * Takes a status that the engine told, or that a cancel won. A word that comes late (`active` behind `cancelling`) is
+ * dropped: the shared word had decided otherwise before it arrived.
+ */
+export function applyStatus(context: Context, migration: CurrentMigration, to: MigrationStatus): void {
+  if (migration.status === to || !isAllowed(migration.status, to)) return;
+  migration.status = to;
+  saveAndTell(context, () => save(context, migration, { status: to }));
+  context.changes.bump();
+}
+
+/** How a migration ended, as it is saved and told. */
+export type Ending = {
+  readonly status: MigrationEnd['status'];
+  readonly error: TransferError | null;
+  readonly guest: MigrationEnd['guest'] | null;
+};
+
+/** Takes the end of a migration: the figures are frozen, the row is closed, and everyone who waits is told. */
+export function applyEnd(context: Context, migration: CurrentMigration, ending: Ending): void {
+  if (migration.isEnded) return;
+  if (ending.status === 'cancelled') applyStatus(context, migration, 'cancelling');
+  migration.recorder?.stop();
+  migration.status = ending.status;
+  migration.error = ending.error;
+  const revision = migration.liveRevision();
+  migration.freeze();
+  saveAndTell(context, () =>
+    save(context, migration, {
+      status: ending.status,
+      endedAt: context.clock.now(),
+      errorCode: ending.error?.code ?? null,
+      errorDescription: ending.error?.message ?? null,
+      guest: ending.guest,
+      resultJson: writeExactJson(queryMigration(context) as ExactJson),
+    }),
+  );
+  context.changes.bump(revision);
+  migration.settle();
+}
+
+/** Tells of a status if the capability `events` asks for it. */
+export function emitStatus(context: Context, emit: Emit, status: MigrationStatus): void {
+  if (context.settings.has('events')) emit('MIGRATION', { status });
+}
+
+/** The migration goes on even if it cannot be written down; the fault is reported and the next write catches up. */
+export function saveAndTell(context: Context, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    context.report(error);
+  }
+}
+
+type RowChange = Parameters<Context['store']['migrations']['transition']>[2];
+
+function save(context: Context, migration: CurrentMigration, change: RowChange): void {
+  context.events.commit((emit) => {
+    if (!context.store.migrations.transition(migration.id, migration.savedStatus, change)) {
+      throw new Error(`the row of migration ${migration.id} is not in state ${migration.savedStatus}`);
+    }
+    emitStatus(context, emit, change.status);
+  });
+  migration.savedStatus = change.status;
+}

@@ -1,0 +1,46 @@
+import type { IdSource } from '../context.ts';
+import type { Blocker, BlockerUseCases } from '../domain.ts';
+import { DomainError } from '../errors.ts';
+
+/** Most reasons at a time, and the longest of them. */
+export const BLOCKERS_MAX = 1000;
+export const BLOCKER_REASON_CHARACTERS_MAX = 1000;
+
+/** Reasons that forbid an outgoing migration, for as long as this process lives: whoever sets one also removes it. */
+export class Blockers implements BlockerUseCases {
+  readonly #ids: IdSource;
+  readonly #onChange: () => void;
+  readonly #blockers = new Map<string, Blocker>();
+
+  constructor(ids: IdSource, onChange: () => void) {
+    this.#ids = ids;
+    this.#onChange = onChange;
+  }
+
+  list(): readonly Blocker[] {
+    return [...this.#blockers.values()];
+  }
+
+  reasons(): readonly string[] {
+    return this.list().map(({ reason }) => reason);
+  }
+
+  add(reason: string): Blocker {
+    if (reason.trim() === '' || reason.length > BLOCKER_REASON_CHARACTERS_MAX) {
+      const detail = `reason has ${reason.length} characters; it needs 1 to ${BLOCKER_REASON_CHARACTERS_MAX}, not only blanks.`;
+      throw new DomainError('value_out_of_range', detail, { violations: [{ pointer: '/reason', reason: detail }] });
+    }
+    if (this.#blockers.size >= BLOCKERS_MAX) {
+      throw new DomainError('too_many_blockers', `There are ${BLOCKERS_MAX} blockers, the most there may be.`);
+    }
+    const blocker = { id: this.#ids(), reason };
+    this.#blockers.set(blocker.id, blocker);
+    this.#onChange();
+    return blocker;
+  }
+
+  remove(id: string): void {
+    if (!this.#blockers.delete(id)) throw new DomainError('blocker_not_found', `There is no blocker '${id}'.`);
+    this.#onChange();
+  }
+}

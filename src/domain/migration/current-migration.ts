@@ -1,0 +1,64 @@
+import type { SocketAddress } from '../domain.ts';
+import type { IncomingTransfer, MigrationFigures, OutgoingTransfer, TransferError } from '../ports.ts';
+import type { Recorder } from './recorder.ts';
+import { isEnded, type MigrationStatus } from './status.ts';
+
+/** The newest migration of this process: its status as it was last saved and told, which may trail the shared word. */
+export class CurrentMigration {
+  readonly id: string;
+  readonly direction: 'outgoing' | 'incoming';
+  /** Resolves when the end has been saved and told. */
+  readonly settled: Promise<void>;
+  status: MigrationStatus = 'setup';
+  /** What the row in the store says: differs from `status` only after a write that failed. */
+  savedStatus: MigrationStatus = 'setup';
+  error: TransferError | null = null;
+  /** Null until the engine took the plan. */
+  transfer: OutgoingTransfer | IncomingTransfer | null = null;
+  recorder: Recorder | null = null;
+  socketAddress: readonly SocketAddress[] | null = null;
+  /** The most of the first pass that was ever shown, in percent. */
+  firstPassPercent = 0;
+  /** Dirty bytes found by the newest syncs, oldest first. */
+  dirtyBytesBySync: readonly number[] = [];
+  #frozen: MigrationFigures | null = null;
+  #settle: () => void = () => {};
+
+  constructor(id: string, direction: 'outgoing' | 'incoming') {
+    this.id = id;
+    this.direction = direction;
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  get isEnded(): boolean {
+    return isEnded(this.status);
+  }
+
+  /** Its transfer, if it goes out. */
+  outgoing(): OutgoingTransfer | null {
+    return this.direction === 'outgoing' ? (this.transfer as OutgoingTransfer | null) : null;
+  }
+
+  /** Figures now, or as they were at the end; null before the engine took the plan. */
+  figures(): MigrationFigures | null {
+    return this.#frozen ?? this.transfer?.figures() ?? null;
+  }
+
+  /** Revision of figures that still change. */
+  liveRevision(): number {
+    return this.#frozen === null ? (this.transfer?.figures().revision ?? 0) : 0;
+  }
+
+  /** Keeps the figures as they are, so that the engine may give up its memory. */
+  freeze(): MigrationFigures | null {
+    this.#frozen = this.figures();
+    return this.#frozen;
+  }
+
+  /** Tells everyone who waits for the end. */
+  settle(): void {
+    this.#settle();
+  }
+}

@@ -1,0 +1,18 @@
+import type { MigrationEnd, TransferError } from '../ports.ts';
+
+/** What a fault of the engine itself is told as. */
+export function engineFailure(error: unknown): TransferError {
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'engine_failed', message: `The transfer engine failed: ${message}` };
+}
+
+/** The error of an end; where nobody knows who has the guest it also says what to do about that. */
+export function failureOf(end: MigrationEnd): TransferError | null {
+  if (end.status !== 'failed') return end.error;
+  const error = end.error ?? { code: 'engine_failed', message: 'The migration failed without a reason.' };
+  if (end.guest !== 'unknown') return error;
+  const advice =
+    'Whether the guest runs on the target is not known, so it stays stopped here. Look at the target: ' +
+    'if the guest does not run there, POST /cont makes it run here.';
+  return { code: error.code, message: `${error.message} ${advice}` };
+}

@@ -1,0 +1,39 @@
+import type { EventHub } from '../events.ts';
+import type { Clock } from '../ports.ts';
+import type { MigrationRecord, Store } from '../store-ports.ts';
+import type { MigrationStatus } from './status.ts';
+
+/** Error code of a migration during which the service stopped. */
+export const SERVICE_STOPPED = 'service_stopped';
+
+type Recovery = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly events: EventHub;
+  readonly tellsEvents: boolean;
+};
+
+/** Closes what a service that stopped left open: those migrations have failed. */
+export function recoverMigrations({ store, clock, events, tellsEvents }: Recovery): void {
+  for (const record of store.migrations.unfinished()) {
+    events.commit((emit) => {
+      const isClosed = store.migrations.transition(record.id, record.status, {
+        status: 'failed',
+        endedAt: clock.now(),
+        errorCode: SERVICE_STOPPED,
+        errorDescription: describe(record),
+        guest: MAY_HAVE_LEFT.has(record.status) ? 'unknown' : record.guest,
+      });
+      if (isClosed && tellsEvents) emit('MIGRATION', { status: 'failed' });
+    });
+  }
+}
+
+/** States in which the target may have been given the guest. */
+const MAY_HAVE_LEFT: ReadonlySet<MigrationStatus> = new Set(['device', 'postcopy-active', 'postcopy-paused'] as const);
+
+function describe(record: MigrationRecord): string {
+  const during = `The service stopped during this migration, which was in state '${record.status}'.`;
+  if (!MAY_HAVE_LEFT.has(record.status) || record.direction === 'incoming') return during;
+  return `${during} The target may have the guest; look there before starting it elsewhere.`;
+}

@@ -1,0 +1,126 @@
+import type { Context } from '../context.ts';
+import type { MigrateArguments } from '../domain.ts';
+import { DomainError } from '../errors.ts';
+import { guestLeft, guestResumed, guestStopped, guestUnknown } from '../machine/migration-steps.ts';
+import type { MigrationAddress, MigrationEnd, OutgoingPlan, TransferListener } from '../ports.ts';
+import type { MigrationRecord } from '../store-ports.ts';
+import { applyEnd, applyStatus, type Ending, emitStatus } from './apply.ts';
+import { readAddress } from './channels.ts';
+import { CurrentMigration } from './current-migration.ts';
+import { engineFailure, failureOf } from './failure.ts';
+import { newRecord, recorderOf } from './record.ts';
+import { isEnded } from './status.ts';
+import { refuseUnsuitableTransport } from './transport.ts';
+
+/**
+ * Starts an outgoing migration: the row is there when this returns; that nobody answers is told by its status later.
+ * @throws DomainError
+ */
+export function startMigration(context: Context, arguments_: MigrateArguments): MigrationRecord {
+  const address = readAddress(arguments_, 'connect', context);
+  refuseUnsuitableTransport(address, context.settings);
+  refuseUnlessReady(context, arguments_.resume === true);
+  const plan = planFor(context, address);
+  const migration = new CurrentMigration(context.ids(), 'outgoing');
+  const record = newRecord(context, migration, address);
+  context.events.commit((emit) => {
+    context.store.migrations.insert(record);
+    emitStatus(context, emit, 'setup');
+  });
+  context.current = migration;
+  context.changes.bump();
+  try {
+    const transfer = context.engine.startOutgoing(plan, listenerFor(context, migration));
+    migration.transfer = transfer;
+    const end = transfer.ended.catch((error: unknown) => brokenEnd(error, transfer.status.isHandedOver()));
+    void end.then((known) => endMigration(context, migration, known)).catch(context.report);
+  } catch (error) {
+    applyEnd(context, migration, { status: 'failed', error: engineFailure(error), guest: 'here' });
+    return { ...record, status: 'failed' };
+  }
+  migration.recorder = recorderOf(context, migration);
+  migration.recorder.start();
+  return record;
+}
+
+function refuseUnlessReady(context: Context, isResume: boolean): void {
+  if (context.isClosing) throw new DomainError('shutting_down', 'The service is shutting down.');
+  if (isResume) throw new DomainError('not_postcopy_paused', 'resume is only for a migration in postcopy-paused.');
+  const { current } = context;
+  if (current !== null && current.direction === 'outgoing' && !current.isEnded) {
+    throw new DomainError('migration_in_progress', `Migration ${current.id} is in progress (${current.status}).`);
+  }
+  const state = context.runState.current;
+  if (state === 'inmigrate') {
+    throw new DomainError('machine_inmigrate', 'The guest is waiting for an incoming migration.');
+  }
+  if (state === 'postmigrate') {
+    throw new DomainError(
+      'machine_postmigrate',
+      'The guest has left with an earlier migration; cont would take it back.',
+    );
+  }
+  if (!context.machine.isLoaded) {
+    throw new DomainError('machine_not_loaded', 'This machine is empty until one has been adopted from a stream.');
+  }
+  const reasons = context.blockers.reasons();
+  if (reasons.length > 0) throw new DomainError('migration_blocked', `Migration is blocked: ${reasons.join('; ')}`);
+}
+
+function planFor(context: Context, address: MigrationAddress): OutgoingPlan {
+  return {
+    address,
+    fileRoot: context.fileRoot,
+    source: context.machine.transferSource(),
+    capabilities: context.settings.enabled(),
+    parameters: context.settings.live(),
+    deadlines: context.deadlines,
+    uuid: context.identity.uuid,
+  };
+}
+
+/** Syncs whose sizes are kept for the verdict. */
+const SYNCS_KEPT = 8;
+
+function listenerFor(context: Context, migration: CurrentMigration): TransferListener {
+  return {
+    status: (status) => {
+      // The end is taken from `ended`, which also says why and who has the guest.
+      if (!isEnded(status)) applyStatus(context, migration, status);
+    },
+    pass: (pass) => tellPass(context, migration, pass),
+    passEnded: (figures) => {
+      migration.dirtyBytesBySync = [...migration.dirtyBytesBySync, figures.dirtyBytes].slice(-SYNCS_KEPT);
+      migration.recorder?.passEnded(figures);
+    },
+    guestStopped: () => guestStopped(context),
+    guestResumed: () => guestResumed(context),
+  };
+}
+
+function tellPass(context: Context, migration: CurrentMigration, pass: number): void {
+  if (migration.isEnded || migration.status === 'cancelling') return;
+  try {
+    if (context.settings.has('events')) context.events.commit((emit) => emit('MIGRATION_PASS', { pass }));
+  } catch (error) {
+    context.report(error);
+  }
+  context.changes.bump();
+}
+
+async function endMigration(context: Context, migration: CurrentMigration, end: MigrationEnd): Promise<void> {
+  const ending: Ending = { status: end.status, error: failureOf(end), guest: end.guest };
+  if (end.guest === 'unknown') await guestUnknown(context);
+  else if (end.status === 'completed' || end.guest === 'there') guestLeft(context);
+  applyEnd(context, migration, ending);
+  if (end.guest === 'here') {
+    // A worker that died could not let the vCPUs go.
+    if (context.machine.isHeldFor('migration')) context.machine.release('migration');
+    guestResumed(context);
+  }
+}
+
+/** An engine whose promise breaks has died: the guest is here, unless the target may have started it already. */
+function brokenEnd(error: unknown, isHandedOver: boolean): MigrationEnd {
+  return { status: 'failed', error: engineFailure(error), guest: isHandedOver ? 'unknown' : 'here' };
+}

@@ -1,0 +1,117 @@
+import type { Verdict } from '../domain.ts';
+import type { LiveParameters, MigrationFigures } from '../ports.ts';
+import { PAGE_BYTES } from './query.ts';
+import type { MigrationStatus } from './status.ts';
+
+/*
+ * Will this migration ever complete? It does when what is dirty fits into downtime-limit at the measured bandwidth.
+ * Three figures tell: what the last syncs found dirty (does it shrink?), how fast the guest dirties against how fast
+ * pages leave, and the downtime that a switchover now would cost.
+ */
+
+/** What a verdict is made from. */
+export type Judged = {
+  readonly direction: 'outgoing' | 'incoming';
+  readonly status: MigrationStatus;
+  readonly figures: MigrationFigures;
+  readonly limits: LiveParameters;
+  /** Dirty bytes found by the newest syncs, oldest first. */
+  readonly dirtyBytesBySync: readonly number[];
+};
+
+export type Judgement = { readonly verdict: Verdict; readonly reason: string };
+
+/** Syncs that have to agree before a migration is called anything but converging. */
+const SYNCS_TO_JUDGE = 3;
+/** A working set that shrank by less than this share over those syncs does not shrink. */
+const SHRINKING_SHARE = 0.9;
+/** A guest that dirties this share of the bandwidth leaves nothing to get ahead with. */
+const OVERWHELMING_SHARE = 0.9;
+
+/** The verdict on a migration that runs; null where there is nothing to judge. */
+export function judge(judged: Judged): Judgement | null {
+  if (judged.direction === 'incoming') return null;
+  switch (judged.status) {
+    case 'setup':
+    case 'wait-unplug':
+      return converging('The channel is being opened; nothing is measured yet.');
+    case 'active':
+      return judgeActive(judged);
+    case 'pre-switchover':
+      return converging('The guest is stopped and waits for migrate-continue.');
+    case 'device':
+      return converging('The guest is stopped; its last pages and its devices are being sent.');
+    default:
+      return null;
+  }
+}
+
+function judgeActive({ figures, limits, dirtyBytesBySync }: Judged): Judgement {
+  const { bandwidth, expectedDowntimeMs, dirtySyncCount } = figures;
+  if (dirtySyncCount <= 1) return converging(`The first pass is under way at ${rate(bandwidth)}.`);
+  const downtime = `a switchover now would take ${expectedDowntimeMs} ms of the ${limits.downtimeLimitMs} ms allowed`;
+  if (expectedDowntimeMs <= limits.downtimeLimitMs) {
+    return converging(`${capitalised(downtime)}.`);
+  }
+  const recent = dirtyBytesBySync.slice(-SYNCS_TO_JUDGE);
+  const [oldest, newest] = [recent[0] ?? 0, recent.at(-1) ?? 0];
+  if (recent.length < SYNCS_TO_JUDGE) return converging(`Pass ${dirtySyncCount} is under way; ${downtime}.`);
+  if (newest < oldest * SHRINKING_SHARE) {
+    return converging(
+      `What is dirty shrank from ${size(oldest)} to ${size(newest)} over ${recent.length} passes; ${downtime}.`,
+    );
+  }
+  const dirtyRate = figures.dirtyPagesRate * PAGE_BYTES;
+  const rates = `the guest dirties ${rate(dirtyRate)} and ${rate(bandwidth)} are sent`;
+  const set = `${size(newest)} are found dirty after each pass and do not shrink`;
+  if (dirtyRate >= bandwidth * OVERWHELMING_SHARE) {
+    return {
+      verdict: 'hopeless',
+      reason: `${capitalised(rates)}; ${set}; ${downtime}. ${remedy(limits, figures)}`,
+    };
+  }
+  return { verdict: 'stalled', reason: `${capitalised(set)}; ${rates}; ${downtime}. ${remedy(limits, figures)}` };
+}
+
+function remedy(limits: LiveParameters, { bandwidth }: MigrationFigures): string {
+  const isCapped = limits.maxBandwidth > 0 && bandwidth >= limits.maxBandwidth * OVERWHELMING_SHARE;
+  const cap = `raise max-bandwidth (now ${rate(limits.maxBandwidth)}), `;
+  return `More passes will not help: ${isCapped ? cap : ''}raise downtime-limit or make the guest do less.`;
+}
+
+/** Time to the end as a range, or why nothing can be said. All in milliseconds. */
+export function timeToGo(
+  { direction, status, figures }: Judged,
+  judgement: Judgement | null,
+): { readonly range: { readonly min: number; readonly max: number } } | { readonly why: string } {
+  if (direction === 'incoming') return { why: 'Only the source knows.' };
+  if (judgement === null) return { why: `The migration is ${status}.` };
+  if (status === 'setup' || status === 'wait-unplug') return { why: 'Nothing is measured yet.' };
+  if (status === 'pre-switchover') return { why: 'It waits for migrate-continue.' };
+  if (judgement.verdict !== 'converging') return { why: judgement.reason };
+  const { bandwidth, remainingBytes, dirtyPagesRate } = figures;
+  if (bandwidth === 0) return { why: 'The bandwidth is not measured yet.' };
+  const min = Math.round((remainingBytes / bandwidth) * 1000);
+  if (status === 'device') return { range: { min, max: Math.max(min, Math.round(figures.expectedDowntimeMs)) } };
+  const spare = bandwidth - dirtyPagesRate * PAGE_BYTES;
+  if (spare <= 0) return { why: 'The guest dirties memory as fast as it is sent.' };
+  // Each pass leaves dirty what was written during it: a geometric series that ends at remaining / spare.
+  const max = Math.round((remainingBytes / spare) * 1000) + figures.expectedDowntimeMs;
+  return { range: { min, max: Math.max(min, max) } };
+}
+
+function converging(reason: string): Judgement {
+  return { verdict: 'converging', reason };
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function rate(bytesPerSecond: number): string {
+  return `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
+}
+
+function size(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,88 @@
+import { parseSize } from '../units.ts';
+import { checkBitmapMapping } from './bitmap-mapping.ts';
+import { PARAMETERS, type ParameterDefinition, type ParameterName, type ParameterValue } from './parameters.ts';
+import { pointerTo, shown, type Violations } from './violations.ts';
+
+const UINT64_MAX = 2n ** 64n - 1n;
+
+/** Checks one value against its type and range. @returns the value to keep, or null if it was refused. */
+export function checkParameterValue(
+  name: ParameterName,
+  value: unknown,
+  violations: Violations,
+): ParameterValue | null {
+  const definition: ParameterDefinition = PARAMETERS[name];
+  switch (definition.type) {
+    case 'bool':
+      if (typeof value === 'boolean') return value;
+      return refuse('wrong_type', `${name} is ${shown(value)}; it has to be true or false.`);
+    case 'string-or-null':
+      if (value === null) return '';
+      if (typeof value === 'string') return value;
+      return refuse('wrong_type', `${name} is ${shown(value)}; it has to be a string or null.`);
+    case 'enum':
+      if (typeof value !== 'string') return refuse('wrong_type', `${name} is ${shown(value)}; it has to be a string.`);
+      if (definition.values.includes(value)) return value;
+      return refuse('value_out_of_range', `${name} is ${shown(value)}; ${definition.values.join(', ')} are allowed.`);
+    case 'bitmap-mapping':
+      return checkBitmapMapping(value, violations);
+    default: {
+      if (!isInteger(value)) return refuse('wrong_type', `${name} is ${shown(value)}; it has to be an integer.`);
+      if (isInexact(value))
+        return refuse('value_out_of_range', `${name} is ${value}; at most ${UINT64_MAX} is allowed.`);
+      const exact = BigInt(value);
+      if (exact >= definition.min && exact <= definition.max) return fromBigInt(exact);
+      const unit = definition.unit === null ? '' : ` ${definition.unit}`;
+      const range = `from ${definition.min} to ${definition.max}${unit}`;
+      return refuse('value_out_of_range', `${name} is ${value}; it may be ${range}.`);
+    }
+  }
+
+  function refuse(code: 'wrong_type' | 'value_out_of_range', reason: string): null {
+    violations.add(code, pointerTo(name), reason);
+    return null;
+  }
+}
+
+/**
+ * A value from text, as it is given on the command line or in the text monitor: sizes take a suffix (k, M, G, T: powers
+ * of 1024), integers also 0x…, switches on/off. What is not understood is handed on as text, for the check to refuse.
+ */
+export function parseParameterText(name: ParameterName, text: string): unknown {
+  const definition: ParameterDefinition = PARAMETERS[name];
+  if (definition.type === 'bool') return SWITCHES.get(text) ?? text;
+  if (definition.type === 'enum' || definition.type === 'string-or-null') return text;
+  if (definition.type === 'bitmap-mapping') return text;
+  const isNegative = text.startsWith('-');
+  const exact = parseSize(isNegative ? text.slice(1) : text);
+  if (exact === null || (definition.type !== 'size' && !INTEGER_TEXT.test(text))) return text;
+  return fromBigInt(isNegative ? -exact : exact);
+}
+
+const INTEGER_TEXT = /^-?(0x[0-9a-fA-F]+|\d+)$/;
+const SWITCHES: ReadonlyMap<string, boolean> = new Map([
+  ['on', true],
+  ['true', true],
+  ['yes', true],
+  ['off', false],
+  ['false', false],
+  ['no', false],
+]);
+
+function isInteger(value: unknown): value is number | bigint {
+  // An infinity is what is left of a number far above what is allowed, such as 1e400: a range, not a type.
+  return typeof value === 'bigint' || (typeof value === 'number' && (Number.isInteger(value) || isInfinite(value)));
+}
+
+function isInexact(value: number | bigint): value is number {
+  return typeof value === 'number' && !Number.isSafeInteger(value) && value > 0;
+}
+
+function isInfinite(value: number): boolean {
+  return value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY;
+}
+
+function fromBigInt(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}

@@ -1,0 +1,218 @@
+import type { CapabilityStatus, MigrationParameters } from '../domain.ts';
+import { DomainError } from '../errors.ts';
+import { type ExactJson, readExactJson, writeExactJson } from '../exact-json.ts';
+import type { LiveParameters } from '../ports.ts';
+import type { SettingsKind, Store } from '../store-ports.ts';
+import { CAPABILITIES, type Capability, type CapabilitySet } from './capabilities.ts';
+import { refuseUnavailableCapabilities, refuseUnavailableParameters } from './not-available.ts';
+import { parseParameterText } from './parameter-value.ts';
+import {
+  defaultParameters,
+  isParameter,
+  PARAMETER_NAMES,
+  type ParameterName,
+  type ParameterSet,
+} from './parameters.ts';
+import type { RuleSubject } from './rules.ts';
+import { changeCapabilities, changeParameters } from './validate.ts';
+
+/** Settings of one start only, as they came from the command line: `NAME` → text of the value, and names to switch on. */
+export type SettingsOverrides = {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly capabilities: readonly string[];
+};
+
+/**
+ * The capabilities and parameters of a machine. What was set is persisted version by version; overrides of this start
+ * lie on top and are never written, until the same setting is set, which ends its override.
+ */
+export class Settings {
+  readonly #store: Store;
+  readonly #isIncomingStarted: () => boolean;
+  #kept: { capabilities: CapabilitySet; parameters: ParameterSet };
+  #capabilities: CapabilitySet;
+  #parameters: ParameterSet;
+  readonly #overridden: { capabilities: Set<string>; parameters: Set<string> };
+
+  /** @throws DomainError if stored settings cannot be read, or an override is refused by a rule. */
+  constructor(store: Store, overrides: SettingsOverrides, isIncomingStarted: () => boolean) {
+    this.#store = store;
+    this.#isIncomingStarted = isIncomingStarted;
+    this.#kept = { capabilities: loadCapabilities(store), parameters: loadParameters(store) };
+    const kept = { ...this.#kept, incomingStarted: false };
+    const switchedOn = overrides.capabilities.map((capability) => ({ capability, state: true }));
+    const values = Object.entries(overrides.parameters).map(([name, text]) => [
+      name,
+      isParameter(name) ? parseParameterText(name, text) : text,
+    ]);
+    this.#parameters = changeParameters(kept, Object.fromEntries(values) as Record<string, unknown>);
+    this.#capabilities = changeCapabilities({ ...kept, parameters: this.#parameters }, switchedOn);
+    refuseUnavailableCapabilities(this.#capabilities);
+    refuseUnavailableParameters(this.#parameters);
+    this.#overridden = {
+      capabilities: new Set(overrides.capabilities),
+      parameters: new Set(Object.keys(overrides.parameters)),
+    };
+  }
+
+  has(capability: Capability): boolean {
+    return this.#capabilities.has(capability);
+  }
+
+  /** Names of the capabilities that are on, in QEMU's order. */
+  enabled(): readonly Capability[] {
+    return CAPABILITIES.filter((capability) => this.has(capability));
+  }
+
+  capabilities(): readonly CapabilityStatus[] {
+    return CAPABILITIES.map((capability) => ({ capability, state: this.has(capability) }));
+  }
+
+  parameters(): MigrationParameters {
+    const members: Record<string, MigrationParameters[string]> = {};
+    for (const name of PARAMETER_NAMES) {
+      const value = this.#parameters.get(name);
+      if (value !== undefined) members[name] = value;
+    }
+    return members;
+  }
+
+  live(): LiveParameters {
+    return {
+      maxBandwidth: this.#clamped('max-bandwidth'),
+      availSwitchoverBandwidth: this.#clamped('avail-switchover-bandwidth'),
+      downtimeLimitMs: this.#clamped('downtime-limit'),
+    };
+  }
+
+  /** Exact JSON text of everything, as the history keeps it. */
+  toJson(): string {
+    return writeExactJson({
+      capabilities: [...this.enabled()],
+      parameters: this.parameters() as Record<string, ExactJson>,
+    });
+  }
+
+  version(kind: SettingsKind): number {
+    return this.#store.settings.load(kind)?.version ?? 0;
+  }
+
+  /** @throws DomainError if a rule or the not-available list refuses, or `expectedVersion` is not the newest. */
+  setCapabilities(list: readonly CapabilityStatus[], now: number, expectedVersion?: number): void {
+    this.#refuseStale('capabilities', expectedVersion);
+    const changed = changeCapabilities(this.#subject(), list);
+    refuseUnavailableCapabilities(changed);
+    const named = new Set(list.map(({ capability }) => capability));
+    let overridden = difference(this.#overridden.capabilities, named);
+    let kept: CapabilitySet = new Set(
+      CAPABILITIES.filter((name) => (overridden.has(name) ? this.#kept.capabilities : changed).has(name)),
+    );
+    // What now rests on an override has to be kept together with it.
+    if (!isSound({ ...this.#kept, capabilities: kept })) [kept, overridden] = [changed, new Set<string>()];
+    this.#save('capabilities', writeExactJson([...kept]), { now, expectedVersion });
+    this.#kept = { ...this.#kept, capabilities: kept };
+    this.#capabilities = changed;
+    this.#overridden.capabilities = overridden;
+  }
+
+  /** @throws DomainError if a rule or the not-available list refuses, or `expectedVersion` is not the newest. */
+  setParameters(change: Readonly<Record<string, unknown>>, now: number, expectedVersion?: number): void {
+    this.#refuseStale('parameters', expectedVersion);
+    const changed = changeParameters(this.#subject(), change);
+    refuseUnavailableParameters(changed);
+    let overridden = difference(this.#overridden.parameters, new Set(Object.keys(change)));
+    let kept: ParameterSet = new Map(
+      [...changed].flatMap(([name, value]) => {
+        const source = overridden.has(name) ? this.#kept.parameters.get(name) : value;
+        return source === undefined ? [] : [[name, source] as const];
+      }),
+    );
+    if (!isSound({ ...this.#kept, parameters: kept })) [kept, overridden] = [changed, new Set<string>()];
+    this.#save('parameters', writeExactJson(Object.fromEntries(kept) as Record<string, ExactJson>), {
+      now,
+      expectedVersion,
+    });
+    this.#kept = { ...this.#kept, parameters: kept };
+    this.#parameters = changed;
+    this.#overridden.parameters = overridden;
+  }
+
+  #subject(): RuleSubject {
+    return {
+      capabilities: this.#capabilities,
+      parameters: this.#parameters,
+      incomingStarted: this.#isIncomingStarted(),
+    };
+  }
+
+  #refuseStale(kind: SettingsKind, expectedVersion: number | undefined): void {
+    const newest = this.version(kind);
+    if (expectedVersion === undefined || expectedVersion === newest) return;
+    throw new DomainError('settings_changed', `The ${kind} are at version ${newest}, not ${expectedVersion}.`);
+  }
+
+  #save(
+    kind: SettingsKind,
+    json: string,
+    { now, expectedVersion }: { now: number; expectedVersion?: number | undefined },
+  ): void {
+    const expected = expectedVersion ?? this.version(kind);
+    if (this.#store.settings.save(kind, expected, { json, changedAt: now })) return;
+    throw new DomainError('settings_changed', `The ${kind} are at version ${this.version(kind)}, not ${expected}.`);
+  }
+
+  #clamped(name: ParameterName): number {
+    const value = BigInt(this.#parameters.get(name) as number | bigint);
+    return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+  }
+}
+
+/** True if stored settings would pass the rules by themselves at the next start. */
+function isSound(kept: { capabilities: CapabilitySet; parameters: ParameterSet }): boolean {
+  try {
+    changeCapabilities({ ...kept, incomingStarted: false }, []);
+    changeParameters({ ...kept, incomingStarted: false }, {});
+    return true;
+  } catch (error) {
+    if (error instanceof DomainError) return false;
+    throw error;
+  }
+}
+
+function difference(names: ReadonlySet<string>, without: ReadonlySet<string>): Set<string> {
+  return new Set([...names].filter((name) => !without.has(name)));
+}
+
+function loadCapabilities(store: Store): CapabilitySet {
+  const names = read(store, 'capabilities');
+  if (names === null) return new Set();
+  return unreadableIfRefused('capabilities', () => {
+    const list = (names as string[]).map((capability) => ({ capability, state: true }));
+    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), incomingStarted: false };
+    return changeCapabilities(subject, list);
+  });
+}
+
+function loadParameters(store: Store): ParameterSet {
+  const values = read(store, 'parameters');
+  if (values === null) return defaultParameters();
+  return unreadableIfRefused('parameters', () => {
+    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), incomingStarted: false };
+    return changeParameters(subject, values as Record<string, unknown>);
+  });
+}
+
+function read(store: Store, kind: SettingsKind): unknown {
+  const newest = store.settings.load(kind);
+  if (newest === null) return null;
+  return unreadableIfRefused(kind, () => readExactJson(newest.json));
+}
+
+function unreadableIfRefused<T>(kind: SettingsKind, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DomainError('stored_settings_unreadable', `The stored ${kind} cannot be read: ${why}`, { cause });
+  }
+}

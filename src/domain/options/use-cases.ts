@@ -1,0 +1,29 @@
+import type { Context } from '../context.ts';
+import type { OptionsUseCases } from '../domain.ts';
+import { DomainError } from '../errors.ts';
+
+/** Capabilities and parameters: set as a whole or not at all. */
+export function optionsUseCases(context: Context): OptionsUseCases {
+  const { settings, clock } = context;
+  return {
+    capabilities: () => settings.capabilities(),
+    setCapabilities: (list, expectedVersion) => {
+      const { current } = context;
+      if (current !== null && current.direction === 'outgoing' && !current.isEnded) {
+        const detail = `Capabilities cannot change while migration ${current.id} is in progress (${current.status}).`;
+        throw new DomainError('migration_in_progress', detail);
+      }
+      settings.setCapabilities(list, clock.now(), expectedVersion);
+      context.changes.bump();
+    },
+    parameters: () => settings.parameters(),
+    setParameters: (change, expectedVersion) => {
+      settings.setParameters(change, clock.now(), expectedVersion);
+      // What the engine can obey while it runs reaches a migration that runs.
+      const { current } = context;
+      if (current !== null && !current.isEnded) current.outgoing()?.setParameters(settings.live());
+      context.changes.bump();
+    },
+    version: (kind) => settings.version(kind),
+  };
+}

@@ -1,0 +1,82 @@
+import { type Capability, type CapabilitySet, isCapability } from './capabilities.ts';
+import { checkParameterValue } from './parameter-value.ts';
+import { isParameter, type ParameterName, type ParameterSet, type ParameterValue } from './parameters.ts';
+import { CAPABILITY_RULES, PARAMETER_RULES, type RuleSubject } from './rules.ts';
+import { pointerTo, shown, Violations } from './violations.ts';
+
+/*
+ * One pass over a change: everything that is wrong with it is found and told at once, and nothing is kept of a change
+ * that was refused.
+ */
+
+/**
+ * The capabilities as they would be after the change.
+ * @throws DomainError with every violation.
+ */
+export function changeCapabilities(
+  subject: RuleSubject,
+  list: readonly { readonly capability: string; readonly state: boolean }[],
+): CapabilitySet {
+  const violations = new Violations();
+  const changed = new Set(subject.capabilities);
+  const positions = new Map<Capability, number>();
+  for (const [index, entry] of list.entries()) {
+    const { capability, state } = entry;
+    if (!isCapability(capability)) {
+      const reason = `${shown(capability)} is not a capability.`;
+      violations.add('unknown_capability', pointerTo('capabilities', index, 'capability'), reason);
+    } else if (typeof state !== 'boolean') {
+      const reason = `state is ${shown(state)}; it has to be true or false.`;
+      violations.add('wrong_type', pointerTo('capabilities', index, 'state'), reason);
+    } else {
+      positions.set(capability, index);
+      if (state) changed.add(capability);
+      else changed.delete(capability);
+    }
+  }
+  violations.throwIfAny();
+  checkCapabilityRules({ ...subject, capabilities: changed }, (capability) => {
+    const index = positions.get(capability);
+    return index === undefined ? '/capabilities' : pointerTo('capabilities', index, 'capability');
+  });
+  return changed;
+}
+
+function checkCapabilityRules(subject: RuleSubject, pointerOf: (capability: Capability) => string): void {
+  const violations = new Violations();
+  for (const rule of CAPABILITY_RULES) {
+    if (!subject.capabilities.has(rule.capability) || !rule.breaks(subject)) continue;
+    const code = rule.isConflict === true ? 'too_late_to_set' : 'incompatible_capabilities';
+    violations.add(code, pointerOf(rule.capability), rule.message);
+  }
+  violations.throwIfAny();
+}
+
+/**
+ * The parameters as they would be after the change.
+ * @throws DomainError with every violation.
+ */
+export function changeParameters(subject: RuleSubject, change: Readonly<Record<string, unknown>>): ParameterSet {
+  const violations = new Violations();
+  const changed = new Map<ParameterName, ParameterValue>(subject.parameters);
+  for (const [name, value] of Object.entries(change)) {
+    if (!isParameter(name)) {
+      violations.add('unknown_member', pointerTo(name), `${shown(name)} is not a migration parameter.`);
+      continue;
+    }
+    const kept = checkParameterValue(name, value, violations);
+    if (kept !== null) changed.set(name, kept);
+  }
+  // Rules see a refused value as unchanged; they still tell what else would be wrong.
+  checkParameterRules({ ...subject, parameters: changed }, violations);
+  violations.throwIfAny();
+  return changed;
+}
+
+function checkParameterRules(subject: RuleSubject, violations: Violations): void {
+  for (const rule of PARAMETER_RULES) {
+    if (!rule.breaks(subject)) continue;
+    const code = rule.isRange ? 'value_out_of_range' : 'incompatible_parameters';
+    violations.add(code, pointerTo(rule.parameter), rule.message(subject));
+  }
+}

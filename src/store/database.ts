@@ -1,0 +1,159 @@
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { DomainError } from '../domain/errors.ts';
+import { applySchema } from './schema.ts';
+
+/*
+ * The database file and who may open it.
+ *
+ * Durability: write-ahead log with synchronous=NORMAL. A commit is in the operating system's hands when it returns, so
+ * it survives the end of this process at any moment, `kill -9` included; only a power failure may take the newest
+ * commits, and never leaves the file inconsistent. FULL would cost a disk flush per event of a running migration.
+ *
+ * One service per data directory: `lock.db` next to the database is held in an exclusive transaction for as long as the
+ * service lives. The lock is the operating system's, so it ends with the process, however that ends.
+ */
+
+export type Connection = Database.Database;
+
+export const DATABASE_FILE = 'vmferry.db';
+const LOCK_FILE = 'lock.db';
+/** The database while its first schema is being written; it gets its name once it is whole. */
+const UNFINISHED_FILE = 'vmferry.db.new';
+
+/** How long a statement waits for a reader from outside, such as the sqlite3 shell, in milliseconds. */
+const BUSY_TIMEOUT_MS = 5000;
+/** Databases up to this size are checked from end to end at the start; larger ones only where they are read. */
+const CHECKED_BYTES_MAX = 64 * 1024 * 1024;
+/** Pages in the write-ahead log at which it is copied back. */
+const CHECKPOINT_PAGES = 1000;
+
+/** An open database and the lock that keeps others out. */
+export type OpenDatabase = { readonly connection: Connection; close(): void };
+
+/**
+ * Opens the database of a data directory, making both where they do not exist, and brings its schema up to date.
+ * @throws DomainError if the directory cannot be used, is in use, or holds a damaged or newer database.
+ */
+export function openDatabase(directory: string, schemaDirectory: string): OpenDatabase {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw unusable(directory, cause);
+  }
+  const lock = takeLock(directory);
+  try {
+    const connection = openFile(directory, schemaDirectory);
+    return {
+      connection,
+      close: () => {
+        connection.close();
+        lock.close();
+      },
+    };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+/** A database that is gone when it is closed; for tests and for trying things out. */
+export function openMemoryDatabase(schemaDirectory: string): OpenDatabase {
+  const connection = new Database(':memory:');
+  connection.pragma('foreign_keys = ON');
+  applySchema(connection, schemaDirectory);
+  return { connection, close: () => connection.close() };
+}
+
+function takeLock(directory: string): Connection {
+  const path = join(directory, LOCK_FILE);
+  let lock: Connection | null = null;
+  try {
+    lock = new Database(path, { timeout: 0 });
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (cause) {
+    lock?.close();
+    if (codeOf(cause).startsWith('SQLITE_BUSY')) {
+      throw new DomainError('data_directory_in_use', `Another service uses the data directory ${directory}.`, {
+        cause,
+      });
+    }
+    throw unusable(directory, cause);
+  }
+}
+
+function openFile(directory: string, schemaDirectory: string): Connection {
+  const path = join(directory, DATABASE_FILE);
+  if (!existsSync(path)) createFile(directory, schemaDirectory);
+  // An empty file would be taken for a new database, and all history would silently be gone.
+  if (statSync(path).size === 0) throw corrupt(path, 'it is empty');
+  let connection: Connection | null = null;
+  try {
+    connection = connect(path);
+    if (statSync(path).size <= CHECKED_BYTES_MAX) {
+      const found = connection.pragma('quick_check(1)', { simple: true });
+      if (found !== 'ok') throw corrupt(path, String(found));
+    }
+    applySchema(connection, schemaDirectory);
+    return connection;
+  } catch (cause) {
+    connection?.close();
+    if (cause instanceof DomainError) throw cause;
+    const code = codeOf(cause);
+    if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) throw corrupt(path, messageOf(cause), cause);
+    throw unusable(directory, cause);
+  }
+}
+
+/** Writes a whole new database under another name first, so that a crash never leaves half of one. */
+function createFile(directory: string, schemaDirectory: string): void {
+  const unfinished = join(directory, UNFINISHED_FILE);
+  try {
+    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${unfinished}${suffix}`, { force: true });
+    const connection = new Database(unfinished);
+    try {
+      applySchema(connection, schemaDirectory);
+    } finally {
+      connection.close();
+    }
+    renameSync(unfinished, join(directory, DATABASE_FILE));
+  } catch (cause) {
+    if (cause instanceof DomainError) throw cause;
+    throw unusable(directory, cause);
+  }
+}
+
+function connect(path: string): Connection {
+  const connection = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
+  try {
+    connection.pragma('journal_mode = WAL');
+    connection.pragma('synchronous = NORMAL');
+    connection.pragma('foreign_keys = ON');
+    connection.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+function corrupt(path: string, why: string, cause?: unknown): DomainError {
+  const advice = 'Restore it from a copy, or move it away to begin with an empty one.';
+  return new DomainError('database_corrupt', `The database ${path} is damaged: ${why}. ${advice}`, { cause });
+}
+
+function unusable(directory: string, cause: unknown): DomainError {
+  const detail = `The data directory ${directory} cannot be used: ${messageOf(cause)}.`;
+  return new DomainError('data_directory_unusable', detail, { cause });
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return typeof code === 'string' ? code : '';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,146 @@
+import type { Statement } from 'better-sqlite3';
+import type { MigrationRecord, MigrationRepository } from '../domain/store-ports.ts';
+import { counter } from './counter.ts';
+import { readCursor, writeCursor } from './cursor.ts';
+import type { Connection } from './database.ts';
+import { pruneMigrations } from './migration-retention.ts';
+import { timeLine } from './migration-time-line.ts';
+import { inTransaction } from './transaction.ts';
+
+type Row = {
+  readonly sequence: number;
+  readonly id: string;
+  readonly direction: MigrationRecord['direction'];
+  readonly uri: string;
+  readonly status: MigrationRecord['status'];
+  readonly started_at: number;
+  readonly ended_at: number | null;
+  readonly error_code: string | null;
+  readonly error_description: string | null;
+  readonly guest: MigrationRecord['guest'];
+  readonly settings_json: string;
+  readonly result_json: string | null;
+};
+
+type ListQuery = Parameters<MigrationRepository['list']>[0];
+
+/** Column of each member that a transition may change. */
+const COLUMNS = {
+  status: 'status',
+  uri: 'uri',
+  startedAt: 'started_at',
+  endedAt: 'ended_at',
+  errorCode: 'error_code',
+  errorDescription: 'error_description',
+  guest: 'guest',
+  settingsJson: 'settings_json',
+  resultJson: 'result_json',
+} as const satisfies Record<Exclude<keyof MigrationRecord, 'id' | 'direction'>, string>;
+
+const SELECT = `SELECT sequence, id, direction, uri, status, started_at, ended_at, error_code, error_description, guest,
+  settings_json, result_json FROM migrations`;
+
+/** The history of migrations, newest first. */
+export function migrationRepository(connection: Connection): MigrationRepository {
+  const nextSequence = counter(connection, 'migrations');
+  const insert = connection.prepare<[number, ...(string | number | null)[]]>(
+    `INSERT INTO migrations (sequence, id, direction, uri, status, started_at, ended_at, error_code, error_description,
+      guest, settings_json, result_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const byId = connection.prepare<[string], Row>(`${SELECT} WHERE id = ?`);
+  const unfinished = connection.prepare<[], Row>(
+    `${SELECT} WHERE status NOT IN ('completed', 'failed', 'cancelled') ORDER BY sequence`,
+  );
+  const page = connection.prepare<ListFilter, Row>(
+    `${SELECT} WHERE sequence < @before AND (@status IS NULL OR status = @status)
+      AND (@direction IS NULL OR direction = @direction) ORDER BY sequence DESC LIMIT @limit`,
+  );
+  const updates = new Updates(connection);
+  return {
+    insert: (record) => {
+      inTransaction(connection, () => insert.run(nextSequence(), ...values(record)));
+      pruneMigrations(connection);
+    },
+    transition: (id, from, change) => {
+      const members = (Object.keys(COLUMNS) as (keyof typeof COLUMNS)[]).filter((name) => change[name] !== undefined);
+      return updates.of(members).run(...members.map((name) => change[name]), id, from).changes === 1;
+    },
+    ...timeLine(connection),
+    get: (id) => {
+      const row = byId.get(id);
+      return row === undefined ? null : fromRow(row);
+    },
+    list: (query) => {
+      const list = listName(query);
+      const before = query.cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(list, query.cursor);
+      const { status = null, direction = null, limit } = query;
+      const rows = page.all({ before, status, direction, limit: limit + 1 });
+      const items = rows.slice(0, limit);
+      const next = rows.length > limit ? writeCursor(list, items.at(-1)!.sequence) : null;
+      return { items: items.map(fromRow), next };
+    },
+    unfinished: () => unfinished.all().map(fromRow),
+  };
+}
+
+/** The statements that set some of the columns, prepared once each. */
+class Updates {
+  readonly #connection: Connection;
+  readonly #prepared = new Map<string, Statement<unknown[]>>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  of(members: readonly (keyof typeof COLUMNS)[]): Statement<unknown[]> {
+    const assignments = members.map((name) => `${COLUMNS[name]} = ?`).join(', ');
+    const known = this.#prepared.get(assignments);
+    if (known !== undefined) return known;
+    const statement = this.#connection.prepare(`UPDATE migrations SET ${assignments} WHERE id = ? AND status = ?`);
+    this.#prepared.set(assignments, statement);
+    return statement;
+  }
+}
+
+type ListFilter = {
+  readonly before: number;
+  readonly status: string | null;
+  readonly direction: string | null;
+  readonly limit: number;
+};
+
+function listName({ status, direction }: ListQuery): string {
+  return `migrations/${status ?? '*'}/${direction ?? '*'}`;
+}
+
+function values(record: MigrationRecord): (string | number | null)[] {
+  return [
+    record.id,
+    record.direction,
+    record.uri,
+    record.status,
+    record.startedAt,
+    record.endedAt,
+    record.errorCode,
+    record.errorDescription,
+    record.guest,
+    record.settingsJson,
+    record.resultJson,
+  ];
+}
+
+function fromRow(row: Row): MigrationRecord {
+  return {
+    id: row.id,
+    direction: row.direction,
+    uri: row.uri,
+    status: row.status,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    errorCode: row.error_code,
+    errorDescription: row.error_description,
+    guest: row.guest,
+    settingsJson: row.settings_json,
+    resultJson: row.result_json,
+  };
+}

@@ -1,0 +1,31 @@
+import type { Store } from '../domain/store-ports.ts';
+import { type OpenDatabase, openDatabase, openMemoryDatabase } from './database.ts';
+import { eventLog } from './event-log.ts';
+import { identityRepository } from './identity-repository.ts';
+import { migrationRepository } from './migration-repository.ts';
+import { settingsRepository } from './settings-repository.ts';
+import { inTransaction } from './transaction.ts';
+
+/**
+ * The store of a data directory. It belongs to whoever opened it, until `close`.
+ * @throws DomainError if the directory cannot be used, is in use, or holds a damaged or newer database.
+ */
+export function openStore(dataDirectory: string, schemaDirectory: string): Store {
+  return storeOver(openDatabase(dataDirectory, schemaDirectory));
+}
+
+/** A store that is gone when it is closed. */
+export function openMemoryStore(schemaDirectory: string): Store {
+  return storeOver(openMemoryDatabase(schemaDirectory));
+}
+
+function storeOver({ connection, close }: OpenDatabase): Store {
+  return {
+    settings: settingsRepository(connection),
+    migrations: migrationRepository(connection),
+    events: eventLog(connection),
+    identity: identityRepository(connection),
+    transaction: (work) => inTransaction(connection, work),
+    close,
+  };
+}

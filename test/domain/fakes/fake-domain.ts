@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { createDomain, type DomainDependencies } from '../../../src/domain/create-domain.ts';
+import type { Domain } from '../../../src/domain/domain.ts';
+import type { Store } from '../../../src/domain/store-ports.ts';
+import { openMemoryStore } from '../../../src/store/sqlite-store.ts';
+import { FakeEngine, type FakeIncoming, type FakeOutgoing } from './fake-engine.ts';
+import { FakeMachine } from './fake-machine.ts';
+import { FakeTime } from './fake-time.ts';
+
+export const SCHEMA_DIRECTORY = join(import.meta.dirname, '../../../migrations-db');
+
+export type FakeWorld = {
+  readonly domain: Domain;
+  readonly engine: FakeEngine;
+  readonly machine: FakeMachine;
+  readonly time: FakeTime;
+  readonly store: Store;
+  readonly faults: unknown[];
+  /** How often the process was asked to end. */
+  readonly exits: { count: number };
+  /** Names of all events so far; MIGRATION and MIGRATION_PASS with what they tell. */
+  events(): string[];
+  outgoing(): FakeOutgoing;
+  incoming(): FakeIncoming;
+};
+
+type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'clock' | 'schedule'>> & {
+  readonly machine?: FakeMachine;
+  /** Capabilities to switch on before anything else; `events` is always on. */
+  readonly capabilities?: readonly string[];
+};
+
+/** A whole domain over a real store in memory, with an engine, a machine and a time that the test drives. */
+export function fakeDomain(change: Change = {}): FakeWorld {
+  const engine = new FakeEngine();
+  const machine = change.machine ?? new FakeMachine();
+  const time = new FakeTime();
+  const store = change.store ?? openMemoryStore(SCHEMA_DIRECTORY);
+  if (change.store === undefined) onTestFinished(() => store.close());
+  const faults: unknown[] = [];
+  const exits = { count: 0 };
+  let lastId = 0;
+  const { capabilities = [], ...given } = change;
+  const domain = createDomain({
+    ids: () => `id-${++lastId}`,
+    identity: { name: 'vm0', uuid: '00000000-0000-4000-8000-000000000001' },
+    fileRoot: '/data/files',
+    allowExec: false,
+    fds: new Map(),
+    deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000 },
+    startPaused: false,
+    incoming: false,
+    overrides: { parameters: {}, capabilities: [] },
+    exitProcess: () => {
+      exits.count += 1;
+    },
+    report: (fault) => {
+      faults.push(fault);
+    },
+    ...given,
+    store,
+    machine,
+    engine,
+    clock: time,
+    schedule: time.schedule,
+  });
+  domain.options.setCapabilities(['events', ...capabilities].map((capability) => ({ capability, state: true })));
+  return {
+    domain,
+    engine,
+    machine,
+    time,
+    store,
+    faults,
+    exits,
+    events: () => domain.events.since(0, 1000).map(({ name, data }) => [name, ...Object.values(data ?? {})].join(' ')),
+    outgoing: () => engine.outgoing.at(-1)!,
+    incoming: () => engine.incoming.at(-1)!,
+  };
+}

@@ -1,0 +1,204 @@
+import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
+import type { MigrationStatus } from '../../../src/domain/migration/status.ts';
+import type {
+  IncomingPlan,
+  IncomingTransfer,
+  LiveParameters,
+  LoadedMachine,
+  MigrationAddress,
+  MigrationEnd,
+  MigrationFigures,
+  OutgoingPlan,
+  OutgoingTransfer,
+  TransferEngine,
+  TransferError,
+  TransferListener,
+} from '../../../src/domain/ports.ts';
+
+export const NO_FIGURES: MigrationFigures = {
+  revision: 0,
+  setupTimeMs: 0,
+  totalTimeMs: 0,
+  downtimeMs: 0,
+  expectedDowntimeMs: 300,
+  transferredBytes: 0,
+  remainingBytes: 0,
+  totalBytes: 0,
+  duplicatePages: 0,
+  normalPages: 0,
+  dirtyPagesRate: 0,
+  mbps: 0,
+  pagesPerSecond: 0,
+  dirtySyncCount: 0,
+  precopyBytes: 0,
+  downtimeBytes: 0,
+  cpuThrottlePercentage: 0,
+  bandwidth: 0,
+  dirtyBytesAtSync: 0,
+};
+
+/** An outgoing transfer that a test drives step by step, over the real shared status word. */
+export class FakeOutgoing implements OutgoingTransfer {
+  readonly plan: OutgoingPlan;
+  readonly listener: TransferListener;
+  readonly status = new StatusWord();
+  readonly parametersSet: LiveParameters[] = [];
+  readonly ended: Promise<MigrationEnd>;
+  continued = 0;
+  currentFigures: MigrationFigures = NO_FIGURES;
+  #end!: (end: MigrationEnd) => void;
+  #break!: (error: unknown) => void;
+
+  constructor(plan: OutgoingPlan, listener: TransferListener) {
+    this.plan = plan;
+    this.listener = listener;
+    this.status.transition('none', 'setup');
+    this.ended = new Promise((resolve, reject) => {
+      this.#end = resolve;
+      this.#break = reject;
+    });
+  }
+
+  figures(): MigrationFigures {
+    return this.currentFigures;
+  }
+
+  setFigures(change: Partial<MigrationFigures>): void {
+    this.currentFigures = { ...this.currentFigures, revision: this.currentFigures.revision + 1, ...change };
+  }
+
+  setParameters(parameters: LiveParameters): void {
+    this.parametersSet.push(parameters);
+  }
+
+  continueSwitchover(): void {
+    this.continued += 1;
+  }
+
+  cancel(): ReturnType<StatusWord['cancel']> {
+    return this.status.cancel();
+  }
+
+  /** Moves the word as the worker does and tells the domain; false if a cancel was faster. */
+  step(to: MigrationStatus): boolean {
+    const from = this.status.read();
+    if (from === 'cancelling' || !this.status.transition(from, to)) return false;
+    this.listener.status(to);
+    return true;
+  }
+
+  end(end: MigrationEnd): void {
+    this.#end(end);
+  }
+
+  /** Ends as the worker does: completed or failed if the word allows it, else cancelled. */
+  finish(status: 'completed' | 'failed', error: TransferError | null = null): void {
+    if (this.step(status)) {
+      this.end({ status, error, guest: status === 'completed' ? 'there' : 'here' });
+    } else {
+      this.letGo();
+    }
+  }
+
+  /** The worker's part of a cancel that won. */
+  letGo(): void {
+    this.listener.guestResumed();
+    this.status.transition('cancelling', 'cancelled');
+    this.end({ status: 'cancelled', error: null, guest: 'here' });
+  }
+
+  break(error: unknown): void {
+    this.#break(error);
+  }
+}
+
+/** An incoming transfer that a test drives step by step. */
+export class FakeIncoming implements IncomingTransfer {
+  readonly plan: IncomingPlan;
+  readonly listener: TransferListener;
+  readonly status = new StatusWord();
+  readonly listening: Promise<MigrationAddress>;
+  readonly loaded: Promise<LoadedMachine>;
+  readonly ended: IncomingTransfer['ended'];
+  readonly calls: string[] = [];
+  #listen!: (address: MigrationAddress) => void;
+  #cannotListen!: (error: TransferError) => void;
+  #load!: (loaded: LoadedMachine) => void;
+  #end!: (end: Awaited<IncomingTransfer['ended']>) => void;
+
+  constructor(plan: IncomingPlan, listener: TransferListener) {
+    this.plan = plan;
+    this.listener = listener;
+    this.status.transition('none', 'setup');
+    this.listening = new Promise((resolve, reject) => {
+      this.#listen = resolve;
+      this.#cannotListen = reject;
+    });
+    this.loaded = new Promise((resolve) => {
+      this.#load = resolve;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  figures(): MigrationFigures {
+    return NO_FIGURES;
+  }
+
+  listen(address: MigrationAddress = this.plan.address): void {
+    this.#listen(address);
+  }
+
+  cannotListen(error: TransferError): void {
+    this.#cannotListen(error);
+  }
+
+  activate(): void {
+    this.status.transition('setup', 'active');
+    this.listener.status('active');
+  }
+
+  load(globalState = 'running'): void {
+    this.#load({ globalState, state: { form: 'devices', bodies: [] } });
+  }
+
+  fail(error: TransferError): void {
+    this.#end({ status: 'failed', error });
+  }
+
+  started(): void {
+    this.calls.push('started');
+    this.#end({ status: 'completed', error: null });
+  }
+
+  refused(error: TransferError): void {
+    this.calls.push(`refused ${error.code}`);
+    this.#end({ status: 'failed', error });
+  }
+
+  abort(): void {
+    this.calls.push('abort');
+    this.#end({ status: 'failed', error: { code: 'incoming_aborted', message: 'given up' } });
+  }
+}
+
+/** An engine that keeps what it was asked for, for a test to drive. */
+export class FakeEngine implements TransferEngine {
+  readonly outgoing: FakeOutgoing[] = [];
+  readonly incoming: FakeIncoming[] = [];
+
+  startOutgoing(plan: OutgoingPlan, listener: TransferListener): FakeOutgoing {
+    const transfer = new FakeOutgoing(plan, listener);
+    this.outgoing.push(transfer);
+    return transfer;
+  }
+
+  startIncoming(plan: IncomingPlan, listener: TransferListener): FakeIncoming {
+    const transfer = new FakeIncoming(plan, listener);
+    this.incoming.push(transfer);
+    return transfer;
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,86 @@
+import type {
+  GuestPanic,
+  HoldReason,
+  LoadedMachine,
+  Machine,
+  MachineDescription,
+  MachineKind,
+  TransferSource,
+  TransferTarget,
+  Workload,
+} from '../../../src/domain/ports.ts';
+
+const NO_MEMORY = { segments: [], blocks: [] };
+
+/** A machine that only remembers who holds it. */
+export class FakeMachine implements Machine {
+  readonly kind: MachineKind;
+  readonly canRun: boolean;
+  isLoaded: boolean;
+  adopted: LoadedMachine | null = null;
+  refusal: Error | null = null;
+  readonly held = new Set<HoldReason>();
+  #workload: Workload = { rate: 1, span: 4096, pattern: 'hot' };
+  #panicListener: (panic: GuestPanic) => void = () => {};
+
+  constructor(kind: MachineKind = 'synthetic') {
+    this.kind = kind;
+    this.canRun = kind !== 'image';
+    this.isLoaded = kind !== 'image';
+  }
+
+  describe(): MachineDescription {
+    const guest = { ticks: 1, pagesChecked: 2, pagesWritten: 3, panic: null, workload: this.#workload };
+    return { ramBlocks: [], vcpus: this.canRun ? 1 : 0, guest: this.canRun ? guest : null };
+  }
+
+  async hold(reason: HoldReason): Promise<void> {
+    this.held.add(reason);
+  }
+
+  release(reason: HoldReason): void {
+    this.held.delete(reason);
+  }
+
+  isHeldFor(reason: HoldReason): boolean {
+    return this.held.has(reason);
+  }
+
+  get runs(): boolean {
+    return this.canRun && this.held.size === 0;
+  }
+
+  transferSource(): TransferSource {
+    return { machineName: 'fake', memory: NO_MEMORY, vcpuControl: null, state: { form: 'devices', devices: [] } };
+  }
+
+  transferTarget(): TransferTarget {
+    return { form: 'devices', machineName: 'fake', memory: NO_MEMORY, devices: [] };
+  }
+
+  adopt(loaded: LoadedMachine): void {
+    if (this.refusal !== null) throw this.refusal;
+    this.adopted = loaded;
+    this.isLoaded = true;
+  }
+
+  console(): string | null {
+    return this.canRun ? 'tick 1\n' : null;
+  }
+
+  setWorkload(change: Partial<Workload>): void {
+    if (change.rate !== undefined && change.rate < 0) throw new RangeError('rate is below 0');
+    this.#workload = { ...this.#workload, ...change };
+  }
+
+  onPanic(listener: (panic: GuestPanic) => void): void {
+    this.#panicListener = listener;
+  }
+
+  panic(kind = 'torn'): void {
+    this.held.add('panic');
+    this.#panicListener({ kind, address: 4096, detail: 'a page is torn' });
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,41 @@
+import type { Schedule } from '../../../src/domain/context.ts';
+import type { Clock } from '../../../src/domain/ports.ts';
+
+type Timer = { readonly at: number; readonly work: () => void };
+
+/** Time that only passes when a test says so. */
+export class FakeTime implements Clock {
+  #ms = 0;
+  readonly #timers = new Set<Timer>();
+
+  now(): number {
+    return 1_700_000_000_000 + this.#ms;
+  }
+
+  monotonic(): number {
+    return this.#ms;
+  }
+
+  readonly schedule: Schedule = (work, delayMs) => {
+    const timer = { at: this.#ms + delayMs, work };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  };
+
+  /** Timers that are still set. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  pass(ms: number): void {
+    const until = this.#ms + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(({ at }) => at <= until).sort((left, right) => left.at - right.at)[0];
+      if (due === undefined) break;
+      this.#timers.delete(due);
+      this.#ms = due.at;
+      due.work();
+    }
+    this.#ms = until;
+  }
+}
