@@ -36,7 +36,11 @@ const FASTIFY = ['fastify', '@fastify/swagger', '@fastify/swagger-ui', '@fastify
 
 export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/main.ts', 'src/app.ts'], may: ['src/', 'package.json'], packages: ['*', 'node:*'] },
-  { of: ['src/config.ts', 'src/log.ts'], may: ['src/config.ts', 'src/log.ts', 'src/domain/'], packages: ['node:*'] },
+  {
+    of: ['src/config.ts', 'src/config/', 'src/log.ts'],
+    may: ['src/config.ts', 'src/config/', 'src/log.ts', 'src/domain/'],
+    packages: ['node:*'],
+  },
   { of: ['src/domain/'], may: ['src/domain/'], packages: ['node:assert', 'node:assert/strict'] },
   {
     of: ['src/store/'],

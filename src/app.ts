@@ -1,0 +1,140 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import type { Config } from './config.ts';
+import { createDomain } from './domain/create-domain.ts';
+import type { Domain } from './domain/domain.ts';
+import { DomainError } from './domain/errors.ts';
+import type { Clock, Deadlines, HoldReason, Machine, TransferEngine } from './domain/ports.ts';
+import type { Store } from './domain/store-ports.ts';
+import { createTransferEngine } from './engine/engine.ts';
+import { loggerOptions } from './log.ts';
+import { createImageMachine } from './machine/image/image-machine.ts';
+import { createSyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
+import type { HttpLimits } from './routes/limits.ts';
+import type { Readiness } from './routes/operation.ts';
+import { createServer } from './routes/server.ts';
+import { openStore } from './store/sqlite-store.ts';
+
+const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
+
+/** How long each phase of a migration may take or stand still before it fails; milliseconds. */
+export const DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, handoverMs: 30_000 };
+
+/** What tests, and programs that embed the service, may put in the place of its own parts. */
+export type AppOptions = {
+  readonly deadlines?: Partial<Deadlines>;
+  readonly limits?: Partial<HttpLimits>;
+  readonly engine?: TransferEngine;
+  readonly machine?: Machine;
+  readonly clock?: Clock;
+  /** Called when an incoming migration that was to end the process on failure has failed. */
+  readonly onExit?: () => void;
+};
+
+export type App = {
+  /** Has every route; does not listen yet. */
+  readonly server: FastifyInstance;
+  readonly domain: Domain;
+  /** Refuses new work, ends what runs, and lets go of everything. May be called more than once. */
+  close(): Promise<void>;
+};
+
+/**
+ * Puts a whole service together from its parts.
+ * @throws DomainError if the data directory or a setting cannot be used; nothing is left open then.
+ */
+export async function createApp(config: Config, options: AppOptions = {}): Promise<App> {
+  await using parts = new AsyncDisposableStack();
+  const store = parts.adopt(openStore(config.dataDirectory, SCHEMA_DIRECTORY), (opened) => opened.close());
+  makeFileRoot(config.fileRoot);
+  const machine = parts.adopt(options.machine ?? machineOf(config), (made) => made.close());
+  const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
+  let logError = (error: unknown): void => console.error(error);
+  const domain = domainOf(config, options, { store, machine, engine, report: (error) => logError(error) });
+  parts.adopt(domain, (made) => made.close());
+  const server = await createServer({
+    domain,
+    logger: loggerOptions(config.logLevel),
+    readiness: () => readinessOf(config),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  logError = (error) => server.log.error({ err: error }, 'work in the background failed');
+  parts.adopt(server, (made) => made.close());
+  if (config.incoming !== null && config.incoming !== 'defer')
+    await domain.migration.incoming({ uri: config.incoming });
+  const owned = parts.move();
+  let closed: Promise<void> | null = null;
+  return {
+    server,
+    domain,
+    close: () => {
+      closed ??= owned.disposeAsync();
+      return closed;
+    },
+  };
+}
+
+function machineOf({ machine, incoming }: Config): Machine {
+  const holds: HoldReason[] = [];
+  if (incoming !== null) holds.push('incoming');
+  else if (machine.paused) holds.push('operator');
+  if (machine.kind === 'image') return createImageMachine({ holds });
+  const { ramBytes, vcpus, workload } = machine;
+  return createSyntheticMachine({ ramBytes, vcpus, workload, seed: randomInt(2 ** 32), holds });
+}
+
+type Parts = {
+  readonly store: Store;
+  readonly machine: Machine;
+  readonly engine: TransferEngine;
+  readonly report: (error: unknown) => void;
+};
+
+function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
+  return createDomain({
+    ...parts,
+    clock: options.clock ?? { now: () => Date.now(), monotonic: () => performance.now() },
+    schedule: (work, delayMs) => {
+      const timer = setTimeout(work, delayMs);
+      return () => clearTimeout(timer);
+    },
+    ids: randomUUID,
+    identity: { name: config.machine.name, uuid: uuidOf(config, parts.store) },
+    fileRoot: config.fileRoot,
+    allowExec: config.allowExec,
+    fds: config.descriptors,
+    deadlines: { ...DEADLINES, ...options.deadlines },
+    startPaused: config.machine.paused,
+    incoming: config.incoming !== null,
+    overrides: config.overrides,
+    exitProcess: options.onExit ?? (() => {}),
+  });
+}
+
+/** The uuid given, or the one kept from an earlier start, or a new one; kept from now on. */
+function uuidOf({ machine }: Config, store: Store): string {
+  const kept = store.identity.get('uuid');
+  const uuid = machine.uuid ?? kept ?? randomUUID();
+  if (uuid !== kept) store.identity.set('uuid', uuid);
+  return uuid;
+}
+
+function makeFileRoot(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new DomainError('data_directory_unusable', `The file root ${directory} cannot be made.`, { cause });
+  }
+}
+
+function readinessOf({ dataDirectory }: Config): Readiness {
+  try {
+    accessSync(dataDirectory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return { ready: true, checks: { data: 'ok' } };
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+    return { ready: false, checks: { data: `${dataDirectory} cannot be used: ${code}` } };
+  }
+}

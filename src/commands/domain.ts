@@ -1,0 +1,3 @@
+/** The domain as the doors see it. */
+export type { Domain } from '../domain/domain.ts';
+export type { EventRecord } from '../domain/store-ports.ts';

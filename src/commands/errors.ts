@@ -1,0 +1,2 @@
+/** Errors as the doors see them: they know the command table, not the domain behind it. */
+export { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../domain/errors.ts';

@@ -1,0 +1,53 @@
+import { command } from './command.ts';
+import {
+  MigrationDetail,
+  MigrationId,
+  MigrationPage,
+  MigrationSamplePage,
+  MigrationSamplesQuery,
+  MigrationsQuery,
+  PAGE_LIMIT_DEFAULT,
+} from './schemas/history.ts';
+import { migrationDetailView, migrationView, sampleView } from './views/migration.ts';
+
+/* Every migration ever made here. */
+
+export const queryMigrations = command({
+  name: 'x-ferry-query-migrations',
+  summary: 'The migration history, newest first',
+  isQapi: false,
+  role: 'viewer',
+  arguments: MigrationsQuery,
+  result: MigrationPage,
+  run: (domain, { limit = PAGE_LIMIT_DEFAULT, cursor = null, status, direction }) => {
+    const filter = { ...(status === undefined ? {} : { status }), ...(direction === undefined ? {} : { direction }) };
+    const page = domain.history.list({ limit, cursor, ...filter });
+    return { migrations: page.items.map(migrationView), next: page.next };
+  },
+});
+
+export const queryMigration = command({
+  name: 'x-ferry-query-migration',
+  summary: 'One migration: its settings, its outcome, its passes',
+  isQapi: false,
+  role: 'viewer',
+  arguments: MigrationId,
+  result: MigrationDetail,
+  run: (domain, { id }) => {
+    const { record, passes } = domain.history.get(id);
+    return migrationDetailView(record, passes);
+  },
+});
+
+export const querySamples = command({
+  name: 'x-ferry-query-samples',
+  summary: 'The time line of one migration, oldest first',
+  isQapi: false,
+  role: 'viewer',
+  arguments: MigrationSamplesQuery,
+  result: MigrationSamplePage,
+  run: (domain, { id, limit = PAGE_LIMIT_DEFAULT, cursor = null }) => {
+    const page = domain.history.samples(id, { limit, cursor });
+    return { samples: page.items.map(sampleView), next: page.next };
+  },
+});

@@ -1,0 +1,191 @@
+/*
+ * JSON text to values without losing anything that QAPI can express: integers stay exact (bigint beyond 2^53),
+ * a number written with a fraction or an exponent is told apart from an integer, and text that was made to hurt
+ * (deep nesting, a flood of members, members that reach a prototype) is refused while it is read, in one linear pass.
+ */
+
+/** Why JSON text was refused. `offset` counts characters from 0, `line` and `column` from 1. */
+export class JsonSyntaxError extends Error {
+  readonly offset: number;
+  readonly line: number;
+  readonly column: number;
+
+  constructor(reason: string, text: string, offset: number) {
+    const before = text.slice(0, offset).split('\n');
+    const line = before.length;
+    const column = (before.at(-1)?.length ?? 0) + 1;
+    super(`${reason} at offset ${offset} (line ${line}, column ${column})`);
+    this.name = 'JsonSyntaxError';
+    this.offset = offset;
+    this.line = line;
+    this.column = column;
+  }
+}
+
+/** A number written with a fraction or an exponent: `1.0` is no integer, whatever its value is. */
+export class JsonFraction {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+export type JsonLimits = {
+  /** Arrays and objects inside each other. */
+  readonly depthMax: number;
+  /** Members and array elements in the whole text. */
+  readonly valuesMax: number;
+  /** Characters of one number. */
+  readonly numberLengthMax: number;
+};
+
+export const JSON_LIMITS: JsonLimits = { depthMax: 32, valuesMax: 10_000, numberLengthMax: 64 };
+
+/** Members that could reach an object's prototype in careless code further on. */
+const FORBIDDEN_MEMBERS = new Set(['__proto__', 'constructor', 'prototype']);
+
+type Cursor = { readonly text: string; readonly limits: JsonLimits; offset: number; values: number };
+
+/**
+ * @returns null, booleans, strings, numbers (safe integers), bigints (other integers), JsonFraction, arrays and plain
+ * objects.
+ * @throws JsonSyntaxError naming the place.
+ */
+export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unknown {
+  const cursor: Cursor = { text, limits, offset: 0, values: 0 };
+  skipSpace(cursor);
+  const value = readValue(cursor, 0);
+  skipSpace(cursor);
+  if (cursor.offset < text.length) fail(cursor, `unexpected ${show(cursor)} behind the end of the value`);
+  return value;
+}
+
+function readValue(cursor: Cursor, depth: number): unknown {
+  cursor.values += 1;
+  if (cursor.values > cursor.limits.valuesMax) fail(cursor, `more than ${cursor.limits.valuesMax} values`);
+  switch (cursor.text[cursor.offset]) {
+    case '{':
+      return readObject(cursor, depth + 1);
+    case '[':
+      return readArray(cursor, depth + 1);
+    case '"':
+      return readString(cursor);
+    case 't':
+      return readWord(cursor, 'true', true);
+    case 'f':
+      return readWord(cursor, 'false', false);
+    case 'n':
+      return readWord(cursor, 'null', null);
+    default:
+      return readNumber(cursor);
+  }
+}
+
+function readObject(cursor: Cursor, depth: number): Record<string, unknown> {
+  enter(cursor, depth);
+  const object: Record<string, unknown> = {};
+  if (take(cursor, '}')) return object;
+  do {
+    skipSpace(cursor);
+    const start = cursor.offset;
+    if (cursor.text[start] !== '"') fail(cursor, `expected a member's name, found ${show(cursor)}`);
+    const name = readString(cursor);
+    if (FORBIDDEN_MEMBERS.has(name)) throw new JsonSyntaxError(`the member "${name}" is forbidden`, cursor.text, start);
+    if (Object.hasOwn(object, name))
+      throw new JsonSyntaxError(`the member "${name}" is there twice`, cursor.text, start);
+    if (!take(cursor, ':')) fail(cursor, `expected ":", found ${show(cursor)}`);
+    skipSpace(cursor);
+    object[name] = readValue(cursor, depth);
+  } while (take(cursor, ','));
+  if (!take(cursor, '}')) fail(cursor, `expected "," or "}", found ${show(cursor)}`);
+  return object;
+}
+
+function readArray(cursor: Cursor, depth: number): unknown[] {
+  enter(cursor, depth);
+  const array: unknown[] = [];
+  if (take(cursor, ']')) return array;
+  do {
+    skipSpace(cursor);
+    array.push(readValue(cursor, depth));
+  } while (take(cursor, ','));
+  if (!take(cursor, ']')) fail(cursor, `expected "," or "]", found ${show(cursor)}`);
+  return array;
+}
+
+function enter(cursor: Cursor, depth: number): void {
+  if (depth > cursor.limits.depthMax) fail(cursor, `nested deeper than ${cursor.limits.depthMax} levels`);
+  cursor.offset += 1;
+}
+
+const PLAIN = /[^"\\\u0000-\u001f]*/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+
+function readString(cursor: Cursor): string {
+  const { text, offset: start } = cursor;
+  let end = start + 1 + lengthAt(PLAIN, text, start + 1);
+  const isPlain = text[end] === '"';
+  while (text[end] === '\\') {
+    const length = lengthAt(ESCAPE, text, end);
+    if (length === 0) throw new JsonSyntaxError('a bad escape', text, end);
+    end += length;
+    end += lengthAt(PLAIN, text, end);
+  }
+  if (end >= text.length) throw new JsonSyntaxError('a string that does not end', text, start);
+  if (text[end] !== '"') throw new JsonSyntaxError('a control character in a string', text, end);
+  cursor.offset = end + 1;
+  return isPlain ? text.slice(start + 1, end) : (JSON.parse(text.slice(start, end + 1)) as string);
+}
+
+function lengthAt(pattern: RegExp, text: string, offset: number): number {
+  pattern.lastIndex = offset;
+  return pattern.exec(text)?.[0].length ?? 0;
+}
+
+function readWord<T>(cursor: Cursor, word: string, value: T): T {
+  if (!cursor.text.startsWith(word, cursor.offset)) fail(cursor, `unexpected ${show(cursor)}`);
+  cursor.offset += word.length;
+  return value;
+}
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
+
+function readNumber(cursor: Cursor): number | bigint | JsonFraction {
+  NUMBER.lastIndex = cursor.offset;
+  const match = NUMBER.exec(cursor.text);
+  if (match === null) fail(cursor, `unexpected ${show(cursor)}`);
+  const [token, fraction, exponent] = match;
+  if (token.length > cursor.limits.numberLengthMax) {
+    fail(cursor, `a number longer than ${cursor.limits.numberLengthMax} characters`);
+  }
+  cursor.offset += token.length;
+  if (fraction !== undefined || exponent !== undefined) return new JsonFraction(Number(token));
+  const value = Number(token);
+  if (!Number.isSafeInteger(value)) return BigInt(token);
+  return value === 0 ? 0 : value;
+}
+
+function take(cursor: Cursor, character: string): boolean {
+  skipSpace(cursor);
+  if (cursor.text[cursor.offset] !== character) return false;
+  cursor.offset += 1;
+  return true;
+}
+
+function skipSpace(cursor: Cursor): void {
+  for (;;) {
+    const code = cursor.text.charCodeAt(cursor.offset);
+    if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+    cursor.offset += 1;
+  }
+}
+
+function show(cursor: Cursor): string {
+  const found = cursor.text[cursor.offset];
+  return found === undefined ? 'the end of the text' : JSON.stringify(found);
+}
+
+function fail(cursor: Cursor, reason: string): never {
+  throw new JsonSyntaxError(reason, cursor.text, cursor.offset);
+}

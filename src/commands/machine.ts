@@ -1,0 +1,72 @@
+import { command } from './command.ts';
+import { Empty } from './schemas/common.ts';
+import { ConsoleText, Machine, StatusInfo, Workload, WorkloadChange } from './schemas/machine.ts';
+import { machineView } from './views/machine.ts';
+
+/* The machine: what it is, whether it runs, what its guest does. */
+
+export const queryStatus = command({
+  name: 'query-status',
+  summary: 'Whether the guest runs, and in which run state it is',
+  isQapi: true,
+  role: 'viewer',
+  arguments: Empty,
+  result: StatusInfo,
+  run: (domain) => domain.machine.status(),
+});
+
+export const stop = command({
+  name: 'stop',
+  summary: 'Stop the guest',
+  isQapi: true,
+  role: 'operator',
+  arguments: Empty,
+  result: StatusInfo,
+  run: async (domain) => {
+    await domain.machine.stop();
+    return domain.machine.status();
+  },
+});
+
+export const cont = command({
+  name: 'cont',
+  summary: 'Let the guest run',
+  isQapi: true,
+  role: 'operator',
+  arguments: Empty,
+  result: StatusInfo,
+  run: async (domain) => {
+    await domain.machine.cont();
+    return domain.machine.status();
+  },
+});
+
+export const queryMachine = command({
+  name: 'x-ferry-query-machine',
+  summary: 'What the machine is, and what its guest has done',
+  isQapi: false,
+  role: 'viewer',
+  arguments: Empty,
+  result: Machine,
+  run: (domain) => machineView(domain.machine.info()),
+});
+
+export const queryConsole = command({
+  name: 'x-ferry-query-console',
+  summary: "The newest text of the guest's console",
+  isQapi: false,
+  role: 'viewer',
+  arguments: Empty,
+  result: ConsoleText,
+  run: (domain) => ({ text: domain.machine.console() }),
+});
+
+export const setWorkload = command({
+  name: 'x-ferry-set-workload',
+  summary: 'Change what the synthetic guest does while it runs',
+  isQapi: false,
+  role: 'operator',
+  arguments: WorkloadChange,
+  result: Workload,
+  run: (domain, change) => domain.machine.setWorkload(change as Parameters<typeof domain.machine.setWorkload>[0]),
+});

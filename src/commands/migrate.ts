@@ -1,0 +1,78 @@
+import type { MigrateArguments as DomainMigrateArguments, IncomingArguments } from '../domain/domain.ts';
+import { command } from './command.ts';
+import { Empty } from './schemas/common.ts';
+import { Migration } from './schemas/history.ts';
+import {
+  CancelResult,
+  MigrateArguments,
+  MigrateContinueArguments,
+  MigrateIncomingArguments,
+  MigrationInfo,
+  MigrationProgress,
+} from './schemas/migrate.ts';
+import { migrationView } from './views/migration.ts';
+
+/* The commands that start, watch and end a migration. */
+
+export const queryMigrate = command({
+  name: 'query-migrate',
+  summary: 'How the newest migration stands',
+  isQapi: true,
+  role: 'viewer',
+  arguments: Empty,
+  result: MigrationInfo,
+  run: (domain) => domain.migration.query(),
+});
+
+export const migrate = command({
+  name: 'migrate',
+  summary: 'Start to migrate the machine away',
+  isQapi: true,
+  role: 'operator',
+  arguments: MigrateArguments,
+  result: Migration,
+  run: (domain, { detach: _detach, ...rest }) => migrationView(domain.migration.start(rest as DomainMigrateArguments)),
+});
+
+export const migrateIncoming = command({
+  name: 'migrate-incoming',
+  summary: 'Start to receive a migration',
+  isQapi: true,
+  role: 'operator',
+  arguments: MigrateIncomingArguments,
+  result: Migration,
+  run: async (domain, arguments_) => migrationView(await domain.migration.incoming(arguments_ as IncomingArguments)),
+});
+
+export const migrateCancel = command({
+  name: 'migrate_cancel',
+  summary: 'Cancel the migration under way, and say what came of it',
+  isQapi: true,
+  role: 'operator',
+  arguments: Empty,
+  result: CancelResult,
+  run: async (domain) => ({ outcome: await domain.migration.cancel() }),
+});
+
+export const migrateContinue = command({
+  name: 'migrate-continue',
+  summary: 'Let a migration that waits before the switchover go on',
+  isQapi: true,
+  role: 'operator',
+  arguments: MigrateContinueArguments,
+  result: MigrationInfo,
+  run: (domain, { state }) => {
+    domain.migration.continue(state);
+    return domain.migration.query();
+  },
+});
+
+export const queryProgress = command({
+  name: 'x-ferry-query-progress',
+  summary: 'Progress for people: first pass, verdict, time to go',
+  isQapi: false,
+  role: 'viewer',
+  arguments: Empty,
+  result: MigrationProgress,
+  run: (domain) => domain.migration.progress(),
+});

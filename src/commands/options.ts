@@ -1,0 +1,56 @@
+import { command } from './command.ts';
+import { Empty } from './schemas/common.ts';
+import {
+  MigrateSetCapabilitiesArguments,
+  MigrateSetParameters,
+  MigrationCapabilityStatusList,
+  MigrationParameters,
+} from './schemas/options.ts';
+
+/* Capabilities and parameters. A change answers with everything as it is afterwards. */
+
+export const queryMigrateCapabilities = command({
+  name: 'query-migrate-capabilities',
+  summary: 'Every capability and whether it is on',
+  isQapi: true,
+  role: 'viewer',
+  arguments: Empty,
+  result: MigrationCapabilityStatusList,
+  run: (domain) => domain.options.capabilities(),
+});
+
+export const migrateSetCapabilities = command({
+  name: 'migrate-set-capabilities',
+  summary: 'Switch capabilities on or off: all of those given, or none',
+  isQapi: true,
+  role: 'operator',
+  arguments: MigrateSetCapabilitiesArguments,
+  result: MigrationCapabilityStatusList,
+  run: (domain, { capabilities }, { expectedVersion }) => {
+    domain.options.setCapabilities(capabilities, expectedVersion);
+    return domain.options.capabilities();
+  },
+});
+
+export const queryMigrateParameters = command({
+  name: 'query-migrate-parameters',
+  summary: 'Every parameter and its value',
+  isQapi: true,
+  role: 'viewer',
+  arguments: Empty,
+  result: MigrationParameters,
+  run: (domain) => domain.options.parameters(),
+});
+
+export const migrateSetParameters = command({
+  name: 'migrate-set-parameters',
+  summary: 'Set parameters: all of those given, or none',
+  isQapi: true,
+  role: 'operator',
+  arguments: MigrateSetParameters,
+  result: MigrationParameters,
+  run: (domain, change, { expectedVersion }) => {
+    domain.options.setParameters(change, expectedVersion);
+    return domain.options.parameters();
+  },
+});

@@ -1,0 +1,77 @@
+import { Type } from 'typebox';
+import { Int64, Text } from './common.ts';
+import { MigrationInfo, MigrationStatus } from './migrate.ts';
+import { MigrationCapabilityStatus, MigrationParameters } from './options.ts';
+
+/* The migration history. Times are ISO 8601 in UTC, durations milliseconds, sizes bytes. */
+
+export const PAGE_LIMIT_MAX = 1000;
+export const PAGE_LIMIT_DEFAULT = 100;
+const CURSOR_LENGTH_MAX = 256;
+
+export const MigrationDirection = Type.Enum(['outgoing', 'incoming']);
+
+const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.Union([schema, Type.Null()]);
+
+export const MigrationError = Type.Object({ code: Type.String(), desc: Type.String() });
+
+export const Migration = Type.Object({
+  id: Type.String(),
+  direction: MigrationDirection,
+  uri: Type.String(),
+  status: MigrationStatus,
+  'started-at': Type.String(),
+  'ended-at': orNull(Type.String()),
+  error: orNull(MigrationError),
+  guest: orNull(Type.Enum(['here', 'there', 'unknown'])),
+});
+
+export const MigrationPass = Type.Object({
+  pass: Int64(),
+  'started-ms': Type.Number({ description: 'Counted from the start of the migration.' }),
+  'duration-ms': Type.Number(),
+  'sent-bytes': Int64(),
+  'normal-pages': Int64(),
+  'duplicate-pages': Int64(),
+  'dirty-bytes': Int64({ description: 'Found dirty by the sync at its end.' }),
+});
+
+export const MigrationDetail = Type.Object({
+  ...Migration.properties,
+  settings: Type.Object({
+    capabilities: Type.Array(MigrationCapabilityStatus),
+    parameters: MigrationParameters,
+  }),
+  result: orNull(MigrationInfo),
+  passes: Type.Array(MigrationPass),
+});
+
+export const MigrationSample = Type.Object({
+  'at-ms': Type.Number({ description: 'Counted from the start of the migration.' }),
+  status: MigrationStatus,
+  'transferred-bytes': Int64(),
+  'remaining-bytes': Int64(),
+  bandwidth: Type.Number({ description: 'Bytes/s.' }),
+  'dirty-pages-rate': Type.Number(),
+  'expected-downtime-ms': Type.Number(),
+  pass: Int64(),
+});
+
+const next = Type.Union([Type.String(), Type.Null()], { description: 'Cursor of the next page, or null at the end.' });
+
+export const MigrationPage = Type.Object({ migrations: Type.Array(Migration), next });
+export const MigrationSamplePage = Type.Object({ samples: Type.Array(MigrationSample), next });
+
+export const paging = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_LIMIT_MAX, default: PAGE_LIMIT_DEFAULT })),
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: CURSOR_LENGTH_MAX })),
+};
+
+export const MigrationsQuery = Type.Object(
+  { ...paging, status: Type.Optional(MigrationStatus), direction: Type.Optional(MigrationDirection) },
+  { additionalProperties: false },
+);
+
+export const MigrationId = Type.Object({ id: Text('Identifier of a migration.') }, { additionalProperties: false });
+
+export const MigrationSamplesQuery = Type.Object({ id: Text(), ...paging }, { additionalProperties: false });

@@ -1,0 +1,13 @@
+import * as blockers from './blockers.ts';
+import type { Command } from './command.ts';
+import * as history from './history.ts';
+import * as machine from './machine.ts';
+import * as migrate from './migrate.ts';
+import * as options from './options.ts';
+
+/** Every command by its name: what all doors can do, and all that they can do. */
+export const COMMANDS: ReadonlyMap<string, Command> = new Map(
+  [migrate, options, machine, history, blockers]
+    .flatMap((family) => Object.values(family) as unknown as Command[])
+    .map((entry) => [entry.name, entry]),
+);

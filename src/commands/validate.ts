@@ -1,0 +1,213 @@
+import { DomainError, type ErrorCode, type Violation } from '../domain/errors.ts';
+import { JsonFraction } from './json/parse.ts';
+
+/*
+ * Checks a value against the part of JSON Schema that the command table uses, and says everything that is wrong at
+ * once. An own walk instead of a compiled one, because integers may be bigints here, `1.0` must not pass for an
+ * integer, and each violation needs a sentence with the value given and what is allowed.
+ */
+
+/** What the table's schemas are made of. */
+export type JsonSchema = {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean | JsonSchema;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly minimum?: number | bigint;
+  readonly maximum?: number | bigint;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly maxItems?: number;
+  /** Code of a value that an `enum` does not have, where it is not `value_out_of_range`. */
+  readonly 'x-refused-as'?: ErrorCode;
+};
+
+export type Finding = Violation & { readonly code: ErrorCode };
+
+/** Violations listed in one answer, at most. */
+export const VIOLATIONS_MAX = 100;
+const SHOWN_LENGTH_MAX = 60;
+const INTEGER_MAX = 2n ** 64n - 1n;
+const INTEGER_MIN = -(2n ** 63n);
+
+/**
+ * @throws DomainError with every violation. What is malformed (a member not known, missing, or of the wrong type)
+ * goes before a value out of range.
+ */
+export function assertValid(schema: JsonSchema, value: unknown): void {
+  const findings = validate(schema, value);
+  const first = findings.find((finding) => finding.code !== 'value_out_of_range') ?? findings[0];
+  if (first === undefined) return;
+  const more = findings.length > 1 ? ` (and ${findings.length - 1} more, see errors)` : '';
+  const where = first.pointer === '' ? 'The body' : `Member ${first.pointer}`;
+  const violations = findings.map(({ pointer, reason }) => ({ pointer, reason }));
+  throw new DomainError(first.code, `${where} ${first.reason}${more}.`, { violations });
+}
+
+/** Everything that is wrong with `value`; empty if it fits. */
+export function validate(schema: JsonSchema, value: unknown): readonly Finding[] {
+  const findings: Finding[] = [];
+  walk({ schema, value, pointer: '' }, findings);
+  return findings;
+}
+
+type Place = { readonly schema: JsonSchema; readonly value: unknown; readonly pointer: string };
+
+function walk(place: Place, findings: Finding[]): void {
+  if (findings.length >= VIOLATIONS_MAX) return;
+  const { schema, value } = place;
+  if (schema.anyOf !== undefined) walkUnion(place, schema.anyOf, findings);
+  else if (schema.const !== undefined || schema.enum !== undefined) walkChoice(place, findings);
+  else if (schema.type !== undefined && !isOfType(schema.type, value)) {
+    report(findings, place, { code: 'wrong_type', reason: `must be ${article(schema.type)}, not ${show(value)}` });
+  } else if (schema.type === 'object') walkObject(place, value as Record<string, unknown>, findings);
+  else if (schema.type === 'array') walkArray(place, value as unknown[], findings);
+  else if (schema.type === 'string') walkString(place, value as string, findings);
+  else if (schema.type === 'integer') walkInteger(place, value as number | bigint, findings);
+}
+
+function walkObject(place: Place, value: Record<string, unknown>, findings: Finding[]): void {
+  const { schema, pointer } = place;
+  const properties = schema.properties ?? {};
+  for (const name of Object.keys(value)) {
+    const known = Object.hasOwn(properties, name) ? properties[name] : schema.additionalProperties;
+    const at = `${pointer}/${escapePointer(name)}`;
+    if (known === undefined || known === true) continue;
+    if (known === false) {
+      const reason = `is not known here${suggestion(Object.keys(properties))}`;
+      report(findings, { ...place, pointer: at }, { code: 'unknown_member', reason });
+    } else walk({ schema: known, value: value[name], pointer: at }, findings);
+  }
+  for (const name of schema.required ?? []) {
+    if (Object.hasOwn(value, name)) continue;
+    const at = `${pointer}/${escapePointer(name)}`;
+    report(findings, { ...place, pointer: at }, { code: 'missing_member', reason: 'is missing' });
+  }
+}
+
+function walkArray(place: Place, value: readonly unknown[], findings: Finding[]): void {
+  const { schema, pointer } = place;
+  if (schema.maxItems !== undefined && value.length > schema.maxItems) {
+    const reason = `has ${value.length} elements; at most ${schema.maxItems} are allowed`;
+    report(findings, place, { code: 'value_out_of_range', reason });
+    return;
+  }
+  if (schema.items === undefined) return;
+  for (const [index, item] of value.entries()) {
+    walk({ schema: schema.items, value: item, pointer: `${pointer}/${index}` }, findings);
+  }
+}
+
+function walkString(place: Place, value: string, findings: Finding[]): void {
+  const { minLength = 0, maxLength = Number.POSITIVE_INFINITY } = place.schema;
+  if (value.length >= minLength && value.length <= maxLength) return;
+  const reason = `has ${value.length} characters; ${minLength} to ${maxLength} are allowed`;
+  report(findings, place, { code: 'value_out_of_range', reason });
+}
+
+function walkInteger(place: Place, value: number | bigint, findings: Finding[]): void {
+  const { minimum = INTEGER_MIN, maximum = INTEGER_MAX } = place.schema;
+  if (value >= minimum && value <= maximum) return;
+  report(findings, place, {
+    code: 'value_out_of_range',
+    reason: `must be from ${minimum} to ${maximum}, not ${value}`,
+  });
+}
+
+function walkChoice(place: Place, findings: Finding[]): void {
+  const { schema, value } = place;
+  const allowed = schema.enum ?? [schema.const];
+  if (allowed.includes(value)) return;
+  const sameType = allowed.some((choice) => typeof choice === typeof value);
+  const reason = `must be one of ${allowed.map(show).join(', ')}, not ${show(value)}`;
+  const refusedAs = schema['x-refused-as'] ?? 'value_out_of_range';
+  report(findings, place, { code: sameType ? refusedAs : 'wrong_type', reason });
+}
+
+/** A union: of objects told apart by constant members (`type`, `transport`), or else of plain types. */
+function walkUnion(place: Place, branches: readonly JsonSchema[], findings: Finding[]): void {
+  const { value, pointer } = place;
+  if (!isOfType('object', value) || branches.some((branch) => branch.type !== 'object')) {
+    if (branches.some((schema) => validate(schema, value).length === 0)) return;
+    const types = branches.map((branch) => article(branch.type ?? 'one of several values')).join(' or ');
+    report(findings, place, { code: 'wrong_type', reason: `must be ${types}, not ${show(value)}` });
+    return;
+  }
+  let candidates = branches;
+  const seen = new Set<string>();
+  for (let tag = nextTag(candidates, seen); tag !== undefined; tag = nextTag(candidates, seen)) {
+    seen.add(tag);
+    const fitting = candidates.filter((branch) => constantOf(branch, tag) === (value as Record<string, unknown>)[tag]);
+    if (fitting.length === 0) {
+      const choices = [...new Set(candidates.map((branch) => constantOf(branch, tag)))];
+      const at = `${pointer}/${escapePointer(tag)}`;
+      const given = (value as Record<string, unknown>)[tag];
+      if (given === undefined)
+        report(findings, { ...place, pointer: at }, { code: 'missing_member', reason: 'is missing' });
+      else walk({ schema: { enum: choices }, value: given, pointer: at }, findings);
+      return;
+    }
+    candidates = fitting;
+  }
+  if (candidates[0] !== undefined) walk({ ...place, schema: candidates[0] }, findings);
+}
+
+/** A constant member that every branch has and that has not been looked at. */
+function nextTag(branches: readonly JsonSchema[], seen: ReadonlySet<string>): string | undefined {
+  return Object.keys(branches[0]?.properties ?? {}).find(
+    (name) => !seen.has(name) && branches.every((branch) => constantOf(branch, name) !== undefined),
+  );
+}
+
+function constantOf(branch: JsonSchema, name: string): unknown {
+  return branch.properties?.[name]?.const;
+}
+
+function isOfType(type: string, value: unknown): boolean {
+  switch (type) {
+    case 'object':
+      return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonFraction);
+    case 'array':
+      return Array.isArray(value);
+    case 'integer':
+      return typeof value === 'bigint' || Number.isInteger(value);
+    case 'number':
+      return typeof value === 'bigint' || typeof value === 'number' || value instanceof JsonFraction;
+    case 'null':
+      return value === null;
+    default:
+      return typeof value === type;
+  }
+}
+
+function report(findings: Finding[], place: Place, what: { readonly code: ErrorCode; readonly reason: string }): void {
+  if (findings.length < VIOLATIONS_MAX) findings.push({ pointer: place.pointer, ...what });
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'an array';
+  if (value instanceof JsonFraction) return `the fraction ${value.value}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text;
+}
+
+function article(type: string): string {
+  if (type === 'null') return 'null';
+  return `${/^[aeio]/.test(type) ? 'an' : 'a'} ${type}`;
+}
+
+function suggestion(names: readonly string[]): string {
+  return names.length === 0 ? '; no member is' : `; known are ${names.join(', ')}`;
+}
+
+/** RFC 6901. */
+function escapePointer(name: string): string {
+  const shown = name.length > SHOWN_LENGTH_MAX ? `${name.slice(0, SHOWN_LENGTH_MAX)}…` : name;
+  return shown.replaceAll('~', '~0').replaceAll('/', '~1');
+}

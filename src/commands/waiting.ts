@@ -1,0 +1,49 @@
+import type { Static } from 'typebox';
+import type { Domain } from '../domain/domain.ts';
+import { isEnded } from '../domain/migration/status.ts';
+import type { Migration } from './schemas/history.ts';
+import { migrationView } from './views/migration.ts';
+
+/* What a door may wait for. Every wait ends by itself, and at once when its signal aborts. */
+
+export type Patience = { readonly timeoutMs: number; readonly signal: AbortSignal };
+
+/** A migration's row when it has ended, or as it stands when patience is out. */
+export async function migrationEnded(
+  domain: Domain,
+  id: string,
+  patience: Patience,
+): Promise<{ readonly ended: boolean; readonly migration: Static<typeof Migration> }> {
+  const record = await domain.migration.ended(id, patience.timeoutMs, patience.signal);
+  return { ended: isEnded(record.status), migration: migrationView(record) };
+}
+
+/** Something that changes: a number that tells its states apart, and a way to wait for another one. */
+export type Watched = {
+  version(): number;
+  /** Resolves when `version()` is no longer `seen`, or when patience is out. */
+  changed(seen: number, patience: Patience): Promise<void>;
+};
+
+/** query-migrate's answer. */
+export function watchMigration(domain: Domain): Watched {
+  return {
+    version: () => domain.migration.revision(),
+    changed: (seen, { timeoutMs, signal }) => domain.migration.changed(seen, timeoutMs, signal),
+  };
+}
+
+/** Capabilities or parameters. A change of settings counts as a change of the machine, among others. */
+export function watchSettings(domain: Domain, kind: 'capabilities' | 'parameters'): Watched {
+  return {
+    version: () => domain.options.version(kind),
+    changed: async (seen, { timeoutMs, signal }) => {
+      const end = performance.now() + timeoutMs;
+      while (domain.options.version(kind) === seen && !signal.aborted) {
+        const left = end - performance.now();
+        if (left <= 0) return;
+        await domain.migration.changed(domain.migration.revision(), left, signal);
+      }
+    },
+  };
+}

@@ -1,0 +1,186 @@
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { FLAGS, type FlagName, NOT_AVAILABLE, usage } from './config/flags.ts';
+import {
+  ConfigError,
+  parseAssignment,
+  parseChoice,
+  parseCount,
+  parseHttpAddress,
+  parseName,
+  parseRam,
+  parseUuid,
+  parseWorkload,
+  type WorkloadSpec,
+} from './config/values.ts';
+
+export { ConfigError } from './config/values.ts';
+
+/** What the service was started with; checked, complete and frozen. Sizes in bytes. */
+export type Config = {
+  readonly http: { readonly host: string; readonly port: number };
+  readonly dataDirectory: string;
+  readonly machine: {
+    readonly kind: 'synthetic' | 'image';
+    readonly name: string;
+    /** Null: what was generated at the first start, or one generated now and kept. */
+    readonly uuid: string | null;
+    readonly ramBytes: number;
+    readonly vcpus: number;
+    readonly workload: WorkloadSpec;
+    readonly paused: boolean;
+  };
+  /** `defer`, a URI, or null for a machine that starts by itself. */
+  readonly incoming: string | null;
+  readonly fileRoot: string;
+  readonly allowExec: boolean;
+  readonly descriptors: ReadonlyMap<string, number>;
+  readonly overrides: {
+    readonly parameters: Readonly<Record<string, string>>;
+    readonly capabilities: readonly string[];
+  };
+  readonly logLevel: LogLevel;
+};
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What the command line asks for. */
+export type Invocation =
+  | { readonly action: 'serve'; readonly config: Config }
+  | { readonly action: 'print'; readonly text: string };
+
+const ENVIRONMENT_PREFIX = 'VMFERRY_';
+/** Set for tests that start QEMU; not ours. */
+const FOREIGN_PREFIX = 'VMFERRY_TEST_';
+
+type Given = ReadonlyMap<FlagName, readonly string[]>;
+
+/**
+ * Reads `serve FLAGS` and the environment; a flag goes before its variable.
+ * @throws ConfigError with one line for people.
+ */
+export function readInvocation(
+  argv: readonly string[],
+  version: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Invocation {
+  const [first, ...others] = argv;
+  const hasCommand = first !== undefined && !first.startsWith('-');
+  if (hasCommand && first !== 'serve') throw new ConfigError(`unknown command "${first}"; there is serve`);
+  const flags = readFlags(hasCommand ? others : argv);
+  if (flags.has('help')) return { action: 'print', text: usage() };
+  if (flags.has('version')) return { action: 'print', text: `vmferry ${version}\n` };
+  const given: Given = new Map([...readEnvironment(environment), ...flags]);
+  return { action: 'serve', config: configOf(given) };
+}
+
+function readFlags(args: readonly string[]): Given {
+  const options = Object.fromEntries(
+    Object.entries(FLAGS).map(([name, { type }]) => [name, { type, multiple: true } as const]),
+  );
+  const given = new Map<FlagName, string[]>();
+  for (const token of parseArgs({ args: [...args], options, strict: false, tokens: true }).tokens) {
+    if (token.kind !== 'option') {
+      throw new ConfigError(token.kind === 'positional' ? `unexpected argument "${token.value}"` : 'unexpected "--"');
+    }
+    const name = token.name as FlagName;
+    if (!Object.hasOwn(FLAGS, name)) throw new ConfigError(`unknown flag ${token.rawName}; see --help`);
+    const flag = FLAGS[name];
+    const needsValue = flag.type === 'string';
+    if (needsValue && token.value === undefined) throw new ConfigError(`--${name} needs a value: ${flag.form}`);
+    if (!needsValue && token.value !== undefined) throw new ConfigError(`--${name} takes no value`);
+    const before = given.get(name) ?? [];
+    if (before.length > 0 && !flag.repeatable) throw new ConfigError(`--${name} is given twice`);
+    given.set(name, [...before, token.value ?? 'true']);
+  }
+  return given;
+}
+
+function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Given {
+  const given = new Map<FlagName, string[]>();
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith(ENVIRONMENT_PREFIX) || variable.startsWith(FOREIGN_PREFIX) || value === undefined)
+      continue;
+    const name = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().replaceAll('_', '-') as FlagName;
+    if (!Object.hasOwn(FLAGS, name)) throw new ConfigError(`unknown environment variable ${variable}; see --help`);
+    const flag = FLAGS[name];
+    if (flag.type === 'boolean') {
+      if (parseChoice(variable, value, ['true', 'false']) === 'true') given.set(name, ['true']);
+    } else given.set(name, flag.repeatable ? value.split(',').filter((part) => part !== '') : [value]);
+  }
+  return given;
+}
+
+function configOf(given: Given): Config {
+  for (const [name, why] of Object.entries(NOT_AVAILABLE)) {
+    if (given.has(name as FlagName)) throw new ConfigError(`--${name} is not available in this version: ${why}`);
+  }
+  const one = (name: FlagName, fallback: string): string => given.get(name)?.[0] ?? fallback;
+  const oneOrNull = (name: FlagName): string | null => given.get(name)?.[0] ?? null;
+  const dataDirectory = resolve(nonEmpty('data', one('data', 'data')));
+  const ramBytes = parseRam('--ram', one('ram', '256M'));
+  const uuid = oneOrNull('uuid');
+  const config: Config = {
+    http: parseHttpAddress(one('http', '127.0.0.1:8080')),
+    dataDirectory,
+    machine: {
+      kind: machineKind(one('machine', 'synthetic')),
+      name: parseName('--name', one('name', 'vm0')),
+      uuid: uuid === null ? null : parseUuid('--uuid', uuid),
+      ramBytes,
+      vcpus: parseCount('--vcpus', one('vcpus', '1'), { min: 1, max: VCPUS_MAX }),
+      workload: parseWorkload(one('workload', ''), ramBytes),
+      paused: given.has('paused'),
+    },
+    incoming: oneOrNull('incoming') === null ? null : nonEmpty('incoming', one('incoming', '')),
+    fileRoot: resolve(nonEmpty('file-root', one('file-root', join(dataDirectory, 'files')))),
+    allowExec: given.has('allow-exec'),
+    descriptors: readDescriptors(given.get('fd') ?? []),
+    overrides: {
+      parameters: Object.fromEntries(readAssignments('--set', given.get('set') ?? [])),
+      capabilities: (given.get('enable') ?? []).map((name) => nonEmpty('enable', name)),
+    },
+    logLevel: parseChoice('--log-level', one('log-level', 'warn'), LOG_LEVELS),
+  };
+  return deepFreeze(config);
+}
+
+const VCPUS_MAX = 64;
+const DESCRIPTOR_MAX = 2 ** 20;
+/** 0, 1 and 2 are the standard streams. */
+const DESCRIPTOR_MIN = 3;
+
+function machineKind(text: string): 'synthetic' | 'image' {
+  if (text === 'qemu') throw new ConfigError('--machine qemu is not available in this version');
+  return parseChoice('--machine', text, ['synthetic', 'image']);
+}
+
+function readDescriptors(list: readonly string[]): ReadonlyMap<string, number> {
+  const texts = readAssignments('--fd', list);
+  const range = { min: DESCRIPTOR_MIN, max: DESCRIPTOR_MAX };
+  return new Map([...texts].map(([name, text]) => [name, parseCount(`--fd ${name}=`, text, range)]));
+}
+
+function readAssignments(flag: string, list: readonly string[]): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const text of list) {
+    const [name, value] = parseAssignment(flag, text);
+    if (values.has(name)) throw new ConfigError(`${flag} ${name} is given twice`);
+    values.set(name, value);
+  }
+  return values;
+}
+
+function nonEmpty(name: string, value: string): string {
+  if (value === '') throw new ConfigError(`--${name} must not be empty`);
+  return value;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !(value instanceof Map)) {
+    for (const member of Object.values(value)) deepFreeze(member);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,97 @@
+/* The flags: their names, forms and what they mean. */
+
+type Flag = {
+  readonly type: 'string' | 'boolean';
+  readonly repeatable?: true;
+  /** How its value is written. */
+  readonly form: string;
+  readonly help: string;
+};
+
+export const FLAGS = {
+  http: {
+    type: 'string',
+    form: 'HOST:PORT',
+    help: 'HTTP listener on loopback; port 0 picks a free one [127.0.0.1:8080]',
+  },
+  data: { type: 'string', form: 'DIR', help: 'database and files [./data]' },
+  machine: { type: 'string', form: 'synthetic|image', help: 'kind of machine [synthetic]' },
+  name: { type: 'string', form: 'NAME', help: 'name of the machine [vm0]' },
+  uuid: { type: 'string', form: 'UUID', help: 'uuid of the machine [generated once and kept]' },
+  ram: { type: 'string', form: 'SIZE', help: 'RAM of the synthetic guest, with k, M, G or T [256M]' },
+  vcpus: { type: 'string', form: 'N', help: 'vCPUs of the synthetic guest [1]' },
+  workload: {
+    type: 'string',
+    form: 'rate=,span=,pattern=,fill=,check=',
+    help: 'what the synthetic guest does [rate=20M,span=64M,pattern=hot]',
+  },
+  paused: { type: 'boolean', form: '', help: 'start with the guest stopped' },
+  incoming: { type: 'string', form: 'defer|URI', help: 'start as the destination of a migration' },
+  'file-root': { type: 'string', form: 'DIR', help: 'the only folder for file: addresses [DATA/files]' },
+  'allow-exec': { type: 'boolean', form: '', help: 'permit exec: addresses' },
+  fd: { type: 'string', repeatable: true, form: 'NAME=NUMBER', help: 'an inherited descriptor for fd: addresses' },
+  set: { type: 'string', repeatable: true, form: 'NAME=VALUE', help: 'a migration parameter for this start' },
+  enable: { type: 'string', repeatable: true, form: 'CAPABILITY', help: 'a capability to switch on for this start' },
+  'log-level': {
+    type: 'string',
+    form: 'silent|error|warn|info|debug',
+    help: 'what is logged, on standard error [warn]',
+  },
+  qmp: { type: 'string', repeatable: true, form: 'unix:PATH|tcp:HOST:PORT', help: 'not available in this version' },
+  blockdev: { type: 'string', repeatable: true, form: 'NODE=FILE', help: 'not available in this version' },
+  'token-file': { type: 'string', form: 'FILE', help: 'not available in this version' },
+  'qemu-qmp': { type: 'string', form: 'unix:PATH', help: 'not available in this version' },
+  help: { type: 'boolean', form: '', help: 'print this' },
+  version: { type: 'boolean', form: '', help: 'print the version' },
+} as const satisfies Readonly<Record<string, Flag>> as Readonly<Record<FlagName, Flag>>;
+
+export type FlagName =
+  | 'http'
+  | 'data'
+  | 'machine'
+  | 'name'
+  | 'uuid'
+  | 'ram'
+  | 'vcpus'
+  | 'workload'
+  | 'paused'
+  | 'incoming'
+  | 'file-root'
+  | 'allow-exec'
+  | 'fd'
+  | 'set'
+  | 'enable'
+  | 'log-level'
+  | 'qmp'
+  | 'blockdev'
+  | 'token-file'
+  | 'qemu-qmp'
+  | 'help'
+  | 'version';
+
+/** Flags that are understood and refused: what they ask for is not there yet. This list will be empty one day. */
+export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
+  qmp: 'there is no QMP socket yet',
+  blockdev: 'there are no block device nodes yet',
+  'token-file': 'there are no tokens yet, and the listener stays on loopback',
+  'qemu-qmp': 'there is no qemu machine yet',
+};
+
+const FLAG_COLUMN_WIDTH = 48;
+
+/** What --help prints. */
+export function usage(): string {
+  const lines = Object.entries(FLAGS).map(([name, { form, repeatable, help }]) => {
+    const flag = `  --${name}${form === '' ? '' : ` ${form}`}${repeatable ? ' …' : ''}`;
+    return `${flag.padEnd(FLAG_COLUMN_WIDTH)}  ${help}`;
+  });
+  return [
+    'vmferry serve FLAGS: live migration of one machine, over HTTP',
+    '',
+    ...lines,
+    '',
+    'Each flag is also an environment variable (--file-root: VMFERRY_FILE_ROOT); those marked … take a list there,',
+    'separated by commas. A flag goes before its variable.',
+    '',
+  ].join('\n');
+}

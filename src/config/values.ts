@@ -1,0 +1,135 @@
+/* Values of flags: text in, checked values out. Every error is one line that names the flag and what is allowed. */
+
+/** The command line or the environment is not acceptable: the process ends with status 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+const PAGE_BYTES = 4096;
+const RAM_BYTES_MIN = 2 ** 20;
+const RAM_BYTES_MAX = 64 * 2 ** 30;
+const RATE_MAX = 2 ** 40;
+const PORT_MAX = 65535;
+const NAME_LENGTH_MAX = 255;
+const DEFAULT_SPAN = '64M';
+
+/** What a synthetic guest does, and what its RAM holds at the start. */
+export type WorkloadSpec = {
+  /** Bytes dirtied in a second; 0 is idle. */
+  readonly rate: number;
+  /** Bytes of RAM touched. */
+  readonly span: number;
+  readonly pattern: 'hot' | 'seq' | 'random';
+  /** `quarter`: the last quarter random, the rest zero. */
+  readonly fill: 'quarter' | 'zero' | 'text' | 'random';
+  /** Bytes/s that the guest reads and checks beside what it writes; `auto` follows the rate. */
+  readonly check: number | 'auto';
+};
+
+/** A size: digits and perhaps one of k, M, G, T (powers of 1024). */
+export function parseSize(flag: string, text: string): number {
+  const match = /^(\d{1,15})([kMGT]?)$/.exec(text);
+  if (match === null) throw new ConfigError(`${flag} must be a size such as 512M (k, M, G, T), not "${text}"`);
+  const bytes = Number(match[1]) * (UNITS[match[2] ?? ''] ?? Number.NaN);
+  if (!Number.isSafeInteger(bytes)) throw new ConfigError(`${flag} is too large: "${text}"`);
+  return bytes;
+}
+
+/** RAM of a guest: whole pages. */
+export function parseRam(flag: string, text: string): number {
+  const bytes = parseSize(flag, text);
+  if (bytes < RAM_BYTES_MIN || bytes > RAM_BYTES_MAX)
+    throw new ConfigError(`${flag} must be from 1M to 64G, not "${text}"`);
+  if (bytes % PAGE_BYTES !== 0) throw new ConfigError(`${flag} must be a multiple of ${PAGE_BYTES}, not "${text}"`);
+  return bytes;
+}
+
+/** A whole number in a range. */
+export function parseCount(flag: string, text: string, range: { readonly min: number; readonly max: number }): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= range.min && value <= range.max) return value;
+  throw new ConfigError(`${flag} must be a whole number from ${range.min} to ${range.max}, not "${text}"`);
+}
+
+/** One of several words. */
+export function parseChoice<const T extends string>(flag: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find((candidate) => candidate === text);
+  if (choice === undefined) throw new ConfigError(`${flag} must be one of ${choices.join(', ')}, not "${text}"`);
+  return choice;
+}
+
+/** A name for people: printable, without line ends. */
+export function parseName(flag: string, text: string): string {
+  const isPrintable = /^[^\p{Cc}\p{Cs}]+$/u.test(text);
+  if (text.length <= NAME_LENGTH_MAX && isPrintable) return text;
+  throw new ConfigError(`${flag} must be 1 to ${NAME_LENGTH_MAX} printable characters`);
+}
+
+/** A UUID in its text form, made lower case. */
+export function parseUuid(flag: string, text: string): string {
+  const isUuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+  if (!isUuid)
+    throw new ConfigError(`${flag} must be a UUID such as 8c6b7a5e-3f0d-4f35-9d3c-0d5f7f0a1b2c, not "${text}"`);
+  return text.toLowerCase();
+}
+
+/** NAME=VALUE. */
+export function parseAssignment(flag: string, text: string): [name: string, value: string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new ConfigError(`${flag} must be NAME=VALUE, not "${text}"`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** HOST:PORT on loopback, for there are no tokens yet that could guard any other listener. */
+export function parseHttpAddress(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined) throw new ConfigError(`--http must be HOST:PORT, not "${text}"`);
+  const port = parseCount('the port of --http', match?.[3] ?? '', { min: 0, max: PORT_MAX });
+  if (!isLoopback(host)) {
+    throw new ConfigError(
+      `--http ${text} is not on loopback, and without tokens nothing else is allowed (use 127.0.0.1)`,
+    );
+  }
+  return { host, port };
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  const parts = /^127\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1);
+  return parts?.every((part) => Number(part) <= 255) ?? false;
+}
+
+const WORKLOAD_MEMBERS = ['rate', 'span', 'pattern', 'fill', 'check'];
+
+/** What is left out keeps its default; a span of that kind is cut to the RAM there is. */
+export function parseWorkload(text: string, ramBytes: number): WorkloadSpec {
+  const given = new Map<string, string>();
+  for (const part of text.split(',').filter((piece) => piece !== '')) {
+    const [name, value] = parseAssignment('--workload', part);
+    if (!WORKLOAD_MEMBERS.includes(name)) {
+      throw new ConfigError(`--workload has no "${name}"; it has ${WORKLOAD_MEMBERS.join(', ')}`);
+    }
+    if (given.has(name)) throw new ConfigError(`--workload ${name} is given twice`);
+    given.set(name, value);
+  }
+  const span = parseSize('--workload span', given.get('span') ?? DEFAULT_SPAN);
+  if (given.has('span') && (span < PAGE_BYTES || span > ramBytes)) {
+    throw new ConfigError(`--workload span must be from ${PAGE_BYTES} to the RAM (${ramBytes}), not ${span}`);
+  }
+  const check = given.get('check') ?? 'auto';
+  return {
+    rate: parseRate('--workload rate', given.get('rate') ?? '20M'),
+    span: Math.min(span, ramBytes),
+    pattern: parseChoice('--workload pattern', given.get('pattern') ?? 'hot', ['hot', 'seq', 'random']),
+    fill: parseChoice('--workload fill', given.get('fill') ?? 'quarter', ['quarter', 'zero', 'text', 'random']),
+    check: check === 'auto' ? check : parseRate('--workload check', check),
+  };
+}
+
+function parseRate(flag: string, text: string): number {
+  const rate = parseSize(flag, text);
+  if (rate > RATE_MAX) throw new ConfigError(`${flag} must be at most 1T (bytes/s), not "${text}"`);
+  return rate;
+}

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+
+// Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
+enableCompileCache();
+const { ConfigError, readInvocation } = await import('./config.ts');
+process.exit(await run(process.argv.slice(2)));
+
+/** Runs until it is told to stop. @returns the exit status. */
+async function run(argv: readonly string[]): Promise<number> {
+  try {
+    const invocation = readInvocation(argv, readVersion());
+    if (invocation.action === 'print') {
+      process.stdout.write(invocation.text);
+      return 0;
+    }
+    return await serve(invocation.config);
+  } catch (error) {
+    console.error(`vmferry: ${firstLine(error)}`);
+    return error instanceof ConfigError ? 2 : 1;
+  }
+}
+
+async function serve(config: import('./config.ts').Config): Promise<number> {
+  const { createApp } = await import('./app.ts');
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  const app = await createApp(config, { onExit: () => end(1) });
+  try {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(0));
+    await app.server.listen({ ...config.http });
+    process.stdout.write(`vmferry: ${addressOf(app.server.server.address())}\n`);
+    return await ended;
+  } finally {
+    await app.close();
+  }
+}
+
+function addressOf(address: import('node:net').AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') throw new TypeError('the server does not listen on a port');
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `http://${host}:${address.port}`;
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
+
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split('\n', 1)[0] ?? '';
+}

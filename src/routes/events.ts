@@ -1,0 +1,71 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { DomainError } from '../commands/errors.ts';
+import * as examples from './examples/events.ts';
+import { followEvents } from './http/event-stream.ts';
+import type { Call, Operation } from './operation.ts';
+import { HttpError } from './plugins/http-errors.ts';
+
+const LAST_EVENT_ID = /^\d{1,15}$/;
+
+/** Operations and their state: the streams that are open now. One per app. */
+export function eventsOperations(server: FastifyInstance): readonly Operation[] {
+  const streams = new Set<ReturnType<typeof followEvents>>();
+  server.addHook('preClose', async () => {
+    for (const stream of streams) stream.end('shutting-down');
+  });
+  return [{ ...EVENTS_OPERATION, handle: (call) => follow(call, streams) }];
+}
+
+export const EVENTS_OPERATION: Operation = {
+  method: 'GET',
+  path: '/events',
+  id: 'followEvents',
+  tag: 'events',
+  command: null,
+  summary: 'Follow the events as they happen',
+  description:
+    'Server-sent events with the names and data of QMP. id is the number of the event: give it back as Last-Event-ID ' +
+    'or ?since= to be told everything after it. Without either the stream begins now. Besides events of the machine ' +
+    'there are gap (events from…to are no longer kept) and bye (the service closes). A reader that falls behind is cut.',
+  input: 'query',
+  query: Type.Object({ since: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of an event.' })) }),
+  headers: { 'Last-Event-ID': 'Number of the last event seen; goes before ?since=.' },
+  replies: { 200: { description: 'The stream.', schema: Type.String(), type: 'text/event-stream' } },
+  errors: ['wrong_type', 'too_many_event_streams'],
+  examples: examples.followEvents,
+};
+
+async function follow(call: Call, streams: Set<ReturnType<typeof followEvents>>) {
+  const { request, reply, context } = call;
+  const since = sinceOf(call);
+  if (streams.size >= context.limits.eventStreamsMax) {
+    throw new HttpError('too_many_event_streams', `${streams.size} clients follow the events already; no more may.`);
+  }
+  reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store');
+  if (request.method === 'HEAD') return reply.send();
+  reply.hijack();
+  const { raw } = reply;
+  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+  raw.writeHead(200);
+  const stream = followEvents({ response: raw, domain: context.domain, limits: context.limits, since });
+  streams.add(stream);
+  raw.once('close', () => streams.delete(stream));
+  return reply;
+}
+
+function sinceOf({ request }: Call): number | null {
+  const { since, ...rest } = request.query as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) {
+    const violations = [{ pointer: `/${unknown}`, reason: 'is not known here; known is since' }];
+    throw new DomainError('unknown_member', `Query parameter ${unknown} is not known here; known is since.`, {
+      violations,
+    });
+  }
+  const given = request.headers['last-event-id'] ?? since;
+  if (given === undefined || given === '') return null;
+  if (typeof given === 'string' && LAST_EVENT_ID.test(given)) return Number(given);
+  const violations = [{ pointer: '/since', reason: 'must be the number of an event' }];
+  throw new DomainError('wrong_type', `"${given}" is not the number of an event.`, { violations });
+}

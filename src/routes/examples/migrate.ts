@@ -1,0 +1,94 @@
+import type { Example } from '../operation.ts';
+
+const stats = {
+  transferred: 134217728,
+  remaining: 8388608,
+  total: 268435456,
+  duplicate: 49152,
+  normal: 16384,
+  'normal-bytes': 67108864,
+  'dirty-pages-rate': 4882,
+  mbps: 1073.7,
+  'dirty-sync-count': 2,
+  'postcopy-requests': 0,
+  'page-size': 4096,
+  'multifd-bytes': 0,
+  'pages-per-second': 262144,
+  'precopy-bytes': 134217728,
+  'downtime-bytes': 0,
+  'postcopy-bytes': 0,
+  'dirty-sync-missed-zero-copy': 0,
+};
+const active = {
+  status: 'active',
+  ram: stats,
+  'total-time': 1240,
+  'expected-downtime': 63,
+  'setup-time': 4,
+};
+const started = {
+  id: '1',
+  direction: 'outgoing',
+  uri: 'tcp:127.0.0.1:4444',
+  status: 'setup',
+  'started-at': '2025-06-01T12:00:00.000Z',
+  'ended-at': null,
+  error: null,
+  guest: null,
+};
+
+export const queryMigrate: readonly Example[] = [{ name: 'a migration under way', status: 200, answer: active }];
+
+export const migrate: readonly Example[] = [
+  { name: 'to another service over TCP', body: { uri: 'tcp:127.0.0.1:4444' }, status: 202, answer: started },
+  {
+    name: 'the same in the structured form',
+    body: {
+      channels: [
+        {
+          'channel-type': 'main',
+          addr: { transport: 'socket', type: 'inet', host: '127.0.0.1', port: '4444' },
+        },
+      ],
+    },
+    status: 202,
+    answer: started,
+  },
+];
+
+export const migrateCancel: readonly Example[] = [
+  { name: 'cancel what runs', status: 200, answer: { outcome: 'cancelled' } },
+];
+
+export const migrateContinue: readonly Example[] = [
+  { name: 'go on to the switchover', body: { state: 'pre-switchover' }, status: 200, answer: { status: 'device' } },
+];
+
+export const migrateIncoming: readonly Example[] = [
+  {
+    name: 'listen on a port of the system’s choice',
+    body: { uri: 'tcp:127.0.0.1:0' },
+    status: 202,
+    answer: { ...started, direction: 'incoming', uri: 'tcp:127.0.0.1:0' },
+  },
+];
+
+export const queryProgress: readonly Example[] = [
+  {
+    name: 'a migration that will end',
+    status: 200,
+    answer: {
+      status: 'active',
+      'first-pass-percent': 100,
+      pass: 2,
+      verdict: { verdict: 'converging', reason: 'The guest dirties 20 MB/s and 134 MB/s are sent.' },
+      rate: 134217728,
+      'dirty-rate': 20000000,
+      remaining: 8388608,
+      'expected-downtime': 63,
+      'downtime-limit': 300,
+      'time-to-go': { min: 60, max: 400 },
+      'time-to-go-unknown': null,
+    },
+  },
+];

@@ -1,0 +1,85 @@
+import type { FastifyReply } from 'fastify';
+import { Type } from 'typebox';
+import * as commands from '../commands/machine.ts';
+import { Machine, StatusInfo, Workload } from '../commands/schemas/machine.ts';
+import * as examples from './examples/machine.ts';
+import type { Call, Operation } from './operation.ts';
+
+export const machineOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/machine',
+    id: 'queryMachine',
+    tag: 'machine',
+    command: commands.queryMachine,
+    description: 'ticks, pages-checked, pages-written, panic and workload are there for the synthetic guest only.',
+    input: 'query',
+    replies: { 200: { description: 'The machine now.', schema: Machine } },
+    errors: [],
+    examples: examples.queryMachine,
+  },
+  {
+    method: 'GET',
+    path: '/machine/console',
+    id: 'queryConsole',
+    tag: 'machine',
+    command: commands.queryConsole,
+    input: 'query',
+    replies: { 200: { description: 'Console text, 4 KiB at most.', schema: Type.String(), type: 'text/plain' } },
+    errors: ['no_console'],
+    examples: examples.queryConsole,
+    handle: sendConsole,
+  },
+  {
+    method: 'PATCH',
+    path: '/machine/workload',
+    id: 'setWorkload',
+    tag: 'machine',
+    command: commands.setWorkload,
+    description: 'What is left out stays as it is. Of the synthetic guest only.',
+    input: 'body',
+    replies: { 200: { description: 'The workload afterwards.', schema: Workload } },
+    errors: ['no_workload'],
+    examples: examples.setWorkload,
+  },
+  {
+    method: 'GET',
+    path: '/status',
+    id: 'queryStatus',
+    tag: 'machine',
+    command: commands.queryStatus,
+    input: 'query',
+    replies: { 200: { description: 'The run state now.', schema: StatusInfo } },
+    errors: [],
+    examples: examples.queryStatus,
+  },
+  {
+    method: 'POST',
+    path: '/stop',
+    id: 'stop',
+    tag: 'machine',
+    command: commands.stop,
+    input: 'nothing',
+    replies: { 200: { description: 'The guest stands still.', schema: StatusInfo } },
+    errors: [],
+    examples: examples.stop,
+  },
+  {
+    method: 'POST',
+    path: '/cont',
+    id: 'cont',
+    tag: 'machine',
+    command: commands.cont,
+    description:
+      'After a migration that completed this takes the guest back: make sure that it does not run elsewhere.',
+    input: 'nothing',
+    replies: { 200: { description: 'The guest runs.', schema: StatusInfo } },
+    errors: ['machine_cannot_run', 'machine_reset_required', 'not_finalized'],
+    examples: examples.cont,
+  },
+];
+
+async function sendConsole(call: Call): Promise<FastifyReply> {
+  const { text } = (await call.run()) as { readonly text: string };
+  return call.reply.type('text/plain; charset=utf-8').send(text);
+}

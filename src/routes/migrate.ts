@@ -1,0 +1,132 @@
+import * as commands from '../commands/migrate.ts';
+import { Migration } from '../commands/schemas/history.ts';
+import { CancelResult, MigrationInfo, MigrationProgress } from '../commands/schemas/migrate.ts';
+import { watchMigration } from '../commands/waiting.ts';
+import * as examples from './examples/migrate.ts';
+import { sendAccepted, sendWeaklyTagged } from './http/answers.ts';
+import type { Operation, Reply } from './operation.ts';
+
+const CONDITIONAL_HEADERS = {
+  'If-None-Match': 'A tag seen before: 304 if nothing has changed since.',
+  Prefer: 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.',
+};
+const WAIT_HEADERS = { Prefer: 'wait=SECONDS (60 at most): the answer comes when the migration has ended.' };
+const TAGGED = { ETag: 'Names this state.', 'Preference-Applied': 'The wait that was granted.' };
+
+const ACCEPTED: Readonly<Record<number, Reply>> = {
+  200: {
+    description: 'With Prefer: wait, the migration has ended; status says how.',
+    schema: Migration,
+    headers: { Location: 'Where the migration is.', 'Preference-Applied': 'The wait that was granted.' },
+  },
+  202: {
+    description: 'The migration is under way.',
+    schema: Migration,
+    headers: { Location: 'Where the migration is.' },
+  },
+};
+
+const START_ERRORS = [
+  'uri_or_channels',
+  'invalid_address',
+  'transport_not_available',
+  'transport_unsuitable',
+  'exec_not_allowed',
+  'file_outside_root',
+  'migration_in_progress',
+] as const;
+
+export const migrateOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/migrate',
+    id: 'queryMigrate',
+    tag: 'migration',
+    command: commands.queryMigrate,
+    description: 'Before the first migration the answer is empty. Figures come from shared memory: asking is cheap.',
+    input: 'query',
+    headers: CONDITIONAL_HEADERS,
+    replies: {
+      200: { description: 'The figures now.', schema: MigrationInfo, headers: TAGGED },
+      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: TAGGED },
+    },
+    errors: [],
+    examples: examples.queryMigrate,
+    handle: (call) => sendWeaklyTagged(call, watchMigration(call.context.domain)),
+  },
+  {
+    method: 'POST',
+    path: '/migrate',
+    id: 'migrate',
+    tag: 'migration',
+    command: commands.migrate,
+    description:
+      'Exactly one of uri and channels. A peer that cannot be reached is a migration that failed: see its status.',
+    input: 'body',
+    headers: WAIT_HEADERS,
+    replies: ACCEPTED,
+    errors: [
+      ...START_ERRORS,
+      'migration_blocked',
+      'machine_postmigrate',
+      'machine_inmigrate',
+      'machine_not_loaded',
+      'machine_reset_required',
+      'not_postcopy_paused',
+    ],
+    examples: examples.migrate,
+    handle: sendAccepted,
+  },
+  {
+    method: 'POST',
+    path: '/migrate/cancel',
+    id: 'migrateCancel',
+    tag: 'migration',
+    command: commands.migrateCancel,
+    description: 'Exact in every state: a cancel and a completion never both win, and the answer says which did.',
+    input: 'nothing',
+    replies: { 200: { description: 'What came of it.', schema: CancelResult } },
+    errors: [],
+    examples: examples.migrateCancel,
+  },
+  {
+    method: 'POST',
+    path: '/migrate/continue',
+    id: 'migrateContinue',
+    tag: 'migration',
+    command: commands.migrateContinue,
+    description: 'For the capability pause-before-switchover; state is the state to leave: pre-switchover.',
+    input: 'body',
+    replies: { 200: { description: 'The migration goes on.', schema: MigrationInfo } },
+    errors: ['not_in_expected_state'],
+    examples: examples.migrateContinue,
+  },
+  {
+    method: 'POST',
+    path: '/migrate/incoming',
+    id: 'migrateIncoming',
+    tag: 'migration',
+    command: commands.migrateIncoming,
+    description:
+      'For a service started with --incoming defer, or after an incoming migration failed. The answer comes when the ' +
+      'address is bound; socket-address of GET /migrate tells the port chosen for port 0.',
+    input: 'body',
+    headers: WAIT_HEADERS,
+    replies: ACCEPTED,
+    errors: [...START_ERRORS, 'not_expecting_incoming', 'address_in_use', 'address_not_available'],
+    examples: examples.migrateIncoming,
+    handle: sendAccepted,
+  },
+  {
+    method: 'GET',
+    path: '/migrate/progress',
+    id: 'queryProgress',
+    tag: 'migration',
+    command: commands.queryProgress,
+    description: 'The first pass in percent never falls; the verdict says whether the end comes nearer, and why not.',
+    input: 'query',
+    replies: { 200: { description: 'Progress now.', schema: MigrationProgress } },
+    errors: [],
+    examples: examples.queryProgress,
+  },
+];

@@ -1,0 +1,58 @@
+import type { FastifyReply } from 'fastify';
+import * as commands from '../commands/history.ts';
+import { MigrationDetail, MigrationPage, MigrationSamplePage } from '../commands/schemas/history.ts';
+import * as examples from './examples/migrations.ts';
+import type { Call, Operation } from './operation.ts';
+import { sendJson } from './register.ts';
+
+const LINK = { Link: 'rel="next": the next page, while there is one.' };
+
+export const migrationsOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/migrations',
+    id: 'queryMigrations',
+    tag: 'history',
+    command: commands.queryMigrations,
+    input: 'query',
+    replies: { 200: { description: 'A page of migrations.', schema: MigrationPage, headers: LINK } },
+    errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range'],
+    examples: examples.queryMigrations,
+    handle: sendPage,
+  },
+  {
+    method: 'GET',
+    path: '/migrations/:id',
+    id: 'queryMigration',
+    tag: 'history',
+    command: commands.queryMigration,
+    input: 'query',
+    replies: { 200: { description: 'The migration.', schema: MigrationDetail } },
+    errors: ['migration_not_found'],
+    examples: examples.queryMigration,
+  },
+  {
+    method: 'GET',
+    path: '/migrations/:id/samples',
+    id: 'querySamples',
+    tag: 'history',
+    command: commands.querySamples,
+    description: 'A sample about every 100 ms.',
+    input: 'query',
+    replies: { 200: { description: 'A page of samples.', schema: MigrationSamplePage, headers: LINK } },
+    errors: ['migration_not_found', 'invalid_cursor', 'wrong_type', 'value_out_of_range'],
+    examples: examples.querySamples,
+    handle: sendPage,
+  },
+];
+
+async function sendPage(call: Call): Promise<FastifyReply> {
+  const page = (await call.run()) as { readonly next: string | null };
+  if (page.next !== null) {
+    const [path = '', query = ''] = call.request.url.split('?', 2);
+    const parameters = new URLSearchParams(query);
+    parameters.set('cursor', page.next);
+    call.reply.header('link', `<${path}?${parameters}>; rel="next"`);
+  }
+  return sendJson(call.reply, page);
+}

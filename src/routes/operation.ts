@@ -1,0 +1,107 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
+import type { Command, CommandContext } from '../commands/command.ts';
+import type { Domain } from '../commands/domain.ts';
+import type { HttpLimits } from './limits.ts';
+import type { AnyErrorCode } from './plugins/problem-details.ts';
+
+/* An operation: one method on one path, the command behind it, and everything that its documentation needs. */
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Tag = 'migration' | 'settings' | 'history' | 'machine' | 'events' | 'service';
+
+/** What handlers share. One per app. */
+export type RouteContext = {
+  readonly domain: Domain;
+  readonly limits: HttpLimits;
+  /** Tells tags of this process apart from those of another: revisions begin anew with each. */
+  readonly instance: string;
+  /** Aborts when the service begins to close. */
+  readonly closing: AbortSignal;
+  readonly readiness: () => Readiness;
+};
+
+/** Whether the service can do its work, and what it looked at. */
+export type Readiness = { readonly ready: boolean; readonly checks: Readonly<Record<string, 'ok' | string>> };
+
+/** One request to an operation. */
+export type Call = {
+  readonly context: RouteContext;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** Aborts when the client has gone or the service closes. */
+  readonly signal: AbortSignal;
+  /** Runs the operation's command with what the request carried. */
+  run(context?: CommandContext): Promise<unknown>;
+};
+
+/** An answer that is not an error. */
+export type Reply = {
+  readonly description: string;
+  /** Null: no body. */
+  readonly schema: TSchema | null;
+  /** Media type if it is not application/json. */
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** A request that works as it stands and what comes back; a test sends every one. */
+export type Example = {
+  readonly name: string;
+  /** Values of the path's parameters. */
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly status: number;
+  /** What comes back; undefined for no body. */
+  readonly answer?: unknown;
+};
+
+export type Operation = {
+  readonly method: Method;
+  /** In find-my-way's form: `/migrations/:id`. */
+  readonly path: string;
+  readonly id: string;
+  readonly tag: Tag;
+  /** Null for what is no command: documentation and health. */
+  readonly command: Command | null;
+  /** Default: the command's. */
+  readonly summary?: string;
+  readonly description?: string;
+  /** Where the command's arguments come from, beside the path. */
+  readonly input: 'query' | 'body' | 'nothing';
+  /** Query parameters of an operation without a command. */
+  readonly query?: TSchema;
+  /** Request headers that mean something here, with what they mean. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly replies: Readonly<Record<number, Reply>>;
+  /** Codes beyond those that every operation may answer with. */
+  readonly errors: readonly AnyErrorCode[];
+  readonly examples: readonly Example[];
+  /** Default: runs the command and sends its result. */
+  readonly handle?: (call: Call) => Promise<FastifyReply>;
+};
+
+/** Codes that any operation may answer with. */
+export const COMMON_ERRORS: readonly AnyErrorCode[] = [
+  'malformed_request',
+  'unknown_member',
+  'foreign_origin',
+  'method_not_allowed',
+  'request_timeout',
+  'headers_too_large',
+  'internal_error',
+  'shutting_down',
+];
+
+/** Codes that any operation with a body may answer with. */
+export const BODY_ERRORS: readonly AnyErrorCode[] = [
+  'malformed_json',
+  'body_missing',
+  'missing_member',
+  'wrong_type',
+  'body_too_large',
+  'unsupported_media_type',
+  'value_out_of_range',
+];

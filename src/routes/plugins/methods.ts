@@ -1,0 +1,43 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { HttpError } from './http-errors.ts';
+
+/* What is answered where no route fits: OPTIONS and a wrong method tell what is allowed, all else is not found. */
+
+type KnownPath = { readonly pattern: RegExp; readonly methods: Set<string> };
+
+/** Must be registered before the routes, whose paths it collects. */
+export function registerMethods(server: FastifyInstance): void {
+  const paths = new Map<string, KnownPath>();
+  server.addHook('onRoute', ({ url, method }) => {
+    const known = paths.get(url) ?? { pattern: patternOf(url), methods: new Set(['OPTIONS']) };
+    for (const name of [method].flat()) known.methods.add(name);
+    paths.set(url, known);
+  });
+  server.setNotFoundHandler((request, reply) => answerUnrouted(request, reply, [...paths.values()]));
+}
+
+function answerUnrouted(request: FastifyRequest, reply: FastifyReply, paths: readonly KnownPath[]): FastifyReply {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const known = paths.filter(({ pattern }) => pattern.test(path));
+  if (known.length === 0) throw new HttpError('not_found', `There is nothing at ${shorten(path)}.`);
+  const allow = [...new Set(known.flatMap(({ methods }) => [...methods]))].sort().join(', ');
+  if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send();
+  throw new HttpError('method_not_allowed', `${request.method} is not allowed at ${shorten(path)}; ${allow} are.`, {
+    headers: { allow },
+  });
+}
+
+const SHOWN_LENGTH_MAX = 100;
+
+function shorten(path: string): string {
+  return path.length > SHOWN_LENGTH_MAX ? `${path.slice(0, SHOWN_LENGTH_MAX)}…` : path;
+}
+
+function patternOf(url: string): RegExp {
+  const parts = url.split('/').map((part) => {
+    if (part.startsWith(':')) return '[^/]+';
+    if (part === '*') return '.*';
+    return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  });
+  return new RegExp(`^${parts.join('/')}$`);
+}

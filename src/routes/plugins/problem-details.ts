@@ -1,0 +1,93 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../../commands/errors.ts';
+import { JsonSyntaxError } from '../../commands/json/parse.ts';
+import { stringifyJson } from '../../commands/json/stringify.ts';
+import { HTTP_ERRORS, HttpError, type HttpErrorCode } from './http-errors.ts';
+
+/* Errors as RFC 9457 problem details: one place where a code becomes a status. */
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
+  malformed: 400,
+  forbidden: 403,
+  missing: 404,
+  conflict: 409,
+  stale: 412,
+  invalid: 422,
+  internal: 500,
+  unavailable: 501,
+  closing: 503,
+};
+
+export type AnyErrorCode = ErrorCode | HttpErrorCode;
+
+export type Problem = {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: AnyErrorCode;
+  readonly errors: readonly Violation[];
+  readonly 'qmp-class': 'GenericError' | 'CommandNotFound';
+};
+
+/** Every code that this door may answer with. */
+export const ALL_ERROR_CODES = [...Object.keys(HTTP_ERRORS), ...Object.keys(ERRORS)] as readonly AnyErrorCode[];
+
+/** Status and title of a code. */
+export function describeCode(code: AnyErrorCode): { readonly status: number; readonly title: string } {
+  if (Object.hasOwn(HTTP_ERRORS, code)) return HTTP_ERRORS[code as HttpErrorCode];
+  const { kind, title } = ERRORS[code as ErrorCode];
+  return { status: STATUS_OF_KIND[kind], title };
+}
+
+/** The body of an answer that refuses something. */
+export function problem(code: AnyErrorCode, detail: string, errors: readonly Violation[] = []): Problem {
+  const { status, title } = describeCode(code);
+  const commandUnknown = code === 'not_found' || code === 'method_not_allowed';
+  const qmpClass = commandUnknown ? 'CommandNotFound' : 'GenericError';
+  return { type: `/errors/${code}`, title, status, detail, code, errors, 'qmp-class': qmpClass };
+}
+
+/** Makes every error of the server a problem. */
+export function registerProblemDetails(server: FastifyInstance): void {
+  server.setErrorHandler((error: unknown, request, reply) => sendProblem(error, request, reply));
+}
+
+/** Answers with the problem that an error is. */
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const body = toProblem(error);
+  if (body.status >= 500 && body.code === 'internal_error') request.log.error({ err: error }, 'a request failed');
+  if (error instanceof HttpError) reply.headers(error.headers);
+  // What is left of a body that was refused half-way is not worth reading.
+  if (!request.raw.complete) reply.header('connection', 'close');
+  if (body.status === 503) reply.header('retry-after', '1');
+  reply.header('cache-control', 'no-store');
+  return reply.code(body.status).type(PROBLEM_TYPE).serializer(stringifyJson).send(body);
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof DomainError) return problem(error.code, error.message, error.violations);
+  if (error instanceof HttpError) return problem(error.code, error.message);
+  if (error instanceof JsonSyntaxError) return problem('malformed_json', `The body is not accepted: ${error.message}.`);
+  const code = CODE_OF_FASTIFY[(error as Partial<FastifyError>).code ?? ''];
+  if (code !== undefined) return problem(code, DETAIL_OF_FASTIFY[code] ?? describeCode(code).title);
+  return problem('internal_error', 'The service failed to answer; its log says more.');
+}
+
+const CODE_OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_request',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'body_missing',
+  FST_ERR_BAD_URL: 'malformed_request',
+  FST_ERR_MAX_PARAM_LENGTH: 'path_too_long',
+  ECONNRESET: 'malformed_request',
+};
+
+const DETAIL_OF_FASTIFY: Partial<Record<HttpErrorCode, string>> = {
+  unsupported_media_type: 'A body must be application/json in UTF-8, not compressed.',
+  body_too_large: 'The body is larger than this service reads.',
+  malformed_request: 'The path or the length of the request cannot be understood.',
+};

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
+import type { Domain } from '../commands/domain.ts';
+import { DomainError } from '../commands/errors.ts';
+import { registerOperations } from './index.ts';
+import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
+import type { Readiness } from './operation.ts';
+import { registerBodyParser } from './plugins/body.ts';
+import { answerClientError } from './plugins/client-errors.ts';
+import { registerDocs } from './plugins/docs.ts';
+import { registerMethods } from './plugins/methods.ts';
+import { registerOriginCheck } from './plugins/origin.ts';
+import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
+
+export type ServerOptions = {
+  readonly domain: Domain;
+  readonly readiness: () => Readiness;
+  readonly logger: NonNullable<FastifyServerOptions['logger']>;
+  readonly limits?: Partial<HttpLimits>;
+};
+
+/** The HTTP door: a server with every route, not listening. */
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
+  assertLimits(limits);
+  const closing = new AbortController();
+  const server = fastifyOf(options, limits);
+  server.server.maxConnections = limits.connectionsMax;
+  registerProblemDetails(server);
+  registerBodyParser(server);
+  registerOriginCheck(server);
+  registerClosing(server, limits, closing);
+  server.addHook('onSend', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
+    if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', "default-src 'none'");
+  });
+  registerMethods(server);
+  const instance = randomBytes(6).toString('base64url');
+  registerOperations(server, {
+    domain: options.domain,
+    limits,
+    instance,
+    closing: closing.signal,
+    readiness: options.readiness,
+  });
+  await registerDocs(server);
+  return server;
+}
+
+function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): FastifyInstance {
+  return Fastify({
+    logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: limits.bodyBytesMax,
+    connectionTimeout: limits.connectionTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    http: {
+      headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: limits.connectionsCheckMs,
+      maxHeaderSize: limits.headerBytesMax,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    routerOptions: { maxParamLength: limits.parameterLengthMax, caseSensitive: true },
+    requestIdHeader: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply as never),
+  }) as unknown as FastifyInstance;
+}
+
+/** While the server closes: waits end, event streams say goodbye, new requests are refused, then time is up. */
+function registerClosing(server: FastifyInstance, limits: HttpLimits, closing: AbortController): void {
+  server.addHook('onRequest', async () => {
+    if (closing.signal.aborted) throw new DomainError('shutting_down', 'The service is shutting down.');
+  });
+  server.addHook('preClose', async () => {
+    closing.abort();
+    setTimeout(() => server.server.closeAllConnections(), limits.closeGraceMs).unref();
+  });
+}
