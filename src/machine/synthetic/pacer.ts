@@ -17,7 +17,7 @@ export class Pacer {
 
   /** Lets time pass. @returns whole pages now due. */
   advance(elapsedMs: number): number {
-    const most = Math.max(1, this.#pagesPerMs * this.#debtMsMax);
+    const most = Math.max(2, this.#pagesPerMs * this.#debtMsMax);
     this.#owed = Math.min(most, this.#owed + elapsedMs * this.#pagesPerMs);
     return Math.floor(this.#owed);
   }

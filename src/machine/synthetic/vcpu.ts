@@ -7,7 +7,7 @@ import { ConsoleRing } from './console-ring.ts';
 import { GuestFault } from './diagnosis.ts';
 import { bodyOf, type GuestDevices } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
-import { segmentKernels } from './guest-pages.ts';
+import { type GuestPages, segmentKernels } from './guest-pages.ts';
 import { GuestWork } from './guest-work.ts';
 import { MachineWords } from './machine-words.ts';
 import { PanicRecord } from './panic-record.ts';
@@ -83,27 +83,28 @@ export class Vcpu {
     }
   }
 
-  /** Gives this vCPU's part of RAM its content; the main thread has announced it as running before it was started. */
+  /**
+   * Gives the pages that this vCPU owns their content; the main thread has announced it as running before it was
+   * started. Nobody else looks at these pages, so it need not wait for the other vCPUs before it goes on.
+   */
   #boot(): void {
     const { vcpu } = this.#plan;
-    const work = this.#newWork();
-    const share = Math.ceil(this.#map.dataPages / this.#map.vcpus);
-    const first = this.#map.firstDataPage + vcpu * share;
-    const end = Math.min(first + share, this.#map.pages);
     try {
-      for (let page = first; page < end; page += 1) {
-        if (page % FILL_BATCH_PAGES === 0 && (this.#control.holds() & HOLD_BITS.shutdown) !== 0) return;
-        work.pages.fill(page);
+      const { pages } = this.#newWork();
+      const owned = this.#map.ownedPages(vcpu);
+      for (let index = 0; index < owned; index += 1) {
+        if (index % FILL_BATCH_PAGES === 0 && (this.#control.holds() & HOLD_BITS.shutdown) !== 0) return;
+        pages.fill(this.#map.ownedPage(vcpu, index));
       }
-      if (vcpu === 0) this.#bootFirst(work);
+      if (vcpu === 0) this.#bootFirst(pages);
     } finally {
       this.#words.setInside(vcpu, false);
       this.#control.leave();
     }
   }
 
-  #bootFirst(work: GuestWork): void {
-    work.pages.writeBootPage();
+  #bootFirst(guestPages: GuestPages): void {
+    guestPages.writeBootPage();
     const { pages, vcpus } = this.#map;
     const console = new ConsoleRing(bodyOf(this.#plan.devices.console));
     console.print(`vmferry synthetic guest: ${(pages * PAGE_BYTES) / 2 ** 20} MiB of RAM, vCPUs: ${vcpus}\n`);

@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+import type { LoadedMachine } from '../../../src/domain/ports.ts';
+import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
+import { DeviceBody } from '../../../src/machine/synthetic/device-body.ts';
+import {
+  copyRam,
+  devicesOf,
+  loadedFrom,
+  MIB,
+  moveGuest,
+  nextPanic,
+  pageOf,
+  startedGuest,
+  startGuest,
+  untilTicks,
+  untilWritten,
+} from '../guest-bench.ts';
+
+/** What the console shows must be consecutive lines: no tick left out, none twice. */
+function ticksOf(console: string): number[] {
+  return [...console.matchAll(/tick (\d+)\n/g)].map((match) => Number(match[1]));
+}
+
+describe('a guest that moves', () => {
+  it('goes on where it was: ticks, counts, console and workload', async () => {
+    const source = startGuest({ vcpus: 2, workload: { span: 3 * MIB, fill: 'text' } });
+    await untilTicks(source, 4);
+    await source.hold('migration');
+    const left = source.describe().guest!;
+    // Other options than the source's: what counts is what arrives.
+    const target = startGuest({
+      vcpus: 2,
+      holds: ['incoming'],
+      seed: 99,
+      segmentBytesMax: 2 * MIB,
+      workload: { rate: 0 },
+    });
+    moveGuest(source, target);
+    expect(target.describe().guest).toEqual(left);
+    expect(target.console()).toBe(source.console());
+    target.release('incoming');
+    await untilTicks(target, left.ticks + 5);
+    await untilWritten(target, left.pagesWritten + 500);
+    const ticks = ticksOf(target.console());
+    expect(ticks).toEqual(ticks.map((_, index) => index + 1));
+    expect(ticks.length).toBeGreaterThanOrEqual(left.ticks + 5);
+    expect(target.describe().guest!.panic).toBeNull();
+  });
+
+  it('comes through many moves there and back', async () => {
+    let here = startGuest({ vcpus: 2, workload: { rate: 100 * MIB, check: 100 * MIB } });
+    let there = startGuest({ vcpus: 2, holds: ['incoming'] });
+    await untilWritten(here, 100);
+    for (let move = 0; move < 20; move += 1) {
+      await here.hold('incoming');
+      await there.hold('incoming');
+      const { pagesWritten } = here.describe().guest!;
+      moveGuest(here, there);
+      there.release('incoming');
+      await untilWritten(there, pagesWritten + 100);
+      [here, there] = [there, here];
+    }
+    expect(here.describe().guest!.panic).toBeNull();
+    const ticks = ticksOf(here.console());
+    expect(ticks).toEqual(ticks.map((_, index) => index + 1));
+  });
+
+  it('stands still until it is released, and a stopped one stays as it came', async () => {
+    const source = await startedGuest();
+    const target = startGuest({ holds: ['incoming', 'operator'] });
+    moveGuest(source, target);
+    target.release('incoming');
+    const before = copyRam(target);
+    const other = startGuest();
+    await untilTicks(other, 2);
+    expect(copyRam(target).every((bytes, page) => Buffer.compare(bytes, before[page]!) === 0)).toBe(true);
+    target.release('operator');
+    await untilWritten(target, target.describe().guest!.pagesWritten + 10);
+  });
+
+  it('may be replaced by an earlier state of itself, even after it has panicked', async () => {
+    const machine = await startedGuest({ workload: { check: 256 * MIB } });
+    const [ram, loaded] = [copyRam(machine), loadedFrom(machine)];
+    const { pagesWritten } = machine.describe().guest!;
+    const panic = nextPanic(machine);
+    pageOf(machine, 1000)[5]! ^= 1;
+    machine.release('operator');
+    await panic;
+    await machine.hold('snapshot');
+    ram.forEach((bytes, page) => {
+      pageOf(machine, page).set(bytes);
+    });
+    machine.adopt(loaded);
+    expect(machine.describe().guest).toMatchObject({ pagesWritten, panic: null });
+    machine.release('snapshot');
+    await untilWritten(machine, pagesWritten + 500);
+    expect(machine.describe().guest!.panic).toBeNull();
+  });
+
+  it('is not taken over while a vCPU runs', async () => {
+    const machine = startGuest({ workload: { rate: 0 } });
+    const loaded = loadedFrom(machine);
+    const control = new VcpuControl(machine.transferSource().vcpuControl!);
+    expect(control.enter()).toBe(true);
+    expect(() => machine.adopt(loaded)).toThrow(/whose vCPUs run/);
+    control.leave();
+    await machine.hold('incoming');
+    machine.adopt(loaded);
+  });
+
+  it('does not turn into an image', async () => {
+    const machine = await startedGuest();
+    expect(() => machine.adopt({ globalState: 'running', state: { form: 'image' } as never })).toThrow(/image/);
+  });
+});
+
+type Change = (bodies: Map<string, DeviceBody>) => void;
+
+describe('devices that no guest could have are refused before anything changes:', () => {
+  it.each<[string, Change, RegExp]>([
+    ['a span above RAM', (bodies) => bodies.get('ferry-workload 0')!.write('span', 8 * MIB + 1), /span is 8388609/],
+    ['a rate of 2^63', (bodies) => bodies.get('ferry-workload 0')!.bytes.fill(0x80, 0, 1), /rate of ferry-workload 0/],
+    ['an unknown pattern', (bodies) => bodies.get('ferry-workload 0')!.write('pattern', 9), /pattern .* is 9/],
+    ['an unknown fill', (bodies) => bodies.get('ferry-workload 0')!.write('fill', 0), /fill .* is 0/],
+    [
+      'more than a tick since the last',
+      (bodies) => bodies.get('ferry-timer 0')!.write('since-tick-us', 100_000),
+      /since-tick-us/,
+    ],
+    [
+      '2^64 - 1 ticks',
+      (bodies) => bodies.get('ferry-timer 0')!.bytes.fill(0xff, 0, 8),
+      /ticks .* 18446744073709551615/,
+    ],
+    ['a console beyond 2^53', (bodies) => bodies.get('ferry-console 0')!.bytes.fill(0xff, 0, 8), /written/],
+    [
+      'a cursor beyond the pages',
+      (bodies) => bodies.get('ferry-vcpu 0')!.write('cursor', 100_000),
+      /cursor .* is 100000/,
+    ],
+    ['a sweep beyond the pages', (bodies) => bodies.get('ferry-vcpu 0')!.write('sweep', 100_000), /sweep .* is 100000/],
+    ['a dead generator', (bodies) => bodies.get('ferry-vcpu 0')!.bytes.fill(0, 32), /random0/],
+  ])('%s', async (_, change, message) => {
+    const source = await startedGuest();
+    const target = startGuest({ holds: ['incoming'] });
+    const loaded = loadedFrom(source);
+    change(bodiesByName(source, loaded));
+    const before = devicesOf(target).map(({ body }) => Buffer.from(body).toString('hex'));
+    expect(() => target.adopt(loaded)).toThrow(message);
+    expect(devicesOf(target).map(({ body }) => Buffer.from(body).toString('hex'))).toEqual(before);
+  });
+
+  it.each<[string, (bodies: readonly Uint8Array[]) => Uint8Array[], RegExp]>([
+    ['one device too few', (bodies) => bodies.slice(1), /3 devices were loaded for a guest that has 4/],
+    ['a body cut short', ([first, ...rest]) => [first!.subarray(1), ...rest], /ferry-workload 0 has 29 bytes of state/],
+    ['an empty body', ([, ...rest]) => [new Uint8Array(), ...rest], /0 bytes of state/],
+  ])('%s', async (_, change, message) => {
+    const source = await startedGuest();
+    const target = startGuest({ holds: ['incoming'] });
+    const { state } = loadedFrom(source);
+    if (state.form !== 'devices') throw new Error('a synthetic guest has devices');
+    const bodies = change(state.bodies);
+    expect(() => target.adopt({ globalState: 'running', state: { form: 'devices', bodies } })).toThrow(message);
+  });
+});
+
+function bodiesByName(source: ReturnType<typeof startGuest>, { state }: LoadedMachine): Map<string, DeviceBody> {
+  if (state.form !== 'devices') throw new Error('a synthetic guest has devices');
+  const { bodies } = state;
+  return new Map(
+    devicesOf(source).map((device, index) => {
+      return [`${device.idstr} ${device.instanceId}`, new DeviceBody(device, bodies[index]!)];
+    }),
+  );
+}

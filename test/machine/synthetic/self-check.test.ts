@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import type { GuestPanic } from '../../../src/domain/ports.ts';
+import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
+import {
+  dataPages,
+  type GuestOptions,
+  ledgerWord,
+  MIB,
+  moveGuest,
+  nextPanic,
+  pageOf,
+  startedGuest,
+  startGuest,
+  untilWritten,
+} from '../guest-bench.ts';
+
+const PAGE = 4096;
+
+/** Lets a damaged guest run on. */
+async function findingOf(machine: SyntheticMachine): Promise<GuestPanic> {
+  const panic = nextPanic(machine);
+  machine.release('operator');
+  return panic;
+}
+
+/** A guest that sweeps fast, so that a test need not wait for the steady rate. */
+function guest(options: GuestOptions = {}): Promise<SyntheticMachine> {
+  return startedGuest({ ...options, workload: { check: 256 * MIB, ...options.workload } });
+}
+
+describe('the guest sees that', () => {
+  it.each([
+    ['the body of a written page', 'torn', 4000],
+    ['the first body byte of a written page', 'torn', 64],
+    ['the checksum of a written page', 'torn', 33],
+    ['the magic of a written page', 'corrupt', 0],
+    ['the page number of a written page', 'corrupt', 9],
+    ['an unused header byte of a written page', 'corrupt', 50],
+  ])('a byte flipped in %s', async (_, kind, offset) => {
+    const machine = await guest();
+    const page = dataPages(machine, true)[3]!;
+    pageOf(machine, page)[offset]! ^= 0x10;
+    const panic = await findingOf(machine);
+    expect(panic).toMatchObject({ kind, address: page * PAGE });
+    expect(panic.detail).toContain(`page ${page} `);
+  });
+
+  it.each([0, 2047, 4095])('a byte flipped at %i in a page that was never written', async (offset) => {
+    const machine = await guest({ vcpus: 2 });
+    const page = dataPages(machine, false).at(-1)!;
+    pageOf(machine, page)[offset]! ^= 1;
+    const panic = await findingOf(machine);
+    expect(panic).toMatchObject({ kind: 'corrupt', address: page * PAGE });
+    expect(panic.detail).toMatch(/expected 0x0, found 0x1$/);
+  });
+
+  it('a byte flipped in the noise that RAM was filled with', async () => {
+    const machine = await guest({ segmentBytesMax: 2 * MIB });
+    pageOf(machine, 2040)[123]! ^= 0x80;
+    await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: 2040 * PAGE });
+  });
+
+  it('a page of noise came as zeros', async () => {
+    const machine = await guest();
+    pageOf(machine, 1800).fill(0);
+    await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'lost', address: 1800 * PAGE });
+  });
+
+  it('a byte flipped in the boot page', async () => {
+    const machine = await guest();
+    pageOf(machine, 0)[100] = 1;
+    await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: 0 });
+  });
+
+  it('a byte flipped in a ledger word, wherever it is', async () => {
+    for (const offset of [0, 1, 3, 7]) {
+      const machine = await guest();
+      const page = dataPages(machine, true)[2]!;
+      pageOf(machine, 1 + Math.floor(page / 512))[(page % 512) * 8 + offset]! ^= 0x80;
+      const panic = await findingOf(machine);
+      expect(['corrupt', 'stale']).toContain(panic.kind);
+      expect([page * PAGE, (1 + Math.floor(page / 512)) * PAGE]).toContain(panic.address);
+    }
+  });
+
+  it('a ledger word that no vCPU could have written', async () => {
+    const machine = await guest();
+    const page = dataPages(machine, false)[2]!;
+    pageOf(machine, 1 + Math.floor(page / 512))[(page % 512) * 8 + 6] = 1;
+    const address = (1 + Math.floor(page / 512)) * PAGE;
+    await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address });
+  });
+
+  it('a byte flipped in a part of the ledger that nobody uses', async () => {
+    const machine = await guest();
+    pageOf(machine, 1)[3] = 1;
+    await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: PAGE });
+  });
+
+  it('an older copy of a page came back, as if one dirty page had not been sent', async () => {
+    const machine = await guest({ vcpus: 2 });
+    const old = new Map(dataPages(machine, true).map((page) => [page, Uint8Array.from(pageOf(machine, page))]));
+    const before = new Map([...old.keys()].map((page) => [page, ledgerWord(machine, page)]));
+    machine.release('operator');
+    await untilWritten(machine, machine.describe().guest!.pagesWritten + 500);
+    await machine.hold('operator');
+    const page = [...old.keys()].find((candidate) => ledgerWord(machine, candidate) > before.get(candidate)!)!;
+    pageOf(machine, page).set(old.get(page)!);
+    const panic = await findingOf(machine);
+    expect(panic).toMatchObject({ kind: 'stale', address: page * PAGE });
+    expect(panic.detail).toContain(`holds its write ${before.get(page)}`);
+  });
+
+  it('a written page is as it was before its first write', async () => {
+    const machine = await guest();
+    const page = dataPages(machine, true)[0]!;
+    pageOf(machine, page).fill(0);
+    await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'lost', address: page * PAGE });
+  });
+
+  it('two written pages were swapped', async () => {
+    const machine = await guest();
+    const [first, second] = dataPages(machine, true) as [number, number];
+    const held = Uint8Array.from(pageOf(machine, first));
+    pageOf(machine, first).set(pageOf(machine, second));
+    pageOf(machine, second).set(held);
+    const panic = await findingOf(machine);
+    expect(panic.kind).toBe('misplaced');
+    expect([first * PAGE, second * PAGE]).toContain(panic.address);
+  });
+
+  it('a written page lies where nothing was ever written', async () => {
+    const machine = await guest();
+    const [from, to] = [dataPages(machine, true)[0]!, dataPages(machine, false)[0]!];
+    pageOf(machine, to).set(pageOf(machine, from));
+    await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'misplaced', address: to * PAGE });
+  });
+
+  it('its ledger is older than a page', async () => {
+    const machine = await guest();
+    const oldLedger = Uint8Array.from(pageOf(machine, 1));
+    machine.release('operator');
+    await untilWritten(machine, machine.describe().guest!.pagesWritten + 500);
+    await machine.hold('operator');
+    pageOf(machine, 1).set(oldLedger);
+    const panic = await findingOf(machine);
+    expect(panic).toMatchObject({ kind: 'stale', address: PAGE });
+    expect(panic.detail).toMatch(/^the ledger says/);
+  });
+
+  it('a page and its ledger page both came back old, when it arrives somewhere', async () => {
+    const source = await guest({ workload: { span: MIB } });
+    const old = [1, 5, 6, 7, 8].map((page) => ({ page, bytes: Uint8Array.from(pageOf(source, page)) }));
+    const oldSums = [5, 6, 7, 8].map((page) => ledgerWord(source, page));
+    const others = dataPages(source, true).filter((page) => page > 8);
+    source.release('operator');
+    await untilWritten(source, source.describe().guest!.pagesWritten + 2000);
+    await source.hold('operator');
+    expect([5, 6, 7, 8].map((page) => ledgerWord(source, page))).not.toEqual(oldSums);
+    expect(others.length).toBeGreaterThan(0);
+    // All data pages of the span and the one ledger page they have: a state that was consistent once.
+    const target = startGuest({ holds: ['incoming'] });
+    for (const { page, bytes } of old.slice(1)) pageOf(source, page).set(bytes);
+    const words = pageOf(source, 1);
+    words.set(old[0]!.bytes.subarray(5 * 8, 9 * 8), 5 * 8);
+    moveGuest(source, target);
+    const panic = nextPanic(target);
+    target.release('incoming');
+    await expect(panic).resolves.toMatchObject({ kind: 'lost', address: null });
+    expect(target.describe().guest!.pagesWritten).toBe(source.describe().guest!.pagesWritten);
+  });
+
+  it('stops every vCPU, is told once and shown, and stays the first finding', async () => {
+    const machine = await guest({ vcpus: 3 });
+    for (const page of dataPages(machine, true)) pageOf(machine, page)[200]! ^= 1;
+    const panics: GuestPanic[] = [];
+    machine.onPanic((panic) => panics.push(panic));
+    const panic = await findingOf(machine);
+    await machine.hold('operator');
+    expect(machine.isHeldFor('panic')).toBe(true);
+    const { guest: shown } = machine.describe();
+    machine.release('operator');
+    const other = startGuest();
+    await untilWritten(other, 100);
+    expect(machine.describe().guest).toEqual(shown);
+    expect(shown?.panic).toEqual(panic);
+    expect(panics).toEqual([panic]);
+  });
+});
