@@ -121,6 +121,6 @@ async function closeDomain(context: Context): Promise<void> {
   const { current } = context;
   if (current === null || current.isEnded) return;
   if (current.direction === 'outgoing') await cancelMigration(context);
-  else if (current.transfer !== null && 'abort' in current.transfer) current.transfer.abort();
+  else current.incoming()?.abort();
   await current.settled;
 }

@@ -302,6 +302,8 @@ export interface IncomingTransfer {
   readonly loaded: Promise<LoadedMachine>;
   started(): void;
   refused(error: TransferError): void;
+  /** Capabilities that were changed after the listener was started and before a stream came. */
+  setCapabilities?(capabilities: readonly string[]): void;
   /** Stops listening or loading. */
   abort(): void;
   readonly ended: Promise<{ readonly status: 'completed' | 'failed'; readonly error: TransferError | null }>;

@@ -2,7 +2,6 @@ import type { Context } from '../context.ts';
 import type { MachineUseCases } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { saveAndTell } from '../migration/apply.ts';
-import { isIncomingUnderWay } from '../migration/incoming.ts';
 import type { Workload } from '../ports.ts';
 
 /** Stop, cont and what can be asked of the machine itself. */

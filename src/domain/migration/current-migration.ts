@@ -41,6 +41,11 @@ export class CurrentMigration {
     return this.direction === 'outgoing' ? (this.transfer as OutgoingTransfer | null) : null;
   }
 
+  /** Its transfer, if it comes in. */
+  incoming(): IncomingTransfer | null {
+    return this.direction === 'incoming' ? (this.transfer as IncomingTransfer | null) : null;
+  }
+
   /** Figures now, or as they were at the end; null before the engine took the plan. */
   figures(): MigrationFigures | null {
     return this.#frozen ?? this.transfer?.figures() ?? null;

@@ -6,13 +6,17 @@ export function engineFailure(error: unknown): TransferError {
   return { code: 'engine_failed', message: `The transfer engine failed: ${message}` };
 }
 
+/** An engine's own word for it, which says all of this already. */
+const EXPLAINED = 'handover_outcome_unknown';
+
 /** The error of an end; where nobody knows who has the guest it also says what to do about that. */
 export function failureOf(end: MigrationEnd): TransferError | null {
   if (end.status !== 'failed') return end.error;
   const error = end.error ?? { code: 'engine_failed', message: 'The migration failed without a reason.' };
-  if (end.guest !== 'unknown') return error;
-  const advice =
-    'Whether the guest runs on the target is not known, so it stays stopped here. Look at the target: ' +
-    'if the guest does not run there, POST /cont makes it run here.';
-  return { code: error.code, message: `${error.message} ${advice}` };
+  if (end.guest !== 'unknown' || error.code === EXPLAINED) return error;
+  return { code: error.code, message: `${error.message} ${ADVICE}` };
 }
+
+const ADVICE =
+  'Whether the guest runs on the target is not known, so it stays stopped here. Look at the target: ' +
+  'only if the guest does not run there let it go on here (POST /cont).';

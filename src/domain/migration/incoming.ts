@@ -142,7 +142,7 @@ function adoptError(error: unknown): TransferError {
 
 function listenError(error: unknown, address: MigrationAddress): DomainError {
   if (error instanceof DomainError) return error;
-  const { code, message } = error as Partial<TransferError>;
+  const { code, message } = (error ?? {}) as Partial<TransferError>;
   const known = typeof code === 'string' && isErrorCode(code) ? code : 'address_not_available';
   return new DomainError(known, message ?? `${address.transport}: cannot be listened on.`, { cause: error });
 }

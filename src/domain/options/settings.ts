@@ -28,6 +28,7 @@ export type SettingsOverrides = {
  */
 export class Settings {
   readonly #store: Store;
+  readonly #versions: Record<SettingsKind, number>;
   readonly #isIncomingStarted: () => boolean;
   #kept: { capabilities: CapabilitySet; parameters: ParameterSet };
   #capabilities: CapabilitySet;
@@ -37,6 +38,10 @@ export class Settings {
   /** @throws DomainError if stored settings cannot be read, or an override is refused by a rule. */
   constructor(store: Store, overrides: SettingsOverrides, isIncomingStarted: () => boolean) {
     this.#store = store;
+    this.#versions = {
+      capabilities: store.settings.load('capabilities')?.version ?? 0,
+      parameters: store.settings.load('parameters')?.version ?? 0,
+    };
     this.#isIncomingStarted = isIncomingStarted;
     this.#kept = { capabilities: loadCapabilities(store), parameters: loadParameters(store) };
     const kept = { ...this.#kept, incomingStarted: false };
@@ -94,7 +99,7 @@ export class Settings {
   }
 
   version(kind: SettingsKind): number {
-    return this.#store.settings.load(kind)?.version ?? 0;
+    return this.#versions[kind];
   }
 
   /** @throws DomainError if a rule or the not-available list refuses, or `expectedVersion` is not the newest. */
@@ -109,7 +114,7 @@ export class Settings {
     );
     // What now rests on an override has to be kept together with it.
     if (!isSound({ ...this.#kept, capabilities: kept })) [kept, overridden] = [changed, new Set<string>()];
-    this.#save('capabilities', writeExactJson([...kept]), { now, expectedVersion });
+    this.#save('capabilities', writeExactJson([...kept]), now);
     this.#kept = { ...this.#kept, capabilities: kept };
     this.#capabilities = changed;
     this.#overridden.capabilities = overridden;
@@ -128,10 +133,7 @@ export class Settings {
       }),
     );
     if (!isSound({ ...this.#kept, parameters: kept })) [kept, overridden] = [changed, new Set<string>()];
-    this.#save('parameters', writeExactJson(Object.fromEntries(kept) as Record<string, ExactJson>), {
-      now,
-      expectedVersion,
-    });
+    this.#save('parameters', writeExactJson(Object.fromEntries(kept) as Record<string, ExactJson>), now);
     this.#kept = { ...this.#kept, parameters: kept };
     this.#parameters = changed;
     this.#overridden.parameters = overridden;
@@ -151,14 +153,12 @@ export class Settings {
     throw new DomainError('settings_changed', `The ${kind} are at version ${newest}, not ${expectedVersion}.`);
   }
 
-  #save(
-    kind: SettingsKind,
-    json: string,
-    { now, expectedVersion }: { now: number; expectedVersion?: number | undefined },
-  ): void {
-    const expected = expectedVersion ?? this.version(kind);
-    if (this.#store.settings.save(kind, expected, { json, changedAt: now })) return;
-    throw new DomainError('settings_changed', `The ${kind} are at version ${this.version(kind)}, not ${expected}.`);
+  #save(kind: SettingsKind, json: string, now: number): void {
+    const expected = this.#versions[kind];
+    if (!this.#store.settings.save(kind, expected, { json, changedAt: now })) {
+      throw new DomainError('settings_changed', `The ${kind} are no longer at version ${expected}.`);
+    }
+    this.#versions[kind] = expected + 1;
   }
 
   #clamped(name: ParameterName): number {

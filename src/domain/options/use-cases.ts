@@ -14,6 +14,8 @@ export function optionsUseCases(context: Context): OptionsUseCases {
         throw new DomainError('migration_in_progress', detail);
       }
       settings.setCapabilities(list, clock.now(), expectedVersion);
+      // As in QEMU, a listener obeys what is on when the stream comes.
+      if (current !== null && !current.isEnded) current.incoming()?.setCapabilities?.(settings.enabled());
       context.changes.bump();
     },
     parameters: () => settings.parameters(),
