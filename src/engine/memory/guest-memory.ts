@@ -1,4 +1,5 @@
 import type { GuestMemory, RamBlock, RamExtent } from '../../domain/ports.ts';
+import { adviseHugePages } from './huge-pages.ts';
 import { PAGE_BYTES, RAM_ADDRESS, SEGMENT_RAM_BYTES_MAX, WASM_PAGE_BYTES } from './layout.ts';
 
 /** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
@@ -19,7 +20,9 @@ export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax =
   });
   const segments = usedBytes.map((bytes) => {
     const pages = (RAM_ADDRESS + Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES) / WASM_PAGE_BYTES;
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    adviseHugePages(memory);
+    return memory;
   });
   return { segments, blocks };
 }

@@ -54,10 +54,7 @@ export function openIncoming(address: MigrationAddress, fileRoot: string): Await
     case 'exec':
       return atOnce(address, new ExecIncomingChannel(address.command));
     case 'fd':
-      return atOnce(
-        address,
-        new SocketIncomingChannel(inheritedSocket(address.fd), new Uint8Array(), `fd:${address.fd}`),
-      );
+      return atOnce(address, new SocketIncomingChannel(inheritedSocket(address.fd), `fd:${address.fd}`));
   }
 }
 

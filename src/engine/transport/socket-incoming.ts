@@ -1,9 +1,12 @@
 import net from 'node:net';
 import type { MigrationAddress, TransferError } from '../../domain/ports.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
+import { readInto } from './read-into.ts';
 
 /** Connections that may wait for their first byte at the same time; more are refused. */
 const WAITING_MAX = 16;
+/** The first read of a connection goes here: large enough for any stream's beginning. */
+const FIRST_BYTES = 4096;
 const KEEP_ALIVE_MS = 10_000;
 
 /**
@@ -13,7 +16,7 @@ const KEEP_ALIVE_MS = 10_000;
 export class SocketListener {
   readonly #server: net.Server;
   readonly #name: string;
-  readonly #waiting = new Set<net.Socket>();
+  readonly #waiting = new Set<SocketIncomingChannel>();
   #accepted: ((channel: IncomingChannel) => void) | null = null;
 
   constructor(name: string) {
@@ -23,6 +26,7 @@ export class SocketListener {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       allowHalfOpen: true,
+      pauseOnConnect: true,
     });
     this.#server.on('connection', (socket) => this.#connected(socket));
   }
@@ -49,7 +53,7 @@ export class SocketListener {
 
   close(): void {
     this.#server.close();
-    for (const socket of this.#waiting) socket.destroy();
+    for (const channel of this.#waiting) channel.reset();
     this.#waiting.clear();
   }
 
@@ -58,44 +62,55 @@ export class SocketListener {
       socket.destroy();
       return;
     }
-    this.#waiting.add(socket);
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#waiting.delete(socket));
-    socket.on('end', () => socket.destroy());
-    socket.once('readable', () => {
-      const first = socket.read() as Buffer | null;
-      if (first === null || this.#accepted === null) return;
-      const accepted = this.#accepted;
-      this.#accepted = null;
-      this.#waiting.delete(socket);
-      this.close();
-      socket.removeAllListeners();
-      accepted(new SocketIncomingChannel(socket, first, this.#name));
+    const channel: SocketIncomingChannel = new SocketIncomingChannel(socket, this.#name, () => this.#chosen(channel));
+    this.#waiting.add(channel);
+    channel.onEnd(() => {
+      this.#waiting.delete(channel);
+      channel.reset();
     });
+  }
+
+  #chosen(channel: SocketIncomingChannel): void {
+    const accepted = this.#accepted;
+    if (accepted === null) return;
+    this.#accepted = null;
+    this.#waiting.delete(channel);
+    this.close();
+    accepted(channel);
   }
 }
 
-/** `first` is what was read while the connection was waiting. */
+/** A connected socket. It begins to read at once; what comes first is kept until `read` is called. */
 export class SocketIncomingChannel implements IncomingChannel {
   readonly #socket: net.Socket;
   readonly #name: string;
-  #first: Uint8Array;
+  readonly #onFirst: () => void;
+  readonly #first = new Uint8Array(new SharedArrayBuffer(FIRST_BYTES));
+  #firstCount = 0;
+  #reader: { buffer: () => Uint8Array<SharedArrayBuffer>; received: (count: number) => void } | null = null;
   #ended: ((error: TransferError | null) => void) | null = null;
   #outcome: { error: TransferError | null } | null = null;
 
-  constructor(accepted: net.Socket, first: Uint8Array, name: string) {
-    this.#socket = accepted;
-    this.#first = first;
+  constructor(connected: net.Socket, name: string, onFirst: () => void = () => {}) {
     this.#name = name;
-    accepted.on('error', (error) => this.#end(channelError(error, name)));
-    accepted.on('end', () => this.#end(null));
-    accepted.on('close', () => this.#end({ code: 'peer_closed', message: `${name}: the connection was closed` }));
+    this.#onFirst = onFirst;
+    this.#socket = readInto(
+      connected,
+      () => this.#buffer(),
+      (count) => this.#received(count),
+    );
+    this.#socket.on('error', (error) => this.#end(channelError(error, name)));
+    this.#socket.on('end', () => this.#end(null));
+    this.#socket.on('close', () => this.#end({ code: 'peer_closed', message: `${name}: the connection was closed` }));
   }
 
   read(buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void): void {
-    this.#deliver(this.#first, buffer, received);
-    this.#first = new Uint8Array();
-    this.#socket.on('data', (chunk: Buffer) => this.#deliver(chunk, buffer, received));
+    this.#reader = { buffer, received };
+    if (this.#firstCount > 0) {
+      buffer().set(this.#first.subarray(0, this.#firstCount));
+      received(this.#firstCount);
+    }
+    this.#socket.resume();
   }
 
   onEnd(listener: (error: TransferError | null) => void): void {
@@ -109,26 +124,25 @@ export class SocketIncomingChannel implements IncomingChannel {
 
   close(): void {
     this.#ended = null;
-    this.#socket.removeAllListeners('data');
-    this.#socket.resume();
+    this.#reader = { buffer: () => this.#first, received: () => {} };
     this.#socket.end();
   }
 
   reset(): void {
     this.#ended = null;
-    this.#socket.removeAllListeners('data');
+    this.#reader = { buffer: () => this.#first, received: () => {} };
     this.#socket.resetAndDestroy();
   }
 
-  #deliver(chunk: Uint8Array, buffer: () => Uint8Array, received: (count: number) => void): void {
-    let left = chunk;
-    while (left.length > 0) {
-      const into = buffer();
-      const count = Math.min(into.length, left.length);
-      into.set(left.subarray(0, count));
-      received(count);
-      left = left.subarray(count);
-    }
+  #buffer(): Uint8Array<SharedArrayBuffer> {
+    return this.#reader === null ? this.#first : this.#reader.buffer();
+  }
+
+  #received(count: number): void {
+    if (this.#reader !== null) return this.#reader.received(count);
+    this.#firstCount = count;
+    this.#socket.pause();
+    this.#onFirst();
   }
 
   #end(error: TransferError | null): void {

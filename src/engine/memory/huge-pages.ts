@@ -1,0 +1,26 @@
+import { createRequire } from 'node:module';
+
+/** MADV_HUGEPAGE of Linux's <sys/mman.h>. */
+const ADVICE_HUGE_PAGE = 14;
+const HUGE_PAGE_BYTES = 2 * 2 ** 20;
+
+/**
+ * Asks Linux to back `memory` with huge pages: the first write of fresh guest RAM then costs a fault per 2 MiB and
+ * not per 4 KiB, which is what a target does all the time (docs/adr/0003-huge-pages.md). It is advice: where the call
+ * or its library is missing, everything works with small pages.
+ * @returns true if the system took the advice.
+ */
+export function adviseHugePages(memory: WebAssembly.Memory): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const advise = koffi.load(null).func('int madvise(void *address, size_t length, int advice)');
+    const bytes = new Uint8Array(memory.buffer);
+    const address = BigInt(koffi.address(bytes));
+    const skip = Number(-address & BigInt(HUGE_PAGE_BYTES - 1));
+    const length = Math.floor((bytes.length - skip) / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES;
+    return length > 0 && advise(bytes.subarray(skip), length, ADVICE_HUGE_PAGE) === 0;
+  } catch {
+    return false;
+  }
+}
