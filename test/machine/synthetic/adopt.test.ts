@@ -116,7 +116,7 @@ describe('a guest that moves', () => {
 
 type Change = (bodies: Map<string, DeviceBody>) => void;
 
-describe('devices that no guest could have are refused before anything changes:', () => {
+describe('devices that no guest could have', () => {
   it.each<[string, Change, RegExp]>([
     ['a span above RAM', (bodies) => bodies.get('ferry-workload 0')!.write('span', 8 * MIB + 1), /span is 8388609/],
     ['a rate of 2^63', (bodies) => bodies.get('ferry-workload 0')!.bytes.fill(0x80, 0, 1), /rate of ferry-workload 0/],
@@ -140,7 +140,7 @@ describe('devices that no guest could have are refused before anything changes:'
     ],
     ['a sweep beyond the pages', (bodies) => bodies.get('ferry-vcpu 0')!.write('sweep', 100_000), /sweep .* is 100000/],
     ['a dead generator', (bodies) => bodies.get('ferry-vcpu 0')!.bytes.fill(0, 32), /random0/],
-  ])('%s', async (_, change, message) => {
+  ])('are refused, and nothing changes, because of %s', async (_, change, message) => {
     const source = await startedGuest();
     const target = startGuest({ holds: ['incoming'] });
     const loaded = loadedFrom(source);
@@ -154,7 +154,7 @@ describe('devices that no guest could have are refused before anything changes:'
     ['one device too few', (bodies) => bodies.slice(1), /3 devices were loaded for a guest that has 4/],
     ['a body cut short', ([first, ...rest]) => [first!.subarray(1), ...rest], /ferry-workload 0 has 29 bytes of state/],
     ['an empty body', ([, ...rest]) => [new Uint8Array(), ...rest], /0 bytes of state/],
-  ])('%s', async (_, change, message) => {
+  ])('are refused, and nothing changes, because of %s', async (_, change, message) => {
     const source = await startedGuest();
     const target = startGuest({ holds: ['incoming'] });
     const { state } = loadedFrom(source);

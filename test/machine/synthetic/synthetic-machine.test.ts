@@ -82,6 +82,13 @@ describe('synthetic machine', () => {
     expect(machine.describe().guest).toMatchObject({ ticks: 0, pagesWritten: 0 });
   });
 
+  it('finds nothing wrong while its other vCPUs still boot', async () => {
+    const options = { ramBytes: 64 * MIB, vcpus: 4, workload: { fill: 'random', check: 2 ** 30 } } as const;
+    const machine = startGuest(options);
+    await untilWritten(machine, 500);
+    expect(machine.describe().guest!.panic).toBeNull();
+  });
+
   it('fills one quarter with noise unless told otherwise, and leaves the rest zero', async () => {
     const machine = startGuest({ holds: ['operator'] });
     await machine.hold('operator');
