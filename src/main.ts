@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 // Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
-enableCompileCache();
+enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url)));
 const { ConfigError, readInvocation } = await import('./config.ts');
 process.exit(await run(process.argv.slice(2)));
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { COMMANDS } from '../commands/table.ts';
 import { blockersOperations } from './blockers.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
@@ -23,8 +24,10 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
 /** Every operation, for the documentation. */
 export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPERATION];
 
-/** Makes every operation a route. */
+/** Makes every operation a route. @throws Error if a command cannot be reached: all doors lead to the same table. */
 export function registerOperations(server: FastifyInstance, context: RouteContext): void {
+  const reachable = new Set(OPERATIONS.map(({ command }) => command?.name));
+  for (const name of COMMANDS.keys()) if (!reachable.has(name)) throw new Error(`no route leads to the command ${name}`);
   for (const operation of [...PLAIN_OPERATIONS, ...eventsOperations(server)]) {
     registerOperation(server, context, operation);
   }

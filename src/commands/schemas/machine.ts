@@ -31,6 +31,10 @@ export const Workload = Type.Object({
   rate: Int64({ description: 'Bytes dirtied in a second, all vCPUs together; 0 is idle.' }),
   span: Int64({ description: 'Bytes of RAM that are touched.' }),
   pattern: Pattern,
+  fill: Type.Optional(Type.String({ description: 'What RAM held at the start.' })),
+  check: Type.Optional(
+    Type.Union([Int64(), Type.Literal('auto')], { description: 'Bytes/s that the guest reads and checks.' }),
+  ),
 });
 
 /** Any part of the workload; what is left out stays as it is. */

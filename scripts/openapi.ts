@@ -1,0 +1,13 @@
+// Writes openapi/openapi.json from the code; with --check, says whether it is what it would write.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { openApiDocument } from './openapi/document.ts';
+
+const FILE = new URL('../openapi/openapi.json', import.meta.url);
+const text = `${JSON.stringify(openApiDocument(), null, 2)}\n`;
+
+if (!process.argv.includes('--check')) writeFileSync(FILE, text);
+else if (readFileSync(FILE, 'utf8') !== text) {
+  console.error('openapi/openapi.json is not what the code says: run npm run build:openapi');
+  process.exitCode = 1;
+}

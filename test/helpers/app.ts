@@ -1,0 +1,110 @@
+// Services for tests: real but for what a test drives itself, in a data directory of their own, closed afterwards.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { onTestFinished } from 'vitest';
+import { type App, type AppOptions, createApp } from '../../src/app.ts';
+import { type Config, readInvocation } from '../../src/config.ts';
+import { FakeEngine, type FakeIncoming, type FakeOutgoing } from '../domain/fakes/fake-engine.ts';
+import { FakeMachine } from '../domain/fakes/fake-machine.ts';
+
+/** A directory that is gone after the test. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'vmferry-test-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** What the command line makes of these flags; port and log are for tests. */
+export function testConfig(flags: readonly string[] = [], dataDirectory = temporaryDirectory()): Config {
+  const fixed = ['serve', '--http', '127.0.0.1:0', '--data', dataDirectory, '--log-level', 'silent'];
+  const invocation = readInvocation([...fixed, ...flags], '0.0.0', {});
+  if (invocation.action !== 'serve') throw new Error('these flags do not start a service');
+  return invocation.config;
+}
+
+/** Any app, closed after the test. */
+export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
+  const app = await createApp(config, options);
+  onTestFinished(() => app.close());
+  return app;
+}
+
+export type FakeApp = App & {
+  readonly machine: FakeMachine;
+  readonly outgoing: () => FakeOutgoing;
+  readonly incoming: () => FakeIncoming;
+};
+
+/** An app whose engine and machine the test drives; store, domain and HTTP are real. */
+export async function fakeApp(
+  setup: {
+    readonly flags?: readonly string[];
+    readonly limits?: AppOptions['limits'];
+    readonly machine?: FakeMachine;
+  } = {},
+): Promise<FakeApp> {
+  const engine = new FakeEngine();
+  const machine = setup.machine ?? new FakeMachine();
+  const limits = setup.limits === undefined ? {} : { limits: setup.limits };
+  const made = await createApp(testConfig(setup.flags), { engine, machine, ...limits });
+  const close = async (): Promise<void> => {
+    const closed = made.close();
+    // A real worker lets go when it is cancelled; this one has to be told.
+    for (const transfer of engine.outgoing) if (transfer.cancel() === 'cancelled') transfer.letGo();
+    await closed;
+  };
+  onTestFinished(close);
+  const outgoing = (): FakeOutgoing => engine.outgoing.at(-1)!;
+  return { ...made, close, machine, outgoing, incoming: () => engine.incoming.at(-1)! };
+}
+
+export type Reply = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | number | undefined>>;
+  readonly text: string;
+  /** The body, if it is JSON. */
+  readonly json: Readonly<Record<string, unknown>>;
+};
+
+type Request = {
+  readonly method?: 'GET' | 'HEAD' | 'OPTIONS' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  readonly headers?: Readonly<Record<string, string>>;
+  /** An object is sent as JSON, a text as it is. */
+  readonly body?: unknown;
+};
+
+/** Asks without a socket. */
+export async function ask(server: FastifyInstance, url: string, request: Request = {}): Promise<Reply> {
+  const { method = request.body === undefined ? 'GET' : 'POST', body } = request;
+  const isText = typeof body === 'string' || Buffer.isBuffer(body);
+  const headers = { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers };
+  const payload = body === undefined ? {} : { payload: isText ? body : JSON.stringify(body) };
+  const { statusCode, headers: got, payload: text } = await server.inject({ method, url, headers, ...payload });
+  const isJson = String(got['content-type']).includes('json');
+  return { status: statusCode, headers: got, text, json: isJson && text !== '' ? JSON.parse(text) : {} };
+}
+
+/** Listens on a free port. @returns the port. */
+export async function listen(server: FastifyInstance): Promise<number> {
+  await server.listen({ host: '127.0.0.1', port: 0 });
+  const address = server.server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Sends bytes as they are and gives everything that came back when the other side closed the connection. */
+export function exchange(port: number, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
+    });
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString()));
+  });
+}
