@@ -1,0 +1,206 @@
+/** A real QEMU's machine moves into the service, and out of it into another real QEMU, where it lives on. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { describeWithQemu, describeWithQemu72, type Qemu, type QemuOptions, startQemu } from '../helpers/qemu/qemu.ts';
+import { continuousTicks, tickCount } from '../helpers/qemu/serial.ts';
+import { type Service, startService } from '../helpers/service.ts';
+
+/** A lap of the guest's ring, after which every page it touches has been checked. */
+const LAP_TICKS = 128;
+
+type Route = {
+  readonly transport: 'tcp' | 'unix';
+  readonly capabilities?: readonly string[];
+  readonly source?: QemuOptions;
+  readonly target?: QemuOptions;
+};
+
+/** An image that waits for a machine, and the URI where it does. */
+async function startImage(route: Route): Promise<{ service: Service; uri: string }> {
+  const incoming = route.transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${join(temporaryDirectory(), 'in.sock')}`;
+  const enable = (route.capabilities ?? []).flatMap((name) => ['--enable', name]);
+  const service = await startService(['--machine', 'image', '--incoming', incoming, ...enable]);
+  return { service, uri: await service.listeningUri() };
+}
+
+/** A QEMU that waits for a machine, and the URI where it does. */
+async function startTarget(route: Route): Promise<{ target: Qemu; uri: string }> {
+  const path = join(temporaryDirectory(), 'target.sock');
+  const incoming = route.transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${path}`;
+  const capabilities = route.capabilities ?? [];
+  const target = await startQemu({ paused: true, ...route.target, incoming, capabilities });
+  if (route.transport === 'unix') return { target, uri: incoming };
+  const info = (await target.qmp.query('query-migrate')) as { 'socket-address'?: { port: string }[] };
+  return { target, uri: `tcp:127.0.0.1:${info['socket-address']?.[0]?.port}` };
+}
+
+/** QEMU to image to QEMU: nothing is lost on the way, and the guest runs on. */
+async function travels(route: Route): Promise<void> {
+  const source = await startQemu({ ...route.source, capabilities: route.capabilities ?? [] });
+  const image = await startImage(route);
+  await source.waitForTicks(LAP_TICKS + 10);
+
+  const sent = await source.migrate(image.uri);
+  const received = await image.service.waitForEnd();
+  const { target, uri } = await startTarget(route);
+  const forwarded = await image.service.send(uri);
+  const loaded = await target.waitForMigrationEnd();
+
+  expect([sent.status, received.status, forwarded.status, loaded.status]).toEqual(Array(4).fill('completed'));
+  expect(await target.runState()).toBe('paused');
+  const before = await source.physicalMemory();
+  const after = await target.physicalMemory();
+  expect(before.some((byte) => byte !== 0)).toBe(true);
+  expect(before.equals(after)).toBe(true);
+
+  await target.qmp.execute('cont');
+  await target.waitForTicks(LAP_TICKS + 10);
+  const ticksBefore = tickCount(source.serialText());
+  expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(ticksBefore + LAP_TICKS);
+}
+
+describeWithQemu('a machine of QEMU 10.0', () => {
+  it('travels through an image over TCP and lives on', async () => {
+    await travels({ transport: 'tcp' });
+  });
+
+  it('travels through an image over unix sockets and lives on', async () => {
+    await travels({ transport: 'unix' });
+  });
+
+  it('travels through an image with a return path on all sides', async () => {
+    await travels({ transport: 'tcp', capabilities: ['return-path'] });
+  });
+
+  it('travels through an image with SeaBIOS and more devices', async () => {
+    const options: QemuOptions = {
+      firmware: 'seabios',
+      extraArguments: [
+        '-smp',
+        '2',
+        '-device',
+        'VGA',
+        '-netdev',
+        'user,id=n0,restrict=on',
+        '-device',
+        'e1000,netdev=n0',
+      ],
+    };
+    await travels({ transport: 'unix', source: options, target: options });
+  });
+
+  it('starts by itself on a target that was not started with -S', async () => {
+    const route: Route = { transport: 'tcp', target: { paused: false } };
+    const source = await startQemu();
+    const image = await startImage(route);
+    await source.waitForTicks(LAP_TICKS);
+    await source.migrate(image.uri);
+    await image.service.waitForEnd();
+    const { target, uri } = await startTarget(route);
+
+    await image.service.send(uri);
+    await target.waitForTicks(LAP_TICKS);
+
+    expect(await target.runState()).toBe('running');
+    expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(2 * LAP_TICKS);
+  });
+
+  it('stays paused if it was stopped before it left', async () => {
+    const route: Route = { transport: 'tcp', target: { paused: false } };
+    const source = await startQemu();
+    const image = await startImage(route);
+    await source.waitForTicks(20);
+    await source.qmp.execute('stop');
+    await source.migrate(image.uri);
+    await image.service.waitForEnd();
+    const { target, uri } = await startTarget(route);
+
+    await image.service.send(uri);
+    await target.waitForMigrationEnd();
+
+    expect((await image.service.get('/status')).json.status).toBe('postmigrate');
+    expect(await target.runState()).toBe('paused');
+    expect(tickCount(target.serialText())).toBe(0);
+    await target.qmp.execute('cont');
+    await target.waitForTicks(LAP_TICKS);
+    expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(LAP_TICKS);
+  });
+
+  it('moves in while it dirties its memory for several passes', async () => {
+    const source = await startQemu({ parameters: { 'max-bandwidth': 6_000_000, 'downtime-limit': 1 } });
+    const image = await startImage({ transport: 'tcp' });
+    await source.waitForTicks(LAP_TICKS);
+
+    await source.qmp.execute('migrate', { uri: image.uri });
+    await source.qmp.waitForEvent('MIGRATION_PASS', { matches: ({ pass }) => Number(pass) >= 4, timeoutMs: 40_000 });
+    await source.qmp.execute('migrate-set-parameters', { 'max-bandwidth': 0, 'downtime-limit': 300 });
+    const sent = await source.waitForMigrationEnd();
+    const received = await image.service.waitForEnd();
+
+    expect([sent.status, received.status]).toEqual(['completed', 'completed']);
+    const { target, uri } = await startTarget({ transport: 'tcp' });
+    await image.service.send(uri);
+    await target.waitForMigrationEnd();
+    expect((await source.physicalMemory()).equals(await target.physicalMemory())).toBe(true);
+    await target.qmp.execute('cont');
+    await target.waitForTicks(LAP_TICKS + 10);
+    expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(2 * LAP_TICKS);
+  });
+
+  it('can be stored as a file that QEMU takes as -incoming file:', async () => {
+    const source = await startQemu();
+    const image = await startImage({ transport: 'tcp' });
+    await source.waitForTicks(LAP_TICKS);
+    await source.migrate(image.uri);
+    await image.service.waitForEnd();
+    const stored = await image.service.send('file:machine.bin');
+    const path = join(image.service.dataDirectory, 'files', 'machine.bin');
+
+    expect(stored.status).toBe('completed');
+    expect(existsSync(path)).toBe(true);
+    const target = await startQemu({ incoming: `file:${path}`, paused: true });
+    expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
+    expect((await source.physicalMemory()).equals(await target.physicalMemory())).toBe(true);
+    await target.qmp.execute('cont');
+    await target.waitForTicks(LAP_TICKS + 10);
+    expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(2 * LAP_TICKS);
+  });
+
+  it('can be stored, taken back with cont and sent once more', async () => {
+    const source = await startQemu();
+    const image = await startImage({ transport: 'tcp' });
+    await source.waitForTicks(20);
+    await source.migrate(image.uri);
+    await image.service.waitForEnd();
+    const first = await image.service.send('file:first.bin');
+    await image.service.post('/cont', undefined);
+    const { target, uri } = await startTarget({ transport: 'tcp' });
+    const second = await image.service.send(uri);
+
+    expect([first.status, second.status]).toEqual(['completed', 'completed']);
+    expect((await target.waitForMigrationEnd()).status).toBe('completed');
+  });
+});
+
+describeWithQemu72('a machine of QEMU 7.2', (binary) => {
+  const machine = 'pc-i440fx-7.2';
+
+  it('travels through an image into QEMU 7.2', async () => {
+    await travels({ transport: 'tcp', source: { binary, machine }, target: { binary, machine } });
+  });
+
+  it('travels through an image into QEMU 10.0 over unix sockets', async () => {
+    await travels({ transport: 'unix', source: { binary, machine }, target: { machine } });
+  });
+
+  it('travels through an image into QEMU 10.0 with a return path', async () => {
+    const capabilities = ['return-path'];
+    await travels({ transport: 'tcp', source: { binary, machine }, target: { machine }, capabilities });
+  });
+
+  it('travels from QEMU 10.0 with the machine type of 7.2 back to QEMU 7.2', async () => {
+    await travels({ transport: 'tcp', source: { machine }, target: { binary, machine } });
+  });
+});
