@@ -4,8 +4,9 @@ import type { Blockers } from './migration/blockers.ts';
 import type { Changes } from './migration/changes.ts';
 import type { CurrentMigration } from './migration/current-migration.ts';
 import type { Settings } from './options/settings.ts';
-import type { Clock, Deadlines, Machine, TransferEngine } from './ports.ts';
+import type { Clock, Machine } from './ports.ts';
 import type { Store } from './store-ports.ts';
+import type { Deadlines, TransferEngine } from './transfer-port.ts';
 
 /** Calls `work` once after `delayMs`. @returns a function that calls it off. */
 export type Schedule = (work: () => void, delayMs: number) => () => void;

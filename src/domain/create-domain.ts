@@ -17,8 +17,9 @@ import { recoverMigrations } from './migration/recovery.ts';
 import { startMigration } from './migration/start.ts';
 import { Settings, type SettingsOverrides } from './options/settings.ts';
 import { optionsUseCases } from './options/use-cases.ts';
-import type { Clock, Deadlines, Machine, TransferEngine } from './ports.ts';
+import type { Clock, Machine } from './ports.ts';
 import type { Store } from './store-ports.ts';
+import type { Deadlines, TransferEngine } from './transfer-port.ts';
 
 /** What a domain is made from. It owns none of it: whoever made the store, machine and engine closes them. */
 export type DomainDependencies = {

@@ -1,8 +1,9 @@
 import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
-import type { MachineDescription, MachineKind, PassFigures, Workload } from './ports.ts';
+import type { MachineDescription, MachineKind, Workload } from './ports.ts';
 import type { EventRecord, MigrationDirection, MigrationRecord, MigrationSample, Page } from './store-ports.ts';
+import type { PassFigures } from './transfer-port.ts';
 
 /*
  * The use cases that every door calls. Members with a dash carry QAPI's names, so that a door passes them through.

@@ -1,9 +1,8 @@
-import type { CancelOutcome, StatusWord } from './migration/lifecycle.ts';
-import type { MigrationStatus } from './migration/status.ts';
+import type { HoldReason } from './machine/holds.ts';
 
 /*
- * What the domain needs from outside, as plain data and interfaces: the machine, the transfer engine, the clock.
- * (The store's ports are in store-ports.ts.) Everything named `Transfer…` crosses threads by structured clone.
+ * What the domain needs from outside, as plain data and interfaces: the machine and the clock. (The store's ports are
+ * in store-ports.ts, the transfer engine's in transfer-port.ts.) Everything named `Transfer…` crosses threads by structured clone.
  */
 
 /** A stretch of a RAM block inside one segment of guest memory. All figures in bytes. */
@@ -106,10 +105,6 @@ export type LoadedMachine = {
       };
 };
 
-/** Why vCPUs stand still; a bit each, and they run only while none is set. */
-export const HOLD = { operator: 1, migration: 2, incoming: 4, panic: 8, snapshot: 16, shutdown: 32 } as const;
-export type HoldReason = keyof typeof HOLD;
-
 export type MachineKind = 'synthetic' | 'image' | 'qemu';
 
 export type Workload = {
@@ -166,152 +161,6 @@ export interface Machine {
   /** Called at most once for each panic, on the main thread. */
   onPanic(listener: (panic: GuestPanic) => void): void;
   /** Ends the vCPU threads. */
-  close(): Promise<void>;
-}
-
-/** Where a migration goes to or comes from. */
-export type MigrationAddress =
-  | { readonly transport: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly transport: 'unix'; readonly path: string }
-  | { readonly transport: 'file'; readonly path: string; readonly offset: number }
-  | { readonly transport: 'exec'; readonly command: readonly string[] }
-  | { readonly transport: 'fd'; readonly fd: number };
-
-/** Parameters that an engine obeys while it runs. 64-bit values are clamped to 2^53 - 1, which no link exceeds. */
-export type LiveParameters = {
-  /** Bytes/s; 0 is unlimited. */
-  readonly maxBandwidth: number;
-  /** Bytes/s assumed at the switchover; 0: what was measured. */
-  readonly availSwitchoverBandwidth: number;
-  readonly downtimeLimitMs: number;
-};
-
-/** Longest silence or duration of each phase, in milliseconds, before a migration fails and names the phase. */
-export type Deadlines = {
-  /** Connecting, or the peer's accepting. */
-  readonly connectMs: number;
-  /** No byte could be written, or none came, while a stream is under way. */
-  readonly stallMs: number;
-  /** The target's word after the stream's end. */
-  readonly handoverMs: number;
-};
-
-export type OutgoingPlan = {
-  readonly address: MigrationAddress;
-  readonly fileRoot: string;
-  readonly source: TransferSource;
-  readonly capabilities: readonly string[];
-  readonly parameters: LiveParameters;
-  readonly deadlines: Deadlines;
-  /** Text form; travels in the stream with `validate-uuid`. */
-  readonly uuid: string;
-};
-
-export type IncomingPlan = {
-  readonly address: MigrationAddress;
-  readonly fileRoot: string;
-  readonly target: TransferTarget;
-  readonly capabilities: readonly string[];
-  readonly deadlines: Deadlines;
-  readonly uuid: string;
-};
-
-/** An error that crossed a thread: plain data. */
-export type TransferError = { readonly code: string; readonly message: string };
-
-/** Figures of a migration, all numbers exact below 2^53. Times in milliseconds of the monotonic clock. */
-export type MigrationFigures = {
-  /** Grows with every visible change. */
-  readonly revision: number;
-  readonly setupTimeMs: number;
-  readonly totalTimeMs: number;
-  readonly downtimeMs: number;
-  readonly expectedDowntimeMs: number;
-  readonly transferredBytes: number;
-  readonly remainingBytes: number;
-  readonly totalBytes: number;
-  readonly duplicatePages: number;
-  readonly normalPages: number;
-  readonly dirtyPagesRate: number;
-  /** 10^6 bit/s. */
-  readonly mbps: number;
-  readonly pagesPerSecond: number;
-  readonly dirtySyncCount: number;
-  readonly precopyBytes: number;
-  readonly downtimeBytes: number;
-  readonly cpuThrottlePercentage: number;
-  /** Bytes/s measured over the last window; 0 before the first has ended. */
-  readonly bandwidth: number;
-  /** Dirty bytes found by the newest sync. */
-  readonly dirtyBytesAtSync: number;
-};
-
-/** Figures of a pass that ended. */
-export type PassFigures = {
-  readonly pass: number;
-  readonly startedMs: number;
-  readonly durationMs: number;
-  readonly sentBytes: number;
-  readonly normalPages: number;
-  readonly duplicatePages: number;
-  /** Bytes that the sync at its end found dirty. */
-  readonly dirtyBytes: number;
-};
-
-export type MigrationEnd = {
-  readonly status: 'completed' | 'failed' | 'cancelled';
-  readonly error: TransferError | null;
-  /**
-   * Who has the guest: `here`, `there`, or `unknown` if the connection broke after the handover began. A guest whose
-   * owner is unknown stays stopped on this side.
-   */
-  readonly guest: 'here' | 'there' | 'unknown';
-};
-
-/** What an engine tells while it works; called on the main thread in the order in which things happened. */
-export type TransferListener = {
-  status(status: MigrationStatus): void;
-  /** A bitmap sync began pass `pass`. */
-  pass(pass: number): void;
-  passEnded(figures: PassFigures): void;
-  guestStopped(): void;
-  /** The guest runs again (or is paused as it was) after a failure or a cancel. */
-  guestResumed(): void;
-};
-
-export interface OutgoingTransfer {
-  readonly status: StatusWord;
-  figures(): MigrationFigures;
-  setParameters(parameters: LiveParameters): void;
-  /** Lets a migration in `pre-switchover` go on. */
-  continueSwitchover(): void;
-  /** Decides at once who wins; `ended` tells when the worker has let go. */
-  cancel(): CancelOutcome;
-  readonly ended: Promise<MigrationEnd>;
-}
-
-export interface IncomingTransfer {
-  readonly status: StatusWord;
-  figures(): MigrationFigures;
-  /** Where it listens, once it does: the real port for port 0. Rejects with a TransferError if it cannot. */
-  readonly listening: Promise<MigrationAddress>;
-  /**
-   * Resolves when a machine has been loaded and waits to be adopted. Then `started` must be called when the guest
-   * runs, or `refused` if it could not be adopted.
-   */
-  readonly loaded: Promise<LoadedMachine>;
-  started(): void;
-  refused(error: TransferError): void;
-  /** Capabilities that were changed after the listener was started and before a stream came. */
-  setCapabilities?(capabilities: readonly string[]): void;
-  /** Stops listening or loading. */
-  abort(): void;
-  readonly ended: Promise<{ readonly status: 'completed' | 'failed'; readonly error: TransferError | null }>;
-}
-
-export interface TransferEngine {
-  startOutgoing(plan: OutgoingPlan, listener: TransferListener): OutgoingTransfer;
-  startIncoming(plan: IncomingPlan, listener: TransferListener): IncomingTransfer;
   close(): Promise<void>;
 }
 

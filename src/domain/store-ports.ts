@@ -1,5 +1,5 @@
 import type { MigrationStatus } from './migration/status.ts';
-import type { MigrationEnd, PassFigures } from './ports.ts';
+import type { MigrationEnd, PassFigures } from './transfer-port.ts';
 
 /*
  * What the domain needs of a store: synchronous calls, compare-and-set, append, ordered history. SQLite implements

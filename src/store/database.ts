@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
 import { applySchema } from './schema.ts';
@@ -38,7 +38,7 @@ export type OpenDatabase = { readonly connection: Connection; close(): void };
  */
 export function openDatabase(directory: string, schemaDirectory: string): OpenDatabase {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (cause) {
     throw unusable(directory, cause);
   }
@@ -64,6 +64,14 @@ export function openMemoryDatabase(schemaDirectory: string): OpenDatabase {
   connection.pragma('foreign_keys = ON');
   applySchema(connection, schemaDirectory);
   return { connection, close: () => connection.close() };
+}
+
+/** Makes the directory and those above it. Node's own `recursive` never returns below /proc, where nothing can be made. */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  const above = dirname(directory);
+  if (above !== directory) makeDirectory(above);
+  mkdirSync(directory, { mode: 0o700 });
 }
 
 function takeLock(directory: string): Connection {

@@ -1,5 +1,5 @@
-import type { PassFigures } from '../domain/ports.ts';
 import type { MigrationRepository, MigrationSample } from '../domain/store-ports.ts';
+import type { PassFigures } from '../domain/transfer-port.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { Connection } from './database.ts';
 import { inTransaction } from './transaction.ts';

@@ -1,6 +1,6 @@
 import { DomainError, type ErrorCode } from '../errors.ts';
 import { shown } from '../options/violations.ts';
-import type { MigrationAddress } from '../ports.ts';
+import type { MigrationAddress } from '../transfer-port.ts';
 import { parseSize } from '../units.ts';
 
 /** What this service lets an address be. */

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
 import type { Emit } from '../events.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
-import type { MigrationEnd, TransferError } from '../ports.ts';
+import type { MigrationEnd, TransferError } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { isAllowed } from './lifecycle.ts';
 import { queryMigration } from './query.ts';

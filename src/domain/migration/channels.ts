@@ -1,6 +1,6 @@
 import { DomainError, type Violation } from '../errors.ts';
 import { pointerTo, shown } from '../options/violations.ts';
-import type { MigrationAddress } from '../ports.ts';
+import type { MigrationAddress } from '../transfer-port.ts';
 import {
   type AddressRules,
   type AddressUse,

@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../domain.ts';
-import type { IncomingTransfer, MigrationFigures, OutgoingTransfer, TransferError } from '../ports.ts';
+import type { IncomingTransfer, MigrationFigures, OutgoingTransfer, TransferError } from '../transfer-port.ts';
 import type { Recorder } from './recorder.ts';
 import { isEnded, type MigrationStatus } from './status.ts';
 

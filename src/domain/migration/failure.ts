@@ -1,4 +1,4 @@
-import type { MigrationEnd, TransferError } from '../ports.ts';
+import type { MigrationEnd, TransferError } from '../transfer-port.ts';
 
 /** What a fault of the engine itself is told as. */
 export function engineFailure(error: unknown): TransferError {

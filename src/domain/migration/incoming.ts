@@ -2,8 +2,14 @@ import type { Context } from '../context.ts';
 import type { IncomingArguments, SocketAddress } from '../domain.ts';
 import { DomainError, isErrorCode } from '../errors.ts';
 import { guestArrived } from '../machine/migration-steps.ts';
-import type { IncomingPlan, IncomingTransfer, MigrationAddress, TransferError, TransferListener } from '../ports.ts';
 import type { MigrationRecord } from '../store-ports.ts';
+import type {
+  IncomingPlan,
+  IncomingTransfer,
+  MigrationAddress,
+  TransferError,
+  TransferListener,
+} from '../transfer-port.ts';
 import { applyEnd, applyStatus, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
 import { CurrentMigration } from './current-migration.ts';

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
 import type { MigrationProgress } from '../domain.ts';
-import type { MigrationFigures } from '../ports.ts';
+import type { MigrationFigures } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { PAGE_BYTES } from './query.ts';
 import { type Judged, judge, timeToGo } from './verdict.ts';

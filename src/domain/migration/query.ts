@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
 import type { MigrationInfo, MigrationStats } from '../domain.ts';
-import type { MigrationFigures } from '../ports.ts';
+import type { MigrationFigures } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import type { MigrationStatus } from './status.ts';
 

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
-import type { MigrationAddress } from '../ports.ts';
 import type { MigrationRecord } from '../store-ports.ts';
+import type { MigrationAddress } from '../transfer-port.ts';
 import { addressText } from './address.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { firstPassPercent } from './progress.ts';

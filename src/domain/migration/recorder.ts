@@ -1,6 +1,7 @@
 import type { Schedule } from '../context.ts';
-import type { Clock, MigrationFigures, PassFigures } from '../ports.ts';
+import type { Clock } from '../ports.ts';
 import type { MigrationSample, Store } from '../store-ports.ts';
+import type { MigrationFigures, PassFigures } from '../transfer-port.ts';
 import type { MigrationStatus } from './status.ts';
 
 /** Time between two samples, in milliseconds, while a migration is young. */

@@ -1,5 +1,5 @@
 import type { Verdict } from '../domain.ts';
-import type { LiveParameters, MigrationFigures } from '../ports.ts';
+import type { LiveParameters, MigrationFigures } from '../transfer-port.ts';
 import { PAGE_BYTES } from './query.ts';
 import type { MigrationStatus } from './status.ts';
 

@@ -1,8 +1,8 @@
 import type { CapabilityStatus, MigrationParameters } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { type ExactJson, readExactJson, writeExactJson } from '../exact-json.ts';
-import type { LiveParameters } from '../ports.ts';
 import type { SettingsKind, Store } from '../store-ports.ts';
+import type { LiveParameters } from '../transfer-port.ts';
 import { CAPABILITIES, type Capability, type CapabilitySet } from './capabilities.ts';
 import { refuseUnavailableCapabilities, refuseUnavailableParameters } from './not-available.ts';
 import { parseParameterText } from './parameter-value.ts';

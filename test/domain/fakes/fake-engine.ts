@@ -1,10 +1,10 @@
 import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../../src/domain/migration/status.ts';
+import type { LoadedMachine } from '../../../src/domain/ports.ts';
 import type {
   IncomingPlan,
   IncomingTransfer,
   LiveParameters,
-  LoadedMachine,
   MigrationAddress,
   MigrationEnd,
   MigrationFigures,
@@ -13,7 +13,7 @@ import type {
   TransferEngine,
   TransferError,
   TransferListener,
-} from '../../../src/domain/ports.ts';
+} from '../../../src/domain/transfer-port.ts';
 
 export const NO_FIGURES: MigrationFigures = {
   revision: 0,

@@ -1,6 +1,6 @@
+import type { HoldReason } from '../../../src/domain/machine/holds.ts';
 import type {
   GuestPanic,
-  HoldReason,
   LoadedMachine,
   Machine,
   MachineDescription,

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import type { MigrationFigures } from '../../../src/domain/transfer-port.ts';
+import { fakeDomain } from '../fakes/fake-domain.ts';
+
+const MIB = 2 ** 20;
+const TOTAL = 512 * MIB;
+
+function started() {
+  const world = fakeDomain();
+  world.domain.migration.start({ uri: 'tcp:h:1' });
+  const transfer = world.outgoing();
+  const show = (figures: Partial<MigrationFigures>) => {
+    transfer.setFigures({ totalBytes: TOTAL, ...figures });
+    return world.domain.migration.progress();
+  };
+  const sync = (dirtyBytes: number) => {
+    transfer.listener.passEnded({
+      pass: 1,
+      startedMs: 0,
+      durationMs: 1,
+      sentBytes: 0,
+      normalPages: 0,
+      duplicatePages: 0,
+      dirtyBytes,
+    });
+  };
+  return { ...world, transfer, show, sync };
+}
+
+describe('progress', () => {
+  it('says that nothing runs before the first migration', () => {
+    const { domain } = fakeDomain();
+    expect(domain.migration.progress()).toMatchObject({
+      status: 'none',
+      'first-pass-percent': 0,
+      verdict: null,
+      'time-to-go': null,
+      'time-to-go-unknown': 'No migration runs.',
+      'downtime-limit': 300,
+    });
+  });
+
+  it('counts the first pass in percent and never takes any of it back', async () => {
+    const { show, transfer, domain } = started();
+    expect(show({})['first-pass-percent']).toBe(0);
+    transfer.step('active');
+    expect(show({ dirtySyncCount: 1, remainingBytes: TOTAL })['first-pass-percent']).toBe(0);
+    expect(show({ remainingBytes: TOTAL / 4 })['first-pass-percent']).toBe(75);
+    expect(show({ remainingBytes: TOTAL / 2 })['first-pass-percent']).toBe(75);
+    expect(show({ dirtySyncCount: 2, remainingBytes: TOTAL })['first-pass-percent']).toBe(100);
+    transfer.finish('failed');
+    await domain.migration.ended('id-1', 1000);
+    expect(domain.migration.progress()).toMatchObject({ status: 'failed', 'first-pass-percent': 100, verdict: null });
+  });
+
+  it('calls a migration converging while its first pass is under way, and says when it may end', () => {
+    const { show, transfer } = started();
+    transfer.step('active');
+    const progress = show({ dirtySyncCount: 1, remainingBytes: 100e6, bandwidth: 100e6, dirtyPagesRate: 0 });
+    expect(progress.verdict?.verdict).toBe('converging');
+    expect(progress['time-to-go']).toEqual({ min: 1000, max: 1300 });
+    expect(progress['time-to-go-unknown']).toBeNull();
+  });
+
+  it('calls it converging while what is dirty shrinks', () => {
+    const { show, transfer, sync } = started();
+    transfer.step('active');
+    for (const mib of [400, 200, 100]) sync(mib * MIB);
+    const figures = { dirtySyncCount: 4, remainingBytes: 100 * MIB, bandwidth: 1e8, dirtyPagesRate: 5000 };
+    const { verdict } = show({ ...figures, expectedDowntimeMs: 1000 });
+    expect(verdict).toMatchObject({ verdict: 'converging' });
+    expect(verdict?.reason).toContain('400.0 MiB to 100.0 MiB');
+  });
+
+  it('calls it converging once a switchover would fit into the limit', () => {
+    const { show, transfer, sync } = started();
+    transfer.step('active');
+    for (let pass = 0; pass < 4; pass += 1) sync(MIB);
+    const { verdict } = show({ dirtySyncCount: 5, bandwidth: 1e8, dirtyPagesRate: 1e6, expectedDowntimeMs: 299 });
+    expect(verdict).toEqual({
+      verdict: 'converging',
+      reason: 'A switchover now would take 299 ms of the 300 ms allowed.',
+    });
+  });
+
+  it('calls it stalled when it does not shrink though the guest is slower than the link', () => {
+    const { show, transfer, sync } = started();
+    transfer.step('active');
+    for (let pass = 0; pass < 3; pass += 1) sync(128 * MIB);
+    const figures = { dirtySyncCount: 4, remainingBytes: 128 * MIB, bandwidth: 1e8, dirtyPagesRate: 12_207 };
+    const progress = show({ ...figures, expectedDowntimeMs: 1342 });
+    expect(progress.verdict?.verdict).toBe('stalled');
+    expect(progress.verdict?.reason).toMatch(/128\.0 MiB .*50\.0 MB\/s .*100\.0 MB\/s .*1342 ms of the 300 ms/);
+    expect(progress['time-to-go']).toBeNull();
+    expect(progress['time-to-go-unknown']).toBe(progress.verdict?.reason);
+    expect(progress['dirty-rate']).toBe(12_207 * 4096);
+  });
+
+  it('calls it hopeless when the guest dirties as fast as pages leave, until a limit is raised', () => {
+    const { show, transfer, sync, domain } = started();
+    domain.options.setParameters({ 'max-bandwidth': 100_000_000 });
+    transfer.step('active');
+    for (let pass = 0; pass < 3; pass += 1) sync(128 * MIB);
+    const figures = { dirtySyncCount: 4, bandwidth: 99e6, dirtyPagesRate: 50_000, expectedDowntimeMs: 1342 };
+    const { verdict } = show(figures);
+    expect(verdict?.verdict).toBe('hopeless');
+    expect(verdict?.reason).toContain('raise max-bandwidth (now 100.0 MB/s)');
+    domain.options.setParameters({ 'downtime-limit': 1400 });
+    expect(domain.migration.progress().verdict?.verdict).toBe('converging');
+  });
+
+  it('has a sensible word for every other state', () => {
+    const { show, transfer, domain } = started();
+    expect(show({}).verdict?.verdict).toBe('converging');
+    expect(show({})['time-to-go-unknown']).not.toBeNull();
+    transfer.step('active');
+    transfer.listener.guestStopped();
+    transfer.step('pre-switchover');
+    expect(show({}).verdict?.reason).toContain('migrate-continue');
+    transfer.step('device');
+    const device = show({ remainingBytes: 1e6, bandwidth: 1e8 });
+    expect(device.verdict?.verdict).toBe('converging');
+    expect(device['time-to-go']).toEqual({ min: 10, max: 300 });
+    void domain.migration.cancel();
+    expect(show({})).toMatchObject({ status: 'cancelling', verdict: null });
+  });
+});

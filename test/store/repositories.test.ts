@@ -1,0 +1,211 @@
+import { describe, expect, it } from 'vitest';
+import { MIGRATION_STATUSES } from '../../src/domain/migration/status.ts';
+import { MIGRATIONS_KEPT } from '../../src/store/migration-retention.ts';
+import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';
+import { refusalOf } from '../domain/fakes/refusal.ts';
+import { migrationRecord, openedStore, sampleAt } from './fixtures.ts';
+
+describe('settings', () => {
+  it('are appended version by version, and only by who saw the newest', () => {
+    const { settings } = openedStore();
+    expect(settings.load('parameters')).toBeNull();
+    expect(settings.save('parameters', 0, { json: '{"a":18446744073709551615}', changedAt: 1 })).toBe(true);
+    expect(settings.save('parameters', 0, { json: '{}', changedAt: 2 })).toBe(false);
+    expect(settings.save('parameters', 7, { json: '{}', changedAt: 2 })).toBe(false);
+    expect(settings.load('parameters')).toEqual({ version: 1, json: '{"a":18446744073709551615}' });
+    expect(settings.load('capabilities')).toBeNull();
+  });
+
+  it('keep a bounded history, and versions go on', () => {
+    const store = openedStore();
+    store.transaction(() => {
+      for (let version = 0; version < SETTINGS_VERSIONS_KEPT + 5; version += 1) {
+        expect(store.settings.save('parameters', version, { json: '{}', changedAt: 1 })).toBe(true);
+      }
+    });
+    expect(store.settings.load('parameters')?.version).toBe(SETTINGS_VERSIONS_KEPT + 5);
+  });
+});
+
+describe('identity', () => {
+  it('is kept and replaced', () => {
+    const { identity } = openedStore();
+    expect(identity.get('uuid')).toBeNull();
+    identity.set('uuid', 'a');
+    identity.set('uuid', 'b');
+    expect(identity.get('uuid')).toBe('b');
+  });
+});
+
+describe('migrations', () => {
+  it('come back as they were put in', () => {
+    const { migrations } = openedStore();
+    const record = migrationRecord('a', { errorCode: 'x', guest: 'unknown', endedAt: 5, resultJson: '{}' });
+    migrations.insert(record);
+    expect(migrations.get('a')).toEqual(record);
+    expect(migrations.get('b')).toBeNull();
+  });
+
+  it('change their status only from where the caller saw it', () => {
+    const { migrations } = openedStore();
+    migrations.insert(migrationRecord('a'));
+    expect(migrations.transition('a', 'active', { status: 'failed' })).toBe(false);
+    expect(migrations.get('a')?.status).toBe('setup');
+    expect(migrations.transition('a', 'setup', { status: 'failed', endedAt: 9, errorDescription: "it's" })).toBe(true);
+    expect(migrations.get('a')).toEqual(
+      migrationRecord('a', { status: 'failed', endedAt: 9, errorDescription: "it's" }),
+    );
+    expect(migrations.transition('b', 'setup', { status: 'failed' })).toBe(false);
+  });
+
+  it('are unfinished until they have ended', () => {
+    const { migrations } = openedStore();
+    for (const status of MIGRATION_STATUSES) migrations.insert(migrationRecord(status, { status }));
+    const open = MIGRATION_STATUSES.filter((status) => !['completed', 'failed', 'cancelled'].includes(status));
+    expect(migrations.unfinished().map(({ id }) => id)).toEqual(open);
+  });
+
+  it('keep passes and samples in order, whole numbers exact', () => {
+    const { migrations } = openedStore();
+    migrations.insert(migrationRecord('a'));
+    const pass = {
+      pass: 1,
+      startedMs: 0.5,
+      durationMs: 10,
+      sentBytes: 2 ** 52,
+      normalPages: 1,
+      duplicatePages: 2,
+      dirtyBytes: 3,
+    };
+    migrations.addPass('a', { ...pass, pass: 2 });
+    migrations.addPass('a', pass);
+    migrations.addPass('a', { ...pass, sentBytes: 1 });
+    expect(migrations.passes('a')).toEqual([pass, { ...pass, pass: 2 }]);
+    migrations.addSamples('a', [sampleAt(100), sampleAt(100)]);
+    migrations.addSamples('a', [sampleAt(200)]);
+    expect(migrations.samples('a', { limit: 10, cursor: null })).toEqual({
+      items: [sampleAt(100), sampleAt(100), sampleAt(200)],
+      next: null,
+    });
+    expect(() => migrations.addSamples('unknown', [sampleAt(1)])).toThrow();
+  });
+
+  it('are kept up to a number, oldest first out, with all that belongs to them', () => {
+    const store = openedStore();
+    const { migrations } = store;
+    migrations.insert(migrationRecord('open'));
+    migrations.insert(migrationRecord('long', { status: 'failed' }));
+    store.transaction(() => {
+      for (let at = 0; at < 5000; at += 1000) {
+        migrations.addSamples(
+          'long',
+          Array.from({ length: 1000 }, (_, index) => sampleAt(at + index)),
+        );
+      }
+    });
+    store.transaction(() => {
+      for (let index = 0; index < MIGRATIONS_KEPT + 10; index += 1) {
+        migrations.insert(migrationRecord(`m${index}`, { status: 'completed' }));
+      }
+    });
+    expect(migrations.get('long')).toBeNull();
+    expect(migrations.samples('long', { limit: 10, cursor: null }).items).toEqual([]);
+    expect(migrations.get('open')).not.toBeNull();
+    expect(migrations.get('m8')).toBeNull();
+    expect(migrations.get(`m${MIGRATIONS_KEPT + 9}`)).not.toBeNull();
+    expect(migrations.list({ limit: 5000, cursor: null, status: 'completed' }).items).toHaveLength(MIGRATIONS_KEPT);
+  });
+});
+
+describe('pages', () => {
+  it('go through the whole list once, newest first, while rows are added', () => {
+    const { migrations } = openedStore();
+    for (let index = 0; index < 25; index += 1) migrations.insert(migrationRecord(`m${index}`));
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    let added = 0;
+    do {
+      const page = migrations.list({ limit: 4, cursor });
+      seen.push(...page.items.map(({ id }) => id));
+      cursor = page.next;
+      added += 1;
+      migrations.insert(migrationRecord(`late${added}`));
+    } while (cursor !== null);
+    expect(seen).toEqual(Array.from({ length: 25 }, (_, index) => `m${24 - index}`));
+  });
+
+  it('can be filtered', () => {
+    const { migrations } = openedStore();
+    for (let index = 0; index < 10; index += 1) {
+      migrations.insert(
+        migrationRecord(`m${index}`, {
+          status: index % 2 === 0 ? 'failed' : 'completed',
+          direction: index < 5 ? 'incoming' : 'outgoing',
+        }),
+      );
+    }
+    const page = migrations.list({ limit: 2, cursor: null, status: 'failed', direction: 'incoming' });
+    expect(page.items.map(({ id }) => id)).toEqual(['m4', 'm2']);
+    const rest = migrations.list({ limit: 2, cursor: page.next, status: 'failed', direction: 'incoming' });
+    expect(rest).toMatchObject({ items: [{ id: 'm0' }], next: null });
+  });
+
+  it('take only cursors that the same list gave', () => {
+    const { migrations } = openedStore();
+    for (const id of ['a', 'b', 'c']) migrations.insert(migrationRecord(id));
+    migrations.addSamples('a', [sampleAt(1), sampleAt(2), sampleAt(3)]);
+    const { next } = migrations.list({ limit: 1, cursor: null });
+    const { next: nextSample } = migrations.samples('a', { limit: 2, cursor: null });
+    expect(migrations.samples('a', { limit: 2, cursor: nextSample })).toEqual({ items: [sampleAt(3)], next: null });
+    const forged = [
+      () => migrations.list({ limit: 1, cursor: 'x' }),
+      () => migrations.list({ limit: 1, cursor: '' }),
+      () => migrations.list({ limit: 1, cursor: "1' OR 1=1" }),
+      () => migrations.list({ limit: 1, cursor: Buffer.from('5.00000000').toString('base64url') }),
+      () => migrations.list({ limit: 1, cursor: nextSample }),
+      () => migrations.list({ limit: 1, cursor: next, status: 'failed' }),
+      () => migrations.samples('b', { limit: 1, cursor: nextSample }),
+      () => migrations.list({ limit: 1, cursor: `${next}=` }),
+    ];
+    for (const read of forged) expect(refusalOf(read)).toMatchObject({ code: 'invalid_cursor', kind: 'malformed' });
+  });
+});
+
+describe('events', () => {
+  it('are numbered one by one, and no number is used again', () => {
+    const { events } = openedStore();
+    expect(events.bounds()).toEqual({ oldest: 0, newest: 0 });
+    const first = events.append({ name: 'STOP', data: null, at: 5 });
+    const second = events.append({ name: 'MIGRATION', data: { status: 'setup' }, at: 6 });
+    expect([first.id, second.id]).toEqual([1, 2]);
+    expect(events.since(0, 10)).toEqual([first, second]);
+    events.prune(0);
+    expect(events.bounds()).toEqual({ oldest: 0, newest: 0 });
+    expect(events.append({ name: 'STOP', data: null, at: 7 }).id).toBe(3);
+  });
+
+  it('are pruned from the old end', () => {
+    const store = openedStore();
+    store.transaction(() => {
+      for (let index = 0; index < 2500; index += 1) store.events.append({ name: 'STOP', data: null, at: index });
+    });
+    store.events.prune(100);
+    expect(store.events.bounds()).toEqual({ oldest: 2401, newest: 2500 });
+    store.events.prune(100);
+    expect(store.events.since(0, 5000)).toHaveLength(100);
+  });
+
+  it('of a transaction that fails never were', () => {
+    const store = openedStore();
+    const failing = () =>
+      store.transaction(() => {
+        store.events.append({ name: 'STOP', data: null, at: 1 });
+        store.migrations.insert(migrationRecord('a'));
+        throw new Error('no');
+      });
+    expect(failing).toThrow('no');
+    expect(store.events.bounds().newest).toBe(0);
+    expect(store.migrations.get('a')).toBeNull();
+    expect(store.events.append({ name: 'STOP', data: null, at: 1 }).id).toBe(1);
+  });
+});
