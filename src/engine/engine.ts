@@ -1,22 +1,23 @@
 import { Worker } from 'node:worker_threads';
+import { HOLD } from '../domain/machine/holds.ts';
 import { StatusWord } from '../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../domain/migration/status.ts';
-import {
-  HOLD,
-  type IncomingPlan,
-  type IncomingTransfer,
-  type LoadedMachine,
-  type MigrationAddress,
-  type MigrationEnd,
-  type OutgoingPlan,
-  type OutgoingTransfer,
-  type TransferEngine,
-  type TransferListener,
-} from '../domain/ports.ts';
+import type { LoadedMachine } from '../domain/ports.ts';
+import type {
+  IncomingPlan,
+  IncomingTransfer,
+  MigrationAddress,
+  MigrationEnd,
+  OutgoingPlan,
+  OutgoingTransfer,
+  TransferEngine,
+  TransferListener,
+} from '../domain/transfer-port.ts';
 import { FigureBlock } from './figures.ts';
 import { LiveParameterWords } from './live-parameters.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
 import type { FromWorker, SharedWords, ToWorker } from './messages.ts';
+import { HANG_MS_MAX, watchHeartbeat } from './watchdog.ts';
 
 /** Young and old heap of a worker, MiB: it keeps no more than a few buffers of the stream's small parts. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 192 };
@@ -24,29 +25,41 @@ const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 192
 /** How long a worker may take to close its channels after its last word. */
 const CLOSE_MS_MAX = 2000;
 
+/** What tests put in the place of the engine's own parts. */
+export type EngineOptions = {
+  /** The program of a transfer worker. */
+  readonly workerUrl: URL;
+  /** A worker whose heart has not beaten for about this long is ended; milliseconds. */
+  readonly hangMsMax: number;
+};
+
+const DEFAULTS: EngineOptions = { workerUrl: new URL('./worker/main.ts', import.meta.url), hangMsMax: HANG_MS_MAX };
+
 /**
  * The transfer engine's main-thread end. Every migration has a worker thread of its own, which ends with it; one
  * more stands ready, so that a migration begins without the 50 ms that a thread takes to start.
  */
-export function createTransferEngine(): TransferEngine {
-  return new WorkerEngine();
+export function createTransferEngine(options: Partial<EngineOptions> = {}): TransferEngine {
+  return new WorkerEngine({ ...DEFAULTS, ...options });
 }
 
 class WorkerEngine implements TransferEngine {
+  readonly #options: EngineOptions;
   #ready: Worker | null = null;
   readonly #running = new Set<Worker>();
   #isClosed = false;
 
-  constructor() {
+  constructor(options: EngineOptions) {
+    this.#options = options;
     this.#prepare();
   }
 
   startOutgoing(plan: OutgoingPlan, listener: TransferListener): OutgoingTransfer {
-    return new Outgoing(this.#takeWorker(), plan, listener);
+    return new Outgoing({ worker: this.#takeWorker(), listener, hangMsMax: this.#options.hangMsMax }, plan);
   }
 
   startIncoming(plan: IncomingPlan, listener: TransferListener): IncomingTransfer {
-    return new Incoming(this.#takeWorker(), plan, listener);
+    return new Incoming({ worker: this.#takeWorker(), listener, hangMsMax: this.#options.hangMsMax }, plan);
   }
 
   async close(): Promise<void> {
@@ -74,16 +87,20 @@ class WorkerEngine implements TransferEngine {
   }
 
   #spawn(): Worker {
-    const worker = new Worker(new URL('./worker/main.ts', import.meta.url), {
-      resourceLimits: WORKER_LIMITS,
-      name: 'transfer',
-    });
+    const worker = new Worker(this.#options.workerUrl, { resourceLimits: WORKER_LIMITS, name: 'transfer' });
     worker.unref();
+    // One that dies while it waits for work is replaced when work comes; its death must not end the process.
+    worker.on('error', () => {});
+    worker.once('exit', () => {
+      if (this.#ready === worker) this.#ready = null;
+    });
     return worker;
   }
 }
 
-/** What both directions share: words, messages, and an end even if the worker dies. */
+type Staff = { readonly worker: Worker; readonly listener: TransferListener; readonly hangMsMax: number };
+
+/** What both directions share: words, messages, and an end even if the worker dies or hangs. */
 abstract class Transfer {
   readonly status = new StatusWord();
   protected readonly worker: Worker;
@@ -91,17 +108,20 @@ abstract class Transfer {
   protected readonly listener: TransferListener;
   protected readonly end = Promise.withResolvers<MigrationEnd>();
   readonly #figures = new FigureBlock();
+  readonly #endWatch: () => void;
   #hasEnded = false;
+  #hang: Error | null = null;
 
-  constructor(worker: Worker, listener: TransferListener) {
+  constructor({ worker, listener, hangMsMax }: Staff) {
     this.worker = worker;
     this.listener = listener;
     if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
     worker.ref();
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.on('error', (error) => this.#crashed(error));
-    worker.on('exit', (code) => this.#crashed(new Error(`the transfer worker exited with status ${code}`)));
+    worker.on('exit', (code) => this.#crashed(this.#hang ?? new Error(`it exited with status ${code}`)));
     worker.on('messageerror', (error) => this.#crashed(error));
+    this.#endWatch = watchHeartbeat(this.#figures, hangMsMax, () => this.#hung(hangMsMax));
   }
 
   figures() {
@@ -125,25 +145,32 @@ abstract class Transfer {
   #receive(message: FromWorker): void {
     switch (message.type) {
       case 'status':
-        return this.listener.status(message.status);
+        this.listener.status(message.status);
+        break;
       case 'pass':
-        return this.listener.pass(message.pass);
+        this.listener.pass(message.pass);
+        break;
       case 'pass-ended':
-        return this.listener.passEnded(message.figures);
+        this.listener.passEnded(message.figures);
+        break;
       case 'guest-stopped':
-        return this.listener.guestStopped();
+        this.listener.guestStopped();
+        break;
       case 'guest-resumed':
-        return this.listener.guestResumed();
+        this.listener.guestResumed();
+        break;
       case 'ended':
-        return this.#ended(message.end);
+        this.#ended(message.end);
+        break;
       default:
-        return this.special(message);
+        this.special(message);
     }
   }
 
   #ended(end: MigrationEnd): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.#endWatch();
     this.worker.unref();
     const timer = setTimeout(() => void this.worker.terminate(), CLOSE_MS_MAX);
     timer.unref();
@@ -151,26 +178,37 @@ abstract class Transfer {
     this.end.resolve(end);
   }
 
-  /** The worker died without a word: the migration has failed, unless a cancel had won already. */
+  /** Its thread is ended before anything is put right: until then it might still send. */
+  #hung(hangMsMax: number): void {
+    this.#hang = new Error(`it showed no sign of life for ${hangMsMax} ms`);
+    void this.worker.terminate();
+  }
+
+  /** The worker died without a word: the migration has failed, unless the shared word had decided otherwise. */
   #crashed(error: unknown): void {
     if (this.#hasEnded) return;
-    const guest = this.rescue();
+    void this.worker.terminate();
     const before = this.status.read();
-    const isCancel = before === 'cancelling';
-    const after: MigrationStatus = isCancel ? 'cancelled' : 'failed';
+    const guest = before === 'completed' ? 'there' : this.rescue();
+    const after = statusAfterCrash(before);
     if (before !== after) this.status.transition(before, after);
     this.#figures.end();
     const message = `the transfer worker died: ${error instanceof Error ? error.message : String(error)}`;
     this.listener.status(after);
-    this.#ended({ status: after, error: isCancel ? null : { code: 'engine_crashed', message }, guest });
+    this.#ended({ status: after, error: after === 'failed' ? { code: 'engine_crashed', message } : null, guest });
   }
+}
+
+function statusAfterCrash(before: MigrationStatus): MigrationEnd['status'] {
+  if (before === 'cancelling') return 'cancelled';
+  return before === 'completed' || before === 'cancelled' ? before : 'failed';
 }
 
 class Outgoing extends Transfer implements OutgoingTransfer {
   readonly #control: VcpuControl | null;
 
-  constructor(worker: Worker, plan: OutgoingPlan, listener: TransferListener) {
-    super(worker, listener);
+  constructor(staff: Staff, plan: OutgoingPlan) {
+    super(staff);
     this.#control = plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl);
     this.live.write(plan.parameters);
     this.tell({ type: 'source', plan, words: this.words });
@@ -210,8 +248,8 @@ class Incoming extends Transfer implements IncomingTransfer {
   readonly #listening = Promise.withResolvers<MigrationAddress>();
   readonly #loaded = Promise.withResolvers<LoadedMachine>();
 
-  constructor(worker: Worker, plan: IncomingPlan, listener: TransferListener) {
-    super(worker, listener);
+  constructor(staff: Staff, plan: IncomingPlan) {
+    super(staff);
     this.#listening.promise.catch(() => {});
     this.#loaded.promise.catch(() => {});
     void this.end.promise.then((end) => {

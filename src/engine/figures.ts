@@ -1,4 +1,4 @@
-import type { MigrationFigures } from '../domain/ports.ts';
+import type { MigrationFigures } from '../domain/transfer-port.ts';
 
 /**
  * Figures of one migration in shared memory: the worker writes, anyone reads, nobody asks. Every figure is an atomic

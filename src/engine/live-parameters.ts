@@ -1,4 +1,4 @@
-import type { LiveParameters } from '../domain/ports.ts';
+import type { LiveParameters } from '../domain/transfer-port.ts';
 
 /** Parameters that a running migration obeys, in shared memory: written by the main thread, read by the worker. */
 export class LiveParameterWords {

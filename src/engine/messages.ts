@@ -1,13 +1,13 @@
 import type { MigrationStatus } from '../domain/migration/status.ts';
+import type { LoadedMachine } from '../domain/ports.ts';
 import type {
   IncomingPlan,
-  LoadedMachine,
   MigrationAddress,
   MigrationEnd,
   OutgoingPlan,
   PassFigures,
   TransferError,
-} from '../domain/ports.ts';
+} from '../domain/transfer-port.ts';
 
 /*
  * Every message between the main thread and a transfer worker. Plain data, cloned; memory goes as shared memory.

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import { readExactJson } from '../../domain/exact-json.ts';
-import type { PassFigures } from '../../domain/ports.ts';
 import type { MigrationRecord, MigrationSample } from '../../domain/store-ports.ts';
+import type { PassFigures } from '../../domain/transfer-port.ts';
 import type { Migration, MigrationDetail, MigrationPass, MigrationSample as SampleView } from '../schemas/history.ts';
 
 /* How rows of the history are shown: QAPI's way of spelling names, times in ISO 8601. */

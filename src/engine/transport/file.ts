@@ -1,6 +1,6 @@
 import { close, fstatSync, ftruncateSync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
-import type { TransferError } from '../../domain/ports.ts';
+import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
 import { openBelow } from './open-below.ts';
 

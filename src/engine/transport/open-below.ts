@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isAbsolute, relative, sep } from 'node:path';
-import type { TransferError } from '../../domain/ports.ts';
+import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError } from './channel.ts';
 
 /**

@@ -1,5 +1,5 @@
 import net from 'node:net';
-import type { MigrationAddress, TransferError } from '../../domain/ports.ts';
+import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
 import type { IncomingChannel, OutgoingChannel } from './channel.ts';
 import { ExecIncomingChannel, ExecOutgoingChannel } from './exec.ts';
 import { FileIncomingChannel, FileOutgoingChannel } from './file.ts';

@@ -1,5 +1,5 @@
 import net from 'node:net';
-import type { MigrationAddress, TransferError } from '../../domain/ports.ts';
+import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
 import { readInto } from './read-into.ts';
 
@@ -83,7 +83,6 @@ export class SocketListener {
 /** A connected socket. It begins to read at once; what comes first is kept until `read` is called. */
 export class SocketIncomingChannel implements IncomingChannel {
   readonly #socket: net.Socket;
-  readonly #name: string;
   readonly #onFirst: () => void;
   readonly #first = new Uint8Array(new SharedArrayBuffer(FIRST_BYTES));
   #firstCount = 0;
@@ -92,7 +91,6 @@ export class SocketIncomingChannel implements IncomingChannel {
   #outcome: { error: TransferError | null } | null = null;
 
   constructor(connected: net.Socket, name: string, onFirst: () => void = () => {}) {
-    this.#name = name;
     this.#onFirst = onFirst;
     this.#socket = readInto(
       connected,
@@ -139,7 +137,10 @@ export class SocketIncomingChannel implements IncomingChannel {
   }
 
   #received(count: number): void {
-    if (this.#reader !== null) return this.#reader.received(count);
+    if (this.#reader !== null) {
+      this.#reader.received(count);
+      return;
+    }
     this.#firstCount = count;
     this.#socket.pause();
     this.#onFirst();

@@ -1,5 +1,5 @@
 import net from 'node:net';
-import type { TransferError } from '../../domain/ports.ts';
+import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';
 
 const KEEP_ALIVE_MS = 10_000;

@@ -1,7 +1,7 @@
 import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
 
 /** Bytes that one read may bring. */
-const READ_BYTES_MAX = 1024 * 1024;
+const READ_BYTES_MAX = 512 * 1024;
 
 /**
  * What was received and not yet taken, in one piece. It lies in the staging area of a segment, so that kernels can

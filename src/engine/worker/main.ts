@@ -1,8 +1,12 @@
 import { type MessagePort, parentPort } from 'node:worker_threads';
-import type { MigrationEnd } from '../../domain/ports.ts';
-import type { FromWorker, ToWorker } from '../messages.ts';
+import type { MigrationEnd } from '../../domain/transfer-port.ts';
+import { FigureBlock } from '../figures.ts';
+import type { FromWorker, SharedWords, ToWorker } from '../messages.ts';
 import { SourceMigration } from './source.ts';
 import { TargetMigration } from './target.ts';
+
+/** How often the worker shows that its event loop turns. */
+const HEARTBEAT_MS = 100;
 
 /** A transfer worker: takes one order, works it off, tells how it ended. The main thread ends the thread. */
 function serve(port: MessagePort): void {
@@ -12,15 +16,21 @@ function serve(port: MessagePort): void {
     post({ type: 'ended', end: result });
     port.close();
   };
+  const beat = ({ figures }: SharedWords) => {
+    const block = new FigureBlock(figures);
+    setInterval(() => block.add('heartbeat', 1), HEARTBEAT_MS).unref();
+  };
   let source: SourceMigration | null = null;
   let target: TargetMigration | null = null;
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'source':
+        beat(message.words);
         source = new SourceMigration(message.plan, message.words, post);
         void source.run().then(end);
         break;
       case 'target':
+        beat(message.words);
         target = new TargetMigration(message.plan, message.words, post);
         void target.run().then(end);
         break;

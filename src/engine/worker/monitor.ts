@@ -1,4 +1,4 @@
-import type { TransferError } from '../../domain/ports.ts';
+import type { TransferError } from '../../domain/transfer-port.ts';
 
 /** Thrown out of a migration's flow when a cancel has won. */
 export class CancelledSignal extends Error {}

@@ -125,11 +125,13 @@ export class Precopy {
   }
 
   async #section(type: 'part' | 'end'): Promise<void> {
-    const { live, monitor } = this.#context;
+    const { figures, live, monitor } = this.#context;
     const until = type === 'end' ? UNLIMITED : performance.now() + SECTION_MS;
     await this.#staging.put(encodeSectionPart(type, this.sectionId));
     while (!this.#ram.isWalked) {
       monitor.check();
+      // Sending may never leave time for the worker's heartbeat timer.
+      figures.add('heartbeat', 1);
       const now = performance.now();
       const allowed = type === 'end' ? UNLIMITED : this.#bucket.refill(live.maxBandwidth, now);
       if (now >= until || allowed <= 0) break;

@@ -21,6 +21,8 @@ export class RamReceiver {
     this.#memory = memory;
     this.#input = input;
     this.#segments = kernelsOf(memory);
+    // What a guest wrote here before counts as written: a zero page of the stream has to clear it.
+    for (const { kernels, words } of this.#segments) kernels.syncDirtyLog(words);
   }
 
   /** Applies what is there of a section's body. @returns true when the body has ended; false: more is needed. */

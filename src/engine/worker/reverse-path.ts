@@ -5,6 +5,8 @@ import type { Monitor } from './monitor.ts';
 
 /** Bytes of an unfinished message that may be waiting: no message of precopy is longer. */
 const WAITING_BYTES_MAX = 8;
+/** The target answers a ping, acknowledges the switchover and says how it ended; one that says far more is broken. */
+const MESSAGES_MAX = 16;
 
 /** The source's end of the return path: remembers what the target has said. */
 export class ReversePath {
@@ -13,14 +15,21 @@ export class ReversePath {
   hasSwitchoverAck = false;
   lastPong = 0;
   #waiting: Uint8Array = new Uint8Array();
+  #messages = 0;
+  #isBroken = false;
   readonly #monitor: Monitor;
+  readonly #isHandedOver: () => boolean;
 
-  constructor(channel: OutgoingChannel, monitor: Monitor) {
+  /** `isHandedOver`: before, the target cannot have loaded the guest and has nothing good to say about it. */
+  constructor(channel: OutgoingChannel, monitor: Monitor, isHandedOver: () => boolean) {
     this.#monitor = monitor;
+    this.#isHandedOver = isHandedOver;
     channel.onReverse((bytes) => this.#receive(bytes));
   }
 
   #receive(bytes: Uint8Array): void {
+    // What follows the last word, or a broken one, is nobody's.
+    if (this.shut !== null || this.#isBroken) return;
     const all = this.#waiting.length === 0 ? bytes : Buffer.concat([this.#waiting, bytes]);
     const reader = new ByteReader(all);
     let taken = 0;
@@ -31,23 +40,36 @@ export class ReversePath {
       }
     } catch (error) {
       if (!(error instanceof IncompleteError) || all.length - taken > WAITING_BYTES_MAX) {
-        const message = error instanceof Error ? error.message : String(error);
-        this.#monitor.fail({ code: 'return_path_broken', message });
+        this.#break(error instanceof Error ? error.message : String(error));
       }
     }
-    this.#waiting = all.slice(taken);
+    if (!this.#isBroken) this.#waiting = all.slice(taken);
     this.#monitor.notify();
   }
 
   #apply(message: ReverseMessage): void {
-    if (message.type === 'shut') this.shut = message.value;
-    else if (message.type === 'pong') this.lastPong = message.value;
-    else this.hasSwitchoverAck = true;
-    if (message.type === 'shut' && message.value !== 0) {
-      this.#monitor.fail({
-        code: 'target_refused',
-        message: `the target reported error ${message.value} and did not take the guest`,
-      });
+    this.#messages += 1;
+    if (this.#messages > MESSAGES_MAX) throw new RangeError(`the target sent more than ${MESSAGES_MAX} messages`);
+    if (message.type === 'pong') this.lastPong = message.value;
+    else if (message.type === 'switchover-ack') this.hasSwitchoverAck = true;
+    else this.#shutWith(message.value);
+  }
+
+  #shutWith(value: number): void {
+    if (value === 0 && !this.#isHandedOver()) {
+      throw new RangeError('the target said that it has the guest before the stream had ended');
     }
+    this.shut = value;
+    if (value === 0) return;
+    this.#monitor.fail({
+      code: 'target_refused',
+      message: `the target reported error ${value} and did not take the guest`,
+    });
+  }
+
+  #break(message: string): void {
+    this.#isBroken = true;
+    this.#waiting = new Uint8Array();
+    this.#monitor.fail({ code: 'return_path_broken', message });
   }
 }

@@ -1,4 +1,4 @@
-import type { PassFigures } from '../../domain/ports.ts';
+import type { PassFigures } from '../../domain/transfer-port.ts';
 import type { FigureBlock } from '../figures.ts';
 import { RateWindow } from './pacing.ts';
 import type { SentPages } from './ram-sender.ts';

@@ -1,6 +1,7 @@
+import { HOLD } from '../../domain/machine/holds.ts';
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../domain/migration/status.ts';
-import { HOLD, type MigrationEnd, type OutgoingPlan, type TransferError } from '../../domain/ports.ts';
+import type { MigrationEnd, OutgoingPlan, TransferError } from '../../domain/transfer-port.ts';
 import { FigureBlock, sharedMicroseconds } from '../figures.ts';
 import { LiveParameterWords } from '../live-parameters.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
@@ -83,7 +84,9 @@ export class SourceMigration {
     const channel = await this.#connect();
     channel.onFailure((error) => monitor.fail(error));
     const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
-    const reverse = this.#context.has('return-path') && channel.hasReverse ? new ReversePath(channel, monitor) : null;
+    const hasReverse = this.#context.has('return-path') && channel.hasReverse;
+    const isHandedOver = () => this.#context.status.isHandedOver();
+    const reverse = hasReverse ? new ReversePath(channel, monitor, isHandedOver) : null;
     const precopy = new Precopy(this.#context, staging, reverse);
     await precopy.setup();
     await precopy.iterate();
@@ -126,8 +129,9 @@ export class SourceMigration {
   #giveUp(thrown: unknown): MigrationEnd {
     this.#channel?.destroy();
     const { status } = this.#context;
-    const isUnknown = this.#switchover?.isOutcomeUnknown ?? false;
-    const error = isUnknown ? unknownOutcome(toError(thrown)) : toError(thrown);
+    const reason = toError(thrown);
+    const isUnknown = this.#switchover?.isOutcomeUnknown(reason.code) ?? false;
+    const error = isUnknown ? unknownOutcome(reason) : reason;
     const guest = isUnknown ? 'unknown' : 'here';
     const now = status.read();
     if (now !== 'cancelling' && status.transition(now, 'failed')) return this.#end({ status: 'failed', error, guest });

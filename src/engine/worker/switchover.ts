@@ -1,4 +1,4 @@
-import { HOLD } from '../../domain/ports.ts';
+import { HOLD } from '../../domain/machine/holds.ts';
 import { sharedMicroseconds } from '../figures.ts';
 import { encodeCommand } from '../stream/command.ts';
 import { ELEMENT } from '../stream/constants.ts';
@@ -40,9 +40,12 @@ export class Switchover {
     this.#reverse = options.reverse;
   }
 
-  /** True from the handover until the target has said yes or no: a failure then leaves open who has the guest. */
-  get isOutcomeUnknown(): boolean {
-    return this.#context.status.isHandedOver() && !this.#isAnswered && !this.#isHarmless;
+  /**
+   * True if a failure with this code leaves open who has the guest: it came between the handover and the target's yes
+   * or no.
+   */
+  isOutcomeUnknown(code: string): boolean {
+    return this.#context.status.isHandedOver() && !this.#isAnswered && !this.#isRefusal(code);
   }
 
   allow(): void {
@@ -117,7 +120,8 @@ export class Switchover {
     await this.#staging.put(new Uint8Array([ELEMENT.eof]));
     const description = this.#vmDescription();
     if (description !== null) await this.#staging.put(description);
-    await this.#staging.drain();
+    // From here on the target may answer or close at any moment, before this side hears that its last bytes left.
+    this.#staging.send();
     if (this.#reverse !== null) {
       const reverse = this.#reverse;
       await monitor.until(() => reverse.shut !== null, plan.deadlines.handoverMs, "waiting for the target's word");
@@ -150,10 +154,11 @@ export class Switchover {
     this.#isAnswered = true;
   }
 
-  /** A file or a command that failed has not taken the guest. */
-  get #isHarmless(): boolean {
+  /** A file that failed, a command that says that it failed, or a target that said no has not taken the guest. */
+  #isRefusal(code: string): boolean {
     const { transport } = this.#context.plan.address;
-    return transport === 'file' || transport === 'exec' || (this.#reverse !== null && (this.#reverse.shut ?? 0) !== 0);
+    if (transport === 'file') return true;
+    return (transport === 'exec' && code === 'command_failed') || code === 'target_refused';
   }
 
   #vmDescription(): Uint8Array | null {

@@ -1,4 +1,6 @@
-import type { GuestMemory, IncomingPlan } from '../../domain/ports.ts';
+import type { GuestMemory, TransferTarget } from '../../domain/ports.ts';
+import type { IncomingPlan } from '../../domain/transfer-port.ts';
+import { createGuestMemory } from '../memory/guest-memory.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 import type { Configuration } from '../stream/configuration.ts';
 import type { RamBlockLength } from '../stream/ram-setup.ts';
@@ -36,8 +38,24 @@ export function checkConfiguration(configuration: Configuration, plan: IncomingP
   }
 }
 
+/** The memory that the stream's RAM goes to: the machine's own, or, for an image, memory made to fit. */
+export function memoryFor(blocks: readonly RamBlockLength[], target: TransferTarget): GuestMemory {
+  if (target.form === 'devices') {
+    checkBlocks(blocks, target.memory);
+    return target.memory;
+  }
+  const total = blocks.reduce((sum, block) => sum + block.bytes, 0);
+  if (total > target.ramBytesMax) {
+    throw new StreamError(
+      'ram_too_large',
+      `the machine has ${total} bytes of RAM; this host takes ${target.ramBytesMax}`,
+    );
+  }
+  return createGuestMemory(blocks);
+}
+
 /** Holds the stream's RAM blocks against this machine's. @throws StreamError at the first that differs. */
-export function checkBlocks(blocks: readonly RamBlockLength[], memory: GuestMemory): void {
+function checkBlocks(blocks: readonly RamBlockLength[], memory: GuestMemory): void {
   for (const block of blocks) {
     const own = memory.blocks.find((candidate) => candidate.name === block.name);
     if (own === undefined)

@@ -1,21 +1,19 @@
-import type { GuestMemory, IncomingPlan, LoadedMachine, OpaqueSection } from '../../domain/ports.ts';
-import { createGuestMemory } from '../memory/guest-memory.ts';
+import type { GuestMemory, LoadedMachine, OpaqueSection } from '../../domain/ports.ts';
+import type { IncomingPlan } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeCommand, type StreamCommand } from '../stream/command.ts';
 import { type Configuration, decodeConfiguration, decodeHeader } from '../stream/configuration.ts';
 import { ELEMENT, RAM_SECTION } from '../stream/constants.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
 import { decodeRamSetup, type RamBlockLength } from '../stream/ram-setup.ts';
-import { decodeFooter, decodeSectionHead, FOOTER_BYTES, type SectionHead } from '../stream/section.ts';
+import { decodeFooter, decodeSectionHead, type SectionHead } from '../stream/section.ts';
 import { decodeVmDescription } from '../stream/vm-description.ts';
+import { findEarlyFooter } from './early-section.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { KnownDevices } from './known-devices.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { RamReceiver } from './ram-receiver.ts';
-import { checkBlocks, checkConfiguration } from './target-checks.ts';
-
-/** Longest section that may come before RAM is complete. */
-const EARLY_SECTION_BYTES_MAX = 512 * 1024;
+import { checkConfiguration, memoryFor } from './target-checks.ts';
 
 /** Where in the stream the reader is; named in errors. */
 export type TargetPhase =
@@ -190,25 +188,9 @@ export class TargetStream {
     decodeFooter(reader, head);
     return () => {
       this.#ramHead = head;
-      this.#memory = this.#memoryFor(blocks);
+      this.#memory = memoryFor(blocks, this.#plan.target);
       this.#ram = new RamReceiver(this.#memory, this.input);
     };
-  }
-
-  #memoryFor(blocks: readonly RamBlockLength[]): GuestMemory {
-    const { target } = this.#plan;
-    if (target.form === 'devices') {
-      checkBlocks(blocks, target.memory);
-      return target.memory;
-    }
-    const total = blocks.reduce((sum, block) => sum + block.bytes, 0);
-    if (total > target.ramBytesMax) {
-      throw this.#broken(
-        'ram_too_large',
-        `the machine has ${total} bytes of RAM; this host takes ${target.ramBytesMax}`,
-      );
-    }
-    return createGuestMemory(blocks);
   }
 
   #ramContinues(isEnd: boolean, sectionId: number): () => void {
@@ -309,24 +291,4 @@ export class TargetStream {
   #broken(code: string, what: string): StreamError {
     return new StreamError(code, `${what} (at byte ${this.input.takenBytes})`);
   }
-}
-
-/** Length of an early section's body: up to the first footer with its id behind which an element may begin. */
-function findEarlyFooter(view: Uint8Array, from: number, sectionId: number): number | null {
-  const footer = Buffer.alloc(FOOTER_BYTES);
-  footer[0] = ELEMENT.footer;
-  footer.writeUInt32BE(sectionId, 1);
-  const all = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
-  for (let at = all.indexOf(footer, from); at >= 0; at = all.indexOf(footer, at + 1)) {
-    const next = all[at + FOOTER_BYTES];
-    if (next === undefined) return null;
-    if ((next >= ELEMENT.sectionStart && next <= ELEMENT.sectionFull) || next === ELEMENT.command) return at - from;
-  }
-  if (view.length - from > EARLY_SECTION_BYTES_MAX) {
-    throw new StreamError(
-      'device_bytes_too_many',
-      `a section before the ram section has more than ${EARLY_SECTION_BYTES_MAX} bytes`,
-    );
-  }
-  return null;
 }

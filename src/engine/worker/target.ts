@@ -1,5 +1,5 @@
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
-import type { IncomingPlan, MigrationEnd, TransferError } from '../../domain/ports.ts';
+import type { IncomingPlan, MigrationEnd, TransferError } from '../../domain/transfer-port.ts';
 import { FigureBlock, sharedMicroseconds } from '../figures.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
 import { StreamError } from '../stream/byte-reader.ts';
@@ -68,7 +68,10 @@ export class TargetMigration {
 
   #accept(channel: IncomingChannel): void {
     this.#channel = channel;
-    if (this.#isEnded) return channel.reset();
+    if (this.#isEnded) {
+      channel.reset();
+      return;
+    }
     this.#move('setup', 'active');
     this.#progress = { value: -1, atMs: performance.now() };
     this.#watch = setInterval(() => this.#watchProgress(), WATCH_MS);
@@ -82,8 +85,10 @@ export class TargetMigration {
   #received(count: number): void {
     if (this.#isEnded) return;
     this.#figures.add('transferredBytes', count);
-    if (this.#isLoaded)
-      return this.#fail({ code: 'data_after_end', message: `${count} bytes follow the end of the stream` });
+    if (this.#isLoaded) {
+      this.#fail({ code: 'data_after_end', message: `${count} bytes follow the end of the stream` });
+      return;
+    }
     this.#stream.input.received(count);
     this.#attempt(() => this.#stream.advance());
   }
@@ -99,9 +104,8 @@ export class TargetMigration {
     try {
       work();
     } catch (error) {
-      if (error instanceof StreamError) return this.#fail({ code: error.code, message: error.message });
-      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      return this.#fail({ code: 'engine_crashed', message });
+      this.#fail(readError(error));
+      return;
     }
     const { normal, zero } = this.#stream.pages;
     this.#figures.set('normalPages', normal);
@@ -172,4 +176,10 @@ export class TargetMigration {
     this.#post({ type: 'status', status: end.status });
     this.#end.resolve(end);
   }
+}
+
+/** What went wrong while reading: the stream's fault, or ours. */
+function readError(error: unknown): TransferError {
+  if (error instanceof StreamError) return { code: error.code, message: error.message };
+  return { code: 'engine_crashed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

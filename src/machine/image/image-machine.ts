@@ -1,13 +1,6 @@
 import { totalmem } from 'node:os';
-import type {
-  HoldReason,
-  LoadedMachine,
-  Machine,
-  MachineDescription,
-  TransferSource,
-  TransferTarget,
-} from '../../domain/ports.ts';
-import { HOLD_BITS, holdBits } from '../hold-bits.ts';
+import { HOLD, type HoldReason, holdBits } from '../../domain/machine/holds.ts';
+import type { LoadedMachine, Machine, MachineDescription, TransferSource, TransferTarget } from '../../domain/ports.ts';
 
 export type ImageMachineOptions = {
   /** RAM, in bytes, of the largest machine that may be adopted; default: all that this host has. */
@@ -48,15 +41,15 @@ export class ImageMachine implements Machine {
   }
 
   async hold(reason: HoldReason): Promise<void> {
-    this.#holds |= HOLD_BITS[reason];
+    this.#holds |= HOLD[reason];
   }
 
   release(reason: HoldReason): void {
-    this.#holds &= ~HOLD_BITS[reason];
+    this.#holds &= ~HOLD[reason];
   }
 
   isHeldFor(reason: HoldReason): boolean {
-    return (this.#holds & HOLD_BITS[reason]) !== 0;
+    return (this.#holds & HOLD[reason]) !== 0;
   }
 
   /** @throws Error before a machine was adopted: ask `isLoaded` first. */

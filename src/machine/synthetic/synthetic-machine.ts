@@ -1,7 +1,7 @@
+import { HOLD, type HoldReason, holdBits } from '../../domain/machine/holds.ts';
 import type {
   GuestMemory,
   GuestPanic,
-  HoldReason,
   LoadedMachine,
   Machine,
   MachineDescription,
@@ -11,7 +11,6 @@ import type {
 } from '../../domain/ports.ts';
 import { createGuestMemory } from '../../engine/memory/guest-memory.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
-import { HOLD_BITS, holdBits } from '../hold-bits.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
@@ -94,17 +93,17 @@ export class SyntheticMachine implements Machine {
   }
 
   async hold(reason: HoldReason): Promise<void> {
-    this.#control.addHold(HOLD_BITS[reason]);
+    this.#control.addHold(HOLD[reason]);
     await this.#control.whenStopped();
   }
 
   release(reason: HoldReason): void {
     if (reason === 'panic') this.#clearPanic();
-    this.#control.removeHold(HOLD_BITS[reason]);
+    this.#control.removeHold(HOLD[reason]);
   }
 
   isHeldFor(reason: HoldReason): boolean {
-    return (this.#control.holds() & HOLD_BITS[reason]) !== 0;
+    return (this.#control.holds() & HOLD[reason]) !== 0;
   }
 
   transferSource(): TransferSource {
@@ -155,7 +154,7 @@ export class SyntheticMachine implements Machine {
   }
 
   async close(): Promise<void> {
-    this.#control.addHold(HOLD_BITS.shutdown);
+    this.#control.addHold(HOLD.shutdown);
     await Promise.all(this.#threads.map((thread) => thread.whenEnded()));
   }
 
@@ -182,7 +181,7 @@ export class SyntheticMachine implements Machine {
   #onThreadDeath(vcpu: number, detail: string): void {
     if (this.isHeldFor('shutdown')) return;
     this.#panic.write({ kind: 'vcpu-died', address: null, detail: `the thread of vCPU ${vcpu} died: ${detail}` });
-    this.#control.addHold(HOLD_BITS.panic);
+    this.#control.addHold(HOLD.panic);
     if (this.#words.isInside(vcpu)) {
       this.#words.setInside(vcpu, false);
       this.#control.leave();

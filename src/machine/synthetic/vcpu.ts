@@ -1,8 +1,8 @@
+import { HOLD } from '../../domain/machine/holds.ts';
 import type { GuestMemory, GuestPanic } from '../../domain/ports.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
-import { HOLD_BITS } from '../hold-bits.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { GuestFault } from './diagnosis.ts';
 import { bodyOf, type GuestDevices } from './guest-devices.ts';
@@ -63,7 +63,7 @@ export class Vcpu {
   /** Returns when the machine closes. */
   run(): void {
     if (this.#plan.boots) this.#boot();
-    while ((this.#control.holds() & HOLD_BITS.shutdown) === 0) {
+    while ((this.#control.holds() & HOLD.shutdown) === 0) {
       if (!this.#control.enter()) {
         this.#standStill();
         continue;
@@ -93,7 +93,7 @@ export class Vcpu {
       const { pages } = this.#newWork();
       const owned = this.#map.ownedPages(vcpu);
       for (let index = 0; index < owned; index += 1) {
-        if (index % FILL_BATCH_PAGES === 0 && (this.#control.holds() & HOLD_BITS.shutdown) !== 0) return;
+        if (index % FILL_BATCH_PAGES === 0 && (this.#control.holds() & HOLD.shutdown) !== 0) return;
         pages.fill(this.#map.ownedPage(vcpu, index));
       }
       if (vcpu === 0) this.#bootFirst(pages);
@@ -157,7 +157,7 @@ export class Vcpu {
 
   #standStill(): void {
     const holds = this.#control.holds();
-    if ((holds & HOLD_BITS.shutdown) === 0 && holds !== 0) this.#control.park(holds);
+    if ((holds & HOLD.shutdown) === 0 && holds !== 0) this.#control.park(holds);
     // Time that passed in a hold is no guest time, and no work is owed for it.
     this.#lastSliceMs = null;
     this.#throttledMs = 0;
@@ -165,7 +165,7 @@ export class Vcpu {
 
   #stop(panic: GuestPanic): void {
     const isFirst = this.#panic.write(panic);
-    this.#control.addHold(HOLD_BITS.panic);
+    this.#control.addHold(HOLD.panic);
     if (isFirst) this.#onPanic();
   }
 
