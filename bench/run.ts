@@ -1,0 +1,56 @@
+/* `npm run bench`: answers the questions of the *.bench.ts files and prints and keeps the table. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { qemuBinary } from '../test/helpers/qemu/binaries.ts';
+import type { BenchContext, RowResult } from './bench.ts';
+import { describeMachine } from './machine.ts';
+import { readOptions } from './options.ts';
+import { ROWS } from './rows.ts';
+import { tableOf } from './table.ts';
+
+const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
+
+const options = readOptions(process.argv.slice(2), ROWS);
+if (options === null) process.exitCode = 2;
+else if (options !== 'help') await run(options);
+
+async function run({ rows, runs, ramBytes, isKept }: Exclude<ReturnType<typeof readOptions>, null | 'help'>) {
+  const directory = mkdtempSync(join(tmpdir(), 'vmferry-bench-'));
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', remove);
+  const withQemu = qemuBinary() !== null;
+  if (!withQemu) console.error('There is no QEMU 10 on the path: its column stays empty.');
+  const context: BenchContext = { runs, ramBytes, withQemu, directory, log: (line) => console.error(line) };
+  const results: RowResult[] = [];
+  try {
+    for (const row of rows) {
+      console.error(`${row.name}:`);
+      try {
+        results.push(await row.measure(context));
+      } catch (error) {
+        console.error(`  failed: ${error instanceof Error ? error.stack : String(error)}`);
+        process.exitCode = 1;
+      }
+    }
+  } finally {
+    remove();
+  }
+  console.log(`\n${tableOf(results)}`);
+  if (isKept && results.length > 0) keep(results, runs, ramBytes);
+}
+
+/** Results with RAM of another size are for trying things out: their name keeps them out of the repository. */
+function keep(results: readonly RowResult[], runs: number, ramBytes: number | null): void {
+  const date = new Date().toISOString();
+  const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
+  const stamp = date.slice(0, 19).replaceAll(':', '').replace('T', '-');
+  const path = join(RESULTS, `${stamp}${ramBytes === null ? '' : '.local'}.json`);
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(
+    path,
+    `${JSON.stringify({ date, machine: describeMachine(), command, runs, rows: results }, null, 2)}\n`,
+  );
+  console.error(`written to ${path}`);
+}

@@ -1,0 +1,83 @@
+import { randomFillSync } from 'node:crypto';
+import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
+import { MEBIBYTE } from '../bench.ts';
+import type { MigrationInfo } from './vmferry.ts';
+import { type Run, runOf } from './vmferry-pair.ts';
+import { warmMemory } from './warm.ts';
+
+/** Below lie the holes and ROMs of a PC. */
+const FILL_FROM_BYTES = MEBIBYTE;
+const CHUNK_BYTES = 16 * MEBIBYTE;
+const MIGRATION_MS_MAX = 60_000;
+
+export type QemuJob = {
+  readonly directory: string;
+  readonly ramBytes: number;
+  /** What RAM above the first MiB holds. */
+  readonly fill: 'random' | 'zero';
+};
+
+/** Migrates between two QEMUs over TCP on loopback: TCG, guest never started, no bandwidth limit. */
+export async function migrateQemu(job: QemuJob): Promise<Run> {
+  await using source = await startSource(job);
+  await using target = await launchQemu({ ...machineOf(job), incoming: 'tcp:127.0.0.1:0' });
+  const listening = (await target.qmp.query('query-migrate')) as MigrationInfo;
+  const port = listening['socket-address']?.[0]?.port;
+  await warmMemory(job.ramBytes);
+  return await timed(source, `tcp:127.0.0.1:${port}`);
+}
+
+/** Migrates one QEMU to a file. */
+export async function migrateQemuToFile(job: QemuJob): Promise<Run> {
+  await using source = await startSource(job);
+  const path = join(job.directory, 'qemu-stream.bin');
+  try {
+    await warmMemory(job.ramBytes);
+    return await timed(source, `file:${path}`);
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+/**
+ * The generic loader copies the file into RAM at the machine's reset, before any vCPU could run: RAM is then
+ * QEMU's usual anonymous memory, and every page of it is as if the guest had written it.
+ */
+async function startSource(job: QemuJob): Promise<Qemu> {
+  const loader = (): string[] => {
+    const file = randomFile(job.directory, job.ramBytes - FILL_FROM_BYTES);
+    return ['-device', `loader,file=${file},addr=${FILL_FROM_BYTES},force-raw=on`];
+  };
+  return await launchQemu({
+    ...machineOf(job),
+    paused: true,
+    parameters: { 'max-bandwidth': 0 },
+    extraArguments: job.fill === 'random' ? loader() : [],
+  });
+}
+
+function machineOf({ ramBytes }: QemuJob): { ramMebibytes: number } {
+  return { ramMebibytes: ramBytes / MEBIBYTE };
+}
+
+async function timed(source: Qemu, uri: string): Promise<Run> {
+  const from = performance.now();
+  const { info } = await source.migrate(uri, MIGRATION_MS_MAX);
+  const wallMs = performance.now() - from;
+  return { ...runOf(info as MigrationInfo), wallMs };
+}
+
+/** Made once for each size; removed with the bench's directory. */
+function randomFile(directory: string, bytes: number): string {
+  const path = join(directory, `random-${bytes}.bin`);
+  if (existsSync(path)) return path;
+  const file = openSync(path, 'w');
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let left = bytes; left > 0; left -= CHUNK_BYTES) {
+    writeSync(file, randomFillSync(chunk), 0, Math.min(left, CHUNK_BYTES));
+  }
+  closeSync(file);
+  return path;
+}
