@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 // Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url)));
 const { ConfigError, readInvocation } = await import('./config.ts');
+const { DomainError } = await import('./domain/errors.ts');
 process.exit(await run(process.argv.slice(2)));
 
 /** Runs until it is told to stop. @returns the exit status. */
@@ -18,7 +19,7 @@ async function run(argv: readonly string[]): Promise<number> {
     return await serve(invocation.config);
   } catch (error) {
     console.error(`vmferry: ${firstLine(error)}`);
-    return error instanceof ConfigError ? 2 : 1;
+    return error instanceof ConfigError || isRefusedSetting(error) ? 2 : 1;
   }
 }
 
@@ -45,6 +46,11 @@ function addressOf(address: import('node:net').AddressInfo | string | null): str
 function readVersion(): string {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { readonly version: string }).version;
+}
+
+/** A setting for this start (--set, --enable, --incoming) that the domain refused. */
+function isRefusedSetting(error: unknown): boolean {
+  return error instanceof DomainError && ['malformed', 'forbidden', 'invalid', 'unavailable'].includes(error.kind);
 }
 
 function firstLine(error: unknown): string {

@@ -132,7 +132,8 @@ function replyObject({ examples }: Operation, status: string, reply: Reply): Jso
 /** One response for each status, with every code that has it. */
 function errorResponses(operation: Operation): Json {
   const bodyErrors = operation.input === 'query' ? [] : BODY_ERRORS;
-  const codes = [...new Set([...COMMON_ERRORS, ...bodyErrors, ...operation.errors])];
+  const pathErrors: readonly AnyErrorCode[] = operation.path.includes(':') ? ['path_too_long'] : [];
+  const codes = [...new Set([...COMMON_ERRORS, ...pathErrors, ...bodyErrors, ...operation.errors])];
   const byStatus = Map.groupBy(codes, (code) => describeCode(code).status);
   return Object.fromEntries(
     [...byStatus]

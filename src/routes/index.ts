@@ -27,7 +27,8 @@ export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPE
 /** Makes every operation a route. @throws Error if a command cannot be reached: all doors lead to the same table. */
 export function registerOperations(server: FastifyInstance, context: RouteContext): void {
   const reachable = new Set(OPERATIONS.map(({ command }) => command?.name));
-  for (const name of COMMANDS.keys()) if (!reachable.has(name)) throw new Error(`no route leads to the command ${name}`);
+  for (const name of COMMANDS.keys())
+    if (!reachable.has(name)) throw new Error(`no route leads to the command ${name}`);
   for (const operation of [...PLAIN_OPERATIONS, ...eventsOperations(server)]) {
     registerOperation(server, context, operation);
   }

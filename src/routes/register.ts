@@ -75,11 +75,12 @@ const INTEGER = /^-?\d{1,15}$/;
 /** Query values are text; those that the schema wants as integers become numbers where they look like one. */
 function queryOf(operation: Operation, query: Record<string, unknown>): Record<string, unknown> {
   const schema = operation.command?.arguments as { properties?: Record<string, { type?: string }> } | undefined;
-  const values: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(query)) {
-    const isInteger =
-      schema?.properties?.[name]?.type === 'integer' && typeof value === 'string' && INTEGER.test(value);
-    values[name] = isInteger ? Number(value) : value;
-  }
-  return values;
+  // `fromEntries` defines members, so that not even one named __proto__ reaches a prototype.
+  return Object.fromEntries(
+    Object.entries(query).map(([name, value]) => {
+      const isInteger =
+        schema?.properties?.[name]?.type === 'integer' && typeof value === 'string' && INTEGER.test(value);
+      return [name, isInteger ? Number(value) : value];
+    }),
+  );
 }

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { Int64, Text } from './common.ts';
 import { MigrationInfo, MigrationStatus } from './migrate.ts';
-import { MigrationCapabilityStatus, MigrationParameters } from './options.ts';
+import { MigrationParameters } from './options.ts';
 
 /* The migration history. Times are ISO 8601 in UTC, durations milliseconds, sizes bytes. */
 
@@ -39,7 +39,7 @@ export const MigrationPass = Type.Object({
 export const MigrationDetail = Type.Object({
   ...Migration.properties,
   settings: Type.Object({
-    capabilities: Type.Array(MigrationCapabilityStatus),
+    capabilities: Type.Array(Type.String(), { description: 'Those that were on.' }),
     parameters: MigrationParameters,
   }),
   result: orNull(MigrationInfo),

@@ -22,7 +22,7 @@ export const queryMigration: readonly Example[] = [
     status: 200,
     answer: {
       ...migration,
-      settings: { capabilities: [{ capability: 'events', state: true }], parameters: { 'downtime-limit': 300 } },
+      settings: { capabilities: ['events'], parameters: { 'downtime-limit': 300 } },
       result: { status: 'completed', 'total-time': 2100, downtime: 41, 'setup-time': 4 },
       passes: [
         {

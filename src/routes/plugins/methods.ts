@@ -19,8 +19,11 @@ export function registerMethods(server: FastifyInstance): void {
 function answerUnrouted(request: FastifyRequest, reply: FastifyReply, paths: readonly KnownPath[]): FastifyReply {
   const path = request.url.split('?', 1)[0] ?? '';
   const known = paths.filter(({ pattern }) => pattern.test(path));
-  if (known.length === 0) throw new HttpError('not_found', `There is nothing at ${shorten(path)}.`);
-  const allow = [...new Set(known.flatMap(({ methods }) => [...methods]))].sort().join(', ');
+  const methods = [...new Set(known.flatMap((entry) => [...entry.methods]))].sort();
+  // A path that looks like one of ours but was not routed holds what the router refuses.
+  const isOurs = methods.length > 0 && (request.method === 'OPTIONS' || !methods.includes(request.method));
+  if (!isOurs) throw new HttpError('not_found', `There is nothing at ${shorten(path)}.`);
+  const allow = methods.join(', ');
   if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send();
   throw new HttpError('method_not_allowed', `${request.method} is not allowed at ${shorten(path)}; ${allow} are.`, {
     headers: { allow },

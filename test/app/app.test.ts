@@ -1,0 +1,99 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { createApp } from '../../src/app.ts';
+import { FakeEngine } from '../domain/fakes/fake-engine.ts';
+import { FakeMachine } from '../domain/fakes/fake-machine.ts';
+import { ask, fakeApp, listen, startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
+
+const fakes = () => ({ engine: new FakeEngine(), machine: new FakeMachine() });
+
+describe('an app', () => {
+  test('keeps its uuid and its settings over a restart', async () => {
+    const directory = temporaryDirectory();
+    const first = await startApp(testConfig([], directory), fakes());
+    const { uuid } = (await ask(first.server, '/machine')).json;
+    await ask(first.server, '/migrate/parameters', { method: 'PATCH', body: '{"max-bandwidth":18446744073709551615}' });
+    await first.close();
+    const second = await startApp(testConfig([], directory), fakes());
+    expect((await ask(second.server, '/machine')).json.uuid).toBe(uuid);
+    expect((await ask(second.server, '/migrate/parameters')).text).toContain('18446744073709551615');
+  });
+
+  test('takes the uuid that it is given and keeps that', async () => {
+    const directory = temporaryDirectory();
+    const uuid = '8c6b7a5e-3f0d-4f35-9d3c-0d5f7f0a1b2c';
+    await (await startApp(testConfig(['--uuid', uuid], directory), fakes())).close();
+    const { server } = await startApp(testConfig([], directory), fakes());
+    expect((await ask(server, '/machine')).json.uuid).toBe(uuid);
+  });
+
+  test('can be closed twice, and refuses nothing that is under way', async () => {
+    const app = await startApp(testConfig(), fakes());
+    await Promise.all([app.close(), app.close()]);
+    await app.close();
+  });
+
+  test('closes connections that are kept open, half-sent requests too', async () => {
+    const app = await fakeApp({ limits: { closeGraceMs: 10 } });
+    const port = await listen(app.server);
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET /status HTTP/1.1\r\nHost: localhost\r\n\r\nGET /sta');
+    await new Promise((resolve) => socket.once('data', resolve));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    await app.close();
+    await closed;
+  });
+
+  test('leaves the data directory to another when it could not start', async () => {
+    const directory = temporaryDirectory();
+    const wrong = testConfig(['--set', 'downtime-limit=never'], directory);
+    await expect(createApp(wrong, fakes())).rejects.toThrow(/downtime-limit/);
+    await startApp(testConfig([], directory), fakes());
+  });
+
+  test('does not start on a data directory that is in use, nor on a file', async () => {
+    const config = testConfig();
+    await startApp(config, fakes());
+    await expect(createApp(config, fakes())).rejects.toMatchObject({ code: 'data_directory_in_use' });
+    const file = join(temporaryDirectory(), 'file');
+    writeFileSync(file, '');
+    await expect(createApp(testConfig([], file), fakes())).rejects.toMatchObject({ code: 'data_directory_unusable' });
+  });
+
+  test('is not ready any more when its data directory is gone', async () => {
+    const directory = join(temporaryDirectory(), 'data');
+    mkdirSync(directory);
+    const { server } = await startApp(testConfig([], directory), fakes());
+    expect((await ask(server, '/readyz')).status).toBe(200);
+    rmSync(directory, { recursive: true });
+    const reply = await ask(server, '/readyz');
+    expect(reply.status).toBe(503);
+    expect(reply.json).toMatchObject({ ready: false, checks: { data: expect.stringContaining('ENOENT') } });
+    expect((await ask(server, '/healthz')).status).toBe(200);
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test('started with an address it listens there at once', async () => {
+    const { server } = await startApp(testConfig(['--ram', '8M', '--incoming', 'tcp:127.0.0.1:0']));
+    expect((await ask(server, '/status')).json).toEqual({ running: false, status: 'inmigrate' });
+    expect((await ask(server, '/migrate')).json).toMatchObject({
+      'socket-address': [{ type: 'inet', host: '127.0.0.1' }],
+    });
+  });
+
+  test('moves a guest to another app over TCP', async () => {
+    const flags = ['--ram', '8M', '--workload', 'rate=1M,span=1M'];
+    const target = await startApp(testConfig([...flags, '--incoming', 'defer']));
+    const source = await startApp(testConfig([...flags, '--set', 'max-bandwidth=0']));
+    await ask(target.server, '/migrate/incoming', { body: { uri: 'tcp:127.0.0.1:0' } });
+    const listening = (await ask(target.server, '/migrate')).json['socket-address'] as { port: string }[];
+    const body = { uri: `tcp:127.0.0.1:${listening[0]?.port}` };
+    const done = await ask(source.server, '/migrate', { body, headers: { prefer: 'wait=20' } });
+    expect(done.json).toMatchObject({ status: 'completed', guest: 'there' });
+    expect((await ask(source.server, '/status')).json.status).toBe('postmigrate');
+    await expect.poll(async () => (await ask(target.server, '/status')).json.status).toBe('running');
+    expect((await ask(target.server, '/machine')).json.panic).toBeNull();
+  });
+});

@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+function start(...flags: string[]) {
+  const child = spawn(process.execPath, [MAIN, 'serve', ...flags], { env: { PATH: process.env.PATH } });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let output = '';
+  let errors = '';
+  child.stdout.on('data', (chunk) => {
+    output += String(chunk);
+  });
+  child.stderr.on('data', (chunk) => {
+    errors += String(chunk);
+  });
+  const ended = once(child, 'close').then(([status]) => status as number | null);
+  return { child, ended, output: () => output, errors: () => errors };
+}
+
+describe('the service as a process', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'prints its address alone, answers, and ends with 0 at %s',
+    async (signal) => {
+      const service = start('--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M');
+      await expect.poll(service.output, { timeout: 10_000 }).toMatch(/^vmferry: http:\/\/127\.0\.0\.1:\d+\n$/);
+      const address = service.output().trim().replace('vmferry: ', '');
+      expect((await fetch(`${address}/migrate`)).status).toBe(200);
+      const events = await fetch(`${address}/events`);
+      service.child.kill(signal);
+      expect(await events.text()).toContain('event: bye');
+      expect(await service.ended).toBe(0);
+      expect([service.output().split('\n').length, service.errors()]).toEqual([2, '']);
+    },
+  );
+
+  test('ends with 2 and one line when a flag is wrong', async () => {
+    const service = start('--ram', 'much');
+    expect(await service.ended).toBe(2);
+    expect(service.errors()).toMatch(/^vmferry: --ram must be a size such as 512M .*\n$/);
+    expect(service.output()).toBe('');
+  });
+
+  test('ends with 2 and one line when a setting for this start is wrong', async () => {
+    const service = start('--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--enable', 'teleport');
+    expect(await service.ended).toBe(2);
+    expect(service.errors()).toMatch(/^vmferry: .*teleport.*\n$/);
+  });
+
+  test('ends with 1 and one line when its port is taken', async () => {
+    const flags = ['--ram', '8M', '--data'];
+    const first = start('--http', '127.0.0.1:0', ...flags, temporaryDirectory());
+    await expect.poll(first.output, { timeout: 10_000 }).toContain('http://');
+    const port = /:(\d+)\n$/.exec(first.output())?.[1];
+    const second = start('--http', `127.0.0.1:${port}`, ...flags, temporaryDirectory());
+    expect(await second.ended).toBe(1);
+    expect(second.errors()).toMatch(/^vmferry: .*EADDRINUSE.*\n$/);
+  });
+});

@@ -1,0 +1,184 @@
+import { isAbsolute } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type Config, ConfigError, readInvocation } from '../src/config.ts';
+
+function config(flags: readonly string[], environment: Record<string, string> = {}): Config {
+  const invocation = readInvocation(['serve', ...flags], '1.2.3', environment);
+  if (invocation.action !== 'serve') throw new Error(invocation.text);
+  return invocation.config;
+}
+
+describe('the command line', () => {
+  test('without flags it is a synthetic guest on loopback', () => {
+    expect(config([])).toMatchObject({
+      http: { host: '127.0.0.1', port: 8080 },
+      machine: {
+        kind: 'synthetic',
+        name: 'vm0',
+        uuid: null,
+        ramBytes: 256 * 2 ** 20,
+        vcpus: 1,
+        workload: { rate: 20 * 2 ** 20, span: 64 * 2 ** 20, pattern: 'hot', fill: 'quarter', check: 'auto' },
+        paused: false,
+      },
+      incoming: null,
+      allowExec: false,
+      overrides: { parameters: {}, capabilities: [] },
+    });
+    expect(isAbsolute(config([]).dataDirectory)).toBe(true);
+    expect(config([]).fileRoot).toBe(`${config([]).dataDirectory}/files`);
+  });
+
+  test('every flag is heard', () => {
+    const flags = [
+      '--http',
+      'localhost:0',
+      '--data',
+      '/d',
+      '--name=guest',
+      '--uuid',
+      '8C6B7A5E-3f0d-4f35-9d3c-0d5f7f0a1b2c',
+    ];
+    const more = [
+      '--ram',
+      '1G',
+      '--vcpus',
+      '4',
+      '--workload',
+      'rate=0,span=4k,pattern=seq,fill=zero,check=1M',
+      '--paused',
+    ];
+    const rest = ['--incoming', 'defer', '--file-root', '/f', '--allow-exec', '--fd', 'a=3', '--fd', 'b=4'];
+    const settings = [
+      '--set',
+      'downtime-limit=5',
+      '--set',
+      'tls-hostname=a=b',
+      '--enable',
+      'events',
+      '--enable',
+      'multifd',
+    ];
+    expect(config([...flags, ...more, ...rest, ...settings])).toEqual({
+      http: { host: 'localhost', port: 0 },
+      dataDirectory: '/d',
+      machine: {
+        kind: 'synthetic',
+        name: 'guest',
+        uuid: '8c6b7a5e-3f0d-4f35-9d3c-0d5f7f0a1b2c',
+        ramBytes: 2 ** 30,
+        vcpus: 4,
+        workload: { rate: 0, span: 4096, pattern: 'seq', fill: 'zero', check: 2 ** 20 },
+        paused: true,
+      },
+      incoming: 'defer',
+      fileRoot: '/f',
+      allowExec: true,
+      descriptors: new Map([
+        ['a', 3],
+        ['b', 4],
+      ]),
+      overrides: { parameters: { 'downtime-limit': '5', 'tls-hostname': 'a=b' }, capabilities: ['events', 'multifd'] },
+      logLevel: 'warn',
+    });
+  });
+
+  test('variables say the same, and a flag goes before its variable', () => {
+    const environment = {
+      VMFERRY_RAM: '2M',
+      VMFERRY_FILE_ROOT: '/f',
+      VMFERRY_PAUSED: 'true',
+      VMFERRY_ALLOW_EXEC: 'false',
+      VMFERRY_ENABLE: 'events,return-path',
+      VMFERRY_NAME: 'from the environment',
+      VMFERRY_TEST_QEMU: '/usr/bin/qemu',
+      HOME: '/root',
+    };
+    expect(config(['--name', 'from the flag'], environment)).toMatchObject({
+      machine: { ramBytes: 2 * 2 ** 20, paused: true, name: 'from the flag' },
+      fileRoot: '/f',
+      allowExec: false,
+      overrides: { capabilities: ['events', 'return-path'] },
+    });
+  });
+
+  test('the configuration cannot be changed', () => {
+    const made = config([]);
+    expect(Object.isFrozen(made)).toBe(true);
+    expect(Object.isFrozen(made.machine.workload)).toBe(true);
+  });
+
+  test('a default span is cut to a small guest', () => {
+    expect(config(['--ram', '1M']).machine.workload.span).toBe(2 ** 20);
+  });
+
+  test.each([['--help'], ['--version'], ['serve', '--help']])('%s prints something', (...argv) => {
+    expect(readInvocation(argv, '1.2.3', {})).toMatchObject({
+      action: 'print',
+      text: expect.stringContaining('vmferry'),
+    });
+  });
+
+  test.each([
+    [['--nonsense'], 'unknown flag --nonsense'],
+    [['-x'], 'unknown flag -x'],
+    [['extra'], 'unexpected argument "extra"'],
+    [['--'], 'unexpected "--"'],
+    [['--ram'], '--ram needs a value'],
+    [['--paused=yes'], '--paused takes no value'],
+    [['--ram', '1M', '--ram', '2M'], '--ram is given twice'],
+    [['--ram', '0'], 'from 1M to 64G'],
+    [['--ram', '65G'], 'from 1M to 64G'],
+    [['--ram', '1048577'], 'multiple of 4096'],
+    [['--ram', '-1M'], 'size such as 512M'],
+    [['--ram', '1.5G'], 'size such as 512M'],
+    [['--ram', '1g'], 'size such as 512M'],
+    [['--vcpus', '0'], 'from 1 to 64'],
+    [['--vcpus', '65'], 'from 1 to 64'],
+    [['--vcpus', '1e1'], 'from 1 to 64'],
+    [['--http', '8080'], 'HOST:PORT'],
+    [['--http', '127.0.0.1:65536'], 'from 0 to 65535'],
+    [['--http', '0.0.0.0:8080'], 'not on loopback'],
+    [['--http', '127.0.0.1.example:80'], 'not on loopback'],
+    [['--http', '[::]:80'], 'not on loopback'],
+    [['--machine', 'qemu'], 'not available in this version'],
+    [['--machine', 'toaster'], 'must be one of synthetic, image'],
+    [['--qmp', 'unix:/x'], '--qmp is not available in this version'],
+    [['--blockdev', 'a=b'], '--blockdev is not available in this version'],
+    [['--token-file', 't'], '--token-file is not available in this version'],
+    [['--qemu-qmp', 'unix:/x'], '--qemu-qmp is not available in this version'],
+    [['--workload', 'speed=1'], 'has no "speed"'],
+    [['--workload', 'rate'], 'NAME=VALUE'],
+    [['--workload', 'rate=1,rate=2'], 'rate is given twice'],
+    [['--workload', 'rate=2T'], 'at most 1T'],
+    [['--workload', 'span=1G'], 'from 4096 to the RAM'],
+    [['--workload', 'pattern=zigzag'], 'must be one of hot, seq, random'],
+    [['--uuid', 'x'], 'must be a UUID'],
+    [['--name', ''], 'printable'],
+    [['--name', 'a\nb'], 'printable'],
+    [['--data', ''], 'must not be empty'],
+    [['--incoming', ''], 'must not be empty'],
+    [['--fd', 'a=2'], 'from 3'],
+    [['--fd', '=3'], 'NAME=VALUE'],
+    [['--fd', 'a=3', '--fd', 'a=4'], 'a is given twice'],
+    [['--set', 'x'], 'NAME=VALUE'],
+    [['--log-level', 'loud'], 'must be one of silent'],
+  ])('%j is refused in one line', (flags, message) => {
+    expect(() => config(flags)).toThrow(ConfigError);
+    expect(() => config(flags)).toThrow(message);
+    expect(() => config(flags)).toThrow(/^[^\n]*$/);
+  });
+
+  test.each([
+    [{ VMFERRY_RAMM: '1M' }, 'unknown environment variable VMFERRY_RAMM'],
+    [{ VMFERRY_PAUSED: 'yes' }, 'must be one of true, false'],
+    [{ VMFERRY_RAM: 'much' }, 'size such as 512M'],
+    [{ VMFERRY_QMP: 'unix:/x' }, 'not available'],
+  ])('%j is refused in one line', (environment: Record<string, string>, message) => {
+    expect(() => config([], environment)).toThrow(message);
+  });
+
+  test('another command than serve is refused', () => {
+    expect(() => readInvocation(['fly'], '1.2.3', {})).toThrow('unknown command "fly"');
+  });
+});

@@ -1,0 +1,143 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { openApiDocument } from '../../scripts/openapi/document.ts';
+import { type JsonSchema, validate } from '../../src/commands/validate.ts';
+import { OPERATIONS } from '../../src/routes/index.ts';
+import type { Example, Operation } from '../../src/routes/operation.ts';
+import { ALL_ERROR_CODES, describeCode } from '../../src/routes/plugins/problem-details.ts';
+import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
+
+const ROOT = new URL('../../', import.meta.url);
+const committed = readFileSync(new URL('openapi/openapi.json', ROOT), 'utf8');
+
+type Document = {
+  paths: Record<string, Record<string, { responses: object; summary: string }>>;
+  components: { schemas: object };
+};
+const document = JSON.parse(committed) as Document;
+
+describe('the OpenAPI document', () => {
+  test('what is committed is what the code says', () => {
+    expect(committed === `${JSON.stringify(openApiDocument(), null, 2)}\n`).toBe(true);
+  });
+
+  test('every reference leads somewhere, and every named schema is used', () => {
+    const used = new Set([...committed.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map((match) => match[1]));
+    const named = Object.keys(document.components.schemas);
+    expect([...used].filter((name) => !named.includes(String(name)))).toEqual([]);
+  });
+
+  test('operations have a unique id, a summary, an example and their errors', () => {
+    expect(new Set(OPERATIONS.map(({ id }) => id)).size).toBe(OPERATIONS.length);
+    for (const { id, path, method, examples } of OPERATIONS) {
+      const entry = document.paths[path.replace(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()];
+      expect(entry?.summary, id).toMatch(/\w/);
+      expect(examples.length, id).toBeGreaterThan(0);
+      for (const status of ['400', '403', '500']) expect(Object.keys(entry?.responses ?? {}), id).toContain(status);
+    }
+  });
+
+  test('the service gives it away as it is', async () => {
+    const { server } = await fakeApp();
+    expect((await ask(server, '/openapi.json')).text).toBe(committed);
+  });
+});
+
+/** What has to have happened for an operation's examples to work. @returns ids for the path. */
+async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, string>> {
+  if (id === 'migrateContinue' || id === 'queryMigration' || id === 'querySamples') {
+    const { json } = await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
+    for (const status of ['active', 'pre-switchover'] as const) app.outgoing().step(status);
+    return { id: String(json.id) };
+  }
+  if (id !== 'removeBlocker') return {};
+  const { json } = await ask(app.server, '/migrate/blockers', { body: { reason: 'A test.' } });
+  return { id: String(json.id) };
+}
+
+async function send(app: FakeApp, { path, method }: Operation, example: Example, ids: Record<string, string>) {
+  const params: Record<string, string> = { ...example.params, ...ids };
+  const filled = path.replace(/:(\w+)/g, (_, name: string) => params[name] ?? '');
+  const query = example.query === undefined ? '' : `?${new URLSearchParams(example.query)}`;
+  const pending = ask(app.server, `${filled}${query}`, {
+    method,
+    ...(example.body === undefined ? {} : { body: example.body }),
+    ...(example.headers === undefined ? {} : { headers: example.headers }),
+  });
+  if (path === '/migrate/incoming') {
+    await expect.poll(() => app.incoming()).toBeDefined();
+    app.incoming().listen();
+  }
+  return await pending;
+}
+
+const examples = OPERATIONS.filter(({ id }) => id !== 'followEvents').flatMap((operation) =>
+  operation.examples.map((example) => ({ operation, example, name: `${operation.id}, ${example.name}` })),
+);
+
+describe('examples', () => {
+  test.each(examples)('the request works and the answer fits its schema: $name', async ({ operation, example }) => {
+    const app = await fakeApp(operation.id === 'migrateIncoming' ? { flags: ['--incoming', 'defer'] } : {});
+    const ids = await prepare(app, operation);
+    const reply = await send(app, operation, example, ids);
+    expect(reply.status, reply.text).toBe(example.status);
+    const described = operation.replies[reply.status];
+    for (const header of Object.keys(described?.headers ?? {})) {
+      if (['ETag', 'Location'].includes(header)) expect(reply.headers[header.toLowerCase()]).toBeDefined();
+    }
+    if (described?.schema === null) expect(reply.text).toBe('');
+    else if (described?.type === undefined) expect(validate(described?.schema as JsonSchema, reply.json)).toEqual([]);
+    else expect(reply.headers['content-type']).toContain(described.type);
+  });
+
+  test.each(examples)('the answer shown fits its schema: $name', ({ operation, example }) => {
+    const described = operation.replies[example.status];
+    expect(described).toBeDefined();
+    if (described?.schema === null) expect(example.answer).toBeUndefined();
+    else expect(validate(described?.schema as JsonSchema, example.answer)).toEqual([]);
+  });
+});
+
+describe('error pages', () => {
+  const pages = readdirSync(new URL('docs/errors/', ROOT)).map((name) => name.replace(/\.md$/, ''));
+
+  test('there is a page for each code, and a code for each page', () => {
+    expect(pages.sort()).toEqual([...ALL_ERROR_CODES].sort());
+  });
+
+  test.each([...ALL_ERROR_CODES])(
+    'the page of %s tells its title and status, and the service serves it',
+    async (code) => {
+      const page = readFileSync(new URL(`docs/errors/${code}.md`, ROOT), 'utf8');
+      const { title, status } = describeCode(code);
+      expect(page).toContain(`# ${code}\n\n${title}. Status ${status}.`);
+      for (const heading of ['What it means', 'When it happens', 'What to do'])
+        expect(page).toContain(`## ${heading}\n\n`);
+    },
+  );
+
+  test('the type of a problem leads to its page', async () => {
+    const { server } = await fakeApp();
+    const refused = await ask(server, '/migrate', { body: {} });
+    const page = await ask(server, String(refused.json.type));
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/markdown; charset=utf-8']);
+    expect(page.text).toContain('# uri_or_channels');
+  });
+});
+
+describe('the interactive page', () => {
+  test('loads nothing from elsewhere and may not', async () => {
+    const { server } = await fakeApp();
+    const page = await ask(server, '/docs');
+    expect(page.status).toBe(200);
+    expect(page.headers['content-security-policy']).toContain("default-src 'none'");
+    const targets = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '');
+    expect(targets.length).toBeGreaterThan(2);
+    for (const target of targets) {
+      expect(target).not.toMatch(/^(?:https?:)?\/\//);
+      const asset = await ask(server, new URL(target, 'http://localhost/docs/').pathname);
+      expect([asset.status, target]).toEqual([200, target]);
+    }
+    expect(page.text).not.toMatch(/<script>[^<]/);
+  });
+});

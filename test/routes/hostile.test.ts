@@ -1,0 +1,124 @@
+import { connect, type Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { exchange, fakeApp, listen } from '../helpers/app.ts';
+
+const HEAD = 'Host: localhost\r\nContent-Type: application/json\r\n';
+
+function statusOf(answer: string): number {
+  return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1]);
+}
+
+describe('requests that are not as they should be', () => {
+  test.each([
+    ['two lengths', `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} `],
+    [
+      'a length and chunks',
+      `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
+    ['a length that is no number', `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2x\r\n\r\n{}`],
+    ['a bad chunk size', `POST /stop HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`],
+    [
+      'a chunk size that overflows',
+      `POST /stop HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${'f'.repeat(17)}\r\n`,
+    ],
+    ['an obscure transfer encoding', `POST /stop HTTP/1.1\r\n${HEAD}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
+    ['a line feed alone', 'GET /status HTTP/1.1\nHost: localhost\n\n'],
+    ['a folded header', 'GET /status HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n'],
+    ['a space before the colon', 'GET /status HTTP/1.1\r\nHost : localhost\r\n\r\n'],
+    ['no host', 'GET /status HTTP/1.1\r\n\r\n'],
+    ['TLS', '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003'],
+    ['another protocol', 'EHLO localhost\r\n\r\n'],
+  ])('%s: 400, and the connection is closed', async (_what, text) => {
+    const { server, machine } = await fakeApp();
+    const answer = await exchange(await listen(server), text);
+    expect(statusOf(answer)).toBe(400);
+    expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+    expect(machine.held.size).toBe(0);
+  });
+
+  test('headers that never end are refused', async () => {
+    const { server } = await fakeApp();
+    const answer = await exchange(await listen(server), `GET /status HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`);
+    expect(statusOf(answer)).toBe(431);
+    expect(answer).toContain('"code":"headers_too_large"');
+  });
+});
+
+describe('bodies that are too large or too slow', () => {
+  test('a length above the limit is refused before the body is read', async () => {
+    const { server } = await fakeApp();
+    const answer = await exchange(
+      await listen(server),
+      `PATCH /migrate/parameters HTTP/1.1\r\n${HEAD}Content-Length: 9999999999\r\n\r\n{`,
+    );
+    expect(statusOf(answer)).toBe(413);
+    expect(answer.toLowerCase()).toContain('connection: close');
+  });
+
+  test('chunks above the limit are refused when it is reached', async () => {
+    const { server } = await fakeApp({ limits: { bodyBytesMax: 1024 } });
+    const chunk = `400\r\n${' '.repeat(1024)}\r\n`;
+    const answer = await exchange(
+      await listen(server),
+      `PATCH /migrate/parameters HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk}${chunk}`,
+    );
+    expect(statusOf(answer)).toBe(413);
+  });
+
+  test('a body shorter than its length is timed out', async () => {
+    const { server } = await fakeApp({
+      limits: { requestTimeoutMs: 100, headersTimeoutMs: 100, connectionsCheckMs: 20 },
+    });
+    const answer = await exchange(
+      await listen(server),
+      `PATCH /migrate/parameters HTTP/1.1\r\n${HEAD}Content-Length: 100\r\n\r\n{}`,
+    );
+    expect(statusOf(answer)).toBe(408);
+  });
+});
+
+describe('clients that dawdle', () => {
+  const SHORT = { requestTimeoutMs: 150, headersTimeoutMs: 100, connectionsCheckMs: 20 };
+
+  test('headers that trickle in are timed out, and others are served meanwhile', async () => {
+    const { server } = await fakeApp({ limits: SHORT });
+    const port = await listen(server);
+    const slow = Array.from({ length: 50 }, () => exchange(port, 'GET /status HTTP/1.1\r\nHost: loc'));
+    const good = await fetch(`http://127.0.0.1:${port}/status`);
+    expect(good.status).toBe(200);
+    for (const answer of await Promise.all(slow)) expect(statusOf(answer)).toBe(408);
+  });
+
+  test('connections that never say anything are closed', async () => {
+    const { server } = await fakeApp({ limits: SHORT });
+    const port = await listen(server);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => exchange(port, '')));
+    expect(answers).toHaveLength(50);
+    expect(await connectionsOf(server)).toBe(0);
+  });
+
+  test('of more connections than allowed the last are closed at once', async () => {
+    const { server } = await fakeApp({ limits: { connectionsMax: 5 } });
+    const port = await listen(server);
+    const open = await Promise.all(Array.from({ length: 5 }, () => opened(port)));
+    expect(await exchange(port, 'GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n')).toBe('');
+    for (const socket of open) expect(socket.destroyed).toBe(false);
+  });
+});
+
+async function connectionsOf(server: {
+  server: { getConnections(report: (error: Error | null, count: number) => void): void };
+}): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    server.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+  });
+}
+
+/** A connection that has been used once and is kept. */
+async function opened(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write('GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await new Promise((resolve) => socket.once('data', resolve));
+  return socket;
+}
