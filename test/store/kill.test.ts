@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DATABASE_FILE } from '../../src/store/database.ts';
@@ -8,9 +9,11 @@ import { openStore } from '../../src/store/sqlite-store.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';
 import { dataDirectory, SCHEMA_DIRECTORY } from './fixtures.ts';
 
+const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));
+
 /** Starts the writer, which prints the version of each change once it is committed. */
 function startWriter(directory: string): ChildProcess {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'writer.ts'), directory, SCHEMA_DIRECTORY], {
+  const child = spawn(process.execPath, [WRITER, directory, SCHEMA_DIRECTORY], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => {
