@@ -184,3 +184,11 @@ function deepFreeze<T>(value: T): T {
   }
   return value;
 }
+
+/**
+ * Lets worker threads use the compile cache too: they look at the environment only. Each then takes some 15 MiB less,
+ * since it need not load the type stripper.
+ */
+export function passCompileCache(directory: string): void {
+  process.env['NODE_COMPILE_CACHE'] ??= directory;
+}

@@ -3,8 +3,10 @@ import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 // Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url)));
-const { ConfigError, readInvocation } = await import('./config.ts');
+const compileCache = fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url));
+enableCompileCache(compileCache);
+const { ConfigError, passCompileCache, readInvocation } = await import('./config.ts');
+passCompileCache(compileCache);
 const { DomainError } = await import('./domain/errors.ts');
 process.exit(await run(process.argv.slice(2)));
 

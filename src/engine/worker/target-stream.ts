@@ -5,7 +5,7 @@ import { decodeCommand, type StreamCommand } from '../stream/command.ts';
 import { type Configuration, decodeConfiguration, decodeHeader } from '../stream/configuration.ts';
 import { ELEMENT, RAM_SECTION } from '../stream/constants.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
-import { decodeRamSetup, type RamBlockLength } from '../stream/ram-setup.ts';
+import { decodeRamSetup } from '../stream/ram-setup.ts';
 import { decodeFooter, decodeSectionHead, type SectionHead } from '../stream/section.ts';
 import { decodeVmDescription } from '../stream/vm-description.ts';
 import { findEarlyFooter } from './early-section.ts';
