@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openApiDocument } from '../../scripts/openapi/document.ts';
+import { DEADLINES } from '../../src/app.ts';
+import { JSON_LIMITS } from '../../src/commands/json/parse.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
+import { HTTP_LIMITS } from '../../src/routes/limits.ts';
 import type { Example, Operation } from '../../src/routes/operation.ts';
 import { ALL_ERROR_CODES, describeCode } from '../../src/routes/plugins/problem-details.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
@@ -139,5 +142,14 @@ describe('the interactive page', () => {
       expect([asset.status, target]).toEqual([200, target]);
     }
     expect(page.text).not.toMatch(/<script>[^<]/);
+  });
+});
+
+describe('docs/limits.md', () => {
+  const limits = Object.entries({ ...HTTP_LIMITS, ...JSON_LIMITS, ...DEADLINES });
+  const page = readFileSync(new URL('docs/limits.md', ROOT), 'utf8');
+
+  test.each(limits)('the page says that %s is %i', (name, value) => {
+    expect(page).toContain(`| \`${name}\` | ${value} |`);
   });
 });
