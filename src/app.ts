@@ -56,7 +56,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   let logError = (error: unknown): void => console.error(error);
   const domain = domainOf(config, options, { store, machine, engine, report: (error) => logError(error) });
   parts.adopt(domain, (made) => made.close());
-  const server = await createServer({
+  const server = createServer({
     domain,
     logger: loggerOptions(config.logLevel),
     readiness: () => readinessOf(config),

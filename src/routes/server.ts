@@ -11,6 +11,7 @@ import { registerDocs } from './plugins/docs.ts';
 import { registerMethods } from './plugins/methods.ts';
 import { registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
+import { registerSecurityHeaders } from './plugins/security-headers.ts';
 
 export type ServerOptions = {
   readonly domain: Domain;
@@ -20,7 +21,7 @@ export type ServerOptions = {
 };
 
 /** The HTTP door: a server with every route, not listening. */
-export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+export function createServer(options: ServerOptions): FastifyInstance {
   const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
   assertLimits(limits);
   const closing = new AbortController();
@@ -30,10 +31,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   registerBodyParser(server);
   registerOriginCheck(server);
   registerClosing(server, limits, closing);
-  server.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
-    if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', "default-src 'none'");
-  });
+  registerSecurityHeaders(server);
   registerMethods(server);
   const instance = randomBytes(6).toString('base64url');
   registerOperations(server, {
@@ -43,7 +41,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     closing: closing.signal,
     readiness: options.readiness,
   });
-  await registerDocs(server);
+  registerDocs(server);
   return server;
 }
 

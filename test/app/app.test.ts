@@ -83,6 +83,26 @@ describe('an app', () => {
     });
   });
 
+  test('cannot listen where another does, nor on the address of another host, and can be told better', async () => {
+    const taken = await startApp(testConfig(), fakes());
+    const port = await listen(taken.server);
+    const { server } = await startApp(testConfig(['--ram', '8M', '--incoming', 'defer']));
+    const incoming = (uri: string) => ask(server, '/migrate/incoming', { body: { uri } });
+    expect((await incoming(`tcp:127.0.0.1:${port}`)).json).toMatchObject({ status: 409, code: 'address_in_use' });
+    expect((await incoming('tcp:192.0.2.1:0')).json).toMatchObject({ status: 422, code: 'address_not_available' });
+    expect((await incoming('tcp:127.0.0.1:0')).status).toBe(202);
+    expect((await incoming('tcp:127.0.0.1:0')).json).toMatchObject({ status: 409, code: 'migration_in_progress' });
+  });
+
+  test('a peer that refuses is a migration that failed, and the guest runs on', async () => {
+    const { server } = await startApp(testConfig(['--ram', '8M']));
+    const headers = { prefer: 'wait=20' };
+    const reply = await ask(server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' }, headers });
+    expect(reply.json).toMatchObject({ status: 'failed', error: { code: 'connection_refused' }, guest: 'here' });
+    expect((await ask(server, '/migrate')).json).toMatchObject({ status: 'failed', 'error-desc': expect.any(String) });
+    expect((await ask(server, '/status')).json.running).toBe(true);
+  });
+
   test('moves a guest to another app over TCP', async () => {
     const flags = ['--ram', '8M', '--workload', 'rate=1M,span=1M'];
     const target = await startApp(testConfig([...flags, '--incoming', 'defer']));

@@ -65,6 +65,8 @@ describe('POST /migrate', () => {
     [{ uri: 'file:/etc/passwd' }, 403, 'file_outside_root'],
     [{ uri: 'file:../../x' }, 403, 'file_outside_root'],
     [{ uri: 'file:x,offset=-1' }, 422, 'invalid_address'],
+    [{ uri: 'file:x,offset=0x20M' }, 422, 'invalid_address'],
+    [{ uri: 'tcp:127.0.0.1:65536' }, 422, 'invalid_address'],
     [{ uri: 'rdma:host:1' }, 501, 'transport_not_available'],
     [{ uri: 1 }, 400, 'wrong_type'],
     [{ url: 'tcp:127.0.0.1:1' }, 400, 'unknown_member'],

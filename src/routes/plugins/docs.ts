@@ -1,6 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import type { FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { OPENAPI_FILE } from '../documentation.ts';
+import { HttpError } from './http-errors.ts';
+import { registerProblemDetails } from './problem-details.ts';
+import { registerSecurityHeaders } from './security-headers.ts';
 
 /** The page may load what this service serves, and nothing else. The page's styles are set in its markup. */
 const CONTENT_SECURITY_POLICY = [
@@ -15,18 +18,45 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The interactive page at /docs, over the committed OpenAPI document. */
-export async function registerDocs(server: FastifyInstance): Promise<void> {
-  const { default: swagger } = await import('@fastify/swagger');
-  const { default: swaggerUi } = await import('@fastify/swagger-ui');
-  await server.register(async (scope) => {
-    const specification = { path: fileURLToPath(OPENAPI_FILE), baseDir: fileURLToPath(new URL('.', OPENAPI_FILE)) };
-    await scope.register(swagger, { mode: 'static', specification });
-    await scope.register(swaggerUi, {
-      routePrefix: '/docs',
-      staticCSP: CONTENT_SECURITY_POLICY,
-      uiConfig: { validatorUrl: null, deepLinking: true, displayRequestDuration: true },
-      theme: { title: 'vmferry' },
-    });
+/**
+ * The interactive page at /docs, over the committed OpenAPI document. It is made when it is first asked for, in a
+ * server of its own that does not listen: few ask for it, and it takes longer to start than all the rest.
+ */
+export function registerDocs(server: FastifyInstance): void {
+  let docs: Promise<FastifyInstance> | null = null;
+  const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    docs ??= docsServer();
+    const { routing } = await docs;
+    reply.hijack();
+    routing(request.raw, reply.raw);
+    return reply;
+  };
+  server.get('/docs', answer);
+  server.get('/docs/*', answer);
+  server.addHook('onClose', async () => {
+    if (docs !== null) await (await docs).close();
   });
+}
+
+async function docsServer(): Promise<FastifyInstance> {
+  const [{ default: swagger }, { default: swaggerUi }] = await Promise.all([
+    import('@fastify/swagger'),
+    import('@fastify/swagger-ui'),
+  ]);
+  const server = Fastify({ logger: false });
+  registerProblemDetails(server);
+  registerSecurityHeaders(server);
+  server.setNotFoundHandler(() => {
+    throw new HttpError('not_found', 'The interactive page has no such part.');
+  });
+  const specification = { path: fileURLToPath(OPENAPI_FILE), baseDir: fileURLToPath(new URL('.', OPENAPI_FILE)) };
+  await server.register(swagger, { mode: 'static', specification });
+  await server.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: CONTENT_SECURITY_POLICY,
+    uiConfig: { validatorUrl: null, deepLinking: true, displayRequestDuration: true },
+    theme: { title: 'vmferry' },
+  });
+  await server.ready();
+  return server;
 }
