@@ -40,6 +40,8 @@ export type OutgoingPlan = {
   readonly source: TransferSource;
   readonly capabilities: readonly string[];
   readonly parameters: LiveParameters;
+  /** False with zero-page-detection `none`: every page is sent as it is. */
+  readonly detectsZeroPages: boolean;
   readonly deadlines: Deadlines;
   /** Text form; travels in the stream with `validate-uuid`. */
   readonly uuid: string;
@@ -141,7 +143,7 @@ export interface IncomingTransfer {
   started(): void;
   refused(error: TransferError): void;
   /** Capabilities that were changed after the listener was started and before a stream came. */
-  setCapabilities?(capabilities: readonly string[]): void;
+  setCapabilities(capabilities: readonly string[]): void;
   /** Stops listening or loading. */
   abort(): void;
   readonly ended: Promise<{ readonly status: 'completed' | 'failed'; readonly error: TransferError | null }>;

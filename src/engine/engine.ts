@@ -274,6 +274,10 @@ class Incoming extends Transfer implements IncomingTransfer {
     }));
   }
 
+  setCapabilities(capabilities: readonly string[]): void {
+    this.tell({ type: 'capabilities', capabilities });
+  }
+
   started(): void {
     this.tell({ type: 'started' });
   }

@@ -27,6 +27,8 @@ export type ToWorker =
   /** Something in the shared words changed: look at them. */
   | { readonly type: 'wake' }
   | { readonly type: 'continue' }
+  /** Target: capabilities were changed before a sender came. */
+  | { readonly type: 'capabilities'; readonly capabilities: readonly string[] }
   /** Target: the guest has been adopted and runs. */
   | { readonly type: 'started' }
   | { readonly type: 'refused'; readonly error: TransferError }

@@ -74,6 +74,7 @@ function planFor(context: Context, address: MigrationAddress): OutgoingPlan {
     source: context.machine.transferSource(),
     capabilities: context.settings.enabled(),
     parameters: context.settings.live(),
+    detectsZeroPages: context.settings.detectsZeroPages(),
     deadlines: context.deadlines,
     uuid: context.identity.uuid,
   };

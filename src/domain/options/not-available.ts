@@ -29,7 +29,6 @@ export const CAPABILITIES_NOT_AVAILABLE: readonly Capability[] = [
 export const PARAMETERS_NOT_AVAILABLE: readonly { readonly name: ParameterName; readonly only: ParameterValue[] }[] = [
   { name: 'tls-creds', only: [''] },
   { name: 'mode', only: ['normal'] },
-  { name: 'zero-page-detection', only: ['legacy', 'multifd'] },
   { name: 'direct-io', only: [false] },
 ];
 

@@ -90,6 +90,11 @@ export class Settings {
     };
   }
 
+  /** False with zero-page-detection `none`. */
+  detectsZeroPages(): boolean {
+    return this.#parameters.get('zero-page-detection') !== 'none';
+  }
+
   /** Exact JSON text of everything, as the history keeps it. */
   toJson(): string {
     return writeExactJson({

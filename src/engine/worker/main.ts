@@ -40,6 +40,9 @@ function serve(port: MessagePort): void {
       case 'continue':
         source?.continueSwitchover();
         break;
+      case 'capabilities':
+        target?.setCapabilities(message.capabilities);
+        break;
       case 'started':
         target?.started();
         break;

@@ -17,8 +17,12 @@ import type { Staging } from './staging.ts';
 const SECTION_MS = 50;
 /** A pass takes at least this long: a guest that dirties a few pages all the time is not polled in a busy loop. */
 const PASS_MS_MIN = 10;
-/** An empty section goes out this often while nothing else does, so that the target sees that the source lives. */
-const KEEP_ALIVE_MS = 2000;
+/**
+ * An empty section goes out this often while nothing else does, so that the target sees that the source lives; oftener
+ * if a deadline is short, as the target's will be then.
+ */
+const KEEP_ALIVE_MS_MAX = 2000;
+const KEEP_ALIVES_PER_STALL = 4;
 /** Part of the downtime limit, and most milliseconds, kept for stopping the guest and the target's start. */
 const MARGIN = { part: 0.25, msMax: 30 };
 const DEFAULT_RAM_SECTION_ID = 2;
@@ -42,7 +46,7 @@ export class Precopy {
     this.meter = new SendMeter(context.figures);
     const { state, memory } = context.plan.source;
     this.sectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
-    this.#ram = new RamSender({ memory, staging, detectZero: true });
+    this.#ram = new RamSender({ memory, staging, detectZero: context.plan.detectsZeroPages });
   }
 
   /** Header, configuration, return path, RAM block list; all pages are marked as to be sent. */
@@ -105,13 +109,9 @@ export class Precopy {
 
   /** Waits for `condition`, for ever if need be, while signs of life go out. */
   async waitAlive(condition: () => boolean): Promise<void> {
-    const { monitor } = this.#context;
-    for (;;) {
-      const until = performance.now() + KEEP_ALIVE_MS;
-      await monitor.until(() => condition() || performance.now() >= until, 2 * KEEP_ALIVE_MS, 'waiting');
-      if (condition()) return;
-      await this.#keepAlive();
-    }
+    const { monitor, plan } = this.#context;
+    const everyMs = Math.min(KEEP_ALIVE_MS_MAX, plan.deadlines.stallMs / KEEP_ALIVES_PER_STALL);
+    while (!(await monitor.within(everyMs, condition))) await this.#keepAlive();
   }
 
   /** Sections that are sent as they came. */

@@ -11,16 +11,19 @@ import { TargetStream } from './target-stream.ts';
 
 /** How often the watchdog looks whether the stream gets on. */
 const WATCH_MS = 250;
-/** A stream may lack its vmdescription: after this long without it the end mark alone counts. */
+/**
+ * A stream may lack its vmdescription, and a sender that awaits the target's word does not close its side: after this
+ * long without another byte behind the end mark the end mark alone counts.
+ */
 const DESCRIPTION_MS = 1000;
 
 /** An incoming migration from the first listen to its end. The guest is this side's only after `started`. */
 export class TargetMigration {
-  readonly #plan: IncomingPlan;
+  #plan: IncomingPlan;
   readonly #status: StatusWord;
   readonly #figures: FigureBlock;
   readonly #post: (message: FromWorker) => void;
-  readonly #stream: TargetStream;
+  #stream: TargetStream;
   readonly #end = Promise.withResolvers<MigrationEnd>();
   #awaiting: Awaiting | null = null;
   #channel: IncomingChannel | null = null;
@@ -43,6 +46,13 @@ export class TargetMigration {
     this.#figures.set('startedUs', sharedMicroseconds());
     this.#listen().catch((error: TransferError) => this.#fail(error));
     return this.#end.promise;
+  }
+
+  /** Capabilities count as they are when the sender comes. */
+  setCapabilities(capabilities: readonly string[]): void {
+    if (this.#channel !== null) return;
+    this.#plan = { ...this.#plan, capabilities };
+    this.#stream = new TargetStream(this.#plan, (command) => this.#obey(command));
   }
 
   /** The guest was adopted and runs: the source may let go of its own. */
@@ -136,7 +146,7 @@ export class TargetMigration {
     }
     if (this.#isLoaded) return;
     const silentMs = now - this.#progress.atMs;
-    if (silentMs >= DESCRIPTION_MS && this.#stream.mayEndHere && this.#stream.input.length === 0) {
+    if (silentMs >= DESCRIPTION_MS && this.#hasReturnPath && this.#stream.mayEndHere) {
       this.#attempt(() => this.#stream.end());
     } else if (silentMs >= this.#plan.deadlines.stallMs) {
       const message = `nothing whole came for ${Math.round(silentMs)} ms (${this.#where()})`;

@@ -172,6 +172,10 @@ export class FakeIncoming implements IncomingTransfer {
     this.#end({ status: 'completed', error: null });
   }
 
+  setCapabilities(capabilities: readonly string[]): void {
+    this.calls.push(`capabilities ${capabilities.join(' ')}`);
+  }
+
   refused(error: TransferError): void {
     this.calls.push(`refused ${error.code}`);
     this.#end({ status: 'failed', error });

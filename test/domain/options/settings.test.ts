@@ -54,7 +54,6 @@ describe('settings', () => {
       { mode: 'cpr-reboot' },
       { 'tls-creds': 'tls0' },
       { 'direct-io': true },
-      { 'zero-page-detection': 'none' },
     ]) {
       const refusal = refusalOf(() => domain.options.setParameters(change));
       expect(refusal).toMatchObject({ code: 'parameter_not_available', kind: 'unavailable' });
