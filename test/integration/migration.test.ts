@@ -1,0 +1,140 @@
+// Two whole services; a guest moves from one to the other while it dirties its memory.
+
+import { describe, expect, test } from 'vitest';
+import { eventsOf, localService } from '../helpers/guest-service.ts';
+
+const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
+
+describe('a migration over TCP', () => {
+  test('moves a running guest whose ticks go on without a gap', async () => {
+    const flags = ['--ram', '64M', '--workload', 'rate=20M,span=16M,pattern=hot'];
+    const source = await localService(flags);
+    const target = await localService([...flags, ...INCOMING, '--enable', 'events']);
+    await source.enable('events');
+    await source.set({ 'max-bandwidth': 200_000_000 });
+    await expect.poll(async () => (await source.guest()).ticks).toBeGreaterThan(2);
+
+    const row = await source.migrate(await target.incomingUri());
+
+    expect(row).toMatchObject({ status: 'completed', error: null, guest: 'there' });
+    expect(await source.runState()).toBe('postmigrate');
+    const info = await source.query();
+    expect(info.downtime).toBeLessThanOrEqual(300);
+    expect(info.ram?.remaining).toBe(0);
+    await target.untilStatus('completed');
+    const there = await source.consoleTicks();
+    await target.expectRunning();
+    const here = await target.consoleTicks();
+    expect(here.slice(0, there.length)).toEqual(there);
+    expect(here.length).toBeGreaterThan(there.length);
+    expect(here).toEqual(here.map((_, index) => index + 1));
+    const checked = (await target.guest())['pages-checked'];
+    await expect.poll(async () => (await target.guest())['pages-checked']).toBeGreaterThan(checked);
+    expect((await source.guest()).ticks).toBe(there.length);
+    expectOrder(eventsOf(source), ['MIGRATION setup', 'MIGRATION_PASS 1', 'MIGRATION active', 'STOP']);
+    expectOrder(eventsOf(source), ['STOP', 'MIGRATION device', 'MIGRATION completed']);
+    expectOrder(eventsOf(target), ['MIGRATION setup', 'MIGRATION active', 'RESUME', 'MIGRATION completed']);
+  });
+
+  test('with the return path moves a guest to a service that then sends it on', async () => {
+    const [first, second, third] = [await localService(), await localService(INCOMING), await localService(INCOMING)];
+    for (const service of [first, second, third]) await service.enable('return-path');
+
+    expect(await first.migrate(await second.incomingUri())).toMatchObject({ status: 'completed' });
+    await second.untilStatus('completed');
+    expect(await second.migrate(await third.incomingUri())).toMatchObject({ status: 'completed' });
+    await third.untilStatus('completed');
+
+    await third.expectRunning();
+    const ticks = await third.consoleTicks();
+    expect(ticks).toEqual(ticks.map((_, index) => index + 1));
+    expect([await first.runState(), await second.runState()]).toEqual(['postmigrate', 'postmigrate']);
+  });
+
+  test('keeps a guest stopped that was stopped before', async () => {
+    const [source, target] = [await localService(), await localService(INCOMING)];
+    await source.post('/stop');
+    expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
+    await target.untilStatus('completed');
+    expect(await target.runState()).toBe('paused');
+    await target.post('/cont');
+    await target.expectRunning();
+  });
+
+  test('refuses a second one while the first runs, and any once the guest has left', async () => {
+    const [source, target] = [await localService(), await localService(INCOMING)];
+    await source.enable('pause-before-switchover');
+    await source.start(await target.incomingUri());
+    await source.untilStatus('pre-switchover');
+    const second = await source.call('/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
+    expect([second.status, second.json.code]).toEqual([409, 'migration_in_progress']);
+    await source.post('/migrate/continue', { state: 'pre-switchover' });
+    expect(await source.ended()).toMatchObject({ status: 'completed' });
+    const third = await source.call('/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
+    expect([third.status, third.json.code]).toEqual([409, 'machine_postmigrate']);
+  });
+});
+
+/** A guest that dirties 30 MB/s of 4 MiB against 5 MB/s: a switchover would take 0.8 s. */
+describe('a guest that dirties faster than max-bandwidth', () => {
+  const flags = ['--ram', '12M', '--workload', 'rate=30M,span=4M,pattern=seq'];
+
+  async function stalled() {
+    const source = await localService(flags);
+    const target = await localService([...flags, ...INCOMING]);
+    await source.set({ 'max-bandwidth': 5_000_000 });
+    await source.start(await target.incomingUri());
+    const verdict = async () => (await source.get<{ verdict: Verdict | null }>('/migrate/progress')).verdict;
+    await source.until(async ({ ram }) => {
+      if ((ram?.['dirty-sync-count'] ?? 0) < 3) return false;
+      return ['stalled', 'hopeless'].includes((await verdict())?.verdict ?? '');
+    });
+    return { source, target, verdict };
+  }
+
+  test('is iterated, judged hopeless with a reason, and completes once max-bandwidth is raised', async () => {
+    const { source, target, verdict } = await stalled();
+    const before = await source.query();
+    expect(await verdict()).toMatchObject({ reason: expect.stringContaining('max-bandwidth') });
+    // What was dirty at the last sync over the bandwidth: no less than what of it remains, no more than is ever touched.
+    const progress = await source.get<Progress>('/migrate/progress');
+    expect(progress['expected-downtime']).toBeGreaterThan(300);
+    const dirtyAtSync = (progress['expected-downtime'] * progress.rate) / 1000;
+    expect(dirtyAtSync).toBeGreaterThan(progress.remaining * 0.98);
+    expect(dirtyAtSync).toBeLessThan(4.5 * 2 ** 20);
+    expect(progress.rate).toBeLessThan(5_000_000 * 1.2);
+    const grown = await source.until(({ ram }) => ram!['dirty-sync-count']! > before.ram!['dirty-sync-count']!);
+    expect(grown.status).toBe('active');
+
+    await source.set({ 'max-bandwidth': 1_000_000_000 });
+    expect(await source.ended()).toMatchObject({ status: 'completed' });
+    expect((await source.query()).downtime).toBeLessThanOrEqual(300);
+    await target.expectRunning();
+  });
+
+  test('completes once downtime-limit is raised', async () => {
+    const { source, target } = await stalled();
+    await source.set({ 'downtime-limit': 10_000 });
+    expect(await source.ended()).toMatchObject({ status: 'completed' });
+    expect((await source.query()).downtime).toBeLessThanOrEqual(10_000);
+    await target.expectRunning();
+  });
+
+  test('completes once its workload is lowered', async () => {
+    const { source, target } = await stalled();
+    const reply = await source.call('/machine/workload', { method: 'PATCH', body: { rate: 100_000 } });
+    expect(reply.status, reply.text).toBe(200);
+    expect(await source.ended()).toMatchObject({ status: 'completed' });
+    expect((await source.query()).downtime).toBeLessThanOrEqual(300);
+    await target.expectRunning();
+  });
+});
+
+type Verdict = { readonly verdict: string; readonly reason: string };
+type Progress = { readonly rate: number; readonly remaining: number; readonly 'expected-downtime': number };
+
+function expectOrder(events: readonly string[], expected: readonly string[]): void {
+  const places = expected.map((event) => events.indexOf(event));
+  expect(places, `${expected.join(', ')} in ${events.join(', ')}`).not.toContain(-1);
+  expect(places).toEqual([...places].sort((a, b) => a - b));
+}
