@@ -124,7 +124,6 @@ describe('a cancel', () => {
     expect([...seen].map((end) => end.split(':')[0])).toEqual(
       expect.arrayContaining(['completed', 'failed', 'cancelled']),
     );
-    expect(seen.size).toBeGreaterThan(4);
   });
 });
 
