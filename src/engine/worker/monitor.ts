@@ -53,15 +53,19 @@ export class Monitor {
    * with `deadline_exceeded`, which names the `phase`.
    */
   async until(condition: () => boolean, deadlineMs: number, phase: string): Promise<void> {
-    const end = performance.now() + deadlineMs;
+    if (await this.within(deadlineMs, condition)) return;
+    const message = `nothing happened for ${deadlineMs} ms while ${phase}`;
+    throw new TransferFailure({ code: 'deadline_exceeded', message });
+  }
+
+  /** Waits until `condition` holds, at most `milliseconds`. @returns whether it holds. */
+  async within(milliseconds: number, condition: () => boolean): Promise<boolean> {
+    const end = performance.now() + milliseconds;
     for (;;) {
-      if (condition()) return;
+      if (condition()) return true;
       this.check();
       const left = end - performance.now();
-      if (left <= 0) {
-        const message = `nothing happened for ${deadlineMs} ms while ${phase}`;
-        throw new TransferFailure({ code: 'deadline_exceeded', message });
-      }
+      if (left <= 0) return false;
       await this.#pause(left);
     }
   }

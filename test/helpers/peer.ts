@@ -1,0 +1,113 @@
+// Peers on real sockets that take a migration stream and do what a test tells them.
+
+import net, { type AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+/** Bytes of the stream's end that a peer keeps: more than a synthetic guest's vmdescription. */
+const TAIL_BYTES = 64 * 1024;
+/** End mark, then a vmdescription: type byte, u32 length, JSON. */
+const END = /\0\x06([\s\S]{4})\{/g;
+
+/** What a peer does with a connection: called once, when it has been accepted. */
+export type Behaviour = (socket: net.Socket, peer: Peer) => void;
+
+export class Peer {
+  readonly uri: string;
+  /** Bytes that came in, over all connections. */
+  received = 0;
+  connections = 0;
+  readonly #waiting = new Set<{ readonly holds: () => boolean; readonly resolve: () => void }>();
+  #tail = Buffer.alloc(0);
+  #socket: net.Socket | null = null;
+
+  constructor(port: number) {
+    this.uri = `tcp:127.0.0.1:${port}`;
+  }
+
+  /** The newest connection. */
+  get socket(): net.Socket {
+    if (this.#socket === null) throw new Error('nobody has connected');
+    return this.#socket;
+  }
+
+  connected(socket: net.Socket): void {
+    this.connections += 1;
+    this.#socket = socket;
+    this.#look();
+  }
+
+  take(chunk: Buffer): void {
+    this.received += chunk.length;
+    this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-TAIL_BYTES);
+    this.#look();
+  }
+
+  /** Resolves when somebody has connected and so many bytes have come. */
+  has(bytes: number): Promise<void> {
+    return this.#until(() => this.connections > 0 && this.received >= bytes);
+  }
+
+  /** Resolves when a whole stream has come, to the last byte of its vmdescription. */
+  hasAll(): Promise<void> {
+    return this.#until(() => {
+      const text = this.#tail.toString('latin1');
+      return [...text.matchAll(END)].some(
+        ({ index }) => index + 6 + this.#tail.readUInt32BE(index + 2) === text.length,
+      );
+    });
+  }
+
+  #until(holds: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add({ holds, resolve });
+    this.#look();
+    return promise;
+  }
+
+  #look(): void {
+    for (const waiting of this.#waiting) {
+      if (!waiting.holds()) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve();
+    }
+  }
+
+  /** Ends the newest connection: in order (FIN) or not (RST). */
+  hangUp(how: 'FIN' | 'RST'): void {
+    if (how === 'FIN') this.socket.end();
+    else this.socket.resetAndDestroy();
+  }
+}
+
+/** A peer that listens on a free port; without a behaviour it reads everything and says nothing. */
+export async function openPeer(behaviour: Behaviour = () => {}, { reads = true } = {}): Promise<Peer> {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const peer = new Peer((server.address() as AddressInfo).port);
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    if (reads) {
+      socket.on('data', (chunk) => peer.take(chunk));
+      socket.resume();
+    }
+    peer.connected(socket);
+    behaviour(socket, peer);
+  });
+  return peer;
+}
+
+/** A port of this host on which nobody listens. */
+export async function closedPort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
