@@ -1,7 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { FastifyInstance } from 'fastify';
 import type { Config } from './config.ts';
 import { createDomain } from './domain/create-domain.ts';
 import type { Domain } from './domain/domain.ts';
@@ -17,6 +16,7 @@ import { createSyntheticMachine } from './machine/synthetic/synthetic-machine.ts
 import type { HttpLimits } from './routes/limits.ts';
 import type { Readiness } from './routes/operation.ts';
 import { createServer } from './routes/server.ts';
+import type { Server } from './routes/server-type.ts';
 import { openStore } from './store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
@@ -37,7 +37,7 @@ export type AppOptions = {
 
 export type App = {
   /** Has every route; does not listen yet. */
-  readonly server: FastifyInstance;
+  readonly server: Server;
   readonly domain: Domain;
   /** Refuses new work, ends what runs, and lets go of everything. May be called more than once. */
   close(): Promise<void>;

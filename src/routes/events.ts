@@ -1,15 +1,15 @@
-import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { DomainError } from '../commands/errors.ts';
 import * as examples from './examples/events.ts';
 import { followEvents } from './http/event-stream.ts';
 import type { Call, Operation } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
+import type { Server } from './server-type.ts';
 
 const LAST_EVENT_ID = /^\d{1,15}$/;
 
 /** Operations and their state: the streams that are open now. One per app. */
-export function eventsOperations(server: FastifyInstance): readonly Operation[] {
+export function eventsOperations(server: Server): readonly Operation[] {
   const streams = new Set<ReturnType<typeof followEvents>>();
   server.addHook('preClose', async () => {
     for (const stream of streams) stream.end('shutting-down');

@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify';
 import { COMMANDS } from '../commands/table.ts';
 import { blockersOperations } from './blockers.ts';
 import { documentationOperations } from './documentation.ts';
@@ -9,6 +8,7 @@ import { migrateOperations } from './migrate.ts';
 import { migrationsOperations } from './migrations.ts';
 import type { Operation, RouteContext } from './operation.ts';
 import { registerOperation } from './register.ts';
+import type { Server } from './server-type.ts';
 import { settingsOperations } from './settings.ts';
 
 const PLAIN_OPERATIONS: readonly Operation[] = [
@@ -25,7 +25,7 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
 export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPERATION];
 
 /** Makes every operation a route. @throws Error if a command cannot be reached: all doors lead to the same table. */
-export function registerOperations(server: FastifyInstance, context: RouteContext): void {
+export function registerOperations(server: Server, context: RouteContext): void {
   const reachable = new Set(OPERATIONS.map(({ command }) => command?.name));
   for (const name of COMMANDS.keys())
     if (!reachable.has(name)) throw new Error(`no route leads to the command ${name}`);

@@ -1,11 +1,12 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { execute } from '../commands/command.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
 import type { Call, Operation, RouteContext } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
+import type { Server } from './server-type.ts';
 
 /** Makes an operation a route of the server. */
-export function registerOperation(server: FastifyInstance, context: RouteContext, operation: Operation): void {
+export function registerOperation(server: Server, context: RouteContext, operation: Operation): void {
   const handle = operation.handle ?? sendResult;
   server.route({
     method: operation.method,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyServerOptions, LogController } from 'fastify';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
 import { registerOperations } from './index.ts';
@@ -12,6 +13,7 @@ import { registerMethods } from './plugins/methods.ts';
 import { registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
 import { registerSecurityHeaders } from './plugins/security-headers.ts';
+import type { Server } from './server-type.ts';
 
 export type ServerOptions = {
   readonly domain: Domain;
@@ -21,7 +23,7 @@ export type ServerOptions = {
 };
 
 /** The HTTP door: a server with every route, not listening. */
-export function createServer(options: ServerOptions): FastifyInstance {
+export function createServer(options: ServerOptions): Server {
   const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
   assertLimits(limits);
   const closing = new AbortController();
@@ -45,7 +47,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   return server;
 }
 
-function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): FastifyInstance {
+function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): Server {
   return Fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -66,11 +68,11 @@ function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): FastifyInstan
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply as never),
-  }) as unknown as FastifyInstance;
+  }).withTypeProvider<TypeBoxTypeProvider>();
 }
 
 /** While the server closes: waits end, event streams say goodbye, new requests are refused, then time is up. */
-function registerClosing(server: FastifyInstance, limits: HttpLimits, closing: AbortController): void {
+function registerClosing(server: Server, limits: HttpLimits, closing: AbortController): void {
   server.addHook('onRequest', async () => {
     if (closing.signal.aborted) throw new DomainError('shutting_down', 'The service is shutting down.');
   });

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
 import { onTestFinished } from 'vitest';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import { type Config, readInvocation } from '../../src/config.ts';
+import type { Server } from '../../src/routes/server-type.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 
@@ -78,7 +78,7 @@ type Request = {
 };
 
 /** Asks without a socket. */
-export async function ask(server: FastifyInstance, url: string, request: Request = {}): Promise<Reply> {
+export async function ask(server: Server, url: string, request: Request = {}): Promise<Reply> {
   const { method = request.body === undefined ? 'GET' : 'POST', body } = request;
   const isText = typeof body === 'string' || Buffer.isBuffer(body);
   const headers = { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers };
@@ -89,7 +89,7 @@ export async function ask(server: FastifyInstance, url: string, request: Request
 }
 
 /** Listens on a free port. @returns the port. */
-export async function listen(server: FastifyInstance): Promise<number> {
+export async function listen(server: Server): Promise<number> {
   await server.listen({ host: '127.0.0.1', port: 0 });
   const address = server.server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');

@@ -1,11 +1,11 @@
-import type { FastifyInstance } from 'fastify';
 import { parseJson } from '../../commands/json/parse.ts';
+import type { Server } from '../server-type.ts';
 import { HttpError } from './http-errors.ts';
 
 /* Request bodies: application/json in UTF-8, not compressed, read exactly; nothing else. */
 
 /** Replaces Fastify's parsers by an exact one. */
-export function registerBodyParser(server: FastifyInstance): void {
+export function registerBodyParser(server: Server): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {

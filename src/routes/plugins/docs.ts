@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { OPENAPI_FILE } from '../documentation.ts';
+import type { Server } from '../server-type.ts';
 import { HttpError } from './http-errors.ts';
 import { registerProblemDetails } from './problem-details.ts';
 import { registerSecurityHeaders } from './security-headers.ts';
@@ -22,8 +23,8 @@ const CONTENT_SECURITY_POLICY = [
  * The interactive page at /docs, over the committed OpenAPI document. It is made when it is first asked for, in a
  * server of its own that does not listen: few ask for it, and it takes longer to start than all the rest.
  */
-export function registerDocs(server: FastifyInstance): void {
-  let docs: Promise<FastifyInstance> | null = null;
+export function registerDocs(server: Server): void {
+  let docs: Promise<Server> | null = null;
   const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     docs ??= docsServer();
     const { routing } = await docs;
@@ -38,7 +39,7 @@ export function registerDocs(server: FastifyInstance): void {
   });
 }
 
-async function docsServer(): Promise<FastifyInstance> {
+async function docsServer(): Promise<Server> {
   const [{ default: swagger }, { default: swaggerUi }] = await Promise.all([
     import('@fastify/swagger'),
     import('@fastify/swagger-ui'),

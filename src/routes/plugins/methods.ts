@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Server } from '../server-type.ts';
 import { HttpError } from './http-errors.ts';
 
 /* What is answered where no route fits: OPTIONS and a wrong method tell what is allowed, all else is not found. */
@@ -6,7 +7,7 @@ import { HttpError } from './http-errors.ts';
 type KnownPath = { readonly pattern: RegExp; readonly methods: Set<string> };
 
 /** Must be registered before the routes, whose paths it collects. */
-export function registerMethods(server: FastifyInstance): void {
+export function registerMethods(server: Server): void {
   const paths = new Map<string, KnownPath>();
   server.addHook('onRoute', ({ url, method }) => {
     const known = paths.get(url) ?? { pattern: patternOf(url), methods: new Set(['OPTIONS']) };

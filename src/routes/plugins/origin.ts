@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { Server } from '../server-type.ts';
 import { HttpError } from './http-errors.ts';
 
 /*
@@ -11,7 +11,7 @@ const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/
 const OWN_SITE = new Set(['same-origin', 'none']);
 
 /** Refuses what a foreign page caused a browser to send. */
-export function registerOriginCheck(server: FastifyInstance): void {
+export function registerOriginCheck(server: Server): void {
   server.addHook('onRequest', async ({ headers }) => {
     const { host, origin } = headers;
     if (host !== undefined && host !== '' && !LOOPBACK_HOST.test(host)) {

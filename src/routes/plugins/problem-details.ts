@@ -1,7 +1,8 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../../commands/errors.ts';
 import { JsonSyntaxError } from '../../commands/json/parse.ts';
 import { stringifyJson } from '../../commands/json/stringify.ts';
+import type { Server } from '../server-type.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from './http-errors.ts';
 
 /* Errors as RFC 9457 problem details: one place where a code becomes a status. */
@@ -51,7 +52,7 @@ export function problem(code: AnyErrorCode, detail: string, errors: readonly Vio
 }
 
 /** Makes every error of the server a problem. */
-export function registerProblemDetails(server: FastifyInstance): void {
+export function registerProblemDetails(server: Server): void {
   server.setErrorHandler((error: unknown, request, reply) => sendProblem(error, request, reply));
 }
 
