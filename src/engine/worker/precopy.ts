@@ -1,3 +1,4 @@
+import { HOLD } from '../../domain/machine/holds.ts';
 import type { OpaqueSection } from '../../domain/ports.ts';
 import { sharedMicroseconds } from '../figures.ts';
 import { ByteWriter } from '../stream/byte-writer.ts';
@@ -10,7 +11,7 @@ import { TokenBucket } from './pacing.ts';
 import { RamSender } from './ram-sender.ts';
 import type { ReversePath } from './reverse-path.ts';
 import { SendMeter } from './send-meter.ts';
-import type { SourceContext } from './source.ts';
+import type { SourceContext } from './source-context.ts';
 import type { Staging } from './staging.ts';
 
 /** Longest time that one section stays open, so that control comes back often. */
@@ -44,6 +45,8 @@ export class Precopy {
     this.#staging = staging;
     this.#reverse = reverse;
     this.meter = new SendMeter(context.figures);
+    // As in QEMU, all bytes of a guest that does not run count as sent during its downtime.
+    this.meter.isDowntime = (context.control?.holds() ?? HOLD.operator) !== 0;
     const { state, memory } = context.plan.source;
     this.sectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
     this.#ram = new RamSender({ memory, staging, detectZero: context.plan.detectsZeroPages });

@@ -1,32 +1,15 @@
 import { HOLD } from '../../domain/machine/holds.ts';
-import { StatusWord } from '../../domain/migration/lifecycle.ts';
-import type { MigrationStatus } from '../../domain/migration/status.ts';
 import type { MigrationEnd, OutgoingPlan, TransferError } from '../../domain/transfer-port.ts';
-import { FigureBlock, sharedMicroseconds } from '../figures.ts';
-import { LiveParameterWords } from '../live-parameters.ts';
-import { VcpuControl } from '../memory/vcpu-control.ts';
+import { sharedMicroseconds } from '../figures.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import { openOutgoing } from '../transport/open.ts';
-import { CancelledSignal, Monitor, TransferFailure } from './monitor.ts';
+import { TransferFailure } from './monitor.ts';
 import { Precopy } from './precopy.ts';
 import { ReversePath } from './reverse-path.ts';
+import { createSourceContext, type SourceContext } from './source-context.ts';
 import { Staging } from './staging.ts';
 import { Switchover } from './switchover.ts';
-
-/** What the phases of an outgoing migration share. */
-export type SourceContext = {
-  readonly plan: OutgoingPlan;
-  readonly status: StatusWord;
-  readonly figures: FigureBlock;
-  readonly live: LiveParameterWords;
-  readonly monitor: Monitor;
-  readonly control: VcpuControl | null;
-  readonly post: (message: FromWorker) => void;
-  has(capability: string): boolean;
-  /** Moves the status and tells; throws CancelledSignal if a cancel was faster. */
-  move(from: MigrationStatus, to: MigrationStatus): void;
-};
 
 /**
  * An outgoing migration from its first byte to its end. Who has the guest: this side, until the status word says
@@ -38,23 +21,7 @@ export class SourceMigration {
   #switchover: Switchover | null = null;
 
   constructor(plan: OutgoingPlan, words: SharedWords, post: (message: FromWorker) => void) {
-    const status = new StatusWord(words.status);
-    const capabilities = new Set(plan.capabilities);
-    this.#context = {
-      plan,
-      status,
-      figures: new FigureBlock(words.figures),
-      live: new LiveParameterWords(words.live),
-      monitor: new Monitor(() => status.read() === 'cancelling'),
-      control: plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl),
-      post,
-      has: (capability) => capabilities.has(capability),
-      move: (from, to) => {
-        if (!status.transition(from, to)) throw new CancelledSignal();
-        this.#context.figures.touch();
-        post({ type: 'status', status: to });
-      },
-    };
+    this.#context = createSourceContext(plan, words, post);
   }
 
   /** Something in the shared words changed. */

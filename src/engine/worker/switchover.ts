@@ -9,7 +9,7 @@ import type { OutgoingChannel } from '../transport/channel.ts';
 import { CancelledSignal, TransferFailure } from './monitor.ts';
 import type { Precopy } from './precopy.ts';
 import type { ReversePath } from './reverse-path.ts';
-import type { SourceContext } from './source.ts';
+import type { SourceContext } from './source-context.ts';
 import type { Staging } from './staging.ts';
 
 /** vCPUs stop within a slice of about a millisecond; a thread that does not is dead. */
