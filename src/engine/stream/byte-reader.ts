@@ -6,14 +6,22 @@ export class IncompleteError extends Error {
   }
 }
 
-/** A stream that breaks its format: what was wrong, in which element, at which byte of the stream. */
+/** A stream that breaks its format: what was wrong, and, once the reader has added it, at which byte of the stream. */
 export class StreamError extends Error {
   readonly code: string;
+  /** Where in the stream the element that was wrong begins, or null if that was not added yet. */
+  readonly position: number | null;
 
-  constructor(code: string, message: string) {
-    super(message);
+  constructor(code: string, message: string, position: number | null = null) {
+    super(position === null ? message : `${message} (at byte ${position} of the stream)`);
     this.name = 'StreamError';
     this.code = code;
+    this.position = position;
+  }
+
+  /** The same error with its place, unless it has one. */
+  at(position: number): StreamError {
+    return this.position === null ? new StreamError(this.code, this.message, position) : this;
   }
 }
 

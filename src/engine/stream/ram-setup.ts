@@ -32,10 +32,12 @@ export function decodeRamSetup(reader: ByteReader): readonly RamBlockLength[] {
   let left = word - flags;
   if (left === 0) throw new StreamError('ram_setup_broken', 'the stream lists no RAM');
   const blocks: RamBlockLength[] = [];
+  const names = new Set<string>();
   while (left > 0) {
     const name = reader.str8();
     const bytes = reader.u64(`the length of RAM block '${name}'`);
-    checkBlock({ name, bytes }, left, blocks);
+    checkBlock({ name, bytes }, left, names);
+    names.add(name);
     blocks.push({ name, bytes });
     left -= bytes;
   }
@@ -49,7 +51,7 @@ export function decodeRamSetup(reader: ByteReader): readonly RamBlockLength[] {
   return blocks;
 }
 
-function checkBlock(block: RamBlockLength, left: number, before: readonly RamBlockLength[]): void {
+function checkBlock(block: RamBlockLength, left: number, before: ReadonlySet<string>): void {
   if (block.bytes === 0 || block.bytes % PAGE_BYTES !== 0) {
     throw new StreamError(
       'ram_block_length',
@@ -62,10 +64,10 @@ function checkBlock(block: RamBlockLength, left: number, before: readonly RamBlo
       `RAM block '${block.name}' has ${block.bytes} bytes, above the ${left} left of the total`,
     );
   }
-  if (before.some((other) => other.name === block.name)) {
+  if (before.has(block.name)) {
     throw new StreamError('ram_block_duplicate', `RAM block '${block.name}' is listed twice`);
   }
-  if (before.length >= RAM_BLOCKS_MAX) {
+  if (before.size >= RAM_BLOCKS_MAX) {
     throw new StreamError('ram_blocks_too_many', `more than ${RAM_BLOCKS_MAX} RAM blocks are listed`);
   }
 }

@@ -49,15 +49,39 @@ export function encodeVmDescriptionText(text: Uint8Array): Uint8Array {
 }
 
 /** What follows the type byte: the JSON text. */
-export function decodeVmDescription(reader: ByteReader): Uint8Array {
+export function decodeVmDescription(reader: ByteReader, bytesMax = VM_DESCRIPTION_BYTES_MAX): Uint8Array {
   const length = reader.u32();
-  if (length > VM_DESCRIPTION_BYTES_MAX) {
-    throw new StreamError(
-      'vm_description_too_long',
-      `the vmdescription has ${length} bytes, above ${VM_DESCRIPTION_BYTES_MAX}`,
-    );
+  if (length > bytesMax) {
+    throw new StreamError('vm_description_too_long', `the vmdescription has ${length} bytes, above ${bytesMax}`);
   }
   return reader.bytes(length);
+}
+
+/**
+ * Finds the vmdescription at the end of a stream: the end mark, then the element, whose length takes in all that is
+ * left. JSON has no NUL, and a length below 2^24 begins with one, so the last NUL lies in the end mark or the length.
+ * @returns where the end mark is, and a copy of the text; null if `bytes` do not end so, or not yet.
+ */
+export function findVmDescription(bytes: Buffer): { readonly endMark: number; readonly text: Uint8Array } | null {
+  const lastNul = bytes.lastIndexOf(0);
+  for (let endMark = lastNul; endMark >= 0 && endMark > lastNul - HEAD_BYTES; endMark -= 1) {
+    const text = endMark + HEAD_BYTES;
+    if (bytes[endMark] !== ELEMENT.eof || bytes[endMark + 1] !== ELEMENT.vmDescription) continue;
+    if (text >= bytes.length || bytes.readUInt32BE(endMark + 2) !== bytes.length - text) continue;
+    if (parsed(bytes.subarray(text)) !== undefined) return { endMark, text: Buffer.from(bytes.subarray(text)) };
+  }
+  return null;
+}
+
+/** End mark, type byte, length. */
+const HEAD_BYTES = 6;
+
+function parsed(text: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -65,13 +89,7 @@ export function decodeVmDescription(reader: ByteReader): Uint8Array {
  * section ends are then found by their footers alone.
  */
 export function describedBodySizes(text: Uint8Array): ReadonlyMap<string, number> | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(text).toString('utf8'));
-  } catch {
-    return null;
-  }
-  const devices = member(parsed, 'devices');
+  const devices = member(parsed(text), 'devices');
   if (!Array.isArray(devices)) return null;
   const sizes = new Map<string, number>();
   for (const device of devices) {

@@ -1,26 +1,26 @@
 import { StreamError } from '../stream/byte-reader.ts';
 import { ELEMENT } from '../stream/constants.ts';
-import { FOOTER_BYTES } from '../stream/section.ts';
+import { encodeFooter, FOOTER_BYTES } from '../stream/section.ts';
 
-/** Longest section that may come before RAM is complete. */
+/** Longest section that may come before RAM is complete, in bytes: it has to fit the input buffer. */
 const EARLY_SECTION_BYTES_MAX = 512 * 1024;
 
-/** Length of an early section's body: up to the first footer with its id behind which an element may begin. */
+/**
+ * Length of the body, beginning at `from`, of a device section that comes before RAM is complete: up to the first
+ * footer with its id behind which an element may begin. Null while too little is there.
+ * @throws StreamError if it is too long.
+ */
 export function findEarlyFooter(view: Uint8Array, from: number, sectionId: number): number | null {
-  const footer = Buffer.alloc(FOOTER_BYTES);
-  footer[0] = ELEMENT.footer;
-  footer.writeUInt32BE(sectionId, 1);
+  const footer = encodeFooter(sectionId);
   const all = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
   for (let at = all.indexOf(footer, from); at >= 0; at = all.indexOf(footer, at + 1)) {
     const next = all[at + FOOTER_BYTES];
     if (next === undefined) return null;
     if ((next >= ELEMENT.sectionStart && next <= ELEMENT.sectionFull) || next === ELEMENT.command) return at - from;
   }
-  if (view.length - from > EARLY_SECTION_BYTES_MAX) {
-    throw new StreamError(
-      'device_bytes_too_many',
-      `a section before the ram section has more than ${EARLY_SECTION_BYTES_MAX} bytes`,
-    );
-  }
-  return null;
+  if (view.length - from <= EARLY_SECTION_BYTES_MAX) return null;
+  throw new StreamError(
+    'device_bytes_too_many',
+    `a section before the ram section has more than ${EARLY_SECTION_BYTES_MAX} bytes`,
+  );
 }

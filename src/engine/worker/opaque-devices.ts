@@ -1,26 +1,32 @@
 import type { OpaqueSection } from '../../domain/ports.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { DEVICE_BYTES_MAX, ELEMENT, VM_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
-import { decodeFooter, decodeSectionHead, FOOTER_BYTES, type SectionHead } from '../stream/section.ts';
-import { decodeVmDescription, describedBodySizes } from '../stream/vm-description.ts';
+import { GLOBAL_STATE_BYTES, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
+import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES, type SectionHead } from '../stream/section.ts';
+import { decodeVmDescription, describedBodySizes, findVmDescription } from '../stream/vm-description.ts';
 
 export type OpaqueDevices = { readonly sections: readonly OpaqueSection[]; readonly vmDescription: Uint8Array | null };
+
+/** Bytes that count as progress for the watchdog; a peer that sends one a second does not get on. */
+const PROGRESS_BYTES = 4096;
 
 /**
  * The end of a stream whose devices are not known here: FULL sections, the end mark, the vmdescription.
  *
- * Bodies carry no length. While bytes come in, a section ends at the first footer with its id behind which an element
- * may begin. Once the vmdescription is there its sizes decide: if they give other sections, those count; and if the
- * bytes fit neither, the stream is refused.
+ * Bodies carry no length. While bytes come in, a section seems to end at the first footer with its id behind which
+ * another section may begin; a body may hold such bytes by chance, so that is only a guess. Only `globalstate` has a
+ * known size, and it comes last: the end mark stands behind it. Once the vmdescription is there, the sizes that it
+ * gives decide; the guess counts where it gives none or wrong ones; and if neither leads from the first section to the
+ * end mark, the stream is refused.
  */
 export class OpaqueDeviceReader {
   #bytes: Buffer = Buffer.alloc(256 * 1024);
   #length = 0;
+  /** Guessed so far: the sections, where the next one begins, from where its footer is looked for, the end mark. */
+  #sections: OpaqueSection[] = [];
   #position = 0;
   #scan = 0;
-  #sections: OpaqueSection[] = [];
   #endMark = -1;
-  #mayBeEnd = false;
 
   append(bytes: Uint8Array): void {
     const needed = this.#length + bytes.length;
@@ -36,14 +42,14 @@ export class OpaqueDeviceReader {
     this.#length = needed;
   }
 
-  /** True once the end mark was seen, or what may be it: only the vmdescription can follow. */
-  get hasEndMark(): boolean {
-    return this.#endMark >= 0 || this.#mayBeEnd;
+  /** True if everything has come but the vmdescription, which a stream may lack. */
+  get isAtEndMark(): boolean {
+    return this.#endMark >= 0 && this.#endMark === this.#length - 1;
   }
 
-  /** How many whole sections have come: progress, for the watchdog. */
-  get sectionCount(): number {
-    return this.#sections.length;
+  /** Grows with whole sections and larger stretches of bytes: progress, for the watchdog. */
+  get progress(): number {
+    return this.#sections.length + Math.floor(this.#length / PROGRESS_BYTES);
   }
 
   /**
@@ -51,37 +57,30 @@ export class OpaqueDeviceReader {
    * nothing more will come: a missing vmdescription is accepted then.
    */
   read(isAll: boolean): OpaqueDevices | null {
-    if (this.#endMark < 0) this.#readSections(isAll);
+    const tail = findVmDescription(this.#bytes.subarray(0, this.#length));
+    if (tail !== null) return { sections: this.#sectionsBefore(tail.endMark, tail.text), vmDescription: tail.text };
+    this.#guess();
     if (this.#endMark < 0) return null;
-    const reader = new ByteReader(this.#bytes.subarray(this.#endMark + 1, this.#length));
-    if (reader.left === 0) return isAll ? { sections: this.#sections, vmDescription: null } : null;
-    const type = reader.u8();
-    if (type !== ELEMENT.vmDescription) {
-      throw new StreamError('data_after_end', `the end mark is followed by byte 0x${type.toString(16)}`);
-    }
-    try {
-      const text = Buffer.from(decodeVmDescription(reader));
-      if (reader.left > 0) throw new StreamError('data_after_end', `${reader.left} bytes follow the vmdescription`);
-      return { sections: this.#checked(text), vmDescription: text };
-    } catch (error) {
-      if (error instanceof IncompleteError) return null;
-      throw error;
+    this.#checkBehindEndMark();
+    return isAll && this.isAtEndMark ? { sections: this.#sections, vmDescription: null } : null;
+  }
+
+  /** Follows the sections by their footers as far as bytes are there. */
+  #guess(): void {
+    while (this.#endMark < 0 && this.#position < this.#length) {
+      const type = this.#bytes[this.#position] ?? 0;
+      if (type === ELEMENT.eof) this.#markEnd();
+      else if (type !== ELEMENT.sectionFull) throw unexpected(type);
+      else if (!this.#guessSection()) return;
     }
   }
 
-  #readSections(isAll: boolean): void {
-    while (this.#position < this.#length) {
-      const type = this.#bytes[this.#position];
-      if (type === ELEMENT.eof) {
-        this.#endMark = this.#position;
-        return;
-      }
-      if (type !== ELEMENT.sectionFull) throw unexpected(type ?? 0);
-      if (!this.#readSection(isAll)) return;
-    }
+  #markEnd(): void {
+    if (this.#sections.length === 0) throw new StreamError('section_missing', 'the stream has no device sections');
+    this.#endMark = this.#position;
   }
 
-  #readSection(isAll: boolean): boolean {
+  #guessSection(): boolean {
     const reader = new ByteReader(this.#bytes.subarray(this.#position + 1, this.#length));
     let head: SectionHead;
     try {
@@ -91,7 +90,7 @@ export class OpaqueDeviceReader {
       throw error;
     }
     const body = this.#position + 1 + reader.position;
-    const end = this.#findFooter(head.sectionId, Math.max(body, this.#scan), isAll);
+    const end = isGlobalState(head) ? this.#globalStateEnd(head, body) : this.#findFooter(head.sectionId, body);
     if (end < 0) return false;
     this.#sections.push({ ...head, body: Buffer.from(this.#bytes.subarray(body, end)) });
     this.#position = end + FOOTER_BYTES;
@@ -99,67 +98,91 @@ export class OpaqueDeviceReader {
     return true;
   }
 
-  /** Where the body ends, or -1 while that cannot be said. */
-  #findFooter(sectionId: number, from: number, isAll: boolean): number {
-    const footer = Buffer.alloc(FOOTER_BYTES);
-    footer[0] = ELEMENT.footer;
-    footer.writeUInt32BE(sectionId, 1);
+  /** Where the body of globalstate ends, or -1 while its footer is not there. */
+  #globalStateEnd(head: SectionHead, body: number): number {
+    const end = body + GLOBAL_STATE_BYTES;
+    if (end + FOOTER_BYTES > this.#length) return -1;
+    decodeFooter(new ByteReader(this.#bytes.subarray(end, end + FOOTER_BYTES)), head);
+    return end;
+  }
+
+  /** Where a body seems to end, or -1 while that cannot be said. */
+  #findFooter(sectionId: number, body: number): number {
+    const footer = encodeFooter(sectionId);
+    const from = Math.max(body, this.#scan);
     const all = this.#bytes.subarray(0, this.#length);
     for (let at = all.indexOf(footer, from); at >= 0; at = all.indexOf(footer, at + 1)) {
-      const next = all.subarray(at + FOOTER_BYTES);
-      this.#mayBeEnd = next.length === 1 && next[0] === ELEMENT.eof;
-      const verdict = this.#mayBeEnd && isAll ? true : beginsElement(next);
+      const verdict = beginsSection(all.subarray(at + FOOTER_BYTES));
+      if (verdict === true) return at;
       if (verdict === null) {
         this.#scan = at;
         return -1;
       }
-      if (verdict) return at;
     }
     this.#scan = Math.max(from, this.#length - FOOTER_BYTES + 1);
     return -1;
   }
 
-  #checked(text: Uint8Array): readonly OpaqueSection[] {
-    const sizes = describedBodySizes(text);
-    const differs = (section: OpaqueSection) => {
-      const size = sizes?.get(`${section.idstr}/${section.instanceId}`);
-      return size !== undefined && size !== section.body.length;
-    };
-    if (sizes === null || !this.#sections.some(differs)) return this.#sections;
-    return this.#readBySizes(sizes);
+  /** @throws StreamError if what follows the end mark is no beginning of a vmdescription, or goes on behind it. */
+  #checkBehindEndMark(): void {
+    const reader = new ByteReader(this.#bytes.subarray(this.#endMark + 1, this.#length));
+    if (reader.left === 0) return;
+    const type = reader.u8();
+    if (type !== ELEMENT.vmDescription) {
+      throw new StreamError('data_after_end', `the end mark is followed by byte 0x${type.toString(16)}`);
+    }
+    try {
+      decodeVmDescription(reader);
+    } catch (error) {
+      if (error instanceof IncompleteError) return;
+      throw error;
+    }
+    if (reader.left > 0) throw new StreamError('data_after_end', `${reader.left} bytes follow the vmdescription`);
+    throw new StreamError('vm_description_broken', 'the vmdescription is no JSON text');
   }
 
-  /** Reads the sections once more with the sizes of the vmdescription; they must lead to the end mark. */
-  #readBySizes(sizes: ReadonlyMap<string, number>): readonly OpaqueSection[] {
-    const reader = new ByteReader(this.#bytes.subarray(0, this.#endMark));
+  #sectionsBefore(endMark: number, text: Uint8Array): readonly OpaqueSection[] {
+    const sizes = describedBodySizes(text);
+    const described = sizes === null ? null : this.#readBySizes(sizes, endMark);
+    if (described !== null) return described;
+    this.#guess();
+    if (this.#endMark === endMark) return this.#sections;
+    if (this.#endMark >= 0) this.#checkBehindEndMark();
+    const last = this.#sections.at(-1);
+    const where = last === undefined ? 'the first section' : `section '${last.idstr}', instance ${last.instanceId},`;
+    throw new StreamError('section_size_unclear', `where sections end behind ${where} cannot be told`);
+  }
+
+  /** @returns null if the sizes do not lead from footer to footer and to the end mark. */
+  #readBySizes(sizes: ReadonlyMap<string, number>, endMark: number): readonly OpaqueSection[] | null {
+    const reader = new ByteReader(this.#bytes.subarray(0, endMark));
     const sections: OpaqueSection[] = [];
-    while (reader.left > 0) {
-      const type = reader.u8();
-      if (type !== ELEMENT.sectionFull) throw unexpected(type);
-      const head = decodeSectionHead(reader);
-      const size = sizes.get(`${head.idstr}/${head.instanceId}`);
-      if (size === undefined || size > reader.left) {
-        throw new StreamError(
-          'section_size_unclear',
-          `where section '${head.idstr}', instance ${head.instanceId}, ends cannot be told`,
-        );
+    try {
+      while (reader.left > 0) {
+        if (reader.u8() !== ELEMENT.sectionFull) return null;
+        const head = decodeSectionHead(reader);
+        const size = sizes.get(`${head.idstr}/${head.instanceId}`);
+        if (size === undefined) return null;
+        sections.push({ ...head, body: Buffer.from(reader.bytes(size)) });
+        decodeFooter(reader, head);
       }
-      sections.push({ ...head, body: Buffer.from(reader.bytes(size)) });
-      decodeFooter(reader, head);
+    } catch (error) {
+      if (error instanceof IncompleteError || error instanceof StreamError) return null;
+      throw error;
     }
     return sections;
   }
 }
 
-/** True if an element may begin with `next`, null if too little is there to tell. */
-function beginsElement(next: Uint8Array): boolean | null {
-  const type = next[0];
-  if (type === undefined) return null;
-  if (type === ELEMENT.eof) {
-    if (next.length < 2) return null;
-    return next[1] === ELEMENT.vmDescription;
-  }
-  if (type !== ELEMENT.sectionFull) return false;
+function isGlobalState(head: SectionHead): boolean {
+  const { idstr, instanceId, versionId } = GLOBAL_STATE_SECTION;
+  return head.idstr === idstr && head.instanceId === instanceId && head.versionId === versionId;
+}
+
+/** True if a section may begin with `next`, null if too little is there to tell. */
+function beginsSection(next: Uint8Array): boolean | null {
+  if (next.length === 0) return null;
+  if (next[0] !== ELEMENT.sectionFull) return false;
   if (next.length < 7) return null;
   const length = next[5] ?? 0;
   const printable = (byte: number) => byte > 0x20 && byte < 0x7f;

@@ -44,10 +44,7 @@ export class RamReceiver {
     if (kind !== RAM_FLAG.page && kind !== RAM_FLAG.zero) throw this.#unknownRecord(flags);
     if ((flags & RAM_FLAG.continue) === 0) return this.#namedRecord(kind, offset);
     if (this.#block === null) {
-      throw new StreamError(
-        'ram_block_unknown',
-        `a page record at byte ${this.#input.takenBytes} continues a block, but none was named`,
-      );
+      throw new StreamError('ram_block_unknown', 'a page record continues a block, but none was named');
     }
     const extent = this.#extentAt(this.#block, offset);
     return this.#batch(extent);
@@ -69,10 +66,7 @@ export class RamReceiver {
     this.normalPages += results.get(1);
     this.zeroPages += results.get(2);
     if (taken === 0 && results.get(0) === DECODE_STOP.other) {
-      throw new StreamError(
-        'ram_record_broken',
-        `a zero page at byte ${input.takenBytes} has a fill byte that is not 0`,
-      );
+      throw new StreamError('ram_record_broken', 'a zero page has a fill byte that is not 0');
     }
     return results.get(0) !== DECODE_STOP.incomplete;
   }
@@ -148,7 +142,7 @@ export class RamReceiver {
     const name = Object.entries(RAM_FLAG).find(([, value]) => value === (flags & ~RAM_FLAG.continue))?.[0];
     const what =
       name === undefined ? `unknown flags 0x${flags.toString(16)}` : `a record of kind ${name}, which is not on here`;
-    return new StreamError('ram_record_broken', `the ram section holds ${what} at byte ${this.#input.takenBytes}`);
+    return new StreamError('ram_record_broken', `the ram section holds ${what}`);
   }
 }
 

@@ -1,19 +1,18 @@
-import type { GuestMemory, LoadedMachine, OpaqueSection } from '../../domain/ports.ts';
+import type { LoadedMachine, OpaqueSection } from '../../domain/ports.ts';
 import type { IncomingPlan } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeCommand, type StreamCommand } from '../stream/command.ts';
 import { type Configuration, decodeConfiguration, decodeHeader } from '../stream/configuration.ts';
-import { ELEMENT, RAM_SECTION } from '../stream/constants.ts';
+import { ELEMENT, KNOWN_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
-import { decodeRamSetup } from '../stream/ram-setup.ts';
-import { decodeFooter, decodeSectionHead, type SectionHead } from '../stream/section.ts';
+import { decodeFooter, decodeSectionHead } from '../stream/section.ts';
 import { decodeVmDescription } from '../stream/vm-description.ts';
 import { findEarlyFooter } from './early-section.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { KnownDevices } from './known-devices.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
-import { RamReceiver } from './ram-receiver.ts';
-import { checkConfiguration, memoryFor } from './target-checks.ts';
+import { RamSection } from './ram-section.ts';
+import { checkConfiguration } from './target-checks.ts';
 
 /** Where in the stream the reader is; named in errors. */
 export type TargetPhase =
@@ -25,6 +24,9 @@ export type TargetPhase =
   | 'devices'
   | 'description'
   | 'done';
+
+/** Sections before RAM is complete that are kept, at most. */
+const EARLY_SECTIONS_MAX = 64;
 
 /**
  * Reads a migration stream as its bytes come in. One step takes one whole element, or a batch of page records; what
@@ -39,57 +41,64 @@ export class TargetStream {
   /** Set once everything has come. */
   loaded: LoadedMachine | null = null;
   #configuration: Configuration | null = null;
-  #memory: GuestMemory | null = null;
-  #ram: RamReceiver | null = null;
-  /** Id and kind of the ram section that is open, or was. */
-  #ramHead: SectionHead | null = null;
-  #ramEnded = false;
-  #inEnd = false;
+  readonly #ram: RamSection;
   #switchoverStart = false;
   readonly #early: OpaqueSection[] = [];
   readonly #known: KnownDevices | null;
   readonly #opaque: OpaqueDeviceReader | null;
+  /** Bytes taken in whole elements, before the devices of an unknown machine begin. */
+  #elementBytes = 0;
 
   constructor(plan: IncomingPlan, onCommand: (command: StreamCommand) => void) {
     this.#plan = plan;
     this.#onCommand = onCommand;
+    this.#ram = new RamSection(plan.target, this.input);
     this.#known = plan.target.form === 'devices' ? new KnownDevices(plan.target.devices) : null;
     this.#opaque = plan.target.form === 'image' ? new OpaqueDeviceReader() : null;
   }
 
   get pages(): { readonly normal: number; readonly zero: number } {
-    return { normal: this.#ram?.normalPages ?? 0, zero: this.#ram?.zeroPages ?? 0 };
+    return this.#ram.pages;
   }
 
   get ramBytes(): number {
-    return this.#memory?.blocks.reduce((sum, block) => sum + block.bytes, 0) ?? 0;
+    return this.#ram.memory?.blocks.reduce((sum, block) => sum + block.bytes, 0) ?? 0;
   }
 
-  /** True when only a vmdescription, which a stream may lack, is missing. */
+  /** True when only a vmdescription is missing, which the stream of an unknown machine may lack. */
   get mayEndHere(): boolean {
-    return this.phase === 'description' || this.#opaque?.hasEndMark === true;
+    return this.#opaque?.isAtEndMark === true;
   }
 
-  /** How many sections of devices have come; grows with progress. */
+  /** Grows with whole elements, not with single bytes. */
   get progress(): number {
-    return this.input.takenBytes + (this.#opaque?.sectionCount ?? 0);
+    return this.#elementBytes + (this.#opaque?.progress ?? 0);
   }
 
-  /** Takes what there is. @throws StreamError if the stream is not what it should be. */
+  /** Takes what there is. @throws StreamError, with its place, if the stream is not what it should be. */
   advance(): void {
-    while (this.phase !== 'done' && this.#step());
+    this.#placed(() => {
+      while (this.phase !== 'done' && this.#step());
+    });
+    if (this.phase !== 'devices') this.#elementBytes = this.input.takenBytes;
   }
 
   /** The sender has sent everything. @throws StreamError if that was too early. */
   end(): void {
     this.advance();
-    if (this.loaded === null && this.mayEndHere && this.input.length === 0) {
-      if (this.#opaque === null) this.#finishKnown();
-      else this.#finishOpaque(this.#opaque, true);
-    }
+    const opaque = this.#opaque;
+    if (this.loaded === null && opaque?.isAtEndMark) this.#placed(() => this.#finishOpaque(opaque, true));
     if (this.loaded !== null) return;
     const at = this.input.takenBytes + this.input.length;
-    throw new StreamError('stream_truncated', `the stream ends at byte ${at}, in its part '${this.phase}'`);
+    throw new StreamError('stream_truncated', `the stream ends too early, in its part '${this.phase}'`, at);
+  }
+
+  #placed(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw error instanceof StreamError ? error.at(this.input.takenBytes) : error;
+    }
   }
 
   /** @returns false if more bytes are needed. */
@@ -97,22 +106,23 @@ export class TargetStream {
     if (this.phase === 'ram') return this.#ramStep();
     if (this.#opaque !== null && this.#isOpaqueNext()) return this.#opaqueStep(this.#opaque);
     const reader = new ByteReader(this.input.view());
+    let apply: () => void;
     try {
-      const apply = this.#element(reader);
-      this.input.take(reader.position);
-      apply();
-      return true;
+      apply = this.#element(reader);
     } catch (error) {
       if (error instanceof IncompleteError) return false;
       throw error;
     }
+    apply();
+    this.input.take(reader.position);
+    return true;
   }
 
   /** Behind RAM, all that follows in a stream of unknown devices goes to their reader: FULL sections and the end. */
   #isOpaqueNext(): boolean {
     if (this.phase === 'devices') return true;
     const type = this.input.view()[0];
-    if (this.phase !== 'elements' || !this.#ramEnded) return false;
+    if (this.phase !== 'elements' || !this.#ram.isEnded) return false;
     if (type !== ELEMENT.sectionFull && type !== ELEMENT.eof) return false;
     this.phase = 'devices';
     return true;
@@ -135,7 +145,11 @@ export class TargetStream {
         };
       }
       case 'ram-footer':
-        return this.#ramFooter(reader);
+        decodeFooter(reader, this.#ram.head);
+        return () => {
+          this.#ram.close();
+          this.phase = 'elements';
+        };
       case 'description':
         return this.#description(reader);
       default:
@@ -153,85 +167,60 @@ export class TargetStream {
         };
       }
       case ELEMENT.sectionStart:
-        return this.#ramStart(decodeSectionHead(reader), reader);
+        return this.#ram.start(reader);
       case ELEMENT.sectionPart:
       case ELEMENT.sectionEnd:
         return this.#ramContinues(type === ELEMENT.sectionEnd, reader.u32());
       case ELEMENT.sectionFull:
         return this.#full(reader);
       case ELEMENT.eof:
-        if (!this.#ramEnded)
-          throw this.#broken('section_order', 'the end mark comes before the end of the ram section');
+        if (!this.#ram.isEnded)
+          throw new StreamError('section_order', 'the end mark comes before the end of the ram section');
         return () => {
           this.phase = 'description';
         };
       default:
-        throw this.#broken('element_unexpected', `an element of the unknown type 0x${type.toString(16)} comes`);
+        throw new StreamError('element_unexpected', `an element of the unknown type 0x${type.toString(16)} comes`);
     }
-  }
-
-  #ramStart(head: SectionHead, reader: ByteReader): () => void {
-    if (head.idstr !== RAM_SECTION.idstr || head.instanceId !== RAM_SECTION.instanceId) {
-      throw this.#broken(
-        'section_unknown',
-        `a live section '${head.idstr}', instance ${head.instanceId}, comes, which is not known here`,
-      );
-    }
-    if (head.versionId !== RAM_SECTION.versionId) {
-      throw this.#broken(
-        'section_version',
-        `section 'ram' has version ${head.versionId}; version ${RAM_SECTION.versionId} is read`,
-      );
-    }
-    if (this.#ramHead !== null) throw this.#broken('section_duplicate', "section 'ram' starts twice");
-    const blocks = decodeRamSetup(reader);
-    decodeFooter(reader, head);
-    return () => {
-      this.#ramHead = head;
-      this.#memory = memoryFor(blocks, this.#plan.target);
-      this.#ram = new RamReceiver(this.#memory, this.input);
-    };
   }
 
   #ramContinues(isEnd: boolean, sectionId: number): () => void {
-    if (this.#ramHead === null || sectionId !== this.#ramHead.sectionId) {
-      throw this.#broken('section_unknown', `a part of section ${sectionId} comes, which did not start`);
-    }
-    if (this.#ramEnded) throw this.#broken('section_order', "a part of section 'ram' comes after its end");
+    const open = this.#ram.reopen(isEnd, sectionId);
     return () => {
-      this.#inEnd = isEnd;
+      open();
       this.phase = 'ram';
     };
   }
 
   #ramStep(): boolean {
-    if (this.#ram === null) throw new RangeError('there is no open ram section');
     if (!this.#ram.receive()) return false;
     this.phase = 'ram-footer';
     return true;
   }
 
-  #ramFooter(reader: ByteReader): () => void {
-    if (this.#ramHead === null) throw new RangeError('there is no open ram section');
-    decodeFooter(reader, this.#ramHead);
-    return () => {
-      this.#ramEnded = this.#inEnd;
-      this.phase = 'elements';
-    };
-  }
-
   #full(reader: ByteReader): () => void {
+    const from = reader.position;
     const head = decodeSectionHead(reader);
-    if (this.#known === null) return this.#earlyFull(head, reader);
-    if (!this.#ramEnded)
-      throw this.#broken('section_order', `section '${head.idstr}' comes before the end of the ram section`);
+    if (this.#known === null) {
+      reader.position = from;
+      return this.#earlyFull(reader);
+    }
+    if (!this.#ram.isEnded)
+      throw new StreamError('section_order', `section '${head.idstr}' comes before the end of the ram section`);
     const apply = this.#known.read(head, reader);
     decodeFooter(reader, head);
     return apply;
   }
 
   /** A device section before RAM is complete: kept as it is, up to its footer. */
-  #earlyFull(head: SectionHead, reader: ByteReader): () => void {
+  #earlyFull(reader: ByteReader): () => void {
+    const head = decodeSectionHead(reader);
+    if (this.#early.length >= EARLY_SECTIONS_MAX) {
+      throw new StreamError(
+        'device_bytes_too_many',
+        `more than ${EARLY_SECTIONS_MAX} sections come before the end of the ram section`,
+      );
+    }
     const length = findEarlyFooter(this.input.view(), reader.position, head.sectionId);
     if (length === null) throw new IncompleteError();
     const body = Buffer.from(reader.bytes(length));
@@ -253,13 +242,14 @@ export class TargetStream {
     const found = devices.read(isAll);
     if (found === null) return;
     const globalState = found.sections.find((section) => section.idstr === GLOBAL_STATE_SECTION.idstr);
-    this.#finish(globalState === undefined ? 'running' : decodeGlobalState(globalState.body), {
+    if (globalState === undefined) throw new StreamError('section_missing', "the stream has no section 'globalstate'");
+    this.#finish(decodeGlobalState(globalState.body), {
       form: 'image',
       machineName: this.#configuration?.machineName ?? '',
-      memory: this.#memory ?? { segments: [], blocks: [] },
+      memory: this.#ram.memory ?? { segments: [], blocks: [] },
       image: {
         configurationTail: this.#configuration?.tail ?? new Uint8Array(),
-        ramSectionId: this.#ramHead?.sectionId ?? 0,
+        ramSectionId: this.#ram.head.sectionId,
         switchoverStart: this.#switchoverStart,
         earlySections: this.#early,
         ...found,
@@ -270,10 +260,10 @@ export class TargetStream {
   #description(reader: ByteReader): () => void {
     const type = reader.u8();
     if (type !== ELEMENT.vmDescription) {
-      throw this.#broken('data_after_end', `the end mark is followed by byte 0x${type.toString(16)}`);
+      throw new StreamError('data_after_end', `the end mark is followed by byte 0x${type.toString(16)}`);
     }
-    decodeVmDescription(reader);
-    if (reader.left > 0) throw this.#broken('data_after_end', `${reader.left} bytes follow the vmdescription`);
+    decodeVmDescription(reader, KNOWN_DESCRIPTION_BYTES_MAX);
+    if (reader.left > 0) throw new StreamError('data_after_end', `${reader.left} bytes follow the vmdescription`);
     return () => this.#finishKnown();
   }
 
@@ -286,9 +276,5 @@ export class TargetStream {
   #finish(globalState: string, state: LoadedMachine['state']): void {
     this.loaded = { globalState, state };
     this.phase = 'done';
-  }
-
-  #broken(code: string, what: string): StreamError {
-    return new StreamError(code, `${what} (at byte ${this.input.takenBytes})`);
   }
 }
