@@ -19,18 +19,18 @@ export type DescribedDevice = {
   readonly fields: FieldTable;
 };
 
-/** The element for a machine whose devices are known by their field tables; globalstate is added. */
-export function encodeVmDescription(machineName: string, devices: readonly DescribedDevice[]): Uint8Array {
+/**
+ * The element for a machine whose devices are known by their field tables; globalstate is added. `hasUuid`: the
+ * configuration carries the machine's uuid.
+ */
+export function encodeVmDescription(
+  machineName: string,
+  devices: readonly DescribedDevice[],
+  hasUuid = false,
+): Uint8Array {
   const all = [...devices, { ...GLOBAL_STATE_SECTION, fields: GLOBAL_STATE_FIELDS }];
   const description = {
-    configuration: {
-      vmsd_name: 'configuration',
-      version: 1,
-      fields: [
-        { name: 'len', type: 'uint32', size: 4 },
-        { name: 'name', type: 'buffer', size: Buffer.byteLength(machineName) },
-      ],
-    },
+    configuration: describedConfiguration(machineName, hasUuid),
     page_size: 4096,
     devices: all.map((device) => ({
       name: device.idstr,
@@ -40,8 +40,43 @@ export function encodeVmDescription(machineName: string, devices: readonly Descr
       fields: device.fields.map((field) => ({ name: field.name, type: field.type, size: field.bytes })),
     })),
   };
-  return encodeVmDescriptionText(Buffer.from(JSON.stringify(description)));
+  return encodeVmDescriptionText(findable(Buffer.from(JSON.stringify(description))));
 }
+
+function describedConfiguration(machineName: string, hasUuid: boolean) {
+  const uuid = {
+    vmsd_name: 'configuration/uuid',
+    version: 1,
+    fields: [{ name: 'uuid', type: 'buffer', size: 16 }],
+  };
+  return {
+    vmsd_name: 'configuration',
+    version: 1,
+    fields: [
+      { name: 'len', type: 'uint32', size: 4 },
+      { name: 'name', type: 'buffer', size: Buffer.byteLength(machineName) },
+    ],
+    ...(hasUuid ? { subsections: [uuid] } : {}),
+  };
+}
+
+/**
+ * QEMU's analysis script looks for the first brace behind the stream's last NUL. A length that holds the code of a
+ * brace would mislead it, so the text is made longer by blanks until its length has none.
+ */
+function findable(text: Buffer): Buffer {
+  let blanks = 0;
+  while (hasBrace(text.length + blanks)) blanks += 1;
+  return Buffer.concat([text, Buffer.alloc(blanks, ' ')]);
+}
+
+function hasBrace(length: number): boolean {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(length);
+  return bytes.includes(OPENING_BRACE);
+}
+
+const OPENING_BRACE = 0x7b;
 
 /** The element around a text that is there already. */
 export function encodeVmDescriptionText(text: Uint8Array): Uint8Array {

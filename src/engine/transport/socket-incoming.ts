@@ -3,7 +3,7 @@ import type { MigrationAddress, TransferError } from '../../domain/transfer-port
 import { channelError, type IncomingChannel } from './channel.ts';
 import { readInto } from './read-into.ts';
 
-/** Connections that may wait for their first byte at the same time; more are refused. */
+/** Connections that may wait for their first byte at the same time; one more drops the oldest. */
 const WAITING_MAX = 16;
 /** The first read of a connection goes here: large enough for any stream's beginning. */
 const FIRST_BYTES = 4096;
@@ -58,9 +58,14 @@ export class SocketListener {
   }
 
   #connected(socket: net.Socket): void {
-    if (this.#waiting.size >= WAITING_MAX || this.#accepted === null) {
+    if (this.#accepted === null) {
       socket.destroy();
       return;
+    }
+    const [oldest] = this.#waiting;
+    if (oldest !== undefined && this.#waiting.size >= WAITING_MAX) {
+      this.#waiting.delete(oldest);
+      oldest.reset();
     }
     const channel: SocketIncomingChannel = new SocketIncomingChannel(socket, this.#name, () => this.#chosen(channel));
     this.#waiting.add(channel);

@@ -163,7 +163,8 @@ export class Switchover {
 
   #vmDescription(): Uint8Array | null {
     const { machineName, state } = this.#context.plan.source;
-    if (state.form === 'devices') return encodeVmDescription(machineName, state.devices);
+    if (state.form === 'devices')
+      return encodeVmDescription(machineName, state.devices, this.#context.has('validate-uuid'));
     return state.image.vmDescription === null ? null : encodeVmDescriptionText(state.image.vmDescription);
   }
 }
