@@ -1,0 +1,205 @@
+/**
+ * What a hostile or broken sender does to a service that waits for a migration: it fails with a reason, and then
+ * takes a good machine. Recorded streams of QEMU are sent; no QEMU is needed.
+ */
+import { once } from 'node:events';
+import net from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { AppOptions } from '../../src/app.ts';
+import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
+import { type Service, startService } from '../helpers/service.ts';
+
+const STALL_MS = 500;
+const good = readStreamFixture('isapc-10.0').stream;
+/** Inside a page of its RAM. */
+const IN_RAM = good.indexOf(Buffer.from('08000b0000', 'hex')) - 6000;
+const LISTEN = { uri: 'tcp:127.0.0.1:0', 'exit-on-error': false };
+
+function portOf(uri: string): number {
+  return Number(uri.slice(uri.lastIndexOf(':') + 1));
+}
+
+async function waitingImage(deadlines: AppOptions['deadlines'] = {}, flags: readonly string[] = []): Promise<Service> {
+  return startService(['--machine', 'image', '--incoming', LISTEN.uri, ...flags], { deadlines });
+}
+
+async function connectTo(service: Service): Promise<net.Socket> {
+  const socket = net.connect(portOf(await service.listeningUri()), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  socket.resume();
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Sends bytes and then hangs up in order, or breaks the connection once the service has taken them. */
+async function send(service: Service, bytes: Uint8Array, how: 'FIN' | 'RST' = 'FIN'): Promise<void> {
+  const socket = await connectTo(service);
+  if (how === 'FIN') {
+    socket.end(bytes);
+    return;
+  }
+  socket.write(bytes);
+  await service.waitFor(({ status }) => status !== 'setup');
+  socket.resetAndDestroy();
+}
+
+/** The failure is told, and the same service then takes a good machine. */
+async function expectFailure(service: Service, code: string, words: RegExp): Promise<void> {
+  const failed = await service.waitForEnd();
+  expect([failed.status, await service.lastErrorCode()]).toEqual(['failed', code]);
+  expect(failed['error-desc']).toMatch(words);
+  expect((await service.get('/status')).json.status).toBe('inmigrate');
+  await service.post('/migrate/incoming', LISTEN);
+}
+
+async function expectGoodMachine(service: Service): Promise<void> {
+  await send(service, good);
+  expect((await service.waitForEnd()).status).toBe('completed');
+  expect((await service.get('/healthz')).status).toBe(200);
+}
+
+describe('a service that waits for a machine', () => {
+  it('says who speaks to it where that is no migration', async () => {
+    const service = await waitingImage();
+    const peers: readonly (readonly [Buffer, string, RegExp])[] = [
+      [Buffer.from('GET /migrate HTTP/1.1\r\nHost: ferry\r\n\r\n'), 'peer_speaks_http', /HTTP/],
+      [Buffer.from('16030100f8010000f40303', 'hex'), 'peer_speaks_tls', /TLS/],
+      [Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'), 'not_a_migration_stream', /0x5353482d/],
+      [Buffer.from('5145564d00000002', 'hex'), 'stream_version_unknown', /version 2/],
+      [Buffer.alloc(100_000), 'not_a_migration_stream', /0x00000000/],
+    ];
+    for (const [bytes, code, words] of peers) {
+      await send(service, bytes);
+      await expectFailure(service, code, words);
+    }
+    await expectGoodMachine(service);
+  });
+
+  it('fails wherever the sender hangs up', async () => {
+    const service = await waitingImage();
+    for (let length = 1; length < good.length - 1; length = Math.ceil(length * 2.1)) {
+      await send(service, good.subarray(0, length));
+      await expectFailure(service, 'stream_truncated', /at byte \d+/);
+    }
+    await send(service, good.subarray(0, -1));
+    await expectFailure(service, 'stream_truncated', /devices/);
+    await expectGoodMachine(service);
+  });
+
+  it('fails wherever the connection breaks', async () => {
+    const service = await waitingImage();
+    for (const length of [1, 9, 500, IN_RAM, good.length - 2000]) {
+      await send(service, good.subarray(0, length), 'RST');
+      await expectFailure(service, 'peer_reset', /at byte \d+ of the stream, in its part '/);
+    }
+    await expectGoodMachine(service);
+  });
+
+  it('fails at the deadline, with the part of the stream, if the sender falls silent', async () => {
+    const service = await waitingImage({ stallMs: STALL_MS });
+    const parts = [
+      [5, 'header'],
+      [12, 'configuration'],
+      [IN_RAM, 'ram'],
+      [good.length - 100, 'devices'],
+    ] as const;
+    for (const [length, part] of parts) {
+      const socket = await connectTo(service);
+      socket.write(good.subarray(0, length));
+      await expectFailure(service, 'deadline_exceeded', new RegExp(`part '${part}'`));
+    }
+    await expectGoodMachine(service);
+  });
+
+  it('is not kept busy by a sender of single bytes', async () => {
+    const service = await waitingImage({ stallMs: STALL_MS });
+    for (const from of [IN_RAM, good.length - 400]) {
+      const socket = await connectTo(service);
+      socket.write(good.subarray(0, from));
+      let next = from;
+      const timer = setInterval(() => void socket.write(good.subarray(next, ++next)), 20);
+      onTestFinished(() => clearInterval(timer));
+      await expectFailure(service, 'deadline_exceeded', /nothing whole came/);
+      clearInterval(timer);
+    }
+    await expectGoodMachine(service);
+  });
+
+  it('refuses zeros without end', async () => {
+    const service = await waitingImage();
+    const socket = await connectTo(service);
+    const devices = good.indexOf(Buffer.from('08000b0000', 'hex'));
+    socket.write(good.subarray(0, devices));
+    const zeros = Buffer.alloc(2 ** 16);
+    const pour = (): void => void (socket.writable && socket.write(zeros, () => pour()));
+    pour();
+
+    await expectFailure(service, 'section_order', /end mark/);
+    await expectGoodMachine(service);
+  });
+
+  it('goes on with the first sender when a second one comes', async () => {
+    const service = await waitingImage();
+    const uri = await service.listeningUri();
+    const first = await connectTo(service);
+    first.write(good.subarray(0, IN_RAM));
+    await service.waitFor(({ status }) => status === 'active');
+    const second = net.connect(portOf(uri), '127.0.0.1');
+    const refused = new Promise((resolve) => second.once('error', ({ message }) => resolve(message)));
+    expect(await refused).toMatch(/ECONNREFUSED|ECONNRESET/);
+
+    first.end(good.subarray(IN_RAM));
+    expect((await service.waitForEnd()).status).toBe('completed');
+  });
+
+  it('is not disturbed by a port scan, nor by connections that say nothing', async () => {
+    const service = await waitingImage();
+    const port = portOf(await service.listeningUri());
+    const scan = Array.from({ length: 1000 }, async (_, index) => {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      await once(socket, 'connect').catch(() => {});
+      if (index % 2 === 0) socket.destroy();
+      else socket.end();
+      await once(socket, 'close').catch(() => {});
+    });
+    await Promise.all(scan);
+    for (let count = 0; count < 40; count++) await connectTo(service);
+
+    expect((await service.migration()).status).toBe('setup');
+    await expectGoodMachine(service);
+  });
+});
+
+describe('a synthetic guest that is awaited', () => {
+  const RAM = ['--ram', '2M', '--workload', 'rate=4M,span=1M,pattern=random'];
+
+  it('does not begin with half a stream, and comes whole afterwards', async () => {
+    const target = await startService([...RAM, '--incoming', LISTEN.uri], { deadlines: { stallMs: STALL_MS } });
+    await send(target, good);
+    await expectFailure(target, 'machine_differs', /'isapc'.*'vmferry-synthetic-1\.0'/);
+    const source = await startService(RAM);
+    await source.send('file:guest.bin');
+    expect((await source.post('/cont', undefined)).status).toBeLessThan(300);
+
+    const row = await source.send(await target.listeningUri());
+    expect([row.status, (await target.waitForEnd()).status]).toEqual(['completed', 'completed']);
+    const { ticks } = (await target.get('/machine')).json as { ticks: number };
+    const later = (await target.get('/machine')).json as { ticks: number; panic: unknown };
+    expect(later.panic).toBeNull();
+    expect(later.ticks).toBeGreaterThanOrEqual(ticks);
+  });
+
+  it('refuses a machine with another uuid, and says both', async () => {
+    const [one, other] = ['11111111-2222-4333-8444-555555555555', '99999999-2222-4333-8444-555555555555'];
+    const check = ['--enable', 'validate-uuid'];
+    const target = await startService([...RAM, ...check, '--uuid', one, '--incoming', LISTEN.uri]);
+    const source = await startService([...RAM, ...check, '--uuid', other]);
+
+    const row = await source.send(await target.listeningUri());
+    expect([row.status, row.guest]).toEqual(['failed', 'here']);
+    await expectFailure(target, 'uuid_differs', new RegExp(`${other}.*${one}`));
+    expect((await source.get('/status')).json.status).toBe('running');
+  });
+});
