@@ -83,8 +83,8 @@ function machineOf({ machine, incoming }: Config): Machine {
   if (incoming !== null) holds.push('incoming');
   else if (machine.paused) holds.push('operator');
   if (machine.kind === 'image') return createImageMachine({ holds });
-  const { ramBytes, vcpus, workload } = machine;
-  return createSyntheticMachine({ ramBytes, vcpus, workload, seed: randomInt(2 ** 32), holds });
+  const { ramBytes, preallocatesRam, vcpus, workload } = machine;
+  return createSyntheticMachine({ ramBytes, preallocatesRam, vcpus, workload, seed: randomInt(2 ** 32), holds });
 }
 
 type Parts = {

@@ -26,6 +26,8 @@ export type Config = {
     /** Null: what was generated at the first start, or one generated now and kept. */
     readonly uuid: string | null;
     readonly ramBytes: number;
+    /** Take the memory for all of RAM at the start, and not when the guest first writes it. */
+    readonly preallocatesRam: boolean;
     readonly vcpus: number;
     readonly workload: WorkloadSpec;
     readonly paused: boolean;
@@ -129,6 +131,7 @@ function configOf(given: Given): Config {
       name: parseName('--name', one('name', 'vm0')),
       uuid: uuid === null ? null : parseUuid('--uuid', uuid),
       ramBytes,
+      preallocatesRam: given.has('ram-prealloc'),
       vcpus: parseCount('--vcpus', one('vcpus', '1'), { min: 1, max: VCPUS_MAX }),
       workload: parseWorkload(one('workload', ''), ramBytes),
       paused: given.has('paused'),
@@ -190,5 +193,5 @@ function deepFreeze<T>(value: T): T {
  * since it need not load the type stripper.
  */
 export function passCompileCache(directory: string): void {
-  process.env['NODE_COMPILE_CACHE'] ??= directory;
+  process.env.NODE_COMPILE_CACHE ??= directory;
 }

@@ -20,6 +20,7 @@ describe('the command line', () => {
         vcpus: 1,
         workload: { rate: 20 * 2 ** 20, span: 64 * 2 ** 20, pattern: 'hot', fill: 'quarter', check: 'auto' },
         paused: false,
+        preallocatesRam: false,
       },
       incoming: null,
       allowExec: false,
@@ -47,6 +48,7 @@ describe('the command line', () => {
       '--workload',
       'rate=0,span=4k,pattern=seq,fill=zero,check=1M',
       '--paused',
+      '--ram-prealloc',
     ];
     const rest = ['--incoming', 'defer', '--file-root', '/f', '--allow-exec', '--fd', 'a=3', '--fd', 'b=4'];
     const settings = [
@@ -70,6 +72,7 @@ describe('the command line', () => {
         vcpus: 4,
         workload: { rate: 0, span: 4096, pattern: 'seq', fill: 'zero', check: 2 ** 20 },
         paused: true,
+        preallocatesRam: true,
       },
       incoming: 'defer',
       fileRoot: '/f',

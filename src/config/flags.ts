@@ -26,6 +26,7 @@ export const FLAGS = {
     help: 'what the synthetic guest does [rate=20M,span=64M,pattern=hot]',
   },
   paused: { type: 'boolean', form: '', help: 'start with the guest stopped' },
+  'ram-prealloc': { type: 'boolean', form: '', help: 'take all memory for guest RAM at the start' },
   incoming: { type: 'string', form: 'defer|URI', help: 'start as the destination of a migration' },
   'file-root': { type: 'string', form: 'DIR', help: 'the only folder for file: addresses [DATA/files]' },
   'allow-exec': { type: 'boolean', form: '', help: 'permit exec: addresses' },
@@ -55,6 +56,7 @@ export type FlagName =
   | 'vcpus'
   | 'workload'
   | 'paused'
+  | 'ram-prealloc'
   | 'incoming'
   | 'file-root'
   | 'allow-exec'

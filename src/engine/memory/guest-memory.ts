@@ -8,12 +8,15 @@ export type BlockSize = { readonly name: string; readonly bytes: number };
 /**
  * Makes zeroed guest memory for `sizes`, packed into as few segments as they need. The pages are only reserved:
  * the system gives memory when a page is first written.
- * @throws RangeError if a length is not a positive multiple of the page size.
+ * @throws RangeError if a length, or `segmentBytesMax`, is not a positive multiple of the page size.
  */
 export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax = SEGMENT_RAM_BYTES_MAX): GuestMemory {
+  if (!isWholePages(segmentBytesMax) || segmentBytesMax > SEGMENT_RAM_BYTES_MAX) {
+    throw new RangeError(`segments of ${segmentBytesMax} bytes cannot be made`);
+  }
   const usedBytes: number[] = [];
   const blocks: RamBlock[] = sizes.map((size) => {
-    if (size.bytes <= 0 || size.bytes % PAGE_BYTES !== 0) {
+    if (!isWholePages(size.bytes)) {
       throw new RangeError(`RAM block ${size.name} has ${size.bytes} bytes, which is no multiple of ${PAGE_BYTES}`);
     }
     return { name: size.name, bytes: size.bytes, extents: placeBlock(size.bytes, usedBytes, segmentBytesMax) };
@@ -27,9 +30,24 @@ export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax =
   return { segments, blocks };
 }
 
+/**
+ * Writes a zero into every page of fresh memory, so that the system gives all of it now. As with QEMU's prealloc, a
+ * migration that comes in later finds memory that costs no faults. Nobody else may use the memory meanwhile.
+ */
+export function touchMemory(memory: GuestMemory): void {
+  for (const segment of memory.segments) {
+    const bytes = new Uint8Array(segment.buffer);
+    for (let at = RAM_ADDRESS; at < bytes.length; at += PAGE_BYTES) bytes[at] = 0;
+  }
+}
+
 /** Sum of the block lengths, in bytes. */
 export function memoryBytes(memory: GuestMemory): number {
   return memory.blocks.reduce((sum, block) => sum + block.bytes, 0);
+}
+
+function isWholePages(bytes: number): boolean {
+  return bytes > 0 && bytes % PAGE_BYTES === 0;
 }
 
 function placeBlock(bytes: number, usedBytes: number[], segmentBytesMax: number): RamExtent[] {

@@ -9,7 +9,7 @@ import type {
   TransferTarget,
   Workload,
 } from '../../domain/ports.ts';
-import { createGuestMemory } from '../../engine/memory/guest-memory.ts';
+import { createGuestMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
@@ -27,6 +27,8 @@ const RAM_BLOCK = 'ferry.ram';
 export type SyntheticMachineOptions = {
   /** A multiple of 4096. */
   readonly ramBytes: number;
+  /** Take the memory for all of RAM now; default: when it is first written. */
+  readonly preallocatesRam?: boolean;
   /** 1 to SYNTHETIC_VCPUS_MAX. */
   readonly vcpus: number;
   readonly workload: SyntheticWorkload;
@@ -60,12 +62,14 @@ export class SyntheticMachine implements Machine {
   readonly #threads: readonly VcpuThread[];
   #isPanicReported = false;
 
-  constructor({ ramBytes, vcpus, workload, seed, holds, segmentBytesMax }: SyntheticMachineOptions) {
+  constructor(options: SyntheticMachineOptions) {
+    const { ramBytes, vcpus, workload, seed, holds, segmentBytesMax } = options;
     if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > SYNTHETIC_VCPUS_MAX) {
       throw new RangeError(`${vcpus} vCPUs were asked for; allowed are 1 to ${SYNTHETIC_VCPUS_MAX}`);
     }
     assertWorkload(workload, ramBytes);
     this.#memory = createGuestMemory([{ name: RAM_BLOCK, bytes: ramBytes }], segmentBytesMax);
+    if (options.preallocatesRam === true) touchMemory(this.#memory);
     this.#map = new GuestMap(this.#memory, vcpus);
     this.#ramBytes = ramBytes;
     this.#devices = createGuestDevices(vcpus);
