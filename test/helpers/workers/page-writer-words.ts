@@ -1,5 +1,6 @@
-// The words through which a test and its page writer talk: the round that was written last, stop, has ended.
+// The words through which a test and its page writer talk: stop, has ended, and from PAGE_WORDS on, for each page, the
+// value that the test has seen in it.
 
-export const ROUND = 0;
-export const STOP = 1;
-export const ENDED = 2;
+export const STOP = 0;
+export const ENDED = 1;
+export const PAGE_WORDS = 2;

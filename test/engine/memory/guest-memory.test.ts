@@ -1,0 +1,143 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { GuestMemory, RamExtent } from '../../../src/domain/ports.ts';
+import { firstPageOf, kernelsOf } from '../../../src/engine/memory/extent-kernels.ts';
+import { type BlockSize, createGuestMemory, memoryBytes } from '../../../src/engine/memory/guest-memory.ts';
+import { adviseHugePages } from '../../../src/engine/memory/huge-pages.ts';
+import { PAGE_BYTES, RAM_ADDRESS, SEGMENT_RAM_BYTES_MAX } from '../../../src/engine/memory/layout.ts';
+
+const PAGE = PAGE_BYTES;
+
+function blocksOf(pages: readonly number[]): BlockSize[] {
+  return pages.map((count, index) => ({ name: `block${index}`, bytes: count * PAGE }));
+}
+
+/** Every page of every block as (segment, address), in the order of the blocks. */
+function placesOf({ blocks }: GuestMemory): string[] {
+  return blocks.flatMap(({ extents }) => extents.flatMap((extent) => pagesOf(extent)));
+}
+
+function pagesOf({ segment, address, bytes }: RamExtent): string[] {
+  return Array.from({ length: bytes / PAGE }, (_, page) => `${segment}:${address + page * PAGE}`);
+}
+
+describe('createGuestMemory', () => {
+  it('gives every page of every block a place of its own, inside a segment, without a gap', () => {
+    const blocks = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(blocks, fc.integer({ min: 16, max: 64 }), (pages, segmentPages) => {
+        const memory = createGuestMemory(blocksOf(pages), segmentPages * PAGE);
+        const total = pages.reduce((sum, count) => sum + count, 0);
+        expect(memory.segments).toHaveLength(Math.ceil(total / segmentPages));
+        expect(memoryBytes(memory)).toBe(total * PAGE);
+        expect(new Set(placesOf(memory)).size).toBe(total);
+        memory.blocks.forEach(({ name, bytes, extents }, index) => {
+          expect([name, bytes]).toEqual([`block${index}`, pages[index]! * PAGE]);
+          let offset = 0;
+          for (const extent of extents) {
+            expect(extent.blockOffset).toBe(offset);
+            expect(extent.address).toBeGreaterThanOrEqual(RAM_ADDRESS);
+            const end = extent.address + extent.bytes;
+            expect(end).toBeLessThanOrEqual(RAM_ADDRESS + segmentPages * PAGE);
+            expect(end).toBeLessThanOrEqual(memory.segments[extent.segment]!.buffer.byteLength);
+            offset += extent.bytes;
+          }
+          expect(offset).toBe(bytes);
+        });
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('lets a block begin behind another in the same segment, and span several', () => {
+    const { blocks, segments } = createGuestMemory(blocksOf([3, 6, 1]), 4 * PAGE);
+    expect(segments).toHaveLength(3);
+    expect(blocks.map(({ extents }) => extents)).toEqual([
+      [{ segment: 0, address: RAM_ADDRESS, blockOffset: 0, bytes: 3 * PAGE }],
+      [
+        { segment: 0, address: RAM_ADDRESS + 3 * PAGE, blockOffset: 0, bytes: PAGE },
+        { segment: 1, address: RAM_ADDRESS, blockOffset: PAGE, bytes: 4 * PAGE },
+        { segment: 2, address: RAM_ADDRESS, blockOffset: 5 * PAGE, bytes: PAGE },
+      ],
+      [{ segment: 2, address: RAM_ADDRESS + PAGE, blockOffset: 0, bytes: PAGE }],
+    ]);
+  });
+
+  it('gives memory that threads share and that holds zeros', () => {
+    const [segment] = createGuestMemory(blocksOf([16])).segments;
+    const bytes = new Uint8Array(segment!.buffer);
+    expect(segment!.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(bytes.length).toBe(RAM_ADDRESS + 16 * PAGE);
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('takes no memory of the system before a page is written', () => {
+    const before = process.memoryUsage().rss;
+    const memory = createGuestMemory([{ name: 'large', bytes: 3 * SEGMENT_RAM_BYTES_MAX }]);
+    expect(memory.segments).toHaveLength(3);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
+  });
+
+  it('makes no segment for a machine without RAM', () => {
+    expect(createGuestMemory([])).toEqual({ segments: [], blocks: [] });
+  });
+
+  it.each([0, -PAGE, 1, PAGE - 1, PAGE + 1, 4096.5, Number.NaN, Number.POSITIVE_INFINITY])(
+    'refuses a block of %s bytes and names it',
+    (bytes) => {
+      const sizes = [...blocksOf([1]), { name: 'odd.ram', bytes }];
+      expect(() => createGuestMemory(sizes)).toThrow(RangeError);
+      expect(() => createGuestMemory(sizes)).toThrow(`odd.ram has ${bytes} bytes`);
+    },
+  );
+
+  it.each([0, -PAGE, 1, PAGE + 1, Number.NaN, SEGMENT_RAM_BYTES_MAX + PAGE])(
+    'refuses segments of at most %s bytes',
+    (segmentBytesMax) => {
+      expect(() => createGuestMemory(blocksOf([1]), segmentBytesMax)).toThrow(RangeError);
+    },
+  );
+});
+
+describe('kernelsOf', () => {
+  it('gives each segment as many words of its bitmaps as its pages need', () => {
+    const memory = createGuestMemory(blocksOf([60, 5, 65]), 65 * PAGE);
+    expect(kernelsOf(memory).map(({ words }) => words)).toEqual([2, 2]);
+    expect(firstPageOf(memory.blocks[1]!.extents[0]!)).toBe(60);
+    expect(kernelsOf(createGuestMemory(blocksOf([64]))).map(({ words }) => words)).toEqual([1]);
+  });
+
+  it('lets the kernels of a segment work on that segment alone', () => {
+    const memory = createGuestMemory(blocksOf([8]), 4 * PAGE);
+    const [first, second] = kernelsOf(memory);
+    new Uint8Array(memory.segments[1]!.buffer, RAM_ADDRESS, PAGE).fill(7);
+    second!.kernels.storePage(3, RAM_ADDRESS);
+    expect(new Uint8Array(memory.segments[1]!.buffer)[RAM_ADDRESS + 4 * PAGE - 1]).toBe(7);
+    expect(new Uint8Array(memory.segments[0]!.buffer).every((byte) => byte === 0)).toBe(true);
+    first!.kernels.markAllDirty(0, 4);
+    expect(second!.kernels.syncDirtyLog(1)).toBe(0);
+  });
+});
+
+describe('adviseHugePages', () => {
+  it('says whether the system took the advice, and leaves the memory as it was', () => {
+    const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
+    new Uint8Array(memory.buffer)[4_000_000] = 9;
+    expect(typeof adviseHugePages(memory)).toBe('boolean');
+    expect(new Uint8Array(memory.buffer)[4_000_000]).toBe(9);
+  });
+
+  it('says no for memory that is too small to hold a huge page', () => {
+    expect(adviseHugePages(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }))).toBe(false);
+  });
+
+  it('says no, and does not throw, for memory that cannot be advised', () => {
+    expect(adviseHugePages({ buffer: null } as unknown as WebAssembly.Memory)).toBe(false);
+  });
+
+  it('is taken where Linux has huge pages', ({ skip }) => {
+    skip(process.platform !== 'linux', 'only Linux takes the advice');
+    const memory = new WebAssembly.Memory({ initial: 128, maximum: 128, shared: true });
+    expect(adviseHugePages(memory)).toBe(true);
+  });
+});
