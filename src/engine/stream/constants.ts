@@ -62,7 +62,7 @@ export const MACHINE_NAME_BYTES_MAX = 255;
 /** Longest vmdescription that is accepted; a real one has about 100 KiB. */
 export const VM_DESCRIPTION_BYTES_MAX = 16 * 2 ** 20;
 /** The same for a machine whose devices are known: it is read in one piece, so it has to fit the input buffer. */
-export const KNOWN_DESCRIPTION_BYTES_MAX = 2 ** 20;
+export const KNOWN_DESCRIPTION_BYTES_MAX = 512 * 1024;
 /** All device sections of a stream together; a real machine has about 100 KiB, one with a large GPU some MiB. */
 export const DEVICE_BYTES_MAX = 64 * 2 ** 20;
 /** RAM blocks in a stream, at most. */

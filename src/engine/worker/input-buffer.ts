@@ -1,14 +1,22 @@
 import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
+import { KNOWN_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
 
 /** Bytes that one read may bring. */
 const READ_BYTES_MAX = 512 * 1024;
+/** Bytes that may wait at least, at any time: the longest element has to fit. */
+const WAITING_BYTES = 2 * READ_BYTES_MAX;
+
+if (WAITING_BYTES > STAGING_BYTES) throw new RangeError('the input must fit the staging area');
+if (KNOWN_DESCRIPTION_BYTES_MAX > READ_BYTES_MAX) {
+  throw new RangeError('the longest element must leave room for a read behind it');
+}
 
 /**
  * What was received and not yet taken, in one piece. It lies in the staging area of a segment, so that kernels can
  * work on it; before there is guest memory it lies in memory of its own.
  */
 export class InputBuffer {
-  #bytes: Uint8Array<SharedArrayBuffer> = new Uint8Array(new SharedArrayBuffer(2 * READ_BYTES_MAX));
+  #bytes: Uint8Array<SharedArrayBuffer> = new Uint8Array(new SharedArrayBuffer(WAITING_BYTES));
   #base = 0;
   #start = 0;
   #end = 0;

@@ -18,7 +18,8 @@ export class KnownDevices {
   read(head: SectionHead, reader: ByteReader): () => void {
     if (head.idstr === GLOBAL_STATE_SECTION.idstr && head.instanceId === GLOBAL_STATE_SECTION.instanceId) {
       checkVersion(head, GLOBAL_STATE_SECTION.versionId);
-      const body = reader.bytes(GLOBAL_STATE_BYTES).slice();
+      if (this.#globalState !== null) throw duplicate(head);
+      const body = new Uint8Array(reader.bytes(GLOBAL_STATE_BYTES));
       return () => {
         this.#globalState = decodeGlobalState(body);
       };
@@ -34,10 +35,8 @@ export class KnownDevices {
       );
     }
     checkVersion(head, device.versionId);
-    if (this.#bodies[index] !== null) {
-      throw new StreamError('section_duplicate', `section '${head.idstr}', instance ${head.instanceId}, comes twice`);
-    }
-    const body = reader.bytes(device.body.length).slice();
+    if (this.#bodies[index] !== null) throw duplicate(head);
+    const body = new Uint8Array(reader.bytes(device.body.length));
     return () => {
       this.#bodies[index] = body;
     };
@@ -57,6 +56,10 @@ export class KnownDevices {
     if (this.#globalState === null) throw new StreamError('section_missing', "the stream has no section 'globalstate'");
     return { globalState: this.#globalState, bodies };
   }
+}
+
+function duplicate(head: SectionHead): StreamError {
+  return new StreamError('section_duplicate', `section '${head.idstr}', instance ${head.instanceId}, comes twice`);
 }
 
 function checkVersion(head: SectionHead, versionId: number): void {
