@@ -151,20 +151,22 @@ function withGuest(flags: readonly string[]): readonly string[] {
   return flags.includes('--machine') ? flags : [...ram, ...workload, ...flags];
 }
 
+export type LocalService = Service & { readonly app: App };
+
 /** A service in this process. */
 export async function localService(
   flags: readonly string[] = [],
   options: AppOptions & { readonly data?: string } = {},
-): Promise<Service & { readonly app: App }> {
+): Promise<LocalService> {
   const { data, ...rest } = options;
   const app = await createApp(testConfig(withGuest(flags), data ?? temporaryDirectory()), rest);
   onTestFinished(() => app.close());
   return Object.assign(new Service((path, request) => ask(app.server, path, request)), { app });
 }
 
-/** Names of the events that a local service ever told, with the status or pass they name. */
-export function eventsOf({ app }: { readonly app: App }): string[] {
-  return app.domain.events.since(0, 10_000).map(({ name, data }) => {
+/** Names of the events that a local service told after number `after`, with the status or pass they name. */
+export function eventsOf({ app }: { readonly app: App }, after = 0): string[] {
+  return app.domain.events.since(after, 10_000).map(({ name, data }) => {
     const { status, pass } = (data ?? {}) as { status?: string; pass?: number };
     return [name, status ?? pass].filter((part) => part !== undefined).join(' ');
   });

@@ -1,7 +1,7 @@
 // What a hostile or broken peer does to an outgoing migration: the guest runs on, unless the peer may have it.
 
 import { describe, expect, test } from 'vitest';
-import type { Deadlines } from '../../src/domain/ports.ts';
+import type { Deadlines } from '../../src/domain/transfer-port.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { localService, type Service } from '../helpers/guest-service.ts';
 import { closedPort, openPeer, type Peer } from '../helpers/peer.ts';

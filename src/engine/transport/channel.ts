@@ -60,7 +60,11 @@ const SYSTEM_ERRORS: Readonly<Record<string, { readonly code: string; readonly t
   EPERM: { code: 'permission_denied', text: 'permission was denied' },
   ENOENT: { code: 'no_such_file', text: 'there is no such file' },
   ENOSPC: { code: 'no_space', text: 'no space is left' },
+  EDQUOT: { code: 'no_space', text: 'the quota is used up' },
+  EFBIG: { code: 'no_space', text: 'the file may not grow any more' },
+  EROFS: { code: 'permission_denied', text: 'the file system is read-only' },
   ELOOP: { code: 'not_a_plain_file', text: 'a link leads elsewhere' },
   ENOTDIR: { code: 'no_such_file', text: 'a part of the path is no folder' },
+  ENXIO: { code: 'not_a_plain_file', text: 'it is a FIFO, a socket or a device' },
   EISDIR: { code: 'not_a_plain_file', text: 'it is a folder' },
 };

@@ -7,6 +7,9 @@ const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 /** How much of a command's error output is kept for the error message, in bytes. */
 const ERROR_TEXT_BYTES_MAX = 1024;
 
+/** A command that closed its input has this long to exit, and so to say why; milliseconds. */
+const EXIT_MS_MAX = 1000;
+
 /** Runs a command that takes the stream on its standard input. */
 export class ExecOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
@@ -14,16 +17,13 @@ export class ExecOutgoingChannel implements OutgoingChannel {
   #failed: ((error: TransferError) => void) | null = null;
   #failure: TransferError | null = null;
   #finishing: PromiseWithResolvers<void> | null = null;
+  /** Set once the command has closed its input before it had everything. */
+  #exitTimer: NodeJS.Timeout | null = null;
 
   constructor(argv: readonly string[]) {
     this.#command = new Command(argv, 'out');
-    this.#command.child.stdin?.on('error', (error) => this.#fail(channelError(error, this.#command.name)));
-    this.#command.onExit((error) => {
-      if (error !== null) this.#fail(error);
-      else if (this.#finishing === null)
-        this.#fail({ code: 'peer_closed', message: `${this.#command.name}: the command ended early` });
-      else this.#finishing.resolve();
-    });
+    this.#command.child.stdin?.on('error', (error) => this.#inputBroke(error));
+    this.#command.onExit((error) => this.#exited(error));
   }
 
   write(bytes: Uint8Array, done: () => void): void {
@@ -48,7 +48,20 @@ export class ExecOutgoingChannel implements OutgoingChannel {
 
   destroy(): void {
     this.#failed = null;
+    if (this.#exitTimer !== null) clearTimeout(this.#exitTimer);
     this.#command.kill();
+  }
+
+  #inputBroke(error: Error): void {
+    this.#exitTimer ??= setTimeout(() => this.#fail(channelError(error, this.#command.name)), EXIT_MS_MAX);
+  }
+
+  #exited(error: TransferError | null): void {
+    const hasEverything = this.#finishing !== null && this.#exitTimer === null;
+    if (this.#exitTimer !== null) clearTimeout(this.#exitTimer);
+    if (error !== null) this.#fail(error);
+    else if (hasEverything) this.#finishing?.resolve();
+    else this.#fail({ code: 'command_failed', message: `${this.#command.name} ended before it had the whole stream` });
   }
 
   #fail(error: TransferError): void {

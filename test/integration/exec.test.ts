@@ -1,0 +1,123 @@
+// Streams through commands.
+
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { localService } from '../helpers/guest-service.ts';
+
+const ALLOWED = ['--allow-exec'] as const;
+const DEADLINES = { connectMs: 1000, stallMs: 1000, handoverMs: 1000 };
+
+test('a guest goes out through a command and comes back through another', async () => {
+  const file = join(temporaryDirectory(), 'guest.gz');
+  const source = await localService(ALLOWED);
+  await expect.poll(async () => (await source.guest()).ticks).toBeGreaterThan(1);
+  expect(await source.migrate(`exec:gzip -1 > ${file}`)).toMatchObject({ status: 'completed', guest: 'there' });
+  const ticks = await source.consoleTicks();
+
+  const target = await localService([...ALLOWED, '--incoming', `exec:gunzip < ${file}`]);
+  await target.untilStatus('completed');
+  await target.expectRunning();
+  const now = await target.consoleTicks();
+  expect(now.slice(0, ticks.length)).toEqual(ticks);
+  expect(now).toEqual(now.map((_, index) => index + 1));
+});
+
+test('an argument list runs without a shell', async () => {
+  const directory = temporaryDirectory();
+  const [file, trap] = [join(directory, 'guest; touch trap'), join(directory, 'trap')];
+  const source = await localService(ALLOWED);
+  const addr = { transport: 'exec', args: ['/usr/bin/tee', file] };
+  const reply = await source.call('/migrate', {
+    body: { channels: [{ 'channel-type': 'main', addr }] },
+    headers: { prefer: 'wait=20' },
+  });
+  expect(reply.json).toMatchObject({ status: 'completed' });
+  expect(readFileSync(file).subarray(0, 4).toString()).toBe('QEVM');
+  expect(existsSync(trap)).toBe(false);
+});
+
+test('without --allow-exec nothing is run', async () => {
+  const trap = join(temporaryDirectory(), 'trap');
+  const source = await localService();
+  const target = await localService(['--incoming', 'defer']);
+  for (const [service, path] of [
+    [source, '/migrate'],
+    [target, '/migrate/incoming'],
+  ] as const) {
+    const reply = await service.call(path, { body: { uri: `exec:touch ${trap}` } });
+    expect([reply.status, reply.json.code]).toEqual([403, 'exec_not_allowed']);
+  }
+  expect(existsSync(trap)).toBe(false);
+  await source.expectRunning();
+});
+
+test.each([
+  ['false', 'with status 1'],
+  ['exit 3', 'with status 3'],
+  ['echo the tape is gone >&2; exit 4', 'the tape is gone'],
+  ['no-such-command-here', 'not found'],
+  ['head -c 100000 > /dev/null; kill -TERM $$', 'by signal SIGTERM'],
+  ['head -c 100000 > /dev/null', 'before it had the whole stream'],
+])('a command that fails (%s) fails the migration and leaves the guest running', async (command, word) => {
+  const source = await localService(['--workload', 'rate=4M,span=2M,pattern=hot,fill=random', ...ALLOWED]);
+  const row = await source.migrate(`exec:${command}`);
+  expect(row).toMatchObject({ status: 'failed', guest: 'here' });
+  expect(row.error?.desc).toContain(word);
+  await source.expectRunning();
+  expect(await source.migrate('exec:cat > /dev/null')).toMatchObject({ status: 'completed' });
+});
+
+test('a command that takes nothing is ended at the deadline, with all that it started', async () => {
+  const pidFile = join(temporaryDirectory(), 'pid');
+  const random = ['--workload', 'rate=0,span=2M,pattern=hot,fill=random'];
+  const source = await localService([...ALLOWED, ...random], { deadlines: DEADLINES });
+  const row = await source.migrate(`exec:sleep 1000 & echo $! > ${pidFile}; wait`);
+  expect(row).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'deadline_exceeded' } });
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  await expect.poll(() => isAlive(pid)).toBe(false);
+  await source.expectRunning();
+});
+
+test('a command that keeps the end to itself leaves the outcome unknown', async () => {
+  const file = join(temporaryDirectory(), 'guest');
+  const source = await localService(ALLOWED, { deadlines: DEADLINES });
+  const row = await source.migrate(`exec:cat > ${file}; sleep 1000`);
+  expect(row).toMatchObject({ status: 'failed', guest: 'unknown', error: { code: 'handover_outcome_unknown' } });
+  expect(statSync(file).size).toBeGreaterThan(1000);
+  expect(await source.runState()).toBe('paused');
+  await source.post('/cont');
+  await source.expectRunning();
+});
+
+test('a command gets none of the service’s environment', async () => {
+  const file = join(temporaryDirectory(), 'environment');
+  const source = await localService(ALLOWED);
+  await source.migrate(`exec:env > ${file}; cat > /dev/null`);
+  const names = readFileSync(file, 'utf8')
+    .split('\n')
+    .map((line) => line.split('=')[0]);
+  expect(names).not.toContain('HOME');
+  expect(names).not.toContain('VITEST');
+  expect(names).toContain('PATH');
+});
+
+test('an incoming command that fails is told, and another may follow', async () => {
+  const target = await localService(['--incoming', 'defer', ...ALLOWED]);
+  await target.post('/migrate/incoming', { uri: 'exec:echo broken pipe organ >&2; exit 5' });
+  const row = await target.ended();
+  expect(row).toMatchObject({ status: 'failed', error: { code: 'command_failed' } });
+  expect(row.error?.desc).toMatch(/status 5.*broken pipe organ/s);
+  await target.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
+  expect((await target.query()).status).toBe('setup');
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    // A zombie nobody waits for is dead as well.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,163 @@
+// Streams into files and out of them, and files that must not be touched.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { type LocalService, localService } from '../helpers/guest-service.ts';
+
+const SECRET = 'not to be touched';
+
+/** Services that share a file root. */
+async function withRoot(flags: readonly string[] = []): Promise<{ root: string; source: LocalService }> {
+  const root = join(temporaryDirectory(), 'files');
+  mkdirSync(root);
+  return { root, source: await localService(['--file-root', root, ...flags]) };
+}
+
+/** The guest goes on from what lies at `uri`. */
+async function expectRestored(root: string, uri: string, ticks: readonly number[]): Promise<void> {
+  const target = await localService(['--file-root', root, '--incoming', uri]);
+  await target.untilStatus('completed');
+  await target.expectRunning();
+  const now = await target.consoleTicks();
+  expect(now.slice(0, ticks.length)).toEqual(ticks);
+  expect(now).toEqual(now.map((_, index) => index + 1));
+}
+
+describe('a file', () => {
+  test('takes a guest and gives it back, again and again', async () => {
+    const { root, source } = await withRoot();
+    await expect.poll(async () => (await source.guest()).ticks).toBeGreaterThan(1);
+    expect(await source.migrate('file:guest')).toMatchObject({ status: 'completed', guest: 'there' });
+    expect(await source.runState()).toBe('postmigrate');
+    const ticks = await source.consoleTicks();
+    await expectRestored(root, 'file:guest', ticks);
+    await expectRestored(root, `file:${join(root, 'guest')}`, ticks);
+  });
+
+  test.each([
+    ['4096', 4096],
+    ['0x1000', 4096],
+    ['2M', 2 * 2 ** 20],
+  ])('is written and read from offset %s on', async (text, offset) => {
+    const { root, source } = await withRoot();
+    writeFileSync(join(root, 'guest'), 'h'.repeat(100));
+    expect(await source.migrate(`file:guest,offset=${text}`)).toMatchObject({ status: 'completed' });
+    const bytes = readFileSync(join(root, 'guest'));
+    expect(bytes.subarray(0, 100).toString()).toBe('h'.repeat(100));
+    expect(bytes.subarray(100, offset).every((byte) => byte === 0)).toBe(true);
+    expect(bytes.subarray(offset, offset + 4).toString()).toBe('QEVM');
+    await expectRestored(root, `file:guest,offset=${text}`, await source.consoleTicks());
+  });
+
+  test('that ends before the offset, or in the middle of the stream, is refused and can be followed by a good one', async () => {
+    const { root, source } = await withRoot();
+    await source.migrate('file:guest');
+    const whole = readFileSync(join(root, 'guest'));
+    writeFileSync(join(root, 'half'), whole.subarray(0, whole.length / 2));
+    const target = await localService(['--file-root', root, '--incoming', 'defer']);
+    const short = await target.call('/migrate/incoming', { body: { uri: 'file:half,offset=1G' } });
+    expect([short.status, short.json.detail]).toEqual([expect.any(Number), expect.stringContaining('1073741824')]);
+    expect(short.status).toBeGreaterThanOrEqual(400);
+    await target.post('/migrate/incoming', { uri: 'file:half' });
+    expect(await target.ended()).toMatchObject({ status: 'failed', guest: 'there' });
+    expect(await target.runState()).toBe('inmigrate');
+    await target.post('/migrate/incoming', { uri: 'file:guest' });
+    await target.untilStatus('completed');
+    await target.expectRunning();
+  });
+});
+
+/** What is outside of the root, and ways that seem to lead there. */
+function makeTraps(root: string): { outside: string; uris: Readonly<Record<string, string>> } {
+  const outside = join(root, '..', 'outside');
+  writeFileSync(outside, SECRET);
+  mkdirSync(join(root, 'folder'));
+  symlinkSync(outside, join(root, 'link'));
+  symlinkSync(join(root, '..'), join(root, 'linked-folder'));
+  symlinkSync('/dev/null', join(root, 'device'));
+  symlinkSync(join(root, '..', 'new'), join(root, 'dangling'));
+  linkSync(outside, join(root, 'hard-link'));
+  execFileSync('mkfifo', [join(root, 'fifo')]);
+  const uris = {
+    'two dots': 'file:../outside',
+    'two dots further in': 'file:folder/../../outside',
+    'an absolute path outside': `file:${outside}`,
+    'a link': 'file:link',
+    'a link to a folder': 'file:linked-folder/outside',
+    'a link to a device': 'file:device',
+    'a link to nothing': 'file:dangling',
+    'a hard link': 'file:hard-link',
+    'a FIFO': 'file:fifo',
+    'a folder': 'file:folder',
+    'no such folder': 'file:nowhere/guest',
+    'a process': 'file:/proc/self/mem',
+  };
+  return { outside, uris };
+}
+
+describe('a way out of the file root', () => {
+  test('is refused for writing, the guest runs on and nothing outside is touched', async () => {
+    const { root, source } = await withRoot();
+    const { outside, uris } = makeTraps(root);
+    for (const [name, uri] of Object.entries(uris)) {
+      const reply = await source.call('/migrate', { body: { uri }, headers: { prefer: 'wait=20' } });
+      const isRefused = reply.status >= 400 || reply.json.status === 'failed';
+      expect(isRefused, `${name}: ${reply.text}`).toBe(true);
+      expect(readFileSync(outside, 'utf8'), name).toBe(SECRET);
+    }
+    expect(existsSync(join(root, '..', 'new'))).toBe(false);
+    expect(existsSync(join(root, 'nowhere'))).toBe(false);
+    await source.expectRunning();
+    expect(await source.migrate('file:guest')).toMatchObject({ status: 'completed' });
+  });
+
+  test('is refused for reading', async () => {
+    const { root } = await withRoot();
+    const { uris } = makeTraps(root);
+    const target = await localService(['--file-root', root, '--incoming', 'defer']);
+    for (const [name, uri] of Object.entries(uris)) {
+      const reply = await target.call('/migrate/incoming', { body: { uri }, headers: { prefer: 'wait=20' } });
+      expect(reply.status >= 400 || reply.json.status === 'failed', `${name}: ${reply.text}`).toBe(true);
+      expect(reply.text, name).not.toContain(SECRET);
+    }
+    expect(await target.runState()).toBe('inmigrate');
+  });
+
+  test.each(['-1', '1.5', '0x', '1e3', '99999999999999999999', ''])('offset %j is refused', async (offset) => {
+    const { root, source } = await withRoot();
+    const reply = await source.call('/migrate', { body: { uri: `file:guest,offset=${offset}` } });
+    expect([reply.status, reply.json.code]).toEqual([422, 'invalid_address']);
+    expect(existsSync(join(root, 'guest'))).toBe(false);
+  });
+});
+
+describe.skipIf(!canMount())('a disk that is full', () => {
+  test('fails the migration with no_space, and the guest runs on', async () => {
+    const root = join(temporaryDirectory(), 'small');
+    mkdirSync(root);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', root]);
+    onTestFinished(() => void execFileSync('umount', [root]));
+    const fill = ['--workload', 'rate=1M,span=1M,pattern=hot,fill=random'];
+    const source = await localService(['--file-root', root, ...fill]);
+    expect(await source.migrate('file:guest')).toMatchObject({
+      status: 'failed',
+      guest: 'here',
+      error: { code: 'no_space' },
+    });
+    expect(statSync(join(root, 'guest')).size).toBeLessThanOrEqual(2 ** 20);
+    await source.expectRunning();
+  });
+});
+
+/** Only where this process may mount a file system of its own. */
+function canMount(): boolean {
+  try {
+    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
