@@ -112,6 +112,14 @@ describe('decodePages', () => {
     expect(touched).toEqual([3]);
   });
 
+  it('takes no record of zeros that names another byte', () => {
+    for (let value = 1; value <= 255; value += 1) {
+      const bytes = record('zero', 4);
+      bytes[8] = value;
+      expect([decode(bytes), ...bench.results()]).toEqual([0, DECODE_STOP.other, 0, 0]);
+    }
+  });
+
   it('reaches the last page of the extent', () => {
     expect(decode(record('page', EXTENT.pages - 1, 8))).toBe(8 + PAGE_BYTES);
     expect(bench.marked('written')).toEqual([EXTENT.firstPage + EXTENT.pages - 1]);
@@ -138,6 +146,12 @@ describe('storePage and clearPage', () => {
         bench.expectSame(reference);
       }),
     );
+  });
+
+  it('leave a page alone that was never written, so that it takes no memory', () => {
+    bench.page(64).fill(3);
+    bench.kernels.clearPage(64);
+    expect(bench.page(64).every((byte) => byte === 3)).toBe(true);
   });
 
   it('clear a page whose only byte stands at its very end', () => {

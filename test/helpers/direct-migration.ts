@@ -1,0 +1,143 @@
+// Migrations between two guests in this process, without services around them, so that a test can stop half-way and lay
+// its hands on either guest's memory.
+
+import { expect, onTestFinished, vi } from 'vitest';
+import type { GuestPanic } from '../../src/domain/ports.ts';
+import type {
+  IncomingTransfer,
+  MigrationEnd,
+  OutgoingTransfer,
+  TransferListener,
+} from '../../src/domain/transfer-port.ts';
+import { createTransferEngine } from '../../src/engine/engine.ts';
+import {
+  DIRTY_LOG_ADDRESS,
+  MIGRATION_BITMAP_ADDRESS,
+  PAGE_BYTES,
+  RAM_ADDRESS,
+} from '../../src/engine/memory/layout.ts';
+import type { SyntheticMachine } from '../../src/machine/synthetic/synthetic-machine.ts';
+import { type GuestOptions, nextPanic, pageCount, pageOf, startGuest, untilWritten } from '../machine/guest-bench.ts';
+import { temporaryDirectory } from './app.ts';
+
+export type Pair = { readonly source: SyntheticMachine; readonly target: SyntheticMachine };
+
+/** A guest that has written for a while, and one that waits for it. */
+export async function guestPair(options: GuestOptions = {}, targetOptions: GuestOptions = {}): Promise<Pair> {
+  const source = startGuest(options);
+  await untilWritten(source, 1000);
+  return { source, target: startGuest({ ...options, ...targetOptions, seed: 99, holds: ['incoming'] }) };
+}
+
+export type Tampering = {
+  /** The source's guest stands still; what is still dirty has not been sent, and the target has all else. */
+  readonly beforeSwitchover?: (pair: Pair) => void | Promise<void>;
+  /** The target has everything; its guest has not run yet. */
+  readonly beforeAdoption?: (pair: Pair) => void;
+};
+
+export type Moved = { readonly end: MigrationEnd; readonly panic: Promise<GuestPanic> };
+
+/**
+ * The guest dirties about 10 MB/s, so each pass leaves a sixth of the one before; the last is not begun before less than
+ * 1 MB is left, nearly all of which has been sent before.
+ */
+const PARAMETERS = { maxBandwidth: 60_000_000, availSwitchoverBandwidth: 20_000_000, downtimeLimitMs: 60 } as const;
+const QUIET: TransferListener = {
+  status: () => {},
+  pass: () => {},
+  passEnded: () => {},
+  guestStopped: () => {},
+  guestResumed: () => {},
+};
+
+/** Moves the guest; afterwards the target's runs. `panic` settles when, if ever, it finds something. */
+export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Moved> {
+  const { source, target } = pair;
+  const engine = createTransferEngine();
+  onTestFinished(() => engine.close());
+  const common = {
+    fileRoot: temporaryDirectory(),
+    capabilities: ['return-path', 'pause-before-switchover'],
+    deadlines: { connectMs: 10_000, stallMs: 20_000, handoverMs: 20_000 },
+    uuid: '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab',
+  };
+  const address = { transport: 'tcp', host: '127.0.0.1', port: 0 } as const;
+  const incoming = engine.startIncoming({ ...common, address, target: target.transferTarget() }, QUIET);
+  const plan = { ...common, source: source.transferSource(), parameters: PARAMETERS, detectsZeroPages: true };
+  const outgoing = engine.startOutgoing({ ...plan, address: await incoming.listening }, QUIET);
+  await untilAllReceived(outgoing, incoming);
+  await tampering.beforeSwitchover?.(pair);
+  outgoing.continueSwitchover();
+  const loaded = await incoming.loaded;
+  tampering.beforeAdoption?.(pair);
+  target.adopt(loaded);
+  const panic = nextPanic(target);
+  target.release('incoming');
+  incoming.started();
+  expect(await incoming.ended).toEqual({ status: 'completed', error: null });
+  return { end: await outgoing.ended, panic };
+}
+
+/** The source stands in pre-switchover, and the target has applied every page that it sent. */
+async function untilAllReceived(outgoing: OutgoingTransfer, incoming: IncomingTransfer): Promise<void> {
+  const progress = (transfer: OutgoingTransfer | IncomingTransfer) => {
+    const { transferredBytes, normalPages, duplicatePages } = transfer.figures();
+    return JSON.stringify([transferredBytes, normalPages, duplicatePages]);
+  };
+  await vi.waitFor(
+    () => {
+      const [sent, received] = [progress(outgoing), progress(incoming)];
+      if (outgoing.status.read() !== 'pre-switchover' || sent !== received) throw new Error(`${sent} ${received}`);
+    },
+    { timeout: 20_000, interval: 5 },
+  );
+}
+
+/** Guest pages that differ between the two. */
+export function differingPages({ source, target }: Pair): number[] {
+  const pages = Array.from({ length: pageCount(source) }, (_, page) => page);
+  return pages.filter((page) => Buffer.compare(pageOf(source, page), pageOf(target, page)) !== 0);
+}
+
+/** True if the page is still to be sent. */
+export function isToBeSent(machine: SyntheticMachine, page: number): boolean {
+  return bitsOf(machine, page).some(({ bytes, at, mask }) => (bytes[at]! & mask) !== 0);
+}
+
+/** Makes the source forget that the page is to be sent: the fault of a dirty bit that got lost. */
+export function forgetDirtyPage(machine: SyntheticMachine, page: number): void {
+  for (const { bytes, at, mask } of bitsOf(machine, page)) bytes[at]! &= ~mask;
+}
+
+/** The page's bits in the dirty log and in the migration bitmap. */
+function bitsOf(machine: SyntheticMachine, page: number) {
+  const { memory } = machine.transferSource();
+  const offset = page * PAGE_BYTES;
+  const extent = memory.blocks[0]!.extents.findLast(({ blockOffset }) => blockOffset <= offset)!;
+  const bit = (extent.address - RAM_ADDRESS + offset - extent.blockOffset) / PAGE_BYTES;
+  return [DIRTY_LOG_ADDRESS, MIGRATION_BITMAP_ADDRESS].map((bitmap) => ({
+    bytes: new Uint8Array(memory.segments[extent.segment]!.buffer),
+    at: bitmap + (bit >> 3),
+    mask: 1 << (bit & 7),
+  }));
+}
+
+/** Exchanges the contents of two pages. */
+export function swapPages(machine: SyntheticMachine, first: number, second: number): void {
+  const held = Uint8Array.from(pageOf(machine, first));
+  pageOf(machine, first).set(pageOf(machine, second));
+  pageOf(machine, second).set(held);
+}
+
+/** Waits until the guest has checked all of its memory `times` over. */
+export async function untilSwept(machine: SyntheticMachine, times: number): Promise<void> {
+  const checked = () => machine.describe().guest?.pagesChecked ?? 0;
+  const wanted = checked() + times * pageCount(machine);
+  await vi.waitFor(
+    () => {
+      if (machine.describe().guest?.panic === null && checked() < wanted) throw new Error(`${checked()} of ${wanted}`);
+    },
+    { timeout: 30_000, interval: 5 },
+  );
+}

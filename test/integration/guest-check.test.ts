@@ -1,0 +1,213 @@
+// The checks of the guest are real: whatever a migration could do wrong to its memory, the guest finds at the target,
+// and it finds nothing where nothing was done.
+
+import { describe, expect, test } from 'vitest';
+import { PAGE_BYTES } from '../../src/engine/memory/layout.ts';
+import {
+  differingPages,
+  forgetDirtyPage,
+  guestPair,
+  isToBeSent,
+  migrate,
+  type Pair,
+  swapPages,
+  untilSwept,
+} from '../helpers/direct-migration.ts';
+import { localService } from '../helpers/guest-service.ts';
+import { dataPages, ledgerWord, MIB, nextPanic, type pageCount, pageOf, startGuest } from '../machine/guest-bench.ts';
+
+const MIGRATED = { status: 'completed', error: null, guest: 'there' };
+const WORKLOAD = { rate: 10 * MIB, span: 5 * MIB } as const;
+/** Has pages that were written before they were sent, and others that were not, whenever it is stopped. */
+const LARGE = { ramBytes: 32 * MIB, workload: { rate: 10 * MIB, span: 22 * MIB } } as const;
+const FIRST_DATA_PAGE = 1 + 16;
+
+describe('an untouched migration', () => {
+  test.each([
+    ['one vCPU', { vcpus: 1 }, {}],
+    ['three vCPUs', { vcpus: 3 }, {}],
+    [
+      'RAM in four segments here and in three there',
+      { vcpus: 2, segmentBytesMax: 2 * MIB },
+      { segmentBytesMax: 3 * MIB },
+    ],
+    ['RAM in eight segments, to one', { segmentBytesMax: MIB }, { segmentBytesMax: 64 * MIB }],
+    ['RAM in one segment, to many', {}, { segmentBytesMax: MIB }],
+    ['RAM full of noise', { workload: { ...WORKLOAD, fill: 'random' as const } }, {}],
+    ['RAM full of text', { workload: { ...WORKLOAD, fill: 'text' as const } }, {}],
+  ])('gives the target the same memory, in which the guest finds nothing wrong: %s', async (_, options, there) => {
+    const pair = await guestPair({ workload: WORKLOAD, ...options }, there);
+    let differing = [-1];
+    let lateWrites = 0;
+    const beforeSwitchover = () => {
+      lateWrites = differingPages(pair).length;
+    };
+    const beforeAdoption = () => {
+      differing = differingPages(pair);
+    };
+    const { end } = await migrate(pair, { beforeSwitchover, beforeAdoption });
+    expect(end).toEqual(MIGRATED);
+    // Pages were written again after they had been sent, so more than one pass was needed to get here.
+    expect(lateWrites).toBeGreaterThan(0);
+    expect(differing).toEqual([]);
+    await untilSwept(pair.target, 2);
+    const { panic, pagesWritten } = pair.target.describe().guest!;
+    expect(panic).toBeNull();
+    expect(pagesWritten).toBeGreaterThan(pair.source.describe().guest!.pagesWritten);
+  });
+});
+
+describe('a byte that changes', () => {
+  test.each([
+    ['in the body of a written page', 'torn', (page: Uint8Array) => page.fill(0x5a, 4000, 4001)],
+    ['in its header', 'corrupt', (page: Uint8Array) => page.fill(0x5a, 0, 1)],
+  ])('at the target %s stops the guest there', async (_, kind, damage) => {
+    const pair = await guestPair({ vcpus: 2, workload: WORKLOAD });
+    let page = 0;
+    const { panic } = await migrate(pair, {
+      beforeAdoption: ({ target }) => {
+        page = dataPages(target, true)[7]!;
+        damage(pageOf(target, page));
+      },
+    });
+    await expect(panic).resolves.toMatchObject({ kind, address: page * PAGE_BYTES });
+    expect((await panic).detail).toContain(`page ${page} `);
+    expect(pair.target.isHeldFor('panic')).toBe(true);
+    expect(pair.source.describe().guest?.panic).toBeNull();
+  });
+
+  test('at the source in a page that is still to be sent stops the guest at the target', async () => {
+    const pair = await guestPair({ workload: WORKLOAD });
+    let page = 0;
+    const { panic } = await migrate(pair, {
+      beforeSwitchover: ({ source }) => {
+        page = dataPages(source, true).find((candidate) => isToBeSent(source, candidate))!;
+        pageOf(source, page)[2000]! ^= 1;
+      },
+    });
+    await expect(panic).resolves.toMatchObject({ kind: 'torn', address: page * PAGE_BYTES });
+    expect((await panic).detail).toMatch(/^the checksum does not fit the body/);
+  });
+
+  test('at the source without its dirty bit, once the page was sent, harms the source alone', async () => {
+    const pair = await guestPair({ workload: WORKLOAD });
+    let page = 0;
+    await migrate(pair, {
+      beforeSwitchover: ({ source }) => {
+        page = dataPages(source, true).find((candidate) => !isToBeSent(source, candidate))!;
+        pageOf(source, page)[2000]! ^= 1;
+      },
+      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
+    });
+    await untilSwept(pair.target, 2);
+    expect(pair.target.describe().guest?.panic).toBeNull();
+    const panic = nextPanic(pair.source);
+    pair.source.release('migration');
+    await expect(panic).resolves.toMatchObject({ kind: 'torn', address: page * PAGE_BYTES });
+  });
+});
+
+describe('one dirty page that is not sent', () => {
+  test('is found as stale, with the write that it holds and the one that is missing', async () => {
+    const pair = await guestPair({ ...LARGE, vcpus: 2, segmentBytesMax: 5 * MIB });
+    let page = 0;
+    let expected = '';
+    const { panic } = await migrate(pair, {
+      beforeSwitchover: ({ source, target }) => {
+        page = pageWhere(pair, (candidate) => sequenceOf(target, candidate) > 0);
+        const [old, wanted] = [sequenceOf(target, page), ledgerWord(source, page)];
+        expected = `holds its write ${old}; expected write ${wanted}`;
+        expect(old).toBeLessThan(wanted);
+        forgetDirtyPage(source, page);
+      },
+      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
+    });
+    await expect(panic).resolves.toMatchObject({ kind: 'stale', address: page * PAGE_BYTES });
+    expect((await panic).detail).toContain(expected);
+  });
+
+  test('is found as lost if its first write was in it', async () => {
+    const pair = await guestPair(LARGE);
+    let page = 0;
+    const { panic } = await migrate(pair, {
+      beforeSwitchover: ({ source, target }) => {
+        page = pageWhere(pair, (candidate) => sequenceOf(target, candidate) === 0);
+        forgetDirtyPage(source, page);
+      },
+      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
+    });
+    await expect(panic).resolves.toMatchObject({ kind: 'lost', address: page * PAGE_BYTES });
+    expect((await panic).detail).toContain('is all zeros; expected its write');
+  });
+
+  test('is found before the guest runs at all if it is a page of the ledger', async () => {
+    const pair = await guestPair(LARGE);
+    let page = 0;
+    const { panic } = await migrate(pair, {
+      beforeSwitchover: ({ source }) => {
+        page = differingPages(pair)[0]!;
+        expect([page > 0, page < FIRST_DATA_PAGE]).toEqual([true, true]);
+        forgetDirtyPage(source, page);
+      },
+      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
+    });
+    await expect(panic).resolves.toMatchObject({ kind: 'lost', address: null });
+    const { source, target } = pair;
+    expect(target.describe().guest?.pagesWritten).toBe(source.describe().guest?.pagesWritten);
+  });
+});
+
+describe('two pages that change places', () => {
+  test('are found as misplaced, in whatever segments they lie', async () => {
+    const pair = await guestPair({ vcpus: 3, workload: { ...WORKLOAD, span: 6 * MIB } }, { segmentBytesMax: 2 * MIB });
+    let swapped: number[] = [];
+    const { panic } = await migrate(pair, {
+      beforeAdoption: ({ target }) => {
+        const written = dataPages(target, true);
+        swapped = [written[0]!, written.at(-1)!];
+        expect(swapped[1]! - swapped[0]!).toBeGreaterThan(512);
+        swapPages(target, swapped[0]!, swapped[1]!);
+      },
+    });
+    const { kind, address, detail } = await panic;
+    expect([kind, swapped.includes(address! / PAGE_BYTES)]).toEqual(['misplaced', true]);
+    expect(detail).toContain(`of page ${swapped.find((page) => page !== address! / PAGE_BYTES)}`);
+  });
+});
+
+describe('a service whose guest was damaged on its way', () => {
+  test('is guest-panicked, tells what was found, and does not let the guest go on', async () => {
+    const machine = startGuest({ ramBytes: 16 * MIB, holds: ['incoming'] });
+    const adopt = machine.adopt.bind(machine);
+    let page = 0;
+    machine.adopt = (loaded) => {
+      page = dataPages(machine, true)[3]!;
+      pageOf(machine, page)[3000]! ^= 0x10;
+      adopt(loaded);
+    };
+    const source = await localService();
+    const target = await localService(['--incoming', 'tcp:127.0.0.1:0'], { machine });
+    expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
+    await expect.poll(() => target.runState(), { timeout: 10_000 }).toBe('guest-panicked');
+    const { panic } = await target.guest();
+    expect(panic).toMatchObject({ kind: 'torn', address: page * PAGE_BYTES });
+    const refused = await target.call('/cont', { method: 'POST' });
+    expect([refused.status, refused.json.code]).toEqual([409, 'machine_reset_required']);
+    expect(target.app.domain.events.since(0, 1000).map(({ name }) => name)).toContain('GUEST_PANICKED');
+    expect(await source.runState()).toBe('postmigrate');
+  });
+});
+
+/** A data page that differs and has this property. */
+function pageWhere(pair: Pair, holds: (page: number) => boolean): number {
+  const differing = differingPages(pair).filter((page) => page >= FIRST_DATA_PAGE);
+  const page = differing.find(holds);
+  if (page === undefined) throw new Error(`none of these pages that differ is of use: ${differing.join(', ')}`);
+  return page;
+}
+
+/** Which write a data page holds; 0 if it was never written. */
+function sequenceOf(machine: Parameters<typeof pageCount>[0], page: number): number {
+  const bytes = pageOf(machine, page);
+  return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(16, true));
+}
