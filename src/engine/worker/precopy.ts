@@ -13,6 +13,7 @@ import type { ReversePath } from './reverse-path.ts';
 import { SendMeter } from './send-meter.ts';
 import type { SourceContext } from './source-context.ts';
 import type { Staging } from './staging.ts';
+import { StopRule } from './stop-rule.ts';
 
 /** Longest time that one section stays open, so that control comes back often. */
 const SECTION_MS = 50;
@@ -24,8 +25,12 @@ const PASS_MS_MIN = 10;
  */
 const KEEP_ALIVE_MS_MAX = 2000;
 const KEEP_ALIVES_PER_STALL = 4;
-/** Part of the downtime limit, and most milliseconds, kept for stopping the guest and the target's start. */
-const MARGIN = { part: 0.25, msMax: 30 };
+/**
+ * What fits into the downtime limit is still sent with the guest running while that helps much: as long as it would
+ * take more than this part of the limit and each sync finds at most SHRINKING of what the one before left.
+ */
+const WORTHWHILE = 0.25;
+const SHRINKING = 0.75;
 const DEFAULT_RAM_SECTION_ID = 2;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
@@ -36,6 +41,7 @@ export class Precopy {
   readonly #reverse: ReversePath | null;
   readonly #ram: RamSender;
   readonly #bucket = new TokenBucket(performance.now());
+  readonly #stopRule: StopRule;
   readonly meter: SendMeter;
   /** Section id of the ram section in this stream. */
   readonly sectionId: number;
@@ -44,6 +50,7 @@ export class Precopy {
     this.#context = context;
     this.#staging = staging;
     this.#reverse = reverse;
+    this.#stopRule = new StopRule(context.live);
     this.meter = new SendMeter(context.figures);
     // As in QEMU, all bytes of a guest that does not run count as sent during its downtime.
     this.meter.isDowntime = (context.control?.holds() ?? HOLD.operator) !== 0;
@@ -81,11 +88,10 @@ export class Precopy {
   async iterate(): Promise<void> {
     for (;;) {
       await this.#section('part');
-      const mayEnd = this.#fitsDowntime();
-      if (mayEnd || this.#ram.isWalked) {
+      if (this.#mayStop() || this.#ram.isWalked) {
         const passMs = this.meter.passMs;
         this.endPass();
-        if (this.#fitsDowntime() && this.#isAcknowledged()) return;
+        if (this.#mayStop() && this.#isAcknowledged()) return;
         if (passMs < PASS_MS_MIN) await this.#idle(PASS_MS_MIN - passMs);
       }
       await this.#waitForRate();
@@ -102,9 +108,11 @@ export class Precopy {
 
   /** Takes the dirty log: ends this pass and begins the next. */
   endPass(): void {
-    const found = this.#ram.sync();
+    const foundBytes = this.#context.figures.get('dirtyBytesAtSync');
+    const newPages = this.#ram.sync();
+    this.#stopRule.passEnded(foundBytes, this.#ram.remainingBytes);
     this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(this.#ram.remainingBytes) });
-    this.meter.synced(found);
+    this.meter.synced(newPages);
     this.#ram.rewind();
     this.meter.beginPass(this.#ram.remainingBytes);
     this.#context.post({ type: 'pass', pass: this.meter.pass });
@@ -179,13 +187,8 @@ export class Precopy {
     this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes);
   }
 
-  #fitsDowntime(): boolean {
-    const pending = this.#ram.remainingBytes;
-    if (pending === 0) return true;
-    const { downtimeLimitMs, availSwitchoverBandwidth } = this.#context.live;
-    const bandwidth = availSwitchoverBandwidth || this.meter.bandwidth();
-    const usableMs = downtimeLimitMs - Math.min(downtimeLimitMs * MARGIN.part, MARGIN.msMax);
-    return (pending * 1000) / bandwidth <= usableMs;
+  #mayStop(): boolean {
+    return this.#stopRule.allows(this.#ram.remainingBytes, this.meter.bandwidth());
   }
 
   /** With switchover-ack the target has its say, unless the guest stands still anyway. */

@@ -1,0 +1,70 @@
+// After a batch of failing migrations nothing is left behind: no descriptor, socket, process or worker.
+
+import { readdirSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { localService } from '../helpers/guest-service.ts';
+import { closedPort, openPeer } from '../helpers/peer.ts';
+
+const DEADLINES = { connectMs: 300, stallMs: 300, handoverMs: 300 };
+const ROUNDS = 3;
+
+/** What this process holds that an engine could forget; a worker that stands ready is counted before as after. */
+function holdings() {
+  const resources = process.getActiveResourcesInfo();
+  const count = (...names: readonly string[]) => resources.filter((name) => names.includes(name)).length;
+  return {
+    descriptors: readdirSync('/proc/self/fd').length,
+    threads: readdirSync('/proc/self/task').length,
+    workers: count('MessagePort', 'Worker'),
+    sockets: count('TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'ProcessWrap'),
+  };
+}
+
+/** What is held once nothing has changed for a while: a worker that ended is replaced in the background. */
+async function settled(): Promise<ReturnType<typeof holdings>> {
+  let [same, last] = [0, ''];
+  await expect
+    .poll(
+      () => {
+        const now = JSON.stringify(holdings());
+        same = now === last ? same + 1 : 0;
+        last = now;
+        return same;
+      },
+      { timeout: 8000, interval: 50 },
+    )
+    .toBeGreaterThan(20);
+  return JSON.parse(last);
+}
+
+test('migrations that fail in every way leave nothing open', async () => {
+  const flags = ['--allow-exec', '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'];
+  const source = await localService(flags, { deadlines: DEADLINES });
+  const target = await localService(['--incoming', 'defer', '--allow-exec'], { deadlines: DEADLINES });
+  const silent = await openPeer(() => {}, { reads: false });
+  const rude = await openPeer((socket) => socket.resetAndDestroy());
+  const refused = `tcp:127.0.0.1:${await closedPort()}`;
+  const uris = [refused, rude.uri, silent.uri, 'exec:false', 'exec:sleep 100', 'file:nowhere/guest', 'unix:/nowhere'];
+  const batch = async () => {
+    for (const uri of uris) expect(await source.migrate(uri)).toMatchObject({ status: 'failed', guest: 'here' });
+    await target.post('/migrate/incoming', { uri: 'exec:false' });
+    expect(await target.ended()).toMatchObject({ status: 'failed' });
+    await target.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
+    await source.set({ 'max-bandwidth': 2_000_000 });
+    await source.start(await target.incomingUri());
+    await target.untilStatus('active');
+    expect(await source.cancel()).toBe('cancelled');
+    expect(await target.ended()).toMatchObject({ status: 'failed' });
+    await source.set({ 'max-bandwidth': 2 ** 30 });
+  };
+  // The first batch makes what is made once.
+  await batch();
+  silent.socket.destroy();
+  const before = await settled();
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await batch();
+    silent.socket.destroy();
+  }
+  await expect.poll(holdings, { timeout: 5000, interval: 50 }).toEqual(before);
+  await source.expectRunning();
+});
