@@ -5,7 +5,7 @@ export class CancelledSignal extends Error {}
 
 /** Thrown out of a migration's flow when it fails. */
 export class TransferFailure extends Error {
-  readonly code: string;
+  readonly code: TransferError['code'];
 
   constructor(error: TransferError) {
     super(error.message);

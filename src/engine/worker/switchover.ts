@@ -1,4 +1,5 @@
 import { HOLD } from '../../domain/machine/holds.ts';
+import type { TransferError } from '../../domain/transfer-port.ts';
 import { sharedMicroseconds } from '../figures.ts';
 import { encodeCommand } from '../stream/command.ts';
 import { ELEMENT } from '../stream/constants.ts';
@@ -44,7 +45,7 @@ export class Switchover {
    * True if a failure with this code leaves open who has the guest: it came between the handover and the target's yes
    * or no.
    */
-  isOutcomeUnknown(code: string): boolean {
+  isOutcomeUnknown(code: TransferError['code']): boolean {
     return this.#context.status.isHandedOver() && !this.#isAnswered && !this.#isRefusal(code);
   }
 
@@ -155,7 +156,7 @@ export class Switchover {
   }
 
   /** A file that failed, a command that says that it failed, or a target that said no has not taken the guest. */
-  #isRefusal(code: string): boolean {
+  #isRefusal(code: TransferError['code']): boolean {
     const { transport } = this.#context.plan.address;
     if (transport === 'file') return true;
     return (transport === 'exec' && code === 'command_failed') || code === 'target_refused';
