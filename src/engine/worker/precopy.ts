@@ -25,12 +25,6 @@ const PASS_MS_MIN = 10;
  */
 const KEEP_ALIVE_MS_MAX = 2000;
 const KEEP_ALIVES_PER_STALL = 4;
-/**
- * What fits into the downtime limit is still sent with the guest running while that helps much: as long as it would
- * take more than this part of the limit and each sync finds at most SHRINKING of what the one before left.
- */
-const WORTHWHILE = 0.25;
-const SHRINKING = 0.75;
 const DEFAULT_RAM_SECTION_ID = 2;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
