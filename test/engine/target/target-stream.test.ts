@@ -118,7 +118,7 @@ describe.each(KINDS)('a broken stream into %s', (_kind, plan) => {
 });
 
 describe('a machine with known devices', () => {
-  it.each(WRONG_FOR_KNOWN)('refuses %s', (_what, change, code, words) => {
+  it.each(WRONG_FOR_KNOWN)('refuses a stream that has %s', (_what, change, code, words) => {
     const { error, loaded } = read(smallStream(change), small.plan());
 
     expect([error?.code, loaded]).toEqual([code, null]);
