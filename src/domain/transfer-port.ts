@@ -1,5 +1,6 @@
 import type { CancelOutcome, StatusWord } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
+import type { TransferErrorCode } from './migration/transfer-errors.ts';
 import type { LoadedMachine, TransferSource, TransferTarget } from './ports.ts';
 
 /*
@@ -57,7 +58,7 @@ export type IncomingPlan = {
 };
 
 /** An error that crossed a thread: plain data. */
-export type TransferError = { readonly code: string; readonly message: string };
+export type TransferError = { readonly code: TransferErrorCode; readonly message: string };
 
 /** Figures of a migration, all numbers exact below 2^53. Times in milliseconds of the monotonic clock. */
 export type MigrationFigures = {

@@ -1,7 +1,5 @@
 import { Worker } from 'node:worker_threads';
 import { HOLD } from '../domain/machine/holds.ts';
-import { StatusWord } from '../domain/migration/lifecycle.ts';
-import type { MigrationStatus } from '../domain/migration/status.ts';
 import type { LoadedMachine } from '../domain/ports.ts';
 import type {
   IncomingPlan,
@@ -11,19 +9,16 @@ import type {
   OutgoingPlan,
   OutgoingTransfer,
   TransferEngine,
+  TransferError,
   TransferListener,
 } from '../domain/transfer-port.ts';
-import { FigureBlock } from './figures.ts';
-import { LiveParameterWords } from './live-parameters.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
-import type { FromWorker, SharedWords, ToWorker } from './messages.ts';
-import { HANG_MS_MAX, watchHeartbeat } from './watchdog.ts';
+import type { FromWorker } from './messages.ts';
+import { type Staff, Transfer } from './transfer.ts';
+import { HANG_MS_MAX } from './watchdog.ts';
 
 /** Young and old heap of a worker, MiB: it keeps no more than a few buffers of the stream's small parts. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 192 };
-
-/** How long a worker may take to close its channels after its last word. */
-const CLOSE_MS_MAX = 2000;
 
 /** What tests put in the place of the engine's own parts. */
 export type EngineOptions = {
@@ -96,112 +91,6 @@ class WorkerEngine implements TransferEngine {
     });
     return worker;
   }
-}
-
-type Staff = { readonly worker: Worker; readonly listener: TransferListener; readonly hangMsMax: number };
-
-/** What both directions share: words, messages, and an end even if the worker dies or hangs. */
-abstract class Transfer {
-  readonly status = new StatusWord();
-  protected readonly worker: Worker;
-  protected readonly live = new LiveParameterWords();
-  protected readonly listener: TransferListener;
-  protected readonly end = Promise.withResolvers<MigrationEnd>();
-  readonly #figures = new FigureBlock();
-  readonly #endWatch: () => void;
-  #hasEnded = false;
-  #hang: Error | null = null;
-
-  constructor({ worker, listener, hangMsMax }: Staff) {
-    this.worker = worker;
-    this.listener = listener;
-    if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
-    worker.ref();
-    worker.on('message', (message: FromWorker) => this.#receive(message));
-    worker.on('error', (error) => this.#crashed(error));
-    worker.on('exit', (code) => this.#crashed(this.#hang ?? new Error(`it exited with status ${code}`)));
-    worker.on('messageerror', (error) => this.#crashed(error));
-    this.#endWatch = watchHeartbeat(this.#figures, hangMsMax, () => this.#hung(hangMsMax));
-  }
-
-  figures() {
-    return this.#figures.read();
-  }
-
-  protected get words(): SharedWords {
-    return { status: this.status.buffer, figures: this.#figures.buffer, live: this.live.buffer };
-  }
-
-  protected tell(message: ToWorker): void {
-    this.worker.postMessage(message);
-  }
-
-  /** Messages that only one direction has. */
-  protected abstract special(message: FromWorker): void;
-
-  /** What has to be put right when the worker died. @returns who has the guest. */
-  protected abstract rescue(): MigrationEnd['guest'];
-
-  #receive(message: FromWorker): void {
-    switch (message.type) {
-      case 'status':
-        this.listener.status(message.status);
-        break;
-      case 'pass':
-        this.listener.pass(message.pass);
-        break;
-      case 'pass-ended':
-        this.listener.passEnded(message.figures);
-        break;
-      case 'guest-stopped':
-        this.listener.guestStopped();
-        break;
-      case 'guest-resumed':
-        this.listener.guestResumed();
-        break;
-      case 'ended':
-        this.#ended(message.end);
-        break;
-      default:
-        this.special(message);
-    }
-  }
-
-  #ended(end: MigrationEnd): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.#endWatch();
-    this.worker.unref();
-    const timer = setTimeout(() => void this.worker.terminate(), CLOSE_MS_MAX);
-    timer.unref();
-    this.worker.once('exit', () => clearTimeout(timer));
-    this.end.resolve(end);
-  }
-
-  /** Its thread is ended before anything is put right: until then it might still send. */
-  #hung(hangMsMax: number): void {
-    this.#hang = new Error(`it showed no sign of life for ${hangMsMax} ms`);
-    void this.worker.terminate();
-  }
-
-  /** The worker died without a word: the migration has failed, unless the shared word had decided otherwise. */
-  #crashed(error: unknown): void {
-    if (this.#hasEnded) return;
-    void this.worker.terminate();
-    const before = this.status.read();
-    const guest = before === 'completed' ? 'there' : this.rescue();
-    const after = statusAfterCrash(before);
-    if (before !== after) this.status.transition(before, after);
-    this.#figures.end();
-    const message = `the transfer worker died: ${error instanceof Error ? error.message : String(error)}`;
-    this.listener.status(after);
-    this.#ended({ status: after, error: after === 'failed' ? { code: 'engine_crashed', message } : null, guest });
-  }
-}
-
-function statusAfterCrash(before: MigrationStatus): MigrationEnd['status'] {
-  if (before === 'cancelling') return 'cancelled';
-  return before === 'completed' || before === 'cancelled' ? before : 'failed';
 }
 
 class Outgoing extends Transfer implements OutgoingTransfer {
@@ -282,7 +171,7 @@ class Incoming extends Transfer implements IncomingTransfer {
     this.tell({ type: 'started' });
   }
 
-  refused(error: { readonly code: string; readonly message: string }): void {
+  refused(error: TransferError): void {
     this.tell({ type: 'refused', error });
   }
 

@@ -14,6 +14,9 @@ import type {
  * A worker takes one `source` or `target` order in its life and ends after its `ended` message.
  */
 
+/** A code that a failed migration may have: one of the domain's table, for which there is a page. */
+export type TransferCode = TransferError['code'];
+
 /** Shared words of a migration: status, figures, live parameters. */
 export type SharedWords = {
   readonly status: SharedArrayBuffer;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
+import { TRANSFER_ERRORS } from '../commands/errors.ts';
 import * as examples from './examples/service.ts';
 import type { Call, Operation } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
@@ -10,6 +11,9 @@ import { sendJson } from './register.ts';
 /** Where the error pages and the committed OpenAPI document lie. */
 const ERRORS_DIRECTORY = new URL('../../docs/errors/', import.meta.url);
 export const OPENAPI_FILE = new URL('../../openapi/openapi.json', import.meta.url);
+
+/** Every code that has a page: of answers that refuse something, and of migrations that failed. */
+const EXPLAINED: ReadonlySet<string> = new Set([...ALL_ERROR_CODES, ...Object.keys(TRANSFER_ERRORS)]);
 
 const Index = Type.Object({ name: Type.String(), documentation: Type.String(), openapi: Type.String() });
 
@@ -57,8 +61,7 @@ export const documentationOperations: readonly Operation[] = [
 
 async function sendErrorPage({ request, reply }: Call): Promise<FastifyReply> {
   const { code } = request.params as { readonly code: string };
-  const known = ALL_ERROR_CODES.find((candidate) => candidate === code);
-  if (known === undefined) throw new HttpError('not_found', 'There is no error with this code.');
-  const page = await readFile(new URL(`${known}.md`, ERRORS_DIRECTORY), 'utf8');
+  if (!EXPLAINED.has(code)) throw new HttpError('not_found', 'There is no error with this code.');
+  const page = await readFile(new URL(`${code}.md`, ERRORS_DIRECTORY), 'utf8');
   return reply.type('text/markdown; charset=utf-8').send(page);
 }

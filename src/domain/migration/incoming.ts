@@ -142,8 +142,7 @@ function follow(context: Context, followed: Followed): void {
 }
 
 function adoptError(error: unknown): TransferError {
-  const code = error instanceof DomainError ? error.code : 'machine_refused';
-  return { code, message: error instanceof Error ? error.message : String(error) };
+  return { code: 'machine_refused', message: error instanceof Error ? error.message : String(error) };
 }
 
 function listenError(error: unknown, address: MigrationAddress): DomainError {

@@ -2,9 +2,10 @@ import type { EventHub } from '../events.ts';
 import type { Clock } from '../ports.ts';
 import type { MigrationRecord, Store } from '../store-ports.ts';
 import type { MigrationStatus } from './status.ts';
+import type { TransferErrorCode } from './transfer-errors.ts';
 
 /** Error code of a migration during which the service stopped. */
-export const SERVICE_STOPPED = 'service_stopped';
+export const SERVICE_STOPPED = 'service_stopped' satisfies TransferErrorCode;
 
 type Recovery = {
   readonly store: Store;

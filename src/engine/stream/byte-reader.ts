@@ -1,3 +1,5 @@
+import type { TransferCode } from '../messages.ts';
+
 /** Thrown when a whole element is not there yet: the caller keeps the bytes and tries again with more. */
 export class IncompleteError extends Error {
   constructor() {
@@ -8,11 +10,11 @@ export class IncompleteError extends Error {
 
 /** A stream that breaks its format: what was wrong, and, once the reader has added it, at which byte of the stream. */
 export class StreamError extends Error {
-  readonly code: string;
+  readonly code: TransferCode;
   /** Where in the stream the element that was wrong begins, or null if that was not added yet. */
   readonly position: number | null;
 
-  constructor(code: string, message: string, position: number | null = null) {
+  constructor(code: TransferCode, message: string, position: number | null = null) {
     super(position === null ? message : `${message} (at byte ${position} of the stream)`);
     this.name = 'StreamError';
     this.code = code;

@@ -36,6 +36,11 @@ export interface IncomingChannel {
   reset(): void;
 }
 
+/** Whatever was thrown while a channel was opened or closed, in our words. */
+export function toTransferError(thrown: unknown, what: string): TransferError {
+  return thrown instanceof Error ? channelError(thrown, what) : (thrown as TransferError);
+}
+
 /** An error of the operating system in our words; `what` names the address. */
 export function channelError(error: unknown, what: string): TransferError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -45,7 +50,7 @@ export function channelError(error: unknown, what: string): TransferError {
   return { code: known.code, message: `${what}: ${known.text} (${code})` };
 }
 
-const SYSTEM_ERRORS: Readonly<Record<string, { readonly code: string; readonly text: string }>> = {
+const SYSTEM_ERRORS: Readonly<Record<string, { readonly code: TransferError['code']; readonly text: string }>> = {
   ECONNREFUSED: { code: 'connection_refused', text: 'the connection was refused' },
   ECONNRESET: { code: 'peer_reset', text: 'the peer reset the connection' },
   EPIPE: { code: 'peer_closed', text: 'the peer closed the connection' },

@@ -1,4 +1,4 @@
-import { close, fstatSync, ftruncateSync, read, write } from 'node:fs';
+import { close, closeSync, fstatSync, ftruncateSync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
@@ -20,12 +20,17 @@ export class FileOutgoingChannel implements OutgoingChannel {
   #idle: (() => void) | null = null;
   #open = true;
 
-  /** @throws TransferError if the file cannot be opened there. */
+  /** @throws TransferError if the file cannot be opened there, or cannot be as long as the offset. */
   constructor(root: string, address: FileAddress) {
     this.#name = `file:${address.path}`;
     this.#fd = openBelow(root, address.path, 'write');
     this.#position = address.offset;
-    ftruncateSync(this.#fd, address.offset);
+    try {
+      ftruncateSync(this.#fd, address.offset);
+    } catch (error) {
+      closeSync(this.#fd);
+      throw channelError(error, this.#name);
+    }
   }
 
   write(bytes: Uint8Array, done: () => void): void {
@@ -50,13 +55,16 @@ export class FileOutgoingChannel implements OutgoingChannel {
   async finish(): Promise<void> {
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     if (this.#failure !== null) throw this.#failure;
-    await this.#close();
+    await this.#close().catch((error: unknown) => {
+      throw channelError(error, this.#name);
+    });
   }
 
   destroy(): void {
     this.#failed = null;
-    if (this.#inFlight === 0) void this.#close();
-    else this.#idle = () => void this.#close();
+    const letGo = () => void this.#close().catch(() => {});
+    if (this.#inFlight === 0) letGo();
+    else this.#idle = letGo;
   }
 
   async #close(): Promise<void> {

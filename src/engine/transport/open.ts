@@ -1,6 +1,6 @@
 import net from 'node:net';
 import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
-import type { IncomingChannel, OutgoingChannel } from './channel.ts';
+import { type IncomingChannel, type OutgoingChannel, toTransferError } from './channel.ts';
 import { ExecIncomingChannel, ExecOutgoingChannel } from './exec.ts';
 import { FileIncomingChannel, FileOutgoingChannel } from './file.ts';
 import { SocketIncomingChannel, SocketListener } from './socket-incoming.ts';
@@ -12,6 +12,14 @@ export async function openOutgoing(
   fileRoot: string,
   signal: AbortSignal,
 ): Promise<OutgoingChannel> {
+  try {
+    return await openChannel(address, fileRoot, signal);
+  } catch (error) {
+    throw toTransferError(error, `${address.transport}:`);
+  }
+}
+
+async function openChannel(address: MigrationAddress, fileRoot: string, signal: AbortSignal): Promise<OutgoingChannel> {
   switch (address.transport) {
     case 'tcp':
       return connectSocket({ host: address.host, port: address.port }, signal);
@@ -37,6 +45,14 @@ export type Awaiting = {
 
 /** Opens the place that an incoming migration comes to. @throws TransferError where that is seen at once. */
 export function openIncoming(address: MigrationAddress, fileRoot: string): Awaiting {
+  try {
+    return openPlace(address, fileRoot);
+  } catch (error) {
+    throw toTransferError(error, `${address.transport}:`);
+  }
+}
+
+function openPlace(address: MigrationAddress, fileRoot: string): Awaiting {
   switch (address.transport) {
     case 'tcp':
     case 'unix': {

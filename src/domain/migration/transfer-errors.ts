@@ -1,0 +1,82 @@
+import { ERRORS } from '../errors.ts';
+
+/**
+ * Every code with which a migration can fail (`error.code` of a row of the history), and its title. A few are codes of
+ * refusals too. Codes are stable: a client may branch on them. docs/errors/CODE.md explains each; a test holds the table,
+ * the pages and the sources together.
+ */
+export const TRANSFER_ERRORS = {
+  // the peer and the way to it
+  address_not_local: 'The address is not one of this host',
+  channel_failed: 'The channel failed',
+  command_failed: 'The command failed',
+  connect_timeout: 'The host did not answer',
+  connection_refused: 'Nobody listens there',
+  deadline_exceeded: 'Nothing went on for too long',
+  descriptor_unusable: 'The descriptor is neither a socket nor a pipe',
+  file_too_short: 'The file ends before the offset',
+  host_not_found: 'The host name cannot be looked up',
+  host_unreachable: 'There is no way to the host',
+  no_space: 'No space is left',
+  no_such_file: 'There is no such file',
+  not_a_plain_file: 'This is not a plain file',
+  peer_closed: 'The peer closed the connection',
+  peer_reset: 'The peer broke the connection',
+  permission_denied: 'Permission was denied',
+  address_in_use: ERRORS.address_in_use.title,
+  file_outside_root: ERRORS.file_outside_root.title,
+  // what the target said, and who has the guest
+  guest_does_not_stop: 'The guest did not stop',
+  handover_outcome_unknown: 'Nobody knows which side has the guest',
+  incoming_aborted: 'Waiting was given up',
+  machine_refused: 'The machine cannot take this guest',
+  return_path_broken: 'What came back is not the return path',
+  target_refused: 'The target refused the guest',
+  // the service itself
+  engine_crashed: 'A transfer thread died',
+  service_stopped: 'The service stopped during this migration',
+  engine_failed: ERRORS.engine_failed.title,
+  // a stream that does not suit this machine
+  capability_differs: 'The source has a capability on that is off here',
+  command_not_available: 'The stream has a command that is not available here',
+  machine_differs: 'The stream holds another machine',
+  page_size_differs: 'The pages have another size',
+  ram_block_length: 'A RAM block has another length',
+  ram_block_missing: 'A RAM block is missing',
+  ram_block_unknown: 'A RAM block is not known',
+  ram_too_large: 'The machine has more RAM than this host takes',
+  section_missing: 'A device is missing',
+  section_unknown: 'A device is not known',
+  section_version: 'A device has another version',
+  uuid_differs: "The stream holds another machine's uuid",
+  // a stream that is broken, or none
+  command_broken: 'A command is broken',
+  command_unknown: 'A command is not known',
+  configuration_missing: 'The configuration is missing',
+  data_after_end: 'Something follows the end of the stream',
+  device_bytes_too_many: 'There is too much device state',
+  element_unexpected: 'An element of the stream is not expected',
+  footer_missing: 'A section has no footer',
+  footer_wrong: 'A section has a wrong footer',
+  global_state_broken: 'The run state cannot be read',
+  machine_name_too_long: 'The name of the machine is too long',
+  not_a_migration_stream: 'This is not a migration stream',
+  peer_speaks_http: 'The peer speaks HTTP',
+  peer_speaks_tls: 'The peer speaks TLS',
+  ram_block_duplicate: 'A RAM block is listed twice',
+  ram_blocks_too_many: 'There are too many RAM blocks',
+  ram_page_outside: 'A page lies outside its RAM block',
+  ram_record_broken: 'A page of the stream cannot be read',
+  ram_setup_broken: 'The list of RAM blocks is broken',
+  section_duplicate: 'A section comes twice',
+  section_order: 'A section comes at the wrong place',
+  section_size_unclear: 'Where a device ends cannot be told',
+  stream_truncated: 'The stream ends too early',
+  stream_value_out_of_range: 'A number of the stream is too large',
+  stream_version_unknown: 'The stream has an unknown version',
+  subsection_unknown: 'A part of the configuration is not known',
+  vm_description_broken: 'The vmdescription cannot be read',
+  vm_description_too_long: 'The vmdescription is too long',
+} as const satisfies Record<string, string>;
+
+export type TransferErrorCode = keyof typeof TRANSFER_ERRORS;
