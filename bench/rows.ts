@@ -1,6 +1,21 @@
 import type { BenchRow } from './bench.ts';
+import { busyGuest } from './busy-guest.bench.ts';
+import { costPerGib } from './cost-per-gib.bench.ts';
+import { fileStream } from './file-stream.bench.ts';
+import { memory } from './memory.bench.ts';
+import { polling } from './polling.bench.ts';
 import { precopyRandom } from './precopy-random.bench.ts';
 import { precopyZero } from './precopy-zero.bench.ts';
+import { start } from './start.bench.ts';
 
 /** Every row, in the order of the table. */
-export const ROWS: readonly BenchRow[] = [precopyRandom, precopyZero];
+export const ROWS: readonly BenchRow[] = [
+  precopyRandom,
+  precopyZero,
+  fileStream,
+  busyGuest,
+  polling,
+  memory,
+  start,
+  costPerGib,
+];

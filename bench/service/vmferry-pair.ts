@@ -20,6 +20,8 @@ export type VmferryJob = {
   /** `--workload` of the source. */
   readonly workload: string;
   readonly parameters?: JsonObject;
+  /** True: the target takes the memory for all of RAM before the migration. */
+  readonly isPreallocated?: boolean;
   /** False: the guest stands still, as in QEMU's runs. */
   readonly isRunning?: boolean;
 };
@@ -38,7 +40,12 @@ export async function migrateVmferry(job: VmferryJob, watch: Watch = {}): Promis
   const ram = ['--ram', String(job.ramBytes)];
   const flags = [...ram, '--workload', job.workload, ...(job.isRunning === true ? [] : ['--paused'])];
   await using source = await Service.start(job.directory, flags);
-  await using target = await Service.start(job.directory, [...ram, '--incoming', 'tcp:127.0.0.1:0']);
+  await using target = await Service.start(job.directory, [
+    ...ram,
+    ...(job.isPreallocated === true ? ['--ram-prealloc'] : []),
+    '--incoming',
+    'tcp:127.0.0.1:0',
+  ]);
   const parameters = { 'max-bandwidth': 0, ...job.parameters };
   await source.call('/migrate/parameters', { method: 'PATCH', body: parameters });
   const uri = `tcp:127.0.0.1:${await target.incomingPort()}`;

@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BenchContext, type BenchRow, GIBIBYTE } from './bench.ts';
+import type { Service } from './service/vmferry.ts';
+import { migrateVmferry, type Run } from './service/vmferry-pair.ts';
+import { median, percentile } from './statistics.ts';
+
+const REQUESTS_PER_SECOND = 200;
+const P99_MS_MAX = 5;
+const SLOWDOWN_MAX = 0.03;
+
+/** Does a dashboard disturb a migration, or wait for it? */
+export const polling: BenchRow = {
+  name: 'polling',
+  async measure(context) {
+    const ramBytes = context.ramBytes ?? 4 * GIBIBYTE;
+    const latencies: number[] = [];
+    const polled: number[] = [];
+    const alone: number[] = [];
+    for (let index = 0; index < context.runs; index += 1) {
+      alone.push((await run(context, ramBytes)).transferMs);
+      polled.push((await run(context, ramBytes, latencies)).transferMs);
+      context.log(`  run ${index + 1}: alone ${alone.at(-1)} ms, polled ${polled.at(-1)} ms`);
+    }
+    const p99 = percentile(latencies, 99);
+    const slowdown = median(polled) / median(alone) - 1;
+    return {
+      name: 'polling',
+      job: `GET /migrate at ${REQUESTS_PER_SECOND} requests/s during a migration at full speed`,
+      qemu: null,
+      vmferry: `p99 ${p99.toFixed(1)} ms, p50 ${percentile(latencies, 50).toFixed(1)} ms, slowed by ${(slowdown * 100).toFixed(1)} %`,
+      ratio: null,
+      target: `p99 ≤ ${P99_MS_MAX} ms, slowed by < ${SLOWDOWN_MAX * 100} %`,
+      isMet: p99 <= P99_MS_MAX && slowdown < SLOWDOWN_MAX,
+      samples: { 'latency-ms': [50, 90, 99, 100].map((part) => percentile(latencies, part)), alone, polled },
+      notes: [
+        `${latencies.length} requests. latency-ms: p50, p90, p99, worst. The asking process shares the cores with both services.`,
+      ],
+    };
+  },
+};
+
+function run({ directory }: BenchContext, ramBytes: number, latencies: number[] | null = null): Promise<Run> {
+  const job = { directory, ramBytes, workload: 'fill=random,rate=0', isPreallocated: true };
+  if (latencies === null) return migrateVmferry(job);
+  return migrateVmferry(job, { during: (source, isOver) => poll(source, isOver, latencies) });
+}
+
+/** Asks at a steady rate, whatever the answers take. */
+async function poll(source: Service, isOver: () => boolean, latencies: number[]): Promise<void> {
+  const asked: Promise<void>[] = [];
+  const started = performance.now();
+  for (let count = 1; !isOver(); count += 1) {
+    asked.push(timedRequest(source, latencies));
+    await sleep(Math.max(0, started + (count * 1000) / REQUESTS_PER_SECOND - performance.now()));
+  }
+  await Promise.all(asked);
+}
+
+async function timedRequest(source: Service, latencies: number[]): Promise<void> {
+  const from = performance.now();
+  await source.migration();
+  latencies.push(performance.now() - from);
+}
