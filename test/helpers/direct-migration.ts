@@ -30,7 +30,7 @@ export async function guestPair(options: GuestOptions = {}, targetOptions: Guest
 }
 
 export type Tampering = {
-  /** The source's guest stands still; what is still dirty has not been sent, and the target has all else. */
+  /** The source's guest stands still; what it wrote last has not been sent, and the target has all else. */
   readonly beforeSwitchover?: (pair: Pair) => void | Promise<void>;
   /** The target has everything; its guest has not run yet. */
   readonly beforeAdoption?: (pair: Pair) => void;
@@ -38,11 +38,10 @@ export type Tampering = {
 
 export type Moved = { readonly end: MigrationEnd; readonly panic: Promise<GuestPanic> };
 
-/**
- * The guest dirties about 10 MB/s, so each pass leaves a sixth of the one before; the last is not begun before less than
- * 1 MB is left, nearly all of which has been sent before.
- */
-const PARAMETERS = { maxBandwidth: 60_000_000, availSwitchoverBandwidth: 20_000_000, downtimeLimitMs: 60 } as const;
+const PARAMETERS = { maxBandwidth: 60_000_000, availSwitchoverBandwidth: 0, downtimeLimitMs: 300 } as const;
+/** Pages that the guest writes after everything has been sent: so many have to be sent with the guest stopped. */
+const LATE_WRITES = 300;
+
 const QUIET: TransferListener = {
   status: () => {},
   pass: () => {},
@@ -67,6 +66,7 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
   const plan = { ...common, source: source.transferSource(), parameters: PARAMETERS, detectsZeroPages: true };
   const outgoing = engine.startOutgoing({ ...plan, address: await incoming.listening }, QUIET);
   await untilAllReceived(outgoing, incoming);
+  await writeOn(source);
   await tampering.beforeSwitchover?.(pair);
   outgoing.continueSwitchover();
   const loaded = await incoming.loaded;
@@ -77,6 +77,14 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
   incoming.started();
   expect(await incoming.ended).toEqual({ status: 'completed', error: null });
   return { end: await outgoing.ended, panic };
+}
+
+/** Lets the guest run on for a while behind the engine's back, which then finds its pages in the dirty log. */
+async function writeOn(source: SyntheticMachine): Promise<void> {
+  const written = source.describe().guest?.pagesWritten ?? 0;
+  source.release('migration');
+  await untilWritten(source, written + LATE_WRITES);
+  await source.hold('migration');
 }
 
 /** The source stands in pre-switchover, and the target has applied every page that it sent. */

@@ -47,8 +47,8 @@ describe('an untouched migration', () => {
     };
     const { end } = await migrate(pair, { beforeSwitchover, beforeAdoption });
     expect(end).toEqual(MIGRATED);
-    // Pages were written again after they had been sent, so more than one pass was needed to get here.
-    expect(lateWrites).toBeGreaterThan(0);
+    // So much had been written after it was sent.
+    expect(lateWrites).toBeGreaterThan(50);
     expect(differing).toEqual([]);
     await untilSwept(pair.target, 2);
     const { panic, pagesWritten } = pair.target.describe().guest!;
@@ -146,7 +146,8 @@ describe('one dirty page that is not sent', () => {
     const { panic } = await migrate(pair, {
       beforeSwitchover: ({ source }) => {
         page = differingPages(pair)[0]!;
-        expect([page > 0, page < FIRST_DATA_PAGE]).toEqual([true, true]);
+        expect(page).toBeGreaterThan(0);
+        expect(page).toBeLessThan(FIRST_DATA_PAGE);
         forgetDirtyPage(source, page);
       },
       beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
