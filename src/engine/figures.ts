@@ -27,7 +27,6 @@ const NAMES = [
   'bandwidth',
   'dirtyBytesAtSync',
   'heartbeat',
-  'lastByteUs',
 ] as const;
 type FigureName = (typeof NAMES)[number];
 const INDEX = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Record<FigureName, number>;

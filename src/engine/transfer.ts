@@ -51,6 +51,9 @@ export abstract class Transfer {
   /** Messages that only one direction has. */
   protected abstract special(message: FromWorker): void;
 
+  /** Who has the guest of a migration that completed. */
+  protected abstract readonly ownerOnceCompleted: MigrationEnd['guest'];
+
   /** What has to be put right when the worker died. @returns who has the guest. */
   protected abstract rescue(): MigrationEnd['guest'];
 
@@ -101,7 +104,7 @@ export abstract class Transfer {
     if (this.#hasEnded) return;
     void this.worker.terminate();
     const before = this.status.read();
-    const guest = before === 'completed' ? 'there' : this.rescue();
+    const guest = before === 'completed' ? this.ownerOnceCompleted : this.rescue();
     const after = statusAfterCrash(before);
     if (before !== after) this.status.transition(before, after);
     this.#figures.end();

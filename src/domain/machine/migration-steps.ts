@@ -56,7 +56,10 @@ export async function guestUnknown(context: Context): Promise<void> {
 export function guestArrived(context: Context, globalState: string): void {
   const { machine, runState } = context;
   const isLive = LIVE_STATES.has(globalState);
-  if (machine.canRun && isLive && context.autostart) {
+  if (machine.isHeldFor('panic')) {
+    machine.release('incoming');
+    runState.to('guest-panicked');
+  } else if (machine.canRun && isLive && context.autostart) {
     machine.release('incoming');
     runState.to('running');
     tell(context, 'RESUME');

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
+import { deliver } from './read-into.ts';
 
 /** The environment of a command: nothing of the service's own. */
 const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
@@ -89,15 +90,7 @@ export class ExecIncomingChannel implements IncomingChannel {
 
   read(buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void): void {
     const output = this.#command.child.stdout;
-    output?.on('data', (chunk: Buffer) => {
-      for (let from = 0; from < chunk.length; ) {
-        const into = buffer();
-        const count = Math.min(into.length, chunk.length - from);
-        into.set(chunk.subarray(from, from + count));
-        from += count;
-        received(count);
-      }
-    });
+    output?.on('data', (chunk: Buffer) => deliver(chunk, buffer, received));
     output?.on('end', () => {
       this.#outputEnded = true;
       this.#settle();

@@ -42,14 +42,21 @@ function copyInto(
   buffer: () => Uint8Array<SharedArrayBuffer>,
   received: (count: number) => void,
 ): net.Socket {
-  socket.on('data', (chunk: Buffer) => {
-    for (let from = 0; from < chunk.length; ) {
-      const into = buffer();
-      const count = Math.min(into.length, chunk.length - from);
-      into.set(chunk.subarray(from, from + count));
-      from += count;
-      received(count);
-    }
-  });
+  socket.on('data', (chunk: Buffer) => deliver(chunk, buffer, received));
   return socket;
+}
+
+/** Copies a chunk into what `buffer` gives, piece by piece, and tells `received` of each. */
+export function deliver(
+  chunk: Uint8Array,
+  buffer: () => Uint8Array<SharedArrayBuffer>,
+  received: (count: number) => void,
+): void {
+  for (let from = 0; from < chunk.length; ) {
+    const into = buffer();
+    const count = Math.min(into.length, chunk.length - from);
+    into.set(chunk.subarray(from, from + count));
+    from += count;
+    received(count);
+  }
 }

@@ -2,6 +2,7 @@ import net from 'node:net';
 import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
 import { readInto } from './read-into.ts';
+import { removeStaleSocket } from './stale-socket.ts';
 
 /** Connections that may wait for their first byte at the same time; one more drops the oldest. */
 const WAITING_MAX = 16;
@@ -32,17 +33,29 @@ export class SocketListener {
   }
 
   /** Resolves with the bound address. Rejects with a TransferError. */
-  listen(address: Extract<MigrationAddress, { transport: 'tcp' | 'unix' }>): Promise<MigrationAddress> {
-    const { promise, resolve, reject } = Promise.withResolvers<MigrationAddress>();
-    this.#server.once('error', (error) => reject(channelError(error, this.#name)));
+  async listen(address: Extract<MigrationAddress, { transport: 'tcp' | 'unix' }>): Promise<MigrationAddress> {
+    try {
+      await this.#bind(address);
+    } catch (error) {
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+      const isFree = isTaken && address.transport === 'unix' && (await removeStaleSocket(address.path));
+      if (!isFree) throw channelError(error, this.#name);
+      await this.#bind(address);
+    }
+    // An accept that fails later (no descriptors left) concerns that connection alone.
+    this.#server.on('error', () => {});
+    const bound = this.#server.address();
+    if (address.transport === 'unix' || bound === null || typeof bound === 'string') return address;
+    return { transport: 'tcp', host: address.host, port: bound.port };
+  }
+
+  #bind(address: Extract<MigrationAddress, { transport: 'tcp' | 'unix' }>): Promise<void> {
     const where = address.transport === 'tcp' ? { host: address.host, port: address.port } : { path: address.path };
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once('error', reject);
     this.#server.listen({ ...where, exclusive: true }, () => {
-      const bound = this.#server.address();
-      if (address.transport === 'tcp' && bound !== null && typeof bound === 'object') {
-        resolve({ transport: 'tcp', host: address.host, port: bound.port });
-      } else {
-        resolve(address);
-      }
+      this.#server.off('error', reject);
+      resolve();
     });
     return promise;
   }

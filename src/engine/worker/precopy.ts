@@ -7,6 +7,7 @@ import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../stre
 import { RAM_FLAG, RAM_SECTION } from '../stream/constants.ts';
 import { encodeRamSetup } from '../stream/ram-setup.ts';
 import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../stream/section.ts';
+import { TransferFailure } from './monitor.ts';
 import { TokenBucket } from './pacing.ts';
 import { RamSender } from './ram-sender.ts';
 import type { ReversePath } from './reverse-path.ts';
@@ -80,13 +81,18 @@ export class Precopy {
 
   /** Sends pass after pass until what is left can be sent within the downtime limit. */
   async iterate(): Promise<void> {
+    let begun = performance.now();
     for (;;) {
       await this.#section('part');
       if (this.#mayStop() || this.#ram.isWalked) {
-        const passMs = this.meter.passMs;
+        const workedMs = performance.now() - begun;
         this.endPass();
-        if (this.#mayStop() && this.#isAcknowledged()) return;
-        if (passMs < PASS_MS_MIN) await this.#idle(PASS_MS_MIN - passMs);
+        if (this.#mayStop()) {
+          if (this.#isAcknowledged()) return;
+          await this.#waitForAcknowledgement();
+        }
+        if (workedMs < PASS_MS_MIN) await this.#idle(PASS_MS_MIN - workedMs);
+        begun = performance.now();
       }
       await this.#waitForRate();
     }
@@ -190,6 +196,15 @@ export class Precopy {
     if (!this.#context.has('switchover-ack') || this.#reverse === null) return true;
     const isStandingStill = (this.#context.control?.holds() ?? 1) !== 0;
     return this.#reverse.hasSwitchoverAck || isStandingStill;
+  }
+
+  async #waitForAcknowledgement(): Promise<void> {
+    const { stallMs } = this.#context.plan.deadlines;
+    const end = performance.now() + stallMs;
+    await this.waitAlive(() => this.#isAcknowledged() || performance.now() >= end);
+    if (this.#isAcknowledged()) return;
+    const message = `the target gave no switchover-ack for ${stallMs} ms`;
+    throw new TransferFailure({ code: 'deadline_exceeded', message });
   }
 
   #configurationTail(): Uint8Array {

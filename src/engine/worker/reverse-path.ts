@@ -13,7 +13,6 @@ export class ReversePath {
   /** Value of the SHUT message: null before it came, 0 if all is well there. */
   shut: number | null = null;
   hasSwitchoverAck = false;
-  lastPong = 0;
   #waiting: Uint8Array = new Uint8Array();
   #messages = 0;
   #isBroken = false;
@@ -50,9 +49,8 @@ export class ReversePath {
   #apply(message: ReverseMessage): void {
     this.#messages += 1;
     if (this.#messages > MESSAGES_MAX) throw new RangeError(`the target sent more than ${MESSAGES_MAX} messages`);
-    if (message.type === 'pong') this.lastPong = message.value;
-    else if (message.type === 'switchover-ack') this.hasSwitchoverAck = true;
-    else this.#shutWith(message.value);
+    if (message.type === 'switchover-ack') this.hasSwitchoverAck = true;
+    else if (message.type === 'shut') this.#shutWith(message.value);
   }
 
   #shutWith(value: number): void {

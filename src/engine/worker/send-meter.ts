@@ -27,11 +27,6 @@ export class SendMeter {
     return this.#pass;
   }
 
-  /** Milliseconds since the pass began. */
-  get passMs(): number {
-    return performance.now() - this.#passStart.ms;
-  }
-
   /** Counts pages that went out, and all other bytes up to `totalBytes` of the stream. */
   sent(totalBytes: number, remainingBytes: number, pages: SentPages = NOTHING): void {
     const bytes = totalBytes - this.#countedBytes;

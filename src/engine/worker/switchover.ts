@@ -88,6 +88,7 @@ export class Switchover {
     }
     figures.set('stoppedUs', sharedMicroseconds());
     post({ type: 'guest-stopped' });
+    if ((holds & HOLD.panic) !== 0) return 'guest-panicked';
     return (holds & ~HOLD.migration) === 0 ? 'running' : 'paused';
   }
 

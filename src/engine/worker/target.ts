@@ -60,7 +60,6 @@ export class TargetMigration {
     if (this.#isEnded || !this.#isLoaded) return;
     if (this.#hasReturnPath) this.#channel?.write(encodeReverse({ type: 'shut', value: 0 }));
     this.#channel?.close();
-    this.#status.transition('active', 'completed');
     this.#finish({ status: 'completed', error: null, guest: 'here' });
   }
 
@@ -95,10 +94,8 @@ export class TargetMigration {
   #received(count: number): void {
     if (this.#isEnded) return;
     this.#figures.add('transferredBytes', count);
-    if (this.#isLoaded) {
-      this.#fail({ code: 'data_after_end', message: `${count} bytes follow the end of the stream` });
-      return;
-    }
+    // The stream was whole and is being taken over: what still comes behind it changes nothing any more.
+    if (this.#isLoaded) return;
     this.#stream.input.received(count);
     this.#attempt(() => this.#stream.advance());
   }
@@ -164,8 +161,11 @@ export class TargetMigration {
     this.#post({ type: 'status', status: to });
   }
 
+  /** Fails, unless the guest has been taken over: then the status word is no longer this thread's to change. */
   #fail(error: TransferError): void {
-    if (this.#isEnded) return;
+    const status = this.#status.read();
+    if (this.#isEnded || (status !== 'setup' && status !== 'active')) return;
+    if (!this.#status.transition(status, 'failed')) return;
     this.#isEnded = true;
     if (this.#hasReturnPath && this.#channel !== null) {
       this.#channel.write(encodeReverse({ type: 'shut', value: 1 }));
@@ -174,8 +174,6 @@ export class TargetMigration {
       this.#channel?.reset();
     }
     this.#awaiting?.close();
-    const status = this.#status.read();
-    if (status === 'setup' || status === 'active') this.#status.transition(status, 'failed');
     this.#finish({ status: 'failed', error, guest: 'there' });
   }
 

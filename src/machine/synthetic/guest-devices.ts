@@ -3,6 +3,7 @@ import { CONSOLE_FIELDS } from './console-ring.ts';
 import { createDevice, DeviceBody } from './device-body.ts';
 import type { GuestMap } from './guest-map.ts';
 import { assertTimer, TIMER_FIELDS } from './guest-timer.ts';
+import { readPanicBody } from './panic-record.ts';
 import { readRegisters, VCPU_FIELDS } from './registers.ts';
 import { readWorkload, WORKLOAD_FIELDS } from './workload.ts';
 
@@ -11,21 +12,23 @@ export type GuestDevices = {
   readonly workload: TransferDevice;
   readonly timer: TransferDevice;
   readonly console: TransferDevice;
+  readonly panic: TransferDevice;
   readonly vcpus: readonly TransferDevice[];
 };
 
-export function createGuestDevices(vcpus: number): GuestDevices {
+export function createGuestDevices(vcpus: number, panic: TransferDevice): GuestDevices {
   return {
     workload: createDevice('ferry-workload', 0, WORKLOAD_FIELDS),
     timer: createDevice('ferry-timer', 0, TIMER_FIELDS),
     console: createDevice('ferry-console', 0, CONSOLE_FIELDS),
+    panic,
     vcpus: Array.from({ length: vcpus }, (_, index) => createDevice('ferry-vcpu', index, VCPU_FIELDS)),
   };
 }
 
 /** All devices in the order in which they travel. */
 export function deviceList(devices: GuestDevices): readonly TransferDevice[] {
-  return [devices.workload, devices.timer, devices.console, ...devices.vcpus];
+  return [devices.workload, devices.timer, devices.console, devices.panic, ...devices.vcpus];
 }
 
 export function bodyOf(device: TransferDevice): DeviceBody {
@@ -46,14 +49,16 @@ export function assertBodies(
   if (bodies.length !== list.length) {
     throw new RangeError(`${bodies.length} devices were loaded for a guest that has ${list.length}`);
   }
-  const [workload, timer, console, ...vcpus] = list.map((device, index) => {
+  const [workload, timer, console, panic, ...vcpus] = list.map((device, index) => {
     return new DeviceBody(device, bodies[index] ?? new Uint8Array());
   });
-  if (workload === undefined || timer === undefined || console === undefined)
+  if (workload === undefined || timer === undefined || console === undefined || panic === undefined) {
     throw new RangeError('a device is missing');
+  }
   readWorkload(workload, ramBytes);
   assertTimer(timer);
   console.read('written');
+  readPanicBody(panic.bytes);
   vcpus.forEach((body, index) => {
     readRegisters(body, map.ownedPages(index));
   });

@@ -72,7 +72,7 @@ export class SyntheticMachine implements Machine {
     if (options.preallocatesRam === true) touchMemory(this.#memory);
     this.#map = new GuestMap(this.#memory, vcpus);
     this.#ramBytes = ramBytes;
-    this.#devices = createGuestDevices(vcpus);
+    this.#devices = createGuestDevices(vcpus, this.#panic.device);
     this.#console = new ConsoleRing(bodyOf(this.#devices.console));
     this.#words = new MachineWords(vcpus);
     writeWorkload(bodyOf(this.#devices.workload), { workload, seed });
@@ -134,7 +134,7 @@ export class SyntheticMachine implements Machine {
     });
     this.#takeFigures();
     this.#words.nextGeneration();
-    this.release('panic');
+    this.#adoptPanic();
   }
 
   console(): string {
@@ -198,6 +198,13 @@ export class SyntheticMachine implements Machine {
     if (panic === null || this.#isPanicReported) return;
     this.#isPanicReported = true;
     for (const listener of this.#panicListeners) listener(panic);
+  }
+
+  /** A guest that had panicked stays stopped; its panic was told where it happened. */
+  #adoptPanic(): void {
+    this.#isPanicReported = this.#panic.adopt();
+    if (this.#isPanicReported) this.#control.addHold(HOLD.panic);
+    else this.#control.removeHold(HOLD.panic);
   }
 
   #clearPanic(): void {

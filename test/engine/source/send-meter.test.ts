@@ -82,7 +82,6 @@ describe('the meter of a sender', () => {
       duplicatePages: 0,
       dirtyBytes: 6 * PAGE,
     });
-    expect(meter.passMs).toBe(25);
   });
 
   test('at the end nothing remains and mbps is that of the whole', () => {

@@ -65,6 +65,19 @@ describe('a guest that moves', () => {
     expect(ticks).toEqual(ticks.map((_, index) => index + 1));
   });
 
+  it('has still panicked if it had before it moved, and says why', async () => {
+    const source = await startedGuest();
+    const panic = nextPanic(source);
+    pageOf(source, 600).fill(0xee, 0, 16);
+    const found = await panic;
+    await source.hold('migration');
+    const target = startGuest({ holds: ['incoming'] });
+    moveGuest(source, target);
+    target.release('incoming');
+    expect(target.describe().guest!.panic).toEqual(found);
+    expect(target.isHeldFor('panic')).toBe(true);
+  });
+
   it('stands still until it is released, and a stopped one stays as it came', async () => {
     const source = await startedGuest();
     const target = startGuest({ holds: ['incoming', 'operator'] });
@@ -151,8 +164,13 @@ describe('devices that no guest could have', () => {
   });
 
   it.each<[string, (bodies: readonly Uint8Array[]) => Uint8Array[], RegExp]>([
-    ['one device too few', (bodies) => bodies.slice(1), /3 devices were loaded for a guest that has 4/],
+    ['one device too few', (bodies) => bodies.slice(1), /4 devices were loaded for a guest that has 5/],
     ['a body cut short', ([first, ...rest]) => [first!.subarray(1), ...rest], /ferry-workload 0 has 29 bytes of state/],
+    [
+      'a panic that is none',
+      (bodies) => [...bodies.slice(0, 3), new Uint8Array(2052).fill(1, 3, 4), ...bodies.slice(4)],
+      /ferry-panic is not the record of a panic/,
+    ],
     ['an empty body', ([, ...rest]) => [new Uint8Array(), ...rest], /0 bytes of state/],
   ])('are refused, and nothing changes, because of %s', async (_, change, message) => {
     const source = await startedGuest();

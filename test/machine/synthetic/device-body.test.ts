@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDevice, DeviceBody } from '../../../src/machine/synthetic/device-body.ts';
 import { createGuestDevices, deviceList } from '../../../src/machine/synthetic/guest-devices.ts';
+import { PanicRecord } from '../../../src/machine/synthetic/panic-record.ts';
 
 const FIELDS = [
   { name: 'byte', type: 'uint8', bytes: 1 },
@@ -40,7 +41,7 @@ describe("a device's body", () => {
   });
 
   it('is, for each of the guest, exactly as long as its fields say, and shared', () => {
-    for (const { fields, body } of deviceList(createGuestDevices(2))) {
+    for (const { fields, body } of deviceList(createGuestDevices(2, new PanicRecord().device))) {
       expect(body.byteLength).toBe(fields.reduce((sum, field) => sum + field.bytes, 0));
       expect(body.buffer).toBeInstanceOf(SharedArrayBuffer);
       for (const field of fields) {
@@ -51,11 +52,14 @@ describe("a device's body", () => {
   });
 
   it('comes, of the guest, under names that no two devices share', () => {
-    const names = deviceList(createGuestDevices(3)).map(({ idstr, instanceId }) => `${idstr} ${instanceId}`);
+    const names = deviceList(createGuestDevices(3, new PanicRecord().device)).map(
+      ({ idstr, instanceId }) => `${idstr} ${instanceId}`,
+    );
     expect(names).toEqual([
       'ferry-workload 0',
       'ferry-timer 0',
       'ferry-console 0',
+      'ferry-panic 0',
       'ferry-vcpu 0',
       'ferry-vcpu 1',
       'ferry-vcpu 2',
