@@ -69,6 +69,7 @@ describe('a guest that moves', () => {
     const source = await startedGuest();
     const panic = nextPanic(source);
     pageOf(source, 600).fill(0xee, 0, 16);
+    source.release('operator');
     const found = await panic;
     await source.hold('migration');
     const target = startGuest({ holds: ['incoming'] });
