@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const START_MS_MAX = 60_000;
 
 export type JsonObject = { readonly [member: string]: unknown };
@@ -39,7 +39,8 @@ export class Service implements AsyncDisposable {
   static async start(directory: string, flags: readonly string[]): Promise<Service> {
     const data = mkdtempSync(join(directory, 'service-'));
     const fixed = ['--http', '127.0.0.1:0', '--data', data, '--log-level', 'error'];
-    const child = spawn(process.execPath, [MAIN, 'serve', ...fixed, ...flags], {
+    const child = spawn(process.execPath, [...startCommand(), ...fixed, ...flags], {
+      cwd: ROOT,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const exited = once(child, 'exit');
@@ -97,6 +98,12 @@ export class Service implements AsyncDisposable {
     await this.#exited;
     rmSync(this.#directory, { recursive: true, force: true });
   }
+}
+
+/** What `npm start` runs, without npm: the service under the same Node flags. */
+function startCommand(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  return scripts.start.split(' ').slice(1);
 }
 
 /** What the service prints once it is ready. */
