@@ -23,6 +23,7 @@ export async function crashOutgoing(rounds: number): Promise<void> {
   let service = await spawnService(data, GUEST);
   await change(service, values);
   for (let round = 0; round < rounds; round += 1) {
+    await service.expectRunning();
     const id = await service.start(peer.uri);
     const changes = changeUntilKilled(service, values);
     await moment();
@@ -41,7 +42,8 @@ export async function crashOutgoing(rounds: number): Promise<void> {
 export async function crashIncoming(rounds: number): Promise<void> {
   const data = temporaryDirectory();
   const source = await localService(GUEST);
-  await source.set({ 'max-bandwidth': 1_000_000 });
+  await source.set({ 'max-bandwidth': 1_000_000, 'downtime-limit': 0 });
+  await source.expectRunning();
   let service = await spawnService(data, [...GUEST, ...INCOMING]);
   for (let round = 0; round < rounds; round += 1) {
     const { migrations } = await service.get<{ migrations: MigrationRow[] }>('/migrations?limit=1');

@@ -27,7 +27,7 @@ async function expectCancelled(service: Awaited<ReturnType<typeof source>>, id: 
 /** A later migration works. */
 async function expectMigrates(service: Service, flags: readonly string[] = []): Promise<void> {
   const target = await localService([...INCOMING, ...flags]);
-  await service.set({ 'max-bandwidth': 2 ** 40 });
+  await service.set({ 'max-bandwidth': 2 ** 40, 'downtime-limit': 300 });
   const body = { capabilities: [{ capability: 'pause-before-switchover', state: false }] };
   await service.call('/migrate/capabilities', { method: 'PATCH', body });
   expect(await service.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
@@ -58,7 +58,8 @@ test('while it connects a cancel wins', async () => {
 test('while pages travel a cancel wins, and the target fails', async () => {
   const service = await source(['--workload', 'rate=20M,span=4M,pattern=seq']);
   const target = await localService(INCOMING);
-  await service.set({ 'max-bandwidth': 2_000_000 });
+  await service.set({ 'max-bandwidth': 2_000_000, 'downtime-limit': 0 });
+  await service.expectRunning();
   const id = await service.start(await target.incomingUri());
   await service.untilStatus('active');
   await target.untilStatus('active');
@@ -84,6 +85,7 @@ test('while the last pages travel a cancel wins', async () => {
   await service.enable('pause-before-switchover');
   const peer = await openPeer();
   await service.set({ 'downtime-limit': 100_000, 'max-bandwidth': 10_000_000 });
+  await service.expectRunning();
   const id = await service.start(peer.uri);
   await service.untilStatus('pre-switchover');
   peer.socket.pause();

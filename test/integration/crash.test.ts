@@ -15,6 +15,7 @@ test('SIGTERM during an outgoing migration cancels it and ends with status 0', a
   const data = temporaryDirectory();
   const peer = await openPeer();
   const service = await spawnService(data, ['--set', 'max-bandwidth=100000']);
+  await service.expectRunning();
   const id = await service.start(peer.uri);
   await service.untilStatus('active');
   const closed = new Promise<void>((resolve) => peer.socket.once('close', () => resolve()));

@@ -12,10 +12,18 @@ function impatient(deadlines: Partial<Deadlines> = {}, flags: readonly string[] 
   return localService(flags, { deadlines: { connectMs: 1000, stallMs: 700, handoverMs: 700, ...deadlines } });
 }
 
+/** A guest that dirties all the time and may not be stopped at all: no migration of it completes. */
+async function busyService() {
+  const source = await localService(['--workload', 'rate=20M,span=4M,pattern=seq']);
+  await source.set({ 'downtime-limit': 0 });
+  await source.expectRunning();
+  return source;
+}
+
 /** The failed migration changed nothing here, and the next one works. */
 async function expectUnharmed(source: Service): Promise<void> {
   await source.expectRunning();
-  await source.set({ 'max-bandwidth': 2 ** 40 });
+  await source.set({ 'max-bandwidth': 2 ** 40, 'downtime-limit': 300 });
   const target = await localService(INCOMING);
   const capabilities = { 'pause-before-switchover': false, 'return-path': false };
   await setCapabilities(source, capabilities);
@@ -90,12 +98,12 @@ const PHASES: Readonly<Record<string, Phase>> = {
 
 describe.each(['FIN', 'RST'] as const)('a peer that closes with %s', (how) => {
   test.each(Object.keys(PHASES))('in its %s leaves the guest running here', async (phase) => {
-    const source = await localService(['--workload', 'rate=20M,span=4M,pattern=seq']);
+    const source = await busyService();
     const peer = await openPeer();
     // So slow that no phase is over before the test acts, unless the switchover is what it waits for.
     const isLast = phase === 'pre-switchover';
     if (isLast) await source.enable('pause-before-switchover');
-    await source.set({ 'max-bandwidth': isLast ? 0 : 8_000_000 });
+    await source.set(isLast ? { 'max-bandwidth': 0, 'downtime-limit': 300 } : { 'max-bandwidth': 8_000_000 });
     const id = await source.start(peer.uri);
     await PHASES[phase]!(source, peer);
     peer.hangUp(how);
@@ -112,6 +120,7 @@ describe.each(['FIN', 'RST'] as const)('a peer that closes with %s', (how) => {
     const peer = await openPeer();
     await source.enable('pause-before-switchover');
     await source.set({ 'downtime-limit': 100_000, 'max-bandwidth': 10_000_000 });
+    await source.expectRunning();
     await source.start(peer.uri);
     await source.untilStatus('pre-switchover');
     peer.socket.pause();
@@ -198,7 +207,7 @@ describe('a return path', () => {
   };
 
   test.each(Object.entries(cases))('%s fails the migration and leaves the guest running', async (_name, it) => {
-    const source = await localService(['--workload', 'rate=20M,span=4M,pattern=seq']);
+    const source = await busyService();
     const peer = await openPeer((socket) => socket.write(it.bytes));
     await source.enable('return-path');
     await source.set({ 'max-bandwidth': 4_000_000 });

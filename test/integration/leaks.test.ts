@@ -45,17 +45,18 @@ test('migrations that fail in every way leave nothing open', async () => {
   const rude = await openPeer((socket) => socket.resetAndDestroy());
   const refused = `tcp:127.0.0.1:${await closedPort()}`;
   const uris = [refused, rude.uri, silent.uri, 'exec:false', 'exec:sleep 100', 'file:nowhere/guest', 'unix:/nowhere'];
+  await source.expectRunning();
   const batch = async () => {
     for (const uri of uris) expect(await source.migrate(uri)).toMatchObject({ status: 'failed', guest: 'here' });
     await target.post('/migrate/incoming', { uri: 'exec:false' });
     expect(await target.ended()).toMatchObject({ status: 'failed' });
     await target.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
-    await source.set({ 'max-bandwidth': 2_000_000 });
+    await source.set({ 'max-bandwidth': 2_000_000, 'downtime-limit': 0 });
     await source.start(await target.incomingUri());
     await target.untilStatus('active');
     expect(await source.cancel()).toBe('cancelled');
     expect(await target.ended()).toMatchObject({ status: 'failed' });
-    await source.set({ 'max-bandwidth': 2 ** 30 });
+    await source.set({ 'max-bandwidth': 2 ** 30, 'downtime-limit': 300 });
   };
   // The first batch makes what is made once.
   await batch();

@@ -83,6 +83,7 @@ describe('a guest that dirties faster than max-bandwidth', () => {
     const source = await localService(flags);
     const target = await localService([...flags, ...INCOMING]);
     await source.set({ 'max-bandwidth': 5_000_000 });
+    await source.expectRunning();
     await source.start(await target.incomingUri());
     const verdict = async () => (await source.get<{ verdict: Verdict | null }>('/migrate/progress')).verdict;
     await source.until(async ({ ram }) => {
