@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BenchContext, type BenchRow, GIBIBYTE } from './bench.ts';
+import { Poller } from './service/poller.ts';
 import type { Service } from './service/vmferry.ts';
 import { migrateVmferry, type Run } from './service/vmferry-pair.ts';
 import { median, percentile } from './statistics.ts';
@@ -45,19 +46,17 @@ function run({ directory }: BenchContext, ramBytes: number, latencies: number[] 
   return migrateVmferry(job, { during: (source, isOver) => poll(source, isOver, latencies) });
 }
 
-/** Asks at a steady rate, whatever the answers take. */
+/** Asks at a steady rate. An answer that is late counts from when its question was due. */
 async function poll(source: Service, isOver: () => boolean, latencies: number[]): Promise<void> {
-  const asked: Promise<void>[] = [];
+  const poller = await Poller.connect(source.url, '/migrate');
   const started = performance.now();
-  for (let count = 1; !isOver(); count += 1) {
-    asked.push(timedRequest(source, latencies));
-    await sleep(Math.max(0, started + (count * 1000) / REQUESTS_PER_SECOND - performance.now()));
+  for (let count = 0; !isOver(); count += 1) {
+    const due = started + (count * 1000) / REQUESTS_PER_SECOND;
+    const isLate = performance.now() > due;
+    if (!isLate) await sleep(due - performance.now());
+    const asked = isLate ? due : performance.now();
+    await poller.ask();
+    latencies.push(performance.now() - asked);
   }
-  await Promise.all(asked);
-}
-
-async function timedRequest(source: Service, latencies: number[]): Promise<void> {
-  const from = performance.now();
-  await source.migration();
-  latencies.push(performance.now() - from);
+  poller.close();
 }
