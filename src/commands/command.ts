@@ -1,6 +1,7 @@
 import type { Static, TSchema } from 'typebox';
 import type { Domain } from '../domain/domain.ts';
-import { assertValid, type JsonSchema } from './validate.ts';
+import { collectFindings, refuseFindings } from './findings.ts';
+import type { JsonSchema } from './validate.ts';
 
 /**
  * One thing that can be asked of the service, whichever door it comes through. A door parses text, finds the
@@ -18,7 +19,15 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   readonly arguments: A;
   readonly result: R;
   readonly run: (domain: Domain, arguments_: Static<A>, context: CommandContext) => Result<R> | Promise<Result<R>>;
+  /**
+   * Throws what `run` would refuse about these members, and changes nothing. Asked only when the schema found something
+   * wrong, so that both are told at once: malformed members are left out, those of a list may still be malformed.
+   */
+  readonly check?: (domain: Domain, members: Members) => void;
 };
+
+/** Arguments of which not everything fits its schema. */
+export type Members = Readonly<Record<string, unknown>>;
 
 /** What a door knows beside the arguments. */
 export type CommandContext = {
@@ -43,6 +52,8 @@ export async function execute<A extends TSchema, R extends TSchema>(
   entry: Command<A, R>,
   call: { readonly domain: Domain; readonly arguments: unknown; readonly context?: CommandContext },
 ): Promise<Result<R>> {
-  assertValid(entry.arguments as JsonSchema, call.arguments);
+  const { check } = entry;
+  const own = check === undefined ? undefined : (members: Members) => check(call.domain, members);
+  refuseFindings(collectFindings(entry.arguments as JsonSchema, call.arguments, own));
   return await entry.run(call.domain, call.arguments as Static<A>, call.context ?? {});
 }

@@ -69,4 +69,5 @@ export const setWorkload = command({
   arguments: WorkloadChange,
   result: Workload,
   run: (domain, change) => domain.machine.setWorkload(change as Parameters<typeof domain.machine.setWorkload>[0]),
+  check: (domain, members) => domain.machine.checkWorkload(members),
 });

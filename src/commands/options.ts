@@ -30,6 +30,9 @@ export const migrateSetCapabilities = command({
     domain.options.setCapabilities(capabilities, expectedVersion);
     return domain.options.capabilities();
   },
+  check: (domain, { capabilities }) => {
+    if (Array.isArray(capabilities)) domain.options.checkCapabilities(capabilities);
+  },
 });
 
 export const queryMigrateParameters = command({
@@ -53,4 +56,5 @@ export const migrateSetParameters = command({
     domain.options.setParameters(change, expectedVersion);
     return domain.options.parameters();
   },
+  check: (domain, members) => domain.options.checkParameters(members),
 });

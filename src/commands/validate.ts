@@ -1,4 +1,4 @@
-import { DomainError, type ErrorCode, type Violation } from '../domain/errors.ts';
+import type { ErrorCode, Violation } from '../domain/errors.ts';
 import { JsonFraction } from './json/parse.ts';
 
 /*
@@ -33,20 +33,6 @@ export const VIOLATIONS_MAX = 100;
 const SHOWN_LENGTH_MAX = 60;
 const INTEGER_MAX = 2n ** 64n - 1n;
 const INTEGER_MIN = -(2n ** 63n);
-
-/**
- * @throws DomainError with every violation. What is malformed (a member not known, missing, or of the wrong type)
- * goes before a value out of range.
- */
-export function assertValid(schema: JsonSchema, value: unknown): void {
-  const findings = validate(schema, value);
-  const first = findings.find((finding) => finding.code !== 'value_out_of_range') ?? findings[0];
-  if (first === undefined) return;
-  const more = findings.length > 1 ? ` (and ${findings.length - 1} more, see errors)` : '';
-  const where = first.pointer === '' ? 'The body' : `Member ${first.pointer}`;
-  const violations = findings.map(({ pointer, reason }) => ({ pointer, reason }));
-  throw new DomainError(first.code, `${where} ${first.reason}${more}.`, { violations });
-}
 
 /** Everything that is wrong with `value`; empty if it fits. */
 export function validate(schema: JsonSchema, value: unknown): readonly Finding[] {
@@ -206,8 +192,8 @@ function suggestion(names: readonly string[]): string {
   return names.length === 0 ? '; no member is' : `; known are ${names.join(', ')}`;
 }
 
-/** RFC 6901. */
-function escapePointer(name: string): string {
+/** A step of a JSON pointer (RFC 6901); a long name is cut. */
+export function escapePointer(name: string): string {
   const shown = name.length > SHOWN_LENGTH_MAX ? `${name.slice(0, SHOWN_LENGTH_MAX)}…` : name;
   return shown.replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -109,6 +109,10 @@ export interface OptionsUseCases {
   setCapabilities(list: readonly CapabilityStatus[], expectedVersion?: number): void;
   parameters(): MigrationParameters;
   setParameters(change: Readonly<Record<string, unknown>>, expectedVersion?: number): void;
+  /** Throws what `setCapabilities` would; entries may be of any shape. */
+  checkCapabilities(list: readonly unknown[]): void;
+  /** Throws what `setParameters` would; values may be of any type. */
+  checkParameters(change: Readonly<Record<string, unknown>>): void;
   /** Grows with every change of that kind of settings; survives restarts. `expectedVersion` above refers to it. */
   version(kind: 'capabilities' | 'parameters'): number;
 }
@@ -152,6 +156,8 @@ export interface MachineUseCases {
   info(): MachineInfo;
   console(): string;
   setWorkload(change: Partial<Workload>): Workload;
+  /** Throws what `setWorkload` would about rate and span; other members are not looked at. */
+  checkWorkload(change: Readonly<Record<string, unknown>>): void;
   status(): StatusInfo;
   stop(): Promise<void>;
   cont(): Promise<void>;

@@ -1,9 +1,10 @@
 import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
+import { refuseFindings } from '../../src/commands/findings.ts';
 import { parseJson } from '../../src/commands/json/parse.ts';
 import { MigrateArguments } from '../../src/commands/schemas/migrate.ts';
 import { MigrateSetParameters } from '../../src/commands/schemas/options.ts';
-import { assertValid, type JsonSchema, VIOLATIONS_MAX, validate } from '../../src/commands/validate.ts';
+import { type JsonSchema, VIOLATIONS_MAX, validate } from '../../src/commands/validate.ts';
 
 const findings = (schema: unknown, text: string) =>
   validate(schema as JsonSchema, parseJson(text)).map(({ pointer, code }) => `${pointer} ${code}`);
@@ -63,7 +64,7 @@ describe('validate', () => {
 
   test('what is malformed goes before what is out of range', () => {
     const schema = Type.Object({ a: Type.Integer({ maximum: 5 }), b: Type.String() }, { additionalProperties: false });
-    const refuse = () => assertValid(schema as JsonSchema, { a: 6, b: 1 });
+    const refuse = () => refuseFindings(validate(schema as JsonSchema, { a: 6, b: 1 }));
     expect(refuse).toThrow(
       expect.objectContaining({ code: 'wrong_type', violations: [expect.anything(), expect.anything()] }),
     );

@@ -3,6 +3,7 @@ import type { MachineUseCases } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { saveAndTell } from '../migration/apply.ts';
 import type { Workload } from '../ports.ts';
+import { checkWorkload } from './workload.ts';
 
 /** Stop, cont and what can be asked of the machine itself. */
 export function machineUseCases(context: Context): MachineUseCases {
@@ -15,6 +16,7 @@ export function machineUseCases(context: Context): MachineUseCases {
       return text;
     },
     setWorkload: (change) => changeWorkload(context, change),
+    checkWorkload: (change) => checkWorkload(change, context.machine.describe()),
     status: () => {
       const status = context.runState.current;
       return { running: status === 'running', status };
@@ -25,12 +27,14 @@ export function machineUseCases(context: Context): MachineUseCases {
 }
 
 function changeWorkload({ machine }: Context, change: Partial<Workload>): Workload {
-  const before = machine.describe().guest;
+  const description = machine.describe();
+  const before = description.guest;
   if (before === null) throw new DomainError('no_workload', `A machine of kind '${machine.kind}' has no workload.`);
+  checkWorkload(change, description);
   try {
     machine.setWorkload(change);
   } catch (cause) {
-    // The machine knows its bounds; what it refuses by RangeError is the caller's to know.
+    // The machine may know more bounds; what it refuses by RangeError is the caller's to know.
     if (!(cause instanceof RangeError)) throw cause;
     throw new DomainError('value_out_of_range', cause.message, {
       violations: [{ pointer: '', reason: cause.message }],

@@ -1,6 +1,7 @@
 import { DomainError } from '../errors.ts';
 import type { Capability, CapabilitySet } from './capabilities.ts';
 import type { ParameterName, ParameterSet, ParameterValue } from './parameters.ts';
+import { entryPointer } from './validate.ts';
 
 /**
  * What passes QEMU's rules but what the engine does not do yet. These two lists are the only place that knows; a
@@ -32,14 +33,19 @@ export const PARAMETERS_NOT_AVAILABLE: readonly { readonly name: ParameterName; 
   { name: 'direct-io', only: [false] },
 ];
 
-/** @throws DomainError naming every capability of the set that this version does not do. */
-export function refuseUnavailableCapabilities(capabilities: CapabilitySet): void {
+/**
+ * `list` is the change that led to the set, as it was given.
+ * @throws DomainError naming every capability of the set that this version does not do.
+ */
+export function refuseUnavailableCapabilities(capabilities: CapabilitySet, list: readonly unknown[]): void {
   const missing = CAPABILITIES_NOT_AVAILABLE.filter((name) => capabilities.has(name));
   if (missing.length === 0) return;
   throw new DomainError(
     'capability_not_available',
     missing.map((name) => `Capability '${name}' is not available in this version.`).join(' '),
-    { violations: missing.map((name) => ({ pointer: '/capabilities', reason: `'${name}' is not available` })) },
+    {
+      violations: missing.map((name) => ({ pointer: entryPointer(list, name), reason: `'${name}' is not available` })),
+    },
   );
 }
 

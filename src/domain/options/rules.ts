@@ -17,6 +17,8 @@ export type CapabilityRule = {
   readonly name: string;
   /** The capability that must not be on when `breaks` says so. */
   readonly capability: Capability;
+  /** The one that it does not go with, or needs. */
+  readonly other?: Capability;
   readonly breaks: (subject: RuleSubject) => boolean;
   readonly message: string;
   /** True where the time is wrong rather than the combination. */
@@ -44,6 +46,7 @@ function excludes(capability: Capability, other: Capability): CapabilityRule {
   return {
     name: `${capability} excludes ${other}`,
     capability,
+    other,
     breaks: ({ capabilities }) => capabilities.has(other),
     message: `Capability '${capability}' cannot be on together with '${other}'.`,
   };
@@ -53,6 +56,7 @@ function requires(capability: Capability, other: Capability): CapabilityRule {
   return {
     name: `${capability} requires ${other}`,
     capability,
+    other,
     breaks: ({ capabilities }) => !capabilities.has(other),
     message: `Capability '${capability}' needs '${other}' to be on.`,
   };

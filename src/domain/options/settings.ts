@@ -52,7 +52,7 @@ export class Settings {
     ]);
     this.#parameters = changeParameters(kept, Object.fromEntries(values) as Record<string, unknown>);
     this.#capabilities = changeCapabilities({ ...kept, parameters: this.#parameters }, switchedOn);
-    refuseUnavailableCapabilities(this.#capabilities);
+    refuseUnavailableCapabilities(this.#capabilities, switchedOn);
     refuseUnavailableParameters(this.#parameters);
     this.#overridden = {
       capabilities: new Set(overrides.capabilities),
@@ -110,8 +110,7 @@ export class Settings {
   /** @throws DomainError if a rule or the not-available list refuses, or `expectedVersion` is not the newest. */
   setCapabilities(list: readonly CapabilityStatus[], now: number, expectedVersion?: number): void {
     this.#refuseStale('capabilities', expectedVersion);
-    const changed = changeCapabilities(this.#subject(), list);
-    refuseUnavailableCapabilities(changed);
+    const changed = this.checkCapabilities(list);
     const named = new Set(list.map(({ capability }) => capability));
     let overridden = difference(this.#overridden.capabilities, named);
     let kept: CapabilitySet = new Set(
@@ -128,8 +127,7 @@ export class Settings {
   /** @throws DomainError if a rule or the not-available list refuses, or `expectedVersion` is not the newest. */
   setParameters(change: Readonly<Record<string, unknown>>, now: number, expectedVersion?: number): void {
     this.#refuseStale('parameters', expectedVersion);
-    const changed = changeParameters(this.#subject(), change);
-    refuseUnavailableParameters(changed);
+    const changed = this.checkParameters(change);
     let overridden = difference(this.#overridden.parameters, new Set(Object.keys(change)));
     let kept: ParameterSet = new Map(
       [...changed].flatMap(([name, value]) => {
@@ -142,6 +140,20 @@ export class Settings {
     this.#kept = { ...this.#kept, parameters: kept };
     this.#parameters = changed;
     this.#overridden.parameters = overridden;
+  }
+
+  /** The capabilities as they would be; entries may be of any shape. @throws DomainError as `setCapabilities`. */
+  checkCapabilities(list: readonly unknown[]): CapabilitySet {
+    const changed = changeCapabilities(this.#subject(), list);
+    refuseUnavailableCapabilities(changed, list);
+    return changed;
+  }
+
+  /** The parameters as they would be; values may be of any type. @throws DomainError as `setParameters`. */
+  checkParameters(change: Readonly<Record<string, unknown>>): ParameterSet {
+    const changed = changeParameters(this.#subject(), change);
+    refuseUnavailableParameters(changed);
+    return changed;
   }
 
   #subject(): RuleSubject {

@@ -26,6 +26,8 @@ export function optionsUseCases(context: Context): OptionsUseCases {
       if (current !== null && !current.isEnded) current.outgoing()?.setParameters(settings.live());
       context.changes.bump();
     },
+    checkCapabilities: (list) => settings.checkCapabilities(list),
+    checkParameters: (change) => settings.checkParameters(change),
     version: (kind) => settings.version(kind),
   };
 }

@@ -10,46 +10,48 @@ import { pointerTo, shown, Violations } from './violations.ts';
  */
 
 /**
- * The capabilities as they would be after the change.
+ * The capabilities as they would be after the change, whose entries may be of any shape.
  * @throws DomainError with every violation.
  */
-export function changeCapabilities(
-  subject: RuleSubject,
-  list: readonly { readonly capability: string; readonly state: boolean }[],
-): CapabilitySet {
+export function changeCapabilities(subject: RuleSubject, list: readonly unknown[]): CapabilitySet {
   const violations = new Violations();
   const changed = new Set(subject.capabilities);
-  const positions = new Map<Capability, number>();
   for (const [index, entry] of list.entries()) {
-    const { capability, state } = entry;
-    if (!isCapability(capability)) {
+    const { capability, state } = membersOf(entry);
+    if (typeof capability !== 'string' || !isCapability(capability)) {
       const reason = `${shown(capability)} is not a capability.`;
       violations.add('unknown_capability', pointerTo('capabilities', index, 'capability'), reason);
     } else if (typeof state !== 'boolean') {
       const reason = `state is ${shown(state)}; it has to be true or false.`;
       violations.add('wrong_type', pointerTo('capabilities', index, 'state'), reason);
-    } else {
-      positions.set(capability, index);
-      if (state) changed.add(capability);
-      else changed.delete(capability);
-    }
+    } else if (state) changed.add(capability);
+    else changed.delete(capability);
   }
+  // Rules see a refused entry as unchanged; they still tell what else would be wrong.
+  checkCapabilityRules({ ...subject, capabilities: changed }, list, violations);
   violations.throwIfAny();
-  checkCapabilityRules({ ...subject, capabilities: changed }, (capability) => {
-    const index = positions.get(capability);
-    return index === undefined ? '/capabilities' : pointerTo('capabilities', index, 'capability');
-  });
   return changed;
 }
 
-function checkCapabilityRules(subject: RuleSubject, pointerOf: (capability: Capability) => string): void {
-  const violations = new Violations();
+function checkCapabilityRules(subject: RuleSubject, list: readonly unknown[], violations: Violations): void {
   for (const rule of CAPABILITY_RULES) {
     if (!subject.capabilities.has(rule.capability) || !rule.breaks(subject)) continue;
     const code = rule.isConflict === true ? 'too_late_to_set' : 'incompatible_capabilities';
-    violations.add(code, pointerOf(rule.capability), rule.message);
+    violations.add(code, entryPointer(list, rule.capability, rule.other), rule.message);
   }
-  violations.throwIfAny();
+}
+
+/** Points at the last entry of a change that names one of the capabilities, the first of them that any entry names. */
+export function entryPointer(list: readonly unknown[], ...names: readonly (Capability | undefined)[]): string {
+  for (const name of names) {
+    const index = list.findLastIndex((entry) => name !== undefined && membersOf(entry).capability === name);
+    if (index >= 0) return pointerTo('capabilities', index, 'capability');
+  }
+  return pointerTo('capabilities');
+}
+
+function membersOf(entry: unknown): { readonly capability?: unknown; readonly state?: unknown } {
+  return typeof entry === 'object' && entry !== null ? entry : {};
 }
 
 /**

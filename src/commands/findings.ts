@@ -1,0 +1,60 @@
+import { DomainError, type ErrorCode } from '../domain/errors.ts';
+import { escapePointer, type Finding, type JsonSchema, VIOLATIONS_MAX, validate } from './validate.ts';
+
+/* Everything that is wrong with a command's arguments: what their schema finds, and what the command itself finds. */
+
+/** A command's own check: throws a DomainError with violations. */
+type OwnCheck = (members: Readonly<Record<string, unknown>>) => void;
+
+const OUT_OF_RANGE: ErrorCode = 'value_out_of_range';
+
+/**
+ * What the schema finds, together with what the command itself has to say about the members that are well-formed.
+ * Where both speak of the same place, the command knows its bounds better.
+ */
+export function collectFindings(schema: JsonSchema, value: unknown, own?: OwnCheck): readonly Finding[] {
+  const found = validate(schema, value);
+  if (found.length === 0 || own === undefined || !isObject(value)) return found;
+  const malformed = found.filter(({ code }) => code !== OUT_OF_RANGE);
+  const isLeftOut = (name: string) => malformed.some(({ pointer }) => pointer === `/${escapePointer(name)}`);
+  const members = Object.fromEntries(Object.entries(value).filter(([name]) => !isLeftOut(name)));
+  const more = findingsOf(own, members).filter(
+    ({ pointer }) => !malformed.some((one) => overlap(one.pointer, pointer)),
+  );
+  const kept = found.filter((one) => !more.some(({ pointer }) => overlap(one.pointer, pointer)));
+  return [...kept, ...more].slice(0, VIOLATIONS_MAX);
+}
+
+/**
+ * @throws DomainError with every finding, if there are any. What is malformed (a member not known, missing, or of the
+ * wrong type) goes before a value out of range.
+ */
+export function refuseFindings(findings: readonly Finding[]): void {
+  const first = findings.find(({ code }) => code !== OUT_OF_RANGE) ?? findings[0];
+  if (first === undefined) return;
+  const more = findings.length > 1 ? ` (and ${findings.length - 1} more, see errors)` : '';
+  const where = first.pointer === '' ? 'The body' : `Member ${first.pointer}`;
+  const sentence = first.reason.endsWith('.') ? first.reason.slice(0, -1) : `${where} ${first.reason}`;
+  const violations = findings.map(({ pointer, reason }) => ({ pointer, reason }));
+  throw new DomainError(first.code, `${sentence}${more}.`, { violations });
+}
+
+/** What only the command refuses is told beside the rest, and never under a code that would hide what is malformed. */
+function findingsOf(own: OwnCheck, members: Readonly<Record<string, unknown>>): readonly Finding[] {
+  try {
+    own(members);
+    return [];
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    return error.violations.map((violation) => ({ ...violation, code: OUT_OF_RANGE }));
+  }
+}
+
+/** True if one pointer names the other's place or something inside it. */
+function overlap(one: string, other: string): boolean {
+  return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
