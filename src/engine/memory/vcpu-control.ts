@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /**
  * How vCPU threads are stopped and let go, by whichever thread has to: shared words, no messages.
  *
@@ -47,14 +49,13 @@ export class VcpuControl {
     }
   }
 
-  /** Resolves when no vCPU runs. For the main thread, which must not block. */
+  /**
+   * Resolves when no vCPU runs. For the main thread, which must not block: it looks again every millisecond, about as
+   * long as a slice takes. (An asynchronous wait on the word would be woken by threads of another isolate, which may
+   * outlive this one when a process ends.)
+   */
   async whenStopped(): Promise<void> {
-    for (;;) {
-      const running = Atomics.load(this.#words, RUNNING);
-      if (running === 0) return;
-      const waiting = Atomics.waitAsync(this.#words, RUNNING, running);
-      if (waiting.async) await waiting.value;
-    }
+    while (Atomics.load(this.#words, RUNNING) !== 0) await sleep(1);
   }
 
   /** Called by a vCPU before a slice. @returns false if it must not run: it is no longer counted as running then. */
