@@ -58,14 +58,6 @@ export function openDatabase(directory: string, schemaDirectory: string): OpenDa
   }
 }
 
-/** A database that is gone when it is closed; for tests and for trying things out. */
-export function openMemoryDatabase(schemaDirectory: string): OpenDatabase {
-  const connection = new Database(':memory:');
-  connection.pragma('foreign_keys = ON');
-  applySchema(connection, schemaDirectory);
-  return { connection, close: () => connection.close() };
-}
-
 /** Makes the directory and those above it. Node's own `recursive` never returns below /proc, where nothing can be made. */
 function makeDirectory(directory: string): void {
   if (existsSync(directory)) return;

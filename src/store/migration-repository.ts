@@ -3,7 +3,7 @@ import type { MigrationRecord, MigrationRepository } from '../domain/store-ports
 import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { Connection } from './database.ts';
-import { pruneMigrations } from './migration-retention.ts';
+import { samplePruner, UNFINISHED } from './migration-retention.ts';
 import { timeLine } from './migration-time-line.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -48,18 +48,14 @@ export function migrationRepository(connection: Connection): MigrationRepository
       guest, settings_json, result_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const byId = connection.prepare<[string], Row>(`${SELECT} WHERE id = ?`);
-  const unfinished = connection.prepare<[], Row>(
-    `${SELECT} WHERE status NOT IN ('completed', 'failed', 'cancelled') ORDER BY sequence`,
-  );
-  const page = connection.prepare<ListFilter, Row>(
-    `${SELECT} WHERE sequence < @before AND (@status IS NULL OR status = @status)
-      AND (@direction IS NULL OR direction = @direction) ORDER BY sequence DESC LIMIT @limit`,
-  );
+  const unfinished = connection.prepare<[], Row>(`${SELECT} WHERE status IN (${UNFINISHED}) ORDER BY sequence`);
   const updates = new Updates(connection);
+  const pages = new Pages(connection);
+  const pruneSamples = samplePruner(connection);
   return {
     insert: (record) => {
       inTransaction(connection, () => insert.run(nextSequence(), ...values(record)));
-      pruneMigrations(connection);
+      pruneSamples();
     },
     transition: (id, from, change) => {
       const members = (Object.keys(COLUMNS) as (keyof typeof COLUMNS)[]).filter((name) => change[name] !== undefined);
@@ -73,8 +69,8 @@ export function migrationRepository(connection: Connection): MigrationRepository
     list: (query) => {
       const list = listName(query);
       const before = query.cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(list, query.cursor);
-      const { status = null, direction = null, limit } = query;
-      const rows = page.all({ before, status, direction, limit: limit + 1 });
+      const { limit } = query;
+      const rows = pages.of(query).all({ ...query, before, limit: limit + 1 });
       const items = rows.slice(0, limit);
       const next = rows.length > limit ? writeCursor(list, items.at(-1)!.sequence) : null;
       return { items: items.map(fromRow), next };
@@ -102,12 +98,31 @@ class Updates {
   }
 }
 
-type ListFilter = {
-  readonly before: number;
-  readonly status: string | null;
-  readonly direction: string | null;
-  readonly limit: number;
-};
+/** The statements that read a page, one per kind of filter, so that each is served by an index. */
+class Pages {
+  readonly #connection: Connection;
+  readonly #prepared = new Map<string, Statement<unknown[], Row>>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  of(query: Pick<ListQuery, 'status' | 'direction'>): Statement<unknown[], Row> {
+    const sql = pageSql(query);
+    const known = this.#prepared.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#connection.prepare<unknown[], Row>(sql);
+    this.#prepared.set(sql, statement);
+    return statement;
+  }
+}
+
+/** Reads `@limit` rows older than `@before`, of `@status` and `@direction` where the query filters by them. */
+export function pageSql({ status, direction }: Pick<ListQuery, 'status' | 'direction'>): string {
+  const byStatus = status === undefined ? '' : ' AND status = @status';
+  const byDirection = direction === undefined ? '' : ' AND direction = @direction';
+  return `${SELECT} WHERE sequence < @before${byStatus}${byDirection} ORDER BY sequence DESC LIMIT @limit`;
+}
 
 function listName({ status, direction }: ListQuery): string {
   return `migrations/${status ?? '*'}/${direction ?? '*'}`;

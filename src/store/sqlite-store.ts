@@ -1,5 +1,5 @@
 import type { Store } from '../domain/store-ports.ts';
-import { type OpenDatabase, openDatabase, openMemoryDatabase } from './database.ts';
+import { type OpenDatabase, openDatabase } from './database.ts';
 import { eventLog } from './event-log.ts';
 import { identityRepository } from './identity-repository.ts';
 import { migrationRepository } from './migration-repository.ts';
@@ -14,12 +14,8 @@ export function openStore(dataDirectory: string, schemaDirectory: string): Store
   return storeOver(openDatabase(dataDirectory, schemaDirectory));
 }
 
-/** A store that is gone when it is closed. */
-export function openMemoryStore(schemaDirectory: string): Store {
-  return storeOver(openMemoryDatabase(schemaDirectory));
-}
-
-function storeOver({ connection, close }: OpenDatabase): Store {
+/** The store of a database whose schema is up to date. */
+export function storeOver({ connection, close }: OpenDatabase): Store {
   return {
     settings: settingsRepository(connection),
     migrations: migrationRepository(connection),

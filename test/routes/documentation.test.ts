@@ -4,10 +4,13 @@ import { openApiDocument } from '../../scripts/openapi/document.ts';
 import { DEADLINES } from '../../src/app.ts';
 import { JSON_LIMITS } from '../../src/commands/json/parse.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
+import { EVENTS_KEPT } from '../../src/domain/events.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import { HTTP_LIMITS } from '../../src/routes/limits.ts';
 import type { Example, Operation } from '../../src/routes/operation.ts';
 import { ALL_ERROR_CODES, describeCode } from '../../src/routes/plugins/problem-details.ts';
+import { SAMPLED_MIGRATIONS_KEPT } from '../../src/store/migration-retention.ts';
+import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -141,7 +144,8 @@ describe('the interactive page', () => {
 });
 
 describe('docs/limits.md', () => {
-  const limits = Object.entries({ ...HTTP_LIMITS, ...JSON_LIMITS, ...DEADLINES });
+  const kept = { SAMPLED_MIGRATIONS_KEPT, EVENTS_KEPT, SETTINGS_VERSIONS_KEPT };
+  const limits = Object.entries({ ...HTTP_LIMITS, ...JSON_LIMITS, ...DEADLINES, ...kept });
   const page = readFileSync(new URL('docs/limits.md', ROOT), 'utf8');
 
   test.each(limits)('the page says that %s is %i', (name, value) => {

@@ -82,10 +82,10 @@ describe('a database', () => {
   it('of an older version is brought up to date step by step, each whole or not at all', () => {
     const directory = filled();
     const good = schemaWith({
-      '0002_more.sql': 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO more VALUES (1);',
+      '0003_more.sql': 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO more VALUES (1);',
     });
     const bad = schemaWith({
-      '0002_more.sql': 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO nothing VALUES (1);',
+      '0003_more.sql': 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO nothing VALUES (1);',
     });
     expect(() => openStore(directory, bad)).toThrow(/nothing/);
     const store = openStore(directory, good);

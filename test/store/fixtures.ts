@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { MigrationRecord, MigrationSample, Store } from '../../src/domain/store-ports.ts';
-import { openMemoryStore, openStore } from '../../src/store/sqlite-store.ts';
+import { openStore } from '../../src/store/sqlite-store.ts';
+import { openMemoryStore } from '../helpers/memory-store.ts';
 
 export const SCHEMA_DIRECTORY = join(import.meta.dirname, '../../migrations-db');
 
@@ -16,7 +17,7 @@ export function dataDirectory(): string {
 
 /** A store that is closed when the test has finished; in memory if no directory is given. */
 export function openedStore(directory?: string): Store {
-  const store = directory === undefined ? openMemoryStore(SCHEMA_DIRECTORY) : openStore(directory, SCHEMA_DIRECTORY);
+  const store = directory === undefined ? openMemoryStore() : openStore(directory, SCHEMA_DIRECTORY);
   onTestFinished(() => store.close());
   return store;
 }

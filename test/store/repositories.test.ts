@@ -1,9 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { MIGRATION_STATUSES } from '../../src/domain/migration/status.ts';
-import { MIGRATIONS_KEPT } from '../../src/store/migration-retention.ts';
+import { pageSql } from '../../src/store/migration-repository.ts';
+import { SAMPLED_MIGRATIONS_KEPT } from '../../src/store/migration-retention.ts';
 import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';
+import { openedMemoryDatabase } from '../helpers/memory-store.ts';
 import { migrationRecord, openedStore, sampleAt } from './fixtures.ts';
+
+const PASS = {
+  pass: 1,
+  startedMs: 0.5,
+  durationMs: 10,
+  sentBytes: 2 ** 52,
+  normalPages: 1,
+  duplicatePages: 2,
+  dirtyBytes: 3,
+};
 
 describe('settings', () => {
   it('are appended version by version, and only by who saw the newest', () => {
@@ -68,19 +80,10 @@ describe('migrations', () => {
   it('keep passes and samples in order, whole numbers exact', () => {
     const { migrations } = openedStore();
     migrations.insert(migrationRecord('a'));
-    const pass = {
-      pass: 1,
-      startedMs: 0.5,
-      durationMs: 10,
-      sentBytes: 2 ** 52,
-      normalPages: 1,
-      duplicatePages: 2,
-      dirtyBytes: 3,
-    };
-    migrations.addPass('a', { ...pass, pass: 2 });
-    migrations.addPass('a', pass);
-    migrations.addPass('a', { ...pass, sentBytes: 1 });
-    expect(migrations.passes('a')).toEqual([pass, { ...pass, pass: 2 }]);
+    migrations.addPass('a', { ...PASS, pass: 2 });
+    migrations.addPass('a', PASS);
+    migrations.addPass('a', { ...PASS, sentBytes: 1 });
+    expect(migrations.passes('a')).toEqual([PASS, { ...PASS, pass: 2 }]);
     migrations.addSamples('a', [sampleAt(100), sampleAt(100)]);
     migrations.addSamples('a', [sampleAt(200)]);
     expect(migrations.samples('a', { limit: 10, cursor: null })).toEqual({
@@ -90,11 +93,13 @@ describe('migrations', () => {
     expect(() => migrations.addSamples('unknown', [sampleAt(1)])).toThrow();
   });
 
-  it('are kept up to a number, oldest first out, with all that belongs to them', () => {
+  it('are all kept with their passes, but samples only of the newest that have ended', () => {
     const store = openedStore();
     const { migrations } = store;
     migrations.insert(migrationRecord('open'));
+    migrations.addSamples('open', [sampleAt(0)]);
     migrations.insert(migrationRecord('long', { status: 'failed' }));
+    migrations.addPass('long', PASS);
     store.transaction(() => {
       for (let at = 0; at < 5000; at += 1000) {
         migrations.addSamples(
@@ -104,20 +109,33 @@ describe('migrations', () => {
       }
     });
     store.transaction(() => {
-      for (let index = 0; index < MIGRATIONS_KEPT + 10; index += 1) {
+      for (let index = 0; index < SAMPLED_MIGRATIONS_KEPT + 10; index += 1) {
         migrations.insert(migrationRecord(`m${index}`, { status: 'completed' }));
+        migrations.addSamples(`m${index}`, [sampleAt(index)]);
       }
     });
-    expect(migrations.get('long')).toBeNull();
-    expect(migrations.samples('long', { limit: 10, cursor: null }).items).toEqual([]);
-    expect(migrations.get('open')).not.toBeNull();
-    expect(migrations.get('m8')).toBeNull();
-    expect(migrations.get(`m${MIGRATIONS_KEPT + 9}`)).not.toBeNull();
-    expect(migrations.list({ limit: 5000, cursor: null, status: 'completed' }).items).toHaveLength(MIGRATIONS_KEPT);
+    const sampled = (id: string) => migrations.samples(id, { limit: 10, cursor: null }).items.length > 0;
+    expect(['open', 'long', 'm9', 'm10'].map(sampled)).toEqual([true, false, false, true]);
+    expect(migrations.get('long')).toMatchObject({ status: 'failed' });
+    expect(migrations.passes('long')).toEqual([PASS]);
+    const { items } = migrations.list({ limit: 5000, cursor: null });
+    expect(items).toHaveLength(SAMPLED_MIGRATIONS_KEPT + 12);
   });
 });
 
 describe('pages', () => {
+  it.each([
+    [{}, 'sqlite_autoindex_migrations_1'],
+    [{ status: 'failed' }, 'migrations_by_status'],
+    [{ direction: 'incoming' }, 'migrations_by_direction'],
+    [{ status: 'failed', direction: 'incoming' }, 'migrations_by_direction_and_status'],
+  ] as const)('of the history filtered by %j walk along an index, however long it is', (filter, index) => {
+    const { connection } = openedMemoryDatabase();
+    const plan = connection.prepare<[object], { detail: string }>(`EXPLAIN QUERY PLAN ${pageSql(filter)}`);
+    const steps = plan.all({ before: 1, limit: 1, ...filter }).map(({ detail }) => detail);
+    expect(steps).toEqual([expect.stringContaining(`SEARCH migrations USING INDEX ${index} (`)]);
+  });
+
   it('go through the whole list once, newest first, while rows are added', () => {
     const { migrations } = openedStore();
     for (let index = 0; index < 25; index += 1) migrations.insert(migrationRecord(`m${index}`));

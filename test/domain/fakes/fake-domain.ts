@@ -1,14 +1,11 @@
-import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createDomain, type DomainDependencies } from '../../../src/domain/create-domain.ts';
 import type { Domain } from '../../../src/domain/domain.ts';
 import type { Store } from '../../../src/domain/store-ports.ts';
-import { openMemoryStore } from '../../../src/store/sqlite-store.ts';
+import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from './fake-engine.ts';
 import { FakeMachine } from './fake-machine.ts';
 import { FakeTime } from './fake-time.ts';
-
-export const SCHEMA_DIRECTORY = join(import.meta.dirname, '../../../migrations-db');
 
 export type FakeWorld = {
   readonly domain: Domain;
@@ -36,7 +33,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
   const engine = new FakeEngine();
   const machine = change.machine ?? new FakeMachine();
   const time = new FakeTime();
-  const store = change.store ?? openMemoryStore(SCHEMA_DIRECTORY);
+  const store = change.store ?? openMemoryStore();
   if (change.store === undefined) onTestFinished(() => store.close());
   const faults: unknown[] = [];
   const exits = { count: 0 };

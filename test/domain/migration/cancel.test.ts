@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CancelOutcome } from '../../../src/domain/migration/lifecycle.ts';
-import { openMemoryStore } from '../../../src/store/sqlite-store.ts';
-import { type FakeWorld, fakeDomain, SCHEMA_DIRECTORY } from '../fakes/fake-domain.ts';
+import { openMemoryStore } from '../../helpers/memory-store.ts';
+import { type FakeWorld, fakeDomain } from '../fakes/fake-domain.ts';
 
 const URI = 'tcp:127.0.0.1:4444';
 
@@ -70,7 +70,7 @@ describe('a cancel', () => {
   });
 
   it('racing with another and with the end: one end wins, and everyone is told that one', async () => {
-    const store = openMemoryStore(SCHEMA_DIRECTORY);
+    const store = openMemoryStore();
     let lastId = 0;
     const ids = () => `id-${++lastId}`;
     const seen = new Set<string>();

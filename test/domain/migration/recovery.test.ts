@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { openMemoryStore } from '../../../src/store/sqlite-store.ts';
-import { fakeDomain, SCHEMA_DIRECTORY } from '../fakes/fake-domain.ts';
+import { openMemoryStore } from '../../helpers/memory-store.ts';
+import { fakeDomain } from '../fakes/fake-domain.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 
 describe('what an earlier process left open', () => {
   it.each(['setup', 'active', 'device', 'cancelling'] as const)('in %s has failed, with why', async (status) => {
-    const store = openMemoryStore(SCHEMA_DIRECTORY);
+    const store = openMemoryStore();
     const before = fakeDomain({ store });
     const { id } = before.domain.migration.start({ uri: 'tcp:h:1' });
     if (status !== 'setup') before.outgoing().step('active');
@@ -29,7 +29,7 @@ describe('what an earlier process left open', () => {
   });
 
   it('and had ended stays as it ended', async () => {
-    const store = openMemoryStore(SCHEMA_DIRECTORY);
+    const store = openMemoryStore();
     const before = fakeDomain({ store });
     const { id } = before.domain.migration.start({ uri: 'tcp:h:1' });
     before.outgoing().finish('failed', { code: 'peer_closed', message: 'closed' });

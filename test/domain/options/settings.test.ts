@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { CAPABILITIES_NOT_AVAILABLE } from '../../../src/domain/options/not-available.ts';
-import { openMemoryStore } from '../../../src/store/sqlite-store.ts';
-import { fakeDomain, SCHEMA_DIRECTORY } from '../fakes/fake-domain.ts';
+import { openMemoryStore } from '../../helpers/memory-store.ts';
+import { fakeDomain } from '../fakes/fake-domain.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 
 const on = (...names: string[]) => names.map((capability) => ({ capability, state: true }));
 
 describe('settings', () => {
   it('are persisted version by version and read back exactly by the next start', () => {
-    const store = openMemoryStore(SCHEMA_DIRECTORY);
+    const store = openMemoryStore();
     const first = fakeDomain({ store });
     first.domain.options.setCapabilities(on('return-path'));
     first.domain.options.setParameters({ 'max-bandwidth': 2n ** 64n - 1n, 'tls-hostname': 'a "b"' });
@@ -50,11 +50,7 @@ describe('settings', () => {
       expect(refusal?.message).toContain(`'${capability}' is not available in this version`);
     }
     expect(refusalOf(() => domain.options.setCapabilities(on('dirty-limit')))).toMatchObject({ kind: 'invalid' });
-    for (const change of [
-      { mode: 'cpr-reboot' },
-      { 'tls-creds': 'tls0' },
-      { 'direct-io': true },
-    ]) {
+    for (const change of [{ mode: 'cpr-reboot' }, { 'tls-creds': 'tls0' }, { 'direct-io': true }]) {
       const refusal = refusalOf(() => domain.options.setParameters(change));
       expect(refusal).toMatchObject({ code: 'parameter_not_available', kind: 'unavailable' });
       expect(refusal?.message).toContain(Object.keys(change)[0]);
@@ -74,7 +70,7 @@ describe('settings', () => {
   });
 
   it('of one start lie on top and are not written until they are set', () => {
-    const store = openMemoryStore(SCHEMA_DIRECTORY);
+    const store = openMemoryStore();
     const overrides = { parameters: { 'max-bandwidth': '1G', 'downtime-limit': '50' }, capabilities: ['return-path'] };
     const { domain } = fakeDomain({ store, overrides });
     expect(domain.options.parameters()).toMatchObject({ 'max-bandwidth': 2 ** 30, 'downtime-limit': 50 });
@@ -91,7 +87,7 @@ describe('settings', () => {
   });
 
   it('that rest on an override are kept together with it', () => {
-    const store = openMemoryStore(SCHEMA_DIRECTORY);
+    const store = openMemoryStore();
     const { domain } = fakeDomain({ store, overrides: { parameters: {}, capabilities: ['return-path'] } });
     domain.options.setCapabilities(on('switchover-ack'));
     const next = fakeDomain({ store });
@@ -117,7 +113,7 @@ describe('settings', () => {
 
   it('that were stored but cannot be read stop the start with a clear error', () => {
     for (const json of ['[', '{"downtime-limit":-1}', '{"bogus":1}']) {
-      const store = openMemoryStore(SCHEMA_DIRECTORY);
+      const store = openMemoryStore();
       store.settings.save('parameters', 0, { json, changedAt: 0 });
       expect(refusalOf(() => fakeDomain({ store }))).toMatchObject({ code: 'stored_settings_unreadable' });
       store.close();

@@ -1,0 +1,30 @@
+// Databases in memory: gone when they are closed.
+
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { onTestFinished } from 'vitest';
+import type { Store } from '../../src/domain/store-ports.ts';
+import type { OpenDatabase } from '../../src/store/database.ts';
+import { applySchema } from '../../src/store/schema.ts';
+import { storeOver } from '../../src/store/sqlite-store.ts';
+
+const SCHEMA_DIRECTORY = join(import.meta.dirname, '../../migrations-db');
+
+function memoryDatabase(): OpenDatabase {
+  const connection = new Database(':memory:');
+  connection.pragma('foreign_keys = ON');
+  applySchema(connection, SCHEMA_DIRECTORY);
+  return { connection, close: () => connection.close() };
+}
+
+/** A database that is closed when the test has finished. */
+export function openedMemoryDatabase(): OpenDatabase {
+  const database = memoryDatabase();
+  onTestFinished(() => database.close());
+  return database;
+}
+
+/** A store that the caller closes. */
+export function openMemoryStore(): Store {
+  return storeOver(memoryDatabase());
+}
