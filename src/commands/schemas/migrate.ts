@@ -98,7 +98,7 @@ const Verdict = Type.Object({
 export const MigrationProgress = Type.Object({
   status: MigrationStatus,
   'first-pass-percent': Type.Number({ description: 'Share of RAM walked once; never falls during a migration.' }),
-  pass: Int64(),
+  pass: Int64({ description: '0 before the first, and on the target, which does not know it.' }),
   verdict: Type.Union([Verdict, Type.Null()]),
   rate: Type.Number({ description: 'Bytes sent in a second.' }),
   'dirty-rate': Type.Number({ description: 'Bytes dirtied in a second.' }),

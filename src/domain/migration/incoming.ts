@@ -14,7 +14,7 @@ import { applyEnd, applyStatus, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
 import { CurrentMigration } from './current-migration.ts';
 import { engineFailure } from './failure.ts';
-import { newRecord } from './record.ts';
+import { newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
 import { refuseUnsuitableTransport } from './transport.ts';
 
@@ -94,6 +94,7 @@ function begin(context: Context, migration: CurrentMigration, bound: MigrationAd
     emitStatus(context, emit, 'setup');
   });
   migration.socketAddress = socketAddressOf(bound);
+  migration.recorder = recorderOf(context, migration);
   context.current = migration;
   context.changes.bump();
   return record;
@@ -102,7 +103,11 @@ function begin(context: Context, migration: CurrentMigration, bound: MigrationAd
 function listenerFor(context: Context, migration: CurrentMigration): TransferListener {
   return {
     status: (status) => {
-      if (!isEnded(status)) applyStatus(context, migration, status);
+      if (isEnded(status)) return;
+      const hasOnlyListened = migration.status === 'setup';
+      applyStatus(context, migration, status);
+      // Before a stream has come there is nothing to sample, however long that takes.
+      if (hasOnlyListened && migration.status === 'active') migration.recorder?.start();
     },
     pass: () => {},
     passEnded: () => {},

@@ -3,7 +3,7 @@ import type { MigrationProgress } from '../domain.ts';
 import type { MigrationFigures } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { PAGE_BYTES } from './query.ts';
-import { type Judged, judge, timeToGo } from './verdict.ts';
+import { type Judged, judge, NO_SENDER_YET, size, timeToGo } from './verdict.ts';
 
 const NO_FIGURES: Omit<MigrationProgress, 'status' | 'verdict' | 'downtime-limit' | 'time-to-go-unknown'> = {
   'first-pass-percent': 0,
@@ -29,12 +29,13 @@ export function progressOf(context: Context): MigrationProgress {
       'time-to-go-unknown': 'No migration runs.',
     };
   }
+  if (current.direction === 'incoming') return incomingProgress(current, figures, limits.downtimeLimitMs);
   const judged: Judged = {
-    direction: current.direction,
     status: current.status,
     figures,
     limits,
     dirtyBytesBySync: current.dirtyBytesBySync,
+    needsAck: context.settings.has('switchover-ack'),
   };
   const verdict = judge(judged);
   const time = timeToGo(judged, verdict);
@@ -53,11 +54,45 @@ export function progressOf(context: Context): MigrationProgress {
   };
 }
 
+/** What the target knows: how much has come. Passes, rates and what is dirty are the source's to know. */
+function incomingProgress(
+  current: CurrentMigration,
+  figures: MigrationFigures,
+  downtimeLimitMs: number,
+): MigrationProgress {
+  const { status } = current;
+  return {
+    ...NO_FIGURES,
+    status,
+    'first-pass-percent': firstPassPercent(current),
+    verdict: null,
+    rate: current.isEnded ? 0 : figures.bandwidth,
+    remaining: status === 'completed' ? 0 : Math.max(0, figures.totalBytes - receivedBytes(figures)),
+    'downtime-limit': downtimeLimitMs,
+    'time-to-go-unknown': whyUnknownHere(current, figures),
+  };
+}
+
+function whyUnknownHere({ status, isEnded }: CurrentMigration, figures: MigrationFigures): string {
+  if (isEnded) return `The migration is ${status}.`;
+  if (status === 'setup') return NO_SENDER_YET;
+  const pages = figures.normalPages + figures.duplicatePages;
+  const total = figures.totalBytes === 0 ? '' : ` of ${size(figures.totalBytes)} of RAM`;
+  const received = `${size(figures.transferredBytes)} have come, with ${pages} pages (${size(receivedBytes(figures))}${total})`;
+  return `${received}; only the source knows how much it will send again.`;
+}
+
+/** Guest memory that has come, pages that came again counted again. */
+function receivedBytes({ normalPages, duplicatePages }: MigrationFigures): number {
+  return (normalPages + duplicatePages) * PAGE_BYTES;
+}
+
 /** Share of RAM walked once, in percent with one decimal; what was shown once is never taken back. */
 export function firstPassPercent(migration: CurrentMigration): number {
   const figures = migration.figures();
   if (figures !== null) {
-    const percent = migration.status === 'completed' ? 100 : walkedPercent(figures);
+    const walked = migration.direction === 'incoming' ? receivedPercent : walkedPercent;
+    const percent = migration.status === 'completed' ? 100 : walked(figures);
     migration.firstPassPercent = Math.max(migration.firstPassPercent, percent);
   }
   return migration.firstPassPercent;
@@ -66,6 +101,14 @@ export function firstPassPercent(migration: CurrentMigration): number {
 function walkedPercent({ dirtySyncCount, totalBytes, remainingBytes }: MigrationFigures): number {
   if (dirtySyncCount > 1) return 100;
   if (dirtySyncCount === 0 || totalBytes === 0) return 0;
-  const walked = Math.max(0, totalBytes - remainingBytes);
-  return Math.min(100, Math.floor((walked * 1000) / totalBytes) / 10);
+  return share(Math.max(0, totalBytes - remainingBytes), totalBytes);
+}
+
+function receivedPercent(figures: MigrationFigures): number {
+  return figures.totalBytes === 0 ? 0 : share(receivedBytes(figures), figures.totalBytes);
+}
+
+/** In percent with one decimal, rounded down. */
+function share(part: number, whole: number): number {
+  return Math.min(100, Math.floor((part * 1000) / whole) / 10);
 }

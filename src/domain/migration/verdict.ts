@@ -11,13 +11,17 @@ import type { MigrationStatus } from './status.ts';
 
 /** What a verdict is made from. */
 export type Judged = {
-  readonly direction: 'outgoing' | 'incoming';
   readonly status: MigrationStatus;
   readonly figures: MigrationFigures;
   readonly limits: LiveParameters;
   /** Dirty bytes found by the newest syncs, oldest first. */
   readonly dirtyBytesBySync: readonly number[];
+  /** True if the guest is stopped only when the target has said that it is ready (switchover-ack). */
+  readonly needsAck: boolean;
 };
+
+export const NO_SENDER_YET = 'It waits for a sender.';
+const WAITS_FOR_ACK = 'It waits for the target to say that it is ready (switchover-ack).';
 
 export type Judgement = { readonly verdict: Verdict; readonly reason: string };
 
@@ -28,9 +32,8 @@ const SHRINKING_SHARE = 0.9;
 /** A guest that dirties this share of the bandwidth leaves nothing to get ahead with. */
 const OVERWHELMING_SHARE = 0.9;
 
-/** The verdict on a migration that runs; null where there is nothing to judge. */
+/** The verdict on an outgoing migration that runs; null where there is nothing to judge. */
 export function judge(judged: Judged): Judgement | null {
-  if (judged.direction === 'incoming') return null;
   switch (judged.status) {
     case 'setup':
     case 'wait-unplug':
@@ -46,12 +49,13 @@ export function judge(judged: Judged): Judgement | null {
   }
 }
 
-function judgeActive({ figures, limits, dirtyBytesBySync }: Judged): Judgement {
+function judgeActive(judged: Judged): Judgement {
+  const { figures, limits, dirtyBytesBySync } = judged;
   const { bandwidth, expectedDowntimeMs, dirtySyncCount } = figures;
-  if (dirtySyncCount <= 1) return converging(`The first pass is under way at ${rate(bandwidth)}.`);
+  if (dirtySyncCount <= 1) return converging(`The first pass is under way${speed(bandwidth)}.`);
   const downtime = `a switchover now would take ${expectedDowntimeMs} ms of the ${limits.downtimeLimitMs} ms allowed`;
   if (expectedDowntimeMs <= limits.downtimeLimitMs) {
-    return converging(`${capitalised(downtime)}.`);
+    return converging(`${capitalised(downtime)}.${waitsForAck(judged) ? ` ${WAITS_FOR_ACK}` : ''}`);
   }
   const recent = dirtyBytesBySync.slice(-SYNCS_TO_JUDGE);
   const [oldest, newest] = [recent[0] ?? 0, recent.at(-1) ?? 0];
@@ -73,6 +77,18 @@ function judgeActive({ figures, limits, dirtyBytesBySync }: Judged): Judgement {
   return { verdict: 'stalled', reason: `${capitalised(set)}; ${rates}; ${downtime}. ${remedy(limits, figures)}` };
 }
 
+/**
+ * True if what is left has fitted for several passes and no longer halves, so that nothing but the target's word can
+ * be what the switchover waits for.
+ */
+function waitsForAck({ status, needsAck, figures, limits, dirtyBytesBySync }: Judged): boolean {
+  if (!needsAck || status !== 'active' || figures.expectedDowntimeMs > limits.downtimeLimitMs) return false;
+  const recent = dirtyBytesBySync.slice(-SYNCS_TO_JUDGE);
+  const fits = (bytes: number) => bytes * 1000 <= figures.bandwidth * limits.downtimeLimitMs;
+  const [oldest = 0, newest = 0] = [recent[0], recent.at(-1)];
+  return recent.length === SYNCS_TO_JUDGE && recent.every(fits) && newest * 2 >= oldest;
+}
+
 function remedy(limits: LiveParameters, { bandwidth }: MigrationFigures): string {
   const isCapped = limits.maxBandwidth > 0 && bandwidth >= limits.maxBandwidth * OVERWHELMING_SHARE;
   const cap = `raise max-bandwidth (now ${rate(limits.maxBandwidth)}), `;
@@ -81,14 +97,15 @@ function remedy(limits: LiveParameters, { bandwidth }: MigrationFigures): string
 
 /** Time to the end as a range, or why nothing can be said. All in milliseconds. */
 export function timeToGo(
-  { direction, status, figures }: Judged,
+  judged: Judged,
   judgement: Judgement | null,
 ): { readonly range: { readonly min: number; readonly max: number } } | { readonly why: string } {
-  if (direction === 'incoming') return { why: 'Only the source knows.' };
+  const { status, figures } = judged;
   if (judgement === null) return { why: `The migration is ${status}.` };
   if (status === 'setup' || status === 'wait-unplug') return { why: 'Nothing is measured yet.' };
   if (status === 'pre-switchover') return { why: 'It waits for migrate-continue.' };
   if (judgement.verdict !== 'converging') return { why: judgement.reason };
+  if (waitsForAck(judged)) return { why: WAITS_FOR_ACK };
   const { bandwidth, remainingBytes, dirtyPagesRate } = figures;
   if (bandwidth === 0) return { why: 'The bandwidth is not measured yet.' };
   const min = Math.round((remainingBytes / bandwidth) * 1000);
@@ -108,10 +125,16 @@ function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** The bandwidth, which is 0 before the first window of the measurement has ended. */
+function speed(bandwidth: number): string {
+  return bandwidth === 0 ? '; its speed is not measured yet' : ` at ${rate(bandwidth)}`;
+}
+
 function rate(bytesPerSecond: number): string {
   return `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
 }
 
-function size(bytes: number): string {
+/** Bytes for people. */
+export function size(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

@@ -121,6 +121,7 @@ export class FakeIncoming implements IncomingTransfer {
   readonly loaded: Promise<LoadedMachine>;
   readonly ended: IncomingTransfer['ended'];
   readonly calls: string[] = [];
+  currentFigures: MigrationFigures = NO_FIGURES;
   #listen!: (address: MigrationAddress) => void;
   #cannotListen!: (error: TransferError) => void;
   #load!: (loaded: LoadedMachine) => void;
@@ -143,7 +144,11 @@ export class FakeIncoming implements IncomingTransfer {
   }
 
   figures(): MigrationFigures {
-    return NO_FIGURES;
+    return this.currentFigures;
+  }
+
+  setFigures(change: Partial<MigrationFigures>): void {
+    this.currentFigures = { ...this.currentFigures, revision: this.currentFigures.revision + 1, ...change };
   }
 
   listen(address: MigrationAddress = this.plan.address): void {

@@ -5,8 +5,8 @@ import { fakeDomain } from '../fakes/fake-domain.ts';
 const MIB = 2 ** 20;
 const TOTAL = 512 * MIB;
 
-function started() {
-  const world = fakeDomain();
+function started(capabilities: readonly string[] = []) {
+  const world = fakeDomain({ capabilities });
   world.domain.migration.start({ uri: 'tcp:h:1' });
   const transfer = world.outgoing();
   const show = (figures: Partial<MigrationFigures>) => {
@@ -123,5 +123,84 @@ describe('progress', () => {
     expect(device['time-to-go']).toEqual({ min: 10, max: 300 });
     void domain.migration.cancel();
     expect(show({})).toMatchObject({ status: 'cancelling', verdict: null });
+  });
+
+  it('does not call a speed that is not measured yet a speed of 0', () => {
+    const { show, transfer } = started();
+    transfer.step('active');
+    const { verdict } = show({ dirtySyncCount: 1, remainingBytes: TOTAL, bandwidth: 0 });
+    expect(verdict?.reason).toBe('The first pass is under way; its speed is not measured yet.');
+    expect(show({ bandwidth: 1e8 }).verdict?.reason).toBe('The first pass is under way at 100.0 MB/s.');
+  });
+
+  it.each([
+    [['return-path', 'switchover-ack'], 'It waits for the target to say that it is ready (switchover-ack).'],
+    [[], null],
+  ])('says that all that is left has fitted for passes and, with %j, what it waits for', (capabilities, why) => {
+    const { show, transfer, sync } = started(capabilities);
+    transfer.step('active');
+    for (let pass = 0; pass < 3; pass += 1) sync(0);
+    const progress = show({ dirtySyncCount: 4, bandwidth: 1e8, expectedDowntimeMs: 0, remainingBytes: 0 });
+    expect(progress['time-to-go-unknown']).toBe(why);
+    expect(progress['time-to-go'] === null).toBe(why !== null);
+    expect(progress.verdict?.reason.endsWith(why ?? 'ms allowed.')).toBe(true);
+  });
+
+  it('does not wait for the target while passes still shrink', () => {
+    const { show, transfer, sync } = started(['return-path', 'switchover-ack']);
+    transfer.step('active');
+    for (const mib of [4, 2, 1]) sync(mib * MIB);
+    const progress = show({ dirtySyncCount: 4, bandwidth: 1e8, expectedDowntimeMs: 10, remainingBytes: MIB });
+    expect(progress['time-to-go']).not.toBeNull();
+  });
+});
+
+describe('progress of an incoming migration', () => {
+  async function awaited() {
+    const world = fakeDomain({ incoming: true });
+    const listened = world.domain.migration.incoming({ uri: 'tcp::0' });
+    world.incoming().listen();
+    return { ...world, id: (await listened).id, transfer: world.incoming() };
+  }
+
+  it('says that no sender has come, then how much of the RAM has, then how it ended', async () => {
+    const { domain, transfer, id } = await awaited();
+    expect(domain.migration.progress()).toMatchObject({
+      status: 'setup',
+      'time-to-go-unknown': 'It waits for a sender.',
+    });
+    transfer.activate();
+    transfer.setFigures({ totalBytes: TOTAL, transferredBytes: 32 * MIB, normalPages: 8192, duplicatePages: 24_576 });
+    expect(domain.migration.progress()).toMatchObject({
+      status: 'active',
+      'first-pass-percent': 25,
+      remaining: TOTAL - 128 * MIB,
+      verdict: null,
+      'time-to-go': null,
+      'time-to-go-unknown':
+        '32.0 MiB have come, with 32768 pages (128.0 MiB of 512.0 MiB of RAM); only the source knows how much it will ' +
+        'send again.',
+    });
+    transfer.load();
+    await domain.migration.ended(id, 1000);
+    expect(domain.migration.progress()).toMatchObject({
+      status: 'completed',
+      'first-pass-percent': 100,
+      remaining: 0,
+      'time-to-go-unknown': 'The migration is completed.',
+    });
+  });
+
+  it('has a time line from the moment when a stream came', async () => {
+    const { domain, transfer, time, id } = await awaited();
+    time.pass(10_000);
+    transfer.activate();
+    transfer.setFigures({ totalBytes: TOTAL, transferredBytes: MIB });
+    time.pass(1000);
+    transfer.load();
+    await domain.migration.ended(id, 1000);
+    const { items } = domain.history.samples(id, { limit: 100, cursor: null });
+    expect(items).toHaveLength(11);
+    expect(items[0]).toMatchObject({ atMs: 10_100, status: 'active', transferredBytes: MIB });
   });
 });
