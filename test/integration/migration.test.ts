@@ -19,7 +19,6 @@ describe('a migration over TCP', () => {
     expect(row).toMatchObject({ status: 'completed', error: null, guest: 'there' });
     expect(await source.runState()).toBe('postmigrate');
     const info = await source.query();
-    expect(info.downtime).toBeLessThanOrEqual(300);
     expect(info.ram?.remaining).toBe(0);
     await target.untilStatus('completed');
     const there = await source.consoleTicks();
@@ -110,7 +109,6 @@ describe('a guest that dirties faster than max-bandwidth', () => {
 
     await source.set({ 'max-bandwidth': 1_000_000_000 });
     expect(await source.ended()).toMatchObject({ status: 'completed' });
-    expect((await source.query()).downtime).toBeLessThanOrEqual(300);
     await target.expectRunning();
   });
 
@@ -118,7 +116,6 @@ describe('a guest that dirties faster than max-bandwidth', () => {
     const { source, target } = await stalled();
     await source.set({ 'downtime-limit': 10_000 });
     expect(await source.ended()).toMatchObject({ status: 'completed' });
-    expect((await source.query()).downtime).toBeLessThanOrEqual(10_000);
     await target.expectRunning();
   });
 
@@ -127,7 +124,6 @@ describe('a guest that dirties faster than max-bandwidth', () => {
     const reply = await source.call('/machine/workload', { method: 'PATCH', body: { rate: 100_000 } });
     expect(reply.status, reply.text).toBe(200);
     expect(await source.ended()).toMatchObject({ status: 'completed' });
-    expect((await source.query()).downtime).toBeLessThanOrEqual(300);
     await target.expectRunning();
   });
 });

@@ -90,6 +90,8 @@ export function unixAddress(path: string, pointer: string): MigrationAddress {
 }
 
 const OFFSET = ',offset=';
+/** 16 TiB: no larger file fits the usual file systems. */
+const FILE_OFFSET_MAX = 2 ** 44;
 
 function parseFile(text: string, rules: AddressRules): MigrationAddress {
   const comma = text.indexOf(OFFSET);
@@ -111,8 +113,8 @@ export function fileAddress(
   { rules, pointer }: { rules: AddressRules; pointer: string },
 ): MigrationAddress {
   checkPath(path, pointer, PATH_BYTES_MAX);
-  if (offset < 0 || !Number.isSafeInteger(Number(offset))) {
-    throw invalid(pointer, `offset ${offset} is not from 0 to ${Number.MAX_SAFE_INTEGER}.`);
+  if (offset < 0 || offset > FILE_OFFSET_MAX) {
+    throw invalid(pointer, `offset ${offset} is not from 0 to ${FILE_OFFSET_MAX}.`);
   }
   const isAbsolute = path.startsWith('/');
   const steps = cleanSteps(path);

@@ -2,7 +2,7 @@ import { close, closeSync, fstatSync, ftruncateSync, read, write } from 'node:fs
 import { promisify } from 'node:util';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
-import { openBelow } from './open-below.ts';
+import { openToRead, openToWrite, removeBelow } from './open-below.ts';
 
 const closeFile = promisify(close);
 
@@ -13,6 +13,8 @@ export class FileOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
   readonly #fd: number;
   readonly #name: string;
+  /** A file that this made and did not finish is of use to nobody; one that was there before is left. */
+  readonly #removeUnfinished: () => void;
   #position: number;
   #inFlight = 0;
   #failed: ((error: TransferError) => void) | null = null;
@@ -23,12 +25,15 @@ export class FileOutgoingChannel implements OutgoingChannel {
   /** @throws TransferError if the file cannot be opened there, or cannot be as long as the offset. */
   constructor(root: string, address: FileAddress) {
     this.#name = `file:${address.path}`;
-    this.#fd = openBelow(root, address.path, 'write');
+    const { fd, isNew } = openToWrite(root, address.path);
+    this.#fd = fd;
+    this.#removeUnfinished = () => isNew && removeBelow(root, address.path);
     this.#position = address.offset;
     try {
       ftruncateSync(this.#fd, address.offset);
     } catch (error) {
       closeSync(this.#fd);
+      this.#removeUnfinished();
       throw channelError(error, this.#name);
     }
   }
@@ -62,6 +67,8 @@ export class FileOutgoingChannel implements OutgoingChannel {
 
   destroy(): void {
     this.#failed = null;
+    if (!this.#open) return;
+    this.#removeUnfinished();
     const letGo = () => void this.#close().catch(() => {});
     if (this.#inFlight === 0) letGo();
     else this.#idle = letGo;
@@ -100,7 +107,7 @@ export class FileIncomingChannel implements IncomingChannel {
   /** @throws TransferError if the file cannot be opened, or is shorter than the offset. */
   constructor(root: string, address: FileAddress) {
     this.#name = `file:${address.path}`;
-    this.#fd = openBelow(root, address.path, 'read');
+    this.#fd = openToRead(root, address.path);
     this.#position = address.offset;
     if (fstatSync(this.#fd).size >= address.offset) return;
     this.#release();

@@ -1,38 +1,65 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, unlinkSync } from 'node:fs';
 import { isAbsolute, relative, sep } from 'node:path';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError } from './channel.ts';
 
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+
 /**
- * Opens `path` below `root` without ever following a link out of it: each part is opened relative to the folder
- * before it, without following links, and what was opened, not its name, is checked to be a plain file with one name.
+ * Opens a file below `root` for reading, without ever following a link out of it: each part of the path is opened
+ * relative to the folder before it, without following links, and what was opened, not its name, is checked to be a
+ * plain file with one name.
  * @throws TransferError
  */
-export function openBelow(root: string, path: string, access: 'read' | 'write'): number {
+export function openToRead(root: string, path: string): number {
+  return inFolder(root, path, (name) => checked(openPart(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, path), path));
+}
+
+/** As `openToRead`, for writing; a file that does not exist is made, and `isNew` says so. */
+export function openToWrite(root: string, path: string): { readonly fd: number; readonly isNew: boolean } {
+  return inFolder(root, path, (name) => {
+    const flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
+    try {
+      return { fd: openSync(name, flags | O_CREAT | O_EXCL, 0o600), isNew: true };
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST'))
+        throw channelError(error, `file:${path}`);
+      return { fd: checked(openPart(name, flags, path), path), isNew: false };
+    }
+  });
+}
+
+/** Removes a file below `root`, found as it was opened. One that is gone already is no fault. */
+export function removeBelow(root: string, path: string): void {
+  inFolder(root, path, (name) => {
+    try {
+      unlinkSync(name);
+    } catch {
+      // Somebody else removed it.
+    }
+  });
+}
+
+/** Gives `use` a name for the file that stands for its folder as it was opened, whatever happens to the path. */
+function inFolder<T>(root: string, path: string, use: (name: string) => T): T {
   const inside = isAbsolute(path) ? relative(root, path) : path;
   const parts = inside.split(sep);
   if (parts.some((part) => part === '' || part === '.' || part === '..')) throw outside(path, root);
-  let folder = openPart(root, constants.O_RDONLY | constants.O_DIRECTORY, path);
+  let folder = openPart(root, O_RDONLY | O_DIRECTORY, path);
   try {
     for (const part of parts.slice(0, -1)) {
-      const next = openPart(
-        `/proc/self/fd/${folder}/${part}`,
-        constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
-        path,
-      );
+      const next = openPart(`/proc/self/fd/${folder}/${part}`, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, path);
       closeSync(folder);
       folder = next;
     }
-    return openFile(`/proc/self/fd/${folder}/${parts.at(-1)}`, path, access);
+    return use(`/proc/self/fd/${folder}/${parts.at(-1)}`);
   } finally {
     closeSync(folder);
   }
 }
 
-/** O_NONBLOCK, so that a FIFO without a peer is refused and does not hang. */
-function openFile(name: string, path: string, access: 'read' | 'write'): number {
-  const mode = access === 'read' ? constants.O_RDONLY : constants.O_WRONLY | constants.O_CREAT;
-  const fd = openPart(name, mode | constants.O_NOFOLLOW | constants.O_NONBLOCK, path);
+/** It was opened with O_NONBLOCK, so that a FIFO without a peer comes this far and is refused here. */
+function checked(fd: number, path: string): number {
   const status = fstatSync(fd);
   if (status.isFile() && status.nlink === 1) return fd;
   closeSync(fd);
@@ -41,7 +68,7 @@ function openFile(name: string, path: string, access: 'read' | 'write'): number 
 
 function openPart(name: string, flags: number, path: string): number {
   try {
-    return openSync(name, flags, 0o600);
+    return openSync(name, flags);
   } catch (error) {
     throw channelError(error, `file:${path}`);
   }

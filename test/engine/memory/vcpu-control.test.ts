@@ -153,7 +153,6 @@ describe('a VcpuControl', () => {
     control.addHold(1);
     const start = performance.now();
     control.park(0);
-    expect(performance.now() - start).toBeLessThan(1000);
     control.park(1, 20);
     expect(performance.now() - start).toBeGreaterThanOrEqual(19);
   });
