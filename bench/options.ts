@@ -13,7 +13,10 @@ const RUNS_MAX = 100;
 const UNIT_BYTES = { M: MEBIBYTE, G: 1024 * MEBIBYTE } as const;
 
 /** Reads the command line. @returns null if it cannot be understood, which was said on standard error. */
-export function readOptions(argv: readonly string[], all: readonly BenchRow[]): BenchOptions | 'help' | null {
+export function readOptions(
+  argv: readonly string[],
+  all: readonly BenchRow[],
+): BenchOptions | 'help' | 'report' | null {
   try {
     const { values } = parseArgs({
       args: [...argv],
@@ -22,6 +25,7 @@ export function readOptions(argv: readonly string[], all: readonly BenchRow[]): 
         runs: { type: 'string' },
         ram: { type: 'string' },
         'no-save': { type: 'boolean' },
+        report: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     });
@@ -29,6 +33,7 @@ export function readOptions(argv: readonly string[], all: readonly BenchRow[]): 
       console.log(usage(all));
       return 'help';
     }
+    if (values.report === true) return 'report';
     return {
       rows: chosenRows(values.rows, all),
       runs: runCount(values.runs),
@@ -74,6 +79,7 @@ function usage(all: readonly BenchRow[]): string {
     `  --runs N     runs of either side [${RUNS_DEFAULT}]`,
     "  --ram SIZE   guest RAM in place of the rows' own, with M or G: for trying things out, not for figures",
     '  --no-save    keep no results',
+    '  --report     measure nothing: put the newest kept result of each row into bench/README.md',
     '  --help       print this',
   ].join('\n');
 }

@@ -40,7 +40,7 @@ export async function measurePaired(job: PairedJob, context: BenchContext): Prom
     target: `≥ ${job.ratioMin.toFixed(1)} × QEMU`,
     isMet: ratio === null ? null : ratio >= job.ratioMin,
     samples: { ...samplesOf('vmferry', ours), ...samplesOf('qemu', theirs) },
-    notes: job.notes,
+    notes: [...job.notes, wallNote(ours, theirs)],
   };
 }
 
@@ -50,6 +50,13 @@ function checked({ ramBytes, normalPartMin }: PairedJob, who: string, run: Run):
     throw new Error(`${who} sent only ${(part * 100).toFixed(1)} % of RAM as whole pages: its RAM was not filled.`);
   }
   return run;
+}
+
+/** The figure leaves out set-up and the end's reporting, which the user waits for too. */
+function wallNote(ours: readonly Run[], theirs: readonly Run[]): string {
+  const wall = (runs: readonly Run[]): string => `${median(runs.map((run) => run.wallMs)).toFixed(0)} ms`;
+  const beside = theirs.length === 0 ? '' : `, QEMU ${wall(theirs)}`;
+  return `From the command to its last word: vmferry ${wall(ours)}${beside}.`;
 }
 
 function timesOf({ transferMs, wallMs }: Run): string {

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { qemuBinary } from '../test/helpers/qemu/binaries.ts';
 import type { BenchContext, RowResult } from './bench.ts';
 import { describeMachine } from './machine.ts';
-import { readOptions } from './options.ts';
+import { type BenchOptions, readOptions } from './options.ts';
+import { type Results, updatePage } from './report.ts';
 import { ROWS } from './rows.ts';
 import { tableOf } from './table.ts';
 
@@ -14,9 +15,10 @@ const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 
 const options = readOptions(process.argv.slice(2), ROWS);
 if (options === null) process.exitCode = 2;
+else if (options === 'report') report();
 else if (options !== 'help') await run(options);
 
-async function run({ rows, runs, ramBytes, isKept }: Exclude<ReturnType<typeof readOptions>, null | 'help'>) {
+async function run({ rows, runs, ramBytes, isKept }: BenchOptions): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-bench-'));
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   process.once('exit', remove);
@@ -41,6 +43,15 @@ async function run({ rows, runs, ramBytes, isKept }: Exclude<ReturnType<typeof r
   if (isKept && results.length > 0) keep(results, runs, ramBytes);
 }
 
+function report(): void {
+  try {
+    updatePage(RESULTS, ROWS);
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}
+
 /** Results with RAM of another size are for trying things out: their name keeps them out of the repository. */
 function keep(results: readonly RowResult[], runs: number, ramBytes: number | null): void {
   const date = new Date().toISOString();
@@ -48,9 +59,7 @@ function keep(results: readonly RowResult[], runs: number, ramBytes: number | nu
   const stamp = date.slice(0, 19).replaceAll(':', '').replace('T', '-');
   const path = join(RESULTS, `${stamp}${ramBytes === null ? '' : '.local'}.json`);
   mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(
-    path,
-    `${JSON.stringify({ date, machine: describeMachine(), command, runs, rows: results }, null, 2)}\n`,
-  );
+  const kept: Results = { date, machine: describeMachine(), command, runs, rows: results };
+  writeFileSync(path, `${JSON.stringify(kept, null, 2)}\n`);
   console.error(`written to ${path}`);
 }
