@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { conclude, type Facts } from '../../../scripts/demo/conclusion.ts';
+
+const GOOD: Facts = {
+  status: 'completed',
+  error: null,
+  totalMs: 7900,
+  downtimeMs: 18,
+  downtimeLimitMs: 300,
+  passes: 25,
+  ramPages: 1000,
+  sourceState: 'postmigrate',
+  targetState: 'running',
+  before: { ticks: 83, 'pages-checked': 500, panic: null },
+  after: { ticks: 85, 'pages-checked': 1500, panic: null },
+  consoleTicks: [82, 83, 84, 85],
+};
+
+describe('the conclusion of the demo', () => {
+  it('says in words that all is well', () => {
+    expect(conclude(GOOD)).toEqual({
+      isWell: true,
+      lines: [
+        '✓ the migration completed in 7.9 s, in 25 passes',
+        '✓ the guest stood still for 18 ms; downtime-limit is 300 ms',
+        '✓ the source is postmigrate, the target is running',
+        '✓ it left at tick 83 and has come to tick 85; its console shows no gap',
+        '✓ it has checked 1000 pages since it arrived; its RAM has 1000',
+        '✓ no page was lost, torn, stale or misplaced',
+        '',
+        'All is well.',
+      ],
+    });
+  });
+
+  const panic = { kind: 'stale', detail: 'page 7' };
+  const bad: [string, Partial<Facts>, string][] = [
+    ['a downtime above the limit', { downtimeMs: 301 }, '301 ms'],
+    ['a source that still runs', { sourceState: 'running' }, 'the source is running'],
+    ['a target that does not run', { targetState: 'paused' }, 'the target is paused'],
+    ['a guest that does not tick', { after: { ...GOOD.after, ticks: 83 } }, 'come to tick 83'],
+    ['a tick that is missing', { consoleTicks: [82, 83, 85] }, 'shows a gap'],
+    ['a tick that came twice', { consoleTicks: [83, 84, 84, 85] }, 'shows a gap'],
+    ['pages that were not checked', { after: { ...GOOD.after, 'pages-checked': 1499 } }, 'checked 999'],
+    ['a panic at the target', { after: { ...GOOD.after, panic } }, 'panicked: stale: page 7'],
+    ['a panic at the source', { before: { ...GOOD.before, panic } }, 'panicked: stale: page 7'],
+  ];
+  it.each(bad)('does not pass over %s', (_, change, text) => {
+    const { isWell, lines } = conclude({ ...GOOD, ...change });
+    expect(isWell).toBe(false);
+    expect(lines.filter((line) => line.startsWith('✗')).join('\n')).toContain(text);
+    expect(lines.at(-1)).toContain('Not all is well');
+  });
+
+  it('says why a migration failed', () => {
+    const { isWell, lines } = conclude({ ...GOOD, status: 'failed', error: 'the peer is gone' });
+    expect(isWell).toBe(false);
+    expect(lines).toEqual(['✗ the migration ended failed: the peer is gone']);
+  });
+});
