@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FLAGS, type FlagName, NOT_AVAILABLE, usage } from './config/flags.ts';
@@ -162,7 +163,22 @@ function machineKind(text: string): 'synthetic' | 'image' {
 function readDescriptors(list: readonly string[]): ReadonlyMap<string, number> {
   const texts = readAssignments('--fd', list);
   const range = { min: DESCRIPTOR_MIN, max: DESCRIPTOR_MAX };
-  return new Map([...texts].map(([name, text]) => [name, parseCount(`--fd ${name}=`, text, range)]));
+  return new Map(
+    [...texts].map(([name, text]) => {
+      const descriptor = parseCount(`--fd ${name}=`, text, range);
+      if (!isOpen(descriptor)) throw new ConfigError(`--fd ${name}=${descriptor}: no such descriptor is open`);
+      return [name, descriptor];
+    }),
+  );
+}
+
+function isOpen(descriptor: number): boolean {
+  try {
+    fstatSync(descriptor);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readAssignments(flag: string, list: readonly string[]): ReadonlyMap<string, string> {

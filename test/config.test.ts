@@ -163,6 +163,7 @@ describe('the command line', () => {
     [['--incoming', ''], 'must not be empty'],
     [['--fd', 'a=2'], 'from 3'],
     [['--fd', '=3'], 'NAME=VALUE'],
+    [['--fd', 'a=1048576'], '--fd a=1048576: no such descriptor is open'],
     [['--fd', 'a=3', '--fd', 'a=4'], 'a is given twice'],
     [['--set', 'x'], 'NAME=VALUE'],
     [['--log-level', 'loud'], 'must be one of silent'],
