@@ -26,7 +26,7 @@ export const EVENTS_OPERATION: Operation = {
   summary: 'Follow the events as they happen',
   description:
     'Server-sent events with the names and data of QMP. id is the number of the event: give it back as Last-Event-ID ' +
-    'or ?since= to be told everything after it. Without either the stream begins now. Besides events of the machine ' +
+    'or ?since= to be told everything after it. Without either, or beyond the newest number, the stream begins now. Besides events of the machine ' +
     'there are gap (events from…to are no longer kept) and bye (the service closes). A reader that falls behind is cut.',
   input: 'query',
   query: Type.Object({ since: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of an event.' })) }),

@@ -51,9 +51,9 @@ class Follower {
   begin(): void {
     const { oldest, newest } = this.#options.domain.events.bounds();
     const { since } = this.#options;
-    this.#last = since ?? newest;
-    if (since !== null && since > newest) this.#gap(newest + 1, since, newest);
-    else if (since !== null && since + 1 < oldest) this.#gap(since + 1, oldest - 1, oldest - 1);
+    // Nothing beyond the newest was ever told: a number from there begins where the log ends.
+    this.#last = Math.min(since ?? newest, newest);
+    if (since !== null && since + 1 < oldest) this.#gap(since + 1, oldest - 1, oldest - 1);
     this.catchUp();
   }
 
