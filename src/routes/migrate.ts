@@ -71,7 +71,6 @@ export const migrateOperations: readonly Operation[] = [
       'machine_postmigrate',
       'machine_inmigrate',
       'machine_not_loaded',
-      'machine_reset_required',
       'not_postcopy_paused',
     ],
     examples: examples.migrate,
