@@ -1,0 +1,21 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { missingDocuments } from './named-documents.ts';
+import { ROOT, sourceFilesBelow } from './source-file.ts';
+
+test('every document that a source file names exists', () => {
+  const files = ['src', 'scripts', 'bench', 'test'].flatMap(sourceFilesBelow);
+  const others = files.filter(({ path }) => !path.startsWith('test/tidy/named-documents'));
+  expect(missingDocuments(others, (document) => existsSync(join(ROOT, document)))).toEqual([]);
+});
+
+test('a document that does not exist is found once per file, and a pattern of names is none', () => {
+  const files = [
+    { path: 'src/a.ts', text: '// docs/gone.md, docs/gone.md and docs/adr/0001-here.md' },
+    { path: 'src/b.ts', text: '// docs/errors/CODE.md' },
+  ];
+  expect(missingDocuments(files, (document) => document === 'docs/adr/0001-here.md')).toEqual([
+    'src/a.ts names docs/gone.md, which does not exist.',
+  ]);
+});
