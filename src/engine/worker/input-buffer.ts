@@ -2,7 +2,7 @@ import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
 import { KNOWN_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
 
 /** Bytes that one read may bring. */
-const READ_BYTES_MAX = 512 * 1024;
+const READ_BYTES_MAX = 1024 * 1024;
 /** Bytes that may wait at least, at any time: the longest element has to fit. */
 const WAITING_BYTES = 2 * READ_BYTES_MAX;
 

@@ -3,9 +3,9 @@ import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import type { Monitor } from './monitor.ts';
 
-const SLOT_BYTES = 256 * 1024;
+const SLOT_BYTES = 1024 * 1024;
 /** Slots on their way at a time. */
-const SLOTS = 8;
+const SLOTS = 4;
 
 if (SLOTS * SLOT_BYTES > STAGING_BYTES) throw new RangeError('the slots must fit the staging area');
 

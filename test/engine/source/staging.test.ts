@@ -58,7 +58,7 @@ describe('the staging area', () => {
     await new Promise<void>((resolve) => setImmediate(resolve));
     const inFlight = writes.length;
     const staged = writes.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    expect(staged).toBeLessThanOrEqual(2 * 2 ** 20);
+    expect(staged).toBeLessThanOrEqual(4 * 2 ** 20);
     expect(isDone).toBe(false);
     writes[0]?.done();
     await new Promise<void>((resolve) => setImmediate(resolve));
