@@ -6,7 +6,7 @@ import { median, spread } from './statistics.ts';
 const SIZES = [256 * MEBIBYTE, GIBIBYTE, 2 * GIBIBYTE, 4 * GIBIBYTE, 8 * GIBIBYTE];
 const SPREAD_MAX = 0.1;
 /** Source, target and what is warmed for the run. */
-const MEMORY_FACTOR = 2.6;
+const MEMORY_FACTOR = 3.3;
 
 /** Does a GiB of a large guest cost more than one of a small guest? */
 export const costPerGib: BenchRow = {
