@@ -1,0 +1,48 @@
+// A migration over a link that changes under it: it waits, tells the truth meanwhile, and completes.
+
+import { expect, test } from 'vitest';
+import { localService } from '../helpers/guest-service.ts';
+import { Relay } from '../helpers/relay.ts';
+
+// A pass is far larger than what socket buffers hold: those count as sent, as in QEMU.
+const FLAGS = ['--ram', '64M', '--workload', 'rate=60M,span=32M,pattern=seq'];
+type Progress = { readonly rate: number; readonly verdict: { readonly verdict: string } | null };
+
+/** A migration that goes on over a relay, pass after pass, since nothing may be left for the downtime. */
+async function iterating() {
+  const source = await localService(FLAGS);
+  const target = await localService([...FLAGS, '--incoming', 'tcp:127.0.0.1:0']);
+  const relay = await Relay.to(await target.incomingUri());
+  await source.set({ 'downtime-limit': 0, 'max-bandwidth': 40_000_000 });
+  await source.expectRunning();
+  await source.start(relay.uri);
+  await source.until(({ ram }) => (ram?.['dirty-sync-count'] ?? 0) >= 3);
+  return { source, target, relay };
+}
+
+test('a link that stands still for two seconds fails nothing', async () => {
+  const { source, target, relay } = await iterating();
+  relay.rate = 0;
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  expect((await source.query()).status).toBe('active');
+  relay.rate = Number.POSITIVE_INFINITY;
+  await source.set({ 'downtime-limit': 300, 'max-bandwidth': 2 ** 30 });
+  expect(await source.ended()).toMatchObject({ status: 'completed', guest: 'there' });
+  await target.expectRunning();
+});
+
+test('a link that falls to a twentieth is measured and judged, and the guest is not stopped on it', async () => {
+  const { source, target, relay } = await iterating();
+  relay.rate = 2_000_000;
+  await source.until(async () => {
+    const { rate, verdict } = await source.get<Progress>('/migrate/progress');
+    return rate < 10_000_000 && ['stalled', 'hopeless'].includes(verdict?.verdict ?? '');
+  });
+  await source.set({ 'downtime-limit': 300 });
+  expect((await source.query()).status).toBe('active');
+  expect(await source.runState()).toBe('running');
+  relay.rate = Number.POSITIVE_INFINITY;
+  await source.set({ 'max-bandwidth': 2 ** 30 });
+  expect(await source.ended()).toMatchObject({ status: 'completed', guest: 'there' });
+  await target.expectRunning();
+});
