@@ -14,8 +14,8 @@ export type Schedule = (work: () => void, delayMs: number) => () => void;
 /** Makes a new id that was never used before. */
 export type IdSource = () => string;
 
-/** What one machine's use cases share. Everything mutable about the machine is in here, nothing in a module. */
-export type Context = {
+/** What a domain is given from outside, and its use cases share. Whoever made the store, machine and engine closes them. */
+export type Surroundings = {
   readonly store: Store;
   readonly machine: Machine;
   readonly engine: TransferEngine;
@@ -23,6 +23,7 @@ export type Context = {
   readonly schedule: Schedule;
   readonly ids: IdSource;
   readonly identity: { readonly name: string; readonly uuid: string };
+  /** Absolute path of the only folder below which `file:` addresses may lie. */
   readonly fileRoot: string;
   readonly allowExec: boolean;
   readonly fds: ReadonlyMap<string, number>;
@@ -31,6 +32,10 @@ export type Context = {
   readonly exitProcess: () => void;
   /** Told of faults that no caller waits for, such as a full disk in the middle of a migration. */
   readonly report: (error: unknown) => void;
+};
+
+/** What one machine's use cases share. Everything mutable about the machine is in here, nothing in a module. */
+export type Context = Surroundings & {
   readonly events: EventHub;
   readonly settings: Settings;
   readonly runState: RunStateHolder;

@@ -1,4 +1,4 @@
-import type { Context, IdSource, Schedule } from './context.ts';
+import type { Context, Surroundings } from './context.ts';
 import type { Domain } from './domain.ts';
 import { EventHub } from './events.ts';
 import { guestPanicked } from './machine/panic.ts';
@@ -17,32 +17,14 @@ import { recoverMigrations } from './migration/recovery.ts';
 import { startMigration } from './migration/start.ts';
 import { Settings, type SettingsOverrides } from './options/settings.ts';
 import { optionsUseCases } from './options/use-cases.ts';
-import type { Clock, Machine } from './ports.ts';
-import type { Store } from './store-ports.ts';
-import type { Deadlines, TransferEngine } from './transfer-port.ts';
 
-/** What a domain is made from. It owns none of it: whoever made the store, machine and engine closes them. */
-export type DomainDependencies = {
-  readonly store: Store;
-  readonly machine: Machine;
-  readonly engine: TransferEngine;
-  readonly clock: Clock;
-  readonly schedule: Schedule;
-  readonly ids: IdSource;
-  readonly identity: { readonly name: string; readonly uuid: string };
-  /** Absolute path of the only folder below which `file:` addresses may lie. */
-  readonly fileRoot: string;
-  readonly allowExec: boolean;
-  readonly fds: ReadonlyMap<string, number>;
-  readonly deadlines: Deadlines;
+/** What a domain is made from: its surroundings, and how it begins. */
+export type DomainDependencies = Surroundings & {
   /** --paused: the guest does not run before `cont`. */
   readonly startPaused: boolean;
   /** --incoming: run state inmigrate. */
   readonly incoming: boolean;
   readonly overrides: SettingsOverrides;
-  readonly exitProcess: () => void;
-  /** Told of faults that no caller waits for. */
-  readonly report: (error: unknown) => void;
 };
 
 /**
