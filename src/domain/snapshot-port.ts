@@ -1,0 +1,139 @@
+import type { ErrorCode } from './errors.ts';
+import type { LoadedMachine, TransferSource, TransferTarget } from './ports.ts';
+
+/*
+ * Block device nodes and their snapshots as the domain needs them: plans in, progress and an end out. Plans and
+ * everything in them cross threads by structured clone.
+ */
+
+/** A snapshot as one node's image lists it. */
+export type NodeSnapshot = {
+  /** Decimal string, unique in the image. */
+  readonly id: string;
+  readonly tag: string;
+  /** When it was taken, milliseconds since 1970. */
+  readonly dateMs: number;
+  /** Guest clock when it was taken, nanoseconds. */
+  readonly clockNs: bigint;
+  /** Bytes of the VM state; 0: only the disk. */
+  readonly vmStateBytes: number;
+  /** Disk size at that time, bytes. */
+  readonly diskBytes: number;
+  /** Instructions counted in record/replay, or null when that was off. */
+  readonly icount: bigint | null;
+  /** True if digests were kept with it, so that it can be verified byte for byte. */
+  readonly hasDigests: boolean;
+};
+
+/** A block device node and what its image holds. */
+export type BlockNode = {
+  readonly name: string;
+  readonly path: string;
+  readonly isReadOnly: boolean;
+  /** Virtual size in bytes. */
+  readonly diskBytes: number;
+  readonly snapshots: readonly NodeSnapshot[];
+};
+
+/** An error that crossed a thread: plain data. With code `snapshot_damaged` it says where, the first 64 places at most. */
+export type SnapshotError = {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly damage?: readonly DamageReport[];
+};
+
+/** Where damage was found: what of the machine it hits, and where it lies in the image file. */
+export type DamageReport = {
+  readonly node: string;
+  /** RAM block, or null where the damage is in device state, the disk's content or the image's own tables. */
+  readonly ramBlock: string | null;
+  /** What `offset` counts in: the RAM block, the VM state, the disk, or the image file. */
+  readonly area: 'ram' | 'vm-state' | 'disk' | 'metadata';
+  readonly offset: number;
+  readonly bytes: number;
+  /** Of the first damaged byte's cluster in the image file, or null if it has none. */
+  readonly fileOffset: number | null;
+};
+
+/** Digest of one RAM block or disk as kept with a snapshot. */
+export type SnapshotDigest = {
+  readonly kind: 'ram-block' | 'device-state' | 'disk';
+  readonly name: string;
+  readonly digest: string;
+};
+
+export type VerifyResult = {
+  /** False for a snapshot of another program: then its structure was checked, and that its stream can be read. */
+  readonly hadDigests: boolean;
+  readonly digests: readonly SnapshotDigest[];
+  readonly checkedBytes: number;
+};
+
+export type SavePlan = {
+  readonly tag: string;
+  /** Node that takes RAM and device state. */
+  readonly vmState: string;
+  /** Nodes of which a snapshot is taken; holds `vmState` too if its disk is to be part of it. */
+  readonly devices: readonly string[];
+  readonly source: TransferSource;
+  /** Run state to be stored: globalstate's text. */
+  readonly globalState: string;
+  readonly detectsZeroPages: boolean;
+  readonly dateMs: number;
+  readonly clockNs: bigint;
+};
+
+export type LoadPlan = {
+  readonly tag: string;
+  readonly vmState: string;
+  readonly devices: readonly string[];
+  readonly target: TransferTarget;
+  readonly capabilities: readonly string[];
+  readonly uuid: string;
+};
+
+export type DeletePlan = { readonly tag: string; readonly devices: readonly string[] };
+export type VerifyPlan = { readonly tag: string; readonly vmState: string | null; readonly devices: readonly string[] };
+
+/** Work on images under way. Every promise rejects with a plain SnapshotError; a cancel with code `job_cancelled`. */
+export interface SnapshotTask<Result = void> {
+  /** Bytes done and to be done; both only grow. */
+  progress(): { readonly current: number; readonly total: number };
+  pause(): void;
+  resume(): void;
+  /** Everything half-made is taken back before `ended` rejects. Harmless once it has ended. */
+  cancel(): void;
+  readonly ended: Promise<Result>;
+}
+
+export interface SaveTask extends SnapshotTask {
+  /** Resolves when the machine may go on: its state and disks are captured, what follows are digests. */
+  readonly captured: Promise<void>;
+}
+
+/**
+ * A load in three steps, so that the guest and its disks change together or not at all: `loaded` resolves when the
+ * machine has been read and checked into memory of its own, with the disks as they were; `apply` turns the disks;
+ * then `release` gives up what they held before, or `revert` turns them back. `ended` resolves after `release`.
+ */
+export interface LoadTask extends SnapshotTask {
+  readonly loaded: Promise<LoadedMachine>;
+  apply(): Promise<void>;
+  revert(): Promise<void>;
+  release(): void;
+}
+
+/** The block device nodes of this service, their images open and locked, and the thread that works on them. */
+export interface BlockEngine {
+  /** As of now; new objects after each change. Asks no thread. */
+  nodes(): readonly BlockNode[];
+  /** Called after the list of snapshots of a node has changed. */
+  onChange(listener: () => void): void;
+  save(plan: SavePlan): SaveTask;
+  load(plan: LoadPlan): LoadTask;
+  delete(plan: DeletePlan): SnapshotTask;
+  verify(plan: VerifyPlan): SnapshotTask<VerifyResult>;
+  /** Turns the disks to the snapshot, without a machine: what finishes a load that a crash interrupted. */
+  applyDisks(plan: DeletePlan): SnapshotTask;
+  close(): Promise<void>;
+}
