@@ -94,7 +94,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...FASTIFY, 'node:*'] },
   { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['node:*'] },
   { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/'], packages: ['node:*'] },
-  { of: ['src/cli/'], may: ['src/cli/'], types: ['src/commands/schemas/'], packages: ['node:*'] },
+  { of: ['src/cli/'], may: ['src/cli/'], types: ['src/commands/schemas/'], packages: ['commander', 'node:*'] },
 ];
 
 /** One sentence for each import that the table does not allow. */
