@@ -45,6 +45,13 @@ export class RamSender {
     return this.#block >= this.#memory.blocks.length;
   }
 
+  /** The page at which the walk stands: index of its block and offset there. Null when it has come to the end. */
+  get next(): { readonly block: number; readonly offset: number } | null {
+    const extent = this.#memory.blocks[this.#block]?.extents[this.#extent];
+    if (extent === undefined) return null;
+    return { block: this.#block, offset: extent.blockOffset + (this.#page - firstPageOf(extent)) * PAGE_BYTES };
+  }
+
   /** Begins: the dirty log is emptied and every page is to be sent. */
   markAll(): void {
     for (const { kernels, words } of this.#segments) {

@@ -45,6 +45,13 @@ export class Staging {
     return this.#slot < 0 ? 0 : SLOT_BYTES - this.#used;
   }
 
+  /** The newest `bytes` of the open slot: a view that is valid until the slot is sent. */
+  newest(bytes: number): Uint8Array<SharedArrayBuffer> {
+    const memory = this.#memories[this.#segment];
+    if (memory === undefined || bytes > this.#used) throw new RangeError(`the open slot has no ${bytes} bytes`);
+    return memory.subarray(this.address - bytes, this.address);
+  }
+
   /** Opens a slot in `segment` with at least `bytes` of room, waiting for one to come back. */
   async open(segment: number, bytes: number): Promise<void> {
     if (this.#slot >= 0 && this.#segment === segment && this.room >= bytes) return;

@@ -9,7 +9,10 @@ import type { RamBlockLength } from '../stream/ram-setup.ts';
 const PAGE_BITS = 12;
 
 /** Holds the stream's configuration against this machine. @throws StreamError with both values where they differ. */
-export function checkConfiguration(configuration: Configuration, plan: IncomingPlan): void {
+export function checkConfiguration(
+  configuration: Configuration,
+  plan: Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>,
+): void {
   const { target } = plan;
   if (configuration.targetPageBits !== null && configuration.targetPageBits !== PAGE_BITS) {
     throw new StreamError(

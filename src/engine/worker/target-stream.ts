@@ -25,6 +25,9 @@ export type TargetPhase =
   | 'description'
   | 'done';
 
+/** What a stream is held against. */
+export type ExpectedMachine = Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>;
+
 /** Sections before RAM is complete that are kept, at most. */
 const EARLY_SECTIONS_MAX = 64;
 
@@ -35,7 +38,7 @@ const EARLY_SECTIONS_MAX = 64;
  */
 export class TargetStream {
   readonly input = new InputBuffer();
-  readonly #plan: IncomingPlan;
+  readonly #plan: ExpectedMachine;
   readonly #onCommand: (command: StreamCommand) => void;
   phase: TargetPhase = 'header';
   /** Set once everything has come. */
@@ -49,7 +52,7 @@ export class TargetStream {
   /** Bytes taken in whole elements, before the devices of an unknown machine begin. */
   #elementBytes = 0;
 
-  constructor(plan: IncomingPlan, onCommand: (command: StreamCommand) => void) {
+  constructor(plan: ExpectedMachine, onCommand: (command: StreamCommand) => void) {
     this.#plan = plan;
     this.#onCommand = onCommand;
     this.#ram = new RamSection(plan.target, this.input);
