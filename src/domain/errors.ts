@@ -15,6 +15,8 @@ export const ERRORS = {
   // missing
   migration_not_found: { kind: 'missing', title: 'There is no migration with this id' },
   blocker_not_found: { kind: 'missing', title: 'There is no blocker with this id' },
+  snapshot_not_found: { kind: 'missing', title: 'There is no such snapshot' },
+  node_not_found: { kind: 'missing', title: 'There is no block device node of this name' },
   no_console: { kind: 'missing', title: 'This machine has no console' },
   // conflict
   migration_in_progress: { kind: 'conflict', title: 'A migration is in progress' },
@@ -31,6 +33,11 @@ export const ERRORS = {
   not_finalized: { kind: 'conflict', title: 'The migration is not finalized yet' },
   too_late_to_set: { kind: 'conflict', title: 'This must be set before an incoming migration starts' },
   address_in_use: { kind: 'conflict', title: 'Something else listens on this address' },
+  job_in_progress: { kind: 'conflict', title: 'A job needs the machine' },
+  snapshot_exists: { kind: 'conflict', title: 'There is a snapshot with this tag' },
+  node_read_only: { kind: 'conflict', title: 'The block device node cannot be written' },
+  snapshot_with_capability: { kind: 'conflict', title: 'A capability that is on rules out snapshots' },
+  snapshot_without_vm_state: { kind: 'conflict', title: 'The snapshot has no machine in it' },
   too_many_blockers: { kind: 'conflict', title: 'There are too many blockers' },
   // stale
   settings_changed: { kind: 'stale', title: 'The settings have changed meanwhile' },
@@ -41,6 +48,8 @@ export const ERRORS = {
   uri_or_channels: { kind: 'invalid', title: 'Exactly one of uri and channels is needed' },
   invalid_address: { kind: 'invalid', title: 'This is not an address to migrate to or from' },
   transport_unsuitable: { kind: 'invalid', title: 'The transport does not suit the capabilities' },
+  invalid_tag: { kind: 'invalid', title: 'A snapshot cannot have this tag' },
+  invalid_devices: { kind: 'invalid', title: 'A snapshot cannot be made of these nodes' },
   address_not_available: { kind: 'invalid', title: 'The address cannot be listened on' },
   // unavailable
   capability_not_available: { kind: 'unavailable', title: 'This capability is not available in this version' },

@@ -6,7 +6,7 @@ import type { LoadedMachine, TransferSource, TransferTarget } from './ports.ts';
  * everything in them cross threads by structured clone.
  */
 
-/** A snapshot as one node's image lists it. */
+/** A snapshot as one node's image lists it. It is named by its tag, never by its id; of two with one tag, the first. */
 export type NodeSnapshot = {
   /** Decimal string, unique in the image. */
   readonly id: string;
@@ -95,13 +95,16 @@ export type LoadPlan = {
 export type DeletePlan = { readonly tag: string; readonly devices: readonly string[] };
 export type VerifyPlan = { readonly tag: string; readonly vmState: string | null; readonly devices: readonly string[] };
 
-/** Work on images under way. Every promise rejects with a plain SnapshotError; a cancel with code `job_cancelled`. */
+/**
+ * Work on images under way. Every promise rejects with a plain SnapshotError; a cancel with code `job_cancelled`. A
+ * failure rejects all that have not resolved, `ended` last and only when nothing half-made is left.
+ */
 export interface SnapshotTask<Result = void> {
   /** Bytes done and to be done; both only grow. */
   progress(): { readonly current: number; readonly total: number };
   pause(): void;
   resume(): void;
-  /** Everything half-made is taken back before `ended` rejects. Harmless once it has ended. */
+  /** Everything half-made is taken back before `ended` rejects. Harmless once it has ended, or a load is applied. */
   cancel(): void;
   readonly ended: Promise<Result>;
 }
@@ -118,7 +121,9 @@ export interface SaveTask extends SnapshotTask {
  */
 export interface LoadTask extends SnapshotTask {
   readonly loaded: Promise<LoadedMachine>;
+  /** All disks or none: if one cannot be turned, those that were are turned back before this rejects. */
   apply(): Promise<void>;
+  /** Rejects if a disk could not be turned back: then they do not agree with the machine any more. */
   revert(): Promise<void>;
   release(): void;
 }
@@ -131,6 +136,7 @@ export interface BlockEngine {
   onChange(listener: () => void): void;
   save(plan: SavePlan): SaveTask;
   load(plan: LoadPlan): LoadTask;
+  /** Removes the tag from those of the nodes that hold it; harmless for the others. */
   delete(plan: DeletePlan): SnapshotTask;
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult>;
   /** Turns the disks to the snapshot, without a machine: what finishes a load that a crash interrupted. */

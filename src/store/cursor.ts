@@ -1,33 +1,11 @@
-import { DomainError } from '../domain/errors.ts';
+import { readTextCursor, writeTextCursor } from '../domain/cursor.ts';
 
-/*
- * Where a page ended, as an opaque text that only the list it came from understands: the position, what list it
- * belongs to, and a check sum over both. It is no secret, and it grants nothing; the sum is there so that a cursor
- * that was made up or belongs elsewhere is told from a real one.
- */
-
-const CURSOR = /^([A-Za-z0-9_-]{1,200})$/;
-const CONTENT = /^(\d{1,16})\.([0-9a-f]{8})$/;
-
-/** Text of a position in `list`; `list` names the list and everything it was filtered by. */
+/** Text of a numbered position in `list`; `list` names the list and everything it was filtered by. */
 export function writeCursor(list: string, position: number): string {
-  return Buffer.from(`${position}.${checkSum(`${list}\0${position}`)}`).toString('base64url');
+  return writeTextCursor(list, String(position));
 }
 
 /** @throws DomainError if the cursor did not come from `list`. */
 export function readCursor(list: string, cursor: string): number {
-  const text = CURSOR.test(cursor) ? Buffer.from(cursor, 'base64url').toString('latin1') : '';
-  const [, position, sum] = CONTENT.exec(text) ?? [];
-  if (position === undefined || sum !== checkSum(`${list}\0${position}`)) {
-    const reason = 'cursor has to be one that an earlier page of the same list gave.';
-    throw new DomainError('invalid_cursor', reason, { violations: [{ pointer: '/cursor', reason }] });
-  }
-  return Number(position);
-}
-
-/** FNV-1a, 32 bits, as eight hexadecimal digits. */
-function checkSum(text: string): string {
-  let sum = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
-  return (sum >>> 0).toString(16).padStart(8, '0');
+  return Number(readTextCursor(list, cursor));
 }

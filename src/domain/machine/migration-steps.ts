@@ -11,7 +11,7 @@ import type { RunState } from './run-state.ts';
 export function guestStopped(context: Context): void {
   const { runState } = context;
   if (runState.current === 'finish-migrate' || runState.current === 'internal-error') return;
-  const before = runState.enterMigration();
+  const before = runState.interrupt('finish-migrate');
   if (before === 'running') tell(context, 'STOP');
   context.changes.bump();
 }
@@ -27,7 +27,7 @@ export function guestResumed(context: Context): void {
 }
 
 function stateAfterFailure({ runState, machine }: Context): RunState {
-  const before = runState.beforeMigration;
+  const before = runState.interrupted;
   return before === 'running' && machine.isHeldFor('operator') ? 'paused' : before;
 }
 

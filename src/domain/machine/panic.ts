@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
 import { saveAndTell } from '../migration/apply.ts';
 import type { GuestPanic } from '../ports.ts';
-import { RUN_STATE_TRANSITIONS, type RunState } from './run-state.ts';
+import { isInterrupted, RUN_STATE_TRANSITIONS, type RunState } from './run-state.ts';
 
 /** Kind of a panic that is not the guest's: one of its vCPU threads died. */
 const VCPU_DIED = 'vcpu-died';
@@ -12,9 +12,9 @@ export function guestPanicked(context: Context, panic: GuestPanic): void {
   void machine.hold('panic').catch(context.report);
   const next: RunState = panic.kind === VCPU_DIED ? 'internal-error' : 'guest-panicked';
   const wasRunning = runState.current === 'running';
-  if (runState.current === 'finish-migrate' && next === 'guest-panicked') {
-    // The migration goes on with the guest as it is; should it fail, the guest does not run again.
-    runState.becomeAfterMigration(next);
+  if (isInterrupted(runState.current) && next === 'guest-panicked') {
+    // A migration or a snapshot goes on with the guest as it is; once it lets the guest go, that does not run again.
+    runState.becomeAfterwards(next);
   } else if (RUN_STATE_TRANSITIONS[runState.current].includes(next)) {
     runState.to(next);
   }

@@ -1,10 +1,13 @@
 import assert from 'node:assert';
 import { RUN_STATE_TRANSITIONS, type RunState } from './run-state.ts';
 
-/** The run state of one machine, and the one to go back to if a migration that stopped the guest does not complete. */
+/**
+ * The run state of one machine, and the one to go back to when what interrupted it lets it go: a migration that stopped
+ * the guest and does not complete, or a snapshot. The two exclude each other, so there is one such state.
+ */
 export class RunStateHolder {
   #current: RunState;
-  #beforeMigration: RunState = 'paused';
+  #interrupted: RunState = 'paused';
 
   constructor(initial: RunState) {
     this.#current = initial;
@@ -20,20 +23,21 @@ export class RunStateHolder {
     this.#current = next;
   }
 
-  /** Enters finish-migrate. @returns the state left, which `leaveMigration` goes back to. */
-  enterMigration(): RunState {
-    this.#beforeMigration = this.#current;
-    this.to('finish-migrate');
-    return this.#beforeMigration;
+  /** Enters a state that something else will leave again. @returns the state left: `interrupted` from now on. */
+  interrupt(by: 'finish-migrate' | 'save-vm' | 'restore-vm'): RunState {
+    const left = this.#current;
+    this.to(by);
+    this.#interrupted = left;
+    return left;
   }
 
-  /** What the guest was before the migration stopped it, or has become since: a panic, an operator's stop. */
-  get beforeMigration(): RunState {
-    return this.#beforeMigration;
+  /** What the guest was before the interruption, or has become since: a panic, an operator's stop or cont. */
+  get interrupted(): RunState {
+    return this.#interrupted;
   }
 
-  /** Changes where a migration that fails will lead back to. */
-  becomeAfterMigration(state: RunState): void {
-    this.#beforeMigration = state;
+  /** Changes where the interruption will lead back to. */
+  becomeAfterwards(state: RunState): void {
+    this.#interrupted = state;
   }
 }

@@ -2,7 +2,8 @@ import type { Context } from '../context.ts';
 import type { MachineUseCases } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { saveAndTell } from '../migration/apply.ts';
-import type { Workload } from '../ports.ts';
+import type { MachineKind, Workload } from '../ports.ts';
+import type { RunState } from './run-state.ts';
 import { checkWorkload } from './workload.ts';
 
 /** Stop, cont and what can be asked of the machine itself. */
@@ -53,6 +54,11 @@ async function stopMachine(context: Context): Promise<void> {
       return;
     case 'finish-migrate':
       return machine.hold('operator');
+    case 'save-vm':
+    case 'restore-vm':
+      if (runState.interrupted !== 'running') return;
+      runState.becomeAfterwards('paused');
+      return machine.hold('operator');
     case 'running':
       break;
     default:
@@ -79,20 +85,38 @@ function contMachine(context: Context): void {
       return;
     case 'finish-migrate':
       throw new DomainError('not_finalized', 'The guest is stopped by a migration that is not finalized yet.');
+    case 'save-vm':
+    case 'restore-vm':
+      contAfterSnapshot(context);
+      return;
     case 'guest-panicked':
     case 'internal-error':
-      throw new DomainError('machine_reset_required', `The guest is in state '${runState.current}' and cannot go on.`);
+      throw resetRequired(runState.current);
     default:
       resume(context);
   }
 }
 
+/** The guest stands still for a snapshot: it is to run as soon as that lets it go. */
+function contAfterSnapshot({ machine, runState }: Context): void {
+  if (runState.interrupted === 'guest-panicked') throw resetRequired(runState.interrupted);
+  if (!machine.canRun) throw cannotRun(machine.kind);
+  runState.becomeAfterwards('running');
+  machine.release('operator');
+}
+
+function resetRequired(state: RunState): DomainError {
+  return new DomainError('machine_reset_required', `The guest is in state '${state}' and cannot go on.`);
+}
+
+function cannotRun(kind: MachineKind): DomainError {
+  return new DomainError('machine_cannot_run', `A machine of kind '${kind}' has no vCPU that could run.`);
+}
+
 function resume(context: Context): void {
   const { machine, runState } = context;
   if (!machine.canRun) {
-    if (runState.current !== 'postmigrate') {
-      throw new DomainError('machine_cannot_run', `A machine of kind '${machine.kind}' has no vCPU that could run.`);
-    }
+    if (runState.current !== 'postmigrate') throw cannotRun(machine.kind);
     // Held ready once more, to be sent again.
     machine.release('migration');
     runState.to('paused');

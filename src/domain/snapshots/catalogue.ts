@@ -1,0 +1,153 @@
+import { fnv32, readTextCursor, writeTextCursor } from '../cursor.ts';
+import { DomainError } from '../errors.ts';
+import type { BlockEngine, BlockNode, NodeSnapshot } from '../snapshot-port.ts';
+import type { Page } from '../store-ports.ts';
+import { shown } from './tag.ts';
+
+/** One node's part of a snapshot. */
+export type SnapshotPart = NodeSnapshot & { readonly node: string };
+
+/** A snapshot of the machine: what the nodes hold under one tag. */
+export type Snapshot = {
+  readonly tag: string;
+  /** Of the part that has the VM state, or else the first. */
+  readonly id: string;
+  readonly dateMs: number;
+  /** All of it, bytes; 0: disks only. */
+  readonly vmStateBytes: number;
+  readonly clockNs: bigint;
+  readonly icount: bigint | null;
+  /** The node that has the VM state; null if none has. */
+  readonly vmState: string | null;
+  /** In the order of the service's nodes. */
+  readonly parts: readonly SnapshotPart[];
+  /** True if every node that can be written has a part. */
+  readonly isConsistent: boolean;
+  /** True if digests were kept with every part. */
+  readonly hasDigests: boolean;
+};
+
+export type SnapshotQuery = {
+  readonly limit: number;
+  readonly cursor: string | null;
+  /** Only snapshots that this node has a part of. */
+  readonly node?: string;
+};
+
+type Listed = { readonly snapshot: Snapshot; readonly tie: string };
+type Index = { readonly byTag: ReadonlyMap<string, Snapshot>; readonly newestFirst: readonly Listed[] };
+
+/**
+ * All snapshots of all nodes, by tag. Two parts of one image with the same tag (other programs can make those) count as
+ * one: the first, which is also the one that everything works on. Made anew only when the engine's list has changed.
+ */
+export class Catalogue {
+  readonly #blocks: BlockEngine;
+  #seen: readonly BlockNode[] | null = null;
+  #index: Index = { byTag: new Map(), newestFirst: [] };
+
+  constructor(blocks: BlockEngine) {
+    this.#blocks = blocks;
+  }
+
+  nodes(): readonly BlockNode[] {
+    return this.#blocks.nodes();
+  }
+
+  find(tag: string): Snapshot | null {
+    return this.#current().byTag.get(tag) ?? null;
+  }
+
+  /** @throws DomainError if no node holds the tag. */
+  get(tag: string): Snapshot {
+    const found = this.find(tag);
+    if (found === null) throw new DomainError('snapshot_not_found', `No node holds a snapshot ${shown(tag)}.`);
+    return found;
+  }
+
+  all(): readonly Snapshot[] {
+    return this.#current().newestFirst.map(({ snapshot }) => snapshot);
+  }
+
+  /** Newest first. A page goes on where the last one ended, also if snapshots came or went meanwhile. */
+  list({ limit, cursor, node }: SnapshotQuery): Page<Snapshot> {
+    if (node !== undefined && !this.nodes().some(({ name }) => name === node)) {
+      throw new DomainError('node_not_found', `There is no block device node '${node}'.`);
+    }
+    const list = `snapshots/${node ?? '*'}`;
+    const all = this.#current().newestFirst;
+    const start = cursor === null ? 0 : firstBehind(all, readTextCursor(list, cursor));
+    const found: Listed[] = [];
+    for (let at = start; at < all.length && found.length <= limit; at += 1) {
+      const listed = all[at]!;
+      if (node === undefined || listed.snapshot.parts.some((part) => part.node === node)) found.push(listed);
+    }
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    const next = found.length > limit && last !== undefined ? writeTextCursor(list, positionOf(last)) : null;
+    return { items: items.map(({ snapshot }) => snapshot), next };
+  }
+
+  #current(): Index {
+    const nodes = this.#blocks.nodes();
+    if (nodes === this.#seen) return this.#index;
+    this.#index = indexOf(nodes);
+    this.#seen = nodes;
+    return this.#index;
+  }
+}
+
+function indexOf(nodes: readonly BlockNode[]): Index {
+  const parts = new Map<string, SnapshotPart[]>();
+  for (const { name, snapshots } of nodes) {
+    for (const snapshot of snapshots) {
+      const found = parts.get(snapshot.tag);
+      if (found === undefined) parts.set(snapshot.tag, [{ ...snapshot, node: name }]);
+      else if (found.at(-1)!.node !== name) found.push({ ...snapshot, node: name });
+    }
+  }
+  const writable = nodes.filter(({ isReadOnly }) => !isReadOnly).map(({ name }) => name);
+  const byTag = new Map([...parts].map(([tag, found]) => [tag, snapshotOf(tag, found, writable)]));
+  const newestFirst = [...byTag.values()]
+    .map((snapshot) => ({ snapshot, tie: fnv32(snapshot.tag) }))
+    .sort((left, right) => right.snapshot.dateMs - left.snapshot.dateMs || compare(left.tie, right.tie));
+  return { byTag, newestFirst };
+}
+
+function snapshotOf(tag: string, parts: readonly SnapshotPart[], writable: readonly string[]): Snapshot {
+  const withState = parts.find(({ vmStateBytes }) => vmStateBytes > 0);
+  const { id, dateMs, clockNs, icount } = withState ?? parts[0]!;
+  return {
+    tag,
+    id,
+    dateMs,
+    vmStateBytes: withState?.vmStateBytes ?? 0,
+    clockNs,
+    icount,
+    vmState: withState?.node ?? null,
+    parts,
+    isConsistent: writable.every((name) => parts.some(({ node }) => node === name)),
+    hasDigests: parts.every(({ hasDigests }) => hasDigests),
+  };
+}
+
+/** Snapshots of one moment are told apart by a number made from their tag, which says nothing but is always the same. */
+function positionOf({ snapshot, tie }: Listed): string {
+  return `${snapshot.dateMs}.${tie}`;
+}
+
+/** Index of the first entry that comes behind a position in the list's order. */
+function firstBehind(all: readonly Listed[], position: string): number {
+  const at = position.lastIndexOf('.');
+  const dateMs = Number(position.slice(0, at));
+  const tie = position.slice(at + 1);
+  const found = all.findIndex(
+    (listed) => listed.snapshot.dateMs < dateMs || (listed.snapshot.dateMs === dateMs && listed.tie > tie),
+  );
+  return found === -1 ? all.length : found;
+}
+
+function compare(left: string, right: string): number {
+  if (left === right) return 0;
+  return left < right ? -1 : 1;
+}
