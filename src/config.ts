@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { FLAGS, type FlagName, NOT_AVAILABLE, usage } from './config/flags.ts';
+import { FLAGS, type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
 import {
   ConfigError,
   parseAssignment,
@@ -51,16 +51,23 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** What the command line asks for. */
 export type Invocation =
   | { readonly action: 'serve'; readonly config: Config }
+  | { readonly action: 'snapshot'; readonly argv: readonly string[]; readonly environment: ClientEnvironment }
   | { readonly action: 'print'; readonly text: string };
 
+/** What the client takes from the environment, as it is there. */
+export type ClientEnvironment = Readonly<Record<'url' | 'token' | 'terminal', string | undefined>>;
+
 const ENVIRONMENT_PREFIX = 'VMFERRY_';
+/** For the client; a service that finds them leaves them alone. */
+const CLIENT_VARIABLES: ReadonlySet<string> = new Set(['VMFERRY_URL', 'VMFERRY_TOKEN']);
 /** Set for tests that start QEMU; not ours. */
 const FOREIGN_PREFIX = 'VMFERRY_TEST_';
 
 type Given = ReadonlyMap<FlagName, readonly string[]>;
 
 /**
- * Reads `serve FLAGS` and the environment; a flag goes before its variable.
+ * Reads `serve FLAGS` and the environment; a flag goes before its variable. The words behind `snapshot` are the
+ * client's to read.
  * @throws ConfigError with one line for people.
  */
 export function readInvocation(
@@ -70,12 +77,17 @@ export function readInvocation(
 ): Invocation {
   const [first, ...others] = argv;
   const hasCommand = first !== undefined && !first.startsWith('-');
-  if (hasCommand && first !== 'serve') throw new ConfigError(`unknown command "${first}"; there is serve`);
+  if (hasCommand && first !== 'serve')
+    throw new ConfigError(`unknown command "${first}"; there are serve and snapshot`);
   const flags = readFlags(hasCommand ? others : argv);
-  if (flags.has('help')) return { action: 'print', text: usage() };
+  if (flags.has('help')) return { action: 'print', text: hasCommand ? usage() : overview() };
   if (flags.has('version')) return { action: 'print', text: `vmferry ${version}\n` };
   const given: Given = new Map([...readEnvironment(environment), ...flags]);
   return { action: 'serve', config: configOf(given) };
+}
+
+function clientEnvironment(environment: Readonly<Record<string, string | undefined>>): ClientEnvironment {
+  return { url: environment.VMFERRY_URL, token: environment.VMFERRY_TOKEN, terminal: environment.TERM };
 }
 
 function readFlags(args: readonly string[]): Given {
@@ -105,6 +117,7 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(ENVIRONMENT_PREFIX) || variable.startsWith(FOREIGN_PREFIX) || value === undefined)
       continue;
+    if (CLIENT_VARIABLES.has(variable)) continue;
     const name = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().replaceAll('_', '-') as FlagName;
     if (!Object.hasOwn(FLAGS, name)) throw new ConfigError(`unknown environment variable ${variable}; see --help`);
     const flag = FLAGS[name];

@@ -10,7 +10,6 @@ const compileCache = fileURLToPath(new URL('../node_modules/.cache/vmferry', imp
 enableCompileCache(compileCache);
 const { ConfigError, passCompileCache, readInvocation } = await import('./config.ts');
 passCompileCache(compileCache);
-const { DomainError } = await import('./domain/errors.ts');
 process.exit(await run(process.argv.slice(2)));
 
 /** Runs until it is told to stop. @returns the exit status. */
@@ -21,10 +20,14 @@ async function run(argv: readonly string[]): Promise<number> {
       process.stdout.write(invocation.text);
       return 0;
     }
+    if (invocation.action === 'snapshot') {
+      const { runClient } = await import('./cli/main.ts');
+      return await runClient(invocation.argv, invocation.environment);
+    }
     return await serve(invocation.config);
   } catch (error) {
     console.error(`vmferry: ${firstLine(error)}`);
-    return error instanceof ConfigError || isRefusedSetting(error) ? 2 : 1;
+    return error instanceof ConfigError || (await isRefusedSetting(error)) ? 2 : 1;
   }
 }
 
@@ -55,7 +58,9 @@ function readVersion(): string {
 }
 
 /** A setting for this start (--set, --enable, --incoming) that the domain refused. */
-function isRefusedSetting(error: unknown): boolean {
+async function isRefusedSetting(error: unknown): Promise<boolean> {
+  // Loaded only here: the client has no use for it.
+  const { DomainError } = await import('./domain/errors.ts');
   return error instanceof DomainError && ['malformed', 'forbidden', 'invalid', 'unavailable'].includes(error.kind);
 }
 

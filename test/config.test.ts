@@ -4,7 +4,7 @@ import { type Config, ConfigError, readInvocation } from '../src/config.ts';
 
 function config(flags: readonly string[], environment: Record<string, string> = {}): Config {
   const invocation = readInvocation(['serve', ...flags], '1.2.3', environment);
-  if (invocation.action !== 'serve') throw new Error(invocation.text);
+  if (invocation.action !== 'serve') throw new Error('these words start no service');
   return invocation.config;
 }
 

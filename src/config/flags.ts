@@ -81,7 +81,25 @@ export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
 
 const FLAG_COLUMN_WIDTH = 48;
 
-/** What --help prints. */
+/** What --help prints without a command. */
+export function overview(): string {
+  return [
+    'vmferry COMMAND …: live migration and snapshots of a virtual machine',
+    '',
+    '  vmferry serve [FLAGS]              run the service: one machine, over HTTP',
+    '  vmferry snapshot save [TAG]        keep the machine of a running service as it is now',
+    '  vmferry snapshot load TAG          take it back there',
+    '  vmferry snapshot list [TAG]        the snapshots there are',
+    '  vmferry snapshot verify TAG        compare a snapshot with its digests',
+    '  vmferry snapshot delete TAG        remove it',
+    '  vmferry --help | --version',
+    '',
+    'Each has a --help of its own. Flags without a command are for serve.',
+    '',
+  ].join('\n');
+}
+
+/** What serve --help prints. */
 export function usage(): string {
   const lines = Object.entries(FLAGS).map(([name, { form, repeatable, help }]) => {
     const flag = `  --${name}${form === '' ? '' : ` ${form}`}${repeatable ? ' …' : ''}`;

@@ -1,0 +1,26 @@
+/* What the exit status of `vmferry snapshot` says. Scripts rely on these numbers: they never change their meaning. */
+
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  unreachable: 3,
+  refused: 4,
+  timedOut: 5,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
+
+/** The table as --help and docs/ci.md have it. */
+export const EXIT_STATUSES: readonly (readonly [status: ExitStatus, meaning: string])[] = [
+  [EXIT.done, 'the job completed; with --no-wait: the service accepted it'],
+  [EXIT.failed, 'the job failed or was cancelled, or the service stopped under it'],
+  [EXIT.usage, 'the command line or the environment is wrong; nothing was asked'],
+  [EXIT.unreachable, 'the service cannot be reached, was lost for too long, or answered something unexpected'],
+  [EXIT.refused, 'the service refused: no such snapshot, a conflict, a wrong value, no permission'],
+  [EXIT.timedOut, '--timeout passed and the job did not complete; without --cancel-on-timeout it still runs'],
+  [EXIT.interrupted, 'interrupted by Ctrl-C (SIGINT); the job was asked to cancel'],
+  [EXIT.terminated, 'ended by SIGTERM; the job was asked to cancel'],
+];

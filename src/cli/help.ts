@@ -1,0 +1,100 @@
+import { EXIT_STATUSES } from './exit-status.ts';
+import { URL_DEFAULT } from './settings.ts';
+
+/* What --help says beside the options: written for whoever has nothing else at hand. */
+
+const EXIT_STATUS = ['Exit status:', ...EXIT_STATUSES.map(([status, text]) => `  ${String(status).padEnd(5)}${text}`)];
+
+const ENVIRONMENT = [
+  'Environment:',
+  `  VMFERRY_URL    address of the service where --url is not given [${URL_DEFAULT}]`,
+  '  VMFERRY_TOKEN  bearer token to send, for a service behind a proxy that asks for one',
+];
+
+const OUTPUT = [
+  'Output:',
+  '  Results go to standard output, progress and errors to standard error: a bar on a terminal, elsewhere',
+  '  a line at most each second and only if something changed. With --json both go to standard output as',
+  '  one JSON object a line: {"type":"progress"|"note","job":…}; the last one is {"type":"result"} or',
+  '  {"type":"error"} and has "exit-status".',
+];
+
+const WAITING = [
+  'Waiting:',
+  '  The command follows its job to the end. Ctrl-C or SIGTERM asks the service to cancel the job and waits',
+  '  until it has; a second Ctrl-C ends the command at once. If the service goes away meanwhile it is asked',
+  '  again for the time of --reconnect; a job that the service stopped under has failed (status 1).',
+];
+
+const RETRIES = [
+  'Idempotency:',
+  '  With the same --idempotency-key the same request starts no second job: the command finds the first one',
+  '  again, running or ended, and follows it. Give it the name of the CI run and step, and a step that is',
+  '  retried does not fail because its first attempt did the work.',
+];
+
+const join = (...parts: readonly (readonly string[])[]): string =>
+  parts.map((lines) => `\n${lines.join('\n')}\n`).join('');
+
+/** Below the list of verbs. */
+export const SNAPSHOT_HELP = join(
+  [
+    'A snapshot holds the machine as it is in one moment: RAM, devices and disks. It lies in the qcow2 images',
+    'of the block device nodes, where QEMU finds it too. Each command asks a running service, and all but list',
+    'start a job there and wait for its end. "vmferry snapshot save --help" and the like say more.',
+  ],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  [
+    'Examples:',
+    '  vmferry snapshot save warm         keep the machine as it is now',
+    '  vmferry snapshot load warm         take it back there, as often as you like',
+    '  vmferry snapshot list              what there is',
+  ],
+);
+
+const EXAMPLES = {
+  save: [
+    'Examples:',
+    '  vmferry snapshot save warm',
+    '      Keep the machine as "warm". A snapshot of that name is not replaced: status 4.',
+    '  tag=$(vmferry snapshot save --quiet)',
+    '      Let the command choose the tag, and know it.',
+    '  vmferry snapshot save warm --timeout 120 --cancel-on-timeout --idempotency-key "$CI_PIPELINE_ID-warm"',
+    '      A step of a CI run that may be retried.',
+    '  vmferry snapshot save warm --vmstate disk0 --device disk0 --device disk1',
+    '      RAM and devices into disk0, and both disks.',
+  ],
+  load: [
+    'Examples:',
+    '  vmferry snapshot load warm',
+    '      RAM, devices and disks as they were. If it fails, the machine goes on as if nothing had been asked.',
+  ],
+  delete: [
+    'Examples:',
+    '  vmferry snapshot delete warm',
+    '      Status 4 (snapshot_not_found) if there is none.',
+    '  vmferry snapshot delete warm || [ $? -eq 4 ]',
+    '      For clean-up steps.',
+  ],
+  verify: [
+    'Examples:',
+    '  vmferry snapshot verify warm && vmferry snapshot load warm',
+    '      Damage is status 1; each place is named on standard error.',
+  ],
+} as const;
+
+/** Below the options of save, load, delete or verify. */
+export function jobHelp(verb: keyof typeof EXAMPLES): string {
+  return join(OUTPUT, WAITING, RETRIES, ENVIRONMENT, EXIT_STATUS, EXAMPLES[verb]);
+}
+
+/** Below the options of list. */
+export const LIST_HELP = join(ENVIRONMENT, EXIT_STATUS, [
+  'Examples:',
+  '  vmferry snapshot list',
+  '  vmferry snapshot list warm >/dev/null && vmferry snapshot load warm || make-it-warm',
+  '      Status 4 if there is no such snapshot.',
+  '  vmferry snapshot list --quiet | xargs -rn1 vmferry snapshot verify',
+  "  vmferry snapshot list --json | jq -r '.snapshots[].tag'",
+]);

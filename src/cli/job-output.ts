@@ -1,0 +1,166 @@
+import type { Verb } from './client.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import type { Failure } from './failure.ts';
+import type { Ending } from './follow.ts';
+import type { Job } from './job.ts';
+import { durationText, oneLine, sizeText } from './printable.ts';
+import { createProgress, LINE_MS_MIN, type Progress } from './progress.ts';
+import type { World } from './world.ts';
+
+/* What a job command says: to people, or to programs as a JSON object a line. */
+
+export type JobOutput = Progress & {
+  /** The service took the job, and nobody waits for it. */
+  accepted(job: Job): void;
+  /** The last word on a job that was followed. */
+  result(ending: Ending, about: { readonly exitStatus: ExitStatus; readonly durationMs: number }): void;
+  /** The last word if there is no job, or nothing is known of it. */
+  failure(failure: Failure): void;
+};
+
+export type OutputOptions = {
+  readonly verb: Verb;
+  readonly tag: string;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly world: World;
+};
+
+export function createJobOutput(options: OutputOptions): JobOutput {
+  return options.json ? new JsonOutput(options) : new HumanOutput(options);
+}
+
+const DOING: Readonly<Record<Verb, string>> = {
+  save: 'saving',
+  load: 'loading',
+  delete: 'deleting',
+  verify: 'verifying',
+};
+const DONE: Readonly<Record<Verb, string>> = {
+  save: 'saved',
+  load: 'loaded',
+  delete: 'deleted',
+  verify: 'verified',
+};
+
+class HumanOutput implements JobOutput {
+  readonly #options: OutputOptions;
+  readonly #doing: string;
+  readonly #progress: Progress;
+
+  constructor(options: OutputOptions) {
+    const { verb, tag, quiet, world } = options;
+    this.#options = options;
+    this.#doing = `${DOING[verb]} ${oneLine(tag)}`;
+    const isTerminal = world.columns() !== null && world.environment.terminal !== 'dumb';
+    this.#progress = createProgress(quiet ? 'none' : isTerminal ? 'bar' : 'lines', this.#doing, world);
+  }
+
+  report(job: Job): void {
+    this.#progress.report(job);
+  }
+
+  note(text: string): void {
+    if (!this.#options.quiet) this.#progress.note(text);
+  }
+
+  end(): void {
+    this.#progress.end();
+  }
+
+  accepted(job: Job): void {
+    this.end();
+    const { quiet, world } = this.#options;
+    world.out(quiet ? `${job.id}\n` : `${this.#doing}: job ${job.id} was accepted\n`);
+  }
+
+  result({ job, stop }: Ending, { exitStatus, durationMs }: Parameters<JobOutput['result']>[1]): void {
+    this.end();
+    for (const warning of job.warnings) this.#complain(`warning: ${warning}`);
+    if (exitStatus === EXIT.done) this.#succeeded(job, durationMs);
+    else if (stop === null) this.#complain(endedBadly(job));
+    else if (stop === 'timeout') this.#complain(`not done after ${durationText(durationMs)}: ${standing(job)}`);
+    else this.#complain(`interrupted: ${standing(job)}`);
+  }
+
+  failure(failure: Failure): void {
+    this.end();
+    this.#complain(failure.message);
+  }
+
+  #succeeded(job: Job, durationMs: number): void {
+    const { verb, tag, quiet, world } = this.#options;
+    if (quiet) {
+      if (verb === 'save') world.out(`${tag}\n`);
+      return;
+    }
+    const size = job.doneBytes > 0 ? `${sizeText(job.doneBytes)} in ` : '';
+    world.out(`${DONE[verb]} ${oneLine(tag)}: ${size}${durationText(durationMs)}\n`);
+  }
+
+  #complain(text: string): void {
+    this.#options.world.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
+  }
+}
+
+function endedBadly({ id, outcome, error }: Job): string {
+  const how = outcome === 'cancelled' ? 'was cancelled' : 'failed';
+  if (error === null) return `job ${id} ${how}`;
+  return `${how}${error.code === null ? '' : ` (${error.code})`}: ${error.detail}`;
+}
+
+/** Where a job stands whose end was not awaited, or came another way. */
+function standing(job: Job): string {
+  if (!job.isConcluded) return `job ${job.id} still runs (${job.status})`;
+  return job.isCompleted ? `job ${job.id} had completed already` : endedBadly(job);
+}
+
+/** Everything on standard output, so that a program reads one stream; the last line always has `exit-status`. */
+class JsonOutput implements JobOutput {
+  readonly #options: OutputOptions;
+  #last = '';
+  #nextMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: OutputOptions) {
+    this.#options = options;
+  }
+
+  report(job: Job): void {
+    const { quiet, world } = this.#options;
+    const now = world.clock.nowMs();
+    const text = JSON.stringify(job.raw);
+    if (quiet || job.isConcluded || now < this.#nextMs || text === this.#last) return;
+    this.#last = text;
+    this.#nextMs = now + LINE_MS_MIN;
+    this.#line({ type: 'progress', job: job.raw });
+  }
+
+  note(text: string): void {
+    if (!this.#options.quiet) this.#line({ type: 'note', detail: text });
+  }
+
+  end(): void {}
+
+  accepted(job: Job): void {
+    this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', tag: this.#options.tag, job: job.raw });
+  }
+
+  result({ job, stop }: Ending, { exitStatus }: Parameters<JobOutput['result']>[1]): void {
+    const outcome = job.isCompleted ? 'completed' : job.isConcluded ? (job.outcome ?? 'failed') : 'running';
+    const { tag } = this.#options;
+    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, tag, job: job.raw });
+  }
+
+  failure(failure: Failure): void {
+    this.#line(failureObject(failure));
+  }
+
+  #line(value: object): void {
+    this.#options.world.out(`${JSON.stringify(value)}\n`);
+  }
+}
+
+/** A failure as --json tells it. */
+export function failureObject({ exitStatus, code, message }: Failure): object {
+  return { type: 'error', 'exit-status': exitStatus, code, detail: message };
+}

@@ -1,0 +1,42 @@
+import type { ExitStatus } from './exit-status.ts';
+import { EXIT } from './exit-status.ts';
+import { runSnapshot } from './program.ts';
+import { CLOCK, type World } from './world.ts';
+
+/* `vmferry snapshot` as a process. It loads nothing of the service, so it starts in a moment. */
+
+/** Runs the command; the caller ends the process with what it gives. */
+export async function runClient(argv: readonly string[], environment: World['environment']): Promise<ExitStatus> {
+  const interrupted = new AbortController();
+  const { promise: abandoned, resolve: abandon } = Promise.withResolvers<ExitStatus>();
+  for (const [signal, status] of [
+    ['SIGINT', EXIT.interrupted],
+    ['SIGTERM', EXIT.terminated],
+  ] as const) {
+    process.on(signal, () => {
+      if (interrupted.signal.aborted) abandon(status);
+      interrupted.abort(signal);
+    });
+  }
+  // Whoever read the output is gone (`vmferry snapshot list | head -1`): the job matters, not what is said of it.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  const world: World = {
+    environment,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    columns: () => (process.stderr.isTTY ? process.stderr.columns : null),
+    clock: CLOCK,
+    interrupt: interrupted.signal,
+  };
+  const status = await Promise.race([runSnapshot(argv, world), abandoned]);
+  await Promise.all([process.stdout, process.stderr].map(written));
+  return status;
+}
+
+/** Resolves when everything has left the process. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve();
+    else stream.write('', () => resolve());
+  });
+}

@@ -1,0 +1,43 @@
+import { isRecord, numberOf } from './exact-json.ts';
+import { clockText, oneLine, sizeText } from './printable.ts';
+
+/* Snapshots as a table for people. Whatever a service does not say is a dash. */
+
+type Snapshot = Readonly<Record<string, unknown>>;
+
+const COLUMNS: readonly (readonly [title: string, textOf: (snapshot: Snapshot) => string | null])[] = [
+  ['TAG', ({ tag }) => (typeof tag === 'string' ? tag : null)],
+  ['DATE', ({ date }) => (typeof date === 'string' ? date.replace(/\.\d+Z$/, 'Z') : null)],
+  ['VM STATE', (snapshot) => sizeOf(snapshot['vm-state-size'])],
+  ['VM CLOCK', (snapshot) => clockOf(snapshot['vm-clock-nsec'])],
+  ['NODES', ({ nodes }) => namesOf(nodes)],
+];
+
+/** A heading, and a line a snapshot. */
+export function snapshotTable(snapshots: readonly Snapshot[]): string {
+  const titles = COLUMNS.map(([title]) => title);
+  const rows = snapshots.map((snapshot) => COLUMNS.map(([, textOf]) => oneLine(textOf(snapshot) ?? '-')));
+  const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const lineOf = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [titles, ...rows].map((row) => `${lineOf(row)}\n`).join('');
+}
+
+function sizeOf(value: unknown): string | null {
+  const bytes = numberOf(value);
+  return bytes === null ? null : sizeText(bytes);
+}
+
+function clockOf(value: unknown): string | null {
+  const nanoseconds = numberOf(value);
+  return nanoseconds === null ? null : clockText(nanoseconds / 1e6);
+}
+
+function namesOf(value: unknown): string | null {
+  if (!Array.isArray(value)) return null;
+  const names = value.map((node) => (isRecord(node) ? node.name : node)).filter((name) => typeof name === 'string');
+  return names.length === 0 ? null : names.join(',');
+}
