@@ -96,6 +96,8 @@ export type LoadedMachine = {
         readonly form: 'devices';
         /** Bodies in the order of `TransferTarget.devices`. */
         readonly bodies: readonly Uint8Array[];
+        /** The target's memory, which RAM was loaded into; a clone of the objects, the same shared memory. */
+        readonly memory: GuestMemory;
       }
     | {
         readonly form: 'image';
@@ -151,9 +153,19 @@ export interface Machine {
   release(reason: HoldReason): void;
   isHeldFor(reason: HoldReason): boolean;
   transferSource(): TransferSource;
+  /** For a migration that comes in: RAM goes straight into the machine's own memory, which must not be in use. */
   transferTarget(): TransferTarget;
-  /** Takes over what an engine loaded. vCPUs stay held for `incoming` until it is released. */
+  /** For a load from a snapshot: memory that is not the running guest's. Ends with `adopt` or `discardLoadTarget`. */
+  loadTarget(): TransferTarget;
+  /** After a load that failed or was given up: the memory of `loadTarget` is given back. Harmless without one. */
+  discardLoadTarget(): void;
+  /**
+   * Takes over what an engine loaded, for the next vCPU that runs; holds stay as they are. vCPUs must stand still.
+   * @throws Error if it cannot be taken over; then the machine is as it was before.
+   */
   adopt(loaded: LoadedMachine): void;
+  /** The guest's clock, nanoseconds of guest time; exact while it stands still, 0 for a machine without one. */
+  clockNs(): bigint;
   /** Console text, the newest 4 KiB at most; null for a machine without one. */
   console(): string | null;
   /** Changes what the guest does while it runs. @throws DomainError if this machine has no workload. */

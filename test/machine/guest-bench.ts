@@ -115,14 +115,14 @@ export function devicesOf(machine: SyntheticMachine): readonly TransferDevice[] 
   return state.devices;
 }
 
-/** Copies of the device bodies, as a target would have loaded them. */
-export function loadedFrom(machine: SyntheticMachine): LoadedMachine {
+/** Copies of the device bodies, as a target would have loaded them; `into`: the machine whose own RAM was filled. */
+export function loadedFrom(machine: SyntheticMachine, into = machine): LoadedMachine {
   const bodies = devicesOf(machine).map(({ body }) => Uint8Array.from(body));
-  return { globalState: 'running', state: { form: 'devices', bodies } };
+  return { globalState: 'running', state: { form: 'devices', bodies, memory: into.transferSource().memory } };
 }
 
 /** Copies RAM and devices of a guest that stands still into one that waits for them. */
 export function moveGuest(source: SyntheticMachine, target: SyntheticMachine): void {
   for (let page = 0; page < pageCount(source); page += 1) pageOf(target, page).set(pageOf(source, page));
-  target.adopt(loadedFrom(source));
+  target.adopt(loadedFrom(source, target));
 }

@@ -1,6 +1,6 @@
 import type { GuestMemory, RamBlock, RamExtent } from '../../domain/ports.ts';
 import { adviseHugePages } from './huge-pages.ts';
-import { PAGE_BYTES, RAM_ADDRESS, SEGMENT_RAM_BYTES_MAX, WASM_PAGE_BYTES } from './layout.ts';
+import { MEMORY_PROBE_ADDRESS, PAGE_BYTES, RAM_ADDRESS, SEGMENT_RAM_BYTES_MAX, WASM_PAGE_BYTES } from './layout.ts';
 
 /** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
 export type BlockSize = { readonly name: string; readonly bytes: number };
@@ -39,6 +39,28 @@ export function touchMemory(memory: GuestMemory): void {
     const bytes = new Uint8Array(segment.buffer);
     for (let at = RAM_ADDRESS; at < bytes.length; at += PAGE_BYTES) bytes[at] = 0;
   }
+}
+
+/**
+ * True if both are the same shared memory. Objects do not tell: memory that crossed a thread comes back as new ones. So a
+ * word is changed through one of them and read through the other, then set back; nobody else may do so meanwhile.
+ */
+export function isSameMemory(one: GuestMemory, other: GuestMemory): boolean {
+  return (
+    one.segments.length === other.segments.length &&
+    one.segments.length > 0 &&
+    one.segments.every((segment, index) => isSameSegment(segment, other.segments[index] ?? segment))
+  );
+}
+
+function isSameSegment(one: WebAssembly.Memory, other: WebAssembly.Memory): boolean {
+  const [written, read] = [one, other].map(({ buffer }) => new Int32Array(buffer, MEMORY_PROBE_ADDRESS, 1));
+  if (written === undefined || read === undefined) return false;
+  const before = Atomics.load(read, 0);
+  Atomics.add(written, 0, 1);
+  const after = Atomics.load(read, 0);
+  Atomics.sub(written, 0, 1);
+  return after !== before;
 }
 
 /** Sum of the block lengths, in bytes. */

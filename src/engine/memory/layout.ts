@@ -26,6 +26,8 @@ const BITMAP_BYTES = SEGMENT_RAM_BYTES_MAX / PAGE_BYTES / 8;
 export const ENGINE_RESULT_ADDRESS = 4096;
 /** 256 bytes for the block name that a kernel is to write. */
 export const KERNEL_SCRATCH_ADDRESS = 8192;
+/** A word that is written and read back to find out whether two objects are the same memory. */
+export const MEMORY_PROBE_ADDRESS = 8448;
 export const DIRTY_LOG_ADDRESS = 65536;
 export const MIGRATION_BITMAP_ADDRESS = DIRTY_LOG_ADDRESS + BITMAP_BYTES;
 export const WRITTEN_BITMAP_ADDRESS = MIGRATION_BITMAP_ADDRESS + BITMAP_BYTES;

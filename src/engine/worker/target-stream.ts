@@ -271,9 +271,10 @@ export class TargetStream {
   }
 
   #finishKnown(): void {
-    if (this.#known === null) throw new RangeError('only a machine with known devices ends here');
+    const { memory } = this.#ram;
+    if (this.#known === null || memory === null) throw new RangeError('only a machine with known devices ends here');
     const { globalState, bodies } = this.#known.finish();
-    this.#finish(globalState, { form: 'devices', bodies });
+    this.#finish(globalState, { form: 'devices', bodies, memory });
   }
 
   #finish(globalState: string, state: LoadedMachine['state']): void {

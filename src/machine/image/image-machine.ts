@@ -63,6 +63,18 @@ export class ImageMachine implements Machine {
     return { form: 'image', ramBytesMax: this.#ramBytesMax };
   }
 
+  /** Memory is made to fit whatever comes, so that a load never touches what is there. */
+  loadTarget(): TransferTarget {
+    return this.transferTarget();
+  }
+
+  /** Nothing to give back: the memory of a failed load is garbage. */
+  discardLoadTarget(): void {}
+
+  clockNs(): bigint {
+    return 0n;
+  }
+
   /** Replaces what was there before. @throws Error if it is no image, or larger than it may be. */
   adopt({ state }: LoadedMachine): void {
     if (state.form !== 'image') throw new Error('an image machine cannot adopt the devices of a synthetic one');

@@ -9,11 +9,12 @@ import type {
   TransferTarget,
   Workload,
 } from '../../domain/ports.ts';
-import { createGuestMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
+import { createGuestMemory, isSameMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
+import { TICK_MS } from './guest-timer.ts';
 import { MachineWords } from './machine-words.ts';
 import { PanicRecord } from './panic-record.ts';
 import { initialRegisters, writeRegisters } from './registers.ts';
@@ -51,6 +52,7 @@ export class SyntheticMachine implements Machine {
   readonly canRun = true;
   readonly isLoaded = true;
   readonly #memory: GuestMemory;
+  #spare: GuestMemory | null = null;
   readonly #map: GuestMap;
   readonly #ramBytes: number;
   readonly #devices: GuestDevices;
@@ -120,12 +122,27 @@ export class SyntheticMachine implements Machine {
   }
 
   transferTarget(): TransferTarget {
-    const devices = deviceList(this.#devices);
-    return { form: 'devices', machineName: SYNTHETIC_MACHINE_NAME, memory: this.#memory, devices };
+    return this.#targetIn(this.#memory);
+  }
+
+  loadTarget(): TransferTarget {
+    this.#spare ??= createGuestMemory(this.#memory.blocks, this.#memory.blocks[0]?.extents[0]?.bytes);
+    return this.#targetIn(this.#spare);
+  }
+
+  discardLoadTarget(): void {
+    this.#spare = null;
+  }
+
+  clockNs(): bigint {
+    const timer = bodyOf(this.#devices.timer);
+    return BigInt(timer.read('ticks')) * BigInt(TICK_MS * 1e6) + BigInt(timer.read('since-tick-us')) * 1000n;
   }
 
   adopt({ state }: LoadedMachine): void {
     if (state.form !== 'devices') throw new Error(`a ${this.kind} machine cannot adopt an image`);
+    if (!isSameMemory(state.memory, this.#memory))
+      throw new Error('the guest was loaded into memory of another machine');
     if (!this.#control.waitStopped(0)) throw new Error('a machine whose vCPUs run cannot adopt another');
     if (this.#threads.some((thread) => thread.isDead)) throw new Error('a vCPU thread of this machine has died');
     assertBodies(this.#devices, state.bodies, this.#map, this.#ramBytes);
@@ -160,6 +177,10 @@ export class SyntheticMachine implements Machine {
   async close(): Promise<void> {
     this.#control.addHold(HOLD.shutdown);
     await Promise.all(this.#threads.map((thread) => thread.whenEnded()));
+  }
+
+  #targetIn(memory: GuestMemory): TransferTarget {
+    return { form: 'devices', machineName: SYNTHETIC_MACHINE_NAME, memory, devices: deviceList(this.#devices) };
   }
 
   /** Before any hold is set, vCPUs that boot are announced as running: so nothing stops, or sends, half a boot. */

@@ -165,7 +165,7 @@ export class FakeIncoming implements IncomingTransfer {
   }
 
   load(globalState = 'running'): void {
-    this.#load({ globalState, state: { form: 'devices', bodies: [] } });
+    this.#load({ globalState, state: { form: 'devices', bodies: [], memory: { segments: [], blocks: [] } } });
   }
 
   fail(error: TransferError): void {

@@ -19,6 +19,7 @@ export class FakeMachine implements Machine {
   isLoaded: boolean;
   adopted: LoadedMachine | null = null;
   refusal: Error | null = null;
+  discardedLoads = 0;
   readonly held = new Set<HoldReason>();
   #workload: Workload = { rate: 1, span: 4096, pattern: 'hot' };
   #panicListener: (panic: GuestPanic) => void = () => {};
@@ -56,6 +57,18 @@ export class FakeMachine implements Machine {
 
   transferTarget(): TransferTarget {
     return { form: 'devices', machineName: 'fake', memory: NO_MEMORY, devices: [] };
+  }
+
+  loadTarget(): TransferTarget {
+    return this.transferTarget();
+  }
+
+  discardLoadTarget(): void {
+    this.discardedLoads += 1;
+  }
+
+  clockNs(): bigint {
+    return this.canRun ? 100_000_000n : 0n;
   }
 
   adopt(loaded: LoadedMachine): void {

@@ -52,7 +52,10 @@ describe('an image machine', () => {
     machine.adopt(loadedImage(2 ** 20));
     expect(machine.transferTarget()).toEqual({ form: 'image', ramBytesMax: 2 ** 20 + 65536 });
     expect(() => machine.adopt(loadedImage(2 ** 20 + 4096))).toThrow(/has 1118208 bytes of RAM; allowed are 1114112/);
-    expect(() => machine.adopt({ globalState: 'running', state: { form: 'devices', bodies: [] } })).toThrow(/devices/);
+    const memory = { segments: [], blocks: [] };
+    expect(() => machine.adopt({ globalState: 'running', state: { form: 'devices', bodies: [], memory } })).toThrow(
+      /devices/,
+    );
     expect(machine.describe().ramBlocks[0]?.bytes).toBe(2 ** 20);
   });
 

@@ -157,7 +157,7 @@ describe('devices that no guest could have', () => {
   ])('are refused, and nothing changes, because of %s', async (_, change, message) => {
     const source = await startedGuest();
     const target = startGuest({ holds: ['incoming'] });
-    const loaded = loadedFrom(source);
+    const loaded = loadedFrom(source, target);
     change(bodiesByName(source, loaded));
     const before = devicesOf(target).map(({ body }) => Buffer.from(body).toString('hex'));
     expect(() => target.adopt(loaded)).toThrow(message);
@@ -176,10 +176,10 @@ describe('devices that no guest could have', () => {
   ])('are refused, and nothing changes, because of %s', async (_, change, message) => {
     const source = await startedGuest();
     const target = startGuest({ holds: ['incoming'] });
-    const { state } = loadedFrom(source);
+    const { state } = loadedFrom(source, target);
     if (state.form !== 'devices') throw new Error('a synthetic guest has devices');
     const bodies = change(state.bodies);
-    expect(() => target.adopt({ globalState: 'running', state: { form: 'devices', bodies } })).toThrow(message);
+    expect(() => target.adopt({ globalState: 'running', state: { ...state, bodies } })).toThrow(message);
   });
 });
 
