@@ -73,7 +73,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     of: ['src/block/'],
     may: ['src/block/', 'src/engine/memory/', 'src/engine/stream/'],
     types: PORTS,
-    packages: ['node:*'],
+    packages: ['koffi', 'node:*'],
   },
   {
     of: ['src/engine/memory/'],
@@ -88,6 +88,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     may: ['src/engine/'],
     packages: ['node:*'],
     never: IO.filter((name) => name !== 'node:fs'),
+  },
+  // The block thread works on images with the engine's means.
+  {
+    of: ['src/engine/snapshot/'],
+    may: ['src/engine/', 'src/block/', ...SHARED_WORDS],
+    types: [...PORTS, 'src/domain/snapshot-port.ts'],
+    packages: ['node:*'],
   },
   // What crosses to the workers has the shapes and the words of the ports; a type leaves nothing behind at run time.
   { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },

@@ -1,0 +1,143 @@
+import { close, constants, fdatasync, fstatSync, ftruncate, open, read, stat, write } from 'node:fs';
+import { promisify } from 'node:util';
+import { fileError } from './file-errors.ts';
+import { BlockError } from './image.ts';
+import { punchHole } from './libc.ts';
+import { lockForWriting } from './lock.ts';
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const syncFile = promisify(fdatasync);
+const truncateFile = promisify(ftruncate);
+const statFile = promisify(stat);
+
+/** Of one system call; Node refuses 2 GiB and more. */
+const CALL_BYTES_MAX = 2 ** 30;
+
+/** The file below an image. Positions and lengths are bytes. */
+export interface BlockFile {
+  readonly path: string;
+  /** Length; grows with writes. */
+  readonly bytes: number;
+  /** What lies behind the end of the file reads as zeros. */
+  read(position: number, into: Uint8Array): Promise<void>;
+  write(position: number, from: Uint8Array): Promise<void>;
+  /** What was written is on stable storage. */
+  sync(): Promise<void>;
+  truncate(bytes: number): Promise<void>;
+  /** Gives a stretch back to the file system where it can; the content is undefined then. */
+  punchHole(offset: number, bytes: number): Promise<void>;
+  /** @throws BlockError `image_gone` if the file has no name any more or another file has it. */
+  assertPresent(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a plain file; for writing with the image's locks.
+ * @throws BlockError
+ */
+export async function openBlockFile(path: string, options: { readOnly: boolean }): Promise<SystemFile> {
+  const flags = (options.readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK;
+  const fd = await openFile(path, flags).catch((error: unknown) => {
+    throw fileError(error, path, options.readOnly ? 'opening' : 'opening for writing');
+  });
+  try {
+    const status = fstatSync(fd);
+    if (!status.isFile()) throw new BlockError('image_not_qcow2', `${path} is not a plain file.`);
+    if (!options.readOnly) lockForWriting(fd, path);
+    // Measured again under the lock: who held it before may have made the file longer.
+    return new SystemFile(fd, path, fstatSync(fd).size);
+  } catch (error) {
+    await closeFile(fd).catch(() => {});
+    throw fileError(error, path, 'opening');
+  }
+}
+
+/** A BlockFile of the operating system. */
+export class SystemFile implements BlockFile {
+  readonly path: string;
+  readonly #fd: number;
+  #bytes: number;
+
+  constructor(fd: number, path: string, bytes: number) {
+    this.#fd = fd;
+    this.path = path;
+    this.#bytes = bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Which file this is, whatever its name. */
+  get identity(): string {
+    const { dev, ino } = fstatSync(this.#fd, { bigint: true });
+    return `${dev}:${ino}`;
+  }
+
+  async read(position: number, into: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < into.length) {
+      const count = await this.#readOnce(position + done, into.subarray(done, done + CALL_BYTES_MAX));
+      if (count === 0) break;
+      done += count;
+    }
+    into.fill(0, done);
+  }
+
+  async write(position: number, from: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < from.length) {
+      done += await this.#writeOnce(position + done, from.subarray(done, done + CALL_BYTES_MAX));
+      if (position + done > this.#bytes) this.#bytes = position + done;
+    }
+  }
+
+  async sync(): Promise<void> {
+    await syncFile(this.#fd).catch((error: unknown) => {
+      throw fileError(error, this.path, 'flushing to storage');
+    });
+  }
+
+  async truncate(bytes: number): Promise<void> {
+    await truncateFile(this.#fd, bytes).catch((error: unknown) => {
+      throw fileError(error, this.path, `cutting at ${bytes}`);
+    });
+    this.#bytes = bytes;
+  }
+
+  punchHole(offset: number, bytes: number): Promise<void> {
+    return punchHole(this.#fd, { offset, bytes });
+  }
+
+  async assertPresent(): Promise<void> {
+    const own = fstatSync(this.#fd, { bigint: true });
+    const named = await statFile(this.path, { bigint: true }).catch(() => null);
+    if (own.nlink > 0n && named?.ino === own.ino && named.dev === own.dev) return;
+    throw new BlockError('image_gone', `${this.path}: the image file was removed or replaced while it was open.`);
+  }
+
+  async close(): Promise<void> {
+    await closeFile(this.#fd).catch((error: unknown) => {
+      throw fileError(error, this.path, 'closing');
+    });
+  }
+
+  #readOnce(position: number, into: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      read(this.#fd, into, 0, into.length, position, (error, count) => {
+        if (error) reject(fileError(error, this.path, `reading ${into.length} bytes at ${position}`));
+        else resolve(count);
+      });
+    });
+  }
+
+  #writeOnce(position: number, from: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(this.#fd, from, 0, from.length, position, (error, count) => {
+        if (error) reject(fileError(error, this.path, `writing ${from.length} bytes at ${position}`));
+        else resolve(count);
+      });
+    });
+  }
+}

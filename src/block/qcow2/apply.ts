@@ -1,0 +1,114 @@
+import type { PreparedApply } from '../image.ts';
+import type { Committer } from './commit.ts';
+import { ENTRY_BYTES, l1EntriesOf } from './geometry.ts';
+import type { Pointers, TablePlace } from './header.ts';
+import { reclaim } from './reclaim.ts';
+import { readSnapshotL1 } from './snapshot-reader.ts';
+import type { SnapshotEntry } from './snapshot-table.ts';
+import { clustersOfTable, copyTree, lowerTree, writeNewL1 } from './tree.ts';
+import { ALL_KEYS, type Volume } from './volume.ts';
+
+type Disk = { readonly l1: Buffer; readonly place: TablePlace; readonly diskBytes: number };
+
+/**
+ * Two trees, of which the header points to one: the disk as it is and as the snapshot has it. All that the second one
+ * refers to is referred to by the snapshot as well, so nothing in it is COPIED, and no flag of the first one changes
+ * either: whichever of them is given up, counts and flags agree at every moment.
+ */
+export class TwoTrees implements PreparedApply {
+  readonly #volume: Volume;
+  readonly #committer: Committer;
+  readonly #onEnd: () => void;
+  #other: Disk;
+  #state: 'prepared' | 'committed' | 'ended' = 'prepared';
+
+  private constructor(volume: Volume, committer: Committer, of: { other: Disk; onEnd: () => void }) {
+    this.#volume = volume;
+    this.#committer = committer;
+    this.#other = of.other;
+    this.#onEnd = of.onEnd;
+  }
+
+  /** The caller has the image alone. */
+  static async prepare(
+    volume: Volume,
+    committer: Committer,
+    of: { entry: SnapshotEntry; onEnd: () => void },
+  ): Promise<TwoTrees> {
+    volume.assertWritable();
+    await committer.commit();
+    const { counts } = volume;
+    const entries = l1EntriesOf(of.entry.diskBytes, volume.geometry);
+    counts.beginUndo();
+    let other: Disk;
+    try {
+      const l1 = await copyTree(volume, await readSnapshotL1(volume, of.entry), entries);
+      other = { l1, place: { offset: await writeNewL1(volume, l1), entries }, diskBytes: of.entry.diskBytes };
+    } catch (error) {
+      counts.undo();
+      throw error;
+    }
+    counts.keep();
+    const trees = new TwoTrees(volume, committer, { other, onEnd: of.onEnd });
+    try {
+      await committer.commit();
+    } catch (error) {
+      if (volume.broken === null) await trees.#drop(other);
+      throw error;
+    }
+    return trees;
+  }
+
+  commit(): Promise<void> {
+    return this.#step('prepared', 'committed', () => this.#turn());
+  }
+
+  revert(): Promise<void> {
+    return this.#step('committed', 'ended', async () => {
+      await this.#turn();
+      await this.#end();
+    });
+  }
+
+  release(): Promise<void> {
+    return this.#step('committed', 'ended', () => this.#end());
+  }
+
+  abandon(): Promise<void> {
+    return this.#step('prepared', 'ended', () => this.#end());
+  }
+
+  #step(from: 'prepared' | 'committed', to: 'committed' | 'ended', work: () => Promise<void>): Promise<void> {
+    return this.#volume.locks.with(ALL_KEYS, async () => {
+      if (this.#state !== from) throw new Error(`this apply is ${this.#state}, not ${from}`);
+      this.#volume.assertWritable();
+      await work();
+      this.#state = to;
+    });
+  }
+
+  /** The header points to the other tree, and the one that it pointed to is the other now. */
+  async #turn(): Promise<void> {
+    const volume = this.#volume;
+    await this.#committer.commit();
+    const before: Disk = { l1: volume.l1, place: volume.pointers.l1, diskBytes: volume.pointers.diskBytes };
+    const to: Pointers = { ...volume.pointers, l1: this.#other.place, diskBytes: this.#other.diskBytes };
+    await volume.writePointers(to);
+    volume.l1 = this.#other.l1;
+    this.#other = before;
+  }
+
+  async #end(): Promise<void> {
+    await this.#drop(this.#other);
+    this.#onEnd();
+    await this.#committer.commit();
+    await reclaim(this.#volume);
+  }
+
+  async #drop({ l1, place }: Disk): Promise<void> {
+    const last: number[] = [];
+    await lowerTree(this.#volume, { l1, first: 0 }, last);
+    last.push(...clustersOfTable(this.#volume, { offset: place.offset, bytes: place.entries * ENTRY_BYTES }));
+    for (const offset of last) this.#volume.counts.lower(offset);
+  }
+}

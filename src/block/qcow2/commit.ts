@@ -1,0 +1,86 @@
+import type { Volume } from './volume.ts';
+
+/**
+ * Writes what waits in memory, in the order that leaves at most leaked clusters behind wherever it is cut off: counts,
+ * L2 tables, L1 entries, each made stable before the next; then the counts of what is not pointed to any more may fall.
+ * One at a time; a call that finds one under way waits and then writes what has come since.
+ */
+export class Committer {
+  readonly #volume: Volume;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+  }
+
+  /** @throws BlockError; after `no_space` everything still waits and may be tried again. */
+  commit(): Promise<void> {
+    const next = this.#last.catch(() => {}).then(() => this.#commit());
+    this.#last = next;
+    return next;
+  }
+
+  async #commit(): Promise<void> {
+    const volume = this.#volume;
+    if (volume.isDirty) {
+      await this.#writeAll();
+      // Counts that fell are written as well: nothing points to those clusters, so nothing has to wait for them.
+      if (volume.isDirty) await this.#writeCounts();
+    }
+    await volume.sync();
+  }
+
+  async #writeAll(): Promise<void> {
+    const volume = this.#volume;
+    const { counts } = volume;
+    // One moment: what is taken here fits together, whatever is changed while it is written.
+    const writes = counts.take();
+    const tables = volume.tables.take();
+    const l1 = volume.takeL1();
+    const lowered = volume.takeLowerLater();
+    const isUsed = tables.length > 0 || l1.length > 0;
+    try {
+      await this.#writeTaken(writes);
+      if (isUsed) await volume.sync();
+      await volume.writeTables(tables);
+      if (l1.length > 0) await volume.sync();
+      await volume.writeTables(l1);
+      if (isUsed) await volume.sync();
+    } catch (error) {
+      counts.giveBack(writes);
+      volume.tables.giveBack(tables);
+      volume.giveBackL1(l1);
+      for (const offset of lowered) volume.lowerLater(offset);
+      throw error;
+    }
+    volume.tables.written(tables);
+    for (const offset of lowered) counts.lower(offset);
+  }
+
+  async #writeCounts(): Promise<void> {
+    const { counts } = this.#volume;
+    const writes = counts.take();
+    try {
+      await this.#writeTaken(writes);
+    } catch (error) {
+      counts.giveBack(writes);
+      throw error;
+    }
+  }
+
+  async #writeTaken({ blocks, entries, table }: ReturnType<Volume['counts']['take']>): Promise<void> {
+    const volume = this.#volume;
+    await volume.writeTables(blocks);
+    for (const entry of entries) {
+      await volume.sync();
+      await volume.writeTables([entry]);
+    }
+    if (table === null) return;
+    await volume.writeTables([{ position: table.place.offset, bytes: table.bytes }]);
+    await volume.sync();
+    await volume.writePointers({ ...volume.pointers, refcountTable: table.place });
+    const old = volume.counts.place;
+    volume.counts.place = table.place;
+    volume.counts.lowerTable(old);
+  }
+}

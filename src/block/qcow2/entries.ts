@@ -1,0 +1,89 @@
+import type { Geometry } from './geometry.ts';
+
+/*
+ * Entries of L1, L2 and refcount tables: big-endian u64.
+ *   L1, standard L2: bits 9..55 offset, bit 63 COPIED, L2 also bit 0 reads-as-zero; all others 0.
+ *   compressed L2: bit 62, bits 0..x-1 byte offset, x..61 sectors of 512 bytes beyond the first, x = 70 - cluster_bits.
+ *   refcount table: bits 9..63 offset.
+ * Tables are kept as they are in the file and read entry by entry: a disk has far more entries than are ever used.
+ */
+
+const COPIED = 0x8000_0000;
+const COMPRESSED = 0x4000_0000;
+const HIGH_RESERVED = 0x3f00_0000;
+const ZERO = 1;
+const SECTOR_BYTES = 512;
+
+export type EntryKind = 'unallocated' | 'zero' | 'data' | 'compressed';
+
+export function offsetAt(table: Buffer, index: number): number {
+  const high = table.readUInt32BE(index * 8) & 0x00ff_ffff;
+  const low = table.readUInt32BE(index * 8 + 4);
+  return high * 2 ** 32 + (low - (low & 0x1ff));
+}
+
+export function isCopied(table: Buffer, index: number): boolean {
+  return (table[index * 8]! & 0x80) !== 0;
+}
+
+/** What an L2 entry says. A zero cluster may still have an offset. */
+export function kindAt(table: Buffer, index: number): EntryKind {
+  const high = table.readUInt32BE(index * 8);
+  const low = table.readUInt32BE(index * 8 + 4);
+  if ((high & COMPRESSED) !== 0) return 'compressed';
+  if ((low & ZERO) !== 0) return 'zero';
+  return low === 0 && (high & 0x00ff_ffff) === 0 ? 'unallocated' : 'data';
+}
+
+/** Makes an entry point to `offset` with COPIED set or clear; offset 0 empties it. */
+export function setPointer(table: Buffer, index: number, pointer: { offset: number; copied: boolean }): void {
+  const high = Math.floor(pointer.offset / 2 ** 32);
+  table.writeUInt32BE((high | (pointer.copied ? COPIED : 0)) >>> 0, index * 8);
+  table.writeUInt32BE(pointer.offset % 2 ** 32, index * 8 + 4);
+}
+
+/** Makes an L2 entry read as zeros, without a cluster. */
+export function setZero(table: Buffer, index: number): void {
+  table.writeUInt32BE(0, index * 8);
+  table.writeUInt32BE(ZERO, index * 8 + 4);
+}
+
+export function setCopied(table: Buffer, index: number, copied: boolean): void {
+  const byte = table[index * 8]!;
+  table[index * 8] = copied ? byte | 0x80 : byte & 0x7f;
+}
+
+export type CompressedCluster = { readonly offset: number; readonly bytes: number };
+
+export function compressedAt(table: Buffer, index: number, geometry: Geometry): CompressedCluster {
+  const entry = table.readBigUInt64BE(index * 8) & 0x3fff_ffff_ffff_ffffn;
+  const offsetBits = BigInt(70 - geometry.clusterBits);
+  const offset = Number(entry & ((1n << offsetBits) - 1n));
+  const sectors = Number(entry >> offsetBits) + 1;
+  return { offset, bytes: sectors * SECTOR_BYTES - (offset % SECTOR_BYTES) };
+}
+
+/** What is wrong with an L1 entry, or null. */
+export function l1Fault(table: Buffer, index: number): string | null {
+  const high = table.readUInt32BE(index * 8);
+  const low = table.readUInt32BE(index * 8 + 4);
+  return (high & (HIGH_RESERVED | COMPRESSED)) !== 0 || (low & 0x1ff) !== 0 ? 'has reserved bits set' : null;
+}
+
+/** What is wrong with a standard L2 entry, or null. Bit 0 means zeros from version 3 on. */
+export function l2Fault(table: Buffer, index: number, version: number): string | null {
+  const high = table.readUInt32BE(index * 8);
+  const low = table.readUInt32BE(index * 8 + 4);
+  const lowReserved = version < 3 ? 0x1ff : 0x1fe;
+  return (high & HIGH_RESERVED) !== 0 || (low & lowReserved) !== 0 ? 'has reserved bits set' : null;
+}
+
+export function refcountTableFault(table: Buffer, index: number): string | null {
+  return (table.readUInt32BE(index * 8 + 4) & 0x1ff) !== 0 ? 'has reserved bits set' : null;
+}
+
+/** All 55 bits; beyond 2^53 it is not exact, which is beyond every file. */
+export function refcountBlockOffsetAt(table: Buffer, index: number): number {
+  const low = table.readUInt32BE(index * 8 + 4);
+  return table.readUInt32BE(index * 8) * 2 ** 32 + (low - (low & 0x1ff));
+}

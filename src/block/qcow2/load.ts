@@ -1,0 +1,69 @@
+import type { BlockFile, SystemFile } from '../file.ts';
+import { BlockError } from '../image.ts';
+import { type Chain, openBacking } from './backing.ts';
+import { l1Fault, offsetAt } from './entries.ts';
+import { CLUSTER_BITS_MAX, ENTRY_BYTES, SNAPSHOT_TABLE_BYTES_MAX } from './geometry.ts';
+import { decodeHeader, type Header } from './header.ts';
+import { activeMapping, readMapped } from './mapping.ts';
+import { type DecodedTable, decodeSnapshotTable } from './snapshot-table.ts';
+import { alignmentFault, assertInside, entryError } from './table-checks.ts';
+import { type BackingSource, Volume } from './volume.ts';
+
+/** Reads header, snapshot table and active L1, and opens the backing files. Writes nothing. @throws BlockError */
+export async function loadVolume(file: BlockFile, chain: Chain): Promise<Volume> {
+  const header = await readHeader(file);
+  const table = await readSnapshotTable(file, header);
+  const l1 = await readL1(file, header);
+  const backing = await openBacking(header, { path: file.path, chain }, openBehind);
+  return new Volume({ file, header, l1, snapshots: table.snapshots, snapshotTableBytes: table.bytes, backing });
+}
+
+async function openBehind(file: SystemFile, chain: Chain): Promise<BackingSource> {
+  const volume = await loadVolume(file, chain);
+  return {
+    read: async (offset, into) => {
+      const inside = Math.max(0, Math.min(into.length, volume.pointers.diskBytes - offset));
+      into.fill(0, inside);
+      await readMapped(volume, activeMapping(volume), { position: offset, into: into.subarray(0, inside) });
+    },
+    close: async () => {
+      await volume.backing?.close();
+      await file.close();
+    },
+  };
+}
+
+async function readHeader(file: BlockFile): Promise<Header> {
+  const cluster = Buffer.alloc(Math.min(2 ** CLUSTER_BITS_MAX, file.bytes));
+  await file.read(0, cluster);
+  return decodeHeader(cluster, file.path);
+}
+
+async function readSnapshotTable(file: BlockFile, header: Header): Promise<DecodedTable> {
+  const { offset, entries } = header.pointers.snapshotTable;
+  if (entries === 0) return { snapshots: [], bytes: 0 };
+  assertInside(file, { name: 'snapshot table', offset, bytes: 1 });
+  const bytes = Buffer.allocUnsafeSlow(Math.min(SNAPSHOT_TABLE_BYTES_MAX, file.bytes - offset));
+  await file.read(offset, bytes);
+  return decodeSnapshotTable(bytes, {
+    path: file.path,
+    version: header.version,
+    geometry: header.geometry,
+    count: entries,
+    diskBytes: header.pointers.diskBytes,
+  });
+}
+
+async function readL1(file: BlockFile, header: Header): Promise<Buffer> {
+  const { offset, entries } = header.pointers.l1;
+  const l1 = Buffer.alloc(entries * ENTRY_BYTES);
+  if (entries === 0) return l1;
+  if (offset === 0) throw new BlockError('image_corrupt', `${file.path}: header: the L1 table lies at 0.`);
+  assertInside(file, { name: 'active L1 table', offset, bytes: l1.length });
+  await file.read(offset, l1);
+  for (let index = 0; index < entries; index += 1) {
+    const fault = l1Fault(l1, index) ?? alignmentFault(offsetAt(l1, index), header.geometry);
+    if (fault !== null) throw entryError(file, { name: 'active L1 table', at: offset, index, fault });
+  }
+  return l1;
+}

@@ -1,0 +1,166 @@
+import {
+  BlockError,
+  type Image,
+  type ImageSnapshot,
+  type NewSnapshot,
+  type PreparedApply,
+  type RepairReport,
+  type SnapshotReader,
+  type VmStateWriter,
+} from '../image.ts';
+import { TwoTrees } from './apply.ts';
+import type { Committer } from './commit.ts';
+import { GuestDisk } from './guest-io.ts';
+import { reclaim } from './reclaim.ts';
+import { readSnapshotL1, TreeReader } from './snapshot-reader.ts';
+import type { SnapshotEntry } from './snapshot-table.ts';
+import { deleteSnapshot, takeSnapshot } from './snapshots.ts';
+import { VmStateArea } from './vm-state.ts';
+import { ALL_KEYS, LOCK_KEYS, type Volume } from './volume.ts';
+
+/** An open qcow2 image. */
+export class Qcow2Image implements Image {
+  readonly path: string;
+  readonly isReadOnly: boolean;
+  readonly clusterBytes: number;
+  readonly repaired: RepairReport | null;
+  readonly #volume: Volume;
+  readonly #committer: Committer;
+  readonly #disk: GuestDisk;
+  #vmState: VmStateArea | null = null;
+  #isApplying = false;
+  #closed: Promise<void> | null = null;
+
+  constructor(volume: Volume, committer: Committer, repaired: RepairReport | null) {
+    this.#volume = volume;
+    this.#committer = committer;
+    this.#disk = new GuestDisk(volume, committer);
+    this.path = volume.file.path;
+    this.isReadOnly = volume.refcounts === null;
+    this.clusterBytes = volume.geometry.clusterBytes;
+    this.repaired = repaired;
+  }
+
+  get diskBytes(): number {
+    return this.#volume.pointers.diskBytes;
+  }
+
+  get snapshots(): readonly ImageSnapshot[] {
+    return this.#volume.snapshots;
+  }
+
+  read(offset: number, into: Uint8Array): Promise<void> {
+    return this.#disk.read(offset, into);
+  }
+
+  write(offset: number, from: Uint8Array): Promise<void> {
+    return this.#disk.write(offset, from);
+  }
+
+  discard(offset: number, bytes: number): Promise<void> {
+    return this.#disk.discard(offset, bytes);
+  }
+
+  async flush(): Promise<void> {
+    if (this.isReadOnly) return;
+    const range = { first: LOCK_KEYS.flush, last: LOCK_KEYS.flush, alone: false };
+    await this.#volume.locks.with(range, async () => {
+      this.#volume.assertWritable();
+      await this.#committer.commit();
+    });
+  }
+
+  beginVmState(): Promise<VmStateWriter> {
+    return this.#alone(async () => {
+      this.#volume.assertWritable();
+      this.#vmState?.drop();
+      this.#vmState = new VmStateArea(this.#volume);
+      return this.#vmState;
+    });
+  }
+
+  dropVmState(): Promise<void> {
+    return this.#alone(async () => {
+      this.#vmState?.drop();
+      this.#vmState = null;
+      if (this.#volume.broken !== null) return;
+      await this.#committer.commit();
+      await reclaim(this.#volume);
+    });
+  }
+
+  createSnapshot(snapshot: NewSnapshot): Promise<ImageSnapshot> {
+    // Behind what was appended the last cluster has to be zero; its turn comes before the snapshot's.
+    this.#vmState?.align();
+    return this.#alone(async () => {
+      this.#assertNotApplying();
+      const taken = await takeSnapshot(this.#volume, this.#committer, { snapshot, vmState: this.#vmState });
+      this.#vmState = null;
+      return taken;
+    });
+  }
+
+  deleteSnapshot(id: string): Promise<void> {
+    return this.#alone(async () => {
+      this.#assertNotApplying();
+      await deleteSnapshot(this.#volume, this.#committer, this.#snapshot(id));
+      await reclaim(this.#volume);
+    });
+  }
+
+  openSnapshot(id: string): Promise<SnapshotReader> {
+    const range = { first: LOCK_KEYS.snapshots, last: LOCK_KEYS.snapshots, alone: false };
+    return this.#volume.locks.with(range, async () => {
+      const entry = this.#snapshot(id);
+      return new TreeReader(this.#volume, entry, await readSnapshotL1(this.#volume, entry));
+    });
+  }
+
+  prepareApply(id: string): Promise<PreparedApply> {
+    return this.#alone(async () => {
+      this.#assertNotApplying();
+      const onEnd = () => {
+        this.#isApplying = false;
+      };
+      const prepared = await TwoTrees.prepare(this.#volume, this.#committer, { entry: this.#snapshot(id), onEnd });
+      this.#isApplying = true;
+      return prepared;
+    });
+  }
+
+  async assertPresent(): Promise<void> {
+    await this.#volume.file.assertPresent();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#alone(() => this.#close());
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      if (this.#volume.refcounts !== null && this.#volume.broken === null) {
+        this.#vmState?.drop();
+        await this.#committer.commit();
+      }
+    } finally {
+      await this.#volume.backing?.close();
+      await this.#volume.file.close();
+    }
+  }
+
+  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#volume.locks.with(ALL_KEYS, work);
+  }
+
+  #snapshot(id: string): SnapshotEntry {
+    const entry = this.#volume.snapshots.find((snapshot) => snapshot.id === id);
+    if (entry !== undefined) return entry;
+    throw new BlockError('snapshot_not_found', `${this.path}: there is no snapshot with id ${id}.`);
+  }
+
+  /** A disk that is being turned to a snapshot has two trees; what changes snapshots knows of one only. */
+  #assertNotApplying(): void {
+    if (this.#isApplying) throw new Error(`${this.path}: snapshots were changed while the disk was turned to one`);
+  }
+}

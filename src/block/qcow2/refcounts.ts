@@ -1,0 +1,305 @@
+import { BlockError } from '../image.ts';
+import type { Counts } from './counts.ts';
+import { FreedRuns, type Run } from './freed-runs.ts';
+import { ENTRY_BYTES, FILE_CLUSTERS_MAX, type Geometry, REFCOUNT_TABLE_BYTES_MAX } from './geometry.ts';
+import type { TablePlace } from './header.ts';
+import {
+  type CountWrites,
+  type Dirty,
+  encodeBlock,
+  encodeEntries,
+  encodeTable,
+  type Write,
+} from './refcount-encoding.ts';
+
+export type RefcountOptions = {
+  readonly path: string;
+  readonly geometry: Geometry;
+  readonly counts: Counts;
+  readonly place: TablePlace;
+  /** Offset of each refcount block, 0 for none. */
+  readonly blocks: number[];
+  /** Told of each cluster that nobody uses any more. */
+  readonly onFree: (offset: number) => void;
+};
+
+/**
+ * The reference counts of an image: those in memory decide, the refcount blocks follow (who writes them when is the
+ * business of commit.ts and flip.ts). A new block's own cluster is the first free one of the stretch that it counts, or lies
+ * behind that: so blocks that are written may be made known one by one, the last first, and each is counted by then.
+ */
+export class Refcounts {
+  readonly #options: RefcountOptions;
+  readonly #geometry: Geometry;
+  readonly #counts: Counts;
+  readonly #blocks: number[];
+  place: TablePlace;
+  #dirty = new Map<number, Dirty>();
+  /** Blocks that the file's table does not have yet. */
+  #fresh = new Set<number>();
+  #reservedInUndo: number[] | null = null;
+  #hint = 0;
+  #runHint = 0;
+  readonly #freed = new FreedRuns();
+
+  constructor(options: RefcountOptions) {
+    this.#options = options;
+    this.#geometry = options.geometry;
+    this.#counts = options.counts;
+    this.#blocks = options.blocks;
+    this.place = options.place;
+  }
+
+  get isDirty(): boolean {
+    return this.#dirty.size > 0;
+  }
+
+  get(offset: number): number {
+    return this.#counts.get(Math.floor(offset / this.#geometry.clusterBytes));
+  }
+
+  /** One reference more. @throws BlockError if the count has no room for it. */
+  raise(offset: number): void {
+    const cluster = Math.floor(offset / this.#geometry.clusterBytes);
+    const count = this.#counts.get(cluster) + 1;
+    if (count > this.#geometry.countMax) {
+      const message = `${this.#options.path}: the cluster at ${offset} has ${count - 1} references, and its count has no room for another.`;
+      throw new BlockError('image_unsupported', message);
+    }
+    this.#set(cluster, count);
+  }
+
+  /** One reference less. The file must not need the cluster any more if it was the last. */
+  lower(offset: number): void {
+    const cluster = Math.floor(offset / this.#geometry.clusterBytes);
+    const count = this.#counts.get(cluster) - 1;
+    if (count < 0) throw new Error(`count of the cluster at ${offset} of ${this.#options.path} fell below zero`);
+    this.#set(cluster, count);
+    if (count > 0) return;
+    this.#hint = Math.min(this.#hint, cluster);
+    this.#runHint = Math.min(this.#runHint, cluster);
+    this.#freed.add(cluster);
+    this.#options.onFree(cluster * this.#geometry.clusterBytes);
+  }
+
+  /** Runs of clusters that were freed since this was asked last, and are free still. */
+  takeFreed(): Run[] {
+    return this.#freed.take((cluster) => this.#counts.get(cluster) === 0);
+  }
+
+  /** @returns offset of so many clusters in a row, with one reference each. @throws BlockError */
+  allocate(clusters: number): number {
+    const hint = clusters === 1 ? this.#hint : Math.max(this.#hint, this.#runHint);
+    const first = this.#findFree(hint, clusters);
+    if (clusters === 1) this.#hint = first + 1;
+    else this.#runHint = first + clusters;
+    return this.#take(first, clusters);
+  }
+
+  /** The first free clusters in a row, at least one and at most `clusters`. */
+  allocateUpTo(clusters: number): { readonly offset: number; readonly clusters: number } {
+    const first = this.#findFree(this.#hint, 1);
+    let taken = 1;
+    while (taken < clusters && first + taken < FILE_CLUSTERS_MAX && this.#counts.get(first + taken) === 0) taken += 1;
+    this.#hint = first + taken;
+    return { offset: this.#take(first, taken), clusters: taken };
+  }
+
+  /** Offset behind the last cluster that is used. */
+  end(): number {
+    return this.#counts.end() * this.#geometry.clusterBytes;
+  }
+
+  /** Every change from here on can be taken back by `undo`. */
+  beginUndo(): void {
+    this.#counts.beginUndo();
+    this.#reservedInUndo = [];
+  }
+
+  keep(): void {
+    this.#counts.keep();
+    this.#reservedInUndo = null;
+  }
+
+  /** Back to `beginUndo`. What was written meanwhile is dirty still and will be written again. */
+  undo(): void {
+    this.#counts.undo();
+    for (const block of this.#reservedInUndo ?? []) {
+      this.#blocks[block] = 0;
+      this.#dirty.delete(block);
+      this.#fresh.delete(block);
+    }
+    this.#reservedInUndo = null;
+    this.#hint = 0;
+    this.#runHint = 0;
+    this.#freed.take(() => false);
+  }
+
+  /** Marks counts as different from the file's. */
+  touch(cluster: number): void {
+    const { countsPerBlock } = this.#geometry;
+    const block = Math.floor(cluster / countsPerBlock);
+    const index = cluster % countsPerBlock;
+    const dirty = this.#dirty.get(block);
+    if (dirty === undefined) this.#dirty.set(block, { first: index, last: index });
+    else if (index < dirty.first) dirty.first = index;
+    else if (index > dirty.last) dirty.last = index;
+    if (this.#blocks[block] === undefined || this.#blocks[block] === 0) this.#reserveBlock(block);
+  }
+
+  /** Takes what has to be written in place; `giveBack` if that fails. */
+  take(): CountWrites {
+    const table = this.#growTable();
+    const taken = { dirty: this.#dirty, fresh: [...this.#fresh] };
+    this.#dirty = new Map();
+    this.#fresh = new Set();
+    const freshBlocks = new Set(taken.fresh);
+    const blocks = [...taken.dirty].map(([block, dirty]) =>
+      this.#blockWrite(block, freshBlocks.has(block) ? null : dirty),
+    );
+    const entries = encodeEntries(taken.fresh, this.#blocks, this.place);
+    if (table === null) return { blocks, entries, table, taken };
+    return {
+      blocks,
+      entries: [],
+      table: { place: table, bytes: encodeTable(table.entries, this.#blocks, new Map()) },
+      taken,
+    };
+  }
+
+  giveBack(writes: CountWrites): void {
+    for (const [block, { first, last }] of writes.taken.dirty) {
+      this.touch(block * this.#geometry.countsPerBlock + first);
+      this.touch(block * this.#geometry.countsPerBlock + last);
+    }
+    for (const block of writes.taken.fresh) this.#fresh.add(block);
+    const { place } = writes.table ?? {};
+    if (place !== undefined && place !== this.place) this.lowerTable(place);
+  }
+
+  lowerTable(place: TablePlace): void {
+    const end = place.offset + place.entries * ENTRY_BYTES;
+    for (let offset = place.offset; offset < end; offset += this.#geometry.clusterBytes) this.lower(offset);
+  }
+
+  /**
+   * Gives every block that differs from the file's a new cluster, and the table a new place: the file's own stay as they
+   * are. Nothing of this object has changed until `moved`, but the counts.
+   */
+  move(): { readonly place: TablePlace; readonly blocks: ReadonlyMap<number, number> } {
+    const blocks = new Map<number, number>();
+    let place: TablePlace | null = null;
+    for (;;) {
+      const before = this.#dirty.size;
+      for (const block of this.#dirty.keys()) {
+        if (!blocks.has(block) && !this.#fresh.has(block)) blocks.set(block, this.allocate(1));
+      }
+      const entries = this.#tableEntriesNeeded();
+      if (place === null || place.entries < entries) {
+        if (place !== null) this.lowerTable(place);
+        place = { offset: this.allocate((entries * ENTRY_BYTES) / this.#geometry.clusterBytes), entries };
+      } else if (
+        this.#dirty.size === before &&
+        [...this.#dirty.keys()].every((block) => this.#isPlaced(block, blocks))
+      ) {
+        return { place, blocks };
+      }
+    }
+  }
+
+  /** The dirty blocks at their new places, and the new table. */
+  movedWrites(moved: { place: TablePlace; blocks: ReadonlyMap<number, number> }): Write[] {
+    const writes = [...this.#dirty.keys()].map((block) => {
+      const { bytes, position } = this.#blockWrite(block, null);
+      return { position: moved.blocks.get(block) ?? position, bytes };
+    });
+    return [
+      ...writes,
+      { position: moved.place.offset, bytes: encodeTable(moved.place.entries, this.#blocks, moved.blocks) },
+    ];
+  }
+
+  /** The header now points to what `move` made. @returns the clusters that held it before. */
+  moved(to: { place: TablePlace; blocks: ReadonlyMap<number, number> }): number[] {
+    const old: number[] = [];
+    for (const [block, offset] of to.blocks) {
+      old.push(this.#blocks[block]!);
+      this.#blocks[block] = offset;
+    }
+    const end = this.place.offset + this.place.entries * ENTRY_BYTES;
+    for (let offset = this.place.offset; offset < end; offset += this.#geometry.clusterBytes) old.push(offset);
+    this.place = to.place;
+    this.#dirty = new Map();
+    this.#fresh = new Set();
+    return old;
+  }
+
+  #set(cluster: number, count: number): void {
+    this.#counts.set(cluster, count);
+    this.touch(cluster);
+  }
+
+  #isPlaced(block: number, blocks: ReadonlyMap<number, number>): boolean {
+    return blocks.has(block) || this.#fresh.has(block);
+  }
+
+  #findFree(from: number, clusters: number): number {
+    let first = this.#counts.firstFree(from);
+    for (let index = 0; index < clusters; index += 1) {
+      const cluster = first + index;
+      if (cluster >= FILE_CLUSTERS_MAX) throw this.#full();
+      if (this.#counts.get(cluster) === 0) continue;
+      first = this.#counts.firstFree(cluster + 1);
+      index = -1;
+    }
+    return first;
+  }
+
+  #take(first: number, clusters: number): number {
+    // All of them first: a block that has to be made must not take one out of the middle.
+    for (let index = 0; index < clusters; index += 1) this.#counts.set(first + index, 1);
+    for (let index = 0; index < clusters; index += 1) this.touch(first + index);
+    return first * this.#geometry.clusterBytes;
+  }
+
+  #reserveBlock(block: number): void {
+    const cluster = this.#counts.firstFree(block * this.#geometry.countsPerBlock);
+    if (cluster >= FILE_CLUSTERS_MAX) throw this.#full();
+    while (this.#blocks.length < block) this.#blocks.push(0);
+    this.#blocks[block] = cluster * this.#geometry.clusterBytes;
+    this.#fresh.add(block);
+    this.#reservedInUndo?.push(block);
+    this.#set(cluster, 1);
+  }
+
+  #tableEntriesNeeded(): number {
+    if (this.#blocks.length <= this.place.entries) return this.place.entries;
+    // Half as much again, so that a growing image does not need a new table for each new block.
+    const { tableEntries } = this.#geometry;
+    const needed = Math.ceil((this.#blocks.length * 1.5) / tableEntries) * tableEntries;
+    const entriesMax = REFCOUNT_TABLE_BYTES_MAX / ENTRY_BYTES;
+    if (this.#blocks.length > entriesMax) throw this.#full();
+    return Math.min(needed, entriesMax);
+  }
+
+  /** A longer table, if the file's has become too short. */
+  #growTable(): TablePlace | null {
+    let grown: TablePlace = this.place;
+    for (;;) {
+      const entries = this.#tableEntriesNeeded();
+      if (entries === grown.entries) return grown === this.place ? null : grown;
+      if (grown !== this.place) this.lowerTable(grown);
+      grown = { offset: this.allocate((entries * ENTRY_BYTES) / this.#geometry.clusterBytes), entries };
+    }
+  }
+
+  #blockWrite(block: number, dirty: Dirty | null): Write {
+    const of = { block, offset: this.#blocks[block]!, dirty };
+    return encodeBlock(of, this.#counts, this.#geometry);
+  }
+
+  #full(): BlockError {
+    const message = `${this.#options.path}: the image file may not have more than ${FILE_CLUSTERS_MAX} clusters here.`;
+    return new BlockError('image_too_large', message);
+  }
+}

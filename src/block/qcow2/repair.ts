@@ -1,0 +1,93 @@
+import type { RepairReport } from '../image.ts';
+import { type CheckedImage, checkImage } from './check.ts';
+import type { Committer } from './commit.ts';
+import { forgetCompressed } from './compressed.ts';
+import { decodeCount } from './count-codec.ts';
+import { setCopied } from './entries.ts';
+import { AUTOCLEAR_OFFSET, INCOMPATIBLE, INCOMPATIBLE_OFFSET } from './header.ts';
+import { Refcounts } from './refcounts.ts';
+import type { Volume } from './volume.ts';
+
+/**
+ * Makes an image ready for writing: checks it, brings its counts and flags in order, and clears the bits that say what no
+ * longer holds. An image that cannot be brought in order is not touched.
+ * @throws BlockError
+ */
+export async function makeWritable(volume: Volume, committer: Committer): Promise<RepairReport | null> {
+  const { geometry, file, header } = volume;
+  const checked = await checkImage(volume);
+  const refcounts = new Refcounts({
+    path: file.path,
+    geometry,
+    counts: checked.counts,
+    place: volume.pointers.refcountTable,
+    blocks: checked.blocks,
+    onFree: (offset) => {
+      volume.tables.drop(offset);
+      forgetCompressed(volume);
+    },
+  });
+  const found = await compareCounts(volume, refcounts, checked);
+  volume.refcounts = refcounts;
+  // Before anything changes: who relies on these bits must not take the image for unchanged.
+  if (header.autoclear !== 0n) await writeFeatures(volume, AUTOCLEAR_OFFSET, 0n);
+  const copied = await fixCopied(volume, checked);
+  await committer.commit();
+  if (file.bytes > refcounts.end()) await file.truncate(refcounts.end());
+  if ((header.incompatible & INCOMPATIBLE.dirty) !== 0n) {
+    await volume.sync();
+    await writeFeatures(volume, INCOMPATIBLE_OFFSET, header.incompatible & ~INCOMPATIBLE.dirty);
+  }
+  if (found.leaked === 0 && found.low + copied === 0) return null;
+  return { leakedClusters: found.leaked, correctedEntries: found.low + copied };
+}
+
+/** Marks every count that is not what it has to be. */
+async function compareCounts(volume: Volume, refcounts: Refcounts, { counts, blocks }: CheckedImage) {
+  const { geometry, file } = volume;
+  const { countsPerBlock, refcountOrder } = geometry;
+  const found = { leaked: 0, low: 0 };
+  const known = [...blocks];
+  const bytes = Buffer.allocUnsafeSlow(geometry.clusterBytes);
+  for (const [block, offset] of known.entries()) {
+    if (offset === 0) continue;
+    await file.read(offset, bytes);
+    for (let index = 0; index < countsPerBlock; index += 1) {
+      const cluster = block * countsPerBlock + index;
+      const stored = decodeCount(bytes, index, refcountOrder);
+      const needed = counts.get(cluster);
+      if (stored === needed) continue;
+      if (stored > needed) found.leaked += 1;
+      else found.low += 1;
+      refcounts.touch(cluster);
+    }
+    if (block % 16 === 15) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const uncounted: number[] = [];
+  for (const { first, counts: stretch } of counts.stretches()) {
+    stretch.forEach((count, index) => {
+      if (count > 0 && !known[Math.floor((first + index) / countsPerBlock)]) uncounted.push(first + index);
+    });
+  }
+  found.low += uncounted.length;
+  for (const cluster of uncounted) refcounts.touch(cluster);
+  return found;
+}
+
+async function fixCopied(volume: Volume, { copiedFaults }: CheckedImage): Promise<number> {
+  for (const { table, index, copied } of copiedFaults) {
+    if (table !== null) await volume.tables.update(table, (entries) => setCopied(entries, index, copied));
+    else {
+      setCopied(volume.l1, index, copied);
+      volume.touchL1(index);
+    }
+  }
+  return copiedFaults.length;
+}
+
+async function writeFeatures(volume: Volume, position: number, features: bigint): Promise<void> {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(features);
+  await volume.writeTables([{ position, bytes }]);
+  await volume.sync();
+}

@@ -1,0 +1,147 @@
+import { type AllocatedStretch, BlockError, type ImageSnapshot, type SnapshotReader } from '../image.ts';
+import { compressedAt, kindAt, l1Fault, offsetAt } from './entries.ts';
+import { ENTRY_BYTES, l1EntriesOf } from './geometry.ts';
+import { type Mapping, readBacking, readMapped, runAt } from './mapping.ts';
+import type { SnapshotEntry } from './snapshot-table.ts';
+import { alignmentFault, assertInside, entryError } from './table-checks.ts';
+import { LOCK_KEYS, type Volume } from './volume.ts';
+
+const BESIDE_OTHERS = { first: LOCK_KEYS.snapshots, last: LOCK_KEYS.snapshots, alone: false } as const;
+
+/** Reads the L1 table of a snapshot. @throws BlockError */
+export async function readSnapshotL1({ file, geometry }: Volume, { id, l1 }: SnapshotEntry): Promise<Buffer> {
+  const name = `L1 table of snapshot ${id}`;
+  const table = Buffer.alloc(l1.entries * ENTRY_BYTES);
+  assertInside(file, { name, offset: l1.offset, bytes: table.length });
+  await file.read(l1.offset, table);
+  for (let index = 0; index < l1.entries; index += 1) {
+    const fault = l1Fault(table, index) ?? alignmentFault(offsetAt(table, index), geometry);
+    if (fault !== null) throw entryError(file, { name, at: l1.offset, index, fault });
+  }
+  return table;
+}
+
+/** Reads a snapshot through its own tables. */
+export class TreeReader implements SnapshotReader {
+  readonly snapshot: ImageSnapshot;
+  readonly #volume: Volume;
+  readonly #entry: SnapshotEntry;
+  readonly #l1: Buffer;
+  /** Where the VM state begins in what the L1 table maps. */
+  readonly #vmStateStart: number;
+
+  constructor(volume: Volume, entry: SnapshotEntry, l1: Buffer) {
+    this.snapshot = entry;
+    this.#volume = volume;
+    this.#entry = entry;
+    this.#l1 = l1;
+    this.#vmStateStart = l1EntriesOf(entry.diskBytes, volume.geometry) * volume.geometry.bytesPerTable;
+  }
+
+  readVmState(position: number, into: Uint8Array): Promise<void> {
+    const readHole = async (_position: number, part: Uint8Array) => void part.fill(0);
+    return this.#use(() => this.#read(readHole, this.#vmStateStart + position, into));
+  }
+
+  async rewriteVmState(position: number, bytes: Uint8Array): Promise<void> {
+    const { clusterBytes } = this.#volume.geometry;
+    await this.#use(async () => {
+      for (let done = 0; done < bytes.length; ) {
+        const at = this.#vmStateStart + position + done;
+        const next = Math.min(bytes.length, done + clusterBytes - (at % clusterBytes));
+        const offset = await this.#ownOffset(at);
+        await this.#volume.write(offset + (at % clusterBytes), bytes.subarray(done, next));
+        done = next;
+      }
+    });
+  }
+
+  async readDisk(offset: number, into: Uint8Array): Promise<void> {
+    const { diskBytes, id } = this.#entry;
+    if (!(offset >= 0 && offset + into.length <= diskBytes)) {
+      const message = `${this.#volume.file.path}: ${into.length} bytes at ${offset} are not all inside the disk of ${diskBytes} bytes of snapshot ${id}.`;
+      throw new BlockError('out_of_range', message);
+    }
+    const readHole = (position: number, part: Uint8Array) => readBacking(this.#volume, position, part);
+    await this.#use(() => this.#read(readHole, offset, into));
+  }
+
+  async *allocatedDisk(): AsyncIterable<AllocatedStretch> {
+    const { bytesPerTable } = this.#volume.geometry;
+    let last: AllocatedStretch | null = null;
+    for (let index = 0; index * bytesPerTable < this.#entry.diskBytes; index += 1) {
+      const table = await this.#use(() => this.#table(index));
+      if (table === null) continue;
+      for (const { offset, bytes } of this.#stretchesOf(table, index)) {
+        if (last !== null && last.offset + last.bytes === offset)
+          last = { offset: last.offset, bytes: last.bytes + bytes };
+        else {
+          if (last !== null) yield last;
+          last = { offset, bytes };
+        }
+      }
+    }
+    if (last !== null) yield last;
+  }
+
+  fileOffsetOfVmState(position: number): Promise<number | null> {
+    return this.#use(() => this.#fileOffset(this.#vmStateStart + position));
+  }
+
+  fileOffsetOfDisk(offset: number): Promise<number | null> {
+    return this.#use(() => this.#fileOffset(offset));
+  }
+
+  /** Runs `work` while the snapshot is sure to be there. */
+  #use<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#volume.locks.with(BESIDE_OTHERS, () => {
+      const { id, l1 } = this.#entry;
+      const now = this.#volume.snapshots.find((other) => other.id === id);
+      if (now !== undefined && now.l1.offset === l1.offset) return work();
+      throw new BlockError('snapshot_not_found', `${this.#volume.file.path}: snapshot ${id} was deleted.`);
+    });
+  }
+
+  #read(readHole: Mapping['readHole'], position: number, into: Uint8Array): Promise<void> {
+    return readMapped(this.#volume, { table: (index) => this.#table(index), readHole }, { position, into });
+  }
+
+  async #table(index: number): Promise<Buffer | null> {
+    const offset = index < this.#entry.l1.entries ? offsetAt(this.#l1, index) : 0;
+    return offset === 0 ? null : this.#volume.tables.get(offset);
+  }
+
+  *#stretchesOf(table: Buffer, l1Index: number): Iterable<AllocatedStretch> {
+    const { clusterBytes, tableEntries, bytesPerTable } = this.#volume.geometry;
+    for (let index = 0; index < tableEntries; ) {
+      const { kind, clusters } = runAt(table, index, tableEntries - index);
+      const offset = l1Index * bytesPerTable + index * clusterBytes;
+      index += clusters;
+      if (kind === 'unallocated' || kind === 'zero' || offset >= this.#entry.diskBytes) continue;
+      yield { offset, bytes: Math.min(clusters * clusterBytes, this.#entry.diskBytes - offset) };
+    }
+  }
+
+  async #fileOffset(position: number): Promise<number | null> {
+    const { clusterBytes, tableEntries, bytesPerTable } = this.#volume.geometry;
+    const table = await this.#table(Math.floor(position / bytesPerTable));
+    const index = Math.floor(position / clusterBytes) % tableEntries;
+    const kind = table === null ? 'unallocated' : kindAt(table, index);
+    if (kind === 'compressed') return compressedAt(table!, index, this.#volume.geometry).offset;
+    return kind === 'data' ? offsetAt(table!, index) : null;
+  }
+
+  /** Of a cluster that only this snapshot uses. */
+  async #ownOffset(position: number): Promise<number> {
+    const { clusterBytes, tableEntries, bytesPerTable } = this.#volume.geometry;
+    const table = await this.#table(Math.floor(position / bytesPerTable));
+    const index = Math.floor(position / clusterBytes) % tableEntries;
+    if (table !== null && kindAt(table, index) === 'data') {
+      const offset = offsetAt(table, index);
+      if (this.#volume.counts.get(offset) === 1) return offset;
+    }
+    const where = `VM state of snapshot ${this.#entry.id} at ${position - this.#vmStateStart}`;
+    const message = `${this.#volume.file.path}: ${where} is a hole or shared, so it cannot be rewritten.`;
+    throw new BlockError('out_of_range', message);
+  }
+}

@@ -1,0 +1,139 @@
+import { BlockError, type ImageSnapshot, type NewSnapshot } from '../image.ts';
+import type { Committer } from './commit.ts';
+import { offsetAt, setPointer } from './entries.ts';
+import { flip } from './flip.ts';
+import { ENTRY_BYTES, L1_BYTES_MAX, l1EntriesOf, SNAPSHOTS_MAX } from './geometry.ts';
+import type { Pointers, TablePlace } from './header.ts';
+import { readSnapshotL1 } from './snapshot-reader.ts';
+import { encodeSnapshotTable, nextSnapshotId, type SnapshotEntry } from './snapshot-table.ts';
+import { clustersOfTable, copyTree, lowerTree, markCopied, writeNewL1 } from './tree.ts';
+import type { VmStateArea } from './vm-state.ts';
+import type { Volume } from './volume.ts';
+
+/*
+ * Taking and deleting snapshots. Both build what is to be beside what is and turn the image over in one header write
+ * (flip.ts). What fails before is taken back in memory: the file does not know of it. The caller has the image alone.
+ */
+
+/** A new state of the image, all written but not yet valid. */
+type Change = {
+  readonly to: Partial<Pick<Pointers, 'l1' | 'snapshotTable'>>;
+  readonly l1: Buffer;
+  readonly snapshots: readonly SnapshotEntry[];
+  readonly snapshotTableBytes: number;
+};
+
+/**
+ * The snapshot takes over the active L2 tables as they are; the active disk gets new ones in which nothing is COPIED.
+ * VM state lies behind the disk in the snapshot's L1 table only.
+ */
+export async function takeSnapshot(
+  volume: Volume,
+  committer: Committer,
+  taking: { snapshot: NewSnapshot; vmState: VmStateArea | null },
+): Promise<ImageSnapshot> {
+  if (volume.snapshots.length >= SNAPSHOTS_MAX) {
+    const message = `${volume.file.path}: the image has ${SNAPSHOTS_MAX} snapshots, which is as many as there can be.`;
+    throw new BlockError('snapshot_table_full', message);
+  }
+  const { diskBytes } = volume.pointers;
+  await turnOver(volume, committer, async (last) => {
+    const entries = l1EntriesOf(diskBytes, volume.geometry);
+    const vmTables = (await taking.vmState?.writeTables()) ?? [];
+    const snapshotL1 = joinL1(volume, entries, vmTables);
+    const l1 = await copyTree(volume, volume.l1, entries);
+    // What lay behind the disk was VM state of an earlier snapshot.
+    await lowerTree(volume, { l1: volume.l1, first: entries }, last);
+    const place = { offset: await writeNewL1(volume, snapshotL1), entries: snapshotL1.length / ENTRY_BYTES };
+    const id = nextSnapshotId(volume.snapshots);
+    const entry: SnapshotEntry = { ...taking.snapshot, id, l1: place, diskBytes, icount: null };
+    const snapshots = [...volume.snapshots, entry];
+    return { l1, snapshots, ...(await replaceTables(volume, { l1, snapshots }, last)) };
+  });
+  taking.vmState?.take();
+  return volume.snapshots.at(-1)!;
+}
+
+export async function deleteSnapshot(volume: Volume, committer: Committer, entry: SnapshotEntry): Promise<void> {
+  await turnOver(volume, committer, async (last) => {
+    const l1 = await readSnapshotL1(volume, entry);
+    await lowerTree(volume, { l1, first: 0 }, last);
+    last.push(...clustersOfTable(volume, { offset: entry.l1.offset, bytes: l1.length }));
+    const snapshots = volume.snapshots.filter((other) => other !== entry);
+    const marked = await markCopied(volume, last);
+    const tables = await replaceTables(volume, { l1: marked, snapshots }, last);
+    return { l1: marked ?? volume.l1, snapshots, ...tables };
+  });
+}
+
+/** @param build writes the new state, and adds to `last` the clusters that only the old one needs. */
+async function turnOver(
+  volume: Volume,
+  committer: Committer,
+  build: (last: number[]) => Promise<Change>,
+): Promise<void> {
+  volume.assertWritable();
+  await committer.commit();
+  const { counts } = volume;
+  const last: number[] = [];
+  counts.beginUndo();
+  try {
+    const change = await build(last);
+    last.push(...(await flip(volume, change.to)));
+    volume.l1 = change.l1;
+    volume.snapshots = change.snapshots;
+    volume.snapshotTableBytes = change.snapshotTableBytes;
+  } catch (error) {
+    counts.undo();
+    throw error;
+  }
+  counts.keep();
+  for (const offset of last) counts.lower(offset);
+  await committer.commit();
+}
+
+/** The L1 table of a snapshot: the active disk's entries, then those of VM state. */
+function joinL1(volume: Volume, entries: number, vmTables: readonly number[]): Buffer {
+  const bytes = (entries + vmTables.length) * ENTRY_BYTES;
+  if (bytes > L1_BYTES_MAX) {
+    const message = `${volume.file.path}: the snapshot would need an L1 table of ${bytes} bytes; ${L1_BYTES_MAX} are allowed.`;
+    throw new BlockError('image_too_large', message);
+  }
+  const l1 = Buffer.alloc(bytes);
+  for (let index = 0; index < entries; index += 1)
+    setPointer(l1, index, { offset: offsetAt(volume.l1, index), copied: false });
+  vmTables.forEach((offset, index) => {
+    setPointer(l1, entries + index, { offset, copied: offset !== 0 });
+  });
+  return l1;
+}
+
+/** Writes a new snapshot table, and a new active L1 table if there is one, to new places. */
+async function replaceTables(
+  volume: Volume,
+  tables: { l1: Buffer | null; snapshots: readonly SnapshotEntry[] },
+  last: number[],
+): Promise<Pick<Change, 'to' | 'snapshotTableBytes'>> {
+  const old = volume.pointers;
+  const table = await writeSnapshotTable(volume, tables.snapshots);
+  const { place: snapshotTable, bytes: snapshotTableBytes } = table;
+  last.push(...clustersOfTable(volume, { offset: old.snapshotTable.offset, bytes: volume.snapshotTableBytes }));
+  if (tables.l1 === null) return { to: { snapshotTable }, snapshotTableBytes };
+  last.push(...clustersOfTable(volume, { offset: old.l1.offset, bytes: old.l1.entries * ENTRY_BYTES }));
+  const l1 = { offset: await writeNewL1(volume, tables.l1), entries: tables.l1.length / ENTRY_BYTES };
+  return { to: { l1, snapshotTable }, snapshotTableBytes };
+}
+
+async function writeSnapshotTable(
+  volume: Volume,
+  snapshots: readonly SnapshotEntry[],
+): Promise<{ place: TablePlace; bytes: number }> {
+  const bytes = encodeSnapshotTable(snapshots, volume.file.path);
+  if (bytes.length === 0) return { place: { offset: 0, entries: 0 }, bytes: 0 };
+  const clusters = Math.ceil(bytes.length / volume.geometry.clusterBytes);
+  const offset = volume.counts.allocate(clusters);
+  const padded = Buffer.alloc(clusters * volume.geometry.clusterBytes);
+  bytes.copy(padded);
+  await volume.write(offset, padded);
+  return { place: { offset, entries: snapshots.length }, bytes: bytes.length };
+}
