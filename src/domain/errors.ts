@@ -12,11 +12,13 @@ export const ERRORS = {
   // forbidden
   exec_not_allowed: { kind: 'forbidden', title: 'exec: addresses are not allowed here' },
   file_outside_root: { kind: 'forbidden', title: 'The file lies outside the file root' },
+  permission_denied: { kind: 'forbidden', title: 'Permission was denied' },
   // missing
   migration_not_found: { kind: 'missing', title: 'There is no migration with this id' },
   blocker_not_found: { kind: 'missing', title: 'There is no blocker with this id' },
   snapshot_not_found: { kind: 'missing', title: 'There is no such snapshot' },
   node_not_found: { kind: 'missing', title: 'There is no block device node of this name' },
+  image_not_found: { kind: 'missing', title: 'There is no such image file' },
   no_console: { kind: 'missing', title: 'This machine has no console' },
   // conflict
   migration_in_progress: { kind: 'conflict', title: 'A migration is in progress' },
@@ -38,6 +40,10 @@ export const ERRORS = {
   node_read_only: { kind: 'conflict', title: 'The block device node cannot be written' },
   snapshot_with_capability: { kind: 'conflict', title: 'A capability that is on rules out snapshots' },
   snapshot_without_vm_state: { kind: 'conflict', title: 'The snapshot has no machine in it' },
+  image_locked: { kind: 'conflict', title: 'Another program uses the image' },
+  image_read_only: { kind: 'conflict', title: 'The image is open read-only' },
+  image_gone: { kind: 'conflict', title: 'The image file was removed or replaced' },
+  snapshot_table_full: { kind: 'conflict', title: 'The image has no room for another snapshot' },
   too_many_blockers: { kind: 'conflict', title: 'There are too many blockers' },
   // stale
   settings_changed: { kind: 'stale', title: 'The settings have changed meanwhile' },
@@ -50,11 +56,14 @@ export const ERRORS = {
   transport_unsuitable: { kind: 'invalid', title: 'The transport does not suit the capabilities' },
   invalid_tag: { kind: 'invalid', title: 'A snapshot cannot have this tag' },
   invalid_devices: { kind: 'invalid', title: 'A snapshot cannot be made of these nodes' },
+  out_of_range: { kind: 'invalid', title: 'Something lies outside the image' },
+  image_too_large: { kind: 'invalid', title: 'The image is larger than vmferry handles' },
   address_not_available: { kind: 'invalid', title: 'The address cannot be listened on' },
   // unavailable
   capability_not_available: { kind: 'unavailable', title: 'This capability is not available in this version' },
   parameter_not_available: { kind: 'unavailable', title: 'This parameter value is not available in this version' },
   transport_not_available: { kind: 'unavailable', title: 'This transport is not available on this host' },
+  image_unsupported: { kind: 'unavailable', title: 'The image needs something that vmferry does not have' },
   // closing
   shutting_down: { kind: 'closing', title: 'The service is shutting down' },
   // internal
@@ -63,6 +72,11 @@ export const ERRORS = {
   database_corrupt: { kind: 'internal', title: 'The database is damaged' },
   database_newer: { kind: 'internal', title: 'The database was written by a newer version' },
   stored_settings_unreadable: { kind: 'internal', title: 'Stored settings cannot be read' },
+  image_not_qcow2: { kind: 'internal', title: 'The file is not a qcow2 image' },
+  image_corrupt: { kind: 'internal', title: 'The image is damaged' },
+  image_truncated: { kind: 'internal', title: 'The image ends too early' },
+  image_io_error: { kind: 'internal', title: 'The image file cannot be read or written' },
+  no_space: { kind: 'internal', title: 'No space is left' },
   engine_failed: { kind: 'internal', title: 'The transfer engine failed' },
 } as const satisfies Record<string, { kind: ErrorKind; title: string }>;
 
