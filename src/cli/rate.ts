@@ -17,7 +17,7 @@ export class RateMeter {
     if (before !== undefined && sample.bytes < before.bytes) this.#samples = [];
     this.#samples.push(sample);
     // One sample older than the window stays, or else a slow job would have no rate.
-    while (this.#samples.length > SAMPLES_MAX || (this.#samples[1]?.atMs ?? sample.atMs) < sample.atMs - WINDOW_MS) {
+    while (this.#samples.length > SAMPLES_MAX || (this.#samples[1]?.atMs ?? sample.atMs) <= sample.atMs - WINDOW_MS) {
       this.#samples.shift();
     }
   }

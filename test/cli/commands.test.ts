@@ -1,0 +1,233 @@
+import { describe, expect, test } from 'vitest';
+import { concluded, fakeService, problem, running } from './fake-service.ts';
+import { FakeWorld, run, worldOf } from './fake-world.ts';
+
+describe('a job that completes', () => {
+  test('is followed to its end; the result is on standard output and the status 0', async () => {
+    const service = await fakeService(running(0, 0, 'created'), running(16, 64), running(48, 64), concluded());
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm')).toBe(0);
+    expect(world.stdout).toBe('saved warm: 64.0 MiB in 0.1 s\n');
+    expect(world.stderr).toBe('saving warm: created\n');
+    expect(service.asked).toEqual(['POST /snapshots', 'GET /jobs/j1', 'GET /jobs/j1', 'GET /jobs/j1']);
+  });
+
+  test.each([
+    ['load', 'POST /snapshots/a%2Fb%20%C3%A4/load', 'loaded a/b ä: 64.0 MiB in 0.0 s\n'],
+    ['delete', 'DELETE /snapshots/a%2Fb%20%C3%A4', 'deleted a/b ä: 64.0 MiB in 0.0 s\n'],
+    ['verify', 'POST /snapshots/a%2Fb%20%C3%A4/verify', 'verified a/b ä: 64.0 MiB in 0.0 s\n'],
+  ])('is started by %s with the tag in its path', async (verb, asked, said) => {
+    const service = await fakeService(concluded());
+    const world = worldOf(service);
+    expect(await run(world, verb, 'a/b ä')).toBe(0);
+    expect([service.asked, world.stdout]).toEqual([[asked], said]);
+  });
+
+  test('is asked for with what the options say, under a key', async () => {
+    const service = await fakeService(concluded());
+    const options = ['--vmstate', 'disk0', '--device', 'disk0', '--device=disk1', '--job-id', 'mine'];
+    expect(await run(worldOf(service), 'save', 'warm', ...options, '--idempotency-key', 'run-7')).toBe(0);
+    const [request] = service.requests;
+    expect(request?.body).toEqual({ tag: 'warm', vmstate: 'disk0', devices: ['disk0', 'disk1'], 'job-id': 'mine' });
+    expect(request?.headers).toMatchObject({ 'idempotency-key': 'run-7', 'content-type': 'application/json' });
+  });
+
+  test('has a key of its own each time none is given', async () => {
+    const service = await fakeService(concluded());
+    for (const _ of [1, 2]) await run(worldOf(service), 'load', 'warm');
+    const keys = service.requests.map(({ headers }) => headers['idempotency-key']);
+    expect(keys).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), expect.any(String)]);
+    expect(keys[0]).not.toBe(keys[1]);
+  });
+
+  test('gets a tag made of the time if none is given, which --quiet prints alone', async () => {
+    const service = await fakeService(concluded());
+    const world = worldOf(service);
+    expect(await run(world, 'save', '--quiet')).toBe(0);
+    expect(service.requests[0]?.body).toEqual({ tag: 'vm-20261104021526' });
+    expect([world.stdout, world.stderr]).toEqual(['vm-20261104021526\n', '']);
+  });
+
+  test('has its warnings told on standard error', async () => {
+    const world = worldOf(await fakeService(concluded('completed', null, ['One.', { code: 'x', detail: 'Two.' }])));
+    expect(await run(world, 'load', 'warm', '-q')).toBe(0);
+    expect(world.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
+  });
+
+  test('is not waited for with --no-wait', async () => {
+    const service = await fakeService(running(0, 0, 'created'));
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm', '--no-wait', '-q')).toBe(0);
+    expect([world.stdout, world.stderr, service.asked]).toEqual(['j1\n', '', ['POST /snapshots']]);
+  });
+});
+
+describe('a job that does not complete', () => {
+  test.each([
+    ['failed', concluded('failed', 'no_space'), 'failed (no_space): It says no_space.'],
+    ['was cancelled', concluded('cancelled', 'job_cancelled'), 'was cancelled (job_cancelled): It says job_cancelled.'],
+    ['gives no reason', concluded('failed'), 'job j1 failed'],
+    ['says so in a text alone', { ...concluded('failed'), error: 'Broken.' }, 'failed: Broken.'],
+    ['does not say that it completed', { ...concluded(), outcome: undefined }, 'job j1 failed'],
+    ['has an error all the same', concluded('completed', 'odd'), 'failed (odd): It says odd.'],
+  ])('ends with 1 and one line: it %s', async (_, state, said) => {
+    const world = worldOf(await fakeService(state));
+    expect(await run(world, 'load', 'warm')).toBe(1);
+    expect([world.stdout, world.stderr]).toEqual(['', `vmferry: loading warm: ${said}\n`]);
+  });
+
+  test('cannot steer the terminal by what it says', async () => {
+    const error = { code: 'x', desc: 'a\u001b[2Jb\nc\u202ed' };
+    const world = worldOf(await fakeService({ ...concluded('failed'), error }));
+    await run(world, 'load', 'wa\u001b[1mrm');
+    expect(world.stderr).toBe('vmferry: loading wa [1mrm: failed (x): a [2Jb c d\n');
+  });
+});
+
+describe('a refusal', () => {
+  test.each([
+    [400, 'unknown_member'],
+    [403, 'foreign_origin'],
+    [404, 'snapshot_not_found'],
+    [409, 'job_in_progress'],
+    [422, 'invalid_tag'],
+    [501, 'capability_not_available'],
+  ])('of status %i ends with 4 and says the code', async (status, code) => {
+    const service = await fakeService();
+    service.handler = () => problem(status, code, 'Because.');
+    const world = worldOf(service);
+    expect(await run(world, 'delete', 'warm')).toBe(4);
+    expect([world.stdout, world.stderr]).toEqual([
+      '',
+      `vmferry: deleting warm: refused (${status} ${code}): Because.\n`,
+    ]);
+  });
+});
+
+describe('a service that cannot be understood', () => {
+  test.each([
+    ['is a page', { status: 200, body: '<html>', headers: { 'content-type': 'text/html' } }, 'status 200 without JSON'],
+    ['is no job', { status: 202, body: [] }, 'a job was asked for'],
+    ['has no id', { status: 202, body: { status: 'running' } }, 'the job has no id or status'],
+    ['has no progress', { status: 202, body: { id: 'x', status: 'running' } }, 'job x has no progress'],
+    ['has a broken outcome', { status: 202, body: { ...running(), outcome: 7 } }, 'job j1 has a broken outcome'],
+    ['is an error without a code', { status: 404, body: {} }, 'status 404'],
+    ['is a redirect', { status: 302, body: {}, headers: { location: '/elsewhere' } }, 'status 302'],
+    ['is an error of its own', problem(500, 'internal_error'), 'status 500, internal_error: It says internal_error.'],
+  ])('ends with 3: the answer %s', async (_, answer, said) => {
+    const service = await fakeService();
+    service.handler = () => answer;
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm')).toBe(3);
+    expect(world.stderr).toBe(`vmferry: saving warm: the answer is not what a vmferry service gives: ${said}\n`);
+    expect(service.requests).toHaveLength(1);
+  });
+
+  test('ends with 3 at once: nothing listens there', async () => {
+    const service = await fakeService();
+    await service.stop();
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm')).toBe(3);
+    expect(world.stderr).toBe(
+      `vmferry: saving warm: cannot reach ${service.url}: nothing listens there (ECONNREFUSED)\n`,
+    );
+    expect(world.nowMs).toBe(0);
+  });
+
+  test('ends with 3 at once: it is shutting down', async () => {
+    const service = await fakeService();
+    service.handler = () => problem(503, 'shutting_down');
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm')).toBe(3);
+    expect(world.stderr).toContain('the service does not take requests now: status 503, shutting_down');
+    expect(service.requests).toHaveLength(1);
+  });
+});
+
+describe('list', () => {
+  const first = { tag: 'warm', 'vm-clock-nsec': 2 ** 40 };
+
+  test('joins all pages into one JSON document, integers exact', async () => {
+    const service = await fakeService();
+    const pages = new Map([
+      [
+        '/snapshots',
+        { body: `{"snapshots":[{"tag":"a","n":18446744073709551615}]}`, next: '</snapshots?cursor=b%3D>' },
+      ],
+      ['/snapshots?cursor=b%3D', { body: { snapshots: [{ tag: 'b' }] }, next: '<http://other/snapshots?cursor=c>' }],
+      ['/snapshots?cursor=c', { body: { snapshots: [{ tag: 'c' }] }, next: null }],
+    ]);
+    service.handler = ({ path }) => {
+      const page = pages.get(path);
+      if (page === undefined) return problem(404, 'not_found');
+      const link = page.next === null ? '</snapshots>; rel="first"' : `</docs?x>; rel="help", ${page.next}; rel="next"`;
+      return { status: 200, body: page.body, headers: { link } };
+    };
+    const world = worldOf(service);
+    expect(await run(world, 'list', '--json')).toBe(0);
+    expect(world.stdout).toBe('{"snapshots":[{"tag":"a","n":18446744073709551615},{"tag":"b"},{"tag":"c"}]}\n');
+  });
+
+  test('prints the tags alone with --quiet, and nothing if there are none', async () => {
+    const service = await fakeService();
+    service.handler = () => ({ status: 200, body: { snapshots: [first, { tag: 'b' }] } });
+    const world = worldOf(service);
+    expect([await run(world, 'list', '-q'), world.stdout]).toEqual([0, 'warm\nb\n']);
+    service.handler = () => ({ status: 200, body: { snapshots: [] } });
+    const other = worldOf(service);
+    expect([await run(other, 'list', '-q'), other.stdout]).toEqual([0, '']);
+  });
+
+  test('asks for one snapshot, and ends with 4 if there is none', async () => {
+    const service = await fakeService();
+    service.handler = ({ path }) =>
+      path === '/snapshots/warm' ? { status: 200, body: first } : problem(404, 'snapshot_not_found');
+    const world = worldOf(service);
+    expect(await run(world, 'list', 'warm', '--json')).toBe(0);
+    expect(JSON.parse(world.stdout)).toEqual({ snapshots: [first] });
+    const other = worldOf(service);
+    expect(await run(other, 'list', 'cold')).toBe(4);
+    expect(other.stderr).toBe('vmferry: listing cold: refused (404 snapshot_not_found): It says snapshot_not_found.\n');
+  });
+
+  test('gives up on a service whose pages never end', async () => {
+    const service = await fakeService();
+    const headers = { link: '</snapshots?cursor=again>; rel="next"' };
+    service.handler = () => ({ status: 200, body: { snapshots: [] }, headers });
+    const world = worldOf(service);
+    expect(await run(world, 'list')).toBe(3);
+    expect(world.stderr).toContain('more than 1000 pages');
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('ends when %s comes, with %i', async (name, status) => {
+    const service = await fakeService();
+    const world = worldOf(service);
+    service.handler = () => {
+      world.signal(name);
+      return 'cut';
+    };
+    expect(await run(world, 'list')).toBe(status);
+    expect([world.stdout, world.stderr]).toEqual(['', '']);
+  });
+});
+
+describe('the service that is asked', () => {
+  test('is the one of --url before that of VMFERRY_URL, below its path', async () => {
+    const service = await fakeService();
+    service.handler = () => ({ status: 202, body: concluded() });
+    const world = new FakeWorld('http://127.0.0.1:1');
+    expect(await run(world, '--url', `${service.url}/below/`, 'load', 'warm')).toBe(0);
+    expect(service.asked).toEqual(['POST /below/snapshots/warm/load']);
+  });
+
+  test('gets the token of VMFERRY_TOKEN', async () => {
+    const service = await fakeService(concluded());
+    const world = worldOf(service);
+    world.environment = { ...world.environment, token: 'abc' };
+    expect(await run(world, 'load', 'warm')).toBe(0);
+    expect(service.requests[0]?.headers.authorization).toBe('Bearer abc');
+  });
+});

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { concluded, fakeService, problem, running } from './fake-service.ts';
+import { run, worldOf } from './fake-world.ts';
+
+describe('a time-out', () => {
+  test('ends with 5 and leaves the job alone', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm', '--timeout', '5', '-q')).toBe(5);
+    expect(world.nowMs).toBe(5000);
+    expect(world.stderr).toBe('vmferry: saving warm: not done after 5.0 s: job j1 still runs (running)\n');
+    expect(service.asked.filter((asked) => asked.includes('cancel'))).toEqual([]);
+  });
+
+  test('of zero looks once', async () => {
+    const world = worldOf(await fakeService(running()));
+    expect(await run(world, 'save', 'warm', '--timeout', '0')).toBe(5);
+    expect(world.nowMs).toBe(0);
+  });
+
+  test('does not matter to a job that ended in the same moment', async () => {
+    const world = worldOf(await fakeService(concluded()));
+    expect(await run(world, 'save', 'warm', '--timeout', '0')).toBe(0);
+  });
+
+  test('cancels the job if asked to, waits until it has ended, and ends with 5', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm', '--timeout', '2', '--cancel-on-timeout')).toBe(5);
+    expect(service.asked.slice(-2)).toEqual(['POST /jobs/j1/cancel', 'GET /jobs/j1']);
+    expect(world.stderr).toContain('saving warm: job j1 is being cancelled\n');
+    expect(world.stderr).toMatch(/not done after 2\.\d s: was cancelled \(job_cancelled\)/);
+  });
+
+  test.each([
+    ['completed before the cancel', 0, concluded()],
+    ['failed before the cancel', 1, concluded('failed', 'no_space')],
+  ])('says what became of a job that %s: status %i', async (_, status, state) => {
+    const service = await fakeService(running(1, 64));
+    service.handler = (seen) => {
+      if (!seen.path.endsWith('/cancel')) return service.serve(seen);
+      service.states.splice(0, 1, state);
+      return problem(409, 'job_not_cancellable');
+    };
+    expect(await run(worldOf(service), 'save', 'warm', '--timeout', '2', '--cancel-on-timeout')).toBe(status);
+  });
+
+  test('ends the wait for a job that does not end after it was cancelled', async () => {
+    const service = await fakeService(running(1, 64));
+    service.handler = (seen) =>
+      seen.path.endsWith('/cancel') ? { status: 200, body: { outcome: 'cancelled' } } : service.serve(seen);
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm', '--timeout', '2', '--cancel-on-timeout')).toBe(5);
+    expect(world.stderr).toMatch(/job j1 still runs \(running\)\n$/);
+    expect(world.nowMs).toBeLessThan(70_000);
+  });
+
+  test('ends a look at a service that does not answer', async () => {
+    const service = await fakeService(running());
+    service.handler = (seen) => (seen.method === 'GET' ? new Promise(() => {}) : service.serve(seen));
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm', '--timeout', '0.1')).toBe(5);
+  });
+});
+
+describe('an interrupt', () => {
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('by %s cancels the job, waits for its end, and ends with %i', async (name, status) => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    world.onWait = (nowMs) => void (nowMs > 1000 && world.signal(name));
+    expect(await run(world, 'load', 'warm')).toBe(status);
+    expect(service.asked.slice(-2)).toEqual(['POST /jobs/j1/cancel', 'GET /jobs/j1']);
+    expect(world.stderr).toContain('vmferry: loading warm: interrupted: was cancelled (job_cancelled)');
+    expect(world.stdout).toBe('');
+  });
+
+  test('that comes before the service has answered cancels the job all the same', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    service.handler = (seen) => {
+      world.signal('SIGINT');
+      return service.serve(seen);
+    };
+    expect(await run(world, 'save', 'warm', '--no-wait')).toBe(130);
+    expect(service.asked).toEqual(['POST /snapshots', 'POST /jobs/j1/cancel', 'GET /jobs/j1']);
+  });
+
+  test('that came too late says that the job had completed, and ends with 130', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    service.handler = (seen) => {
+      if (!seen.path.endsWith('/cancel')) return service.serve(seen);
+      service.states.splice(0, 1, concluded());
+      return { status: 200, body: { outcome: 'already-completed' } };
+    };
+    world.onWait = () => world.signal('SIGINT');
+    expect(await run(world, 'save', 'warm')).toBe(130);
+    expect(world.stderr).toContain('interrupted: job j1 had completed already');
+  });
+
+  test('ends at once if the service is gone, and says so', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    world.onWait = async () => {
+      await service.stop();
+      world.signal('SIGINT');
+    };
+    expect(await run(world, 'save', 'warm')).toBe(130);
+    expect(world.stderr).toContain('job j1 could not be cancelled: cannot reach');
+    expect(world.nowMs).toBeLessThan(1000);
+  });
+});
+
+describe('a connection that is lost', () => {
+  test('is tried again until the service is back, where the job has failed: status 1', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    world.onWait = async (nowMs) => {
+      if (nowMs === 0) await service.stop();
+      else if (nowMs > 5000 && service.states[0]?.status !== 'concluded') {
+        service.states.splice(0, 1, concluded('failed', 'service_stopped'));
+        await service.start();
+      }
+    };
+    expect(await run(world, 'save', 'warm')).toBe(1);
+    expect(world.stderr.match(/cannot reach .*; trying again/g)).toHaveLength(1);
+    expect(world.stderr).toMatch(/saving warm: failed \(service_stopped\): It says service_stopped\.\n$/);
+  });
+
+  test('for longer than --reconnect ends with 3', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    world.onWait = () => service.stop();
+    expect(await run(world, 'save', 'warm', '--reconnect', '4')).toBe(3);
+    expect(world.stderr).toMatch(/what became of job j1 is not known: cannot reach .* \(ECONNREFUSED\)\n$/);
+    expect(world.nowMs).toBeGreaterThanOrEqual(4000);
+    expect(world.nowMs).toBeLessThan(5000);
+  });
+
+  test('does not hold up a time-out', async () => {
+    const service = await fakeService(running(1, 64));
+    const world = worldOf(service);
+    world.onWait = () => service.stop();
+    expect(await run(world, 'save', 'warm', '--timeout', '3')).toBe(5);
+    expect(world.nowMs).toBe(3000);
+  });
+
+  test.each([502, 503, 504])('shows as %i at a proxy, and is tried again', async (status) => {
+    const service = await fakeService(running(1, 64), concluded());
+    let isFirst = true;
+    service.handler = (seen) => {
+      if (seen.method !== 'GET' || !isFirst) return service.serve(seen);
+      isFirst = false;
+      return { status, body: 'no', headers: { 'content-type': 'text/plain' } };
+    };
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm')).toBe(0);
+    expect(world.stderr).toContain(`the service does not take requests now: status ${status}; trying again`);
+  });
+
+  test('while the job is asked for: the request is sent again under the same key', async () => {
+    const service = await fakeService(concluded());
+    service.handler = (seen) => (service.requests.length < 3 ? 'cut' : service.serve(seen));
+    expect(await run(worldOf(service), 'save', 'warm')).toBe(0);
+    const keys = service.requests.map(({ headers }) => headers['idempotency-key']);
+    expect([keys.length, new Set(keys).size]).toEqual([3, 1]);
+    expect(service.requests.map(({ body }) => body)).toEqual(Array(3).fill({ tag: 'warm' }));
+  });
+
+  test('again and again while the job is asked for ends with 3', async () => {
+    const service = await fakeService();
+    service.handler = () => 'cut';
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm', '--reconnect', '2')).toBe(3);
+    expect(world.stderr).toMatch(/vmferry: saving warm: lost .*: the connection was cut \(ECONNRESET\)\n$/);
+  });
+});
+
+describe('a job that the service does not know any more', () => {
+  test('ends with 3: what became of it is not known', async () => {
+    const service = await fakeService(running());
+    service.handler = (seen) => (seen.method === 'GET' ? problem(404, 'job_not_found') : service.serve(seen));
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm', '-q')).toBe(3);
+    expect(world.stderr).toBe(
+      'vmferry: saving warm: what became of job j1 is not known: refused (404 job_not_found): It says job_not_found.\n',
+    );
+  });
+});

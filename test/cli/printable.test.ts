@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { clockText, durationText, oneLine, sizeText } from '../../src/cli/printable.ts';
+import { RateMeter } from '../../src/cli/rate.ts';
+import { snapshotTable } from '../../src/cli/snapshot-table.ts';
+
+describe('texts for people', () => {
+  test.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [2 ** 20 - 1, '1.0 MiB'],
+    [268_435_456, '256.0 MiB'],
+    [2 ** 60, '1024.0 PiB'],
+  ])('a size of %i bytes reads %s', (bytes, text) => {
+    expect(sizeText(bytes)).toBe(text);
+  });
+
+  test.each([
+    [0, '0.0 s'],
+    [449, '0.4 s'],
+    [59_940, '59.9 s'],
+    [59_960, '1 min 0 s'],
+    [125_400, '2 min 5 s'],
+    [3_599_900, '1 h 0 min'],
+    [12_000_000, '3 h 20 min'],
+  ])('a span of %i ms reads %s', (ms, text) => {
+    expect(durationText(ms)).toBe(text);
+  });
+
+  test.each([
+    [-5, '0:00'],
+    [1, '0:01'],
+    [61_000, '1:01'],
+    [3_723_000, '1:02:03'],
+  ])('%i ms read %s on a clock', (ms, text) => {
+    expect(clockText(ms)).toBe(text);
+  });
+
+  test('a text from outside is one line without control characters', () => {
+    expect(oneLine(' a\r\n\tb\u001b[31mc\u0085d\u2028e ')).toBe('a b [31mc d e');
+  });
+});
+
+describe('a rate', () => {
+  test('is not known from one sample or from two that are close', () => {
+    const meter = new RateMeter();
+    meter.add({ atMs: 0, bytes: 0 });
+    expect(meter.bytesPerSecond()).toBeNull();
+    meter.add({ atMs: 50, bytes: 1000 });
+    expect(meter.bytesPerSecond()).toBeNull();
+  });
+
+  test('is of the last three seconds', () => {
+    const meter = new RateMeter();
+    for (let second = 0; second <= 10; second += 1) meter.add({ atMs: 1000 * second, bytes: second ** 2 * 1000 });
+    expect(meter.bytesPerSecond()).toBeCloseTo((100_000 - 49_000) / 3);
+  });
+
+  test('begins anew where the count falls', () => {
+    const meter = new RateMeter();
+    meter.add({ atMs: 0, bytes: 1000 });
+    meter.add({ atMs: 1000, bytes: 500 });
+    meter.add({ atMs: 2000, bytes: 700 });
+    expect(meter.bytesPerSecond()).toBe(200);
+  });
+});
+
+describe('the table of snapshots', () => {
+  test('is a heading alone where there are none', () => {
+    expect(snapshotTable([])).toMatch(/^TAG +DATE[^\n]*\n$/);
+  });
+
+  test('has a dash for what is not said, and no control characters', () => {
+    expect(snapshotTable([{ tag: 'a\u001bb' }])).toMatch(/\na b +(?:- +)+-\n$/);
+  });
+});

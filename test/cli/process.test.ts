@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { concluded, fakeService, running } from './fake-service.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const BIN = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
+
+type Client = {
+  readonly child: ChildProcess;
+  readonly ended: Promise<[status: number | null, signal: string | null]>;
+  output(): string;
+  errors(): string;
+};
+
+function start(url: string, words: readonly string[], node: readonly string[] = [MAIN]): Client {
+  const env = { PATH: process.env.PATH, VMFERRY_URL: url, VMFERRY_NONSENSE: '1' };
+  const child = spawn(process.execPath, [...node, 'snapshot', ...words], { env });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const said = { output: '', errors: '' };
+  child.stdout.on('data', (chunk) => {
+    said.output += String(chunk);
+  });
+  child.stderr.on('data', (chunk) => {
+    said.errors += String(chunk);
+  });
+  const ended = once(child, 'close') as Client['ended'];
+  return { child, ended, output: () => said.output, errors: () => said.errors };
+}
+
+describe('vmferry snapshot as a process', () => {
+  test.each([
+    ['src/main.ts', MAIN],
+    ['bin/vmferry.js', BIN],
+  ])('ends with the status of the command: %s', async (_, entry) => {
+    const service = await fakeService(concluded());
+    const client = start(service.url, ['save', 'warm'], [entry]);
+    expect(await client.ended).toEqual([0, null]);
+    expect(client.output()).toMatch(/^saved warm: 64\.0 MiB in \d\.\d s\n$/);
+    const refused = start(service.url, ['list'], [entry]);
+    expect(await refused.ended).toEqual([4, null]);
+    expect(refused.errors()).toMatch(/^vmferry: listing snapshots: refused \(404 not_found\)/);
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('cancels its job at %s and ends with %i', async (signal, status) => {
+    const service = await fakeService(running(1, 2));
+    const client = start(service.url, ['save', 'warm']);
+    await expect.poll(client.errors, { timeout: 10_000 }).toContain('running, 50 %');
+    client.child.kill(signal);
+    expect(await client.ended).toEqual([status, null]);
+    expect(service.asked).toContain('POST /jobs/j1/cancel');
+    expect(client.errors()).toContain('interrupted: was cancelled (job_cancelled)');
+  });
+
+  test('ends at the second interrupt, whatever the service does', async () => {
+    const service = await fakeService(running(1, 2));
+    service.handler = (seen) => (seen.path.endsWith('/cancel') ? new Promise(() => {}) : service.serve(seen));
+    const client = start(service.url, ['save', 'warm']);
+    await expect.poll(client.errors, { timeout: 10_000 }).toContain('running, 50 %');
+    client.child.kill('SIGINT');
+    await expect.poll(() => service.asked, { timeout: 10_000 }).toContain('POST /jobs/j1/cancel');
+    client.child.kill('SIGINT');
+    expect(await client.ended).toEqual([130, null]);
+  });
+
+  test('goes on and keeps its status when nobody reads what it says', async () => {
+    const service = await fakeService(running(1, 2), running(1, 2), concluded());
+    const client = start(service.url, ['save', 'warm', '--json']);
+    client.child.stdout?.destroy();
+    client.child.stderr?.destroy();
+    expect(await client.ended).toEqual([0, null]);
+    expect(service.states).toEqual([concluded()]);
+  });
+
+  test('loads nothing of the service', async () => {
+    const service = await fakeService(concluded());
+    const report = `data:text/javascript,${encodeURIComponent(LOADED_REPORT)}`;
+    const client = start(service.url, ['save', 'warm'], ['--import', report, MAIN]);
+    expect(await client.ended).toEqual([0, null]);
+    const loaded = client.errors().trimEnd().split('\n');
+    expect(loaded.some((path) => path.endsWith('/src/cli/main.ts'))).toBe(true);
+    const allowed = /\/src\/(?:main\.ts|config\.ts|config\/[\w-]+\.ts|cli\/[\w/-]+\.ts)$|\/node_modules\/commander\//;
+    expect(loaded.filter((path) => path.startsWith('file:') && !allowed.test(path))).toEqual([]);
+  });
+});
+
+/** Says on standard error which files are loaded. */
+const LOADED_REPORT = `
+  import { registerHooks } from 'node:module';
+  import { writeSync } from 'node:fs';
+  registerHooks({ load: (url, context, next) => { writeSync(2, url + '\\n'); return next(url, context); } });
+`;

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
+import { generatedTag } from '../../src/cli/settings.ts';
+import { fakeService } from './fake-service.ts';
+import { FakeWorld, run, worldOf } from './fake-world.ts';
+
+const VERBS = ['save', 'load', 'delete', 'list', 'verify'];
+
+describe('a command line that is wrong', () => {
+  test.each([
+    [['fly'], "unknown command 'fly'"],
+    [['lost'], "unknown command 'lost' (Did you mean list?)"],
+    [['load'], "missing required argument 'TAG'"],
+    [['load', ''], 'must not be empty'],
+    [['load', 'a', 'b'], 'too many arguments'],
+    [['save', '--tiemout', '1'], "unknown option '--tiemout' (Did you mean --timeout?)"],
+    [['save', '--timeout'], "option '--timeout <SECONDS>' argument missing"],
+    [['save', '--timeout', '-1'], 'number of seconds'],
+    [['save', '--timeout', '1e3'], 'number of seconds'],
+    [['save', '--timeout', '1000001'], 'number of seconds'],
+    [['save', '--reconnect', 'soon'], 'number of seconds'],
+    [['save', '--idempotency-key', 'a b'], 'visible ASCII'],
+    [['save', '--device', ''], 'must not be empty'],
+    [['save', '--cancel-on-timeout'], '--cancel-on-timeout needs --timeout'],
+    [['save', '--no-wait', '--timeout', '1'], '--no-wait and --timeout exclude each other'],
+    [['verify', 'a', '--device', 'disk0'], "unknown option '--device'"],
+    [
+      ['list', '--url', 'localhost:8080'],
+      '--url must be an address such as http://127.0.0.1:8080, not "localhost:8080"',
+    ],
+    [['list', '--url', 'http://u:p@h'], '--url must be an address'],
+    [['list', '--url', 'http://h/?a=b'], '--url must be an address'],
+  ])('%j ends with 2, one line, and no request', async (words, said) => {
+    const service = await fakeService();
+    const world = worldOf(service);
+    expect(await run(world, ...words)).toBe(2);
+    expect(world.stderr).toContain(said);
+    expect(world.stderr).toMatch(/^vmferry: [^\n]+\n$/);
+    expect([world.stdout, service.requests]).toEqual(['', []]);
+  });
+
+  test('without a verb it ends with 2 and says which there are', async () => {
+    const world = new FakeWorld(undefined);
+    expect(await run(world)).toBe(2);
+    for (const verb of VERBS) expect(world.stderr).toContain(`  ${verb} `);
+  });
+
+  test.each([
+    ['VMFERRY_URL', { url: 'ftp://x', token: undefined, terminal: undefined }],
+    ['VMFERRY_TOKEN', { url: undefined, token: 'secret\nthing', terminal: undefined }],
+  ])('is one with a wrong %s, whose value is not repeated if it is secret', async (name, environment) => {
+    const world = new FakeWorld(undefined);
+    world.environment = environment;
+    expect(await run(world, 'list')).toBe(2);
+    expect(world.stderr).toContain(`vmferry: ${name} must be`);
+    expect(world.stderr).not.toContain('secret');
+  });
+});
+
+describe('--help', () => {
+  test('of the command names every verb, the variables and every exit status', async () => {
+    const world = new FakeWorld(undefined);
+    expect(await run(world, '--help')).toBe(0);
+    for (const verb of VERBS) expect(world.stdout).toContain(`\n  ${verb} `);
+    expect(world.stdout).toContain('VMFERRY_URL');
+    for (const [status, meaning] of EXIT_STATUSES) expect(world.stdout).toContain(`${status}`.padEnd(5) + meaning);
+    expect(world.stderr).toBe('');
+  });
+
+  test.each(VERBS)('of %s tells all there is to know of it', async (verb) => {
+    const world = new FakeWorld(undefined);
+    expect(await run(world, verb, '--help')).toBe(0);
+    const sections = ['Usage: vmferry snapshot', '--url <URL>', 'Exit status:', 'Environment:', 'Examples:'];
+    for (const section of sections) expect(world.stdout).toContain(section);
+    expect(Math.max(...world.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(110);
+  });
+});
+
+describe('a generated tag', () => {
+  test('is the local time, as QEMU names a snapshot without a name', () => {
+    expect(generatedTag(new Date(2026, 0, 2, 3, 4, 5))).toBe('vm-20260102030405');
+  });
+});
