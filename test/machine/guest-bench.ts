@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { onTestFinished, vi } from 'vitest';
 import type { GuestPanic, LoadedMachine, TransferDevice } from '../../src/domain/ports.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../src/engine/memory/layout.ts';
@@ -125,4 +126,40 @@ export function loadedFrom(machine: SyntheticMachine, into = machine): LoadedMac
 export function moveGuest(source: SyntheticMachine, target: SyntheticMachine): void {
   for (let page = 0; page < pageCount(source); page += 1) pageOf(target, page).set(pageOf(source, page));
   target.adopt(loadedFrom(source, target));
+}
+
+/** A guest's state as a snapshot keeps it. */
+export type GuestSnapshot = { readonly ram: readonly Uint8Array[]; readonly bodies: readonly Uint8Array[] };
+
+/** Of a guest that stands still. */
+export function takeSnapshot(machine: SyntheticMachine): GuestSnapshot {
+  return { ram: copyRam(machine), bodies: devicesOf(machine).map(({ body }) => Uint8Array.from(body)) };
+}
+
+/** Changes if a byte of RAM or of a device does. */
+export function digestOf(machine: SyntheticMachine): string {
+  const { ram, bodies } = takeSnapshot(machine);
+  const hash = createHash('sha256');
+  for (const bytes of [...ram, ...bodies]) hash.update(bytes);
+  return hash.digest('hex');
+}
+
+/** What an engine makes of a snapshot: RAM in the memory of `loadTarget`, marked as written, and the bodies aside. */
+export function loadSnapshot(machine: SyntheticMachine, { ram, bodies }: GuestSnapshot): LoadedMachine {
+  const target = machine.loadTarget();
+  if (target.form !== 'devices') throw new Error('a synthetic guest has devices');
+  // As an engine's thread sees it: other objects, the same memory.
+  const memory = structuredClone(target.memory);
+  for (const { segment, address, blockOffset, bytes } of memory.blocks[0]!.extents) {
+    const stretch = new Uint8Array(memory.segments[segment]!.buffer, address, bytes);
+    for (let at = 0; at < bytes; at += PAGE_BYTES) stretch.set(ram[(blockOffset + at) / PAGE_BYTES]!, at);
+  }
+  return { globalState: 'running', state: { form: 'devices', bodies, memory } };
+}
+
+/** Stops the guest, turns it back to `snapshot`, and lets it go on. */
+export async function restore(machine: SyntheticMachine, snapshot: GuestSnapshot): Promise<void> {
+  await machine.hold('snapshot');
+  machine.adopt(loadSnapshot(machine, snapshot));
+  machine.release('snapshot');
 }

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { addressOf, madvise } from './madvise.ts';
 
 /** MADV_HUGEPAGE of Linux's <sys/mman.h>. */
 const ADVICE_HUGE_PAGE = 14;
@@ -11,15 +11,11 @@ const HUGE_PAGE_BYTES = 2 * 2 ** 20;
  * @returns true if the system took the advice.
  */
 export function adviseHugePages(memory: WebAssembly.Memory): boolean {
-  if (process.platform !== 'linux') return false;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const advise = koffi.load(null).func('int madvise(void *address, size_t length, int advice)');
     const bytes = new Uint8Array(memory.buffer);
-    const address = BigInt(koffi.address(bytes));
-    const skip = Number(-address & BigInt(HUGE_PAGE_BYTES - 1));
+    const skip = Number(-addressOf(bytes) & BigInt(HUGE_PAGE_BYTES - 1));
     const length = Math.floor((bytes.length - skip) / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES;
-    return length > 0 && advise(bytes.subarray(skip), length, ADVICE_HUGE_PAGE) === 0;
+    return madvise(bytes.subarray(skip, skip + Math.max(0, length)), ADVICE_HUGE_PAGE);
   } catch {
     return false;
   }

@@ -9,13 +9,14 @@ import type {
   TransferTarget,
   Workload,
 } from '../../domain/ports.ts';
-import { createGuestMemory, isSameMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
+import { createGuestMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
 import { TICK_MS } from './guest-timer.ts';
 import { MachineWords } from './machine-words.ts';
+import { MemoryPair } from './memory-pair.ts';
 import { PanicRecord } from './panic-record.ts';
 import { initialRegisters, writeRegisters } from './registers.ts';
 import { VcpuThread } from './vcpu-thread.ts';
@@ -51,8 +52,7 @@ export class SyntheticMachine implements Machine {
   readonly kind = 'synthetic';
   readonly canRun = true;
   readonly isLoaded = true;
-  readonly #memory: GuestMemory;
-  #spare: GuestMemory | null = null;
+  readonly #memories: MemoryPair;
   readonly #map: GuestMap;
   readonly #ramBytes: number;
   readonly #devices: GuestDevices;
@@ -70,9 +70,10 @@ export class SyntheticMachine implements Machine {
       throw new RangeError(`${vcpus} vCPUs were asked for; allowed are 1 to ${SYNTHETIC_VCPUS_MAX}`);
     }
     assertWorkload(workload, ramBytes);
-    this.#memory = createGuestMemory([{ name: RAM_BLOCK, bytes: ramBytes }], segmentBytesMax);
-    if (options.preallocatesRam === true) touchMemory(this.#memory);
-    this.#map = new GuestMap(this.#memory, vcpus);
+    const memory = createGuestMemory([{ name: RAM_BLOCK, bytes: ramBytes }], segmentBytesMax);
+    if (options.preallocatesRam === true) touchMemory(memory);
+    this.#memories = new MemoryPair(memory);
+    this.#map = new GuestMap(memory, vcpus);
     this.#ramBytes = ramBytes;
     this.#devices = createGuestDevices(vcpus, this.#panic.device);
     this.#console = new ConsoleRing(bodyOf(this.#devices.console));
@@ -86,7 +87,7 @@ export class SyntheticMachine implements Machine {
 
   describe(): MachineDescription {
     return {
-      ramBlocks: this.#memory.blocks.map(({ name, bytes }) => ({ name, bytes })),
+      ramBlocks: this.#memories.current.blocks.map(({ name, bytes }) => ({ name, bytes })),
       vcpus: this.#map.vcpus,
       guest: {
         ticks: this.#words.ticks,
@@ -115,23 +116,22 @@ export class SyntheticMachine implements Machine {
   transferSource(): TransferSource {
     return {
       machineName: SYNTHETIC_MACHINE_NAME,
-      memory: this.#memory,
+      memory: this.#memories.current,
       vcpuControl: this.#control.buffer,
       state: { form: 'devices', devices: deviceList(this.#devices) },
     };
   }
 
   transferTarget(): TransferTarget {
-    return this.#targetIn(this.#memory);
+    return this.#targetIn(this.#memories.current);
   }
 
   loadTarget(): TransferTarget {
-    this.#spare ??= createGuestMemory(this.#memory.blocks, this.#memory.blocks[0]?.extents[0]?.bytes);
-    return this.#targetIn(this.#spare);
+    return this.#targetIn(this.#memories.lend());
   }
 
   discardLoadTarget(): void {
-    this.#spare = null;
+    this.#memories.discard();
   }
 
   clockNs(): bigint {
@@ -139,16 +139,20 @@ export class SyntheticMachine implements Machine {
     return BigInt(timer.read('ticks')) * BigInt(TICK_MS * 1e6) + BigInt(timer.read('since-tick-us')) * 1000n;
   }
 
+  /** Everything is checked before anything changes, so that a guest which cannot be taken over leaves this one be. */
   adopt({ state }: LoadedMachine): void {
     if (state.form !== 'devices') throw new Error(`a ${this.kind} machine cannot adopt an image`);
-    if (!isSameMemory(state.memory, this.#memory))
-      throw new Error('the guest was loaded into memory of another machine');
     if (!this.#control.waitStopped(0)) throw new Error('a machine whose vCPUs run cannot adopt another');
     if (this.#threads.some((thread) => thread.isDead)) throw new Error('a vCPU thread of this machine has died');
+    const isLoad = this.#memories.isLent(state.memory);
+    if (!isLoad && !this.#memories.isCurrent(state.memory)) {
+      throw new Error("the guest lies in memory that is not this machine's");
+    }
     assertBodies(this.#devices, state.bodies, this.#map, this.#ramBytes);
     deviceList(this.#devices).forEach((device, index) => {
       device.body.set(state.bodies[index] ?? []);
     });
+    if (isLoad) this.#takeLentMemory();
     this.#takeFigures();
     this.#words.nextGeneration();
     this.#adoptPanic();
@@ -179,6 +183,12 @@ export class SyntheticMachine implements Machine {
     await Promise.all(this.#threads.map((thread) => thread.whenEnded()));
   }
 
+  /** vCPUs must have been sent the memory before they see the new generation. */
+  #takeLentMemory(): void {
+    this.#memories.swap();
+    for (const thread of this.#threads) thread.sendMemory(this.#memories.current);
+  }
+
   #targetIn(memory: GuestMemory): TransferTarget {
     return { form: 'devices', machineName: SYNTHETIC_MACHINE_NAME, memory, devices: deviceList(this.#devices) };
   }
@@ -195,7 +205,7 @@ export class SyntheticMachine implements Machine {
     const { buffer: words } = this.#words;
     const { buffer: panic } = this.#panic;
     return this.#devices.vcpus.map((_, vcpu) => {
-      const plan = { vcpu, memory: this.#memory, devices: this.#devices, control, words, panic, boots };
+      const plan = { vcpu, memory: this.#memories.current, devices: this.#devices, control, words, panic, boots };
       return new VcpuThread(plan, {
         onPanic: () => this.#reportPanic(),
         onDeath: (detail) => this.#onThreadDeath(vcpu, detail),

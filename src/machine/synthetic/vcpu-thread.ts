@@ -1,4 +1,5 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { GuestMemory } from '../../domain/ports.ts';
 import type { VcpuPlan } from './vcpu.ts';
 
 /** A vCPU needs next to no heap: its guest's RAM is shared memory. What it gets is for loading its modules. */
@@ -13,12 +14,17 @@ export type VcpuThreadListener = {
 /** The thread of one vCPU, as the main thread sees it. */
 export class VcpuThread {
   readonly #ended: Promise<void>;
+  readonly #memoryPort: MessagePort;
   #isDead = false;
 
-  constructor(plan: VcpuPlan, listener: VcpuThreadListener) {
+  constructor(plan: Omit<VcpuPlan, 'memoryPort'>, listener: VcpuThreadListener) {
+    const { port1, port2 } = new MessageChannel();
+    this.#memoryPort = port1;
+    const workerData: VcpuPlan = { ...plan, memoryPort: port2 };
     const worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), {
       name: `vcpu${plan.vcpu}`,
-      workerData: plan,
+      workerData,
+      transferList: [port2],
       resourceLimits: RESOURCE_LIMITS,
     });
     let detail = 'it ended by itself';
@@ -29,6 +35,7 @@ export class VcpuThread {
     this.#ended = new Promise((resolve) => {
       worker.on('exit', () => {
         this.#isDead = true;
+        this.#memoryPort.close();
         listener.onDeath(detail);
         resolve();
       });
@@ -37,6 +44,11 @@ export class VcpuThread {
 
   get isDead(): boolean {
     return this.#isDead;
+  }
+
+  /** Memory that the thread works in from the next generation on. */
+  sendMemory(memory: GuestMemory): void {
+    this.#memoryPort.postMessage(memory);
   }
 
   /** Resolves when the thread has ended, which it does by itself once the shutdown hold is set. */

@@ -1,3 +1,4 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { HOLD } from '../../domain/machine/holds.ts';
 import type { GuestMemory, GuestPanic } from '../../domain/ports.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
@@ -23,7 +24,10 @@ const FILL_BATCH_PAGES = 1024;
 /** What a vCPU's thread is given; all of it shared memory or plain data. */
 export type VcpuPlan = {
   readonly vcpu: number;
+  /** What it works in at first. */
   readonly memory: GuestMemory;
+  /** Brings other memory of the same shape, before a generation that lies in it. */
+  readonly memoryPort: MessagePort;
   readonly devices: GuestDevices;
   readonly control: SharedArrayBuffer;
   readonly words: SharedArrayBuffer;
@@ -36,7 +40,8 @@ export type VcpuPlan = {
 export class Vcpu {
   readonly #plan: VcpuPlan;
   readonly #map: GuestMap;
-  readonly #kernels: readonly Kernels[];
+  #memory: GuestMemory;
+  #kernels: readonly Kernels[];
   readonly #control: VcpuControl;
   readonly #words: MachineWords;
   readonly #panic: PanicRecord;
@@ -53,6 +58,7 @@ export class Vcpu {
   constructor(plan: VcpuPlan, onPanic: () => void) {
     this.#plan = plan;
     this.#map = new GuestMap(plan.memory, plan.devices.vcpus.length);
+    this.#memory = plan.memory;
     this.#kernels = segmentKernels(plan.memory);
     this.#control = new VcpuControl(plan.control);
     this.#words = new MachineWords(this.#map.vcpus, plan.words);
@@ -126,6 +132,7 @@ export class Vcpu {
   #currentWork(): GuestWork {
     const { generation, workloadVersion } = this.#words;
     if (this.#work === null || this.#generation !== generation) {
+      this.#takeMemory();
       this.#work = this.#newWork();
       this.#generation = generation;
       this.#isVerified = false;
@@ -138,9 +145,19 @@ export class Vcpu {
     return this.#work;
   }
 
+  /** The thread sleeps in a futex and runs no event loop, so it fetches what the main thread sent. */
+  #takeMemory(): void {
+    const { memoryPort } = this.#plan;
+    for (let next = receiveMessageOnPort(memoryPort); next !== undefined; next = receiveMessageOnPort(memoryPort)) {
+      this.#memory = next.message;
+      this.#kernels = [];
+    }
+    if (this.#kernels.length === 0) this.#kernels = segmentKernels(this.#memory);
+  }
+
   #newWork(): GuestWork {
-    const { vcpu, memory, devices } = this.#plan;
-    return new GuestWork({ vcpu, memory, devices, map: this.#map, kernels: this.#kernels });
+    const { vcpu, devices } = this.#plan;
+    return new GuestWork({ vcpu, memory: this.#memory, devices, map: this.#map, kernels: this.#kernels });
   }
 
   /** The registers must be in the devices before the vCPU counts as stopped. */

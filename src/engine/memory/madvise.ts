@@ -1,0 +1,28 @@
+import { createRequire } from 'node:module';
+
+type Madvise = (address: Uint8Array, length: number, advice: number) => number;
+
+let call: Madvise | null = null;
+
+/**
+ * Gives Linux advice about whole, aligned pages of memory (`man 2 madvise`).
+ * @returns false where the call or its library is missing, or the system does not take the advice.
+ */
+export function madvise(bytes: Uint8Array, advice: number): boolean {
+  if (process.platform !== 'linux' || bytes.length === 0) return false;
+  try {
+    call ??= koffi().load(null).func('int madvise(void *address, size_t length, int advice)') as Madvise;
+    return call(bytes, bytes.length, advice) === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Where `bytes` lie in the process. @throws Error if the library is missing. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return BigInt(koffi().address(bytes));
+}
+
+function koffi(): typeof import('koffi') {
+  return createRequire(import.meta.url)('koffi') as typeof import('koffi');
+}
