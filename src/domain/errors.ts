@@ -35,6 +35,7 @@ export const ERRORS = {
   not_finalized: { kind: 'conflict', title: 'The migration is not finalized yet' },
   too_late_to_set: { kind: 'conflict', title: 'This must be set before an incoming migration starts' },
   address_in_use: { kind: 'conflict', title: 'Something else listens on this address' },
+  job_cancelled: { kind: 'conflict', title: 'The job was cancelled' },
   job_in_progress: { kind: 'conflict', title: 'A job needs the machine' },
   snapshot_exists: { kind: 'conflict', title: 'There is a snapshot with this tag' },
   node_read_only: { kind: 'conflict', title: 'The block device node cannot be written' },
@@ -76,6 +77,7 @@ export const ERRORS = {
   image_corrupt: { kind: 'internal', title: 'The image is damaged' },
   image_truncated: { kind: 'internal', title: 'The image ends too early' },
   image_io_error: { kind: 'internal', title: 'The image file cannot be read or written' },
+  snapshot_damaged: { kind: 'internal', title: 'The snapshot is damaged' },
   no_space: { kind: 'internal', title: 'No space is left' },
   engine_failed: { kind: 'internal', title: 'The transfer engine failed' },
 } as const satisfies Record<string, { kind: ErrorKind; title: string }>;

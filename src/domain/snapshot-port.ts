@@ -1,4 +1,5 @@
 import type { ErrorCode } from './errors.ts';
+import type { TransferErrorCode } from './migration/transfer-errors.ts';
 import type { LoadedMachine, TransferSource, TransferTarget } from './ports.ts';
 
 /*
@@ -35,9 +36,12 @@ export type BlockNode = {
   readonly snapshots: readonly NodeSnapshot[];
 };
 
+/** A code of the table of errors; where a stream does not suit or a thread died, the one that migrations have for it. */
+export type SnapshotErrorCode = ErrorCode | TransferErrorCode;
+
 /** An error that crossed a thread: plain data. With code `snapshot_damaged` it says where, the first 64 places at most. */
 export type SnapshotError = {
-  readonly code: ErrorCode;
+  readonly code: SnapshotErrorCode;
   readonly message: string;
   readonly damage?: readonly DamageReport[];
 };
@@ -123,7 +127,10 @@ export interface LoadTask extends SnapshotTask {
   readonly loaded: Promise<LoadedMachine>;
   /** All disks or none: if one cannot be turned, those that were are turned back before this rejects. */
   apply(): Promise<void>;
-  /** Rejects if a disk could not be turned back: then they do not agree with the machine any more. */
+  /**
+   * Rejects if a disk could not be turned back: then they do not agree with the machine any more. Either way `ended`
+   * rejects behind it.
+   */
   revert(): Promise<void>;
   release(): void;
 }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { IncomingPlan } from '../../src/domain/transfer-port.ts';
 import { StreamError } from '../../src/engine/stream/byte-reader.ts';
+import { InputBuffer } from '../../src/engine/worker/input-buffer.ts';
 import { TargetStream } from '../../src/engine/worker/target-stream.ts';
 import { imagePlan, read, SmallMachine, smallParts, smallStream } from '../engine/target/reading.ts';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
@@ -56,7 +57,7 @@ describe('a stream that is cut', () => {
  */
 function endsOf(bytes: Buffer): number[] {
   const ends: number[] = [];
-  const stream = new TargetStream(imagePlan(), () => {});
+  const stream = new TargetStream(imagePlan(), () => {}, new InputBuffer());
   for (let length = 1; length <= bytes.length; length++) {
     stream.input.room()[0] = bytes[length - 1] ?? 0;
     stream.input.received(1);

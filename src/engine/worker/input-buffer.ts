@@ -11,34 +11,46 @@ if (KNOWN_DESCRIPTION_BYTES_MAX > READ_BYTES_MAX) {
   throw new RangeError('the longest element must leave room for a read behind it');
 }
 
+/** Bytes of a stream that came and were not taken yet, as the readers of its parts see them. */
+export interface StreamInput {
+  /** Bytes waiting. */
+  readonly length: number;
+  /** Address of the first waiting byte in its segment. */
+  readonly address: number;
+  /** Bytes of the stream that were taken so far. */
+  readonly takenBytes: number;
+  /** The waiting bytes. */
+  view(): Uint8Array<SharedArrayBuffer>;
+  /** The first waiting 64-bit word as two halves, or null if it is not there yet. */
+  peekWord(): { readonly high: number; readonly low: number } | null;
+  take(bytes: number): void;
+  /** Moves to the staging area of another segment. */
+  moveTo(segment: WebAssembly.Memory): void;
+}
+
 /**
  * What was received and not yet taken, in one piece. It lies in the staging area of a segment, so that kernels can
  * work on it; before there is guest memory it lies in memory of its own.
  */
-export class InputBuffer {
+export class InputBuffer implements StreamInput {
   #bytes: Uint8Array<SharedArrayBuffer> = new Uint8Array(new SharedArrayBuffer(WAITING_BYTES));
   #base = 0;
   #start = 0;
   #end = 0;
-  /** Bytes of the stream that were taken so far. */
   takenBytes = 0;
 
-  /** Bytes waiting. */
   get length(): number {
     return this.#end - this.#start;
   }
 
-  /** Address of the first waiting byte in its segment. */
   get address(): number {
     return this.#base + this.#start;
   }
 
-  /** The waiting bytes. */
   view(): Uint8Array<SharedArrayBuffer> {
     return this.#bytes.subarray(this.#start, this.#end);
   }
 
-  /** The first waiting 64-bit word as two halves, or null if it is not there yet. */
   peekWord(): { readonly high: number; readonly low: number } | null {
     if (this.length < 8) return null;
     const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + this.#start, 8);
@@ -67,7 +79,6 @@ export class InputBuffer {
     this.#end += bytes;
   }
 
-  /** Moves to the staging area of another segment. */
   moveTo(segment: WebAssembly.Memory): void {
     const target = new Uint8Array(segment.buffer as SharedArrayBuffer, STAGING_ADDRESS, STAGING_BYTES);
     target.set(this.view());

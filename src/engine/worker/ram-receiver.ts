@@ -4,20 +4,20 @@ import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-ke
 import { PAGE_BYTES } from '../memory/layout.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
-import type { InputBuffer } from './input-buffer.ts';
+import type { StreamInput } from './input-buffer.ts';
 
 /** Applies the records of ram sections to guest memory. */
 export class RamReceiver {
   readonly #memory: GuestMemory;
   readonly #segments: readonly SegmentKernels[];
-  readonly #input: InputBuffer;
+  readonly #input: StreamInput;
   #block: RamBlock | null = null;
   #extent: RamExtent | null = null;
   #segment = -1;
   normalPages = 0;
   zeroPages = 0;
 
-  constructor(memory: GuestMemory, input: InputBuffer) {
+  constructor(memory: GuestMemory, input: StreamInput) {
     this.#memory = memory;
     this.#input = input;
     this.#segments = kernelsOf(memory);

@@ -3,14 +3,14 @@ import { type ByteReader, StreamError } from '../stream/byte-reader.ts';
 import { RAM_SECTION } from '../stream/constants.ts';
 import { decodeRamSetup } from '../stream/ram-setup.ts';
 import { decodeFooter, decodeSectionHead, type SectionHead } from '../stream/section.ts';
-import type { InputBuffer } from './input-buffer.ts';
+import type { StreamInput } from './input-buffer.ts';
 import { RamReceiver } from './ram-receiver.ts';
 import { memoryFor } from './target-checks.ts';
 
 /** The ram section of a stream: its START with the list of blocks, any number of PARTs, one END. */
 export class RamSection {
   readonly #target: TransferTarget;
-  readonly #input: InputBuffer;
+  readonly #input: StreamInput;
   #head: SectionHead | null = null;
   #receiver: RamReceiver | null = null;
   #isEnd = false;
@@ -19,7 +19,7 @@ export class RamSection {
   /** True once the END has come, with its footer. */
   isEnded = false;
 
-  constructor(target: TransferTarget, input: InputBuffer) {
+  constructor(target: TransferTarget, input: StreamInput) {
     this.#target = target;
     this.#input = input;
   }

@@ -8,7 +8,7 @@ import { decodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.
 import { decodeFooter, decodeSectionHead } from '../stream/section.ts';
 import { decodeVmDescription } from '../stream/vm-description.ts';
 import { findEarlyFooter } from './early-section.ts';
-import { InputBuffer } from './input-buffer.ts';
+import type { InputBuffer, StreamInput } from './input-buffer.ts';
 import { KnownDevices } from './known-devices.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { RamSection } from './ram-section.ts';
@@ -36,8 +36,8 @@ const EARLY_SECTIONS_MAX = 64;
  * is not whole yet waits in the input buffer. Nothing takes effect but guest RAM, which is nobody's until the whole
  * stream has been read.
  */
-export class TargetStream {
-  readonly input = new InputBuffer();
+export class TargetStream<Input extends StreamInput = InputBuffer> {
+  readonly input: Input;
   readonly #plan: ExpectedMachine;
   readonly #onCommand: (command: StreamCommand) => void;
   phase: TargetPhase = 'header';
@@ -52,7 +52,8 @@ export class TargetStream {
   /** Bytes taken in whole elements, before the devices of an unknown machine begin. */
   #elementBytes = 0;
 
-  constructor(plan: ExpectedMachine, onCommand: (command: StreamCommand) => void) {
+  constructor(plan: ExpectedMachine, onCommand: (command: StreamCommand) => void, input: Input) {
+    this.input = input;
     this.#plan = plan;
     this.#onCommand = onCommand;
     this.#ram = new RamSection(plan.target, this.input);

@@ -7,6 +7,7 @@ import type { StreamCommand } from '../stream/command.ts';
 import { encodeReverse } from '../stream/return-path.ts';
 import type { IncomingChannel } from '../transport/channel.ts';
 import { type Awaiting, openIncoming } from '../transport/open.ts';
+import { InputBuffer } from './input-buffer.ts';
 import { TargetStream } from './target-stream.ts';
 
 /** How often the watchdog looks whether the stream gets on. */
@@ -38,7 +39,7 @@ export class TargetMigration {
     this.#status = new StatusWord(words.status);
     this.#figures = new FigureBlock(words.figures);
     this.#post = post;
-    this.#stream = new TargetStream(plan, (command) => this.#obey(command));
+    this.#stream = new TargetStream(plan, (command) => this.#obey(command), new InputBuffer());
   }
 
   /** Listens, loads, and resolves at the end; never rejects. */
@@ -52,7 +53,7 @@ export class TargetMigration {
   setCapabilities(capabilities: readonly string[]): void {
     if (this.#channel !== null) return;
     this.#plan = { ...this.#plan, capabilities };
-    this.#stream = new TargetStream(this.#plan, (command) => this.#obey(command));
+    this.#stream = new TargetStream(this.#plan, (command) => this.#obey(command), new InputBuffer());
   }
 
   /** The guest was adopted and runs: the source may let go of its own. */

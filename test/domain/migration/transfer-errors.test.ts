@@ -24,7 +24,8 @@ function read(path: string): string {
 
 describe('the codes of transfer errors', () => {
   test('all arise somewhere, and none arises that the table does not have', () => {
-    const files = globSync(['src/engine/**/*.ts', 'src/domain/migration/*.ts'], { cwd: ROOT });
+    const all = globSync(['src/engine/**/*.ts', 'src/domain/migration/*.ts'], { cwd: ROOT });
+    const files = all.filter((file) => !file.startsWith('src/engine/snapshot/'));
     const arising = new Set(files.flatMap((file) => codesOf(read(file))));
     expect([...arising].sort()).toEqual([...CODES].sort());
   });

@@ -5,6 +5,7 @@ import type { IncomingPlan } from '../../../src/domain/transfer-port.ts';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
 import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
 import type { StreamCommand } from '../../../src/engine/stream/command.ts';
+import { InputBuffer } from '../../../src/engine/worker/input-buffer.ts';
 import { TargetStream } from '../../../src/engine/worker/target-stream.ts';
 import {
   configuration,
@@ -133,7 +134,7 @@ export type Read = {
 /** Reads a whole stream, in pieces of these sizes in turn, then its end. */
 export function read(bytes: Uint8Array, plan: IncomingPlan, pieces: readonly number[] = [2 ** 20]): Read {
   const commands: StreamCommand[] = [];
-  const stream = new TargetStream(plan, (command) => commands.push(command));
+  const stream = new TargetStream(plan, (command) => commands.push(command), new InputBuffer());
   let error: StreamError | null = null;
   try {
     feed(stream, bytes, pieces);

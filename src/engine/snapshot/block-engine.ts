@@ -1,0 +1,238 @@
+import { BlockError } from '../../block/image.ts';
+import type {
+  BlockEngine,
+  BlockNode,
+  DeletePlan,
+  LoadPlan,
+  LoadTask,
+  SavePlan,
+  SaveTask,
+  SnapshotError,
+  SnapshotTask,
+  VerifyPlan,
+  VerifyResult,
+} from '../../domain/snapshot-port.ts';
+import type { DiskAttachment } from '../memory/disk-slot.ts';
+import { HANG_MS_MAX } from '../watchdog.ts';
+import { GuestDisks } from './guest-disks.ts';
+import type { FromBlockThread, NodeRepair, NodeSpec, OpenError, TaskOrder, ToBlockThread } from './messages.ts';
+import {
+  LoadHandle,
+  PlainHandle,
+  SaveHandle,
+  type TaskHandle,
+  type TaskMessage,
+  VerifyHandle,
+} from './task-handles.ts';
+import { ThreadRun } from './thread-run.ts';
+
+export type BlockEngineOptions = {
+  readonly nodes: readonly NodeSpec[];
+  /** Told of repairs, crashes of the thread, and faults that no task's end speaks of. */
+  readonly report: (error: unknown) => void;
+  /** The program of the block thread; for tests. */
+  readonly workerUrl?: URL;
+  /** A thread whose heart has not beaten for about this long is ended; milliseconds. */
+  readonly hangMsMax?: number;
+};
+
+/** The engine with what only app.ts uses. */
+export interface ThreadedBlockEngine extends BlockEngine {
+  /** Lets a machine's disk requests reach a node. @throws RangeError if there is no such node. */
+  serveGuestDisk(node: string, attachment: DiskAttachment): void;
+}
+
+const WORKER_URL = new URL('./worker/main.ts', import.meta.url);
+
+/**
+ * Starts the block thread and opens every node in it.
+ * @throws BlockError of the first node that cannot be opened; nothing is left open then.
+ */
+export async function createBlockEngine(options: BlockEngineOptions): Promise<ThreadedBlockEngine> {
+  const engine = new Engine(options);
+  await engine.start();
+  return engine;
+}
+
+/**
+ * Owns the thread. When it dies every task under way fails, and a new thread opens the images again, which puts right
+ * what the death left, and serves the machines' disks again.
+ */
+class Engine implements ThreadedBlockEngine {
+  readonly #options: BlockEngineOptions;
+  readonly #tasks = new Map<number, TaskHandle>();
+  readonly #listeners: (() => void)[] = [];
+  readonly #disks = new GuestDisks();
+  #nodes: readonly BlockNode[] = [];
+  #thread: ThreadRun | null = null;
+  #starting: Promise<void> | null = null;
+  #nextTask = 1;
+  #isClosed = false;
+
+  constructor(options: BlockEngineOptions) {
+    this.#options = options;
+  }
+
+  nodes(): readonly BlockNode[] {
+    return this.#nodes;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  save(plan: SavePlan): SaveTask {
+    return this.#begin({ kind: 'save', plan }, new SaveHandle(this.#newNumber(), this.#tell));
+  }
+
+  load(plan: LoadPlan): LoadTask {
+    return this.#begin({ kind: 'load', plan }, new LoadHandle(this.#newNumber(), this.#tell));
+  }
+
+  delete(plan: DeletePlan): SnapshotTask {
+    return this.#begin({ kind: 'delete', plan }, new PlainHandle(this.#newNumber(), this.#tell));
+  }
+
+  verify(plan: VerifyPlan): SnapshotTask<VerifyResult> {
+    return this.#begin({ kind: 'verify', plan }, new VerifyHandle(this.#newNumber(), this.#tell));
+  }
+
+  applyDisks(plan: DeletePlan): SnapshotTask {
+    return this.#begin({ kind: 'apply-disks', plan }, new PlainHandle(this.#newNumber(), this.#tell));
+  }
+
+  serveGuestDisk(node: string, attachment: DiskAttachment): void {
+    if (!this.#nodes.some(({ name }) => name === node)) throw new RangeError(`there is no node '${node}'`);
+    this.#disks.add(node, attachment);
+    this.#thread?.post({ type: 'guest-disk', node, attachment }, [attachment.port]);
+  }
+
+  /** Ends every task as a cancel does, and lets go of the images. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#starting?.catch(() => {});
+    await this.#thread?.close();
+    this.#disks.stopFailing();
+    this.#failAll({ code: 'shutting_down', message: 'The service is shutting down.' });
+  }
+
+  /** @throws BlockError if a node cannot be opened, Error if the thread died before it could say so. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = null;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    const { nodes, hangMsMax = HANG_MS_MAX, workerUrl = WORKER_URL } = this.#options;
+    const opened = Promise.withResolvers<void>();
+    const thread = new ThreadRun(workerUrl, hangMsMax, {
+      message: (message) => {
+        if (message.type === 'opened') opened.resolve();
+        else if (message.type === 'not-opened') opened.reject(toBlockError(message.error));
+        this.#receive(message);
+      },
+      died: (reason) => {
+        opened.reject(new Error(`the block thread died: ${reason}`));
+        this.#died(thread, reason);
+      },
+    });
+    thread.post({ type: 'open', nodes, heartbeat: thread.heartbeat });
+    try {
+      await opened.promise;
+    } catch (error) {
+      await thread.close();
+      throw error;
+    }
+    this.#thread = thread;
+    this.#disks.stopFailing();
+    for (const order of this.#disks.orders()) thread.post(order);
+  }
+
+  readonly #tell = (message: ToBlockThread): void => this.#thread?.post(message);
+
+  #newNumber(): number {
+    return this.#nextTask++;
+  }
+
+  #begin<Handle extends TaskHandle>(order: TaskOrder, handle: Handle): Handle {
+    this.#tasks.set(handle.number, handle);
+    void this.#give(order, handle);
+    return handle;
+  }
+
+  /** A thread that died and could not be started again gets another chance with each task. */
+  async #give(order: TaskOrder, handle: TaskHandle): Promise<void> {
+    try {
+      if (this.#isClosed) throw new Error('the engine is closed');
+      if (this.#thread === null) await this.start();
+      this.#tell({ type: 'task', task: handle.number, words: handle.words.buffer, order });
+    } catch (error) {
+      this.#tasks.delete(handle.number);
+      handle.fail({ code: 'engine_crashed', message: `There is no block thread: ${messageOf(error)}` });
+    }
+  }
+
+  #receive(message: FromBlockThread): void {
+    switch (message.type) {
+      case 'opened':
+        for (const repair of message.repairs) this.#options.report(new Error(describeRepair(repair)));
+        this.#setNodes(message.nodes);
+        break;
+      case 'node':
+        this.#setNodes(this.#nodes.map((node) => (node.name === message.node.name ? message.node : node)));
+        break;
+      case 'fault':
+        this.#options.report(new Error(message.message));
+        break;
+      case 'not-opened':
+      case 'closed':
+        break;
+      default:
+        this.#taskMessage(message);
+    }
+  }
+
+  #taskMessage(message: TaskMessage): void {
+    const handle = this.#tasks.get(message.task);
+    if (message.type === 'ended') this.#tasks.delete(message.task);
+    handle?.receive(message);
+  }
+
+  #setNodes(nodes: readonly BlockNode[]): void {
+    this.#nodes = nodes;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #died(thread: ThreadRun, reason: string): void {
+    if (this.#thread !== thread) return;
+    this.#thread = null;
+    const message = `the block thread died: ${reason}`;
+    this.#failAll({ code: 'engine_crashed', message });
+    if (this.#isClosed) return;
+    this.#options.report(new Error(message));
+    this.start().catch((error: unknown) => {
+      this.#disks.failRequests(`the image is not open: ${messageOf(error)}`);
+      this.#options.report(error);
+    });
+  }
+
+  #failAll(error: SnapshotError): void {
+    const tasks = [...this.#tasks.values()];
+    this.#tasks.clear();
+    for (const task of tasks) task.fail(error);
+  }
+}
+
+function describeRepair({ node, leakedClusters, correctedEntries }: NodeRepair): string {
+  return `block device node '${node}' was put right: ${leakedClusters} leaked clusters freed, ${correctedEntries} entries corrected`;
+}
+
+function toBlockError({ code, message }: OpenError): BlockError {
+  return new BlockError(code, message);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

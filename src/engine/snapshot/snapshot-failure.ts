@@ -1,0 +1,40 @@
+import { BlockError } from '../../block/image.ts';
+import type { DamageReport, SnapshotError } from '../../domain/snapshot-port.ts';
+import { StreamError } from '../stream/byte-reader.ts';
+import { CancelledSignal, TransferFailure } from '../worker/monitor.ts';
+
+/** Thrown out of a task when a cancel has been seen. */
+export class TaskCancelled extends Error {
+  constructor() {
+    super('the job was cancelled');
+    this.name = 'TaskCancelled';
+  }
+}
+
+/** Thrown out of a task when it fails. */
+export class SnapshotFailure extends Error {
+  readonly code: SnapshotError['code'];
+  readonly damage: readonly DamageReport[] | null;
+
+  constructor(code: SnapshotError['code'], message: string, damage: readonly DamageReport[] | null = null) {
+    super(message);
+    this.name = 'SnapshotFailure';
+    this.code = code;
+    this.damage = damage;
+  }
+}
+
+/** Whatever a task threw, as it crosses to the main thread. */
+export function toSnapshotError(thrown: unknown): SnapshotError {
+  if (thrown instanceof TaskCancelled) return { code: 'job_cancelled', message: thrown.message };
+  if (thrown instanceof SnapshotFailure) {
+    const { code, message, damage } = thrown;
+    return damage === null ? { code, message } : { code, message, damage };
+  }
+  if (thrown instanceof BlockError) return { code: thrown.code, message: thrown.message };
+  if (thrown instanceof StreamError) return { code: thrown.code, message: thrown.message };
+  if (thrown instanceof CancelledSignal) return { code: 'job_cancelled', message: 'the job was cancelled' };
+  if (thrown instanceof TransferFailure) return thrown.toError();
+  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return { code: 'engine_failed', message };
+}

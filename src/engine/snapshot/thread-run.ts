@@ -1,0 +1,84 @@
+import { type TransferListItem, Worker } from 'node:worker_threads';
+import { FigureBlock } from '../figures.ts';
+import { watchHeartbeat } from '../watchdog.ts';
+import type { FromBlockThread, ToBlockThread } from './messages.ts';
+
+/** Heaps of the block thread, MiB: it keeps tables of images and little else; buffers are not in them. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 192 };
+/** How long the thread may take to end its tasks and close its images, and to end at all once it was told to. */
+const CLOSE_MS_MAX = 10_000;
+const TERMINATE_MS_MAX = 5000;
+
+export type ThreadListener = {
+  message(message: FromBlockThread): void;
+  /** Called once if the thread ended without being told to; its files are closed by then, if it ended at all. */
+  died(reason: string): void;
+};
+
+/** One block thread from its start to its end. */
+export class ThreadRun {
+  readonly #worker: Worker;
+  readonly #figures = new FigureBlock();
+  readonly #listener: ThreadListener;
+  readonly #endWatch: () => void;
+  readonly #exited: Promise<void>;
+  #reason: string | null = null;
+  #isClosing = false;
+  #isOver = false;
+
+  constructor(url: URL, hangMsMax: number, listener: ThreadListener) {
+    this.#listener = listener;
+    this.#worker = new Worker(url, { resourceLimits: WORKER_LIMITS, name: 'block' });
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
+    this.#worker.on('message', (message: FromBlockThread) => {
+      if (!this.#isOver) listener.message(message);
+    });
+    this.#worker.on('error', (error) => this.#end(error instanceof Error ? error.message : String(error)));
+    this.#worker.on('messageerror', (error) => this.#end(error.message));
+    this.#worker.on('exit', (code) => this.#die(`it exited with status ${code}`));
+    this.#endWatch = watchHeartbeat(this.#figures, hangMsMax, () =>
+      this.#end(`it showed no sign of life for ${hangMsMax} ms`),
+    );
+  }
+
+  get heartbeat(): SharedArrayBuffer {
+    return this.#figures.buffer;
+  }
+
+  post(message: ToBlockThread, moved: readonly TransferListItem[] = []): void {
+    this.#worker.postMessage(message, moved);
+  }
+
+  /** Lets it end its tasks and close its images; ends it if that takes too long. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#endWatch();
+    this.post({ type: 'close' });
+    const isSlow = await this.#within(CLOSE_MS_MAX);
+    this.#isOver = true;
+    if (isSlow) await this.#worker.terminate();
+  }
+
+  /** Ends the thread, and waits until its files are closed: a new one could not lock them before. */
+  #end(reason: string): void {
+    this.#reason ??= reason;
+    void this.#worker.terminate();
+    void this.#within(TERMINATE_MS_MAX).then(() => this.#die(reason));
+  }
+
+  #die(reason: string): void {
+    if (this.#isOver || this.#isClosing) return;
+    this.#isOver = true;
+    this.#endWatch();
+    this.#listener.died(this.#reason ?? reason);
+  }
+
+  /** @returns true if the thread still ran after `milliseconds`. */
+  async #within(milliseconds: number): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(true), milliseconds);
+    const isLate = await Promise.race([late.promise, this.#exited.then(() => false)]);
+    clearTimeout(timer);
+    return isLate;
+  }
+}

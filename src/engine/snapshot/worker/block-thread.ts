@@ -1,0 +1,167 @@
+import { BlockError } from '../../../block/image.ts';
+import type { SnapshotError, VerifyResult } from '../../../domain/snapshot-port.ts';
+import { FigureBlock } from '../../figures.ts';
+import type { FromBlockThread, NodeSpec, TaskOrder, ToBlockThread } from '../messages.ts';
+import { toSnapshotError } from '../snapshot-failure.ts';
+import { TaskWords } from '../task-words.ts';
+import type { GuestDisk } from './guest-disk.ts';
+import type { Load } from './load.ts';
+import { Nodes } from './nodes.ts';
+import { TaskControl } from './task-control.ts';
+
+/** How often the thread shows that its event loop turns. */
+const HEARTBEAT_MS = 1000;
+
+type Task = { readonly words: TaskWords; readonly control: TaskControl; load: Load | null; ended: Promise<void> };
+
+/**
+ * The block thread's end of the engine: owns every image from `open` to `close`, and works off tasks side by side; the
+ * domain sees to it that no two of them work on one node. What only tasks need is loaded with the first one.
+ */
+export class BlockThread {
+  readonly #post: (message: FromBlockThread) => void;
+  readonly #closed: () => void;
+  readonly #tasks = new Map<number, Task>();
+  readonly #disks: GuestDisk[] = [];
+  #heartbeat = new FigureBlock();
+  /** Null before `open`, and if that failed. */
+  #nodes: Promise<Nodes | null> = Promise.resolve(null);
+
+  /** @param closed called when everything has been let go. */
+  constructor(post: (message: FromBlockThread) => void, closed: () => void) {
+    this.#post = post;
+    this.#closed = closed;
+  }
+
+  receive(message: ToBlockThread): void {
+    switch (message.type) {
+      case 'open':
+        this.#beat(message.heartbeat);
+        this.#nodes = this.#open(message.nodes);
+        break;
+      case 'task':
+        this.#begin(message.task, message.order, new TaskWords(message.words));
+        break;
+      case 'wake':
+        this.#tasks.get(message.task)?.control.wake();
+        break;
+      case 'step':
+        this.#tasks.get(message.task)?.load?.step(message.step);
+        break;
+      case 'guest-disk':
+        void this.#serve(message);
+        break;
+      case 'close':
+        void this.#close();
+        break;
+    }
+  }
+
+  #beat(heartbeat: SharedArrayBuffer): void {
+    this.#heartbeat = new FigureBlock(heartbeat);
+    setInterval(() => this.#heartbeat.add('heartbeat', 1), HEARTBEAT_MS).unref();
+  }
+
+  async #open(specs: readonly NodeSpec[]): Promise<Nodes | null> {
+    try {
+      const nodes = await Nodes.open(specs, (node) => this.#post({ type: 'node', node }));
+      this.#post({ type: 'opened', nodes: nodes.catalogue(), repairs: nodes.repairs() });
+      return nodes;
+    } catch (error) {
+      const code = error instanceof BlockError ? error.code : 'image_io_error';
+      const message = error instanceof Error ? error.message : String(error);
+      this.#post({ type: 'not-opened', error: { code, message } });
+      return null;
+    }
+  }
+
+  #begin(number: number, order: TaskOrder, words: TaskWords): void {
+    const control = new TaskControl(words, this.#heartbeat);
+    const task: Task = { words, control, load: null, ended: Promise.resolve() };
+    this.#tasks.set(number, task);
+    task.ended = this.#run(number, order, task);
+  }
+
+  /** Never rejects. */
+  async #run(number: number, order: TaskOrder, task: Task): Promise<void> {
+    let result: VerifyResult | null = null;
+    let error: SnapshotError | null = null;
+    const nodes = await this.#nodes;
+    try {
+      if (nodes === null) throw new Error('the images are not open');
+      result = await this.#work(number, order, { nodes, task });
+    } catch (thrown) {
+      error = toSnapshotError(thrown);
+    }
+    this.#tasks.delete(number);
+    nodes?.refresh(namesOf(order));
+    this.#post({ type: 'ended', task: number, result, error });
+  }
+
+  async #work(
+    number: number,
+    order: TaskOrder,
+    { nodes, task }: { readonly nodes: Nodes; readonly task: Task },
+  ): Promise<VerifyResult | null> {
+    const { control } = task;
+    switch (order.kind) {
+      case 'save': {
+        const { save } = await import('./save.ts');
+        const captured = () => this.#post({ type: 'captured', task: number });
+        await save(order.plan, nodes, { control, captured });
+        return null;
+      }
+      case 'load': {
+        const { Load } = await import('./load.ts');
+        task.load = new Load(order.plan, nodes, { control, listener: this.#loadListener(number) });
+        await task.load.run();
+        return null;
+      }
+      case 'verify': {
+        const { verify } = await import('./verify.ts');
+        return verify(order.plan, nodes, control);
+      }
+      default: {
+        const { applyDisks, deleteSnapshot } = await import('./delete.ts');
+        await (order.kind === 'delete' ? deleteSnapshot : applyDisks)(order.plan, nodes, control);
+        return null;
+      }
+    }
+  }
+
+  #loadListener(task: number) {
+    return {
+      loaded: (machine) => this.#post({ type: 'loaded', task, machine }),
+      stepped: (step, error) =>
+        this.#post({ type: 'stepped', task, step, error: error === null ? null : toSnapshotError(error) }),
+      fault: (error) => this.#post({ type: 'fault', message: toSnapshotError(error).message }),
+    } satisfies import('./load.ts').LoadListener;
+  }
+
+  async #serve({ node, attachment }: Extract<ToBlockThread, { type: 'guest-disk' }>): Promise<void> {
+    const { GuestDisk } = await import('./guest-disk.ts');
+    const image = (await this.#nodes)?.imageOrNull(node) ?? null;
+    if (image !== null) this.#disks.push(new GuestDisk(attachment, image));
+  }
+
+  /** Ends every task as a cancel does, then lets go of the images. */
+  async #close(): Promise<void> {
+    for (const { words, control, load } of this.#tasks.values()) {
+      words.cancel();
+      control.wake();
+      // Disks that were turned stay so: the next start would turn them, too.
+      load?.step('release');
+    }
+    await Promise.all([...this.#tasks.values()].map(({ ended }) => ended));
+    await Promise.all(this.#disks.map((disk) => disk.close()));
+    const nodes = await this.#nodes;
+    await nodes?.close();
+    this.#post({ type: 'closed' });
+    this.#closed();
+  }
+}
+
+function namesOf({ kind, plan }: TaskOrder): readonly string[] {
+  if (kind === 'save' || kind === 'load') return [plan.vmState, ...plan.devices];
+  return plan.devices;
+}

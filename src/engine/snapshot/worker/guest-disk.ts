@@ -1,0 +1,63 @@
+import type { Image } from '../../../block/image.ts';
+import { type DiskRequest, DiskSlot } from '../../memory/disk-slot.ts';
+import { VcpuControl } from '../../memory/vcpu-control.ts';
+import type { GuestDiskOrder } from '../messages.ts';
+
+/** Without a port the slot is looked at this often. */
+const LOOK_MS = 5;
+
+/** Serves a machine's disk requests against a node's image, one at a time. */
+export class GuestDisk {
+  readonly #image: Image;
+  readonly #slot: DiskSlot;
+  readonly #control: VcpuControl;
+  readonly #stop: () => void;
+  #serving: Promise<void> | null = null;
+
+  constructor({ port, slot, vcpuControl }: GuestDiskOrder, image: Image) {
+    this.#image = image;
+    this.#slot = new DiskSlot(slot);
+    this.#control = new VcpuControl(vcpuControl);
+    if (port === null) {
+      const timer = setInterval(() => this.#look(), LOOK_MS);
+      this.#stop = () => clearInterval(timer);
+    } else {
+      port.on('message', () => this.#look());
+      this.#stop = () => port.close();
+    }
+    // A request may have been made before this thread was there.
+    this.#look();
+  }
+
+  /** Takes no further request, and resolves when the one under way has been answered. */
+  async close(): Promise<void> {
+    this.#stop();
+    await this.#serving;
+  }
+
+  #look(): void {
+    if (this.#serving !== null) return;
+    const request = this.#slot.request();
+    if (request === null) return;
+    this.#serving = this.#serve(request).finally(() => {
+      this.#serving = null;
+    });
+  }
+
+  async #serve(request: DiskRequest): Promise<void> {
+    try {
+      await this.#work(request);
+      this.#slot.complete();
+    } catch (error) {
+      this.#slot.fail(error instanceof Error ? error.message : String(error));
+    }
+    this.#control.addHold(0);
+  }
+
+  #work({ operation, offset, bytes }: DiskRequest): Promise<void> {
+    const data = this.#slot.data.subarray(0, bytes);
+    if (operation === 'read') return this.#image.read(offset, data);
+    if (operation === 'write') return this.#image.write(offset, data);
+    return this.#image.flush();
+  }
+}

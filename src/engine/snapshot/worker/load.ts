@@ -1,0 +1,126 @@
+import type { LoadedMachine } from '../../../domain/ports.ts';
+import type { LoadPlan } from '../../../domain/snapshot-port.ts';
+import type { LoadStep } from '../messages.ts';
+import { SnapshotFailure, TaskCancelled } from '../snapshot-failure.ts';
+import { checkDisk } from './checked-disk.ts';
+import { DamageList } from './damage-list.ts';
+import { DiskTurn } from './disk-turn.ts';
+import type { Nodes } from './nodes.ts';
+import { openStored, type StoredSnapshot } from './stored-snapshot.ts';
+import { readMachine } from './stream-feed.ts';
+import type { TaskControl } from './task-control.ts';
+
+/** What a load tells while it goes on. */
+export type LoadListener = {
+  loaded(machine: LoadedMachine): void;
+  /** The step has been done, or failed: then the load ends. */
+  stepped(step: LoadStep, error: unknown): void;
+  /** Something that changes nothing about the outcome. */
+  fault(error: unknown): void;
+};
+
+/** A step is looked for after this long even if nobody woke the task. */
+const LOOK_MS = 60_000;
+
+/**
+ * A load: reads and checks everything while disks and guest are as they were, then turns the disks when it is told to.
+ * Up to `apply` a cancel leaves all as it was; behind it only `revert` and `release` count.
+ */
+export class Load {
+  readonly #plan: LoadPlan;
+  readonly #nodes: Nodes;
+  readonly #control: TaskControl;
+  readonly #listener: LoadListener;
+  readonly #disks = new DiskTurn();
+  readonly #steps: LoadStep[] = [];
+
+  constructor(plan: LoadPlan, nodes: Nodes, task: { readonly control: TaskControl; readonly listener: LoadListener }) {
+    this.#plan = plan;
+    this.#nodes = nodes;
+    this.#control = task.control;
+    this.#listener = task.listener;
+  }
+
+  step(step: LoadStep): void {
+    this.#steps.push(step);
+    this.#control.wake();
+  }
+
+  async run(): Promise<void> {
+    try {
+      this.#listener.loaded(await this.#read());
+      const first = await this.#nextStep({ mayCancel: true });
+      if (first !== 'apply') throw new TaskCancelled();
+    } catch (error) {
+      await this.#disks.abandon().catch((fault: unknown) => this.#listener.fault(fault));
+      throw error;
+    }
+    await this.#told('apply', () => this.#apply());
+    const second = await this.#nextStep({ mayCancel: false });
+    if (second === 'release') {
+      await this.#disks.release().catch((fault: unknown) => this.#listener.fault(fault));
+    } else {
+      await this.#told('revert', () => this.#disks.revert());
+      throw new SnapshotFailure(
+        'machine_refused',
+        'The machine did not take the snapshot; the disks were turned back.',
+      );
+    }
+  }
+
+  async #read(): Promise<LoadedMachine> {
+    const { tag, vmState, devices, target, capabilities, uuid } = this.#plan;
+    const damage = new DamageList(tag, { endsAtFirst: true });
+    const names = [...new Set([vmState, ...devices])];
+    const stored = await openStored(names, { tag, nodes: this.#nodes, damage });
+    const holder = stored.find(({ node }) => node === vmState);
+    if (holder === undefined || holder.reader.snapshot.vmStateBytes === 0) {
+      throw new SnapshotFailure(
+        'snapshot_without_vm_state',
+        `Snapshot '${tag}' of node '${vmState}' holds no machine.`,
+      );
+    }
+    const expected = { target, capabilities, uuid };
+    const machine = await readMachine({ stored: holder, expected, damage, control: this.#control });
+    const turned = stored.filter(({ node }) => devices.includes(node));
+    for (const one of turned) await checkDisk(one, damage, this.#control);
+    damage.throwIfAny();
+    if (machine === null) throw new SnapshotFailure('engine_failed', 'the stream was read and gave no machine');
+    await this.#prepare(turned);
+    return machine;
+  }
+
+  async #prepare(stored: readonly StoredSnapshot[]): Promise<void> {
+    for (const { node, image, reader } of stored) {
+      await this.#control.breathe();
+      await image.assertPresent();
+      await this.#disks.prepare(node, image.prepareApply(reader.snapshot.id));
+    }
+    this.#control.check();
+  }
+
+  async #apply(): Promise<void> {
+    for (const name of this.#plan.devices) await this.#nodes.image(name).assertPresent();
+    await this.#disks.commit();
+  }
+
+  async #told(step: LoadStep, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#listener.stepped(step, error);
+      throw error;
+    }
+    this.#listener.stepped(step, null);
+  }
+
+  async #nextStep({ mayCancel }: { readonly mayCancel: boolean }): Promise<LoadStep> {
+    const control = this.#control;
+    for (;;) {
+      const step = this.#steps.shift();
+      if (step !== undefined) return step;
+      if (mayCancel) control.check();
+      await control.untilWoken(LOOK_MS);
+    }
+  }
+}

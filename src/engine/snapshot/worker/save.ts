@@ -1,0 +1,124 @@
+import type { Image, VmStateWriter } from '../../../block/image.ts';
+import type { SavePlan } from '../../../domain/snapshot-port.ts';
+import { memoryBytes } from '../../memory/guest-memory.ts';
+import { SnapshotFailure } from '../snapshot-failure.ts';
+import { MachineWriter } from './machine-writer.ts';
+import { encodePlace, fixedBytes, type ManifestBlock, type ManifestPlace, placeholder } from './manifest.ts';
+import { diskReservation, writeManifest } from './manifest-writer.ts';
+import type { Nodes } from './nodes.ts';
+import { PieceTable } from './piece-table.ts';
+import type { TaskControl } from './task-control.ts';
+import { VmStateChannel } from './vm-state-channel.ts';
+
+/** Bytes of a placeholder that are written at a time. */
+const PLACEHOLDER_BYTES = 2 ** 20;
+
+/** What is made of one node. */
+type NodeSave = {
+  readonly name: string;
+  readonly image: Image;
+  vmStateBytes: number;
+  blocks: readonly ManifestBlock[];
+  pieces: PieceTable;
+  place: ManifestPlace;
+  /** Of the snapshot, once it was taken. */
+  id: string | null;
+};
+
+/**
+ * Takes a snapshot of a machine that stands still: its stream into one node, then the disks of all nodes. `captured`
+ * is called when the machine may go on; digests of the disks follow.
+ *
+ * Whatever goes wrong, on every node all is taken back before this throws.
+ */
+export async function save(
+  plan: SavePlan,
+  nodes: Nodes,
+  task: { readonly control: TaskControl; captured(): void },
+): Promise<void> {
+  const { control } = task;
+  const names = [...new Set([plan.vmState, ...plan.devices])];
+  const saves = names.map((name) => newNodeSave(name, nodes.image(name)));
+  try {
+    for (const { image } of saves) await image.assertPresent();
+    for (const node of saves) await fillVmState(node, plan, control);
+    for (const node of saves) {
+      await control.breathe();
+      node.id = await takeSnapshot(node, plan);
+    }
+    task.captured();
+    for (const node of saves) await writeManifest({ ...node, id: node.id ?? '' }, control);
+    for (const { image } of saves) await image.assertPresent();
+  } catch (error) {
+    await takeBack(saves, error);
+    throw error;
+  }
+}
+
+function newNodeSave(name: string, image: Image): NodeSave {
+  const place = { position: 0, reservedBytes: 0 };
+  return { name, image, vmStateBytes: 0, blocks: [], pieces: new PieceTable(), place, id: null };
+}
+
+/** The machine's stream, where this node is to hold it, and room for the digests behind it. */
+async function fillVmState(node: NodeSave, plan: SavePlan, control: TaskControl): Promise<void> {
+  const writer = await node.image.beginVmState();
+  if (node.name === plan.vmState) await writeMachine(node, { plan, writer, control });
+  const position = writer.align();
+  const reservedBytes = fixedBytes(node.blocks, node.pieces) + diskReservation(node.image.diskBytes);
+  node.place = { position, reservedBytes };
+  const filler = placeholder(Math.min(PLACEHOLDER_BYTES, reservedBytes));
+  for (let left = reservedBytes; left > 0; left -= filler.length) {
+    await control.breathe();
+    await writer.append(filler.subarray(0, Math.min(left, filler.length)));
+  }
+}
+
+async function writeMachine(
+  node: NodeSave,
+  { plan, writer, control }: { plan: SavePlan; writer: VmStateWriter; control: TaskControl },
+): Promise<void> {
+  const { memory } = plan.source;
+  control.addTotal(memoryBytes(memory));
+  const channel = new VmStateChannel(writer, control.monitor);
+  try {
+    node.pieces = await new MachineWriter(plan, channel, control).write();
+  } catch (error) {
+    throw channel.failure ?? error;
+  }
+  node.blocks = memory.blocks.map(({ name, bytes }) => ({ name, bytes }));
+  node.vmStateBytes = node.pieces.streamBytes;
+  if (writer.position !== node.vmStateBytes) {
+    throw new SnapshotFailure(
+      'engine_failed',
+      `the stream has ${node.vmStateBytes} bytes and the VM state area ${writer.position}`,
+    );
+  }
+}
+
+async function takeSnapshot({ image, vmStateBytes, place }: NodeSave, plan: SavePlan): Promise<string> {
+  const { tag, dateMs, clockNs } = plan;
+  const { id } = await image.createSnapshot({
+    name: tag,
+    dateMs,
+    clockNs,
+    vmStateBytes,
+    extra: encodePlace(place),
+  });
+  return id;
+}
+
+/** Removes what was made. What cannot be removed is named in the error: its job says then what is left. */
+async function takeBack(saves: readonly NodeSave[], cause: unknown): Promise<void> {
+  const left: string[] = [];
+  for (const { name, image, id } of saves) {
+    try {
+      if (id === null) await image.dropVmState();
+      else await image.deleteSnapshot(id);
+    } catch (error) {
+      left.push(`node ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  if (left.length === 0 || !(cause instanceof Error)) return;
+  cause.message += ` (what was begun could not be taken back: ${left.join('; ')})`;
+}
