@@ -23,8 +23,8 @@ export function parseWord(text: string): string {
 
 /** A key goes into a header, which takes no other characters. @throws InvalidArgumentError */
 export function parseKey(text: string): string {
-  if (/^[\x21-\x7e]{1,255}$/.test(text)) return text;
-  throw new InvalidArgumentError('It must be 1 to 255 visible ASCII characters.');
+  if (/^[\x20-\x7e]{1,255}$/.test(text) && text.trim() === text) return text;
+  throw new InvalidArgumentError('It must be 1 to 255 printable ASCII characters, no space first or last.');
 }
 
 /** One more value of an option that may be repeated. */

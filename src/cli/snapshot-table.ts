@@ -9,8 +9,9 @@ const COLUMNS: readonly (readonly [title: string, textOf: (snapshot: Snapshot) =
   ['TAG', ({ tag }) => (typeof tag === 'string' ? tag : null)],
   ['DATE', ({ date }) => (typeof date === 'string' ? date.replace(/\.\d+Z$/, 'Z') : null)],
   ['VM STATE', (snapshot) => sizeOf(snapshot['vm-state-size'])],
-  ['VM CLOCK', (snapshot) => clockOf(snapshot['vm-clock-nsec'])],
+  ['VM CLOCK', (snapshot) => clockOf(snapshot['vm-clock'])],
   ['NODES', ({ nodes }) => namesOf(nodes)],
+  ['REMARKS', remarksOn],
 ];
 
 /** A heading, and a line a snapshot. */
@@ -40,4 +41,14 @@ function namesOf(value: unknown): string | null {
   if (!Array.isArray(value)) return null;
   const names = value.map((node) => (isRecord(node) ? node.name : node)).filter((name) => typeof name === 'string');
   return names.length === 0 ? null : names.join(',');
+}
+
+/** What one should know before one relies on it; nothing if all is well. */
+function remarksOn(snapshot: Snapshot): string {
+  const remarks = [
+    snapshot.vmstate === null ? 'disks only' : '',
+    snapshot.consistent === false ? 'not on every node' : '',
+    snapshot['has-digests'] === false ? 'without digests' : '',
+  ];
+  return remarks.filter((remark) => remark !== '').join(', ');
 }

@@ -170,6 +170,15 @@ describe('a connection that is lost', () => {
     expect(service.requests.map(({ body }) => body)).toEqual(Array(3).fill({ tag: 'warm' }));
   });
 
+  test('while the job is asked for, and the service is still busy with the first request, is tried again', async () => {
+    const service = await fakeService(concluded());
+    service.handler = (seen) => {
+      if (service.requests.length === 1) return 'cut';
+      return service.requests.length === 2 ? problem(409, 'idempotency_key_in_use') : service.serve(seen);
+    };
+    expect(await run(worldOf(service), 'save', 'warm')).toBe(0);
+  });
+
   test('again and again while the job is asked for ends with 3', async () => {
     const service = await fakeService();
     service.handler = () => 'cut';

@@ -71,6 +71,19 @@ describe('the table of snapshots', () => {
   });
 
   test('has a dash for what is not said, and no control characters', () => {
-    expect(snapshotTable([{ tag: 'a\u001bb' }])).toMatch(/\na b +(?:- +)+-\n$/);
+    expect(snapshotTable([{ tag: 'a\u001bb' }])).toMatch(/\na b +(?:- +){3}-\n$/);
+  });
+
+  test('shows what there is, and what one should know before one relies on it', () => {
+    const nodes = [{ name: 'disk0' }, { name: 'disk1' }];
+    const warm = { tag: 'warm', date: '2026-11-24T02:15:26.123Z', 'vm-state-size': 2 ** 28, 'vm-clock': 61e9, nodes };
+    const sound = { ...warm, vmstate: 'disk0', consistent: true, 'has-digests': true };
+    const odd = { ...warm, tag: 'x', vmstate: null, consistent: false, 'has-digests': false };
+    expect(snapshotTable([sound, odd]).split('\n')).toEqual([
+      'TAG   DATE                  VM STATE   VM CLOCK  NODES        REMARKS',
+      'warm  2026-11-24T02:15:26Z  256.0 MiB  1:01      disk0,disk1',
+      'x     2026-11-24T02:15:26Z  256.0 MiB  1:01      disk0,disk1  disks only, not on every node, without digests',
+      '',
+    ]);
   });
 });

@@ -76,13 +76,19 @@ async function start(command: JobCommand, { world, output, client }: Parts): Pro
     try {
       return await client.start(verb, tag, request, key);
     } catch (error) {
-      if (!(error instanceof ConnectionLost) || (lostAtMs === null && !error.mayHaveArrived)) throw error;
+      if (!(error instanceof Failure) || !mayComeLater(error, lostAtMs !== null)) throw error;
       if (lostAtMs === null) output.note(`${error.message}; trying again`);
       lostAtMs ??= world.clock.nowMs();
       if (world.interrupt.aborted || world.clock.nowMs() - lostAtMs >= retryMs) throw error;
     }
     await world.clock.wait(RETRY_MS, world.interrupt);
   }
+}
+
+/** Whether to send it again: its answer was lost, or, after that, the first one is still being answered. */
+function mayComeLater(failure: Failure, wasLost: boolean): boolean {
+  if (failure instanceof ConnectionLost) return wasLost || failure.mayHaveArrived;
+  return wasLost && failure.code === 'idempotency_key_in_use';
 }
 
 function exitStatusOf({ job, stop }: Ending, interrupt: AbortSignal): ExitStatus {
