@@ -1,6 +1,7 @@
 import type { Verb } from './client.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { Failure } from './failure.ts';
+import { damageOf, verifyRemark } from './findings.ts';
 import type { Ending } from './follow.ts';
 import type { Job } from './job.ts';
 import { durationText, oneLine, sizeText } from './printable.ts';
@@ -77,6 +78,7 @@ class HumanOutput implements JobOutput {
   result({ job, stop }: Ending, { exitStatus, durationMs }: Parameters<JobOutput['result']>[1]): void {
     this.end();
     for (const warning of job.warnings) this.#complain(`warning: ${warning}`);
+    for (const place of damageOf(job)) this.#complain(place);
     if (exitStatus === EXIT.done) this.#succeeded(job, durationMs);
     else if (stop === null) this.#complain(endedBadly(job));
     else if (stop === 'timeout') this.#complain(`not done after ${durationText(durationMs)}: ${standing(job)}`);
@@ -95,7 +97,7 @@ class HumanOutput implements JobOutput {
       return;
     }
     const size = job.doneBytes > 0 ? `${sizeText(job.doneBytes)} in ` : '';
-    world.out(`${DONE[verb]} ${oneLine(tag)}: ${size}${durationText(durationMs)}\n`);
+    world.out(`${DONE[verb]} ${oneLine(tag)}: ${size}${durationText(durationMs)}${verifyRemark(job)}\n`);
   }
 
   #complain(text: string): void {

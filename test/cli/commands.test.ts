@@ -54,6 +54,13 @@ describe('a job that completes', () => {
     expect(world.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
   });
 
+  test('says that there was nothing to compare a snapshot of another program with', async () => {
+    const result = { 'had-digests': false, digests: [], 'checked-bytes': 1 };
+    const world = worldOf(await fakeService({ ...concluded(), result }));
+    expect(await run(world, 'verify', 'warm')).toBe(0);
+    expect(world.stdout).toMatch(/^verified warm: .* s, its structure only, since no digests were kept with it\n$/);
+  });
+
   test('is not waited for with --no-wait', async () => {
     const service = await fakeService(running(0, 0, 'created'));
     const world = worldOf(service);
@@ -74,6 +81,20 @@ describe('a job that does not complete', () => {
     const world = worldOf(await fakeService(state));
     expect(await run(world, 'load', 'warm')).toBe(1);
     expect([world.stdout, world.stderr]).toEqual(['', `vmferry: loading warm: ${said}\n`]);
+  });
+
+  test('names every damaged place that a verify found', async () => {
+    const ram = { node: 'disk0', 'ram-block': 'pc.ram', area: 'ram', offset: 131072, bytes: 65536, 'file-offset': 7 };
+    const table = { node: 'disk1', 'ram-block': null, area: 'metadata', offset: 64, bytes: 8, 'file-offset': null };
+    const state = { ...concluded('failed', 'snapshot_damaged'), result: { damage: [ram, table] } };
+    const world = worldOf(await fakeService(state));
+    expect(await run(world, 'verify', 'warm')).toBe(1);
+    expect(world.stderr.split('\n')).toEqual([
+      'vmferry: verifying warm: damaged: node disk0: RAM block pc.ram: 65536 bytes at 131072 (byte 7 of the image file)',
+      'vmferry: verifying warm: damaged: node disk1: tables of the image: 8 bytes at 64',
+      'vmferry: verifying warm: failed (snapshot_damaged): It says snapshot_damaged.',
+      '',
+    ]);
   });
 
   test('cannot steer the terminal by what it says', async () => {
