@@ -15,25 +15,46 @@ export function nodesToSave(catalogue: Catalogue): { readonly vmState: string; r
   return { vmState, devices };
 }
 
+/** The nodes that hold a snapshot and can be written; if none of them can, all that hold it. @throws DomainError */
+export function nodesThatHold(catalogue: Catalogue, tag: string): readonly string[] {
+  const holders = catalogue.get(tag).parts.map(({ node }) => node);
+  const canBeWritten = writable(catalogue.nodes());
+  const found = holders.filter((name) => canBeWritten.includes(name));
+  return found.length > 0 ? found : holders;
+}
+
 /** @throws DomainError if the list is empty, names a node twice, or one that is not there or cannot be written. */
 export function checkDevices(catalogue: Catalogue, devices: readonly string[]): void {
+  checkList(catalogue, devices);
+  for (const name of devices) refuseReadOnly(catalogue, name);
+}
+
+/** The same for nodes that are only read. */
+export function checkList(catalogue: Catalogue, devices: readonly string[]): void {
   const violations: Violation[] = [];
-  if (devices.length === 0)
+  if (devices.length === 0) {
     violations.push({ pointer: '/devices', reason: 'devices is empty; it needs a node at least.' });
+  }
   devices.forEach((name, index) => {
     if (devices.indexOf(name) === index) return;
     violations.push({ pointer: `/devices/${index}`, reason: `devices names '${name}' more than once.` });
   });
   refuse(violations);
-  for (const name of devices) checkNode(catalogue, name);
+  for (const name of devices) nodeOf(catalogue, name);
 }
 
-/** The same, and that the node with the VM state is one of them, as QEMU wants it. */
-export function checkMachineDevices(catalogue: Catalogue, devices: readonly string[], vmState: string): void {
-  checkDevices(catalogue, devices);
-  checkNode(catalogue, vmState);
+/** The node with the VM state has to be one of the others, as QEMU wants it. @throws DomainError */
+export function checkVmState(catalogue: Catalogue, devices: readonly string[], vmState: string): void {
+  nodeOf(catalogue, vmState);
   if (devices.includes(vmState)) return;
   refuse([{ pointer: '/vmstate', reason: `vmstate is '${vmState}', which is not one of devices: ${list(devices)}.` }]);
+}
+
+/** @throws DomainError if the node has only its disk in the snapshot, as all nodes but one have. */
+export function requireVmState({ tag, parts }: Snapshot, vmState: string): void {
+  if (parts.find(({ node }) => node === vmState)?.vmStateBytes !== 0) return;
+  const detail = `Node '${vmState}' holds only the disk of snapshot ${shown(tag)}, no machine.`;
+  throw new DomainError('snapshot_without_vm_state', detail);
 }
 
 /** @throws DomainError if one of the nodes holds the tag: nothing is ever replaced. */
@@ -65,12 +86,15 @@ export function leftOut(catalogue: Catalogue, devices: readonly string[]): strin
   return `${list(missing)} can be written by the guest and is not part of this: its content may not fit the rest.`;
 }
 
-function checkNode(catalogue: Catalogue, name: string): void {
+function nodeOf(catalogue: Catalogue, name: string): BlockNode {
   const node = catalogue.nodes().find((one) => one.name === name);
   if (node === undefined) throw new DomainError('node_not_found', `There is no block device node '${name}'.`);
-  if (node.isReadOnly) {
-    throw new DomainError('node_read_only', `The block device node '${name}' is open for reading only.`);
-  }
+  return node;
+}
+
+function refuseReadOnly(catalogue: Catalogue, name: string): void {
+  if (!nodeOf(catalogue, name).isReadOnly) return;
+  throw new DomainError('node_read_only', `The block device node '${name}' is open for reading only.`);
 }
 
 function writable(nodes: readonly BlockNode[]): readonly string[] {

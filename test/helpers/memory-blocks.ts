@@ -1,0 +1,280 @@
+// Block device nodes in memory: what a block engine does to its images, without images. A test may hold a step, let it
+// fail, and look at what was asked for in which order.
+
+import type { LoadedMachine } from '../../src/domain/ports.ts';
+import type {
+  BlockEngine,
+  BlockNode,
+  DeletePlan,
+  LoadPlan,
+  LoadTask,
+  NodeSnapshot,
+  SavePlan,
+  SaveTask,
+  SnapshotError,
+  SnapshotTask,
+  VerifyPlan,
+  VerifyResult,
+} from '../../src/domain/snapshot-port.ts';
+
+/** Where a task can be held or fail. */
+export type Step = 'save' | 'digests' | 'load' | 'apply' | 'revert' | 'release' | 'delete' | 'verify' | 'apply-disks';
+
+const CANCELLED: SnapshotError = { code: 'job_cancelled', message: 'The job was cancelled.' };
+const VERIFIED: VerifyResult = {
+  hadDigests: true,
+  digests: [{ kind: 'disk', name: 'disk0', digest: 'ab'.repeat(32) }],
+  checkedBytes: 65536,
+};
+
+type Gate = { readonly opened: Promise<void>; readonly open: () => void };
+type MemoryNode = { readonly name: string; readonly isReadOnly: boolean; snapshots: readonly NodeSnapshot[] };
+
+export class MemoryBlocks implements BlockEngine {
+  /** Steps as they began, with the tag: `save a`, `digests a`. */
+  readonly log: string[] = [];
+  /** Steps that fail, and with what. */
+  readonly failures = new Map<Step, SnapshotError>();
+  readonly saves: SavePlan[] = [];
+  readonly loads: LoadPlan[] = [];
+  readonly tasks: MemoryTask<unknown>[] = [];
+  /** What each disk holds: the tag that it was last turned to, or `guest`. */
+  readonly disks = new Map<string, string>();
+  /** What comes out of the next load. */
+  loaded: Partial<LoadedMachine> = {};
+  verified: VerifyResult = VERIFIED;
+  isClosed = false;
+  #nodes: readonly MemoryNode[];
+  #listed: readonly BlockNode[] = [];
+  readonly #gates = new Map<Step, Gate>();
+  readonly #listeners: (() => void)[] = [];
+
+  constructor(nodes: readonly { readonly name: string; readonly isReadOnly?: boolean }[] = [{ name: 'disk0' }]) {
+    this.#nodes = nodes.map(({ name, isReadOnly = false }) => ({ name, isReadOnly, snapshots: [] }));
+    for (const { name } of nodes) this.disks.set(name, 'guest');
+    this.#changed();
+  }
+
+  nodes(): readonly BlockNode[] {
+    return this.#listed;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Tasks wait at that step until it is opened. */
+  hold(step: Step): Gate {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const gate = {
+      opened: promise,
+      open: () => {
+        this.#gates.delete(step);
+        resolve();
+      },
+    };
+    this.#gates.set(step, gate);
+    return gate;
+  }
+
+  /** Puts a snapshot into a node's list. */
+  put(node: string, snapshot: Partial<NodeSnapshot> & { readonly tag: string }): void {
+    this.#change(node, (snapshots) => [...snapshots, { ...BARE, id: nextId(snapshots), ...snapshot }]);
+  }
+
+  tags(node = 'disk0'): readonly string[] {
+    return this.#node(node).snapshots.map(({ tag }) => tag);
+  }
+
+  save(plan: SavePlan): SaveTask {
+    this.saves.push(plan);
+    const task = this.#task<void>(plan.tag);
+    const captured = Promise.withResolvers<void>();
+    captured.promise.catch(() => {});
+    task.run(async () => {
+      try {
+        await task.step('save');
+        for (const node of plan.devices) this.put(node, partOf(plan, node));
+        captured.resolve();
+        await task.step('digests');
+      } catch (error) {
+        for (const node of plan.devices) this.#remove(node, plan.tag);
+        captured.reject(error);
+        throw error;
+      }
+    });
+    return Object.assign(task, { captured: captured.promise });
+  }
+
+  load(plan: LoadPlan): LoadTask {
+    this.loads.push(plan);
+    const task = this.#task<void>(plan.tag);
+    const before = new Map(this.disks);
+    const decided = Promise.withResolvers<void>();
+    const loaded = Promise.withResolvers<LoadedMachine>();
+    loaded.promise.catch(() => {});
+    task.run(async () => {
+      try {
+        await task.step('load');
+      } catch (error) {
+        loaded.reject(error);
+        throw error;
+      }
+      loaded.resolve({ globalState: 'running', state: NO_DEVICES, ...this.loaded });
+      await Promise.race([decided.promise, task.cancelled]);
+    });
+    const turn = async (step: 'apply' | 'revert', work: () => void): Promise<void> => {
+      if (step === 'apply') task.isPastCancel = true;
+      await task.step(step);
+      work();
+    };
+    return Object.assign(task, {
+      loaded: loaded.promise,
+      apply: () => turn('apply', () => this.#turn(plan.devices, plan.tag)),
+      revert: async () => {
+        await turn('revert', () => {
+          for (const [node, held] of before) this.disks.set(node, held);
+        });
+        decided.reject(CANCELLED);
+      },
+      release: () => {
+        this.log.push(`release ${plan.tag}`);
+        decided.resolve();
+      },
+    });
+  }
+
+  delete({ tag, devices }: DeletePlan): SnapshotTask {
+    return this.#simple('delete', tag, () => {
+      for (const node of devices) this.#remove(node, tag);
+    });
+  }
+
+  verify({ tag }: VerifyPlan): SnapshotTask<VerifyResult> {
+    return this.#simple('verify', tag, () => this.verified);
+  }
+
+  applyDisks({ tag, devices }: DeletePlan): SnapshotTask {
+    return this.#simple('apply-disks', tag, () => this.#turn(devices, tag));
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+  }
+
+  /** A task reaches a step: it is told, waits if the step is held, and fails if it is to fail. */
+  async reach(task: MemoryTask<unknown>, step: Step): Promise<void> {
+    this.log.push(`${step} ${task.tag}`);
+    const gate = this.#gates.get(step);
+    if (gate !== undefined) await (task.isPastCancel ? gate.opened : Promise.race([gate.opened, task.cancelled]));
+    if (task.isCancelled && !task.isPastCancel) throw CANCELLED;
+    const failure = this.failures.get(step);
+    if (failure !== undefined) throw failure;
+  }
+
+  #task<R>(tag: string): MemoryTask<R> {
+    const task = new MemoryTask<R>(tag, (step) => this.reach(task as MemoryTask<unknown>, step));
+    this.tasks.push(task as MemoryTask<unknown>);
+    return task;
+  }
+
+  #simple<R>(step: Step, tag: string, work: () => R): SnapshotTask<R> {
+    const task = this.#task<R>(tag);
+    task.run(async () => {
+      await task.step(step);
+      return work();
+    });
+    return task;
+  }
+
+  #turn(devices: readonly string[], tag: string): void {
+    for (const node of devices) this.disks.set(node, tag);
+  }
+
+  #remove(node: string, tag: string): void {
+    this.#change(node, (snapshots) => snapshots.filter((one) => one.tag !== tag));
+  }
+
+  #node(name: string): MemoryNode {
+    const found = this.#nodes.find((node) => node.name === name);
+    if (found === undefined) throw new Error(`there is no node ${name}`);
+    return found;
+  }
+
+  #change(name: string, change: (snapshots: readonly NodeSnapshot[]) => readonly NodeSnapshot[]): void {
+    const node = this.#node(name);
+    node.snapshots = change(node.snapshots);
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#listed = this.#nodes.map((node) => ({ ...node, path: `/data/${node.name}.qcow2`, diskBytes: 2 ** 30 }));
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** One piece of work; most of it is in `run`'s function. */
+export class MemoryTask<R> implements SnapshotTask<R> {
+  readonly tag: string;
+  readonly step: (step: Step) => Promise<void>;
+  /** Rejects when it is cancelled. */
+  readonly cancelled: Promise<never>;
+  readonly calls: string[] = [];
+  ended!: Promise<R>;
+  isCancelled = false;
+  isPastCancel = false;
+  current = 0;
+  #cancel: (error: SnapshotError) => void;
+
+  constructor(tag: string, step: (step: Step) => Promise<void>) {
+    this.tag = tag;
+    this.step = step;
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => {});
+    this.cancelled = promise;
+    this.#cancel = reject;
+  }
+
+  run(work: () => Promise<R>): void {
+    this.ended = work();
+    this.ended.catch(() => {});
+  }
+
+  progress(): { readonly current: number; readonly total: number } {
+    return { current: this.current, total: 100 };
+  }
+
+  pause(): void {
+    this.calls.push('pause');
+  }
+
+  resume(): void {
+    this.calls.push('resume');
+  }
+
+  cancel(): void {
+    this.calls.push('cancel');
+    if (this.isPastCancel) return;
+    this.isCancelled = true;
+    this.#cancel(CANCELLED);
+  }
+}
+
+const NO_DEVICES: LoadedMachine['state'] = { form: 'devices', bodies: [], memory: { segments: [], blocks: [] } };
+
+const BARE: Omit<NodeSnapshot, 'id' | 'tag'> = {
+  dateMs: 1_700_000_000_000,
+  clockNs: 0n,
+  vmStateBytes: 0,
+  diskBytes: 2 ** 30,
+  icount: null,
+  hasDigests: true,
+};
+
+function partOf({ tag, vmState, dateMs, clockNs }: SavePlan, node: string): Partial<NodeSnapshot> & { tag: string } {
+  return { tag, dateMs, clockNs, vmStateBytes: node === vmState ? 2 ** 20 : 0 };
+}
+
+function nextId(snapshots: readonly NodeSnapshot[]): string {
+  return String(Math.max(0, ...snapshots.map(({ id }) => Number(id))) + 1);
+}
