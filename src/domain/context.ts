@@ -5,6 +5,8 @@ import type { Changes } from './migration/changes.ts';
 import type { CurrentMigration } from './migration/current-migration.ts';
 import type { Settings } from './options/settings.ts';
 import type { Clock, Machine } from './ports.ts';
+import type { BlockEngine } from './snapshot-port.ts';
+import type { Catalogue } from './snapshots/catalogue.ts';
 import type { Store } from './store-ports.ts';
 import type { Deadlines, TransferEngine } from './transfer-port.ts';
 
@@ -14,11 +16,12 @@ export type Schedule = (work: () => void, delayMs: number) => () => void;
 /** Makes a new id that was never used before. */
 export type IdSource = () => string;
 
-/** What a domain is given from outside, and its use cases share. Whoever made the store, machine and engine closes them. */
+/** What a domain is given from outside, and its use cases share. Whoever made the store, machine and engines closes them. */
 export type Surroundings = {
   readonly store: Store;
   readonly machine: Machine;
   readonly engine: TransferEngine;
+  readonly blocks: BlockEngine;
   readonly clock: Clock;
   readonly schedule: Schedule;
   readonly ids: IdSource;
@@ -41,6 +44,7 @@ export type Context = Surroundings & {
   readonly runState: RunStateHolder;
   readonly blockers: Blockers;
   readonly changes: Changes;
+  readonly catalogue: Catalogue;
   /** The newest migration, running or ended, of this process. */
   current: CurrentMigration | null;
   /** An incoming migration whose listener is not yet bound. */

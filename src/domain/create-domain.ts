@@ -17,6 +17,7 @@ import { recoverMigrations } from './migration/recovery.ts';
 import { startMigration } from './migration/start.ts';
 import { Settings, type SettingsOverrides } from './options/settings.ts';
 import { optionsUseCases } from './options/use-cases.ts';
+import { Catalogue } from './snapshots/catalogue.ts';
 
 /** What a domain is made from: its surroundings, and how it begins. */
 export type DomainDependencies = Surroundings & {
@@ -80,6 +81,7 @@ function createContext(dependencies: DomainDependencies): Context {
     runState: new RunStateHolder(firstRunState(dependencies)),
     blockers: new Blockers(ids, () => changes.bump()),
     changes,
+    catalogue: new Catalogue(dependencies.blocks),
     current: null,
     isListenerStarting: false,
     autostart: !dependencies.startPaused,

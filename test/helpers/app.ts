@@ -10,6 +10,7 @@ import { type Config, readInvocation } from '../../src/config.ts';
 import type { Server } from '../../src/routes/server-type.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
+import { MemoryBlocks } from './memory-blocks.ts';
 
 /** A directory that is gone after the test. */
 export function temporaryDirectory(): string {
@@ -35,22 +36,25 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
 export type FakeApp = App & {
   readonly machine: FakeMachine;
+  readonly blocks: MemoryBlocks;
   readonly outgoing: () => FakeOutgoing;
   readonly incoming: () => FakeIncoming;
 };
 
-/** An app whose engine and machine the test drives; store, domain and HTTP are real. */
+/** An app whose engines and machine the test drives; store, domain and HTTP are real. */
 export async function fakeApp(
   setup: {
     readonly flags?: readonly string[];
     readonly limits?: AppOptions['limits'];
     readonly machine?: FakeMachine;
+    readonly blocks?: MemoryBlocks;
   } = {},
 ): Promise<FakeApp> {
   const engine = new FakeEngine();
   const machine = setup.machine ?? new FakeMachine();
+  const blocks = setup.blocks ?? new MemoryBlocks();
   const limits = setup.limits === undefined ? {} : { limits: setup.limits };
-  const made = await createApp(testConfig(setup.flags), { engine, machine, ...limits });
+  const made = await createApp(testConfig(setup.flags), { engine, machine, blocks, ...limits });
   const close = async (): Promise<void> => {
     const closed = made.close();
     // A real worker lets go when it is cancelled; this one has to be told.
@@ -59,7 +63,7 @@ export async function fakeApp(
   };
   onTestFinished(close);
   const outgoing = (): FakeOutgoing => engine.outgoing.at(-1)!;
-  return { ...made, close, machine, outgoing, incoming: () => engine.incoming.at(-1)! };
+  return { ...made, close, machine, blocks, outgoing, incoming: () => engine.incoming.at(-1)! };
 }
 
 export type Reply = {

@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest';
 import { createDomain, type DomainDependencies } from '../../../src/domain/create-domain.ts';
 import type { Domain } from '../../../src/domain/domain.ts';
 import type { Store } from '../../../src/domain/store-ports.ts';
+import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from './fake-engine.ts';
 import { FakeMachine } from './fake-machine.ts';
@@ -11,6 +12,7 @@ export type FakeWorld = {
   readonly domain: Domain;
   readonly engine: FakeEngine;
   readonly machine: FakeMachine;
+  readonly blocks: MemoryBlocks;
   readonly time: FakeTime;
   readonly store: Store;
   readonly faults: unknown[];
@@ -22,8 +24,9 @@ export type FakeWorld = {
   incoming(): FakeIncoming;
 };
 
-type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'clock' | 'schedule'>> & {
+type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'blocks' | 'clock' | 'schedule'>> & {
   readonly machine?: FakeMachine;
+  readonly blocks?: MemoryBlocks;
   /** Capabilities to switch on before anything else; `events` is always on. */
   readonly capabilities?: readonly string[];
 };
@@ -32,6 +35,7 @@ type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'clock' | 
 export function fakeDomain(change: Change = {}): FakeWorld {
   const engine = new FakeEngine();
   const machine = change.machine ?? new FakeMachine();
+  const blocks = change.blocks ?? new MemoryBlocks();
   const time = new FakeTime();
   const store = change.store ?? openMemoryStore();
   if (change.store === undefined) onTestFinished(() => store.close());
@@ -59,6 +63,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     store,
     machine,
     engine,
+    blocks,
     clock: time,
     schedule: time.schedule,
   });
@@ -67,6 +72,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     domain,
     engine,
     machine,
+    blocks,
     time,
     store,
     faults,
