@@ -57,6 +57,7 @@ export async function openBlockFile(path: string, options: { readOnly: boolean }
 export class SystemFile implements BlockFile {
   readonly path: string;
   readonly #fd: number;
+  #isClosed = false;
   #bytes: number;
 
   constructor(fd: number, path: string, bytes: number) {
@@ -71,7 +72,7 @@ export class SystemFile implements BlockFile {
 
   /** Which file this is, whatever its name. */
   get identity(): string {
-    const { dev, ino } = fstatSync(this.#fd, { bigint: true });
+    const { dev, ino } = fstatSync(this.#open(), { bigint: true });
     return `${dev}:${ino}`;
   }
 
@@ -94,38 +95,46 @@ export class SystemFile implements BlockFile {
   }
 
   async sync(): Promise<void> {
-    await syncFile(this.#fd).catch((error: unknown) => {
+    await syncFile(this.#open()).catch((error: unknown) => {
       throw fileError(error, this.path, 'flushing to storage');
     });
   }
 
   async truncate(bytes: number): Promise<void> {
-    await truncateFile(this.#fd, bytes).catch((error: unknown) => {
+    await truncateFile(this.#open(), bytes).catch((error: unknown) => {
       throw fileError(error, this.path, `cutting at ${bytes}`);
     });
     this.#bytes = bytes;
   }
 
   punchHole(offset: number, bytes: number): Promise<void> {
-    return punchHole(this.#fd, { offset, bytes });
+    return punchHole(this.#open(), { offset, bytes });
   }
 
   async assertPresent(): Promise<void> {
-    const own = fstatSync(this.#fd, { bigint: true });
+    const own = fstatSync(this.#open(), { bigint: true });
     const named = await statFile(this.path, { bigint: true }).catch(() => null);
     if (own.nlink > 0n && named?.ino === own.ino && named.dev === own.dev) return;
     throw new BlockError('image_gone', `${this.path}: the image file was removed or replaced while it was open.`);
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     await closeFile(this.#fd).catch((error: unknown) => {
       throw fileError(error, this.path, 'closing');
     });
   }
 
+  /** The number of a closed descriptor may be another file's by now. */
+  #open(): number {
+    if (!this.#isClosed) return this.#fd;
+    throw new BlockError('image_io_error', `${this.path}: the image is closed.`);
+  }
+
   #readOnce(position: number, into: Uint8Array): Promise<number> {
     return new Promise((resolve, reject) => {
-      read(this.#fd, into, 0, into.length, position, (error, count) => {
+      read(this.#open(), into, 0, into.length, position, (error, count) => {
         if (error) reject(fileError(error, this.path, `reading ${into.length} bytes at ${position}`));
         else resolve(count);
       });
@@ -134,7 +143,7 @@ export class SystemFile implements BlockFile {
 
   #writeOnce(position: number, from: Uint8Array): Promise<number> {
     return new Promise((resolve, reject) => {
-      write(this.#fd, from, 0, from.length, position, (error, count) => {
+      write(this.#open(), from, 0, from.length, position, (error, count) => {
         if (error) reject(fileError(error, this.path, `writing ${from.length} bytes at ${position}`));
         else resolve(count);
       });

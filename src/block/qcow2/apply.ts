@@ -101,7 +101,7 @@ export class TwoTrees implements PreparedApply {
   async #end(): Promise<void> {
     await this.#drop(this.#other);
     this.#onEnd();
-    await this.#committer.commit();
+    await this.#committer.tidyUp();
     await reclaim(this.#volume);
   }
 

@@ -20,6 +20,14 @@ export class Committer {
     return next;
   }
 
+  /**
+   * The same after work that is done and stable already, when all that is left is to write counts that fell: what cannot
+   * be written now is written later, or found as leaked when the image is opened again.
+   */
+  async tidyUp(): Promise<void> {
+    await this.commit().catch(() => {});
+  }
+
   async #commit(): Promise<void> {
     const volume = this.#volume;
     if (volume.isDirty) {

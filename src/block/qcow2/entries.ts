@@ -26,6 +26,10 @@ export function isCopied(table: Buffer, index: number): boolean {
   return (table[index * 8]! & 0x80) !== 0;
 }
 
+export function isEmpty(table: Buffer, index: number): boolean {
+  return table.readUInt32BE(index * 8 + 4) === 0 && table.readUInt32BE(index * 8) === 0;
+}
+
 /** What an L2 entry says. A zero cluster may still have an offset. */
 export function kindAt(table: Buffer, index: number): EntryKind {
   const high = table.readUInt32BE(index * 8);

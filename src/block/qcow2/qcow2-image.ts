@@ -13,7 +13,7 @@ import type { Committer } from './commit.ts';
 import { GuestDisk } from './guest-io.ts';
 import { reclaim } from './reclaim.ts';
 import { readSnapshotL1, TreeReader } from './snapshot-reader.ts';
-import type { SnapshotEntry } from './snapshot-table.ts';
+import { asSnapshot, type SnapshotEntry } from './snapshot-table.ts';
 import { deleteSnapshot, takeSnapshot } from './snapshots.ts';
 import { VmStateArea } from './vm-state.ts';
 import { ALL_KEYS, LOCK_KEYS, type Volume } from './volume.ts';
@@ -27,6 +27,7 @@ export class Qcow2Image implements Image {
   readonly #volume: Volume;
   readonly #committer: Committer;
   readonly #disk: GuestDisk;
+  #shown: { of: readonly SnapshotEntry[] | null; snapshots: readonly ImageSnapshot[] } = { of: null, snapshots: [] };
   #vmState: VmStateArea | null = null;
   #isApplying = false;
   #closed: Promise<void> | null = null;
@@ -46,7 +47,10 @@ export class Qcow2Image implements Image {
   }
 
   get snapshots(): readonly ImageSnapshot[] {
-    return this.#volume.snapshots;
+    if (this.#shown.of !== this.#volume.snapshots) {
+      this.#shown = { of: this.#volume.snapshots, snapshots: this.#volume.snapshots.map(asSnapshot) };
+    }
+    return this.#shown.snapshots;
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
@@ -94,9 +98,9 @@ export class Qcow2Image implements Image {
     this.#vmState?.align();
     return this.#alone(async () => {
       this.#assertNotApplying();
-      const taken = await takeSnapshot(this.#volume, this.#committer, { snapshot, vmState: this.#vmState });
+      await takeSnapshot(this.#volume, this.#committer, { snapshot, vmState: this.#vmState });
       this.#vmState = null;
-      return taken;
+      return this.snapshots.at(-1)!;
     });
   }
 

@@ -2,7 +2,7 @@ import { type AllocatedStretch, BlockError, type ImageSnapshot, type SnapshotRea
 import { compressedAt, kindAt, l1Fault, offsetAt } from './entries.ts';
 import { ENTRY_BYTES, l1EntriesOf } from './geometry.ts';
 import { type Mapping, readBacking, readMapped, runAt } from './mapping.ts';
-import type { SnapshotEntry } from './snapshot-table.ts';
+import { asSnapshot, type SnapshotEntry } from './snapshot-table.ts';
 import { alignmentFault, assertInside, entryError } from './table-checks.ts';
 import { LOCK_KEYS, type Volume } from './volume.ts';
 
@@ -31,7 +31,7 @@ export class TreeReader implements SnapshotReader {
   readonly #vmStateStart: number;
 
   constructor(volume: Volume, entry: SnapshotEntry, l1: Buffer) {
-    this.snapshot = entry;
+    this.snapshot = asSnapshot(entry);
     this.#volume = volume;
     this.#entry = entry;
     this.#l1 = l1;

@@ -15,8 +15,14 @@ const EXTRA_BYTES_MAX = 1024;
 const NO_ICOUNT = 2n ** 64n - 1n;
 const NAME_BYTES_MAX = 65_535;
 
-/** A snapshot along with where its L1 table lies. */
-export type SnapshotEntry = ImageSnapshot & { readonly l1: TablePlace };
+/** A snapshot along with where its L1 table lies, and its bytes in the table, which stay as they are. */
+export type SnapshotEntry = ImageSnapshot & { readonly l1: TablePlace; readonly stored: Buffer | null };
+
+/** What others may know of a snapshot. */
+export function asSnapshot(entry: SnapshotEntry): ImageSnapshot {
+  const { id, name, dateMs, clockNs, vmStateBytes, diskBytes, icount, extra } = entry;
+  return { id, name, dateMs, clockNs, vmStateBytes, diskBytes, icount, extra };
+}
 
 export type TableContext = {
   readonly path: string;
@@ -112,6 +118,7 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
   const nameAt = FIXED_BYTES + extraBytes + entry.readUInt16BE(12);
   return {
     l1,
+    stored: Buffer.from(entry),
     id: entry.toString('utf8', FIXED_BYTES + extraBytes, nameAt),
     name: entry.toString('utf8', nameAt),
     dateMs: entry.readUInt32BE(16) * 1000 + Math.floor(entry.readUInt32BE(20) / 1000) / 1000,
@@ -124,6 +131,8 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
 }
 
 function encodeEntry(snapshot: SnapshotEntry, path: string): Buffer {
+  const { stored } = snapshot;
+  if (stored !== null) return Buffer.concat([stored, Buffer.alloc((8 - (stored.length % 8)) % 8)]);
   const id = Buffer.from(snapshot.id);
   const name = Buffer.from(snapshot.name);
   const extraBytes = QEMU_EXTRA_BYTES + snapshot.extra.length;

@@ -1,4 +1,4 @@
-import { BlockError, type ImageSnapshot, type NewSnapshot } from '../image.ts';
+import { BlockError, type NewSnapshot } from '../image.ts';
 import type { Committer } from './commit.ts';
 import { offsetAt, setPointer } from './entries.ts';
 import { flip } from './flip.ts';
@@ -31,7 +31,7 @@ export async function takeSnapshot(
   volume: Volume,
   committer: Committer,
   taking: { snapshot: NewSnapshot; vmState: VmStateArea | null },
-): Promise<ImageSnapshot> {
+): Promise<void> {
   if (volume.snapshots.length >= SNAPSHOTS_MAX) {
     const message = `${volume.file.path}: the image has ${SNAPSHOTS_MAX} snapshots, which is as many as there can be.`;
     throw new BlockError('snapshot_table_full', message);
@@ -46,12 +46,11 @@ export async function takeSnapshot(
     await lowerTree(volume, { l1: volume.l1, first: entries }, last);
     const place = { offset: await writeNewL1(volume, snapshotL1), entries: snapshotL1.length / ENTRY_BYTES };
     const id = nextSnapshotId(volume.snapshots);
-    const entry: SnapshotEntry = { ...taking.snapshot, id, l1: place, diskBytes, icount: null };
+    const entry: SnapshotEntry = { ...taking.snapshot, id, l1: place, diskBytes, icount: null, stored: null };
     const snapshots = [...volume.snapshots, entry];
     return { l1, snapshots, ...(await replaceTables(volume, { l1, snapshots }, last)) };
   });
   taking.vmState?.take();
-  return volume.snapshots.at(-1)!;
 }
 
 export async function deleteSnapshot(volume: Volume, committer: Committer, entry: SnapshotEntry): Promise<void> {
@@ -89,7 +88,7 @@ async function turnOver(
   }
   counts.keep();
   for (const offset of last) counts.lower(offset);
-  await committer.commit();
+  await committer.tidyUp();
 }
 
 /** The L1 table of a snapshot: the active disk's entries, then those of VM state. */

@@ -1,6 +1,6 @@
 import type { BlockFile } from '../file.ts';
 import { BlockError } from '../image.ts';
-import { compressedAt, kindAt, l2Fault, offsetAt } from './entries.ts';
+import { compressedAt, isEmpty, kindAt, l2Fault, offsetAt } from './entries.ts';
 import type { Geometry } from './geometry.ts';
 import type { Header } from './header.ts';
 
@@ -33,7 +33,7 @@ function checkTable(source: TableSource, table: Buffer, at: number): void {
   const { geometry, version } = header;
   for (let index = 0; index < geometry.tableEntries; index += 1) {
     const kind = kindAt(table, index);
-    if (kind === 'unallocated') continue;
+    if (kind === 'unallocated' && isEmpty(table, index)) continue;
     if (kind === 'compressed') {
       const { offset } = compressedAt(table, index, geometry);
       if (offset >= file.bytes) throw outside(file, { at, index, offset });

@@ -96,7 +96,11 @@ export class VmStateArea implements VmStateWriter {
     if (this.#failure !== null) throw this.#failure;
     if (this.#isTaken) throw new Error('this VM state was given up or belongs to a snapshot');
     const stretches = this.#place(position, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    await Promise.all(stretches.map(({ offset, bytes: part }) => this.#volume.write(offset, part)));
+    // All of them have ended before anyone may free the clusters, even if one fails.
+    const written = await Promise.allSettled(
+      stretches.map(({ offset, bytes: part }) => this.#volume.write(offset, part)),
+    );
+    for (const one of written) if (one.status === 'rejected') throw one.reason;
   }
 
   /** Finds a place for each cluster that is not all zero, as many in a row as there are. */
