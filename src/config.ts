@@ -76,6 +76,7 @@ export function readInvocation(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Invocation {
   const [first, ...others] = argv;
+  if (first === 'snapshot') return { action: 'snapshot', argv: others, environment: clientEnvironment(environment) };
   const hasCommand = first !== undefined && !first.startsWith('-');
   if (hasCommand && first !== 'serve')
     throw new ConfigError(`unknown command "${first}"; there are serve and snapshot`);

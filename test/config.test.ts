@@ -105,6 +105,24 @@ describe('the command line', () => {
     });
   });
 
+  test('the words behind snapshot are left to the client, with what it takes from the environment', () => {
+    const environment = { VMFERRY_URL: 'http://[::1]:1', VMFERRY_TOKEN: 'secret', TERM: 'dumb', VMFERRY_RAMM: '1M' };
+    expect(readInvocation(['snapshot', 'list', '--nonsense'], '1.2.3', environment)).toEqual({
+      action: 'snapshot',
+      argv: ['list', '--nonsense'],
+      environment: { url: 'http://[::1]:1', token: 'secret', terminal: 'dumb' },
+    });
+  });
+
+  test('the variables of the client mean nothing to a service', () => {
+    expect(config([], { VMFERRY_URL: 'x', VMFERRY_TOKEN: 'y' })).toEqual(config([]));
+  });
+
+  test('--help names the commands, and serve --help the flags', () => {
+    expect(readInvocation(['--help'], '1.2.3', {})).toMatchObject({ text: expect.stringContaining('snapshot save') });
+    expect(readInvocation(['serve', '--help'], '1.2.3', {})).toMatchObject({ text: expect.stringContaining('--ram') });
+  });
+
   test('the configuration cannot be changed', () => {
     const made = config([]);
     expect(Object.isFrozen(made)).toBe(true);
