@@ -1,15 +1,18 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { BlockError } from './block/image.ts';
 import type { Config } from './config.ts';
 import { createDomain } from './domain/create-domain.ts';
 import type { Domain } from './domain/domain.ts';
 import { DomainError } from './domain/errors.ts';
 import type { HoldReason } from './domain/machine/holds.ts';
 import type { Clock, Machine } from './domain/ports.ts';
+import type { BlockEngine } from './domain/snapshot-port.ts';
 import type { Store } from './domain/store-ports.ts';
 import type { Deadlines, TransferEngine } from './domain/transfer-port.ts';
 import { createTransferEngine } from './engine/engine.ts';
+import { createBlockEngine } from './engine/snapshot/block-engine.ts';
 import { loggerOptions } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
@@ -30,6 +33,7 @@ export type AppOptions = {
   readonly limits?: Partial<HttpLimits>;
   readonly engine?: TransferEngine;
   readonly machine?: Machine;
+  readonly blocks?: BlockEngine;
   readonly clock?: Clock;
   /** Called when an incoming migration that was to end the process on failure has failed. */
   readonly onExit?: () => void;
@@ -45,17 +49,23 @@ export type App = {
 
 /**
  * Puts a whole service together from its parts.
- * @throws DomainError if the data directory or a setting cannot be used; nothing is left open then.
+ * @throws DomainError if the data directory, an image or a setting cannot be used; nothing is left open then.
  */
 export async function createApp(config: Config, options: AppOptions = {}): Promise<App> {
   await using parts = new AsyncDisposableStack();
   const store = parts.adopt(openStore(config.dataDirectory, SCHEMA_DIRECTORY), (opened) => opened.close());
   makeFileRoot(config.fileRoot);
+  let logError = (error: unknown): void => console.error(error);
+  const report = (error: unknown): void => logError(error);
+  const opening = options.blocks === undefined ? openBlocks(config, report) : Promise.resolve(options.blocks);
+  // The images are opened while the machine is made, and let go of when the machine is gone.
+  parts.defer(() => opening.then((opened) => opened.close()).catch(() => {}));
   const machine = parts.adopt(options.machine ?? machineOf(config), (made) => made.close());
   const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
-  let logError = (error: unknown): void => console.error(error);
-  const domain = domainOf(config, options, { store, machine, engine, report: (error) => logError(error) });
+  const blocks = await opening;
+  const domain = domainOf(config, options, { store, machine, engine, blocks, report });
   parts.adopt(domain, (made) => made.close());
+  await domain.recovered();
   const server = createServer({
     domain,
     logger: loggerOptions(config.logLevel),
@@ -78,6 +88,16 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   };
 }
 
+/** @throws DomainError, with the image's own code, if a node cannot be opened. */
+async function openBlocks(config: Config, report: (error: unknown) => void): Promise<BlockEngine> {
+  try {
+    return await createBlockEngine({ nodes: config.blockDevices, report });
+  } catch (error) {
+    if (!(error instanceof BlockError)) throw error;
+    throw new DomainError(error.code, error.message, { cause: error });
+  }
+}
+
 function machineOf({ machine, incoming }: Config): Machine {
   const holds: HoldReason[] = [];
   if (incoming !== null) holds.push('incoming');
@@ -91,6 +111,7 @@ type Parts = {
   readonly store: Store;
   readonly machine: Machine;
   readonly engine: TransferEngine;
+  readonly blocks: BlockEngine;
   readonly report: (error: unknown) => void;
 };
 

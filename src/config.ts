@@ -5,6 +5,7 @@ import { FLAGS, type FlagName, NOT_AVAILABLE, overview, usage } from './config/f
 import {
   ConfigError,
   parseAssignment,
+  parseBlockDevice,
   parseChoice,
   parseCount,
   parseHttpAddress,
@@ -38,11 +39,21 @@ export type Config = {
   readonly fileRoot: string;
   readonly allowExec: boolean;
   readonly descriptors: ReadonlyMap<string, number>;
+  /** Block device nodes, in the order given. */
+  readonly blockDevices: readonly BlockDeviceConfig[];
   readonly overrides: {
     readonly parameters: Readonly<Record<string, string>>;
     readonly capabilities: readonly string[];
   };
   readonly logLevel: LogLevel;
+};
+
+export type BlockDeviceConfig = {
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+  /** Virtual size of the image that is made if there is none; null: it has to be there. */
+  readonly createBytes: number | null;
 };
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
@@ -155,6 +166,7 @@ function configOf(given: Given): Config {
     fileRoot: resolve(nonEmpty('file-root', one('file-root', join(dataDirectory, 'files')))),
     allowExec: given.has('allow-exec'),
     descriptors: readDescriptors(given.get('fd') ?? []),
+    blockDevices: readBlockDevices(given.get('blockdev') ?? [], dataDirectory),
     overrides: {
       parameters: Object.fromEntries(readAssignments('--set', given.get('set') ?? [])),
       capabilities: (given.get('enable') ?? []).map((name) => nonEmpty('enable', name)),
@@ -165,6 +177,8 @@ function configOf(given: Given): Config {
 }
 
 const VCPUS_MAX = 64;
+/** Virtual size of the disk that is made where none was given. */
+const DEFAULT_DISK_BYTES = 2 ** 30;
 const DESCRIPTOR_MAX = 2 ** 20;
 /** 0, 1 and 2 are the standard streams. */
 const DESCRIPTOR_MIN = 3;
@@ -184,6 +198,17 @@ function readDescriptors(list: readonly string[]): ReadonlyMap<string, number> {
       return [name, descriptor];
     }),
   );
+}
+
+/** Without any there is one in the data directory, which is made at the first start. */
+function readBlockDevices(list: readonly string[], dataDirectory: string): BlockDeviceConfig[] {
+  if (list.length === 0) {
+    return [{ name: 'disk0', path: join(dataDirectory, 'disk0.qcow2'), createBytes: DEFAULT_DISK_BYTES }];
+  }
+  const devices = list.map((text) => parseBlockDevice('--blockdev', text));
+  const twice = devices.find(({ name }, index) => devices.findIndex((other) => other.name === name) < index);
+  if (twice !== undefined) throw new ConfigError(`--blockdev ${twice.name} is given twice`);
+  return devices.map(({ name, file }) => ({ name, path: resolve(file), createBytes: null }));
 }
 
 function isOpen(descriptor: number): boolean {

@@ -57,11 +57,12 @@ function readVersion(): string {
   return (JSON.parse(text) as { readonly version: string }).version;
 }
 
-/** A setting for this start (--set, --enable, --incoming) that the domain refused. */
+/** A setting for this start (--set, --enable, --incoming) that the domain refused, or an image that cannot be used. */
 async function isRefusedSetting(error: unknown): Promise<boolean> {
   // Loaded only here: the client has no use for it.
   const { DomainError } = await import('./domain/errors.ts');
-  return error instanceof DomainError && ['malformed', 'forbidden', 'invalid', 'unavailable'].includes(error.kind);
+  if (!(error instanceof DomainError)) return false;
+  return error.code.startsWith('image_') || ['malformed', 'forbidden', 'invalid', 'unavailable'].includes(error.kind);
 }
 
 function firstLine(error: unknown): string {

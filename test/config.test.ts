@@ -1,4 +1,4 @@
-import { isAbsolute } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Config, ConfigError, readInvocation } from '../src/config.ts';
 
@@ -60,6 +60,8 @@ describe('the command line', () => {
       'events',
       '--enable',
       'multifd',
+      '--blockdev',
+      'a0=/disks/a.qcow2',
     ];
     expect(config([...flags, ...more, ...rest, ...settings])).toEqual({
       http: { host: 'localhost', port: 0 },
@@ -81,6 +83,7 @@ describe('the command line', () => {
         ['a', 3],
         ['b', 4],
       ]),
+      blockDevices: [{ name: 'a0', path: '/disks/a.qcow2', createBytes: null }],
       overrides: { parameters: { 'downtime-limit': '5', 'tls-hostname': 'a=b' }, capabilities: ['events', 'multifd'] },
       logLevel: 'warn',
     });
@@ -103,6 +106,21 @@ describe('the command line', () => {
       allowExec: false,
       overrides: { capabilities: ['events', 'return-path'] },
     });
+  });
+
+  test('without --blockdev there is one disk in the data directory, which is made', () => {
+    expect(config(['--data', '/d']).blockDevices).toEqual([
+      { name: 'disk0', path: '/d/disk0.qcow2', createBytes: 2 ** 30 },
+    ]);
+  });
+
+  test('block device nodes keep their order, and their files have to be there', () => {
+    const name = `a${'.-_'.repeat(10)}`;
+    expect(config(['--blockdev', `${name}=/x=y.qcow2`, '--blockdev', 'b=rel.qcow2']).blockDevices).toEqual([
+      { name, path: '/x=y.qcow2', createBytes: null },
+      { name: 'b', path: resolve('rel.qcow2'), createBytes: null },
+    ]);
+    expect(config([], { VMFERRY_BLOCKDEV: 'c=/1,d=/2' }).blockDevices.map(({ name }) => name)).toEqual(['c', 'd']);
   });
 
   test('the words behind snapshot are left to the client, with what it takes from the environment', () => {
@@ -165,7 +183,12 @@ describe('the command line', () => {
     [['--machine', 'qemu'], 'not available in this version'],
     [['--machine', 'toaster'], 'must be one of synthetic, image'],
     [['--qmp', 'unix:/x'], '--qmp is not available in this version'],
-    [['--blockdev', 'a=b'], '--blockdev is not available in this version'],
+    [['--blockdev', 'disk0'], 'NAME=VALUE'],
+    [['--blockdev', 'disk0='], '--blockdev disk0 has no file'],
+    [['--blockdev', '0disk=/a'], 'is no node name'],
+    [['--blockdev', '#block0=/a'], 'is no node name'],
+    [['--blockdev', `a${'b'.repeat(31)}=/a`], 'is no node name'],
+    [['--blockdev', 'a=/x', '--blockdev', 'b=/y', '--blockdev', 'a=/z'], '--blockdev a is given twice'],
     [['--token-file', 't'], '--token-file is not available in this version'],
     [['--qemu-qmp', 'unix:/x'], '--qemu-qmp is not available in this version'],
     [['--workload', 'speed=1'], 'has no "speed"'],

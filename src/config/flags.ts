@@ -33,13 +33,18 @@ export const FLAGS = {
   fd: { type: 'string', repeatable: true, form: 'NAME=NUMBER', help: 'an inherited descriptor for fd: addresses' },
   set: { type: 'string', repeatable: true, form: 'NAME=VALUE', help: 'a migration parameter for this start' },
   enable: { type: 'string', repeatable: true, form: 'CAPABILITY', help: 'a capability to switch on for this start' },
+  blockdev: {
+    type: 'string',
+    repeatable: true,
+    form: 'NODE=FILE',
+    help: 'a block device node and its qcow2 image [disk0=DATA/disk0.qcow2, made if missing]',
+  },
   'log-level': {
     type: 'string',
     form: 'silent|error|warn|info|debug',
     help: 'what is logged, on standard error [warn]',
   },
   qmp: { type: 'string', repeatable: true, form: 'unix:PATH|tcp:HOST:PORT', help: 'not available in this version' },
-  blockdev: { type: 'string', repeatable: true, form: 'NODE=FILE', help: 'not available in this version' },
   'token-file': { type: 'string', form: 'FILE', help: 'not available in this version' },
   'qemu-qmp': { type: 'string', form: 'unix:PATH', help: 'not available in this version' },
   help: { type: 'boolean', form: '', help: 'print this' },
@@ -74,7 +79,6 @@ export type FlagName =
 /** Flags that are understood and refused: what they ask for is not there yet. This list will be empty one day. */
 export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
   qmp: 'there is no QMP socket yet',
-  blockdev: 'there are no block device nodes yet',
   'token-file': 'there are no tokens yet, and the listener stays on loopback',
   'qemu-qmp': 'there is no qemu machine yet',
 };

@@ -81,6 +81,18 @@ export function parseAssignment(flag: string, text: string): [name: string, valu
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
+/** NODE=FILE: QEMU's rule for the name of a block device node, which has 31 bytes at most. */
+export function parseBlockDevice(flag: string, text: string): { readonly name: string; readonly file: string } {
+  const [name, file] = parseAssignment(flag, text);
+  if (!/^[A-Za-z][A-Za-z0-9._-]{0,30}$/.test(name)) {
+    throw new ConfigError(
+      `${flag} "${name}" is no node name: a letter, then up to 30 letters, digits, "-", "." and "_"`,
+    );
+  }
+  if (file === '') throw new ConfigError(`${flag} ${name} has no file`);
+  return { name, file };
+}
+
 /** HOST:PORT on loopback, for there are no tokens yet that could guard any other listener. */
 export function parseHttpAddress(text: string): { readonly host: string; readonly port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);

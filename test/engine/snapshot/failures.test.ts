@@ -1,0 +1,139 @@
+import { rmSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { BlockError } from '../../../src/block/image.ts';
+import { createBlockEngine } from '../../../src/engine/snapshot/block-engine.ts';
+import { temporaryDirectory } from '../../helpers/app.ts';
+import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
+import { emptyMemory, failureOf, loadPlan, machineMemory, ramOf, savePlan, startRig } from './rig.ts';
+
+const both = ['disk0', 'disk1'];
+
+describe('a save that is cancelled', () => {
+  test('before it began leaves nothing', async () => {
+    const { engine, paths } = await startRig(2);
+    const task = engine.save(savePlan('one', machineMemory(), { devices: both }));
+    task.cancel();
+    expect(await failureOf(task.ended)).toMatchObject({ code: 'job_cancelled' });
+    expect(await failureOf(task.captured)).toMatchObject({ code: 'job_cancelled' });
+    expect(engine.nodes().flatMap(({ snapshots }) => snapshots)).toEqual([]);
+    await engine.close();
+    for (const path of paths) expect(await check(path)).toEqual(CLEAN);
+  });
+
+  test('once the machine was captured takes the snapshots of all nodes back', async () => {
+    const { engine, paths } = await startRig(2);
+    await engine.save(savePlan('before', machineMemory(), { devices: both })).ended;
+    const task = engine.save(savePlan('one', machineMemory(), { devices: both }));
+    await task.captured;
+    task.cancel();
+    // It may have been too late; then the snapshot is there, whole.
+    const ended = await task.ended.then(
+      () => 'completed',
+      ({ code }) => code,
+    );
+    const expected = ended === 'completed' ? ['before', 'one'] : ['before'];
+    for (const { snapshots } of engine.nodes()) expect(snapshots.map(({ tag }) => tag)).toEqual(expected);
+    await engine.close();
+    for (const path of paths) expect(await check(path)).toEqual(CLEAN);
+  });
+
+  test('while it is paused ends at once', async () => {
+    const { engine, paths } = await startRig();
+    const task = engine.save(savePlan('one', machineMemory()));
+    task.pause();
+    task.cancel();
+    expect(await failureOf(task.ended)).toMatchObject({ code: 'job_cancelled' });
+    await engine.close();
+    expect(await check(paths[0]!)).toEqual(CLEAN);
+  });
+});
+
+describe('a task that is paused', () => {
+  test('stands still until it is resumed', async () => {
+    const { engine } = await startRig();
+    const memory = machineMemory();
+    const task = engine.save(savePlan('one', memory));
+    task.pause();
+    // Another task goes through meanwhile; this one does not get on.
+    await engine.delete({ tag: 'none', devices: ['disk0'] }).ended;
+    const { current } = task.progress();
+    await engine.delete({ tag: 'none', devices: ['disk0'] }).ended;
+    expect(task.progress().current).toBe(current);
+    expect(engine.nodes()[0]?.snapshots).toEqual([]);
+    task.resume();
+    await task.ended;
+    const target = emptyMemory();
+    await engine.load(loadPlan('one', target)).loaded;
+    expect(ramOf(target).equals(ramOf(memory))).toBe(true);
+  });
+});
+
+describe('an image that is gone', () => {
+  test('fails a save, and what was made on the other node is taken back', async () => {
+    const { engine, paths } = await startRig(2);
+    rmSync(paths[1]!);
+    const error = await failureOf(engine.save(savePlan('one', machineMemory(), { devices: both })).ended);
+    expect(error.code).toBe('image_gone');
+    expect(error.message).toContain(paths[1]!);
+    expect(engine.nodes().flatMap(({ snapshots }) => snapshots)).toEqual([]);
+    await engine.close();
+    expect(await check(paths[0]!)).toEqual(CLEAN);
+  });
+
+  test.each(['load', 'verify', 'delete', 'applyDisks'] as const)('fails %s', async (verb) => {
+    const { engine, paths } = await startRig();
+    await engine.save(savePlan('one', machineMemory())).ended;
+    rmSync(paths[0]!);
+    const plan = { tag: 'one', vmState: 'disk0', devices: ['disk0'] };
+    const task = verb === 'load' ? engine.load(loadPlan('one', emptyMemory())) : engine[verb](plan);
+    expect(await failureOf(task.ended)).toMatchObject({ code: 'image_gone' });
+  });
+});
+
+describe('a machine that does not suit', () => {
+  test('is refused with the reason that a migration has for it, and the disks stay', async () => {
+    const { engine, paths } = await startRig();
+    await engine.save(savePlan('one', machineMemory())).ended;
+    const small = emptyMemory(2 ** 20);
+    const error = await failureOf(engine.load(loadPlan('one', small)).loaded);
+    expect(error).toMatchObject({ code: 'ram_block_length' });
+    expect(error.message).toContain('main.ram');
+    await engine.close();
+    expect(await check(paths[0]!)).toEqual(CLEAN);
+  });
+
+  test('is not looked for in a snapshot of disks alone', async () => {
+    const { engine } = await startRig(2);
+    await engine.save(savePlan('one', machineMemory(), { devices: both })).ended;
+    const error = await failureOf(engine.load(loadPlan('one', emptyMemory(), { vmState: 'disk1' })).loaded);
+    expect(error).toMatchObject({ code: 'snapshot_without_vm_state' });
+  });
+
+  test.each([
+    [{ tag: 'two' }, 'snapshot_not_found'],
+    [{ vmState: 'disk7' }, 'node_not_found'],
+  ])('nor where %j says', async (changes, code) => {
+    const { engine } = await startRig();
+    await engine.save(savePlan('one', machineMemory())).ended;
+    expect(await failureOf(engine.load(loadPlan('one', emptyMemory(), changes)).ended)).toMatchObject({ code });
+  });
+});
+
+describe('an engine that cannot start', () => {
+  test('names the node and the file, and leaves no image locked', async () => {
+    const directory = temporaryDirectory();
+    const good = { name: 'disk0', path: `${directory}/good.qcow2`, createBytes: 2 ** 20 };
+    const missing = { name: 'disk1', path: `${directory}/missing.qcow2`, createBytes: null };
+    const start = (nodes: (typeof good | typeof missing)[]) => createBlockEngine({ nodes, report: () => {} });
+    const error = await start([good, missing]).then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(BlockError);
+    expect(error).toMatchObject({ code: 'image_not_found', message: expect.stringContaining("'disk1'") });
+    expect((error as BlockError).message).toContain(missing.path);
+    const engine = await start([good]);
+    await expect(start([good])).rejects.toMatchObject({ code: 'image_locked' });
+    await engine.close();
+  });
+});
