@@ -1,4 +1,5 @@
 import type { EventHub } from './events.ts';
+import type { Jobs } from './jobs/jobs.ts';
 import type { RunStateHolder } from './machine/run-state-holder.ts';
 import type { Blockers } from './migration/blockers.ts';
 import type { Changes } from './migration/changes.ts';
@@ -44,6 +45,7 @@ export type Context = Surroundings & {
   readonly runState: RunStateHolder;
   readonly blockers: Blockers;
   readonly changes: Changes;
+  readonly jobs: Jobs;
   readonly catalogue: Catalogue;
   /** The newest migration, running or ended, of this process. */
   current: CurrentMigration | null;

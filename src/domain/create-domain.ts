@@ -1,6 +1,8 @@
 import type { Context, Surroundings } from './context.ts';
 import type { Domain } from './domain.ts';
 import { EventHub } from './events.ts';
+import { Jobs } from './jobs/jobs.ts';
+import { recoverJobs } from './jobs/recovery.ts';
 import { guestPanicked } from './machine/panic.ts';
 import type { RunState } from './machine/run-state.ts';
 import { RunStateHolder } from './machine/run-state-holder.ts';
@@ -41,6 +43,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     events: context.events,
     tellsEvents: context.settings.has('events'),
   });
+  recoverJobs(context);
   holdAtStart(context, dependencies);
   context.machine.onPanic((panic) => guestPanicked(context, panic));
   return {
@@ -64,6 +67,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
         return context.store.migrations.samples(id, query);
       },
     },
+    jobs: context.jobs,
     blockers: context.blockers,
     machine: machineUseCases(context),
     events: context.events,
@@ -73,14 +77,16 @@ export function createDomain(dependencies: DomainDependencies): Domain {
 
 function createContext(dependencies: DomainDependencies): Context {
   const { store, clock, schedule, ids, report } = dependencies;
+  const events = new EventHub(store, clock, report);
   const changes = new Changes(schedule, () => context.current?.liveRevision() ?? 0);
   const context: Context = {
     ...dependencies,
-    events: new EventHub(store, clock, report),
+    events,
     settings: new Settings(store, dependencies.overrides, () => isIncomingUnderWay(context)),
     runState: new RunStateHolder(firstRunState(dependencies)),
     blockers: new Blockers(ids, () => changes.bump()),
     changes,
+    jobs: new Jobs({ store, events, clock, schedule, report }),
     catalogue: new Catalogue(dependencies.blocks),
     current: null,
     isListenerStarting: false,
@@ -103,6 +109,10 @@ function holdAtStart(context: Context, { incoming, startPaused }: DomainDependen
 
 async function closeDomain(context: Context): Promise<void> {
   context.isClosing = true;
+  await Promise.all([context.jobs.close(), closeMigration(context)]);
+}
+
+async function closeMigration(context: Context): Promise<void> {
   const { current } = context;
   if (current === null || current.isEnded) return;
   if (current.direction === 'outgoing') await cancelMigration(context);

@@ -1,8 +1,17 @@
+import type { JobVerb } from './jobs/lifecycle.ts';
 import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
-import type { EventRecord, MigrationDirection, MigrationRecord, MigrationSample, Page } from './store-ports.ts';
+import type {
+  EventRecord,
+  JobQuery,
+  JobRecord,
+  MigrationDirection,
+  MigrationRecord,
+  MigrationSample,
+  Page,
+} from './store-ports.ts';
 import type { PassFigures } from './transfer-port.ts';
 
 /*
@@ -146,6 +155,23 @@ export interface HistoryUseCases {
   samples(id: string, query: { readonly limit: number; readonly cursor: string | null }): Page<MigrationSample>;
 }
 
+export interface JobUseCases {
+  /** Jobs that were not dismissed, newest first. */
+  list(): readonly JobRecord[];
+  /** A job that is listed, or the newest of this id in the history. */
+  get(id: string): JobRecord;
+  /** @returns the job as it is afterwards. */
+  apply(id: string, verb: JobVerb): JobRecord;
+  /** Jobs that have ended, newest first. */
+  history(query: JobQuery): Page<JobRecord>;
+  /** Resolves when the job has concluded, or after `timeoutMs`. */
+  ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord>;
+  /** Grows with every visible change of `list()`. */
+  revision(): number;
+  /** Resolves when `revision()` is no longer `seen`, or after `timeoutMs`, or when `signal` aborts. */
+  changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void>;
+}
+
 export interface BlockerUseCases {
   list(): readonly Blocker[];
   add(reason: string): Blocker;
@@ -175,9 +201,10 @@ export interface Domain {
   readonly options: OptionsUseCases;
   readonly migration: MigrationUseCases;
   readonly history: HistoryUseCases;
+  readonly jobs: JobUseCases;
   readonly blockers: BlockerUseCases;
   readonly machine: MachineUseCases;
   readonly events: EventUseCases;
-  /** Ends what runs (an outgoing migration is cancelled, an incoming one aborted) and writes the last samples. */
+  /** Ends what runs (an outgoing migration is cancelled, an incoming one aborted, jobs too) and writes what is left. */
   close(): Promise<void>;
 }

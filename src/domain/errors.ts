@@ -15,6 +15,7 @@ export const ERRORS = {
   permission_denied: { kind: 'forbidden', title: 'Permission was denied' },
   // missing
   migration_not_found: { kind: 'missing', title: 'There is no migration with this id' },
+  job_not_found: { kind: 'missing', title: 'There is no job with this id' },
   blocker_not_found: { kind: 'missing', title: 'There is no blocker with this id' },
   snapshot_not_found: { kind: 'missing', title: 'There is no such snapshot' },
   node_not_found: { kind: 'missing', title: 'There is no block device node of this name' },
@@ -36,6 +37,10 @@ export const ERRORS = {
   too_late_to_set: { kind: 'conflict', title: 'This must be set before an incoming migration starts' },
   address_in_use: { kind: 'conflict', title: 'Something else listens on this address' },
   job_cancelled: { kind: 'conflict', title: 'The job was cancelled' },
+  job_id_in_use: { kind: 'conflict', title: 'There is a job with this id' },
+  job_verb_not_allowed: { kind: 'conflict', title: 'The job is in another state' },
+  job_not_cancellable: { kind: 'conflict', title: 'The job cannot be cancelled any more' },
+  too_many_jobs: { kind: 'conflict', title: 'There are too many jobs' },
   job_in_progress: { kind: 'conflict', title: 'A job needs the machine' },
   snapshot_exists: { kind: 'conflict', title: 'There is a snapshot with this tag' },
   node_read_only: { kind: 'conflict', title: 'The block device node cannot be written' },
@@ -55,6 +60,7 @@ export const ERRORS = {
   uri_or_channels: { kind: 'invalid', title: 'Exactly one of uri and channels is needed' },
   invalid_address: { kind: 'invalid', title: 'This is not an address to migrate to or from' },
   transport_unsuitable: { kind: 'invalid', title: 'The transport does not suit the capabilities' },
+  invalid_job_id: { kind: 'invalid', title: 'A job cannot have this id' },
   invalid_tag: { kind: 'invalid', title: 'A snapshot cannot have this tag' },
   invalid_devices: { kind: 'invalid', title: 'A snapshot cannot be made of these nodes' },
   out_of_range: { kind: 'invalid', title: 'Something lies outside the image' },
@@ -79,6 +85,7 @@ export const ERRORS = {
   image_io_error: { kind: 'internal', title: 'The image file cannot be read or written' },
   snapshot_damaged: { kind: 'internal', title: 'The snapshot is damaged' },
   no_space: { kind: 'internal', title: 'No space is left' },
+  job_failed: { kind: 'internal', title: 'The work of a job failed' },
   engine_failed: { kind: 'internal', title: 'The transfer engine failed' },
 } as const satisfies Record<string, { kind: ErrorKind; title: string }>;
 

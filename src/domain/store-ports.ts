@@ -1,3 +1,4 @@
+import type { JobOutcome, JobStatus } from './jobs/status.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MigrationEnd, PassFigures } from './transfer-port.ts';
 
@@ -76,6 +77,60 @@ export interface MigrationRepository {
   unfinished(): readonly MigrationRecord[];
 }
 
+/** A job: as it is now, or as the history has it. */
+export type JobRecord = {
+  /** Grows with every job, never reused: an id may be used again once its job was dismissed. */
+  readonly sequence: number;
+  readonly id: string;
+  readonly type: string;
+  readonly status: JobStatus;
+  /** What it needed for itself alone. */
+  readonly resources: readonly string[];
+  /** What it was asked to do: values that exact JSON can hold. */
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  /** From its start to its end, or until now, by the monotonic clock, milliseconds; pauses count. Null: never started. */
+  readonly durationMs: number | null;
+  readonly currentProgress: number;
+  readonly totalProgress: number;
+  /** Null until it has ended. */
+  readonly outcome: JobOutcome | null;
+  readonly errorCode: string | null;
+  readonly errorDescription: string | null;
+  readonly warnings: readonly string[];
+  /** What came of it: values that exact JSON can hold. */
+  readonly result: Readonly<Record<string, unknown>> | null;
+  /** How far its work came; kept beyond the end only where a crash left something to be put right. */
+  readonly phase: string | null;
+};
+
+/** A job to be added; with an id of null one is made that no job ever had. */
+export type NewJob = Pick<JobRecord, 'type' | 'resources' | 'details' | 'createdAt'> & { readonly id: string | null };
+
+export type JobQuery = {
+  readonly limit: number;
+  readonly cursor: string | null;
+  readonly type?: string;
+  readonly outcome?: JobOutcome;
+  /** Only jobs that needed this. */
+  readonly resource?: string;
+};
+
+export interface JobRepository {
+  /** Adds a job in state `created`. */
+  insert(job: NewJob): JobRecord;
+  /** Writes everything that may change. With an outcome it appears in the lists. */
+  save(record: JobRecord): void;
+  /** The newest job of this id. */
+  get(id: string): JobRecord | null;
+  /** Jobs that have ended, newest first; `cursor` is what an earlier page gave as `next`. */
+  list(query: JobQuery): Page<JobRecord>;
+  /** Jobs without an outcome, and those with a phase: what a service that stopped left behind. Oldest first. */
+  open(): readonly JobRecord[];
+}
+
 export type EventRecord = {
   /** Grows by one with every event, never reused. */
   readonly id: number;
@@ -102,6 +157,7 @@ export interface IdentityRepository {
 export interface Store {
   readonly settings: SettingsRepository;
   readonly migrations: MigrationRepository;
+  readonly jobs: JobRepository;
   readonly events: EventRepository;
   readonly identity: IdentityRepository;
   /** Runs `work` in one transaction: all of it is durable, or nothing. Synchronous; never awaits. */

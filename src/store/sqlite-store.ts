@@ -2,6 +2,7 @@ import type { Store } from '../domain/store-ports.ts';
 import { type OpenDatabase, openDatabase } from './database.ts';
 import { eventLog } from './event-log.ts';
 import { identityRepository } from './identity-repository.ts';
+import { jobRepository } from './job-repository.ts';
 import { migrationRepository } from './migration-repository.ts';
 import { settingsRepository } from './settings-repository.ts';
 import { inTransaction } from './transaction.ts';
@@ -19,6 +20,7 @@ export function storeOver({ connection, close }: OpenDatabase): Store {
   return {
     settings: settingsRepository(connection),
     migrations: migrationRepository(connection),
+    jobs: jobRepository(connection),
     events: eventLog(connection),
     identity: identityRepository(connection),
     transaction: (work) => inTransaction(connection, work),

@@ -1,0 +1,268 @@
+import type { Clock } from '../ports.ts';
+import type { JobRecord } from '../store-ports.ts';
+import { errorOf, jobCancelled, notCancellable, verbNotAllowed } from './job-errors.ts';
+import { JOB_VERB_STATES, type JobVerb, transition } from './lifecycle.ts';
+import type { JobControl, JobError, JobHooks, JobProgress, JobSpec } from './spec.ts';
+import { isConcluded, type JobOutcome, type JobStatus } from './status.ts';
+
+/** Warnings that a job keeps, at most; the last says that there were more. */
+const WARNINGS_MAX = 100;
+const MORE_WARNINGS = 'There were more warnings.';
+
+/** What a job needs of the registry that it belongs to. */
+export type JobSurroundings = {
+  readonly clock: Clock;
+  /** Writes the job and the steps that were not told yet; a fault is reported, and the next write has it all. */
+  readonly keep: (job: Job) => void;
+  /** The same, but a fault is thrown. */
+  readonly keepNow: (job: Job) => void;
+  /** Others may be able to start now. */
+  readonly moved: () => void;
+  readonly report: (error: unknown) => void;
+};
+
+/**
+ * One job. Verbs come from the doors, everything else from its work. A pause that comes before the work has begun
+ * holds the work back: the job keeps its place.
+ */
+export class Job implements JobControl {
+  readonly spec: JobSpec;
+  /** Steps that were not written yet, oldest first. */
+  readonly untold: JobStatus[] = [];
+  readonly #surroundings: JobSurroundings;
+  readonly #ended = Promise.withResolvers<void>();
+  #record: JobRecord;
+  #progress: (() => JobProgress) | null = null;
+  #hooks: JobHooks | null = null;
+  #isPaused = false;
+  #cancelReason: JobError | null = null;
+  #isPastCancel = false;
+  #startedMs = 0;
+  #complete: PromiseWithResolvers<void> | null = null;
+
+  constructor(spec: JobSpec, record: JobRecord, surroundings: JobSurroundings) {
+    this.spec = spec;
+    this.#record = record;
+    this.#surroundings = surroundings;
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  get sequence(): number {
+    return this.#record.sequence;
+  }
+
+  get status(): JobStatus {
+    return this.#record.status;
+  }
+
+  get isConcluded(): boolean {
+    return isConcluded(this.status);
+  }
+
+  get isCancelled(): boolean {
+    return this.#cancelReason !== null;
+  }
+
+  /** True while it waits for its resources, and may have them. */
+  get mayStart(): boolean {
+    return this.status === 'created' && !this.#isPaused;
+  }
+
+  /** Resolves when it has concluded. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** The job as it is now. */
+  record(): JobRecord {
+    if (this.#record.endedAt !== null) return this.#record;
+    const { current, total } = this.progress();
+    return { ...this.#record, currentProgress: current, totalProgress: total, durationMs: this.#durationMs() };
+  }
+
+  progress(): JobProgress {
+    return this.#progress?.() ?? { current: this.#record.currentProgress, total: this.#record.totalProgress };
+  }
+
+  reportProgress(source: () => JobProgress): void {
+    this.#progress = source;
+  }
+
+  warn(text: string): void {
+    const { warnings } = this.#record;
+    if (warnings.length === WARNINGS_MAX) return;
+    this.#change({ warnings: [...warnings, warnings.length === WARNINGS_MAX - 1 ? MORE_WARNINGS : text] });
+  }
+
+  setPhase(phase: string): void {
+    const before = this.#record;
+    this.#record = { ...before, phase };
+    try {
+      this.#surroundings.keepNow(this);
+    } catch (error) {
+      this.#record = before;
+      throw error;
+    }
+  }
+
+  setResult(result: Readonly<Record<string, unknown>>): void {
+    this.#change({ result });
+  }
+
+  control(hooks: JobHooks): void {
+    this.#hooks = hooks;
+    if (this.isCancelled) hooks.cancel();
+    else if (this.#isPaused) this.#pauseWork();
+  }
+
+  cannotBeCancelled(): void {
+    if (this.isCancelled) throw jobCancelled();
+    this.#isPastCancel = true;
+  }
+
+  ready(): Promise<void> {
+    if (this.isCancelled) return Promise.reject(jobCancelled());
+    this.#step('ready');
+    if (this.#isPaused) this.#step('standby');
+    this.#surroundings.keep(this);
+    this.#complete = Promise.withResolvers<void>();
+    return this.#complete.promise;
+  }
+
+  /** Begins the work, which has its resources now. */
+  start(): void {
+    const { clock } = this.#surroundings;
+    this.#startedMs = clock.monotonic();
+    this.#step('running', { startedAt: clock.now() });
+    this.#surroundings.keep(this);
+    // By a microtask: whoever starts a job has it in hands before its work begins, and what that throws is a rejection.
+    void Promise.resolve()
+      .then(() => this.spec.run(this))
+      .then(
+        () => this.#succeeded(),
+        (error: unknown) => this.#abort(errorOf(error, this.#surroundings.report)),
+      )
+      .catch(this.#surroundings.report);
+  }
+
+  /** @throws DomainError if the verb is not taken in this state. */
+  apply(verb: JobVerb): void {
+    if (!JOB_VERB_STATES[verb].includes(this.status)) throw verbNotAllowed(this, verb);
+    this[verb]();
+  }
+
+  cancel(reason: JobError = jobCancelled()): void {
+    if (this.#isPastCancel) throw notCancellable(this);
+    if (this.isCancelled) return;
+    this.#cancelReason = { code: reason.code, message: reason.message };
+    const hasWork = this.status !== 'created' && this.status !== 'pending';
+    if (hasWork) this.#cancelWork();
+    else this.#abort(reason);
+  }
+
+  pause(): void {
+    if (this.#isPaused) throw verbNotAllowed(this, 'pause', 'it is paused already');
+    this.#isPaused = true;
+    this.#pauseWork();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) throw verbNotAllowed(this, 'resume', 'it is not paused');
+    this.#wake();
+    this.#surroundings.keep(this);
+    this.#hooks?.resume();
+    this.#surroundings.moved();
+  }
+
+  complete(): void {
+    this.#complete?.resolve();
+  }
+
+  finalize(): void {
+    this.#conclude('completed', null);
+  }
+
+  dismiss(): void {
+    this.#step('null');
+    this.#surroundings.keep(this);
+  }
+
+  #cancelWork(): void {
+    const wasPaused = this.#isPaused;
+    this.#wake();
+    this.#surroundings.keep(this);
+    this.#hooks?.cancel();
+    if (wasPaused) this.#hooks?.resume();
+    this.#complete?.reject(jobCancelled());
+  }
+
+  /** Ends a pause, in whichever of the two states it stands. */
+  #wake(): void {
+    this.#isPaused = false;
+    if (this.status === 'paused') this.#step('running');
+    if (this.status === 'standby') this.#step('ready');
+  }
+
+  /** Work that cannot be told yet goes on until it can. */
+  #pauseWork(): void {
+    if (this.#hooks !== null) this.#hooks.pause();
+    if (this.status === 'ready') this.#step('standby');
+    if (this.status === 'running' && this.#hooks !== null) this.#step('paused');
+    this.#surroundings.keep(this);
+  }
+
+  #succeeded(): void {
+    this.#wake();
+    this.#step('waiting');
+    this.#step('pending');
+    if (this.spec.autoFinalize === false) this.#surroundings.keep(this);
+    else this.#conclude('completed', null);
+  }
+
+  #abort(error: JobError): void {
+    this.#wake();
+    this.#step('aborting');
+    const reason = this.#cancelReason;
+    if (reason !== null && error.code === 'job_cancelled') this.#conclude('cancelled', reason);
+    else this.#conclude('failed', error);
+  }
+
+  #conclude(outcome: JobOutcome, error: JobError | null): void {
+    const { current, total } = this.progress();
+    const change: Partial<JobRecord> = {
+      outcome,
+      errorCode: error?.code ?? null,
+      errorDescription: error?.message ?? null,
+      endedAt: this.#surroundings.clock.now(),
+      durationMs: this.#durationMs(),
+      currentProgress: current,
+      totalProgress: total,
+      phase: null,
+    };
+    this.#progress = null;
+    this.#hooks = null;
+    this.#step('concluded', change);
+    if (this.spec.autoDismiss === true) this.#step('null');
+    this.#surroundings.keep(this);
+    this.#ended.resolve();
+    this.#surroundings.moved();
+  }
+
+  #durationMs(): number | null {
+    if (this.#record.startedAt === null) return null;
+    return Math.round(this.#surroundings.clock.monotonic() - this.#startedMs);
+  }
+
+  #step(status: JobStatus, change: Partial<JobRecord> = {}): void {
+    this.#record = { ...this.#record, ...change, status: transition(this.status, status) };
+    this.untold.push(status);
+  }
+
+  #change(change: Partial<JobRecord>): void {
+    this.#record = { ...this.#record, ...change };
+    this.#surroundings.keep(this);
+  }
+}

@@ -1,0 +1,208 @@
+import type { Schedule } from '../context.ts';
+import { DomainError } from '../errors.ts';
+import type { EventHub } from '../events.ts';
+import { Changes } from '../migration/changes.ts';
+import type { Clock } from '../ports.ts';
+import type { JobQuery, JobRecord, Page, Store } from '../store-ports.ts';
+import { Job } from './job.ts';
+import { checkJobId } from './job-id.ts';
+import { emitJobStatus, JobJournal } from './journal.ts';
+import type { JobVerb } from './lifecycle.ts';
+import { ProgressWatch } from './progress-watch.ts';
+import type { JobSpec } from './spec.ts';
+
+/** Jobs that have not concluded, at most. */
+export const JOBS_MAX = 1000;
+/** Concluded jobs that stay listed until they are dismissed, at most: beyond that the oldest is dismissed. */
+export const CONCLUDED_JOBS_LISTED = 100;
+
+export type JobsSurroundings = {
+  readonly store: Store;
+  readonly events: EventHub;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  readonly report: (error: unknown) => void;
+};
+
+/**
+ * The jobs of one machine: who runs, who waits, and what is told of them. A job begins once everything it needs is free
+ * and nobody who came earlier waits for any of it; so jobs on different nodes run side by side, and those on the same
+ * node one after another.
+ */
+export class Jobs {
+  readonly #surroundings: JobsSurroundings;
+  /** Those that are listed, oldest first. */
+  readonly #jobs = new Map<string, Job>();
+  readonly #journal: JobJournal;
+  readonly #changes: Changes;
+  readonly #progress: ProgressWatch;
+  #isClosing = false;
+
+  constructor(surroundings: JobsSurroundings) {
+    this.#surroundings = surroundings;
+    this.#journal = new JobJournal(surroundings);
+    this.#progress = new ProgressWatch(surroundings.schedule, () => this.#alive());
+    this.#changes = new Changes(surroundings.schedule, () => this.#progress.revision());
+  }
+
+  /**
+   * Keeps the job, and lets it begin as soon as it can. Nothing is thrown once the row is there.
+   * @throws DomainError shutting_down, invalid_job_id, job_id_in_use, too_many_jobs; what `begun` or the store throws.
+   */
+  start(spec: JobSpec): JobRecord {
+    if (this.#isClosing) throw new DomainError('shutting_down', 'The service is shutting down.');
+    this.#refuseId(spec.id);
+    this.#refuseTooMany();
+    const { store, events, clock } = this.#surroundings;
+    const { id, type, resources, details } = spec;
+    const record = events.commit((emit) => {
+      const inserted = store.jobs.insert({ id, type, resources, details, createdAt: clock.now() });
+      emitJobStatus(emit, inserted);
+      spec.begun?.(inserted);
+      return inserted;
+    });
+    const job = this.#add(spec, record);
+    this.#changes.bump();
+    this.#startNext();
+    return job.record();
+  }
+
+  /** Lists a job of an earlier process, which has concluded since, so that whoever asked for it sees how it ended. */
+  adopt(record: JobRecord): void {
+    const { id, type, details } = record;
+    const run = () => Promise.reject(new TypeError('a job of an earlier process has no work'));
+    this.#add({ id, type, resources: [], details, run }, record);
+    this.#dismissSurplus();
+  }
+
+  /** Listed jobs, newest first. */
+  list(): readonly JobRecord[] {
+    return [...this.#jobs.values()].map((job) => job.record()).reverse();
+  }
+
+  /** A job that is listed, or the newest of this id in the history. @throws DomainError if there never was one. */
+  get(id: string): JobRecord {
+    const record = this.#jobs.get(id)?.record() ?? this.#surroundings.store.jobs.get(id);
+    if (record === null) throw new DomainError('job_not_found', `There is no job '${id}'.`);
+    return record;
+  }
+
+  /** Jobs that have ended, newest first. */
+  history(query: JobQuery): Page<JobRecord> {
+    return this.#surroundings.store.jobs.list(query);
+  }
+
+  /** @throws DomainError if the job is not listed, or does not take the verb as it is now. */
+  apply(id: string, verb: JobVerb): JobRecord {
+    const job = this.#jobs.get(id);
+    if (job === undefined) {
+      const wasDismissed = this.#surroundings.store.jobs.get(id) !== null;
+      const detail = wasDismissed ? `Job '${id}' has ended, and is only in the history.` : `There is no job '${id}'.`;
+      throw new DomainError('job_not_found', detail);
+    }
+    job.apply(verb);
+    return job.record();
+  }
+
+  /** Grows with every visible change of the list, figures included. */
+  revision(): number {
+    return this.#changes.revision();
+  }
+
+  /** Resolves when `revision()` is no longer `seen`, at the time-out, or when `signal` aborts. */
+  async changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    const stopLooking = this.#progress.look(() => this.#changes.notify());
+    await this.#changes.changed(seen, timeoutMs, signal);
+    stopLooking();
+  }
+
+  /** The job once it has concluded, or as it is at the time-out or when `signal` aborts. */
+  async ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord> {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return this.get(id);
+    await this.#changes.until(() => job.isConcluded, timeoutMs, signal);
+    return job.record();
+  }
+
+  /** The job that has the resource, or else the first that waits for it. */
+  holderOf(resource: string): string | null {
+    const claims = this.#alive().filter((job) => job.spec.resources.includes(resource));
+    return (claims.find(({ status }) => status !== 'created') ?? claims[0])?.id ?? null;
+  }
+
+  /** Takes no more work, cancels what can be cancelled, and resolves when all of it has ended. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    const alive = this.#alive();
+    for (const job of alive) this.#cancelAtClose(job);
+    await Promise.all(alive.map((job) => job.ended));
+    this.#journal.close();
+  }
+
+  /** One that is past its last moment for a cancel is at its end anyway. */
+  #cancelAtClose(job: Job): void {
+    if (job.isConcluded) return;
+    try {
+      job.cancel(new DomainError('job_cancelled', 'The job was cancelled, since the service was stopped.'));
+    } catch (error) {
+      if (!(error instanceof DomainError)) this.#surroundings.report(error);
+    }
+  }
+
+  #alive(): readonly Job[] {
+    return [...this.#jobs.values()].filter((job) => !job.isConcluded);
+  }
+
+  #add(spec: JobSpec, record: JobRecord): Job {
+    const { clock, report } = this.#surroundings;
+    const job = new Job(spec, record, {
+      clock,
+      report,
+      keep: (changed) => this.#keep(changed),
+      keepNow: (changed) => this.#journal.keepNow(changed),
+      moved: () => this.#moved(),
+    });
+    this.#jobs.set(record.id, job);
+    return job;
+  }
+
+  #keep(job: Job): void {
+    if (job.status === 'null') this.#jobs.delete(job.id);
+    this.#journal.keep(job);
+    this.#changes.bump();
+  }
+
+  #moved(): void {
+    this.#startNext();
+    this.#dismissSurplus();
+  }
+
+  #dismissSurplus(): void {
+    const concluded = [...this.#jobs.values()].filter((job) => job.isConcluded);
+    for (const job of concluded.slice(0, Math.max(0, concluded.length - CONCLUDED_JOBS_LISTED))) job.dismiss();
+  }
+
+  /** Those that wait begin in the order in which they came; one that has to wait on keeps its place. */
+  #startNext(): void {
+    if (this.#isClosing) return;
+    const alive = this.#alive();
+    const taken = new Set(alive.filter(({ status }) => status !== 'created').flatMap(({ spec }) => spec.resources));
+    for (const job of alive) {
+      const isFree = job.spec.resources.every((resource) => !taken.has(resource));
+      for (const resource of job.spec.resources) taken.add(resource);
+      if (isFree && job.mayStart) job.start();
+    }
+  }
+
+  #refuseId(id: string | null): void {
+    if (id === null) return;
+    checkJobId(id);
+    if (!this.#jobs.has(id)) return;
+    throw new DomainError('job_id_in_use', `There is a job '${id}' that was not dismissed yet.`);
+  }
+
+  #refuseTooMany(): void {
+    if (this.#alive().length < JOBS_MAX) return;
+    throw new DomainError('too_many_jobs', `${JOBS_MAX} jobs run or wait, which is as many as there may be.`);
+  }
+}

@@ -1,0 +1,57 @@
+import type { JobRecord } from '../store-ports.ts';
+
+/** What a job is to be: given once, when it is started. */
+export type JobSpec = {
+  /** Letters, digits, `-`, `.` and `_`, a letter first; null: one is made that no job here ever had. */
+  readonly id: string | null;
+  /** JobType of the QAPI schema, or one of our own. */
+  readonly type: string;
+  /** What the job needs for itself alone: `machine`, `node:NAME`. It waits until all of them are free. */
+  readonly resources: readonly string[];
+  /** What it was asked to do: kept as exact JSON, for the history and for a recovery. */
+  readonly details: Readonly<Record<string, unknown>>;
+  /**
+   * The work. A rejection (a DomainError, or anything plain with `code` and `message`) fails the job; with the code
+   * `job_cancelled`, after a cancel, it counts as cancelled. It must have taken back what was half-made. Work that
+   * resolves has been done, also if a cancel came: then that came too late.
+   */
+  readonly run: (job: JobControl) => Promise<void>;
+  /** Called with the new job inside the transaction that keeps it; if it throws, there is no job. */
+  readonly begun?: (job: JobRecord) => void;
+  /**
+   * False: the job stays in `pending` until it is finalized. `run` must have left nothing that a cancel before that
+   * would have to take back. Default: true.
+   */
+  readonly autoFinalize?: boolean;
+  /** True: the job is gone from the list once it has ended. Default: false, as with QEMU's snapshot jobs. */
+  readonly autoDismiss?: boolean;
+};
+
+/** Bytes, or whatever the work counts; both only grow. */
+export type JobProgress = { readonly current: number; readonly total: number };
+
+/** What cancel, pause and resume do to the work. A cancel may come while it is paused, and ends the pause. */
+export type JobHooks = { cancel(): void; pause(): void; resume(): void };
+
+/** A job as its own work sees it. */
+export interface JobControl {
+  readonly id: string;
+  readonly isCancelled: boolean;
+  /** Where progress is read from while the job runs, and a last time when it has ended. Must not throw. */
+  reportProgress(source: () => JobProgress): void;
+  /** Adds a warning, shown with the job and in the history. */
+  warn(text: string): void;
+  /** Keeps a word before it returns: where a recovery has to look after a crash. @throws if it cannot be kept. */
+  setPhase(phase: string): void;
+  /** What came of it, kept with the job as exact JSON. */
+  setResult(result: Readonly<Record<string, unknown>>): void;
+  /** Replaces what was given before; called back at once if a cancel or a pause came already. */
+  control(hooks: JobHooks): void;
+  /** From now on every cancel is refused. @throws DomainError job_cancelled if one came before. */
+  cannotBeCancelled(): void;
+  /** Becomes ready; resolves when the job is told to complete, rejects with job_cancelled if it is cancelled instead. */
+  ready(): Promise<void>;
+}
+
+/** Why a job did not do its work. */
+export type JobError = { readonly code: string; readonly message: string };

@@ -1,0 +1,61 @@
+import type { Statement } from 'better-sqlite3';
+import type { JobQuery } from '../domain/store-ports.ts';
+import type { Connection } from './database.ts';
+
+/** Resource under which every job is listed; no job needs one of this name. */
+const ALL = '*';
+
+export const JOB_COLUMNS = `jobs.sequence, id, jobs.type, status, resources_json, details_json, created_at, started_at,
+  ended_at, duration_ms, current_progress, total_progress, jobs.outcome, error_code, error_description, warnings_json,
+  result_json, phase`;
+
+type Listed = {
+  readonly sequence: number;
+  readonly type: string;
+  readonly outcome: string;
+  readonly resources: readonly string[];
+};
+type Filter = Pick<JobQuery, 'type' | 'outcome' | 'resource'>;
+
+/** Which jobs have ended, by what they needed, were and became. */
+export class JobListings<Row> {
+  readonly #connection: Connection;
+  readonly #add: Statement<[number, string, string, string]>;
+  readonly #pages = new Map<string, Statement<unknown[], Row>>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#add = connection.prepare(
+      'INSERT INTO job_listings (job_sequence, resource, type, outcome) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    );
+  }
+
+  /** Harmless for a job that is listed already. */
+  add({ sequence, type, outcome, resources }: Listed): void {
+    for (const resource of [ALL, ...resources]) this.#add.run(sequence, resource, type, outcome);
+  }
+
+  /** At most `limit` jobs older than `before`, newest first. */
+  page(filter: Filter, { before, limit }: { readonly before: number; readonly limit: number }): readonly Row[] {
+    return this.#pageOf(filter).all({ ...filter, resource: filter.resource ?? ALL, before, limit });
+  }
+
+  /** Prepared once for each kind of filter. */
+  #pageOf(filter: Filter): Statement<unknown[], Row> {
+    const sql = jobPageSql(filter);
+    const known = this.#pages.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#connection.prepare<unknown[], Row>(sql);
+    this.#pages.set(sql, statement);
+    return statement;
+  }
+}
+
+/** Reads a page of jobs that needed `@resource`, of `@type` and `@outcome` where the filter has them. */
+export function jobPageSql({ type, outcome }: Filter): string {
+  const byType = type === undefined ? '' : ' AND listed.type = @type';
+  const byOutcome = outcome === undefined ? '' : ' AND listed.outcome = @outcome';
+  return `SELECT ${JOB_COLUMNS} FROM job_listings AS listed JOIN jobs ON jobs.sequence = listed.job_sequence
+    WHERE listed.resource = @resource AND listed.job_sequence < @before${byType}${byOutcome}
+    ORDER BY listed.job_sequence DESC LIMIT @limit`;
+}

@@ -1,0 +1,173 @@
+import { type ExactJson, readExactJson, writeExactJson } from '../domain/exact-json.ts';
+import type { JobQuery, JobRecord, JobRepository, NewJob } from '../domain/store-ports.ts';
+import { counter } from './counter.ts';
+import { readCursor, writeCursor } from './cursor.ts';
+import type { Connection } from './database.ts';
+import { JOB_COLUMNS, JobListings } from './job-listings.ts';
+import { inTransaction } from './transaction.ts';
+
+/** Newest jobs that the history keeps; older ones go, a few with each new one, unless they have not ended. */
+export const JOBS_KEPT = 1_000_000;
+/** Jobs removed after one new one: more than one, so that a history that is too long becomes shorter. */
+const REMOVED_AT_ONCE = 10;
+
+type Row = {
+  readonly sequence: number;
+  readonly id: string;
+  readonly type: string;
+  readonly status: JobRecord['status'];
+  readonly resources_json: string;
+  readonly details_json: string;
+  readonly created_at: number;
+  readonly started_at: number | null;
+  readonly ended_at: number | null;
+  readonly duration_ms: number | null;
+  readonly current_progress: number;
+  readonly total_progress: number;
+  readonly outcome: JobRecord['outcome'];
+  readonly error_code: string | null;
+  readonly error_description: string | null;
+  readonly warnings_json: string;
+  readonly result_json: string | null;
+  readonly phase: string | null;
+};
+
+const SELECT = `SELECT ${JOB_COLUMNS} FROM jobs`;
+const COLUMNS = [
+  ...['sequence', 'id', 'type', 'status', 'resources_json', 'details_json', 'created_at', 'started_at', 'ended_at'],
+  ...['duration_ms', 'current_progress', 'total_progress', 'outcome', 'error_code', 'error_description'],
+  ...['warnings_json', 'result_json', 'phase', 'is_open'],
+];
+/** What a job is from the beginning. */
+const FIXED = new Set(['sequence', 'id', 'type', 'resources_json', 'details_json', 'created_at']);
+
+/** The jobs of the past, newest first, and the present ones as far as they were written. */
+export function jobRepository(connection: Connection): JobRepository {
+  const insert = connection.prepare<[object]>(
+    `INSERT INTO jobs (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((name) => `@${name}`).join(', ')})`,
+  );
+  const changing = COLUMNS.filter((name) => !FIXED.has(name)).map((name) => `${name} = @${name}`);
+  const update = connection.prepare<[object]>(`UPDATE jobs SET ${changing.join(', ')} WHERE sequence = @sequence`);
+  const byId = connection.prepare<[string], Row>(`${SELECT} WHERE id = ? ORDER BY sequence DESC LIMIT 1`);
+  const open = connection.prepare<[], Row>(`${SELECT} WHERE is_open = 1 ORDER BY sequence`);
+  const listings = new JobListings<Row>(connection);
+  const fresh = freshJobs(connection, (id) => byId.get(id) !== undefined);
+  const removeOld = jobPruner(connection);
+  return {
+    insert: (job) =>
+      inTransaction(connection, () => {
+        const record = fresh(job);
+        insert.run(toRow(record));
+        removeOld(record.sequence);
+        return record;
+      }),
+    save: (record) =>
+      inTransaction(connection, () => {
+        if (update.run(toRow(record)).changes !== 1) throw new Error(`job ${record.id} has no row ${record.sequence}`);
+        const { outcome } = record;
+        if (outcome !== null) listings.add({ ...record, outcome });
+      }),
+    get: (id) => {
+      const row = byId.get(id);
+      return row === undefined ? null : fromRow(row);
+    },
+    list: (query) => {
+      const list = listName(query);
+      const before = query.cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(list, query.cursor);
+      const { limit } = query;
+      const rows = listings.page(query, { before, limit: limit + 1 });
+      const items = rows.slice(0, limit);
+      const next = rows.length > limit ? writeCursor(list, items.at(-1)!.sequence) : null;
+      return { items: items.map(fromRow), next };
+    },
+    open: () => open.all().map(fromRow),
+  };
+}
+
+/** Makes the record of a new job; to be called inside the transaction that keeps it. */
+function freshJobs(connection: Connection, isKnown: (id: string) => boolean): (job: NewJob) => JobRecord {
+  const nextSequence = counter(connection, 'jobs');
+  return (job) => {
+    let sequence = nextSequence();
+    // A client may have chosen a name that looks like one of ours.
+    while (job.id === null && isKnown(`job-${sequence}`)) sequence = nextSequence();
+    return { ...NOT_STARTED, ...job, sequence, id: job.id ?? `job-${sequence}` };
+  };
+}
+
+const NOT_STARTED = {
+  status: 'created',
+  startedAt: null,
+  endedAt: null,
+  durationMs: null,
+  currentProgress: 0,
+  totalProgress: 0,
+  outcome: null,
+  errorCode: null,
+  errorDescription: null,
+  warnings: [],
+  result: null,
+  phase: null,
+} as const;
+
+/** What removes the jobs that the retention no longer covers, behind a new one. */
+function jobPruner(connection: Connection): (newest: number) => void {
+  const remove = connection.prepare<[number, number]>(
+    `DELETE FROM jobs WHERE sequence IN
+      (SELECT sequence FROM jobs WHERE is_open = 0 AND sequence <= ? ORDER BY sequence LIMIT ?)`,
+  );
+  return (newest) => {
+    if (newest > JOBS_KEPT) remove.run(newest - JOBS_KEPT, REMOVED_AT_ONCE);
+  };
+}
+
+function listName({ resource, type, outcome }: JobQuery): string {
+  return `jobs/${resource ?? '*'}/${type ?? '*'}/${outcome ?? '*'}`;
+}
+
+function toRow(record: JobRecord): Row & { readonly is_open: number } {
+  return {
+    sequence: record.sequence,
+    id: record.id,
+    type: record.type,
+    status: record.status,
+    resources_json: JSON.stringify(record.resources),
+    details_json: writeExactJson(record.details as ExactJson),
+    created_at: record.createdAt,
+    started_at: record.startedAt,
+    ended_at: record.endedAt,
+    duration_ms: record.durationMs,
+    current_progress: record.currentProgress,
+    total_progress: record.totalProgress,
+    outcome: record.outcome,
+    error_code: record.errorCode,
+    error_description: record.errorDescription,
+    warnings_json: JSON.stringify(record.warnings),
+    result_json: record.result === null ? null : writeExactJson(record.result as ExactJson),
+    phase: record.phase,
+    is_open: record.outcome === null || record.phase !== null ? 1 : 0,
+  };
+}
+
+function fromRow(row: Row): JobRecord {
+  return {
+    sequence: row.sequence,
+    id: row.id,
+    type: row.type,
+    status: row.status,
+    resources: JSON.parse(row.resources_json) as string[],
+    details: readExactJson(row.details_json) as JobRecord['details'],
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    durationMs: row.duration_ms,
+    currentProgress: row.current_progress,
+    totalProgress: row.total_progress,
+    outcome: row.outcome,
+    errorCode: row.error_code,
+    errorDescription: row.error_description,
+    warnings: JSON.parse(row.warnings_json) as string[],
+    result: row.result_json === null ? null : (readExactJson(row.result_json) as JobRecord['result']),
+    phase: row.phase,
+  };
+}
