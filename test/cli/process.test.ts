@@ -1,33 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { MAIN, startClient } from '../helpers/client-process.ts';
 import { concluded, fakeService, running } from './fake-service.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const BIN = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
-
-type Client = {
-  readonly child: ChildProcess;
-  readonly ended: Promise<[status: number | null, signal: string | null]>;
-  output(): string;
-  errors(): string;
-};
-
-function start(url: string, words: readonly string[], node: readonly string[] = [MAIN]): Client {
-  const env = { PATH: process.env.PATH, VMFERRY_URL: url, VMFERRY_NONSENSE: '1' };
-  const child = spawn(process.execPath, [...node, 'snapshot', ...words], { env });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const said = { output: '', errors: '' };
-  child.stdout.on('data', (chunk) => {
-    said.output += String(chunk);
-  });
-  child.stderr.on('data', (chunk) => {
-    said.errors += String(chunk);
-  });
-  const ended = once(child, 'close') as Client['ended'];
-  return { child, ended, output: () => said.output, errors: () => said.errors };
-}
 
 describe('vmferry snapshot as a process', () => {
   test.each([
@@ -35,10 +11,10 @@ describe('vmferry snapshot as a process', () => {
     ['bin/vmferry.js', BIN],
   ])('ends with the status of the command: %s', async (_, entry) => {
     const service = await fakeService(concluded());
-    const client = start(service.url, ['save', 'warm'], [entry]);
+    const client = startClient(service.url, ['save', 'warm'], [entry]);
     expect(await client.ended).toEqual([0, null]);
     expect(client.output()).toMatch(/^saved warm: 64\.0 MiB in \d\.\d s\n$/);
-    const refused = start(service.url, ['list'], [entry]);
+    const refused = startClient(service.url, ['list'], [entry]);
     expect(await refused.ended).toEqual([4, null]);
     expect(refused.errors()).toMatch(/^vmferry: listing snapshots: refused \(404 not_found\)/);
   });
@@ -48,7 +24,7 @@ describe('vmferry snapshot as a process', () => {
     ['SIGTERM', 143],
   ] as const)('cancels its job at %s and ends with %i', async (signal, status) => {
     const service = await fakeService(running(1, 2));
-    const client = start(service.url, ['save', 'warm']);
+    const client = startClient(service.url, ['save', 'warm']);
     await expect.poll(client.errors, { timeout: 10_000 }).toContain('running, 50 %');
     client.child.kill(signal);
     expect(await client.ended).toEqual([status, null]);
@@ -59,7 +35,7 @@ describe('vmferry snapshot as a process', () => {
   test('ends at the second interrupt, whatever the service does', async () => {
     const service = await fakeService(running(1, 2));
     service.handler = (seen) => (seen.path.endsWith('/cancel') ? new Promise(() => {}) : service.serve(seen));
-    const client = start(service.url, ['save', 'warm']);
+    const client = startClient(service.url, ['save', 'warm']);
     await expect.poll(client.errors, { timeout: 10_000 }).toContain('running, 50 %');
     client.child.kill('SIGINT');
     await expect.poll(() => service.asked, { timeout: 10_000 }).toContain('POST /jobs/j1/cancel');
@@ -69,7 +45,7 @@ describe('vmferry snapshot as a process', () => {
 
   test('goes on and keeps its status when nobody reads what it says', async () => {
     const service = await fakeService(running(1, 2), running(1, 2), concluded());
-    const client = start(service.url, ['save', 'warm', '--json']);
+    const client = startClient(service.url, ['save', 'warm', '--json']);
     client.child.stdout?.destroy();
     client.child.stderr?.destroy();
     expect(await client.ended).toEqual([0, null]);
@@ -79,7 +55,7 @@ describe('vmferry snapshot as a process', () => {
   test('loads nothing of the service', async () => {
     const service = await fakeService(concluded());
     const report = `data:text/javascript,${encodeURIComponent(LOADED_REPORT)}`;
-    const client = start(service.url, ['save', 'warm'], ['--import', report, MAIN]);
+    const client = startClient(service.url, ['save', 'warm'], ['--import', report, MAIN]);
     expect(await client.ended).toEqual([0, null]);
     const loaded = client.errors().trimEnd().split('\n');
     expect(loaded.some((path) => path.endsWith('/src/cli/main.ts'))).toBe(true);

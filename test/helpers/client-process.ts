@@ -1,0 +1,57 @@
+// `vmferry snapshot` as a process of its own, and a service at an address that stays.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export type Client = {
+  readonly child: ChildProcess;
+  readonly ended: Promise<[status: number | null, signal: string | null]>;
+  output(): string;
+  errors(): string;
+};
+
+/** Starts `vmferry snapshot WORDS`; `node` is what Node is given before that. */
+export function startClient(url: string, words: readonly string[], node: readonly string[] = [MAIN]): Client {
+  const env = { PATH: process.env.PATH, VMFERRY_URL: url, VMFERRY_NONSENSE: '1' };
+  const child = spawn(process.execPath, [...node, 'snapshot', ...words], { env });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const said = { output: '', errors: '' };
+  child.stdout.on('data', (chunk) => {
+    said.output += String(chunk);
+  });
+  child.stderr.on('data', (chunk) => {
+    said.errors += String(chunk);
+  });
+  const ended = once(child, 'close') as Client['ended'];
+  return { child, ended, output: () => said.output, errors: () => said.errors };
+}
+
+export type ServiceProcess = { readonly child: ChildProcess; readonly url: string };
+
+/** Starts `vmferry serve FLAGS`; resolves when it answers. It ends with the test at the latest. */
+export async function startService(flags: readonly string[]): Promise<ServiceProcess> {
+  const options = { stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'] };
+  const child = spawn(process.execPath, [MAIN, 'serve', '--log-level', 'silent', ...flags], options);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [line] = await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line'),
+    once(child, 'exit').then(() => Promise.reject(new Error('the service ended'))),
+  ]);
+  return { child, url: String(line).replace('vmferry: ', '') };
+}
+
+/** A port that nobody listens on now. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
