@@ -10,7 +10,7 @@ import { Nodes } from './nodes.ts';
 import { TaskControl } from './task-control.ts';
 
 /** How often the thread shows that its event loop turns. */
-const HEARTBEAT_MS = 1000;
+const HEARTBEAT_MS = 500;
 
 type Task = { readonly words: TaskWords; readonly control: TaskControl; load: Load | null; ended: Promise<void> };
 

@@ -1,0 +1,13 @@
+// The block thread, which dies, or stands still for ever, when the environment's file says so.
+
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import '../../../src/engine/snapshot/worker/main.ts';
+
+const order = process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER ?? '';
+setInterval(() => {
+  if (!existsSync(order)) return;
+  const what = readFileSync(order, 'utf8');
+  rmSync(order);
+  if (what === 'die') throw new Error('told to die');
+  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}, 5).unref();
