@@ -33,7 +33,7 @@ export class LoggedFile implements BlockFile {
 
   /** What a power failure may leave: what was flushed, and those of the later changes that `keeps` chooses. */
   contentAfterPowerFailure(keeps: () => boolean): Buffer {
-    let content = Buffer.from(this.#synced);
+    let content: Buffer = Buffer.from(this.#synced);
     for (const change of this.#unsynced) if (keeps()) content = applied(content, change);
     return content;
   }

@@ -144,7 +144,7 @@ export class Refcounts {
     if (dirty === undefined) this.#dirty.set(block, { first: index, last: index });
     else if (index < dirty.first) dirty.first = index;
     else if (index > dirty.last) dirty.last = index;
-    if (this.#blocks[block] === undefined || this.#blocks[block] === 0) this.#reserveBlock(block);
+    if (!this.#blocks[block]) this.#reserveBlock(block);
   }
 
   /** Takes what has to be written in place; `giveBack` if that fails. */
@@ -200,7 +200,7 @@ export class Refcounts {
         place = { offset: this.allocate((entries * ENTRY_BYTES) / this.#geometry.clusterBytes), entries };
       } else if (
         this.#dirty.size === before &&
-        [...this.#dirty.keys()].every((block) => this.#isPlaced(block, blocks))
+        [...this.#dirty.keys()].every((block) => blocks.has(block) || this.#fresh.has(block))
       ) {
         return { place, blocks };
       }
@@ -237,10 +237,6 @@ export class Refcounts {
   #set(cluster: number, count: number): void {
     this.#counts.set(cluster, count);
     this.touch(cluster);
-  }
-
-  #isPlaced(block: number, blocks: ReadonlyMap<number, number>): boolean {
-    return blocks.has(block) || this.#fresh.has(block);
   }
 
   #findFree(from: number, clusters: number): number {

@@ -112,12 +112,7 @@ export class Volume {
 
   /** The header fields that change, in one write inside a sector, and made stable. */
   async writePointers(pointers: Pointers): Promise<void> {
-    try {
-      await this.write(POINTERS_OFFSET, encodePointers(pointers, this.geometry));
-    } catch (error) {
-      this.broken ??= error as BlockError;
-      throw error;
-    }
+    await this.writeTables([{ position: POINTERS_OFFSET, bytes: encodePointers(pointers, this.geometry) }]);
     await this.sync();
     this.pointers = pointers;
   }

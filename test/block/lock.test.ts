@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { createImage, openImage } from '../../src/block/qcow2/open.ts';
+import { checked, MIB, newImage, opened, qemuImg, run, temporaryFolder } from './images.ts';
+
+const HOLDER = new URL('./locked-by.ts', import.meta.url).pathname;
+
+async function imageFile(): Promise<string> {
+  const path = join(temporaryFolder(), 'disk.qcow2');
+  await createImage(path, { diskBytes: MIB });
+  return path;
+}
+
+test('a second process is refused until the first is killed', async () => {
+  const path = await imageFile();
+  const holder = spawn(process.execPath, [HOLDER, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void holder.kill('SIGKILL'));
+  await once(holder.stdout, 'data');
+  await expect(openImage(path)).rejects.toMatchObject({ code: 'image_locked' });
+  const reader = await opened(path, { readOnly: true });
+  expect(reader.isReadOnly).toBe(true);
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
+  expect((await opened(path)).isReadOnly).toBe(false);
+});
+
+test('QEMU may look at an image that is open here, and may not write it', async () => {
+  const image = await newImage();
+  expect(await checked(image.path)).toBe('clean');
+  expect(await qemuImg('snapshot', '-l', '-U', image.path)).toBe('');
+  const { status, output } = await run('qemu-io', '-c', 'write 0 4k', image.path);
+  expect([status, output]).toEqual([1, expect.stringContaining('lock')]);
+  await image.close();
+  expect((await run('qemu-io', '-c', 'write 0 4k', image.path)).status).toBe(0);
+});
+
+test('an image that QEMU writes is refused', async () => {
+  const path = await imageFile();
+  const qemu = spawn('qemu-io', [path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  onTestFinished(() => void qemu.kill('SIGKILL'));
+  qemu.stdin.write('write 0 4k\n');
+  await once(qemu.stdout, 'data');
+  await expect(openImage(path)).rejects.toMatchObject({ code: 'image_locked' });
+  qemu.stdin.end('quit\n');
+  await once(qemu, 'exit');
+  expect((await opened(path)).isReadOnly).toBe(false);
+});
+
+test('a file that was renamed or removed under an image is noticed', async () => {
+  const image = await newImage();
+  await expect(image.assertPresent()).resolves.toBeUndefined();
+  renameSync(image.path, `${image.path}.away`);
+  await expect(image.assertPresent()).rejects.toMatchObject({ code: 'image_gone' });
+  await createImage(image.path, { diskBytes: MIB });
+  await expect(image.assertPresent()).rejects.toMatchObject({ code: 'image_gone' });
+  rmSync(`${image.path}.away`);
+  await expect(image.assertPresent()).rejects.toMatchObject({ code: 'image_gone' });
+});
+
+test('an image that was closed is not read or written through another file with its number', async () => {
+  const image = await newImage();
+  await image.write(0, Buffer.alloc(10, 1));
+  await image.close();
+  await expect(image.read(0, Buffer.alloc(10))).rejects.toMatchObject({ code: 'image_io_error' });
+  await expect(image.write(0, Buffer.alloc(10))).rejects.toMatchObject({ code: 'image_io_error' });
+});
