@@ -24,7 +24,24 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
    * wrong, so that both are told at once: malformed members are left out, those of a list may still be malformed.
    */
   readonly check?: (domain: Domain, members: Members) => void;
+  /** For doors that may leave members out which the command itself needs. */
+  readonly short?: ShortForm;
 };
+
+/** Arguments with some left out, and how those are worked out. */
+export type ShortForm = {
+  readonly arguments: TSchema;
+  /** @throws DomainError if that cannot be done, such as for a thing that is not there. */
+  readonly complete: (domain: Domain, given: unknown) => unknown;
+};
+
+/** Declares a short form; the type of what is given follows from its schema. */
+export function shortForm<S extends TSchema>(
+  schema: S,
+  complete: (domain: Domain, given: Static<S>) => unknown,
+): ShortForm {
+  return { arguments: schema, complete: (domain, given) => complete(domain, given as Static<S>) };
+}
 
 /** Arguments of which not everything fits its schema. */
 export type Members = Readonly<Record<string, unknown>>;
@@ -33,6 +50,11 @@ export type Members = Readonly<Record<string, unknown>>;
 export type CommandContext = {
   /** Version of the settings that the caller has seen, to guard a change; undefined: no guard. */
   readonly expectedVersion?: number;
+  /**
+   * Told of the result inside the transaction that makes it true, by commands that begin something: what the caller
+   * writes there is kept with it, or neither is.
+   */
+  readonly begun?: (result: unknown) => void;
 };
 
 /** Results are read-only all the way down: they may be the domain's own objects. */
@@ -50,10 +72,23 @@ export function command<A extends TSchema, R extends TSchema>(declaration: Comma
  */
 export async function execute<A extends TSchema, R extends TSchema>(
   entry: Command<A, R>,
-  call: { readonly domain: Domain; readonly arguments: unknown; readonly context?: CommandContext },
+  call: {
+    readonly domain: Domain;
+    readonly arguments: unknown;
+    readonly context?: CommandContext;
+    /** True if the arguments are in the command's short form. */
+    readonly isShort?: boolean;
+  },
 ): Promise<Result<R>> {
   const { check } = entry;
   const own = check === undefined ? undefined : (members: Members) => check(call.domain, members);
-  refuseFindings(collectFindings(entry.arguments as JsonSchema, call.arguments, own));
-  return await entry.run(call.domain, call.arguments as Static<A>, call.context ?? {});
+  const arguments_ = call.isShort === true ? completed(entry, call) : call.arguments;
+  refuseFindings(collectFindings(entry.arguments as JsonSchema, arguments_, own));
+  return await entry.run(call.domain, arguments_ as Static<A>, call.context ?? {});
+}
+
+function completed({ name, short }: Pick<Command, 'name' | 'short'>, call: { domain: Domain; arguments: unknown }) {
+  if (short === undefined) throw new TypeError(`${name} has no short form`);
+  refuseFindings(collectFindings(short.arguments as JsonSchema, call.arguments));
+  return short.complete(call.domain, call.arguments);
 }

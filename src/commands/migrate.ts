@@ -1,4 +1,5 @@
 import type { MigrateArguments as DomainMigrateArguments, IncomingArguments } from '../domain/domain.ts';
+import type { MigrationRecord } from '../domain/store-ports.ts';
 import { command } from './command.ts';
 import { Empty } from './schemas/common.ts';
 import { Migration } from './schemas/history.ts';
@@ -31,7 +32,8 @@ export const migrate = command({
   role: 'operator',
   arguments: MigrateArguments,
   result: Migration,
-  run: (domain, { detach: _detach, ...rest }) => migrationView(domain.migration.start(rest as DomainMigrateArguments)),
+  run: (domain, { detach: _detach, ...rest }, { begun }) =>
+    migrationView(domain.migration.start(rest as DomainMigrateArguments, (record) => begun?.(migrationView(record)))),
 });
 
 export const migrateIncoming = command({
@@ -41,7 +43,10 @@ export const migrateIncoming = command({
   role: 'operator',
   arguments: MigrateIncomingArguments,
   result: Migration,
-  run: async (domain, arguments_) => migrationView(await domain.migration.incoming(arguments_ as IncomingArguments)),
+  run: async (domain, arguments_, { begun }) => {
+    const tell = (record: MigrationRecord): void => begun?.(migrationView(record));
+    return migrationView(await domain.migration.incoming(arguments_ as IncomingArguments, tell));
+  },
 });
 
 export const migrateCancel = command({

@@ -1,6 +1,7 @@
 import type { Context, Surroundings } from './context.ts';
 import type { Domain } from './domain.ts';
 import { EventHub } from './events.ts';
+import { idempotency } from './idempotency.ts';
 import { Jobs } from './jobs/jobs.ts';
 import { recoverJobs } from './jobs/recovery.ts';
 import { guestPanicked } from './machine/panic.ts';
@@ -20,6 +21,8 @@ import { startMigration } from './migration/start.ts';
 import { Settings, type SettingsOverrides } from './options/settings.ts';
 import { optionsUseCases } from './options/use-cases.ts';
 import { Catalogue } from './snapshots/catalogue.ts';
+import { recoverSnapshots } from './snapshots/recovery.ts';
+import { snapshotUseCases } from './snapshots/use-cases.ts';
 
 /** What a domain is made from: its surroundings, and how it begins. */
 export type DomainDependencies = Surroundings & {
@@ -43,7 +46,8 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     events: context.events,
     tellsEvents: context.settings.has('events'),
   });
-  recoverJobs(context);
+  const interrupted = recoverJobs(context);
+  let recovery: Promise<void> | null = null;
   holdAtStart(context, dependencies);
   context.machine.onPanic((panic) => guestPanicked(context, panic));
   return {
@@ -53,8 +57,8 @@ export function createDomain(dependencies: DomainDependencies): Domain {
       revision: () => context.changes.revision(),
       changed: (seen, timeoutMs, signal) => context.changes.changed(seen, timeoutMs, signal),
       progress: () => progressOf(context),
-      start: (arguments_) => startMigration(context, arguments_),
-      incoming: (arguments_) => startIncoming(context, arguments_),
+      start: (arguments_, begun) => startMigration(context, arguments_, begun),
+      incoming: (arguments_, begun) => startIncoming(context, arguments_, begun),
       cancel: () => cancelMigration(context),
       continue: (state) => continueMigration(context, state),
       ended: (id, timeoutMs, signal) => endedMigration(context, id, { timeoutMs, signal }),
@@ -67,10 +71,16 @@ export function createDomain(dependencies: DomainDependencies): Domain {
         return context.store.migrations.samples(id, query);
       },
     },
+    snapshots: snapshotUseCases(context),
+    idempotency: idempotency(context.store, context.clock),
     jobs: context.jobs,
     blockers: context.blockers,
     machine: machineUseCases(context),
     events: context.events,
+    recovered: () => {
+      recovery ??= recoverSnapshots(context, interrupted);
+      return recovery;
+    },
     close: () => closeDomain(context),
   };
 }

@@ -1,8 +1,15 @@
+import type { IdempotencyUseCases } from './idempotency.ts';
 import type { JobVerb } from './jobs/lifecycle.ts';
 import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
+import type { Snapshot, SnapshotQuery } from './snapshots/catalogue.ts';
+import type { DeleteRequest } from './snapshots/delete.ts';
+import type { LoadRequest } from './snapshots/load.ts';
+import type { VmList } from './snapshots/monitor.ts';
+import type { SaveRequest } from './snapshots/save.ts';
+import type { VerifyRequest } from './snapshots/verify.ts';
 import type {
   EventRecord,
   JobQuery,
@@ -134,14 +141,47 @@ export interface MigrationUseCases {
   changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void>;
   progress(): MigrationProgress;
   /** Starts an outgoing migration; its failure to connect is reported by its status. */
-  start(arguments_: MigrateArguments): MigrationRecord;
+  start(arguments_: MigrateArguments, begun?: Begun<MigrationRecord>): MigrationRecord;
   /** Starts to listen; resolves when the address is bound. */
-  incoming(arguments_: IncomingArguments): Promise<MigrationRecord>;
+  incoming(arguments_: IncomingArguments, begun?: Begun<MigrationRecord>): Promise<MigrationRecord>;
   /** Resolves when the outcome has been reached. */
   cancel(): Promise<CancelOutcome>;
   continue(state: MigrationStatus): void;
   /** Resolves when the migration has ended, or after `timeoutMs`. */
   ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<MigrationRecord>;
+}
+
+/** Called with a new row inside the transaction that keeps it: what is written there is kept with it, or neither is. */
+export type Begun<Row> = (row: Row) => void;
+
+/**
+ * Snapshots of the machine. The four that work on images return the job, which may have to wait for its turn; what is
+ * wrong then is the job's error.
+ */
+export interface SnapshotUseCases {
+  list(query: SnapshotQuery): Page<Snapshot>;
+  get(tag: string): Snapshot;
+  save(request: SaveRequest, begun?: Begun<JobRecord>): JobRecord;
+  load(request: LoadRequest, begun?: Begun<JobRecord>): JobRecord;
+  delete(request: DeleteRequest, begun?: Begun<JobRecord>): JobRecord;
+  verify(request: VerifyRequest, begun?: Begun<JobRecord>): JobRecord;
+  /** What a request that leaves nodes out means; those given stay as they are. */
+  nodesToSave(): { readonly vmState: string; readonly devices: readonly string[] };
+  nodesToLoad(
+    tag: string,
+    devices?: readonly string[],
+  ): { readonly vmState: string; readonly devices: readonly string[] };
+  nodesToVerify(
+    tag: string,
+    devices?: readonly string[],
+  ): { readonly vmState: string | null; readonly devices: readonly string[] };
+  nodesToDelete(tag: string, devices?: readonly string[]): readonly string[];
+  newJobId(verb: string): string;
+  /** savevm: resolves with the name when it is saved; null makes one. Replaces a snapshot of that name. */
+  saveVm(name: string | null): Promise<string>;
+  loadVm(name: string): Promise<void>;
+  deleteVm(name: string): Promise<void>;
+  listVm(): VmList;
 }
 
 export interface HistoryUseCases {
@@ -201,10 +241,14 @@ export interface Domain {
   readonly options: OptionsUseCases;
   readonly migration: MigrationUseCases;
   readonly history: HistoryUseCases;
+  readonly snapshots: SnapshotUseCases;
+  readonly idempotency: IdempotencyUseCases;
   readonly jobs: JobUseCases;
   readonly blockers: BlockerUseCases;
   readonly machine: MachineUseCases;
   readonly events: EventUseCases;
+  /** Resolves when the images that an earlier process left half-done are put right; nothing may be asked before. */
+  recovered(): Promise<void>;
   /** Ends what runs (an outgoing migration is cancelled, an incoming one aborted, jobs too) and writes what is left. */
   close(): Promise<void>;
 }

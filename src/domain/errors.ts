@@ -60,6 +60,7 @@ export const ERRORS = {
   uri_or_channels: { kind: 'invalid', title: 'Exactly one of uri and channels is needed' },
   invalid_address: { kind: 'invalid', title: 'This is not an address to migrate to or from' },
   transport_unsuitable: { kind: 'invalid', title: 'The transport does not suit the capabilities' },
+  idempotency_key_reused: { kind: 'invalid', title: 'The Idempotency-Key was used for another request' },
   invalid_job_id: { kind: 'invalid', title: 'A job cannot have this id' },
   invalid_tag: { kind: 'invalid', title: 'A snapshot cannot have this tag' },
   invalid_devices: { kind: 'invalid', title: 'A snapshot cannot be made of these nodes' },

@@ -149,6 +149,24 @@ export interface EventRepository {
   prune(keep: number): void;
 }
 
+/** The answer to a request that named itself by a key. */
+export type RequestKeyRecord = {
+  readonly key: string;
+  /** Digest of what was asked for. */
+  readonly fingerprint: string;
+  readonly location: string;
+  readonly body: string;
+  readonly keptAt: number;
+};
+
+export interface RequestKeyRepository {
+  get(key: string): RequestKeyRecord | null;
+  /** Takes the place of an older one with the same key. */
+  put(record: RequestKeyRecord): void;
+  /** Removes the oldest that were kept at `keptUntil` or before, `limit` of them at most. @returns how many. */
+  removeOld(keptUntil: number, limit: number): number;
+}
+
 export interface IdentityRepository {
   get(key: 'uuid'): string | null;
   set(key: 'uuid', value: string): void;
@@ -158,6 +176,7 @@ export interface Store {
   readonly settings: SettingsRepository;
   readonly migrations: MigrationRepository;
   readonly jobs: JobRepository;
+  readonly requestKeys: RequestKeyRepository;
   readonly events: EventRepository;
   readonly identity: IdentityRepository;
   /** Runs `work` in one transaction: all of it is durable, or nothing. Synchronous; never awaits. */

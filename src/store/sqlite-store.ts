@@ -4,6 +4,7 @@ import { eventLog } from './event-log.ts';
 import { identityRepository } from './identity-repository.ts';
 import { jobRepository } from './job-repository.ts';
 import { migrationRepository } from './migration-repository.ts';
+import { requestKeyRepository } from './request-key-repository.ts';
 import { settingsRepository } from './settings-repository.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -21,6 +22,7 @@ export function storeOver({ connection, close }: OpenDatabase): Store {
     settings: settingsRepository(connection),
     migrations: migrationRepository(connection),
     jobs: jobRepository(connection),
+    requestKeys: requestKeyRepository(connection),
     events: eventLog(connection),
     identity: identityRepository(connection),
     transaction: (work) => inTransaction(connection, work),

@@ -124,8 +124,13 @@ export class MemoryBlocks implements BlockEngine {
       await Promise.race([decided.promise, task.cancelled]);
     });
     const turn = async (step: 'apply' | 'revert', work: () => void): Promise<void> => {
-      if (step === 'apply') task.isPastCancel = true;
-      await task.step(step);
+      task.isPastCancel = true;
+      try {
+        await task.step(step);
+      } catch (error) {
+        decided.reject(error);
+        throw error;
+      }
       work();
     };
     return Object.assign(task, {
@@ -138,8 +143,7 @@ export class MemoryBlocks implements BlockEngine {
         decided.reject(CANCELLED);
       },
       release: () => {
-        this.log.push(`release ${plan.tag}`);
-        decided.resolve();
+        task.step('release').then(decided.resolve, decided.reject);
       },
     });
   }
@@ -173,7 +177,10 @@ export class MemoryBlocks implements BlockEngine {
   }
 
   #task<R>(tag: string): MemoryTask<R> {
-    const task = new MemoryTask<R>(tag, (step) => this.reach(task as MemoryTask<unknown>, step));
+    const task: MemoryTask<R> = new MemoryTask<R>(
+      tag,
+      (step): Promise<void> => this.reach(task as MemoryTask<unknown>, step),
+    );
     this.tasks.push(task as MemoryTask<unknown>);
     return task;
   }

@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts';
-import type { IncomingArguments, SocketAddress } from '../domain.ts';
+import type { Begun, IncomingArguments, SocketAddress } from '../domain.ts';
 import { DomainError, isErrorCode } from '../errors.ts';
 import { guestArrived } from '../machine/migration-steps.ts';
 import type { MigrationRecord } from '../store-ports.ts';
@@ -17,13 +17,18 @@ import { engineFailure } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
 import { refuseUnsuitableTransport } from './transport.ts';
+import { refuseWhileJobNeedsMachine } from './waiting-jobs.ts';
 
 /**
  * Starts to listen for an incoming migration. Nothing is recorded before the address is bound, so that a refusal
  * changes nothing.
  * @throws DomainError
  */
-export async function startIncoming(context: Context, arguments_: IncomingArguments): Promise<MigrationRecord> {
+export async function startIncoming(
+  context: Context,
+  arguments_: IncomingArguments,
+  begun?: Begun<MigrationRecord>,
+): Promise<MigrationRecord> {
   const address = readAddress(arguments_, 'listen', context);
   refuseUnsuitableTransport(address, context.settings);
   refuseUnlessExpected(context);
@@ -42,7 +47,7 @@ export async function startIncoming(context: Context, arguments_: IncomingArgume
       transfer.abort();
       throw new DomainError('shutting_down', 'The service is shutting down.');
     }
-    const record = begin(context, migration, bound);
+    const record = begin(context, { migration, bound, begun });
     queue.open();
     follow(context, { migration, transfer, exitOnError: arguments_['exit-on-error'] === true });
     return record;
@@ -66,6 +71,7 @@ function refuseUnlessExpected(context: Context): void {
     const detail = `The machine is ${context.runState.current}; only one started with --incoming takes a migration.`;
     throw new DomainError('not_expecting_incoming', detail);
   }
+  refuseWhileJobNeedsMachine(context);
   if (context.isListenerStarting || isIncomingUnderWay(context)) {
     throw new DomainError('migration_in_progress', 'An incoming migration is already listened for.');
   }
@@ -87,11 +93,18 @@ function planFor(context: Context, address: MigrationAddress): IncomingPlan {
   };
 }
 
-function begin(context: Context, migration: CurrentMigration, bound: MigrationAddress): MigrationRecord {
+type Bound = {
+  readonly migration: CurrentMigration;
+  readonly bound: MigrationAddress;
+  readonly begun: Begun<MigrationRecord> | undefined;
+};
+
+function begin(context: Context, { migration, bound, begun }: Bound): MigrationRecord {
   const record = newRecord(context, migration, bound);
   context.events.commit((emit) => {
     context.store.migrations.insert(record);
     emitStatus(context, emit, 'setup');
+    begun?.(record);
   });
   migration.socketAddress = socketAddressOf(bound);
   migration.recorder = recorderOf(context, migration);

@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts';
-import type { MigrateArguments } from '../domain.ts';
+import type { Begun, MigrateArguments } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { guestLeft, guestResumed, guestStopped, guestUnknown } from '../machine/migration-steps.ts';
 import type { MigrationRecord } from '../store-ports.ts';
@@ -11,12 +11,17 @@ import { engineFailure, failureOf } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
 import { refuseUnsuitableTransport } from './transport.ts';
+import { refuseWhileJobNeedsMachine } from './waiting-jobs.ts';
 
 /**
  * Starts an outgoing migration: the row is there when this returns; that nobody answers is told by its status later.
  * @throws DomainError
  */
-export function startMigration(context: Context, arguments_: MigrateArguments): MigrationRecord {
+export function startMigration(
+  context: Context,
+  arguments_: MigrateArguments,
+  begun?: Begun<MigrationRecord>,
+): MigrationRecord {
   const address = readAddress(arguments_, 'connect', context);
   refuseUnsuitableTransport(address, context.settings);
   refuseUnlessReady(context, arguments_.resume === true);
@@ -26,6 +31,7 @@ export function startMigration(context: Context, arguments_: MigrateArguments): 
   context.events.commit((emit) => {
     context.store.migrations.insert(record);
     emitStatus(context, emit, 'setup');
+    begun?.(record);
   });
   context.current = migration;
   context.changes.bump();
@@ -50,6 +56,7 @@ function refuseUnlessReady(context: Context, isResume: boolean): void {
   if (current !== null && current.direction === 'outgoing' && !current.isEnded) {
     throw new DomainError('migration_in_progress', `Migration ${current.id} is in progress (${current.status}).`);
   }
+  refuseWhileJobNeedsMachine(context);
   const state = context.runState.current;
   if (state === 'inmigrate') {
     throw new DomainError('machine_inmigrate', 'The guest is waiting for an incoming migration.');

@@ -79,11 +79,27 @@ export function holdersOf(snapshot: Snapshot | null, devices: readonly string[])
   return devices.filter((name) => parts.some(({ node }) => node === name));
 }
 
+/** The nodes to delete a snapshot from: those given, of which one at least has to hold it, or those that hold it. */
+export function nodesToDelete(catalogue: Catalogue, tag: string, given?: readonly string[]): readonly string[] {
+  const found = catalogue.get(tag);
+  if (given === undefined) return nodesThatHold(catalogue, tag);
+  checkList(catalogue, given);
+  if (holdersOf(found, given).length > 0) return given;
+  throw new DomainError('snapshot_not_found', `There is no snapshot ${shown(tag)} on ${list(given)}.`);
+}
+
 /** What to warn of: nodes that the machine could write and that are not part of what is saved or loaded. */
 export function leftOut(catalogue: Catalogue, devices: readonly string[]): string | null {
   const missing = writable(catalogue.nodes()).filter((name) => !devices.includes(name));
   if (missing.length === 0) return null;
   return `${list(missing)} can be written by the guest and is not part of this: its content may not fit the rest.`;
+}
+
+/** The node of these that has the VM state, or else the one that has it. @throws DomainError if none has. */
+export function requireVmStateIn({ tag, vmState, parts }: Snapshot, devices: readonly string[]): string {
+  const found = parts.find(({ node, vmStateBytes }) => vmStateBytes > 0 && devices.includes(node))?.node ?? vmState;
+  if (found !== null) return found;
+  throw new DomainError('snapshot_without_vm_state', `Snapshot ${shown(tag)} holds disks only, no machine.`);
 }
 
 function nodeOf(catalogue: Catalogue, name: string): BlockNode {

@@ -1,0 +1,43 @@
+import type { Context } from '../context.ts';
+import type { JobControl } from '../jobs/spec.ts';
+import type { JobRecord } from '../store-ports.ts';
+import { checkDevices, holdersOf } from './devices.ts';
+import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { refuseAbsentGuest } from './refusals.ts';
+
+export type DeleteRequest = { readonly jobId: string; readonly tag: string; readonly devices: readonly string[] };
+
+/** Phase of a deletion from which on the tag may be gone from some of the nodes. */
+export const DELETING = 'delete';
+
+/** The job that deletes a snapshot from those of the nodes that hold it; none may, as in QEMU. @throws DomainError */
+export function deleteSnapshot(context: Context, request: DeleteRequest, options: JobOptions = {}): JobRecord {
+  const { tag, devices } = request;
+  refuseDelete(context, request);
+  return startJob(context, {
+    ...options,
+    id: request.jobId,
+    type: 'snapshot-delete',
+    needsMachine: false,
+    details: { tag, devices },
+    run: (job) => remove(context, request, job),
+  });
+}
+
+function refuseDelete(context: Context, { devices }: DeleteRequest): void {
+  checkDevices(context.catalogue, devices);
+  refuseAbsentGuest(context);
+}
+
+async function remove(context: Context, request: DeleteRequest, job: JobControl): Promise<void> {
+  refuseDelete(context, request);
+  const { tag } = request;
+  const devices = holdersOf(context.catalogue.find(tag), request.devices);
+  if (devices.length > 0) {
+    throwIfCancelled(job);
+    job.setPhase(DELETING);
+    const task = context.blocks.delete({ tag, devices });
+    await workOn(job, task, () => task.ended);
+  }
+  job.setResult({ tag, devices });
+}

@@ -1,0 +1,63 @@
+import type { Context } from '../context.ts';
+import { DomainError } from '../errors.ts';
+import type { JobControl, JobSpec } from '../jobs/spec.ts';
+import type { DamageReport, SnapshotError, SnapshotTask } from '../snapshot-port.ts';
+import type { JobRecord } from '../store-ports.ts';
+import { refuseWhenClosing } from './refusals.ts';
+
+/** How a job on snapshots is started, beside what it does. */
+export type JobOptions = Pick<JobSpec, 'begun' | 'autoDismiss'>;
+
+type SnapshotSpec = Pick<JobSpec, 'type' | 'run'> &
+  JobOptions & {
+    readonly id: string;
+    /** True if the machine is captured or replaced: one at a time, and no migration meanwhile. */
+    readonly needsMachine: boolean;
+    readonly details: JobSpec['details'] & { readonly devices: readonly string[] };
+  };
+
+/** Starts a job that has the nodes it works on, and the machine where it needs that, for itself. */
+export function startJob(context: Context, { needsMachine, ...spec }: SnapshotSpec): JobRecord {
+  refuseWhenClosing(context);
+  const nodes = spec.details.devices.map((name) => `node:${name}`);
+  return context.jobs.start({ ...spec, resources: [...(needsMachine ? ['machine'] : []), ...nodes] });
+}
+
+/**
+ * Works on images on behalf of a job: shows how far it is, and passes on what the job is told. Should `work` fail, it
+ * fails only when nothing of the task is under way any more.
+ */
+export async function workOn(job: JobControl, task: SnapshotTask<unknown>, work: () => Promise<void>): Promise<void> {
+  // It rejects together with what `work` awaits; whoever comes second finds it handled.
+  task.ended.catch(() => {});
+  job.reportProgress(() => task.progress());
+  job.control({ cancel: () => task.cancel(), pause: () => task.pause(), resume: () => task.resume() });
+  try {
+    await work();
+  } catch (error) {
+    task.cancel();
+    await task.ended.catch(() => {});
+    const damage = damageOf(error);
+    if (damage.length > 0) job.setResult({ damage: damage.map(damageView) });
+    throw error;
+  }
+}
+
+/** @throws DomainError if the job was cancelled before there was anything to take back. */
+export function throwIfCancelled({ isCancelled }: JobControl): void {
+  if (isCancelled) throw new DomainError('job_cancelled', 'The job was cancelled.');
+}
+
+/** What an error says, wherever it comes from. */
+export function messageOf(error: unknown): string {
+  const { message } = (error ?? {}) as Partial<SnapshotError>;
+  return typeof message === 'string' ? message : String(error);
+}
+
+function damageOf(error: unknown): readonly DamageReport[] {
+  return (error as Partial<SnapshotError> | null)?.damage ?? [];
+}
+
+function damageView({ node, ramBlock, area, offset, bytes, fileOffset }: DamageReport) {
+  return { node, 'ram-block': ramBlock, area, offset, bytes, 'file-offset': fileOffset };
+}

@@ -1,0 +1,93 @@
+import type { Context } from '../context.ts';
+import type { JobControl } from '../jobs/spec.ts';
+import { holdForSnapshot, keepGuestStopped, letGuestGo, loadedGuestGoes } from '../machine/snapshot-steps.ts';
+import type { LoadPlan, LoadTask, SnapshotError } from '../snapshot-port.ts';
+import type { JobRecord } from '../store-ports.ts';
+import { checkDevices, checkVmState, leftOut, requireOnAll, requireVmState } from './devices.ts';
+import { type JobOptions, messageOf, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { refuseBusyMachine } from './refusals.ts';
+
+export type LoadRequest = {
+  readonly jobId: string;
+  readonly tag: string;
+  /** The node that has the VM state; one of `devices`. */
+  readonly vmState: string;
+  readonly devices: readonly string[];
+};
+
+/** Phase of a load from which on it is finished, by the next start if this process does not come to it. */
+export const APPLYING = 'apply';
+
+/** The job that puts a snapshot in the place of the machine and its disks. @throws DomainError */
+export function loadSnapshot(context: Context, request: LoadRequest, options: JobOptions = {}): JobRecord {
+  const { tag, vmState, devices } = request;
+  refuseLoad(context, request);
+  return startJob(context, {
+    ...options,
+    id: request.jobId,
+    type: 'snapshot-load',
+    needsMachine: true,
+    details: { tag, vmstate: vmState, devices },
+    run: (job) => load(context, request, job),
+  });
+}
+
+function refuseLoad(context: Context, { tag, vmState, devices }: LoadRequest): void {
+  checkDevices(context.catalogue, devices);
+  checkVmState(context.catalogue, devices, vmState);
+  requireVmState(requireOnAll(context.catalogue, tag, devices), vmState);
+  refuseBusyMachine(context);
+}
+
+async function load(context: Context, request: LoadRequest, job: JobControl): Promise<void> {
+  refuseLoad(context, request);
+  const warning = leftOut(context.catalogue, request.devices);
+  if (warning !== null) job.warn(warning);
+  try {
+    await holdForSnapshot(context, 'restore-vm');
+    throwIfCancelled(job);
+    const task = context.blocks.load(planFor(context, request));
+    await workOn(job, task, () => replace(context, task, job));
+  } finally {
+    context.machine.discardLoadTarget();
+    letGuestGo(context);
+  }
+  job.setResult({ tag: request.tag });
+}
+
+/** The step at which guest and disks change together. From there on nothing but a fault can stop it. */
+async function replace(context: Context, task: LoadTask, job: JobControl): Promise<void> {
+  const loaded = await task.loaded;
+  job.cannotBeCancelled();
+  job.setPhase(APPLYING);
+  await task.apply();
+  try {
+    context.machine.adopt(loaded);
+  } catch (error) {
+    await turnBack(context, task);
+    throw refusedBy(error);
+  }
+  task.release();
+  loadedGuestGoes(context);
+  // The guest is the snapshot's; room that its disks' former content takes until the next start is no failure of that.
+  await task.ended.catch((error: unknown) => job.warn(`What the disks held before was not freed: ${messageOf(error)}`));
+}
+
+/** The disks go back to the guest that stays. If they cannot, they are another guest's: that one must not write there. */
+async function turnBack(context: Context, task: LoadTask): Promise<void> {
+  try {
+    await task.revert();
+  } catch (error) {
+    keepGuestStopped(context);
+    throw error;
+  }
+}
+
+function refusedBy(error: unknown): SnapshotError {
+  return { code: 'machine_refused', message: `The machine does not take this snapshot: ${messageOf(error)}.` };
+}
+
+function planFor({ machine, settings, identity }: Context, request: LoadRequest): LoadPlan {
+  const { tag, vmState, devices } = request;
+  return { tag, vmState, devices, target: machine.loadTarget(), capabilities: settings.enabled(), uuid: identity.uuid };
+}

@@ -1,0 +1,80 @@
+import type { Context } from '../context.ts';
+import type { JobControl } from '../jobs/spec.ts';
+import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
+import type { SavePlan } from '../snapshot-port.ts';
+import type { JobRecord } from '../store-ports.ts';
+import { checkDevices, checkVmState, leftOut, refuseExisting } from './devices.ts';
+import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { refuseBusyMachine, refuseEmptyMachine } from './refusals.ts';
+import { checkTag } from './tag.ts';
+
+export type SaveRequest = {
+  readonly jobId: string;
+  readonly tag: string;
+  /** The node that takes RAM and device state; one of `devices`. */
+  readonly vmState: string;
+  readonly devices: readonly string[];
+};
+
+/** Phase of a save from which on its nodes may hold something half-made. */
+export const WRITING = 'write';
+
+/** The job that saves the machine and its disks under a tag. @throws DomainError */
+export function saveSnapshot(context: Context, request: SaveRequest, options: JobOptions = {}): JobRecord {
+  const { tag, vmState, devices } = request;
+  refuseSaveAs(context, request);
+  refuseExisting(context.catalogue, tag, devices);
+  return startJob(context, {
+    ...options,
+    id: request.jobId,
+    type: 'snapshot-save',
+    needsMachine: true,
+    details: { tag, vmstate: vmState, devices },
+    run: (job) => save(context, request, job),
+  });
+}
+
+/** @throws DomainError for all that rules a save out but a tag that is taken. */
+export function refuseSaveAs(context: Context, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): void {
+  checkTag(tag);
+  checkDevices(context.catalogue, devices);
+  checkVmState(context.catalogue, devices, vmState);
+  refuseBusyMachine(context);
+  refuseEmptyMachine(context);
+}
+
+async function save(context: Context, request: SaveRequest, job: JobControl): Promise<void> {
+  refuseSaveAs(context, request);
+  refuseExisting(context.catalogue, request.tag, request.devices);
+  const warning = leftOut(context.catalogue, request.devices);
+  if (warning !== null) job.warn(warning);
+  try {
+    // What it was before it was stopped is what the snapshot says of it.
+    await holdForSnapshot(context, 'save-vm');
+    throwIfCancelled(job);
+    job.setPhase(WRITING);
+    const task = context.blocks.save(planFor(context, request));
+    await workOn(job, task, async () => {
+      await task.captured;
+      letGuestGo(context);
+      await task.ended;
+    });
+  } finally {
+    letGuestGo(context);
+  }
+  job.setResult({ tag: request.tag, 'vm-state-size': context.catalogue.find(request.tag)?.vmStateBytes ?? 0 });
+}
+
+function planFor({ machine, runState, settings, clock }: Context, request: SaveRequest): SavePlan {
+  const { tag, vmState, devices } = request;
+  return {
+    tag,
+    vmState,
+    devices,
+    source: machine.transferSource(),
+    globalState: runState.interrupted,
+    detectsZeroPages: settings.detectsZeroPages(),
+    dateMs: clock.now(),
+    clockNs: machine.clockNs(),
+  };
+}

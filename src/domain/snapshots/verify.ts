@@ -1,0 +1,49 @@
+import type { Context } from '../context.ts';
+import type { JobControl } from '../jobs/spec.ts';
+import type { VerifyResult } from '../snapshot-port.ts';
+import type { JobRecord } from '../store-ports.ts';
+import { checkList, checkVmState, requireOnAll, requireVmState } from './devices.ts';
+import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+
+export type VerifyRequest = {
+  readonly jobId: string;
+  readonly tag: string;
+  /** The node whose VM state is read; null: only disks are. */
+  readonly vmState: string | null;
+  readonly devices: readonly string[];
+};
+
+/** The job that reads a snapshot and compares it with the digests kept with it. Changes nothing. @throws DomainError */
+export function verifySnapshot(context: Context, request: VerifyRequest, options: JobOptions = {}): JobRecord {
+  const { tag, vmState, devices } = request;
+  refuseVerify(context, request);
+  return startJob(context, {
+    ...options,
+    id: request.jobId,
+    type: 'snapshot-verify',
+    needsMachine: false,
+    details: { tag, vmstate: vmState, devices },
+    run: (job) => verify(context, request, job),
+  });
+}
+
+function refuseVerify({ catalogue }: Context, { tag, vmState, devices }: VerifyRequest): void {
+  checkList(catalogue, devices);
+  if (vmState !== null) checkVmState(catalogue, devices, vmState);
+  const found = requireOnAll(catalogue, tag, devices);
+  if (vmState !== null) requireVmState(found, vmState);
+}
+
+async function verify(context: Context, request: VerifyRequest, job: JobControl): Promise<void> {
+  refuseVerify(context, request);
+  throwIfCancelled(job);
+  const { tag, vmState, devices } = request;
+  const task = context.blocks.verify({ tag, vmState, devices });
+  await workOn(job, task, async () => {
+    job.setResult(verifiedView(await task.ended));
+  });
+}
+
+function verifiedView({ hadDigests, digests, checkedBytes }: VerifyResult) {
+  return { 'had-digests': hadDigests, digests, 'checked-bytes': checkedBytes };
+}

@@ -1,0 +1,223 @@
+import { describe, expect, it } from 'vitest';
+import { refusalOf } from '../fakes/refusal.ts';
+import { BOTH, endOf, expectRuns, guestEvents, putBoth, reached, snapshotWorld } from './world.ts';
+
+const ERROR = { code: 'image_io_error', message: 'The image cannot be written.' } as const;
+const LOAD = { jobId: 'j', tag: 'a', ...BOTH };
+
+function loadable(change: Parameters<typeof snapshotWorld>[0] = {}) {
+  const world = snapshotWorld(change);
+  putBoth(world, 'a');
+  const discarded: number[] = [];
+  const discard = world.machine.discardLoadTarget.bind(world.machine);
+  world.machine.discardLoadTarget = () => {
+    discarded.push(discarded.length);
+    discard();
+  };
+  return { ...world, discarded };
+}
+
+function diskContents({ blocks }: ReturnType<typeof loadable>): readonly string[] {
+  return [...blocks.disks.values()];
+}
+
+describe('a load', () => {
+  it('reads and checks everything before it turns the disks, and the guest is adopted in between', async () => {
+    const world = loadable();
+    const { domain, machine, blocks } = world;
+    const gate = blocks.hold('load');
+    const job = domain.snapshots.load(LOAD);
+    await reached(world, 'load', 'a');
+    expect(domain.machine.status()).toEqual({ running: false, status: 'restore-vm' });
+    expect([diskContents(world), machine.adopted]).toEqual([['guest', 'guest'], null]);
+    gate.open();
+    expect(await endOf(world, job)).toMatchObject({ outcome: 'completed', result: { tag: 'a' }, warnings: [] });
+    expect(blocks.log).toEqual(['load a', 'apply a', 'release a']);
+    expect(diskContents(world)).toEqual(['a', 'a']);
+    expect(machine.adopted).not.toBeNull();
+    expect(blocks.loads).toMatchObject([{ tag: 'a', vmState: 'disk0', uuid: '00000000-0000-4000-8000-000000000001' }]);
+    expect(guestEvents(world)).toEqual(['STOP', 'RESUME']);
+    expectRuns(world);
+  });
+
+  it('keeps a running guest running and a stopped one stopped, whatever the snapshot says', async () => {
+    const world = loadable();
+    const { domain, machine } = world;
+    await domain.machine.stop();
+    world.blocks.loaded = { globalState: 'running' };
+    await endOf(world, domain.snapshots.load(LOAD));
+    expect(domain.machine.status().status).toBe('paused');
+    expect(machine.runs).toBe(false);
+    expect(guestEvents(world)).toEqual(['STOP']);
+    await domain.machine.cont();
+    world.blocks.loaded = { globalState: 'paused' };
+    await endOf(world, domain.snapshots.load({ ...LOAD, jobId: 'k' }));
+    expectRuns(world);
+  });
+
+  it('keeps a guest that never ran in prelaunch', async () => {
+    const world = loadable({ startPaused: true });
+    await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(world.domain.machine.status().status).toBe('prelaunch');
+    expect(guestEvents(world)).toEqual([]);
+  });
+
+  it.each(['load', 'apply'] as const)('that fails at %s leaves guest and disks as they were', async (step) => {
+    const world = loadable();
+    world.blocks.failures.set(step, ERROR);
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: ERROR.code, phase: null });
+    expect(world.machine.adopted).toBeNull();
+    expect(diskContents(world)).toEqual(['guest', 'guest']);
+    expect(world.discarded).toHaveLength(1);
+    expect(guestEvents(world)).toEqual(['STOP', 'RESUME']);
+    expectRuns(world);
+  });
+
+  it('says where a snapshot is damaged, and touches nothing', async () => {
+    const world = loadable();
+    const place = { node: 'disk0', ramBlock: 'pc.ram', area: 'ram', offset: 4096, bytes: 1, fileOffset: null } as const;
+    world.blocks.failures.set('load', { code: 'snapshot_damaged', message: 'It is damaged.', damage: [place] });
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    const shown = { node: 'disk0', 'ram-block': 'pc.ram', area: 'ram', offset: 4096, bytes: 1, 'file-offset': null };
+    expect(job).toMatchObject({ errorCode: 'snapshot_damaged', result: { damage: [shown] } });
+    expectRuns(world);
+  });
+
+  it('that the machine refuses turns the disks back, and the guest goes on', async () => {
+    const world = loadable();
+    world.machine.refusal = new Error('another number of vCPUs');
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: 'machine_refused' });
+    expect(job.errorDescription).toContain('another number of vCPUs');
+    expect(world.blocks.log).toEqual(['load a', 'apply a', 'revert a']);
+    expect(diskContents(world)).toEqual(['guest', 'guest']);
+    expectRuns(world);
+  });
+
+  it('whose disks cannot be turned back leaves the guest stopped until an operator says otherwise', async () => {
+    const world = loadable();
+    world.machine.refusal = new Error('no');
+    world.blocks.failures.set('revert', ERROR);
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: ERROR.code });
+    expect(world.domain.machine.status().status).toBe('paused');
+    expect([...world.machine.held]).toEqual(['operator']);
+    await world.domain.machine.cont();
+    expect(world.machine.runs).toBe(true);
+  });
+
+  it('that cannot keep its phase turns no disk', async () => {
+    const world = loadable();
+    const { jobs } = world.store;
+    const save = jobs.save.bind(jobs);
+    Object.assign(jobs, {
+      save: (record: Parameters<typeof save>[0]) => {
+        if (record.phase !== null) throw new Error('the disk is full');
+        save(record);
+      },
+    });
+    expect(await endOf(world, world.domain.snapshots.load(LOAD))).toMatchObject({ outcome: 'failed' });
+    expect(world.blocks.log).toEqual(['load a']);
+    expect(world.domain.machine.status().status).toBe('running');
+  });
+
+  it('is done, with a warning, if only what the disks held before cannot be freed', async () => {
+    const world = loadable();
+    world.blocks.failures.set('release', ERROR);
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(job).toMatchObject({ outcome: 'completed', warnings: [expect.stringContaining(ERROR.message)] });
+    expect(world.machine.adopted).not.toBeNull();
+    expectRuns(world);
+  });
+});
+
+describe('a cancel of a load', () => {
+  it('while it reads leaves guest and disks as they were', async () => {
+    const world = loadable();
+    world.blocks.hold('load');
+    const job = world.domain.snapshots.load(LOAD);
+    await reached(world, 'load', 'a');
+    world.domain.jobs.apply('j', 'cancel');
+    expect(await endOf(world, job)).toMatchObject({ outcome: 'cancelled' });
+    expect(world.machine.adopted).toBeNull();
+    expect(world.discarded).toHaveLength(1);
+    expectRuns(world);
+  });
+
+  it('is refused once the disks are being turned, and so is one by a service that closes', async () => {
+    const world = loadable();
+    const gate = world.blocks.hold('apply');
+    const job = world.domain.snapshots.load(LOAD);
+    await reached(world, 'apply', 'a');
+    expect(refusalOf(() => world.domain.jobs.apply('j', 'cancel'))).toMatchObject({ code: 'job_not_cancellable' });
+    const closed = world.domain.close();
+    gate.open();
+    await closed;
+    expect(await endOf(world, job)).toMatchObject({ outcome: 'completed' });
+    expect(diskContents(world)).toEqual(['a', 'a']);
+    expect(world.machine.isHeldFor('snapshot')).toBe(false);
+  });
+
+  it('before the guest stands still costs the guest nothing', async () => {
+    const world = loadable();
+    const stopped = Promise.withResolvers<void>();
+    const hold = world.machine.hold.bind(world.machine);
+    world.machine.hold = async (reason) => {
+      await hold(reason);
+      await stopped.promise;
+    };
+    const job = world.domain.snapshots.load(LOAD);
+    await expect.poll(() => world.machine.isHeldFor('snapshot')).toBe(true);
+    world.domain.jobs.apply('j', 'cancel');
+    stopped.resolve();
+    expect(await endOf(world, job)).toMatchObject({ outcome: 'cancelled' });
+    expect(world.blocks.log).toEqual([]);
+    expectRuns(world);
+  });
+});
+
+describe('while a guest is replaced', () => {
+  it('a stop and a cont say what the new one does', async () => {
+    const world = loadable();
+    const { domain, blocks } = world;
+    for (const [id, wanted] of Object.entries({ j: 'paused', k: 'running' })) {
+      const gate = blocks.hold('load');
+      const seen = blocks.log.length;
+      const job = domain.snapshots.load({ ...LOAD, jobId: id });
+      await expect.poll(() => blocks.log.length, { interval: 1 }).toBe(seen + 1);
+      if (id === 'j') await domain.machine.stop();
+      else await domain.machine.cont();
+      gate.open();
+      await endOf(world, job);
+      expect(domain.machine.status().status).toBe(wanted);
+    }
+    expectRuns(world);
+  });
+
+  it('one that had panicked is panicked again', async () => {
+    const world = loadable();
+    const adopt = world.machine.adopt.bind(world.machine);
+    world.machine.adopt = (loaded) => {
+      adopt(loaded);
+      world.machine.held.add('panic');
+    };
+    await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(world.domain.machine.status().status).toBe('guest-panicked');
+    expect(guestEvents(world)).toEqual(['STOP']);
+  });
+
+  it('one in the place of a guest that had panicked is paused, and can run', async () => {
+    const world = loadable();
+    world.machine.panic();
+    const adopt = world.machine.adopt.bind(world.machine);
+    world.machine.adopt = (loaded) => {
+      adopt(loaded);
+      world.machine.held.delete('panic');
+    };
+    await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(world.domain.machine.status().status).toBe('paused');
+    await world.domain.machine.cont();
+    expectRuns(world);
+  });
+});

@@ -1,0 +1,43 @@
+// A domain with snapshots, and what its jobs say.
+
+import { expect } from 'vitest';
+import type { JobRecord } from '../../../src/domain/store-ports.ts';
+import { MemoryBlocks, type Step } from '../../helpers/memory-blocks.ts';
+import { type FakeWorld, fakeDomain } from '../fakes/fake-domain.ts';
+
+export const NODES = ['disk0', 'disk1'] as const;
+export const BOTH = { vmState: 'disk0', devices: [...NODES] };
+
+/** Two disks that can be written. */
+export function snapshotWorld(change: Parameters<typeof fakeDomain>[0] = {}): FakeWorld {
+  return fakeDomain({ blocks: new MemoryBlocks(NODES.map((name) => ({ name }))), ...change });
+}
+
+/** The job once it has ended, however long that takes. */
+export async function endOf({ domain }: FakeWorld, { id }: JobRecord): Promise<JobRecord> {
+  await expect.poll(() => domain.jobs.get(id).outcome, { interval: 1 }).not.toBeNull();
+  return domain.jobs.get(id);
+}
+
+/** Resolves when a task has come to that step. */
+export async function reached({ blocks }: FakeWorld, step: Step, tag: string): Promise<void> {
+  await expect.poll(() => blocks.log, { interval: 1 }).toContain(`${step} ${tag}`);
+}
+
+/** Puts a whole snapshot on both disks. */
+export function putBoth({ blocks }: FakeWorld, tag: string): void {
+  blocks.put('disk0', { tag, vmStateBytes: 1 });
+  blocks.put('disk1', { tag });
+}
+
+/** Events but those of jobs. */
+export function guestEvents(world: FakeWorld): readonly string[] {
+  return world.events().filter((name) => !name.startsWith('JOB'));
+}
+
+/** The guest is as it should be when nothing holds it, and no fault was reported. */
+export function expectRuns({ domain, machine, faults }: FakeWorld): void {
+  expect(domain.machine.status()).toEqual({ running: true, status: 'running' });
+  expect([...machine.held]).toEqual([]);
+  expect(faults).toEqual([]);
+}
