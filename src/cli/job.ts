@@ -28,7 +28,7 @@ const ENDED: ReadonlySet<string> = new Set(['concluded', 'null']);
 /** @throws Failure if the value is no job. */
 export function decodeJob(value: unknown): Job {
   if (!isRecord(value)) throw unexpectedAnswer('a job was asked for');
-  const { id, status, outcome = null, warnings = [], error = null } = value;
+  const { id, status, outcome = null, warnings = [] } = value;
   const doneBytes = numberOf(value['current-progress']);
   const totalBytes = numberOf(value['total-progress']);
   if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the job has no id or status');
@@ -36,20 +36,13 @@ export function decodeJob(value: unknown): Job {
   if (outcome !== null && typeof outcome !== 'string') throw unexpectedAnswer(`job ${id} has a broken outcome`);
   const isConcluded = ENDED.has(status);
   // Only a job that says so has completed: in doubt it has not.
+  const error = errorOf(value);
   const isCompleted = isConcluded && outcome === 'completed' && error === null;
-  const texts = Array.isArray(warnings) ? warnings.map(textOf) : [];
-  const about = { error: error === null ? null : decodeError(error), warnings: texts };
+  const about = { error, warnings: Array.isArray(warnings) ? warnings.map(String) : [] };
   return { id, status, isConcluded, isCompleted, outcome, doneBytes, totalBytes, ...about, raw: value };
 }
 
-function decodeError(value: unknown): JobError {
-  if (!isRecord(value)) return { code: null, detail: String(value) };
-  return { code: typeof value.code === 'string' ? value.code : null, detail: textOf(value) };
-}
-
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  if (!isRecord(value)) return JSON.stringify(value) ?? '';
-  const text = value.detail ?? value.desc ?? value.message;
-  return typeof text === 'string' ? text : JSON.stringify(value);
+function errorOf({ error, 'error-code': code }: Readonly<Record<string, unknown>>): JobError | null {
+  if (error === undefined && code === undefined) return null;
+  return { code: typeof code === 'string' ? code : null, detail: String(error ?? code) };
 }

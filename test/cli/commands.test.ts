@@ -49,7 +49,7 @@ describe('a job that completes', () => {
   });
 
   test('has its warnings told on standard error', async () => {
-    const world = worldOf(await fakeService(concluded('completed', null, ['One.', { code: 'x', detail: 'Two.' }])));
+    const world = worldOf(await fakeService(concluded('completed', null, ['One.', 'Two.'])));
     expect(await run(world, 'load', 'warm', '-q')).toBe(0);
     expect(world.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
   });
@@ -98,8 +98,8 @@ describe('a job that does not complete', () => {
   });
 
   test('cannot steer the terminal by what it says', async () => {
-    const error = { code: 'x', desc: 'a\u001b[2Jb\nc\u202ed' };
-    const world = worldOf(await fakeService({ ...concluded('failed'), error }));
+    const error = 'a\u001b[2Jb\nc\u202ed';
+    const world = worldOf(await fakeService({ ...concluded('failed', 'x'), error }));
     await run(world, 'load', 'wa\u001b[1mrm');
     expect(world.stderr).toBe('vmferry: loading wa [1mrm: failed (x): a [2Jb c d\n');
   });

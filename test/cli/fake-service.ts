@@ -112,13 +112,13 @@ const MIB = 2 ** 20;
 /** A job under way; sizes in MiB. */
 export function running(done = 0, total = 0, status = 'running'): JobState {
   const progress = { 'current-progress': done * MIB, 'total-progress': total * MIB };
-  return { id: 'j1', type: 'snapshot-save', status, ...progress, outcome: null, error: null, warnings: [] };
+  return { id: 'j1', type: 'snapshot-save', status, ...progress, outcome: null, warnings: [] };
 }
 
 /** A job that has ended. */
 export function concluded(outcome = 'completed', code: string | null = null, warnings: unknown = []): JobState {
-  const error = code === null ? null : { code, desc: `It says ${code}.` };
-  return { ...running(64, 64, 'concluded'), outcome, error, warnings };
+  const error = code === null ? {} : { error: `It says ${code}.`, 'error-code': code };
+  return { ...running(64, 64, 'concluded'), ...error, outcome, warnings };
 }
 
 /** An RFC 9457 answer. */
