@@ -136,6 +136,8 @@ export type MachineDescription = {
     readonly pagesWritten: number;
     readonly panic: GuestPanic | null;
     readonly workload: Workload;
+    /** Blocks of the guest's disk that it wrote and checked, and whether all of it was; null without a disk. */
+    readonly disk: { readonly writes: number; readonly checks: number; readonly isChecked: boolean } | null;
   } | null;
 };
 

@@ -12,7 +12,8 @@ export const machineOperations: readonly Operation[] = [
     id: 'queryMachine',
     tag: 'machine',
     command: commands.queryMachine,
-    description: 'ticks, pages-checked, pages-written, panic and workload are there for the synthetic guest only.',
+    description:
+      'ticks, pages-checked, pages-written, panic and workload are there for the synthetic guest only; disk-writes and disk-checks if it has a disk.',
     input: 'query',
     replies: { 200: { description: 'The machine now.', schema: Machine } },
     errors: [],

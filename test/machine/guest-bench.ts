@@ -45,7 +45,7 @@ export async function untilTicks(machine: SyntheticMachine, ticks: number): Prom
   await until(() => (machine.describe().guest?.ticks ?? 0) >= ticks);
 }
 
-async function until(isSo: () => boolean): Promise<void> {
+export async function until(isSo: () => boolean): Promise<void> {
   await vi.waitFor(
     () => {
       if (!isSo()) throw new Error(`still not so: ${isSo}`);
@@ -88,7 +88,7 @@ export function ledgerWord(machine: SyntheticMachine, page: number): number {
 /** Data pages that have, or have not, been written; below the last quarter, where such pages are zero. */
 export function dataPages(machine: SyntheticMachine, isWritten: boolean): number[] {
   const pages = pageCount(machine);
-  const first = 1 + Math.ceil(pages / 512);
+  const first = 2 + Math.ceil(pages / 512);
   const all = Array.from({ length: pages * 0.75 - first }, (_, index) => first + index);
   return all.filter((page) => ledgerWord(machine, page) > 0 === isWritten);
 }

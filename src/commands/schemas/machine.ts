@@ -60,6 +60,8 @@ export const Machine = Type.Object({
   ticks: Type.Optional(Int64({ description: 'Counted by the guest; no migration resets them.' })),
   'pages-checked': Type.Optional(Int64()),
   'pages-written': Type.Optional(Int64()),
+  'disk-writes': Type.Optional(Int64({ description: 'Blocks that the guest wrote to its disk.' })),
+  'disk-checks': Type.Optional(Int64({ description: 'Blocks of its disk that it read and found sound.' })),
   panic: Type.Optional(Type.Union([GuestPanic, Type.Null()])),
   workload: Type.Optional(Workload),
 });

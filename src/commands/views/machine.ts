@@ -13,6 +13,7 @@ export function machineView(info: MachineInfo): Static<typeof Machine> {
     ticks: guest.ticks,
     'pages-checked': guest.pagesChecked,
     'pages-written': guest.pagesWritten,
+    ...(guest.disk === null ? {} : { 'disk-writes': guest.disk.writes, 'disk-checks': guest.disk.checks }),
     panic: guest.panic,
     workload: guest.workload,
   };

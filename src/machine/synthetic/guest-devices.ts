@@ -1,6 +1,7 @@
 import type { TransferDevice } from '../../domain/ports.ts';
 import { CONSOLE_FIELDS } from './console-ring.ts';
 import { createDevice, DeviceBody } from './device-body.ts';
+import { DISK_FIELDS, readDiskRegisters } from './disk-registers.ts';
 import type { GuestMap } from './guest-map.ts';
 import { assertTimer, TIMER_FIELDS } from './guest-timer.ts';
 import { readPanicBody } from './panic-record.ts';
@@ -12,6 +13,7 @@ export type GuestDevices = {
   readonly workload: TransferDevice;
   readonly timer: TransferDevice;
   readonly console: TransferDevice;
+  readonly disk: TransferDevice;
   readonly panic: TransferDevice;
   readonly vcpus: readonly TransferDevice[];
 };
@@ -21,6 +23,7 @@ export function createGuestDevices(vcpus: number, panic: TransferDevice): GuestD
     workload: createDevice('ferry-workload', 0, WORKLOAD_FIELDS),
     timer: createDevice('ferry-timer', 0, TIMER_FIELDS),
     console: createDevice('ferry-console', 0, CONSOLE_FIELDS),
+    disk: createDevice('ferry-disk', 0, DISK_FIELDS),
     panic,
     vcpus: Array.from({ length: vcpus }, (_, index) => createDevice('ferry-vcpu', index, VCPU_FIELDS)),
   };
@@ -28,7 +31,8 @@ export function createGuestDevices(vcpus: number, panic: TransferDevice): GuestD
 
 /** All devices in the order in which they travel. */
 export function deviceList(devices: GuestDevices): readonly TransferDevice[] {
-  return [devices.workload, devices.timer, devices.console, devices.panic, ...devices.vcpus];
+  const { workload, timer, console, disk, panic, vcpus } = devices;
+  return [workload, timer, console, disk, panic, ...vcpus];
 }
 
 export function bodyOf(device: TransferDevice): DeviceBody {
@@ -49,15 +53,14 @@ export function assertBodies(
   if (bodies.length !== list.length) {
     throw new RangeError(`${bodies.length} devices were loaded for a guest that has ${list.length}`);
   }
-  const [workload, timer, console, panic, ...vcpus] = list.map((device, index) => {
+  const [workload, timer, console, disk, panic, ...vcpus] = list.map((device, index) => {
     return new DeviceBody(device, bodies[index] ?? new Uint8Array());
   });
-  if (workload === undefined || timer === undefined || console === undefined || panic === undefined) {
-    throw new RangeError('a device is missing');
-  }
+  if (!workload || !timer || !console || !disk || !panic) throw new RangeError('a device is missing');
   readWorkload(workload, ramBytes);
   assertTimer(timer);
   console.read('written');
+  readDiskRegisters(disk);
   readPanicBody(panic.bytes);
   vcpus.forEach((body, index) => {
     readRegisters(body, map.ownedPages(index));

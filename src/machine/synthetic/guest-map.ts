@@ -4,6 +4,7 @@ import { PAGE_BYTES, RAM_ADDRESS } from '../../engine/memory/layout.ts';
 const LEDGER_WORD_BYTES = 8;
 const WORDS_PER_PAGE = PAGE_BYTES / LEDGER_WORD_BYTES;
 const BOOT_PAGES = 1;
+const DISK_LEDGER_PAGES = 1;
 
 /** Where a page lies: an index into the segments and an address in that segment's memory. */
 export type PagePlace = { readonly segment: number; readonly address: number };
@@ -13,6 +14,7 @@ export type PagePlace = { readonly segment: number; readonly address: number };
  *
  *   page 0                      boot page: what the guest was started with
  *   pages 1 to 1 + ledgerPages  ledger: for every page of RAM a u64, how often it has been written
+ *   page 1 + ledgerPages        disk ledger: for every block of the guest's disk a u64, which write it holds
  *   the rest                    data pages; the vCPUs own them in turn, so that no page has two writers
  *
  * Ledger words of pages that are no data pages, and those behind the last page, stay zero.
@@ -20,6 +22,7 @@ export type PagePlace = { readonly segment: number; readonly address: number };
 export class GuestMap {
   readonly pages: number;
   readonly ledgerPages: number;
+  readonly diskLedgerPage: number;
   readonly firstDataPage: number;
   readonly dataPages: number;
   readonly vcpus: number;
@@ -33,7 +36,8 @@ export class GuestMap {
     this.vcpus = vcpus;
     this.pages = block.bytes / PAGE_BYTES;
     this.ledgerPages = Math.ceil(this.pages / WORDS_PER_PAGE);
-    this.firstDataPage = BOOT_PAGES + this.ledgerPages;
+    this.diskLedgerPage = BOOT_PAGES + this.ledgerPages;
+    this.firstDataPage = this.diskLedgerPage + DISK_LEDGER_PAGES;
     this.dataPages = this.pages - this.firstDataPage;
     this.#pagesPerSegment = first.bytes / PAGE_BYTES;
     if (this.dataPages < vcpus) {

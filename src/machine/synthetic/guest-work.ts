@@ -4,8 +4,11 @@ import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { ConsoleRing } from './console-ring.ts';
 import type { DeviceBody } from './device-body.ts';
 import { diagnoseSum, GuestFault } from './diagnosis.ts';
+import type { DiskLink } from './disk-driver.ts';
+import { DiskWork } from './disk-work.ts';
 import type { GuestDevices } from './guest-devices.ts';
 import { bodyOf } from './guest-devices.ts';
+import type { GuestOrigin } from './guest-disk.ts';
 import type { GuestMap } from './guest-map.ts';
 import { GuestPages } from './guest-pages.ts';
 import { GuestTimer } from './guest-timer.ts';
@@ -33,17 +36,21 @@ export type GuestWorkOptions = {
   readonly kernels: readonly Kernels[];
   readonly map: GuestMap;
   readonly devices: GuestDevices;
+  readonly origin: GuestOrigin;
+  /** For vCPU 0 of a machine that has a disk. */
+  readonly disk: DiskLink | null;
 };
 
 /**
  * What one vCPU does, and all that it remembers while it does it: dirties its pages at the workload's rate, checks
- * each before it overwrites it, and sweeps over all of them at a steady rate. vCPU 0 also drives the timer.
+ * each before it overwrites it, and sweeps over all of them at a steady rate. vCPU 0 also drives timer and disk.
  * Registers live here during a slice; `save` puts them into the devices. Throws GuestFault for what it finds.
  */
 export class GuestWork {
   readonly pages: GuestPages;
   readonly registers: Registers;
   readonly timer: GuestTimer | null;
+  readonly disk: DiskWork | null;
   readonly #vcpu: number;
   readonly #map: GuestMap;
   readonly #ownedPages: number;
@@ -56,9 +63,10 @@ export class GuestWork {
   #firstSweepLeft: number;
 
   /** @throws RangeError if the devices hold no guest. */
-  constructor({ vcpu, memory, kernels, map, devices }: GuestWorkOptions) {
+  constructor({ vcpu, memory, kernels, map, devices, origin, disk: link }: GuestWorkOptions) {
     const device = devices.vcpus[vcpu];
-    if (device === undefined) throw new RangeError(`there is no vCPU ${vcpu}`);
+    const [first] = kernels;
+    if (device === undefined || first === undefined) throw new RangeError(`there is no vCPU ${vcpu}`);
     this.#vcpu = vcpu;
     this.#map = map;
     this.#ownedPages = map.ownedPages(vcpu);
@@ -68,7 +76,11 @@ export class GuestWork {
     const { workload, seed } = readWorkload(this.#workloadBody, map.pages * PAGE_BYTES);
     this.#workload = workload;
     this.pages = new GuestPages({ memory, kernels, map, identity: { seed, fill: workload.fill } });
-    this.timer = vcpu === 0 ? new GuestTimer(bodyOf(devices.timer), new ConsoleRing(bodyOf(devices.console))) : null;
+    const console = new ConsoleRing(bodyOf(devices.console));
+    const body = bodyOf(devices.disk);
+    const diskOptions = { body, memory, kernels: first, map, console, link, origin, seed };
+    this.timer = vcpu === 0 ? new GuestTimer(bodyOf(devices.timer), console) : null;
+    this.disk = vcpu === 0 ? new DiskWork(diskOptions) : null;
     this.#firstSweepLeft = this.#sweepItems;
     this.takeWorkload();
   }
@@ -85,6 +97,7 @@ export class GuestWork {
   /** What must be so before a guest that came from elsewhere runs: no ledger page got lost, and page 0 is its own. */
   verify(): void {
     if (this.#vcpu === 0) this.pages.checkBootPage();
+    this.disk?.checkLedger();
     const sum = this.pages.ledgerSum(this.#vcpu);
     const { writes } = this.registers;
     if (sum !== writes) throw new GuestFault(diagnoseSum(this.#vcpu, writes, sum));
@@ -97,6 +110,7 @@ export class GuestWork {
    */
   slice(startMs: number, elapsedMs: number, workedMs: number): number {
     this.timer?.advance(elapsedMs);
+    const diskDueMs = this.disk?.advance(elapsedMs, this.#workload.rate > 0) ?? Number.POSITIVE_INFINITY;
     let writes = this.#writePacer.advance(workedMs);
     while (writes > 0) {
       const batch = Math.min(writes, BATCH_PAGES);
@@ -113,12 +127,13 @@ export class GuestWork {
       checks -= batch;
     }
     if (writes > 0) return 0;
-    return Math.min(this.#writePacer.untilDueMs, this.timer?.untilTickMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#writePacer.untilDueMs, diskDueMs, this.timer?.untilTickMs ?? Number.POSITIVE_INFINITY);
   }
 
   save(): void {
     writeRegisters(this.#registersBody, this.registers);
     this.timer?.save();
+    this.disk?.save();
   }
 
   #writeNext(): void {
@@ -135,7 +150,8 @@ export class GuestWork {
     const item = registers.sweep;
     if (item < this.#ownedPages) this.pages.check(this.#map.ownedPage(this.#vcpu, item), registers.writes);
     else if (item === this.#ownedPages) this.pages.checkBootPage();
-    else this.pages.checkUnusedLedger();
+    else if (item === this.#ownedPages + 1) this.pages.checkUnusedLedger();
+    else this.disk?.checkLedger();
     registers.checks += 1;
     registers.sweep = item + 1 < this.#sweepItems ? item + 1 : 0;
     if (this.#firstSweepLeft === 0) return;

@@ -1,7 +1,23 @@
+import type { GuestOrigin } from './guest-disk.ts';
+
+/** What is shown of the guest's disk. */
+export type DiskFigures = {
+  /** Blocks ever written, and checked. */
+  readonly writes: number;
+  readonly checks: number;
+  /** True once the whole disk was found to be what the guest knows of it. */
+  readonly isChecked: boolean;
+};
+
 const GENERATION = 0;
 const WORKLOAD_VERSION = 1;
-const INSIDE = 2;
+const ORIGIN = 2;
+const DISK_CHECKED = 3;
+const INSIDE = 4;
 const FIGURES_PER_VCPU = 2;
+/** Behind the figures of the vCPUs: ticks, then the disk's writes and checks. */
+const COMMON_FIGURES = 3;
+const ORIGINS: readonly GuestOrigin[] = ['boot', 'migration', 'load'];
 
 /**
  * Words that the machine's threads share beside the vCPU control and the devices: what tells vCPUs to look again, and
@@ -15,7 +31,7 @@ export class MachineWords {
 
   constructor(vcpus: number, buffer?: SharedArrayBuffer) {
     const wordBytes = Math.ceil((INSIDE + vcpus) / 2) * 8;
-    const figures = vcpus * FIGURES_PER_VCPU + 1;
+    const figures = vcpus * FIGURES_PER_VCPU + COMMON_FIGURES;
     this.buffer = buffer ?? new SharedArrayBuffer(wordBytes + figures * 8);
     this.#words = new Int32Array(this.buffer, 0, wordBytes / 4);
     this.#figures = new BigUint64Array(this.buffer, wordBytes, figures);
@@ -27,7 +43,14 @@ export class MachineWords {
     return Atomics.load(this.#words, GENERATION);
   }
 
-  nextGeneration(): void {
+  /** Where the guest of this generation comes from. */
+  get origin(): GuestOrigin {
+    return ORIGINS[Atomics.load(this.#words, ORIGIN)] ?? 'boot';
+  }
+
+  nextGeneration(origin: GuestOrigin): void {
+    Atomics.store(this.#words, ORIGIN, ORIGINS.indexOf(origin));
+    Atomics.store(this.#words, DISK_CHECKED, 0);
     Atomics.add(this.#words, GENERATION, 1);
   }
 
@@ -68,6 +91,22 @@ export class MachineWords {
 
   set ticks(ticks: number) {
     Atomics.store(this.#figures, this.#vcpus * FIGURES_PER_VCPU, BigInt(ticks));
+  }
+
+  get disk(): DiskFigures {
+    const at = this.#vcpus * FIGURES_PER_VCPU + 1;
+    return {
+      writes: Number(Atomics.load(this.#figures, at)),
+      checks: Number(Atomics.load(this.#figures, at + 1)),
+      isChecked: Atomics.load(this.#words, DISK_CHECKED) === 1,
+    };
+  }
+
+  set disk({ writes, checks, isChecked }: DiskFigures) {
+    const at = this.#vcpus * FIGURES_PER_VCPU + 1;
+    Atomics.store(this.#figures, at, BigInt(writes));
+    Atomics.store(this.#figures, at + 1, BigInt(checks));
+    Atomics.store(this.#words, DISK_CHECKED, isChecked ? 1 : 0);
   }
 
   #sum(figure: number): number {

@@ -22,8 +22,8 @@ export type Registers = {
   random1: number;
 };
 
-/** Things that a sweep looks at beside the vCPU's own pages: the boot page and the unused ledger, on vCPU 0. */
-export const SWEEP_EXTRAS = 2;
+/** Things that vCPU 0 looks at in a sweep beside its own pages: boot page, unused ledger, the disk's ledger. */
+export const SWEEP_EXTRAS = 3;
 
 export function initialRegisters(seed: number, vcpu: number): Registers {
   return { writes: 0, checks: 0, cursor: 0, sweep: 0, random0: (seed ^ 0x6a09e667) >>> 0, random1: vcpu + 1 };

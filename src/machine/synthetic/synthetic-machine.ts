@@ -9,12 +9,15 @@ import type {
   TransferTarget,
   Workload,
 } from '../../domain/ports.ts';
+import type { DiskAttachment } from '../../engine/memory/disk-slot.ts';
 import { createGuestMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './console-ring.ts';
+import { readDiskRegisters } from './disk-registers.ts';
 import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
 import { TICK_MS } from './guest-timer.ts';
+import { MachineDisk, type MachineDiskOptions } from './machine-disk.ts';
 import { MachineWords } from './machine-words.ts';
 import { MemoryPair } from './memory-pair.ts';
 import { PanicRecord } from './panic-record.ts';
@@ -38,6 +41,8 @@ export type SyntheticMachineOptions = {
   readonly seed: number;
   /** Reasons for which it stands still at first. With `incoming` it waits for a guest and does not boot its own. */
   readonly holds: readonly HoldReason[];
+  /** The disk that this guest uses; whoever takes `diskAttachment` must serve it. Default: none. */
+  readonly disk?: MachineDiskOptions | null;
   /** RAM in one segment, at most; for tests. */
   readonly segmentBytesMax?: number;
 };
@@ -61,6 +66,7 @@ export class SyntheticMachine implements Machine {
   readonly #words: MachineWords;
   readonly #panic = new PanicRecord();
   readonly #panicListeners: ((panic: GuestPanic) => void)[] = [];
+  readonly #disk: MachineDisk | null;
   readonly #threads: readonly VcpuThread[];
   #isPanicReported = false;
 
@@ -74,6 +80,7 @@ export class SyntheticMachine implements Machine {
     if (options.preallocatesRam === true) touchMemory(memory);
     this.#memories = new MemoryPair(memory);
     this.#map = new GuestMap(memory, vcpus);
+    this.#disk = options.disk ? new MachineDisk(options.disk) : null;
     this.#ramBytes = ramBytes;
     this.#devices = createGuestDevices(vcpus, this.#panic.device);
     this.#console = new ConsoleRing(bodyOf(this.#devices.console));
@@ -95,13 +102,25 @@ export class SyntheticMachine implements Machine {
         pagesWritten: this.#words.pagesWritten,
         panic: this.#panic.read(),
         workload: this.#workload(),
+        disk: this.#disk === null ? null : this.#words.disk,
       },
     };
   }
 
+  /**
+   * Also waits for the guest's disk, so that nothing of the guest changes any more.
+   * @throws Error if the disk does not answer; the guest goes on then, unless it was held before.
+   */
   async hold(reason: HoldReason): Promise<void> {
+    const wasHeld = this.isHeldFor(reason);
     this.#control.addHold(HOLD[reason]);
     await this.#control.whenStopped();
+    try {
+      await this.#disk?.whenQuiet(() => this.isHeldFor(reason));
+    } catch (error) {
+      if (!wasHeld) this.#control.removeHold(HOLD[reason]);
+      throw error;
+    }
   }
 
   release(reason: HoldReason): void {
@@ -134,6 +153,11 @@ export class SyntheticMachine implements Machine {
     this.#memories.discard();
   }
 
+  /** For whoever serves the guest's disk; null if it has none. */
+  diskAttachment(): DiskAttachment | null {
+    return this.#disk?.attachment(this.#control.buffer) ?? null;
+  }
+
   clockNs(): bigint {
     const timer = bodyOf(this.#devices.timer);
     return BigInt(timer.read('ticks')) * BigInt(TICK_MS * 1e6) + BigInt(timer.read('since-tick-us')) * 1000n;
@@ -148,13 +172,15 @@ export class SyntheticMachine implements Machine {
     if (!isLoad && !this.#memories.isCurrent(state.memory)) {
       throw new Error("the guest lies in memory that is not this machine's");
     }
+    this.#disk?.assertQuiet();
     assertBodies(this.#devices, state.bodies, this.#map, this.#ramBytes);
+    this.#disk?.reset();
     deviceList(this.#devices).forEach((device, index) => {
       device.body.set(state.bodies[index] ?? []);
     });
     if (isLoad) this.#takeLentMemory();
     this.#takeFigures();
-    this.#words.nextGeneration();
+    this.#words.nextGeneration(isLoad ? 'load' : 'migration');
     this.#adoptPanic();
   }
 
@@ -181,6 +207,7 @@ export class SyntheticMachine implements Machine {
   async close(): Promise<void> {
     this.#control.addHold(HOLD.shutdown);
     await Promise.all(this.#threads.map((thread) => thread.whenEnded()));
+    this.#disk?.close();
   }
 
   /** vCPUs must have been sent the memory before they see the new generation. */
@@ -205,7 +232,8 @@ export class SyntheticMachine implements Machine {
     const { buffer: words } = this.#words;
     const { buffer: panic } = this.#panic;
     return this.#devices.vcpus.map((_, vcpu) => {
-      const plan = { vcpu, memory: this.#memories.current, devices: this.#devices, control, words, panic, boots };
+      const disk = vcpu === 0 ? (this.#disk?.link ?? null) : null;
+      const plan = { vcpu, memory: this.#memories.current, devices: this.#devices, control, words, panic, disk, boots };
       return new VcpuThread(plan, {
         onPanic: () => this.#reportPanic(),
         onDeath: (detail) => this.#onThreadDeath(vcpu, detail),
@@ -245,6 +273,7 @@ export class SyntheticMachine implements Machine {
 
   #takeFigures(): void {
     this.#words.ticks = bodyOf(this.#devices.timer).read('ticks');
+    this.#words.disk = { ...readDiskRegisters(bodyOf(this.#devices.disk)), isChecked: false };
     this.#devices.vcpus.forEach((device, vcpu) => {
       const body = bodyOf(device);
       this.#words.setCounts(vcpu, { writes: body.read('writes'), checks: body.read('checks') });

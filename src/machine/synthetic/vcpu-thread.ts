@@ -24,7 +24,7 @@ export class VcpuThread {
     const worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), {
       name: `vcpu${plan.vcpu}`,
       workerData,
-      transferList: [port2],
+      transferList: plan.disk === null ? [port2] : [port2, plan.disk.port],
       resourceLimits: RESOURCE_LIMITS,
     });
     let detail = 'it ended by itself';

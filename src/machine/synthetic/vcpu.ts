@@ -6,6 +6,7 @@ import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { GuestFault } from './diagnosis.ts';
+import type { DiskLink } from './disk-driver.ts';
 import { bodyOf, type GuestDevices } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
 import { type GuestPages, segmentKernels } from './guest-pages.ts';
@@ -32,6 +33,8 @@ export type VcpuPlan = {
   readonly control: SharedArrayBuffer;
   readonly words: SharedArrayBuffer;
   readonly panic: SharedArrayBuffer;
+  /** The guest's disk; null for all vCPUs but the first, and for a machine without one. */
+  readonly disk: DiskLink | null;
   /** True if RAM has to be given its first content; the vCPU counts as running until that is done. */
   readonly boots: boolean;
 };
@@ -156,8 +159,10 @@ export class Vcpu {
   }
 
   #newWork(): GuestWork {
-    const { vcpu, devices } = this.#plan;
-    return new GuestWork({ vcpu, memory: this.#memory, devices, map: this.#map, kernels: this.#kernels });
+    const { vcpu, devices, disk } = this.#plan;
+    const { origin } = this.#words;
+    const { memory, map, kernels } = { memory: this.#memory, map: this.#map, kernels: this.#kernels };
+    return new GuestWork({ vcpu, memory, devices, map, kernels, origin, disk });
   }
 
   /** The registers must be in the devices before the vCPU counts as stopped. */
@@ -166,7 +171,9 @@ export class Vcpu {
     if (this.#work !== null) {
       this.#work.save();
       this.#words.setCounts(vcpu, this.#work.registers);
-      if (this.#work.timer !== null) this.#words.ticks = this.#work.timer.ticks;
+      const { timer, disk } = this.#work;
+      if (timer !== null) this.#words.ticks = timer.ticks;
+      if (disk !== null) this.#words.disk = { ...disk.registers, isChecked: disk.isChecked };
     }
     this.#words.setInside(vcpu, false);
     this.#control.leave();

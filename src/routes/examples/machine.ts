@@ -15,6 +15,8 @@ export const queryMachine: readonly Example[] = [
       ticks: 12345,
       'pages-checked': 61440,
       'pages-written': 61440,
+      'disk-writes': 640,
+      'disk-checks': 1152,
       panic: null,
       workload,
     },

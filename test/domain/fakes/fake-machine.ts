@@ -31,7 +31,7 @@ export class FakeMachine implements Machine {
   }
 
   describe(): MachineDescription {
-    const guest = { ticks: 1, pagesChecked: 2, pagesWritten: 3, panic: null, workload: this.#workload };
+    const guest = { ticks: 1, pagesChecked: 2, pagesWritten: 3, panic: null, workload: this.#workload, disk: null };
     return { ramBlocks: [], vcpus: this.canRun ? 1 : 0, guest: this.canRun ? guest : null };
   }
 

@@ -165,11 +165,11 @@ describe('devices that no guest could have', () => {
   });
 
   it.each<[string, (bodies: readonly Uint8Array[]) => Uint8Array[], RegExp]>([
-    ['one device too few', (bodies) => bodies.slice(1), /4 devices were loaded for a guest that has 5/],
+    ['one device too few', (bodies) => bodies.slice(1), /5 devices were loaded for a guest that has 6/],
     ['a body cut short', ([first, ...rest]) => [first!.subarray(1), ...rest], /ferry-workload 0 has 29 bytes of state/],
     [
       'a panic that is none',
-      (bodies) => [...bodies.slice(0, 3), new Uint8Array(2052).fill(1, 3, 4), ...bodies.slice(4)],
+      (bodies) => [...bodies.slice(0, 4), new Uint8Array(2052).fill(1, 3, 4), ...bodies.slice(5)],
       /ferry-panic is not the record of a panic/,
     ],
     ['an empty body', ([, ...rest]) => [new Uint8Array(), ...rest], /0 bytes of state/],

@@ -59,6 +59,7 @@ describe("a device's body", () => {
       'ferry-workload 0',
       'ferry-timer 0',
       'ferry-console 0',
+      'ferry-disk 0',
       'ferry-panic 0',
       'ferry-vcpu 0',
       'ferry-vcpu 1',

@@ -59,8 +59,8 @@ describe('the map of guest RAM', () => {
   });
 
   it('refuses RAM without a page for each vCPU, or with a ledger too long for a segment', () => {
-    expect(() => mapOf(3, 2)).toThrow(/12288 bytes of RAM are too few for 2 vCPUs: at least 16384/);
-    expect(mapOf(4, 2).dataPages).toBe(2);
+    expect(() => mapOf(4, 2)).toThrow(/16384 bytes of RAM are too few for 2 vCPUs: at least 20480/);
+    expect(mapOf(5, 2).dataPages).toBe(2);
     expect(() => mapOf(8 * 512, 1, 4)).toThrow(/too many/);
   });
 

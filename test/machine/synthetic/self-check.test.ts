@@ -150,19 +150,19 @@ describe('the guest sees that', () => {
 
   it('a page and its ledger page both came back old, when it arrives somewhere', async () => {
     const source = await guest({ workload: { span: MIB } });
-    const old = [1, 5, 6, 7, 8].map((page) => ({ page, bytes: Uint8Array.from(pageOf(source, page)) }));
-    const oldSums = [5, 6, 7, 8].map((page) => ledgerWord(source, page));
-    const others = dataPages(source, true).filter((page) => page > 8);
+    const old = [1, 6, 7, 8, 9].map((page) => ({ page, bytes: Uint8Array.from(pageOf(source, page)) }));
+    const oldSums = [6, 7, 8, 9].map((page) => ledgerWord(source, page));
+    const others = dataPages(source, true).filter((page) => page > 9);
     source.release('operator');
     await untilWritten(source, source.describe().guest!.pagesWritten + 2000);
     await source.hold('operator');
-    expect([5, 6, 7, 8].map((page) => ledgerWord(source, page))).not.toEqual(oldSums);
+    expect([6, 7, 8, 9].map((page) => ledgerWord(source, page))).not.toEqual(oldSums);
     expect(others.length).toBeGreaterThan(0);
     // All data pages of the span and the one ledger page they have: a state that was consistent once.
     const target = startGuest({ holds: ['incoming'] });
     for (const { page, bytes } of old.slice(1)) pageOf(source, page).set(bytes);
     const words = pageOf(source, 1);
-    words.set(old[0]!.bytes.subarray(5 * 8, 9 * 8), 5 * 8);
+    words.set(old[0]!.bytes.subarray(6 * 8, 10 * 8), 6 * 8);
     moveGuest(source, target);
     const panic = nextPanic(target);
     target.release('incoming');

@@ -75,7 +75,7 @@ describe('synthetic machine', () => {
     const machine = startGuest({ holds: ['operator'], vcpus: 2, workload: { fill: 'random' } });
     await machine.hold('operator');
     const pages = pageCount(machine);
-    for (let page = 5; page < pages; page += 1) {
+    for (let page = 6; page < pages; page += 1) {
       expect(Buffer.compare(pageOf(machine, page), referenceFill(page, 7, 1))).toBe(0);
     }
     expect(pageOf(machine, 0).some((byte) => byte !== 0)).toBe(true);
@@ -157,7 +157,7 @@ describe('synthetic machine', () => {
     const written = Array.from({ length: pageCount(machine) }, (_, page) => page).filter((page) =>
       ledgerWord(machine, page),
     );
-    expect(written).toEqual(Array.from({ length: 256 }, (_, index) => 5 + index));
+    expect(written).toEqual(Array.from({ length: 256 }, (_, index) => 6 + index));
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
