@@ -46,10 +46,9 @@ export class ServiceClient {
     return decodeJob(await this.#ask({ method: 'GET', path, deadlineMs: Math.min(deadlineMs, ANSWER_MS_MAX) }));
   }
 
-  /** @returns what came of it, in the service's word. */
-  async cancelJob(id: string): Promise<string> {
-    const answer = await this.#ask({ method: 'POST', path: `/jobs/${encodeURIComponent(id)}/cancel` });
-    return isRecord(answer) && typeof answer.outcome === 'string' ? answer.outcome : 'requested';
+  /** Whether the cancel won shows in the job. */
+  async cancelJob(id: string): Promise<void> {
+    await this.#ask({ method: 'POST', path: `/jobs/${encodeURIComponent(id)}/cancel` });
   }
 
   /** All snapshots of all pages, as the service gives them. */
