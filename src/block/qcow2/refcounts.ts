@@ -272,10 +272,9 @@ export class Refcounts {
     if (this.#blocks.length <= this.place.entries) return this.place.entries;
     // Half as much again, so that a growing image does not need a new table for each new block.
     const { tableEntries } = this.#geometry;
-    const needed = Math.ceil((this.#blocks.length * 1.5) / tableEntries) * tableEntries;
     const entriesMax = REFCOUNT_TABLE_BYTES_MAX / ENTRY_BYTES;
     if (this.#blocks.length > entriesMax) throw this.#full();
-    return Math.min(needed, entriesMax);
+    return Math.min(Math.ceil((this.#blocks.length * 1.5) / tableEntries) * tableEntries, entriesMax);
   }
 
   /** A longer table, if the file's has become too short. */

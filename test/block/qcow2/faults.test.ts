@@ -84,7 +84,7 @@ describe('opening for writing puts right', () => {
   });
 });
 
-describe('an image is refused for writing, and not touched, if', () => {
+describe('an image is refused for writing, and not touched', () => {
   const CASES: [what: string, code: string, edit: (bytes: Buffer) => void][] = [
     [
       'an L2 entry is not on a cluster',
@@ -107,7 +107,7 @@ describe('an image is refused for writing, and not touched, if', () => {
     ['its L1 table is enormous', 'image_too_large', (b) => b.writeUInt32BE(0xffff_ffff, 36)],
   ];
 
-  test.each(CASES)('%s', async (_what, code, edit) => {
+  test.each(CASES)('when this holds: %s', async (_what, code, edit) => {
     const path = await imageFile();
     change(path, edit);
     const before = readFileSync(path);
@@ -115,7 +115,7 @@ describe('an image is refused for writing, and not touched, if', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('it was cut short', async () => {
+  test('when it was cut short', async () => {
     const path = await imageFile();
     const bytes = readFileSync(path);
     for (const length of [3, 50, 110, 65_536, 200_000, bytes.length - 70_000]) {
