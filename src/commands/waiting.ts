@@ -1,7 +1,10 @@
 import type { Static } from 'typebox';
 import type { Domain } from '../domain/domain.ts';
+import { isConcluded } from '../domain/jobs/status.ts';
 import { isEnded } from '../domain/migration/status.ts';
 import type { Migration } from './schemas/history.ts';
+import type { Job } from './schemas/jobs.ts';
+import { jobView } from './views/job.ts';
 import { migrationView } from './views/migration.ts';
 
 /* What a door may wait for. Every wait ends by itself, and at once when its signal aborts. */
@@ -18,6 +21,16 @@ export async function migrationEnded(
   return { ended: isEnded(record.status), migration: migrationView(record) };
 }
 
+/** A job when it has concluded, or as it stands when patience is out. */
+export async function jobEnded(
+  domain: Domain,
+  id: string,
+  patience: Patience,
+): Promise<{ readonly ended: boolean; readonly job: Static<typeof Job> }> {
+  const record = await domain.jobs.ended(id, patience.timeoutMs, patience.signal);
+  return { ended: isConcluded(record.status), job: jobView(record) };
+}
+
 /** Something that changes: a number that tells its states apart, and a way to wait for another one. */
 export type Watched = {
   version(): number;
@@ -30,6 +43,14 @@ export function watchMigration(domain: Domain): Watched {
   return {
     version: () => domain.migration.revision(),
     changed: (seen, { timeoutMs, signal }) => domain.migration.changed(seen, timeoutMs, signal),
+  };
+}
+
+/** The list of jobs, their figures included. */
+export function watchJobs(domain: Domain): Watched {
+  return {
+    version: () => domain.jobs.revision(),
+    changed: (seen, { timeoutMs, signal }) => domain.jobs.changed(seen, timeoutMs, signal),
   };
 }
 

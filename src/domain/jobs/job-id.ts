@@ -1,7 +1,7 @@
 import { DomainError } from '../errors.ts';
 
-/** QEMU has no limit; this one keeps paths and rows short. */
-export const JOB_ID_LENGTH_MAX = 127;
+/** QEMU has no limit; this is what fits into a path. */
+export const JOB_ID_LENGTH_MAX = 256;
 
 /** As QEMU's ids: a letter first. */
 const WELL_FORMED = /^[A-Za-z][A-Za-z0-9._-]*$/;

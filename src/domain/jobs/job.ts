@@ -39,6 +39,7 @@ export class Job implements JobControl {
   #isPastCancel = false;
   #startedMs = 0;
   #complete: PromiseWithResolvers<void> | null = null;
+  #isToComplete = false;
 
   constructor(spec: JobSpec, record: JobRecord, surroundings: JobSurroundings) {
     this.spec = spec;
@@ -174,11 +175,13 @@ export class Job implements JobControl {
     this.#wake();
     this.#surroundings.keep(this);
     this.#hooks?.resume();
+    this.#completeIfTold();
     this.#surroundings.moved();
   }
 
   complete(): void {
-    this.#complete?.resolve();
+    this.#isToComplete = true;
+    this.#completeIfTold();
   }
 
   finalize(): void {
@@ -204,6 +207,11 @@ export class Job implements JobControl {
     this.#isPaused = false;
     if (this.status === 'paused') this.#step('running');
     if (this.status === 'standby') this.#step('ready');
+  }
+
+  /** In standby the word waits for the resume. */
+  #completeIfTold(): void {
+    if (this.#isToComplete && this.status === 'ready') this.#complete?.resolve();
   }
 
   /** Work that cannot be told yet goes on until it can. */

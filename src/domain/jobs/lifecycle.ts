@@ -39,7 +39,7 @@ export const JOB_VERB_STATES: Readonly<Record<JobVerb, readonly JobStatus[]>> = 
   cancel: [...UNTIL_STANDBY, 'waiting', 'pending'],
   pause: UNTIL_STANDBY,
   resume: UNTIL_STANDBY,
-  complete: ['ready'],
+  complete: ['ready', 'standby'],
   finalize: ['pending'],
   dismiss: ['concluded'],
 };

@@ -1,0 +1,45 @@
+import type { Static } from 'typebox';
+import type { JobRecord } from '../../domain/store-ports.ts';
+import { type Job, type JobInfo, QAPI_JOB_TYPES } from '../schemas/jobs.ts';
+
+/** A job as HTTP shows it: what QAPI says of it, and what is known beside. */
+export function jobView(job: JobRecord): Static<typeof Job> {
+  const { warnings, outcome, errorCode, details, result } = job;
+  return {
+    ...common(job),
+    type: job.type,
+    status: job.status,
+    ...(errorCode === null ? {} : { 'error-code': errorCode }),
+    outcome,
+    warnings: [...warnings],
+    'created-at': timeView(job.createdAt),
+    'started-at': timeViewOrNull(job.startedAt),
+    'ended-at': timeViewOrNull(job.endedAt),
+    duration: job.durationMs,
+    details,
+    result,
+  };
+}
+
+/** JobInfo of the QAPI schema, which has none for types that QAPI does not know. */
+export function jobInfoView(job: JobRecord): Static<typeof JobInfo> | null {
+  const type = QAPI_JOB_TYPES.find((known) => known === job.type);
+  return type === undefined ? null : { ...common(job), type, status: job.status };
+}
+
+function common({ id, currentProgress, totalProgress, errorCode, errorDescription }: JobRecord) {
+  return {
+    id,
+    'current-progress': currentProgress,
+    'total-progress': totalProgress,
+    ...(errorCode === null ? {} : { error: errorDescription ?? errorCode }),
+  };
+}
+
+function timeViewOrNull(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : timeView(milliseconds);
+}
+
+function timeView(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
