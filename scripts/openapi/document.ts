@@ -5,17 +5,27 @@ import * as address from '../../src/commands/schemas/address.ts';
 import * as blockers from '../../src/commands/schemas/blockers.ts';
 import * as common from '../../src/commands/schemas/common.ts';
 import * as history from '../../src/commands/schemas/history.ts';
+import * as jobs from '../../src/commands/schemas/jobs.ts';
 import * as machine from '../../src/commands/schemas/machine.ts';
 import * as migrate from '../../src/commands/schemas/migrate.ts';
 import * as options from '../../src/commands/schemas/options.ts';
+import * as snapshots from '../../src/commands/schemas/snapshots.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
-import { BODY_ERRORS, COMMON_ERRORS, type Operation, type Reply } from '../../src/routes/operation.ts';
+import {
+  argumentsSchemaOf,
+  BODY_ERRORS,
+  COMMON_ERRORS,
+  type Operation,
+  type Reply,
+} from '../../src/routes/operation.ts';
 import { ALL_ERROR_CODES, type AnyErrorCode, describeCode, problem } from '../../src/routes/plugins/problem-details.ts';
 
 type Json = Record<string, unknown>;
 
 const TAGS = [
   { name: 'migration', description: 'Start, watch and end a migration.' },
+  { name: 'snapshots', description: 'The machine and its disks, kept under a tag.' },
+  { name: 'jobs', description: 'Work that takes longer than an answer may.' },
   { name: 'settings', description: 'Capabilities, parameters and blockers.' },
   { name: 'history', description: 'Every migration ever made here.' },
   { name: 'machine', description: 'The machine that this service holds.' },
@@ -25,7 +35,7 @@ const TAGS = [
 
 /** Schemas by their JSON text: wherever the text turns up, a reference takes its place. */
 const NAMED = new Map(
-  [address, blockers, common, history, machine, migrate, options]
+  [address, blockers, common, history, jobs, machine, migrate, options, snapshots]
     .flatMap((family) => Object.entries(family as Json))
     .filter(([name, schema]) => /^[A-Z][a-z]/.test(name) && typeof schema === 'object' && name !== 'Empty')
     .map(([name, schema]) => [JSON.stringify(schema), name]),
@@ -67,7 +77,7 @@ function operationObject(operation: Operation): Json {
     ...(description === undefined ? {} : { description }),
     ...(command === null ? {} : { 'x-command': command.name }),
     parameters: parametersOf(operation),
-    ...(operation.input === 'body' ? { requestBody: requestBodyOf(operation) } : {}),
+    ...(takesBody(operation) ? { requestBody: requestBodyOf(operation) } : {}),
     responses: {
       ...Object.fromEntries(
         Object.entries(replies).map(([status, reply]) => [status, replyObject(operation, status, reply)]),
@@ -87,7 +97,8 @@ function parametersOf(operation: Operation): readonly Json[] {
     schema: { type: 'string' },
     ...(example?.params?.[name] === undefined ? {} : { example: example.params[name] }),
   }));
-  const schema = (operation.input === 'query' ? (operation.command?.arguments ?? operation.query) : undefined) as Json;
+  const takesQuery = operation.input === 'query' || operation.input === 'body or query';
+  const schema = (takesQuery ? (argumentsSchemaOf(operation) ?? operation.query) : undefined) as Json;
   const properties = Object.entries((schema?.properties ?? {}) as Json).filter(([name]) => !names.includes(name));
   const inQuery = properties.map(([name, property]) => ({
     name,
@@ -104,12 +115,30 @@ function parametersOf(operation: Operation): readonly Json[] {
   return [...inPath, ...inQuery, ...inHeader];
 }
 
-function requestBodyOf({ command, examples }: Operation): Json {
-  const named = Object.fromEntries(examples.map(({ name, body }) => [name, { value: body }]));
+function takesBody({ input }: Operation): boolean {
+  return input === 'body' || input === 'body or query';
+}
+
+/** The members of the body: the arguments, without those that the path gives. */
+function requestBodyOf(operation: Operation): Json {
+  const { input, path, examples } = operation;
+  const withBody = examples.filter(({ body }) => body !== undefined);
+  const named = Object.fromEntries(withBody.map(({ name, body }) => [name, { value: body }]));
+  const schema = withoutMembers(argumentsSchemaOf(operation), path);
   return {
-    required: true,
-    content: { 'application/json': { schema: referenced(command?.arguments), examples: named } },
+    required: input === 'body',
+    content: { 'application/json': { schema, ...(withBody.length === 0 ? {} : { examples: named }) } },
   };
+}
+
+function withoutMembers(schema: unknown, path: string): unknown {
+  const names = [...path.matchAll(/:(\w+)/g)].map((match) => match[1] ?? '');
+  if (names.length === 0) return referenced(schema);
+  const { properties, required = [], ...rest } = schema as { properties: Json; required?: readonly string[] };
+  const left = Object.entries(properties).filter(([name]) => !names.includes(name));
+  const needed = required.filter((name) => !names.includes(name));
+  const shown = { ...rest, ...(needed.length === 0 ? {} : { required: needed }), properties: Object.fromEntries(left) };
+  return referenced(shown);
 }
 
 function replyObject({ examples }: Operation, status: string, reply: Reply): Json {

@@ -3,7 +3,8 @@ import { Migration } from '../commands/schemas/history.ts';
 import { CancelResult, MigrationInfo, MigrationProgress } from '../commands/schemas/migrate.ts';
 import { watchMigration } from '../commands/waiting.ts';
 import * as examples from './examples/migrate.ts';
-import { sendAccepted, sendWeaklyTagged } from './http/answers.ts';
+import { MIGRATION, sendAccepted, sendWeaklyTagged } from './http/answers.ts';
+import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
 import type { Operation, Reply } from './operation.ts';
 
 const CONDITIONAL_HEADERS = {
@@ -63,10 +64,12 @@ export const migrateOperations: readonly Operation[] = [
     description:
       'Exactly one of uri and channels. A peer that cannot be reached is a migration that failed: see its status.',
     input: 'body',
-    headers: WAIT_HEADERS,
+    headers: { ...WAIT_HEADERS, ...KEY_HEADERS },
     replies: ACCEPTED,
     errors: [
       ...START_ERRORS,
+      ...KEY_ERRORS,
+      'job_in_progress',
       'migration_blocked',
       'machine_postmigrate',
       'machine_inmigrate',
@@ -74,7 +77,7 @@ export const migrateOperations: readonly Operation[] = [
       'not_postcopy_paused',
     ],
     examples: examples.migrate,
-    handle: sendAccepted,
+    handle: (call) => sendAccepted(call, MIGRATION),
   },
   {
     method: 'POST',
@@ -110,11 +113,18 @@ export const migrateOperations: readonly Operation[] = [
       'For a service started with --incoming defer, or after an incoming migration failed. The answer comes when the ' +
       'address is bound; socket-address of GET /migrate tells the port chosen for port 0.',
     input: 'body',
-    headers: WAIT_HEADERS,
+    headers: { ...WAIT_HEADERS, ...KEY_HEADERS },
     replies: ACCEPTED,
-    errors: [...START_ERRORS, 'not_expecting_incoming', 'address_in_use', 'address_not_available'],
+    errors: [
+      ...START_ERRORS,
+      ...KEY_ERRORS,
+      'job_in_progress',
+      'not_expecting_incoming',
+      'address_in_use',
+      'address_not_available',
+    ],
     examples: examples.migrateIncoming,
-    handle: sendAccepted,
+    handle: (call) => sendAccepted(call, MIGRATION),
   },
   {
     method: 'GET',

@@ -1,11 +1,8 @@
-import type { FastifyReply } from 'fastify';
 import * as commands from '../commands/history.ts';
 import { MigrationDetail, MigrationPage, MigrationSamplePage } from '../commands/schemas/history.ts';
 import * as examples from './examples/migrations.ts';
-import type { Call, Operation } from './operation.ts';
-import { sendJson } from './register.ts';
-
-const LINK = { Link: 'rel="next": the next page, while there is one.' };
+import { LINK, sendPage } from './http/answers.ts';
+import type { Operation } from './operation.ts';
 
 export const migrationsOperations: readonly Operation[] = [
   {
@@ -45,14 +42,3 @@ export const migrationsOperations: readonly Operation[] = [
     handle: sendPage,
   },
 ];
-
-async function sendPage(call: Call): Promise<FastifyReply> {
-  const page = (await call.run()) as { readonly next: string | null };
-  if (page.next !== null) {
-    const [path = '', query = ''] = call.request.url.split('?', 2);
-    const parameters = new URLSearchParams(query);
-    parameters.set('cursor', page.next);
-    call.reply.header('link', `<${path}?${parameters}>; rel="next"`);
-  }
-  return sendJson(call.reply, page);
-}

@@ -2,13 +2,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Command, CommandContext } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
+import type { KeysInUse } from './http/idempotency.ts';
 import type { HttpLimits } from './limits.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
 
 /* An operation: one method on one path, the command behind it, and everything that its documentation needs. */
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
-export type Tag = 'migration' | 'settings' | 'history' | 'machine' | 'events' | 'service';
+export type Tag = 'migration' | 'snapshots' | 'jobs' | 'settings' | 'history' | 'machine' | 'events' | 'service';
 
 /** What handlers share. One per app. */
 export type RouteContext = {
@@ -16,6 +17,7 @@ export type RouteContext = {
   readonly limits: HttpLimits;
   /** Tells tags of this process apart from those of another: revisions begin anew with each. */
   readonly instance: string;
+  readonly keysInUse: KeysInUse;
   /** Aborts when the service begins to close. */
   readonly closing: AbortSignal;
   readonly readiness: () => Readiness;
@@ -66,11 +68,15 @@ export type Operation = {
   readonly tag: Tag;
   /** Null for what is no command: documentation and health. */
   readonly command: Command | null;
+  /** Other commands that ask for the same, whose answer is in this one's. */
+  readonly covers?: readonly Command[];
   /** Default: the command's. */
   readonly summary?: string;
   readonly description?: string;
-  /** Where the command's arguments come from, beside the path. */
-  readonly input: 'query' | 'body' | 'nothing';
+  /** Where the command's arguments come from, beside the path. `body or query`: neither is needed. */
+  readonly input: 'query' | 'body' | 'body or query' | 'nothing';
+  /** The request may leave out what the command's short form may. */
+  readonly takesShortForm?: boolean;
   /** Query parameters of an operation without a command. */
   readonly query?: TSchema;
   /** Request headers that mean something here, with what they mean. */
@@ -82,6 +88,11 @@ export type Operation = {
   /** Default: runs the command and sends its result. */
   readonly handle?: (call: Call) => Promise<FastifyReply>;
 };
+
+/** Schema of what an operation takes: its command's arguments, in the form that a request may give them. */
+export function argumentsSchemaOf({ command, takesShortForm }: Operation): TSchema | undefined {
+  return takesShortForm === true ? command?.short?.arguments : command?.arguments;
+}
 
 /** Codes that any operation may answer with. */
 export const COMMON_ERRORS: readonly AnyErrorCode[] = [

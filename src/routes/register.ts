@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { execute } from '../commands/command.ts';
+import { DomainError } from '../commands/errors.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
-import type { Call, Operation, RouteContext } from './operation.ts';
+import { argumentsSchemaOf, type Call, type Operation, type RouteContext } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
 import type { Server } from './server-type.ts';
 
@@ -17,8 +18,13 @@ export function registerOperation(server: Server, context: RouteContext, operati
 
 /** Sends a value as exact JSON with a line's end, for those who read it in a terminal. */
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
+  return sendText(reply, `${stringifyJson(value)}\n`);
+}
+
+/** Sends what is JSON text already. */
+export function sendText(reply: FastifyReply, text: string): FastifyReply {
   if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8');
-  return reply.send(`${stringifyJson(value)}\n`);
+  return reply.send(text);
 }
 
 async function sendResult(call: Call): Promise<FastifyReply> {
@@ -47,6 +53,7 @@ function callOf({ context, operation, request, reply }: Parts): Call {
         domain: context.domain,
         arguments: arguments_,
         context: commandContext,
+        isShort: operation.takesShortForm === true,
       });
     },
   };
@@ -68,20 +75,39 @@ function argumentsOf(operation: Operation, request: FastifyRequest): unknown {
   // What is not an object, and a query where none belongs, is for the schema to refuse.
   if (body === undefined) return { ...query, ...params };
   const isObject = typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === Object.prototype;
-  return isObject ? { ...query, ...params, ...body } : body;
+  if (!isObject) return body;
+  refuseNamedTwice(params, body);
+  return { ...query, ...params, ...body };
+}
+
+/** What the path names the body may not name again, perhaps otherwise. */
+function refuseNamedTwice(params: Record<string, string>, body: object): void {
+  const reason = 'is named by the path, and not known in the body';
+  const violations = Object.keys(params)
+    .filter((name) => Object.hasOwn(body, name))
+    .map((name) => ({ pointer: `/${name}`, reason }));
+  if (violations.length === 0) return;
+  throw new DomainError('unknown_member', `Member ${violations[0]?.pointer} ${reason}.`, { violations });
 }
 
 const INTEGER = /^-?\d{1,15}$/;
 
-/** Query values are text; those that the schema wants as integers become numbers where they look like one. */
+/** Query values are text; where the schema wants integers or lists, those that look like one become one. */
 function queryOf(operation: Operation, query: Record<string, unknown>): Record<string, unknown> {
-  const schema = operation.command?.arguments as { properties?: Record<string, { type?: string }> } | undefined;
+  const schema = argumentsSchemaOf(operation) as { properties?: Record<string, { type?: string }> } | undefined;
   // `fromEntries` defines members, so that not even one named __proto__ reaches a prototype.
   return Object.fromEntries(
     Object.entries(query).map(([name, value]) => {
-      const isInteger =
-        schema?.properties?.[name]?.type === 'integer' && typeof value === 'string' && INTEGER.test(value);
+      const type = schema?.properties?.[name]?.type;
+      if (type === 'array') return [name, listOf(value)];
+      const isInteger = type === 'integer' && typeof value === 'string' && INTEGER.test(value);
       return [name, isInteger ? Number(value) : value];
     }),
   );
+}
+
+/** `a=x&a=y` and `a=x,y` are the same list. */
+function listOf(value: unknown): unknown {
+  const texts = Array.isArray(value) ? value : [value];
+  return texts.flatMap((text: unknown) => (typeof text === 'string' ? text.split(',') : [text]));
 }

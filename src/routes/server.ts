@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
+import { KeysInUse } from './http/idempotency.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
 import type { Readiness } from './operation.ts';
@@ -40,6 +41,7 @@ export function createServer(options: ServerOptions): Server {
     domain: options.domain,
     limits,
     instance,
+    keysInUse: new KeysInUse(),
     closing: closing.signal,
     readiness: options.readiness,
   });

@@ -82,6 +82,17 @@ export class MemoryBlocks implements BlockEngine {
     this.#change(node, (snapshots) => [...snapshots, { ...BARE, id: nextId(snapshots), ...snapshot }]);
   }
 
+  /** Many at once: a list of snapshots that has grown for years. */
+  putMany(node: string, count: number): void {
+    const many = Array.from({ length: count }, (_, at) => ({
+      ...BARE,
+      id: String(at + 1),
+      tag: `snapshot ${at}`,
+      dateMs: BARE.dateMs + at,
+    }));
+    this.#change(node, (snapshots) => [...snapshots, ...many]);
+  }
+
   tags(node = 'disk0'): readonly string[] {
     return this.#node(node).snapshots.map(({ tag }) => tag);
   }

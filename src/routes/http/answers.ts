@@ -1,23 +1,94 @@
 import type { FastifyReply } from 'fastify';
+import type { Domain, KeptAnswer, KeyedRequest } from '../../commands/domain.ts';
 import { DomainError } from '../../commands/errors.ts';
 import { stringifyJson } from '../../commands/json/stringify.ts';
-import { migrationEnded, type Watched } from '../../commands/waiting.ts';
+import { jobEnded, migrationEnded, type Patience, type Watched } from '../../commands/waiting.ts';
 import type { Call } from '../operation.ts';
-import { sendJson } from '../register.ts';
+import { sendJson, sendText } from '../register.ts';
 import { digest, matchesAny, matchesStrongly, strongTag, weakTag } from './etag.ts';
+import { keyedRequest } from './idempotency.ts';
 import { preferredWait } from './prefer.ts';
 
 /* Answers that are more than a result: tagged ones that can be waited for, guarded changes, work that goes on. */
 
-/** 202 with the migration's place, or 200 with `Prefer: wait` once it has ended. */
-export async function sendAccepted(call: Call): Promise<FastifyReply> {
-  const { reply, signal, context } = call;
-  const started = (await call.run()) as { readonly id: string };
-  reply.header('location', `/migrations/${started.id}`);
+/** What a page says of the next, for documentation. */
+export const LINK = { Link: 'rel="next": the next page, while there is one.' };
+
+/** A page of a list, with a link to the next. */
+export async function sendPage(call: Call): Promise<FastifyReply> {
+  const page = (await call.run()) as { readonly next: string | null };
+  if (page.next !== null) {
+    const [path = '', query = ''] = call.request.url.split('?', 2);
+    const parameters = new URLSearchParams(query);
+    parameters.set('cursor', page.next);
+    call.reply.header('link', `<${path}?${parameters}>; rel="next"`);
+  }
+  return sendJson(call.reply, page);
+}
+
+/** What an operation begins: where it is, and how to wait for its end. */
+export type Begun = {
+  readonly placeOf: (id: string) => string;
+  readonly end: (domain: Domain, id: string, patience: Patience) => Promise<{ ended: boolean; view: unknown }>;
+};
+
+export const MIGRATION: Begun = {
+  placeOf: (id) => `/migrations/${id}`,
+  end: async (domain, id, patience) => {
+    const { ended, migration } = await migrationEnded(domain, id, patience);
+    return { ended, view: migration };
+  },
+};
+
+export const JOB: Begun = {
+  placeOf: (id) => `/jobs/${id}`,
+  end: async (domain, id, patience) => {
+    const { ended, job } = await jobEnded(domain, id, patience);
+    return { ended, view: job };
+  },
+};
+
+/**
+ * 202 with the place of what was begun, or 200 with `Prefer: wait` once it has ended, well or not. A request that
+ * carries an Idempotency-Key begins it once, however often it comes.
+ */
+export async function sendAccepted(call: Call, begun: Begun): Promise<FastifyReply> {
+  const request = keyedRequest(call.request);
+  if (request === null) return sendBegun(call, begun, await begin(call, begun));
+  using _claim = call.context.keysInUse.claim(request.key);
+  const kept = call.context.domain.idempotency.find(request);
+  if (kept === null) return await sendBegun(call, begun, await begin(call, begun, request));
+  call.reply.header('idempotency-replayed', 'true');
+  return await sendBegun(call, begun, kept);
+}
+
+/** Begins it. @returns what is answered, as it is kept under the request's key. */
+async function begin(call: Call, { placeOf }: Begun, request?: KeyedRequest): Promise<KeptAnswer> {
+  const answerOf = (result: unknown): KeptAnswer => ({
+    location: placeOf((result as { readonly id: string }).id),
+    body: `${stringifyJson(result)}\n`,
+  });
+  const { idempotency } = call.context.domain;
+  if (request === undefined) return answerOf(await call.run());
+  const kept: KeptAnswer[] = [];
+  const result = await call.run({
+    begun: (row) => {
+      kept.push(answerOf(row));
+      idempotency.keep(request, answerOf(row));
+    },
+  });
+  // As it was kept, not as it may be a moment later: the same as every answer to come.
+  return kept[0] ?? answerOf(result);
+}
+
+async function sendBegun(call: Call, { placeOf, end }: Begun, { location, body }: KeptAnswer): Promise<FastifyReply> {
+  const { reply, context } = call;
+  reply.header('location', location);
   const wait = waitOf(call);
-  if (wait === null) return sendJson(reply.code(202), started);
-  const { ended, migration } = await migrationEnded(context.domain, started.id, { timeoutMs: wait * 1000, signal });
-  return sendJson(reply.code(ended ? 200 : 202), migration);
+  if (wait === null) return sendText(reply.code(202), body);
+  const id = location.slice(placeOf('').length);
+  const { ended, view } = await end(context.domain, id, { timeoutMs: wait * 1000, signal: call.signal });
+  return sendJson(reply.code(ended ? 200 : 202), view);
 }
 
 /** A result whose tag is its version: figures that go on changing, so a weak tag. */
@@ -77,7 +148,7 @@ async function waitWhileSeen(call: Call, watched: Watched, tag: () => string): P
 }
 
 /** Seconds that the client wants to wait, told back to it; null if it did not say. */
-function waitOf(call: Call): number | null {
+export function waitOf(call: Call): number | null {
   const wait = preferredWait(call.request.headers.prefer, call.context.limits.waitSecondsMax);
   if (wait !== null) call.reply.header('preference-applied', `wait=${wait}`);
   return wait;

@@ -2,10 +2,12 @@
 export const HTTP_ERRORS = {
   malformed_request: { status: 400, title: 'This is not an HTTP request as it should be' },
   malformed_json: { status: 400, title: 'The body is not JSON as it should be' },
+  idempotency_key_malformed: { status: 400, title: 'The Idempotency-Key is not one' },
   body_missing: { status: 400, title: 'A body is needed' },
   foreign_origin: { status: 403, title: 'Web pages of other sites may not call this service' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
+  idempotency_key_in_use: { status: 409, title: 'A request with this Idempotency-Key is being answered' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   body_too_large: { status: 413, title: 'The body is too large' },
   path_too_long: { status: 414, title: 'The path is too long' },

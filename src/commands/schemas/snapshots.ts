@@ -1,0 +1,66 @@
+import { Type } from 'typebox';
+import { Int64, Text } from './common.ts';
+import { paging } from './history.ts';
+
+/* Snapshots: the arguments of the QAPI commands, what they may leave out over HTTP, and what the nodes hold. */
+
+const NODES_MAX = 256;
+
+const jobId = Text('Name of the job, not one that is there; letters, digits, -, . and _, a letter first.');
+const tag = Text('Name of the snapshot: 1 to 255 bytes, no control character, not only digits.');
+const vmstate = Text('The node that has RAM and device state; one of devices.');
+const devices = Type.Array(Text(), { maxItems: NODES_MAX, description: 'The nodes that take part.' });
+
+const closed = { additionalProperties: false };
+const machine = { 'job-id': jobId, tag, vmstate, devices };
+const optional = {
+  'job-id': Type.Optional(jobId),
+  vmstate: Type.Optional(vmstate),
+  devices: Type.Optional(devices),
+};
+
+export const SnapshotSaveArguments = Type.Object(machine, closed);
+export const SnapshotLoadArguments = Type.Object(machine, closed);
+export const SnapshotDeleteArguments = Type.Object({ 'job-id': jobId, tag, devices }, closed);
+
+/** The same with what can be worked out left to the service. */
+export const SnapshotSaveRequest = Type.Object({ tag, ...optional }, closed);
+export const SnapshotWorkRequest = Type.Object({ tag, ...optional }, closed);
+export const SnapshotDeleteRequest = Type.Object(
+  { tag, 'job-id': Type.Optional(jobId), devices: Type.Optional(devices) },
+  closed,
+);
+
+export const SnapshotNode = Type.Object({
+  name: Type.String(),
+  id: Type.String({ description: 'In the image. Nothing is ever looked up by it.' }),
+  'disk-size': Int64({ description: 'Bytes, when it was taken.' }),
+  'vm-state-size': Int64({ description: 'Bytes; 0: only the disk.' }),
+  'has-digests': Type.Boolean({ description: 'Digests were kept, so that a verify compares every byte.' }),
+});
+
+const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.Union([schema, Type.Null()]);
+
+export const Snapshot = Type.Object({
+  tag: Type.String(),
+  id: Type.String({ description: 'Of the part with the VM state. Nothing is ever looked up by it.' }),
+  date: Type.String({ description: 'When it was taken: ISO 8601, UTC.' }),
+  'vm-state-size': Int64({ description: 'Bytes of RAM and device state as they are stored; 0: disks only.' }),
+  'vm-clock': Int64({ description: 'Guest clock when it was taken, nanoseconds.' }),
+  icount: orNull(Int64({ description: 'Instructions counted, where that was on.' })),
+  vmstate: orNull(Type.String({ description: 'The node that has the VM state.' })),
+  nodes: Type.Array(SnapshotNode, { description: 'Those that hold a part.' }),
+  consistent: Type.Boolean({ description: 'Every node that can be written has a part.' }),
+  'has-digests': Type.Boolean({ description: 'Every part has digests.' }),
+});
+
+export const SnapshotPage = Type.Object({
+  snapshots: Type.Array(Snapshot),
+  next: Type.Union([Type.String(), Type.Null()], { description: 'Cursor of the next page, or null at the end.' }),
+});
+
+export const SnapshotTag = Type.Object({ tag: Text('Tag of a snapshot.') }, closed);
+export const SnapshotsQuery = Type.Object(
+  { ...paging, node: Type.Optional(Text('Only snapshots that this node has a part of.')) },
+  closed,
+);

@@ -1,0 +1,106 @@
+import { command, shortForm } from './command.ts';
+import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
+import { Job } from './schemas/jobs.ts';
+import {
+  Snapshot,
+  SnapshotDeleteArguments,
+  SnapshotDeleteRequest,
+  SnapshotLoadArguments,
+  SnapshotPage,
+  SnapshotSaveArguments,
+  SnapshotSaveRequest,
+  SnapshotsQuery,
+  SnapshotTag,
+  SnapshotWorkRequest,
+} from './schemas/snapshots.ts';
+import { jobView } from './views/job.ts';
+import { snapshotView } from './views/snapshot.ts';
+
+/* Snapshots of the machine. What changes or reads images is a job; the answer comes when its row is written. */
+
+export const snapshotSave = command({
+  name: 'snapshot-save',
+  summary: 'Save the machine and its disks under a tag',
+  isQapi: true,
+  role: 'operator',
+  arguments: SnapshotSaveArguments,
+  result: Job,
+  run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
+    jobView(snapshots.save({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job)))),
+  short: shortForm(SnapshotSaveRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
+    const all = devices ?? snapshots.nodesToSave().devices;
+    return { 'job-id': jobId ?? snapshots.newJobId('save'), tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
+  }),
+});
+
+export const snapshotLoad = command({
+  name: 'snapshot-load',
+  summary: 'Put a snapshot in the place of the machine and its disks',
+  isQapi: true,
+  role: 'operator',
+  arguments: SnapshotLoadArguments,
+  result: Job,
+  run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
+    jobView(snapshots.load({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job)))),
+  short: shortForm(SnapshotWorkRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
+    const found = snapshots.nodesToLoad(tag, devices);
+    const given = { tag, devices: found.devices, vmstate: vmstate ?? found.vmState };
+    return { 'job-id': jobId ?? snapshots.newJobId('load'), ...given };
+  }),
+});
+
+export const snapshotDelete = command({
+  name: 'snapshot-delete',
+  summary: 'Delete a snapshot from the nodes that hold it',
+  isQapi: true,
+  role: 'operator',
+  arguments: SnapshotDeleteArguments,
+  result: Job,
+  run: ({ snapshots }, { 'job-id': jobId, ...rest }, { begun }) =>
+    jobView(snapshots.delete({ jobId, ...rest }, (job) => begun?.(jobView(job)))),
+  short: shortForm(SnapshotDeleteRequest, ({ snapshots }, { tag, devices, 'job-id': jobId }) => ({
+    'job-id': jobId ?? snapshots.newJobId('delete'),
+    tag,
+    devices: snapshots.nodesToDelete(tag, devices),
+  })),
+});
+
+export const snapshotVerify = command({
+  name: 'x-ferry-snapshot-verify',
+  summary: 'Read a snapshot back and compare it with the digests kept with it',
+  isQapi: false,
+  role: 'operator',
+  arguments: SnapshotWorkRequest,
+  result: Job,
+  run: ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }, { begun }) => {
+    const found = snapshots.nodesToVerify(tag, devices);
+    const request = { tag, devices: found.devices, vmState: vmstate ?? found.vmState };
+    const job = snapshots.verify({ jobId: jobId ?? snapshots.newJobId('verify'), ...request }, (made) =>
+      begun?.(jobView(made)),
+    );
+    return jobView(job);
+  },
+});
+
+export const querySnapshots = command({
+  name: 'x-ferry-query-snapshots',
+  summary: 'The snapshots that the block device nodes hold, newest first',
+  isQapi: false,
+  role: 'viewer',
+  arguments: SnapshotsQuery,
+  result: SnapshotPage,
+  run: ({ snapshots }, { limit = PAGE_LIMIT_DEFAULT, cursor = null, node }) => {
+    const page = snapshots.list({ limit, cursor, ...(node === undefined ? {} : { node }) });
+    return { snapshots: page.items.map(snapshotView), next: page.next };
+  },
+});
+
+export const querySnapshot = command({
+  name: 'x-ferry-query-snapshot',
+  summary: 'One snapshot: its parts, and whether it is whole',
+  isQapi: false,
+  role: 'viewer',
+  arguments: SnapshotTag,
+  result: Snapshot,
+  run: ({ snapshots }, { tag }) => snapshotView(snapshots.get(tag)),
+});

@@ -1,0 +1,134 @@
+import { Job } from '../commands/schemas/jobs.ts';
+import { Snapshot, SnapshotPage } from '../commands/schemas/snapshots.ts';
+import * as commands from '../commands/snapshots.ts';
+import * as examples from './examples/snapshots.ts';
+import { JOB, LINK, sendAccepted, sendPage } from './http/answers.ts';
+import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
+import type { Operation, Reply } from './operation.ts';
+
+const HEADERS = {
+  Prefer: 'wait=SECONDS (60 at most): the answer comes when the job has ended.',
+  ...KEY_HEADERS,
+};
+
+const ACCEPTED: Readonly<Record<number, Reply>> = {
+  200: {
+    description: 'With Prefer: wait, the job has ended; its error, if it has one, says why it failed.',
+    schema: Job,
+    headers: {
+      Location: 'Where the job is.',
+      'Preference-Applied': 'The wait that was granted.',
+      'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
+    },
+  },
+  202: {
+    description: 'The job is there. With an Idempotency-Key that came before: as it was answered then.',
+    schema: Job,
+    headers: {
+      Location: 'Where the job is.',
+      'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
+    },
+  },
+};
+
+const NODE_ERRORS = [...KEY_ERRORS, 'node_not_found', 'invalid_devices', 'job_id_in_use', 'invalid_job_id'] as const;
+const ABSENT_ERRORS = ['machine_inmigrate', 'machine_postmigrate'] as const;
+const MACHINE_ERRORS = [
+  ...ABSENT_ERRORS,
+  'node_read_only',
+  'migration_in_progress',
+  'machine_reset_required',
+  'snapshot_with_capability',
+] as const;
+
+export const snapshotsOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/snapshots',
+    id: 'querySnapshots',
+    tag: 'snapshots',
+    command: commands.querySnapshots,
+    description: 'What the nodes hold under one tag is one snapshot. It may have been made by another program.',
+    input: 'query',
+    replies: { 200: { description: 'A page of snapshots.', schema: SnapshotPage, headers: LINK } },
+    errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range', 'node_not_found'],
+    examples: examples.querySnapshots,
+    handle: sendPage,
+  },
+  {
+    method: 'GET',
+    path: '/snapshots/:tag',
+    id: 'querySnapshot',
+    tag: 'snapshots',
+    command: commands.querySnapshot,
+    input: 'query',
+    replies: { 200: { description: 'The snapshot.', schema: Snapshot } },
+    errors: ['snapshot_not_found'],
+    examples: examples.querySnapshot,
+  },
+  {
+    method: 'POST',
+    path: '/snapshots',
+    id: 'snapshotSave',
+    tag: 'snapshots',
+    command: commands.snapshotSave,
+    takesShortForm: true,
+    description:
+      'Left out, devices are all nodes that can be written, and vmstate is the first of devices. The guest stands still ' +
+      '(run state save-vm) until its memory and disks are captured, and goes on while digests are made.',
+    input: 'body',
+    headers: HEADERS,
+    replies: ACCEPTED,
+    errors: [...NODE_ERRORS, ...MACHINE_ERRORS, 'invalid_tag', 'snapshot_exists', 'machine_not_loaded'],
+    examples: examples.snapshotSave,
+    handle: (call) => sendAccepted(call, JOB),
+  },
+  {
+    method: 'POST',
+    path: '/snapshots/:tag/load',
+    id: 'snapshotLoad',
+    tag: 'snapshots',
+    command: commands.snapshotLoad,
+    takesShortForm: true,
+    description:
+      'Left out, devices are the nodes that hold the tag, and vmstate is the one of them with the VM state. The guest ' +
+      'and its disks change together or, if anything is wrong with the snapshot, not at all; then the guest goes on.',
+    input: 'body or query',
+    headers: HEADERS,
+    replies: ACCEPTED,
+    errors: [...NODE_ERRORS, ...MACHINE_ERRORS, 'snapshot_not_found', 'snapshot_without_vm_state'],
+    examples: examples.snapshotLoad,
+    handle: (call) => sendAccepted(call, JOB),
+  },
+  {
+    method: 'POST',
+    path: '/snapshots/:tag/verify',
+    id: 'snapshotVerify',
+    tag: 'snapshots',
+    command: commands.snapshotVerify,
+    description:
+      'Reads every byte and compares it with the digests kept with the snapshot; of one without digests, whether its ' +
+      'structure holds and its stream can be read. result of the job has the digests, or where the damage is.',
+    input: 'body or query',
+    headers: HEADERS,
+    replies: ACCEPTED,
+    errors: [...NODE_ERRORS, 'snapshot_not_found', 'snapshot_without_vm_state'],
+    examples: examples.snapshotVerify,
+    handle: (call) => sendAccepted(call, JOB),
+  },
+  {
+    method: 'DELETE',
+    path: '/snapshots/:tag',
+    id: 'snapshotDelete',
+    tag: 'snapshots',
+    command: commands.snapshotDelete,
+    takesShortForm: true,
+    description: 'Left out, devices are the nodes that hold the tag. Nodes that do not hold it are passed over.',
+    input: 'body or query',
+    headers: HEADERS,
+    replies: ACCEPTED,
+    errors: [...NODE_ERRORS, ...ABSENT_ERRORS, 'node_read_only', 'snapshot_not_found'],
+    examples: examples.snapshotDelete,
+    handle: (call) => sendAccepted(call, JOB),
+  },
+];
