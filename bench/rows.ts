@@ -6,6 +6,8 @@ import { memory } from './memory.bench.ts';
 import { polling } from './polling.bench.ts';
 import { precopyRandom } from './precopy-random.bench.ts';
 import { precopyZero } from './precopy-zero.bench.ts';
+import { snapshotLoad } from './snapshot-load.bench.ts';
+import { snapshotSave } from './snapshot-save.bench.ts';
 import { start } from './start.bench.ts';
 
 /** Every row, in the order of the table. */
@@ -13,6 +15,8 @@ export const ROWS: readonly BenchRow[] = [
   precopyRandom,
   precopyZero,
   fileStream,
+  snapshotSave,
+  snapshotLoad,
   busyGuest,
   polling,
   memory,

@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
+import { launchQemu, type Qemu, type QemuOptions } from '../../test/helpers/qemu/process.ts';
 import { MEBIBYTE } from '../bench.ts';
 import type { MigrationInfo } from './vmferry.ts';
 import { type Run, runOf } from './vmferry-pair.ts';
@@ -45,21 +45,21 @@ export async function migrateQemuToFile(job: QemuJob): Promise<Run> {
   }
 }
 
-/**
- * The generic loader copies the file into RAM at the machine's reset, before any vCPU could run: RAM is then
- * QEMU's usual anonymous memory, and every page of it is as if the guest had written it.
- */
 async function startSource(job: QemuJob): Promise<Qemu> {
+  return await launchQemu({ ...filledMachine(job), parameters: { 'max-bandwidth': 0 } });
+}
+
+/**
+ * A machine that does not run, its RAM filled. The generic loader copies the file into RAM at the machine's reset, before
+ * any vCPU could run: RAM is then QEMU's usual anonymous memory, and every page of it is as if the guest had written it.
+ */
+export function filledMachine(job: QemuJob): QemuOptions & { readonly extraArguments: readonly string[] } {
   const loader = (): string[] => {
     const file = randomFile(job.directory, job.ramBytes - FILL_FROM_BYTES);
     return ['-device', `loader,file=${file},addr=${FILL_FROM_BYTES},force-raw=on`];
   };
-  return await launchQemu({
-    ...machineOf(job),
-    paused: true,
-    parameters: { 'max-bandwidth': 0 },
-    extraArguments: [...backend(job, false), ...(job.fill === 'random' ? loader() : [])],
-  });
+  const extraArguments = [...backend(job, false), ...(job.fill === 'random' ? loader() : [])];
+  return { ...machineOf(job), paused: true, extraArguments };
 }
 
 /**

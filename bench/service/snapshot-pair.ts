@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
+import { waitQuiet } from './process.ts';
+import { filledMachine } from './qemu-pair.ts';
+import { type JsonObject, Service } from './vmferry.ts';
+import type { Run } from './vmferry-pair.ts';
+import { warmMemory } from './warm.ts';
+
+/** What is timed; a load is of a snapshot that was saved right before. */
+export type SnapshotWork = 'save' | 'load';
+
+export type SnapshotJob = { readonly directory: string; readonly ramBytes: number; readonly work: SnapshotWork };
+
+const TAG = 'bench';
+const NODE = 'disk0';
+const PLACE = { vmstate: NODE, devices: [NODE] };
+const DISK_BYTES = 2 ** 30;
+const JOB_SECONDS_MAX = 60;
+const PAGE_BYTES = 4096;
+
+/** A paused guest of a service, saved into (and loaded from) the service's own disk. */
+export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob): Promise<Run> {
+  const flags = ['--ram', String(ramBytes), '--workload', 'fill=random,rate=0', '--paused'];
+  await using service = await Service.start(directory, flags);
+  await waitQuiet(service.pid);
+  await warmMemory(ramBytes);
+  const saved = await timedJob(service, '/snapshots', { tag: TAG, ...PLACE });
+  const normalPages = Number(saved.job.result?.['vm-state-size'] ?? 0) / PAGE_BYTES;
+  if (work === 'save') return runOf(saved.wallMs, normalPages);
+  await warmMemory(ramBytes);
+  const { wallMs } = await timedJob(service, `/snapshots/${TAG}/load`, PLACE);
+  return runOf(wallMs, normalPages);
+}
+
+type JobReply = { readonly status: string; readonly error?: string; readonly result?: JsonObject | null };
+
+async function timedJob(service: Service, path: string, body: JsonObject): Promise<{ job: JobReply; wallMs: number }> {
+  const from = performance.now();
+  const job = (await service.call(path, { body, waitSeconds: JOB_SECONDS_MAX })) as JobReply;
+  const wallMs = performance.now() - from;
+  if (job.status !== 'concluded' || job.error !== undefined)
+    throw new Error(`${path} ended so: ${JSON.stringify(job)}`);
+  return { job, wallMs };
+}
+
+/** The same with a QEMU whose guest never ran, into a qcow2 image in the same folder. */
+export async function snapshotQemu({ directory, ramBytes, work }: SnapshotJob): Promise<Run> {
+  const image = join(directory, 'qemu-disk.qcow2');
+  execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', image, String(DISK_BYTES)]);
+  try {
+    const node = `driver=qcow2,node-name=${NODE},file.driver=file,file.filename=${image}`;
+    const machine = filledMachine({ directory, ramBytes, fill: 'random' });
+    await using qemu = await launchQemu({ ...machine, extraArguments: [...machine.extraArguments, '-blockdev', node] });
+    await warmMemory(ramBytes);
+    const saveMs = await timedQemuJob(qemu, 'save');
+    const normalPages = (await vmStateBytes(qemu)) / PAGE_BYTES;
+    if (work === 'save') return runOf(saveMs, normalPages);
+    await warmMemory(ramBytes);
+    return runOf(await timedQemuJob(qemu, 'load'), normalPages);
+  } finally {
+    rmSync(image, { force: true });
+  }
+}
+
+async function timedQemuJob(qemu: Qemu, work: SnapshotWork): Promise<number> {
+  const from = qemu.qmp.events.length;
+  const fromMs = performance.now();
+  await qemu.qmp.execute(`snapshot-${work}`, { 'job-id': work, tag: TAG, ...PLACE });
+  const isOver = (data: JsonObject): boolean => data.id === work && data.status === 'concluded';
+  await qemu.qmp.waitForEvent('JOB_STATUS_CHANGE', { from, matches: isOver, timeoutMs: JOB_SECONDS_MAX * 1000 });
+  const wallMs = performance.now() - fromMs;
+  const jobs = (await qemu.qmp.execute('query-jobs')) as { id: string; error?: string }[];
+  const error = jobs.find(({ id }) => id === work)?.error;
+  if (error !== undefined) throw new Error(`QEMU's snapshot-${work} failed: ${error}`);
+  await qemu.qmp.execute('job-dismiss', { id: work });
+  return wallMs;
+}
+
+async function vmStateBytes(qemu: Qemu): Promise<number> {
+  const nodes = (await qemu.qmp.execute('query-named-block-nodes')) as {
+    'node-name': string;
+    image: { snapshots?: { name: string; 'vm-state-size': number }[] };
+  }[];
+  const node = nodes.find((candidate) => candidate['node-name'] === NODE);
+  return node?.image.snapshots?.find(({ name }) => name === TAG)?.['vm-state-size'] ?? 0;
+}
+
+function runOf(wallMs: number, normalPages: number): Run {
+  return { transferMs: Math.max(1, Math.round(wallMs)), wallMs, downtimeMs: 0, normalPages };
+}
