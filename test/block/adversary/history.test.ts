@@ -1,0 +1,28 @@
+// Random histories on an image of ours and on one of QEMU's; the longer ones are in test/soak/block.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { imageDirectory } from '../../helpers/qcow2/directory.ts';
+import { carryOut, histories } from '../../helpers/qcow2/history.ts';
+import { type Kind, SHAPES, startOf } from '../../helpers/qcow2/starts.ts';
+
+const SEED = 0x51ed;
+const RUNS = 2;
+const STEPS_MAX = 30;
+
+test.each<[keyof typeof SHAPES, Kind]>([
+  ['tiny', 'qcow2 backing file'],
+  ['small', 'compressed'],
+  ['usual', 'empty'],
+  ['usual', 'counts of 8 bits, lazy'],
+])('a disk of %s clusters, %s, goes through the same history as with QEMU', async (size, kind) => {
+  const directory = imageDirectory();
+  const shape = SHAPES[size];
+  let runs = 0;
+  const property = fc.asyncProperty(histories(shape, STEPS_MAX), async (steps) => {
+    runs += 1;
+    await carryOut(shape, await startOf(directory, String(runs), { shape, kind }), steps);
+  });
+  await fc.assert(property, { seed: SEED, numRuns: RUNS });
+  expect(runs).toBeGreaterThanOrEqual(RUNS);
+});

@@ -1,0 +1,45 @@
+// Images made to do harm: whatever they hold, opening and reading them works or is refused with a code, soon and in
+// bounded memory, and one that is refused is left as it was.
+
+import { expect, test } from 'vitest';
+import {
+  backingDamages,
+  bitFlips,
+  compressedDamages,
+  countDamages,
+  extensionDamages,
+  floodDamages,
+  headerDamages,
+  overlapDamages,
+  snapshotDamages,
+  tableDamages,
+  truncations,
+} from '../../helpers/qcow2/damage.ts';
+import { imageDirectory } from '../../helpers/qcow2/directory.ts';
+import { sampleImage } from '../../helpers/qcow2/draft.ts';
+import { chosenDamages, expectNoFaults, runTrials } from '../../helpers/qcow2/trial.ts';
+
+const SEED = 0x9c02;
+const RSS_BYTES_MAX = 400 * 2 ** 20;
+
+test.each([
+  ['header fields', () => chosenDamages(headerDamages(), 50, SEED)],
+  [
+    'header extensions and backing files',
+    () => [...chosenDamages(extensionDamages(), 8, SEED), ...backingDamages('18.qcow2')],
+  ],
+  ['tables', () => chosenDamages(tableDamages(), 60, SEED)],
+  ['tables full of the same', () => chosenDamages(floodDamages(), 20, SEED)],
+  ['counts', () => chosenDamages(countDamages(), 20, SEED)],
+  ['snapshot tables', () => chosenDamages(snapshotDamages(), 40, SEED)],
+  ['structures in one place', () => overlapDamages()],
+  ['compressed clusters', () => compressedDamages()],
+  ['files cut off', () => chosenDamages(truncations(sampleImage().draft.end), 24, SEED)],
+  ['bits turned over', () => bitFlips(40, SEED)],
+])('%s of every bad kind are refused with a code or repaired, and nothing gets worse', async (_, damages) => {
+  const trials = { directory: imageDirectory(), sample: sampleImage(), rssBytesMax: RSS_BYTES_MAX };
+  const list = damages();
+  expect(list.length).toBeGreaterThan(8);
+  const outcome = await runTrials(trials, list);
+  expectNoFaults(outcome);
+});

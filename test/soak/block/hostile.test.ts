@@ -1,0 +1,46 @@
+// All ways to spoil an image, at three cluster sizes; test/block/adversary/hostile.test.ts tries a choice of them.
+
+import { expect, test } from 'vitest';
+import {
+  backingDamages,
+  bitFlips,
+  compressedDamages,
+  countDamages,
+  extensionDamages,
+  floodDamages,
+  headerDamages,
+  overlapDamages,
+  snapshotDamages,
+  tableDamages,
+  truncations,
+} from '../../helpers/qcow2/damage.ts';
+import { imageDirectory } from '../../helpers/qcow2/directory.ts';
+import { sampleImage } from '../../helpers/qcow2/draft.ts';
+import { expectNoFaults, runTrials } from '../../helpers/qcow2/trial.ts';
+
+const RSS_BYTES_MAX = 400 * 2 ** 20;
+const FLIPS = 3000;
+
+test.each([9, 12, 16])(
+  'images with clusters of 2^%d bytes, spoiled in every way, are refused or repaired',
+  async (bits) => {
+    const sample = sampleImage(bits);
+    const damages = [
+      ...headerDamages(),
+      ...extensionDamages(),
+      ...backingDamages('455.qcow2'),
+      ...tableDamages(),
+      ...floodDamages(),
+      ...countDamages(),
+      ...snapshotDamages(),
+      ...overlapDamages(),
+      ...compressedDamages(),
+      ...truncations(sample.draft.end).slice(0, 300),
+      ...bitFlips(FLIPS, bits),
+    ];
+    expect(damages.length).toBeGreaterThan(4500);
+    const outcome = await runTrials({ directory: imageDirectory(), sample, rssBytesMax: RSS_BYTES_MAX }, damages);
+    console.log(`${damages.length} images with clusters of 2^${bits} bytes: ${JSON.stringify(outcome.tally)}`);
+    expectNoFaults(outcome);
+  },
+);

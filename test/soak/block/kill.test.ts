@@ -1,0 +1,83 @@
+// kill -9 of a process that writes, snapshots, applies and deletes: at most clusters leak, and what was told is there.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { createImage, openImage } from '../../../src/block/qcow2/open.ts';
+import { randomNumbers } from '../../helpers/qcow2/damage.ts';
+import { imageDirectory } from '../../helpers/qcow2/directory.ts';
+import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
+import { type Deed, Ledger } from './deeds.ts';
+
+const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));
+const LINES_MAX = 80;
+/** Half of the kills come so long, or shorter, after the next snapshot, apply, delete or flush began. */
+const DELAY_MS_MAX = 12;
+
+type Told = Deed & { begins: boolean };
+
+/** Starts the writer, kills it when it has told so many lines, or some time later, and gives all that it told. */
+async function writeUntilKilled(
+  path: string,
+  of: { seed: number; lines: number; delayMs: number | null },
+): Promise<Told[]> {
+  const child: ChildProcess = spawn(process.execPath, [WRITER, path, String(of.seed)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  const gone = once(child, 'exit');
+  const told: Told[] = [];
+  let timer: NodeJS.Timeout | null = null;
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const deed = JSON.parse(line) as Told;
+    told.push(deed);
+    if (told.length < of.lines || timer !== null) continue;
+    if (of.delayMs === null) child.kill('SIGKILL');
+    else if (deed.begins && deed.kind !== 'write') timer = setTimeout(() => child.kill('SIGKILL'), of.delayMs);
+  }
+  expect(await gone, JSON.stringify(told.at(-1))).toEqual([null, 'SIGKILL']);
+  return told;
+}
+
+test.each([
+  { kills: 200, bits: 12 },
+  { kills: 60, bits: 9 },
+  { kills: 60, bits: 16 },
+])('$kills kills while clusters of 2^$bits bytes are written lose nothing that was told', async ({ kills, bits }) => {
+  const path = join(imageDirectory(), 'disk.qcow2');
+  const diskBytes = 24 * 65_536 + 1024;
+  await createImage(path, { diskBytes, clusterBits: bits });
+  const ledger = new Ledger(diskBytes, 2 ** bits);
+  const random = randomNumbers(bits);
+  let [deeds, leaked, snapshots] = [0, 0, 0];
+  for (let round = 1; round <= kills; round += 1) {
+    const lines = 1 + Math.floor(random() * LINES_MAX);
+    const delayMs = round % 2 === 0 ? null : random() * DELAY_MS_MAX;
+    const told = await writeUntilKilled(path, { seed: round, lines, delayMs });
+    for (const line of told) ledger.take(line);
+    const what = `round ${round} with clusters of 2^${bits}, killed in ${JSON.stringify(told.at(-1))}`;
+    const left = await check(path);
+    expect({ ...left, leaks: 0 }, what).toEqual(CLEAN);
+    const image = await openImage(path);
+    try {
+      expect(await check(path), what).toEqual(CLEAN);
+      expect(image.repaired?.leakedClusters ?? 0, what).toBeGreaterThanOrEqual(left.leaks);
+      await ledger.settleWith(image, what);
+    } finally {
+      await image.close();
+    }
+    deeds += told.length / 2;
+    leaked += Number(left.leaks > 0);
+    snapshots += ledger.snapshots;
+  }
+  console.log(
+    `2^${bits}: ${kills} kills in ${Math.floor(deeds)} deeds, ${leaked} with leaks, ${snapshots} snapshots compared`,
+  );
+  expect(leaked).toBeGreaterThan(kills / 20);
+  expect(snapshots).toBeGreaterThan(kills);
+});
