@@ -15,8 +15,8 @@ import type { PieceTable } from './piece-table.ts';
 import { StreamDigester } from './stream-digester.ts';
 import type { TaskControl } from './task-control.ts';
 
-/** Longest time that one part of the ram section stays open, as in a migration. */
-const SECTION_MS = 50;
+/** RAM in one part of the ram section. Parts are not cut by time: the same RAM always has the same digests. */
+const PART_BYTES = 16 * 2 ** 20;
 const DEFAULT_RAM_SECTION_ID = 2;
 /** A disk that takes nothing for so long has hung. */
 const DISK_STALL_MS = 60_000;
@@ -83,18 +83,18 @@ export class MachineWriter {
     await this.#put(encodeFooter(this.#sectionId));
   }
 
-  /** RAM for as long as one part of the section may take. */
   async #part(): Promise<void> {
-    const until = performance.now() + SECTION_MS;
     await this.#put(encodeSectionPart('part', this.#sectionId));
-    while (performance.now() < until) {
+    for (let left = PART_BYTES; left > 0; ) {
       const next = this.#ram.next;
       if (next === null) break;
       await this.#control.breathe();
       this.#digester.enterBlock(next.block, next.offset);
       const sent = await this.#ram.send(this.#digester.roomBytes);
       this.#digester.add(this.#staging.newest(sent.bytes));
-      this.#control.addCurrent((sent.normal + sent.zero) * PAGE_BYTES);
+      const bytes = (sent.normal + sent.zero) * PAGE_BYTES;
+      this.#control.addCurrent(bytes);
+      left -= bytes;
     }
     await this.#endSection();
   }
