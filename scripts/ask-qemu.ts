@@ -1,12 +1,13 @@
 /**
  * Asks a real QEMU 10.0 what it accepts and what it reports, and keeps the answers in test/fixtures/qemu.
- * Run: node scripts/ask-qemu.ts [capabilities] [parameters] [query-migrate]
+ * Run: node scripts/ask-qemu.ts [capabilities] [parameters] [jobs] [query-migrate]
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { qemu72Binary, qemuBinary } from '../test/helpers/qemu/binaries.ts';
 import { askCapabilities } from './ask-qemu/capabilities.ts';
 import { toFixtureText } from './ask-qemu/fixture-text.ts';
+import { askJobs } from './ask-qemu/jobs.ts';
 import { askParameters } from './ask-qemu/parameters.ts';
 import { askQueryMigrate } from './ask-qemu/query-migrate.ts';
 
@@ -15,6 +16,7 @@ const DIRECTORY = join(import.meta.dirname, '..', 'test', 'fixtures', 'qemu');
 const QUESTIONS: Readonly<Record<string, () => Promise<void>>> = {
   capabilities: async () => keep('capability-pairs.json', await askCapabilities()),
   parameters: async () => keep('parameter-bounds.json', await askParameters()),
+  jobs: async () => keep('jobs.json', await askJobs(required(qemuBinary()))),
   'query-migrate': async () => {
     keep('query-migrate-10.0.json', await askQueryMigrate(required(qemuBinary())));
     const older = qemu72Binary();

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { askCapabilities } from '../../scripts/ask-qemu/capabilities.ts';
+import { askJobs } from '../../scripts/ask-qemu/jobs.ts';
 import { askParameters } from '../../scripts/ask-qemu/parameters.ts';
 import { describeWithQemu, startQemu } from '../helpers/qemu/qemu.ts';
 
@@ -21,7 +22,7 @@ function independentOfHost(rows: readonly Row[]): Row[] {
   return rows.filter((row) => !row.on.some((name) => HOST_DEPENDENT.includes(name)));
 }
 
-describeWithQemu('the answers kept from QEMU 10.0', () => {
+describeWithQemu('the answers kept from QEMU 10.0', (binary) => {
   it('are the same for capabilities', async () => {
     const asked = (await askCapabilities()) as CapabilityFacts;
     const expected = kept('capability-pairs.json') as CapabilityFacts;
@@ -36,6 +37,13 @@ describeWithQemu('the answers kept from QEMU 10.0', () => {
   it('are the same for parameters', async () => {
     const asked = (await askParameters()) as { qemuVersion: string };
     const expected = kept('parameter-bounds.json') as { qemuVersion: string };
+
+    expect({ ...asked, qemuVersion: '' }).toEqual({ ...expected, qemuVersion: '' });
+  }, 60_000);
+
+  it('are the same for jobs', async () => {
+    const asked = await askJobs(binary);
+    const expected = kept('jobs.json') as { qemuVersion: string };
 
     expect({ ...asked, qemuVersion: '' }).toEqual({ ...expected, qemuVersion: '' });
   }, 60_000);

@@ -130,6 +130,8 @@ export class Job implements JobControl {
     if (this.#isPaused) this.#step('standby');
     this.#surroundings.keep(this);
     this.#complete = Promise.withResolvers<void>();
+    // Work that waits for something else as well may not be looking.
+    this.#complete.promise.catch(() => {});
     return this.#complete.promise;
   }
 

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { openMemoryStore } from '../../helpers/memory-store.ts';
+import { jobWorld, settled, Work } from './world.ts';
+
+describe('a database that cannot be written', () => {
+  test('refuses a new job, which then is not there', () => {
+    const { jobs, breakStore, steps } = jobWorld();
+    breakStore(true);
+    expect(() => jobs.start(new Work().spec('a'))).toThrow('the disk is full');
+    breakStore(false);
+    expect(jobs.list()).toEqual([]);
+    expect(steps()).toEqual([]);
+    expect(jobs.start(new Work().spec('a')).status).toBe('running');
+  });
+
+  test('does not hold a job up: what is missing is written with the next word, in order', async () => {
+    const { jobs, breakStore, store, steps, faults } = jobWorld();
+    const [first, second] = [new Work(), new Work()];
+    jobs.start(first.spec('a'));
+    jobs.start(second.spec('b', { resources: [] }));
+    await second.begun;
+    breakStore(true);
+    first.succeed();
+    await settled();
+    expect(jobs.get('a').outcome).toBe('completed');
+    expect(store.jobs.get('a')?.outcome).toBeNull();
+    expect(faults).toHaveLength(1);
+    breakStore(false);
+    jobs.apply('b', 'pause');
+    expect(steps()).toEqual([
+      'a created',
+      'a running',
+      'b created',
+      'b running',
+      'a waiting',
+      'a pending',
+      'a concluded',
+      'b paused',
+    ]);
+    expect(store.jobs.get('a')?.outcome).toBe('completed');
+  });
+
+  test('is tried again after a while, until it works', async () => {
+    const { jobs, breakStore, store, time, faults } = jobWorld();
+    const work = new Work();
+    jobs.start(work.spec('a'));
+    breakStore(true);
+    work.succeed();
+    await settled();
+    time.pass(2500);
+    expect(faults).toHaveLength(3);
+    breakStore(false);
+    time.pass(1000);
+    expect(store.jobs.get('a')?.outcome).toBe('completed');
+    expect(time.pending).toBe(0);
+  });
+
+  test('fails a job whose phase cannot be kept, since nobody could put it right after a crash', async () => {
+    const { jobs, breakStore, store } = jobWorld();
+    const work = new Work();
+    let reached = false;
+    const run: Work['run'] = async (control) => {
+      breakStore(true);
+      control.setPhase('write');
+      reached = true;
+    };
+    jobs.start({ ...work.spec('a'), run });
+    await settled();
+    breakStore(false);
+    jobs.start(new Work().spec('b'));
+    expect(reached).toBe(false);
+    expect(store.jobs.get('a')).toMatchObject({ outcome: 'failed', errorCode: 'job_failed', phase: null });
+  });
+});
+
+describe('what is written', () => {
+  test('a row and its event are there together, and subscribers hear of it when both are', () => {
+    const store = openMemoryStore();
+    const { jobs } = jobWorld(store);
+    const seen: string[] = [];
+    jobs.start(new Work().spec('a'));
+    seen.push(String(store.jobs.get('a')?.status), String(store.events.since(0, 10).at(-1)?.data?.status));
+    jobs.apply('a', 'cancel');
+    expect(seen).toEqual(['running', 'running']);
+    store.close();
+  });
+
+  test('a phase is kept at once, and is gone once the job has ended', async () => {
+    const { jobs, store } = jobWorld();
+    const work = new Work();
+    jobs.start(work.spec('a'));
+    (await work.begun).setPhase('apply');
+    expect(store.jobs.get('a')?.phase).toBe('apply');
+    work.succeed();
+    await settled();
+    expect(store.jobs.get('a')?.phase).toBeNull();
+    expect(store.jobs.open()).toEqual([]);
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { jobWorld, settled, Work } from './world.ts';
+
+describe('the revision of the list', () => {
+  test('grows with every step and figure, and with nothing else', async () => {
+    const { jobs } = jobWorld();
+    const work = new Work();
+    let current = 0;
+    const empty = jobs.revision();
+    jobs.start(work.spec('a'));
+    const control = await work.begun;
+    const begun = jobs.revision();
+    expect(begun).toBeGreaterThan(empty);
+    expect(jobs.revision()).toBe(begun);
+    control.reportProgress(() => ({ current, total: 10 }));
+    const told = jobs.revision();
+    expect(told).toBeGreaterThan(begun);
+    current = 5;
+    const moved = jobs.revision();
+    expect(moved).toBeGreaterThan(told);
+    expect(jobs.revision()).toBe(moved);
+    work.succeed();
+    await settled();
+    const ended = jobs.revision();
+    expect(ended).toBeGreaterThan(moved);
+    jobs.apply('a', 'dismiss');
+    expect(jobs.revision()).toBeGreaterThan(ended);
+  });
+});
+
+describe('waiting', () => {
+  test('for a change ends when a figure has moved', async () => {
+    const { jobs, time } = jobWorld();
+    const work = new Work();
+    let current = 0;
+    jobs.start(work.spec('a'));
+    (await work.begun).reportProgress(() => ({ current, total: 10 }));
+    const seen = jobs.revision();
+    const changed = jobs.changed(seen, 10_000);
+    current = 1;
+    time.pass(100);
+    await changed;
+    expect(jobs.revision()).toBeGreaterThan(seen);
+    expect(time.pending).toBe(0);
+  });
+
+  test('for a change ends at the time-out, and when the client has gone', async () => {
+    const { jobs, time } = jobWorld();
+    const timedOut = jobs.changed(jobs.revision(), 1000);
+    time.pass(1000);
+    await timedOut;
+    const gone = new AbortController();
+    const abandoned = jobs.changed(jobs.revision(), 1000, gone.signal);
+    gone.abort();
+    await abandoned;
+    expect(time.pending).toBe(0);
+  });
+
+  test('for the end of a job gives it as it ended, or as it is at the time-out', async () => {
+    const { jobs, time } = jobWorld();
+    const work = new Work();
+    jobs.start(work.spec('a'));
+    const early = jobs.ended('a', 100);
+    time.pass(100);
+    expect((await early).status).toBe('running');
+    const late = jobs.ended('a', 100);
+    work.succeed();
+    expect(await late).toMatchObject({ status: 'concluded', outcome: 'completed' });
+    expect((await jobs.ended('a', 100)).outcome).toBe('completed');
+    jobs.apply('a', 'dismiss');
+    expect((await jobs.ended('a', 100)).outcome).toBe('completed');
+    expect(time.pending).toBe(0);
+  });
+
+  test('for the end of a job does not take another of its name for it', async () => {
+    const { jobs } = jobWorld();
+    const [first, second] = [new Work(), new Work()];
+    const { sequence } = jobs.start(first.spec('a', { autoDismiss: true }));
+    const ended = jobs.ended('a', 1000);
+    first.succeed();
+    await settled();
+    jobs.start(second.spec('a'));
+    expect(await ended).toMatchObject({ sequence, outcome: 'completed' });
+  });
+});

@@ -1,0 +1,114 @@
+// Jobs over a real store in memory, and work that a test drives.
+
+import { onTestFinished } from 'vitest';
+import { EventHub } from '../../../src/domain/events.ts';
+import { Jobs } from '../../../src/domain/jobs/jobs.ts';
+import { recoverJobs } from '../../../src/domain/jobs/recovery.ts';
+import type { JobControl, JobHooks, JobSpec } from '../../../src/domain/jobs/spec.ts';
+import type { JobRecord, Store } from '../../../src/domain/store-ports.ts';
+import { openMemoryStore } from '../../helpers/memory-store.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+
+export type JobWorld = {
+  readonly jobs: Jobs;
+  readonly store: Store;
+  readonly time: FakeTime;
+  readonly faults: unknown[];
+  /** JOB_STATUS_CHANGE as `id status`, oldest first. */
+  steps(id?: string): readonly string[];
+  /** Makes writes fail, or not any more. */
+  readonly breakStore: (isBroken: boolean) => void;
+  recover(): readonly JobRecord[];
+};
+
+export function jobWorld(given?: Store): JobWorld {
+  const store = given ?? openMemoryStore();
+  if (given === undefined) onTestFinished(() => store.close());
+  const time = new FakeTime();
+  const faults: unknown[] = [];
+  const report = (fault: unknown): void => {
+    faults.push(fault);
+  };
+  let isBroken = false;
+  const breaking: Store = {
+    ...store,
+    transaction: (work) => {
+      if (isBroken) throw new Error('the disk is full');
+      return store.transaction(work);
+    },
+  };
+  const events = new EventHub(breaking, time, report);
+  const jobs = new Jobs({ store: breaking, events, clock: time, schedule: time.schedule, report });
+  return {
+    jobs,
+    store,
+    time,
+    faults,
+    steps: (id) =>
+      events
+        .since(0, 10_000)
+        .filter(({ name, data }) => name === 'JOB_STATUS_CHANGE' && (id === undefined || data?.id === id))
+        .map(({ data }) => (id === undefined ? `${data?.id} ${data?.status}` : String(data?.status))),
+    breakStore: (broken) => {
+      isBroken = broken;
+    },
+    recover: () => recoverJobs({ store, clock: time, events, jobs }),
+  };
+}
+
+/** Work that does nothing by itself: the test says when it ends, and sees what it was told. */
+export class Work {
+  readonly told: string[] = [];
+  control: JobControl | null = null;
+  readonly #begun = Promise.withResolvers<JobControl>();
+  readonly #end = Promise.withResolvers<void>();
+  readonly #hasHooks: boolean;
+
+  constructor({ hasHooks = true } = {}) {
+    this.#hasHooks = hasHooks;
+    this.#end.promise.catch(() => {});
+  }
+
+  spec(id: string | null, change: Partial<JobSpec> = {}): JobSpec {
+    return { id, type: 'test', resources: ['machine'], details: {}, run: (control) => this.run(control), ...change };
+  }
+
+  /** Resolves when the work has begun. */
+  get begun(): Promise<JobControl> {
+    return this.#begun.promise;
+  }
+
+  get hasBegun(): boolean {
+    return this.control !== null;
+  }
+
+  /** What the work remembers when it is told something; a cancel makes it end, as it should. */
+  readonly hooks: JobHooks = {
+    cancel: () => {
+      this.told.push('cancel');
+      this.fail({ code: 'job_cancelled', message: 'given up' });
+    },
+    pause: () => this.told.push('pause'),
+    resume: () => this.told.push('resume'),
+  };
+
+  async run(control: JobControl): Promise<void> {
+    this.control = control;
+    if (this.#hasHooks) control.control(this.hooks);
+    this.#begun.resolve(control);
+    await this.#end.promise;
+  }
+
+  succeed(): void {
+    this.#end.resolve();
+  }
+
+  fail(error: unknown): void {
+    this.#end.reject(error);
+  }
+}
+
+/** Lets everything that is due by promises happen. */
+export async function settled(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
