@@ -87,7 +87,7 @@ export function readDiskBlock(bytes: Uint8Array): DiskBlockContent {
 export function newDiskIdentity(seed: number, previous: bigint): bigint {
   const low = scramble(seed ^ scramble(Number(previous & 0xffff_ffffn) + 0x9e37_79b9));
   const high = scramble(low ^ scramble(Number(previous >> 32n) + 0x85eb_ca6b));
-  return (BigInt(high) << 32n) | BigInt(low | 1);
+  return (BigInt(high) << 32n) | BigInt((low | 1) >>> 0);
 }
 
 /** A number that looks drawn by chance and follows from `value`: whole, 0 to 2^32 - 1. */
