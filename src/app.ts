@@ -8,11 +8,11 @@ import type { Domain } from './domain/domain.ts';
 import { DomainError } from './domain/errors.ts';
 import type { HoldReason } from './domain/machine/holds.ts';
 import type { Clock, Machine } from './domain/ports.ts';
-import type { BlockEngine } from './domain/snapshot-port.ts';
+import type { BlockEngine, BlockNode } from './domain/snapshot-port.ts';
 import type { Store } from './domain/store-ports.ts';
 import type { Deadlines, TransferEngine } from './domain/transfer-port.ts';
 import { createTransferEngine } from './engine/engine.ts';
-import { createBlockEngine } from './engine/snapshot/block-engine.ts';
+import { createBlockEngine, type ThreadedBlockEngine } from './engine/snapshot/block-engine.ts';
 import { loggerOptions } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
@@ -23,6 +23,10 @@ import type { Server } from './routes/server-type.ts';
 import { openStore } from './store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
+
+/** Name of the node that is a synthetic guest's disk, and the least that such a disk needs. */
+const GUEST_DISK = 'disk0';
+const GUEST_DISK_BYTES_MIN = 2 ** 20;
 
 /** How long each phase of a migration may take or stand still before it fails; milliseconds. */
 export const DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, handoverMs: 30_000 };
@@ -57,12 +61,10 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   makeFileRoot(config.fileRoot);
   let logError = (error: unknown): void => console.error(error);
   const report = (error: unknown): void => logError(error);
-  const opening = options.blocks === undefined ? openBlocks(config, report) : Promise.resolve(options.blocks);
-  // The images are opened while the machine is made, and let go of when the machine is gone.
-  parts.defer(() => opening.then((opened) => opened.close()).catch(() => {}));
-  const machine = parts.adopt(options.machine ?? machineOf(config), (made) => made.close());
+  const images = options.blocks === undefined ? await openImages(config, report) : null;
+  const blocks = parts.adopt(images ?? options.blocks!, (made) => made.close());
+  const machine = parts.adopt(options.machine ?? machineOf(config, images), (made) => made.close());
   const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
-  const blocks = await opening;
   const domain = domainOf(config, options, { store, machine, engine, blocks, report });
   parts.adopt(domain, (made) => made.close());
   await domain.recovered();
@@ -89,7 +91,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
 }
 
 /** @throws DomainError, with the image's own code, if a node cannot be opened. */
-async function openBlocks(config: Config, report: (error: unknown) => void): Promise<BlockEngine> {
+async function openImages(config: Config, report: (error: unknown) => void): Promise<ThreadedBlockEngine> {
   try {
     return await createBlockEngine({ nodes: config.blockDevices, report });
   } catch (error) {
@@ -98,13 +100,24 @@ async function openBlocks(config: Config, report: (error: unknown) => void): Pro
   }
 }
 
-function machineOf({ machine, incoming }: Config): Machine {
+function machineOf({ machine, incoming }: Config, images: ThreadedBlockEngine | null): Machine {
   const holds: HoldReason[] = [];
   if (incoming !== null) holds.push('incoming');
   else if (machine.paused) holds.push('operator');
   if (machine.kind === 'image') return createImageMachine({ holds });
   const { ramBytes, preallocatesRam, vcpus, workload } = machine;
-  return createSyntheticMachine({ ramBytes, preallocatesRam, vcpus, workload, seed: randomInt(2 ** 32), holds });
+  const node = images?.nodes().find(isGuestDisk) ?? null;
+  const disk = node === null ? null : { bytes: node.diskBytes };
+  const seed = randomInt(2 ** 32);
+  const made = createSyntheticMachine({ ramBytes, preallocatesRam, vcpus, workload, seed, holds, disk });
+  const attachment = made.diskAttachment();
+  if (attachment !== null) images?.serveGuestDisk(GUEST_DISK, attachment);
+  return made;
+}
+
+/** True of the node that a synthetic guest uses as its disk; without one it does no disk work. */
+function isGuestDisk({ name, isReadOnly, diskBytes }: BlockNode): boolean {
+  return name === GUEST_DISK && !isReadOnly && diskBytes >= GUEST_DISK_BYTES_MIN;
 }
 
 type Parts = {
