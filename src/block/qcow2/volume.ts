@@ -56,6 +56,7 @@ export class Volume {
   readonly #dirtyL1 = new Set<number>();
   #lowerLater: number[] = [];
   readonly #makingTable = new Map<number, Promise<void>>();
+  /** Writes that have ended, and how many of them a sync has covered. */
   #writes = 0;
   #synced = 0;
 
@@ -96,8 +97,12 @@ export class Volume {
 
   /** Guest data, or a table that nothing points to yet: a failure leaves the image as it was. */
   async write(position: number, from: Uint8Array): Promise<void> {
-    this.#writes += 1;
-    await this.file.write(position, from);
+    try {
+      await this.file.write(position, from);
+    } finally {
+      // Not before: what is still under way when a sync begins is not covered by it.
+      this.#writes += 1;
+    }
   }
 
   /** Tables that are in use. After a failure other than a full disk the image is broken. */
