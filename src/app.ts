@@ -15,7 +15,7 @@ import { createTransferEngine } from './engine/engine.ts';
 import { createBlockEngine, type ThreadedBlockEngine } from './engine/snapshot/block-engine.ts';
 import { loggerOptions } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
-import { createSyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
+import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
 import type { HttpLimits } from './routes/limits.ts';
 import type { Readiness } from './routes/operation.ts';
 import { createServer } from './routes/server.ts';
@@ -68,6 +68,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const domain = domainOf(config, options, { store, machine, engine, blocks, report });
   parts.adopt(domain, (made) => made.close());
   await domain.recovered();
+  // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
+  if (options.machine === undefined) serveGuestDisk(machine, images);
   const server = createServer({
     domain,
     logger: loggerOptions(config.logLevel),
@@ -109,10 +111,12 @@ function machineOf({ machine, incoming }: Config, images: ThreadedBlockEngine | 
   const node = images?.nodes().find(isGuestDisk) ?? null;
   const disk = node === null ? null : { bytes: node.diskBytes };
   const seed = randomInt(2 ** 32);
-  const made = createSyntheticMachine({ ramBytes, preallocatesRam, vcpus, workload, seed, holds, disk });
-  const attachment = made.diskAttachment();
+  return createSyntheticMachine({ ramBytes, preallocatesRam, vcpus, workload, seed, holds, disk });
+}
+
+function serveGuestDisk(machine: Machine, images: ThreadedBlockEngine | null): void {
+  const attachment = machine instanceof SyntheticMachine ? machine.diskAttachment() : null;
   if (attachment !== null) images?.serveGuestDisk(GUEST_DISK, attachment);
-  return made;
 }
 
 /** True of the node that a synthetic guest uses as its disk; without one it does no disk work. */
