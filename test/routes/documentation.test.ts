@@ -5,6 +5,9 @@ import { DEADLINES } from '../../src/app.ts';
 import { JSON_LIMITS } from '../../src/commands/json/parse.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
 import { EVENTS_KEPT } from '../../src/domain/events.ts';
+import { IDEMPOTENCY_KEPT_MS } from '../../src/domain/idempotency.ts';
+import { TAG_BYTES_MAX } from '../../src/domain/snapshots/tag.ts';
+import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import { HTTP_LIMITS } from '../../src/routes/limits.ts';
 import type { Example, Operation } from '../../src/routes/operation.ts';
@@ -49,6 +52,9 @@ describe('the OpenAPI document', () => {
   });
 });
 
+/** The snapshot that examples name. */
+const SAVED = 'before-upgrade';
+
 /** What has to have happened for an operation's examples to work. @returns ids for the path. */
 async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, string>> {
   if (id === 'migrateContinue' || id === 'queryMigration' || id === 'querySamples') {
@@ -56,6 +62,8 @@ async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, 
     for (const status of ['active', 'pre-switchover'] as const) app.outgoing().step(status);
     return { id: String(json.id) };
   }
+  if (id.startsWith('snapshot') && id !== 'snapshotSave') app.blocks.put('disk0', { tag: SAVED, vmStateBytes: 1 });
+  if (id.startsWith('querySnapshot')) app.blocks.put('disk0', { tag: SAVED });
   if (id !== 'removeBlocker') return {};
   const { json } = await ask(app.server, '/migrate/blockers', { body: { reason: 'A test.' } });
   return { id: String(json.id) };
@@ -144,7 +152,14 @@ describe('the interactive page', () => {
 });
 
 describe('docs/limits.md', () => {
-  const kept = { SAMPLED_MIGRATIONS_KEPT, EVENTS_KEPT, SETTINGS_VERSIONS_KEPT };
+  const kept = {
+    SAMPLED_MIGRATIONS_KEPT,
+    EVENTS_KEPT,
+    SETTINGS_VERSIONS_KEPT,
+    IDEMPOTENCY_KEPT_MS,
+    TAG_BYTES_MAX,
+    KEY_LENGTH_MAX,
+  };
   const limits = Object.entries({ ...HTTP_LIMITS, ...JSON_LIMITS, ...DEADLINES, ...kept });
   const page = readFileSync(new URL('docs/limits.md', ROOT), 'utf8');
 
