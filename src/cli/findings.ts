@@ -1,7 +1,8 @@
+import type { Verb } from './client.ts';
 import { isRecord, numberOf } from './exact-json.ts';
 import type { Job } from './job.ts';
 
-/* What a verify, or a load that verifies, found: in the result of its job. */
+/* What came of a job beside its outcome: how much it did, and what a verify or a load found. */
 
 /** A sentence for each damaged place: where it lies in the machine, and where in the image file. */
 export function damageOf({ raw: { result } }: Job): string[] {
@@ -19,6 +20,13 @@ const AREAS: Readonly<Record<string, string>> = {
   disk: 'disk',
   metadata: 'tables of the image',
 };
+
+/** Size of what was saved, loaded or checked; null where a size says nothing. */
+export function workedBytes(verb: Verb, { doneBytes, raw: { result } }: Job): number | null {
+  if (verb === 'delete') return null;
+  const figures = isRecord(result) ? result : {};
+  return numberOf(figures['vm-state-size']) ?? numberOf(figures['checked-bytes']) ?? doneBytes;
+}
 
 /** What a verified snapshot was not compared with, or nothing. */
 export function verifyRemark({ raw: { result } }: Job): string {

@@ -1,7 +1,7 @@
 import type { Verb } from './client.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { Failure } from './failure.ts';
-import { damageOf, verifyRemark } from './findings.ts';
+import { damageOf, verifyRemark, workedBytes } from './findings.ts';
 import type { Ending } from './follow.ts';
 import type { Job } from './job.ts';
 import { durationText, oneLine, sizeText } from './printable.ts';
@@ -54,7 +54,8 @@ class HumanOutput implements JobOutput {
     this.#options = options;
     this.#doing = `${DOING[verb]} ${oneLine(tag)}`;
     const isTerminal = world.columns() !== null && world.environment.terminal !== 'dumb';
-    this.#progress = createProgress(quiet ? 'none' : isTerminal ? 'bar' : 'lines', this.#doing, world);
+    const style = quiet ? 'none' : isTerminal ? 'bar' : 'lines';
+    this.#progress = createProgress({ style, label: this.#doing, countsBytes: verb !== 'delete', world });
   }
 
   report(job: Job): void {
@@ -96,7 +97,8 @@ class HumanOutput implements JobOutput {
       if (verb === 'save') world.out(`${tag}\n`);
       return;
     }
-    const size = job.doneBytes > 0 ? `${sizeText(job.doneBytes)} in ` : '';
+    const bytes = workedBytes(verb, job);
+    const size = bytes === null ? '' : `${sizeText(bytes)} in `;
     world.out(`${DONE[verb]} ${oneLine(tag)}: ${size}${durationText(durationMs)}${verifyRemark(job)}\n`);
   }
 

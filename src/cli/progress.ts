@@ -13,17 +13,23 @@ export type Progress = {
   end(): void;
 };
 
-export type ProgressStyle = 'bar' | 'lines' | 'none';
+export type ProgressOptions = {
+  readonly style: 'bar' | 'lines' | 'none';
+  /** What is done: `saving warm`. */
+  readonly label: string;
+  /** False: the job counts something else than bytes, so that only their part in the whole is shown. */
+  readonly countsBytes: boolean;
+  readonly world: World;
+};
 
 /** Between two lines of progress. */
 export const LINE_MS_MIN = 1000;
 const BAR_CELLS_MAX = 30;
 const BAR_CELLS_MIN = 5;
 
-/** `label` says what is done: `saving warm`. */
-export function createProgress(style: ProgressStyle, label: string, world: World): Progress {
-  if (style === 'bar') return new Bar(oneLine(label), world);
-  return style === 'lines' ? new Lines(oneLine(label), world) : new Silence(world);
+export function createProgress(options: ProgressOptions): Progress {
+  if (options.style === 'bar') return new Bar(options);
+  return options.style === 'lines' ? new Lines(options) : new Silence(options.world);
 }
 
 /** Notes are no progress: they are said even then. */
@@ -47,13 +53,15 @@ class Silence implements Progress {
 class Lines implements Progress {
   readonly #label: string;
   readonly #world: World;
+  readonly #countsBytes: boolean;
   readonly #rate = new RateMeter();
   #last = '';
   #nextMs = Number.NEGATIVE_INFINITY;
 
-  constructor(label: string, world: World) {
-    this.#label = label;
+  constructor({ label, world, countsBytes }: ProgressOptions) {
+    this.#label = oneLine(label);
     this.#world = world;
+    this.#countsBytes = countsBytes;
   }
 
   report(job: Job): void {
@@ -64,7 +72,9 @@ class Lines implements Progress {
     if (now < this.#nextMs || state === this.#last || job.isConcluded) return;
     this.#last = state;
     this.#nextMs = now + LINE_MS_MIN;
-    this.#world.err(`${this.#label}: ${[job.status, ...figuresOf(job, this.#rate)].join(', ')}\n`);
+    this.#world.err(
+      `${this.#label}: ${[job.status, ...figuresOf(job, this.#countsBytes ? this.#rate : null)].join(', ')}\n`,
+    );
   }
 
   note(text: string): void {
@@ -80,12 +90,14 @@ const CLEAR = '\r\u001b[K';
 class Bar implements Progress {
   readonly #label: string;
   readonly #world: World;
+  readonly #countsBytes: boolean;
   readonly #rate = new RateMeter();
   #isShown = false;
 
-  constructor(label: string, world: World) {
-    this.#label = label;
+  constructor({ label, world, countsBytes }: ProgressOptions) {
+    this.#label = oneLine(label);
     this.#world = world;
+    this.#countsBytes = countsBytes;
   }
 
   report(job: Job): void {
@@ -108,7 +120,7 @@ class Bar implements Progress {
   }
 
   #line(job: Job, columns: number): string {
-    const figures = figuresOf(job, this.#rate).join('  ');
+    const figures = figuresOf(job, this.#countsBytes ? this.#rate : null).join('  ');
     const text = `${this.#label}  ${job.status}`;
     const cells = Math.min(BAR_CELLS_MAX, columns - text.length - figures.length - '  []  '.length);
     const bar = cells < BAR_CELLS_MIN || figures === '' ? '' : `  [${barOf(job, cells)}]`;
@@ -126,11 +138,13 @@ function fractionOf({ doneBytes, totalBytes }: Job): number {
 }
 
 /** `42 %`, `112.0 MiB of 268.4 MiB`, `310.0 MiB/s`, `0:01 left`: what is known of it. */
-function figuresOf(job: Job, meter: RateMeter): string[] {
+function figuresOf(job: Job, meter: RateMeter | null): string[] {
   const { doneBytes, totalBytes } = job;
   if (totalBytes <= 0) return [];
+  const percent = `${Math.floor(fractionOf(job) * 100)} %`;
+  if (meter === null) return [percent];
   const rate = meter.bytesPerSecond();
-  const figures = [`${Math.floor(fractionOf(job) * 100)} %`, `${sizeText(doneBytes)} of ${sizeText(totalBytes)}`];
+  const figures = [percent, `${sizeText(doneBytes)} of ${sizeText(totalBytes)}`];
   if (rate === null || rate <= 0) return figures;
   const leftMs = (Math.max(totalBytes - doneBytes, 0) / rate) * 1000;
   return [...figures, `${sizeText(rate)}/s`, ...(doneBytes < totalBytes ? [`${clockText(leftMs)} left`] : [])];

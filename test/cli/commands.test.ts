@@ -14,7 +14,7 @@ describe('a job that completes', () => {
 
   test.each([
     ['load', 'POST /snapshots/a%2Fb%20%C3%A4/load', 'loaded a/b ä: 64.0 MiB in 0.0 s\n'],
-    ['delete', 'DELETE /snapshots/a%2Fb%20%C3%A4', 'deleted a/b ä: 64.0 MiB in 0.0 s\n'],
+    ['delete', 'DELETE /snapshots/a%2Fb%20%C3%A4', 'deleted a/b ä: 0.0 s\n'],
     ['verify', 'POST /snapshots/a%2Fb%20%C3%A4/verify', 'verified a/b ä: 64.0 MiB in 0.0 s\n'],
   ])('is started by %s with the tag in its path', async (verb, asked, said) => {
     const service = await fakeService(concluded());
@@ -54,11 +54,19 @@ describe('a job that completes', () => {
     expect(world.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
   });
 
+  test('is told with the size of what it saved, and not of what it read back', async () => {
+    const world = worldOf(await fakeService({ ...concluded(), result: { tag: 'warm', 'vm-state-size': 2 ** 21 } }));
+    await run(world, 'save', 'warm');
+    expect(world.stdout).toBe('saved warm: 2.0 MiB in 0.0 s\n');
+  });
+
   test('says that there was nothing to compare a snapshot of another program with', async () => {
-    const result = { 'had-digests': false, digests: [], 'checked-bytes': 1 };
+    const result = { 'had-digests': false, digests: [], 'checked-bytes': 2 ** 20 };
     const world = worldOf(await fakeService({ ...concluded(), result }));
     expect(await run(world, 'verify', 'warm')).toBe(0);
-    expect(world.stdout).toMatch(/^verified warm: .* s, its structure only, since no digests were kept with it\n$/);
+    expect(world.stdout).toMatch(
+      /^verified warm: 1\.0 MiB in .* s, its structure only, since no digests were kept with it\n$/,
+    );
   });
 
   test('is not waited for with --no-wait', async () => {

@@ -31,6 +31,12 @@ describe('progress where no terminal is', () => {
   });
 });
 
+test('a delete counts no bytes, so its progress has none', async () => {
+  const world = worldOf(await fakeService({ ...running(), 'current-progress': 1, 'total-progress': 2 }, concluded()));
+  await run(world, 'delete', 'warm');
+  expect(world.stderr).toBe('deleting warm: running, 50 %\n');
+});
+
 describe('progress on a terminal', () => {
   test('is one line that is written over and leaves nothing behind', async () => {
     const world = worldOf(await fakeService(...slowly(), concluded()));
