@@ -9,12 +9,12 @@ export type DiskConduct = (request: DiskRequest) => 'serve' | 'ignore' | { reado
 
 /** A guest's disk in memory, served in this process one request after the other. */
 export class TestDisk {
-  bytes: Buffer;
+  bytes: Buffer<ArrayBuffer>;
   readonly requests: DiskRequest[] = [];
   conduct: DiskConduct = () => 'serve';
   #serve: () => void = () => {};
 
-  constructor(bytes = Buffer.alloc(2 * 2 ** 20)) {
+  constructor(bytes: Buffer<ArrayBuffer> = Buffer.alloc(2 * 2 ** 20)) {
     this.bytes = bytes;
   }
 

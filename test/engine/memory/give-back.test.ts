@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { instantiateKernels } from '../../../src/engine/kernels/index.ts';
+import { giveBackMemory } from '../../../src/engine/memory/give-back.ts';
+import { createGuestMemory, isSameMemory } from '../../../src/engine/memory/guest-memory.ts';
+import { DIRTY_LOG_ADDRESS, RAM_ADDRESS } from '../../../src/engine/memory/layout.ts';
+
+const MIB = 2 ** 20;
+
+/** Bytes that the system has given to this process. */
+function residentBytes(): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) * 1024;
+}
+
+describe('memory that is given back', () => {
+  it('is fresh in every segment, and costs nothing', () => {
+    const memory = createGuestMemory([{ name: 'ram', bytes: 128 * MIB }], 64 * MIB);
+    const areas = memory.segments.map(({ buffer }) => new Uint8Array(buffer, DIRTY_LOG_ADDRESS));
+    for (const area of areas) area.fill(0x5a);
+    const before = residentBytes();
+    expect(giveBackMemory(memory)).toBe(true);
+    expect(before - residentBytes()).toBeGreaterThan(120 * MIB);
+    for (const area of areas) expect(Buffer.compare(area, new Uint8Array(area.length))).toBe(0);
+  });
+
+  it('leaves kernels that were made before as they are', () => {
+    const memory = createGuestMemory([{ name: 'ram', bytes: MIB }]);
+    const [segment] = memory.segments as [WebAssembly.Memory];
+    const kernels = instantiateKernels(segment);
+    const own = Uint8Array.from(new Uint8Array(segment.buffer, 0, DIRTY_LOG_ADDRESS));
+    kernels.guestFillWrite(RAM_ADDRESS, 3, 4, 2);
+    const page = Uint8Array.from(new Uint8Array(segment.buffer, RAM_ADDRESS, 4096));
+    expect(giveBackMemory(memory)).toBe(true);
+    expect(Buffer.compare(new Uint8Array(segment.buffer, 0, DIRTY_LOG_ADDRESS), own)).toBe(0);
+    kernels.guestFillWrite(RAM_ADDRESS, 3, 4, 2);
+    expect(Buffer.compare(new Uint8Array(segment.buffer, RAM_ADDRESS, 4096), page)).toBe(0);
+  });
+
+  it('is told from memory that the system cannot take back', () => {
+    // Node's own small buffers are not whole pages, so the call fails.
+    const bytes = new Uint8Array(new SharedArrayBuffer(DIRTY_LOG_ADDRESS + 8192 + 100));
+    const memory = { segments: [{ buffer: bytes.buffer } as unknown as WebAssembly.Memory], blocks: [] };
+    expect(giveBackMemory(memory)).toBe(false);
+  });
+});
+
+describe('the same memory', () => {
+  it('is known behind other objects, and stays as it was', () => {
+    const memory = createGuestMemory([{ name: 'ram', bytes: 2 * MIB }], MIB);
+    const other = createGuestMemory([{ name: 'ram', bytes: 2 * MIB }], MIB);
+    const clone = structuredClone(memory);
+    expect(isSameMemory(memory, clone)).toBe(true);
+    expect(isSameMemory(clone, memory)).toBe(true);
+    expect(isSameMemory(memory, other)).toBe(false);
+    expect(isSameMemory(memory, { ...memory, segments: [memory.segments[0]!, other.segments[1]!] })).toBe(false);
+    expect(isSameMemory(memory, { ...memory, segments: memory.segments.slice(1) })).toBe(false);
+    expect(isSameMemory({ segments: [], blocks: [] }, { segments: [], blocks: [] })).toBe(false);
+    const [segment] = memory.segments as [WebAssembly.Memory];
+    expect(new Uint8Array(segment.buffer).every((byte) => byte === 0)).toBe(true);
+  });
+});

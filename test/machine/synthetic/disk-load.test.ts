@@ -1,0 +1,343 @@
+import { describe, expect, it } from 'vitest';
+import type { GuestPanic } from '../../../src/domain/ports.ts';
+import { DISK_BLOCK_BYTES, readDiskBlock } from '../../../src/machine/synthetic/disk-block.ts';
+import { bodyOf } from '../../../src/machine/synthetic/guest-devices.ts';
+import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
+import { TestDisk } from '../../helpers/guest-disk.ts';
+import {
+  type DiskGuest,
+  type DiskSnapshot,
+  figuresOf,
+  findingAfter,
+  restoreAll,
+  startDiskGuest,
+  takeAll,
+  untilDiskChecked,
+  untilDiskWritten,
+} from '../disk-bench.ts';
+import { devicesOf, loadSnapshot, moveGuest, nextPanic, startGuest, untilTicks } from '../guest-bench.ts';
+
+/** Few, so that blocks are soon written again. */
+const BLOCKS = 32;
+
+type Moments = { readonly old: DiskSnapshot; readonly recent: DiskSnapshot };
+
+/** A guest that stands still, what it was at two moments, and blocks that it wrote again, or first, between them. */
+async function guestWithPast(): Promise<{ guest: DiskGuest; moments: Moments; again: number; first: number }> {
+  const guest = startDiskGuest(new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES)));
+  await untilDiskWritten(guest.machine, 6);
+  const old = await takeAll(guest);
+  guest.machine.release('snapshot');
+  await untilDiskWritten(guest.machine, 16);
+  const recent = await takeAll(guest);
+  const [before, after] = [old, recent].map(({ disk }) => sequences(new TestDisk(disk)));
+  const blocks = Array.from({ length: BLOCKS - 1 }, (_, index) => index + 1);
+  const again = blocks.find((block) => before![block]! > 0 && after![block]! > before![block]!)!;
+  const first = blocks.find((block) => before![block] === 0 && after![block]! > 0)!;
+  return { guest, moments: { old, recent }, again, first };
+}
+
+function sequences(disk: TestDisk): number[] {
+  return Array.from({ length: disk.bytes.length / DISK_BLOCK_BYTES }, (_, block) => {
+    const content = readDiskBlock(disk.block(block));
+    return content.kind === 'whole' ? content.sequence : 0;
+  });
+}
+
+/** What the guest finds if it is loaded with its newest RAM and a disk that is not as it was. */
+async function findingWith(change: (past: Awaited<ReturnType<typeof guestWithPast>>, disk: TestDisk) => void) {
+  const past = await guestWithPast();
+  const disk = new TestDisk(Buffer.from(past.moments.recent.disk));
+  change(past, disk);
+  const panic = await findingAfter(past.guest, { ...past.moments.recent, disk: disk.bytes });
+  return { panic, ...past };
+}
+
+describe('a guest that is loaded with its disk', () => {
+  it('goes on from the two of them, again and again', async () => {
+    const guest = startDiskGuest();
+    await untilDiskWritten(guest.machine, 5);
+    const snapshot = await takeAll(guest);
+    const { writes } = figuresOf(guest.machine);
+    for (let load = 0; load < 5; load += 1) {
+      await restoreAll(guest, snapshot);
+      await untilDiskWritten(guest.machine, 3);
+      expect(figuresOf(guest.machine).writes).toBeLessThan(writes + 100);
+    }
+    expect(guest.machine.describe().guest?.panic).toBeNull();
+  });
+
+  it('is checked wholly, even if it is idle', async () => {
+    const guest = startDiskGuest();
+    await untilDiskWritten(guest.machine, 5);
+    guest.machine.setWorkload({ rate: 0 });
+    const snapshot = await takeAll(guest);
+    const { checks, writes } = figuresOf(guest.machine);
+    await restoreAll(guest, snapshot);
+    await untilDiskChecked(guest.machine);
+    await guest.machine.hold('operator');
+    expect(figuresOf(guest.machine).checks).toBe(checks + 512);
+    expect(figuresOf(guest.machine).writes).toBeLessThanOrEqual(writes + 1);
+  });
+
+  it('may be a guest that had panicked because of its disk', async () => {
+    const guest = startDiskGuest();
+    await untilDiskWritten(guest.machine, 5);
+    const snapshot = await takeAll(guest);
+    const blank = Buffer.alloc(snapshot.disk.length);
+    await expect(findingAfter(guest, { ...snapshot, disk: blank })).resolves.toMatchObject({ kind: 'disk-lost' });
+    await restoreAll(guest, snapshot);
+    await untilDiskWritten(guest.machine, 3);
+    expect(guest.machine.describe().guest?.panic).toBeNull();
+  });
+
+  it('is not taken over while a request is under way', async () => {
+    const guest = startDiskGuest();
+    await untilDiskWritten(guest.machine, 2);
+    const snapshot = await takeAll(guest);
+    guest.disk.conduct = () => 'ignore';
+    const requests = guest.disk.requests.length;
+    guest.machine.release('snapshot');
+    await expect.poll(() => guest.disk.requests.length, { interval: 2, timeout: 20_000 }).toBeGreaterThan(requests);
+    const hold = guest.machine.hold('snapshot');
+    await expect.poll(() => isStill(guest.machine), { interval: 2 }).toBe(true);
+    const loaded = loadSnapshot(guest.machine, snapshot);
+    expect(() => guest.machine.adopt(loaded)).toThrow(/request to the guest disk is in flight/);
+    guest.machine.discardLoadTarget();
+    guest.disk.recover();
+    await hold;
+    guest.machine.release('snapshot');
+    await untilDiskWritten(guest.machine, 3);
+  });
+});
+
+/** True once no vCPU runs. */
+function isStill(machine: SyntheticMachine): boolean {
+  return new Int32Array(machine.transferSource().vcpuControl!)[1] === 0;
+}
+
+describe('a guest that is loaded finds that', () => {
+  it('its disk is older than its RAM', async () => {
+    const { guest, moments } = await guestWithPast();
+    const panic = await findingAfter(guest, { ...moments.recent, disk: moments.old.disk });
+    expect(panic.kind).toMatch(/^disk-(stale|lost)$/);
+    expect(panic.detail).toMatch(/holds (write \d+|zeros); the ledger in RAM says write \d+$/);
+  });
+
+  it('its disk is newer than its RAM', async () => {
+    const { guest, moments } = await guestWithPast();
+    const panic = await findingAfter(guest, { ...moments.old, disk: moments.recent.disk });
+    expect(panic.kind).toBe('disk-ahead');
+    expect(panic.detail).toMatch(/the ledger in RAM says (write \d+|that it was never written)$/);
+  });
+
+  it('a block is one write behind', async () => {
+    const { panic, again, moments } = await findingWith((past, disk) => {
+      disk.block(past.again).set(new TestDisk(past.moments.old.disk).block(past.again));
+    });
+    const [before, after] = [moments.old, moments.recent].map(({ disk }) => sequences(new TestDisk(disk))[again]);
+    expect(panic).toEqual({
+      kind: 'disk-stale',
+      address: null,
+      detail: `block ${again} of the guest disk (offset ${again * 4096}) holds write ${before}; the ledger in RAM says write ${after}`,
+    });
+  });
+
+  it('the first write of a block was lost', async () => {
+    const { panic, first } = await findingWith((past, disk) => disk.block(past.first).fill(0));
+    expect(panic.kind).toBe('disk-lost');
+    expect(panic.detail).toContain(`block ${first} of the guest disk (offset ${first * 4096}) holds zeros`);
+  });
+
+  it.each<[string, string, (past: Awaited<ReturnType<typeof guestWithPast>>, disk: TestDisk) => void]>([
+    [
+      'half a block is of an older write',
+      'disk-torn',
+      ({ again, moments }, disk) => {
+        disk.block(again).set(new TestDisk(moments.old.disk).block(again).subarray(0, 2048));
+      },
+    ],
+    ['a block holds something else', 'disk-corrupt', ({ again }, disk) => disk.block(again).fill(0x41)],
+    [
+      'two blocks were swapped',
+      'disk-misplaced',
+      ({ again, first }, disk) => {
+        const held = Buffer.from(disk.block(again));
+        disk.block(again).set(disk.block(first));
+        disk.block(first).set(held);
+      },
+    ],
+    [
+      'a block was written that never was',
+      'disk-misplaced',
+      ({ again }, disk) => {
+        disk.block(sequences(disk).indexOf(0)).set(disk.block(again));
+      },
+    ],
+    ['the superblock is gone', 'disk-lost', (_, disk) => disk.block(0).fill(0)],
+    ['the superblock is something else', 'disk-corrupt', (_, disk) => disk.block(0).fill(1)],
+    ['the disk is blank', 'disk-lost', (_, disk) => disk.bytes.fill(0)],
+  ])('%s', async (_, kind, change) => {
+    const { panic } = await findingWith(change);
+    expect(panic).toMatchObject({ kind, address: null });
+  });
+
+  it('its disk is another one, though that is sound', async () => {
+    const { guest, moments } = await guestWithPast();
+    const other = startDiskGuest(new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES)), { seed: 8 });
+    await untilDiskWritten(other.machine, 3);
+    const { disk } = await takeAll(other);
+    const panic = await findingAfter(guest, { ...moments.recent, disk });
+    expect(panic.kind).toBe('disk-foreign');
+    expect(panic.detail).toMatch(/holds write \d+ of disk [0-9a-f]{16}, not of disk [0-9a-f]{16}/);
+  });
+
+  it('its disk ends too early', async () => {
+    const { moments } = await guestWithPast();
+    const disk = Buffer.from(moments.recent.disk.subarray(0, 2 * DISK_BLOCK_BYTES));
+    const short = startDiskGuest(new TestDisk(disk), {
+      holds: ['operator'],
+    });
+    const panic = findingAfter(short, { ...moments.recent, disk });
+    short.machine.release('operator');
+    await expect(panic).resolves.toMatchObject({ kind: 'disk-lost', detail: expect.stringMatching(/the disk ends/) });
+  });
+});
+
+describe('a guest that runs finds that', () => {
+  it('its disk was turned back under it', async () => {
+    const { guest, moments } = await guestWithPast();
+    await expect(findingOf(guest, moments.old.disk)).resolves.toMatchObject({
+      kind: expect.stringMatching(/^disk-(stale|lost)$/),
+    });
+  });
+
+  it('its disk is full of other bytes', async () => {
+    const { guest, moments } = await guestWithPast();
+    const disk = Buffer.alloc(moments.recent.disk.length, 3);
+    await expect(findingOf(guest, disk)).resolves.toMatchObject({ kind: 'disk-corrupt' });
+  });
+});
+
+/** Lets a guest go on over a disk that was exchanged. */
+function findingOf({ machine, disk }: DiskGuest, bytes: Buffer<ArrayBuffer>): Promise<GuestPanic> {
+  disk.bytes = Buffer.from(bytes);
+  const panic = nextPanic(machine);
+  machine.release('snapshot');
+  return panic;
+}
+
+describe('a write that was begun when the guest was saved', () => {
+  /** Saved with a write that the guest has not seen the end of; `before`: the disk without that write. */
+  async function saveInWrite(): Promise<{ guest: DiskGuest; saved: DiskSnapshot; before: Buffer<ArrayBuffer> }> {
+    const guest = startDiskGuest();
+    await untilDiskWritten(guest.machine, 5);
+    guest.disk.conduct = ({ operation }) => (operation === 'write' ? 'ignore' : 'serve');
+    const { writes } = guest.disk;
+    await expect.poll(() => guest.disk.writes, { interval: 2, timeout: 20_000 }).toBeGreaterThan(writes);
+    const hold = guest.machine.hold('snapshot');
+    await expect.poll(() => isStill(guest.machine), { interval: 2 }).toBe(true);
+    const before = guest.disk.copy();
+    guest.disk.recover();
+    await hold;
+    expect(pendingOf(guest.machine)).toBe(1);
+    return { guest, saved: await takeAll(guest), before };
+  }
+
+  function pendingOf(machine: SyntheticMachine): number {
+    return bodyOf(devicesOf(machine).find(({ idstr }) => idstr === 'ferry-disk')!).read('pending');
+  }
+
+  it('is on the disk that goes with it', async () => {
+    const { guest, saved, before } = await saveInWrite();
+    expect(Buffer.compare(saved.disk, before)).not.toBe(0);
+    await restoreAll(guest, saved);
+    await untilDiskWritten(guest.machine, 4);
+    await guest.machine.hold('operator');
+    expect(guest.machine.describe().guest?.panic).toBeNull();
+  });
+
+  it('may just as well be missing there', async () => {
+    const { guest, saved, before } = await saveInWrite();
+    await restoreAll(guest, { ...saved, disk: before });
+    await untilDiskWritten(guest.machine, 4);
+    expect(guest.machine.describe().guest?.panic).toBeNull();
+  });
+
+  it('excuses no other block', async () => {
+    const { guest, saved } = await saveInWrite();
+    const disk = new TestDisk(Buffer.from(saved.disk));
+    const pending = bodyOf(devicesOf(guest.machine).find(({ idstr }) => idstr === 'ferry-disk')!).read('pending-block');
+    const other = sequences(disk).findIndex((sequence, block) => sequence > 0 && block > 0 && block !== pending);
+    disk.block(other).fill(0);
+    await expect(findingAfter(guest, { ...saved, disk: disk.bytes })).resolves.toMatchObject({ kind: 'disk-lost' });
+  });
+});
+
+describe('a guest that moves', () => {
+  it('to a machine with a blank disk formats it, and starts a new ledger', async () => {
+    const source = startDiskGuest();
+    await untilDiskWritten(source.machine, 5);
+    await source.machine.hold('migration');
+    const target = startDiskGuest(new TestDisk(), { holds: ['incoming'] });
+    moveGuest(source.machine, target.machine);
+    target.machine.release('incoming');
+    await untilDiskWritten(target.machine, 5);
+    expect(target.machine.console()).toMatch(
+      /^disk: another one than ([0-9a-f]{16})\n(tick.*\n)*disk: formatted as (?!\1)/m,
+    );
+    expect(target.machine.describe().guest?.panic).toBeNull();
+  });
+
+  it("to a machine with another guest's disk wipes that first, and comes back to find its own gone by", async () => {
+    const source = startDiskGuest();
+    const target = startDiskGuest(new TestDisk(), { seed: 5 });
+    await untilDiskWritten(source.machine, 5);
+    await untilDiskWritten(target.machine, 5);
+    let [from, to] = [source, target];
+    for (let move = 0; move < 3; move += 1) {
+      await from.machine.hold('incoming');
+      await to.machine.hold('incoming');
+      moveGuest(from.machine, to.machine);
+      to.machine.release('incoming');
+      await untilDiskWritten(to.machine, 5);
+      expect(to.machine.describe().guest?.panic).toBeNull();
+      [from, to] = [to, from];
+    }
+  });
+
+  it('together with its disk finds it sound, or not', async () => {
+    const source = startDiskGuest();
+    await untilDiskWritten(source.machine, 5);
+    await source.machine.hold('migration');
+    const target = startDiskGuest(new TestDisk(source.disk.copy()), { holds: ['incoming'] });
+    moveGuest(source.machine, target.machine);
+    target.machine.release('incoming');
+    await untilDiskWritten(target.machine, 3);
+    expect(target.machine.console()).not.toContain('another');
+    const spoiled = source.disk.copy();
+    spoiled.fill(0, DISK_BLOCK_BYTES);
+    const other = startDiskGuest(new TestDisk(spoiled), { holds: ['incoming'] });
+    const panic = nextPanic(other.machine);
+    moveGuest(source.machine, other.machine);
+    other.machine.release('incoming');
+    await expect(panic).resolves.toMatchObject({ kind: 'disk-lost' });
+  });
+
+  it('through a machine without a disk still knows its own when it is back', async () => {
+    const source = startDiskGuest();
+    await untilDiskWritten(source.machine, 5);
+    await source.machine.hold('incoming');
+    const between = startGuest({ holds: ['incoming'] });
+    moveGuest(source.machine, between);
+    between.release('incoming');
+    await untilTicks(between, (between.describe().guest?.ticks ?? 0) + 3);
+    expect(between.describe().guest?.panic).toBeNull();
+    await between.hold('operator');
+    moveGuest(between, source.machine);
+    source.machine.release('incoming');
+    await untilDiskWritten(source.machine, 5);
+    expect(source.machine.console()).not.toContain('another');
+    expect(source.machine.describe().guest?.panic).toBeNull();
+  });
+});
