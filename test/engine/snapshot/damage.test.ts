@@ -151,7 +151,7 @@ describe('verifying', () => {
     expect(error.message).toMatch(/, and at 5 more places\.$/);
   });
 
-  test('changes nothing', async () => {
+  test('changes nothing of the snapshot', async () => {
     const { rig, ram } = await savedImage();
     const { engine } = await startOn(rig.paths);
     await engine.verify({ tag: 'one', vmState: 'disk0', devices: ['disk0'] }).ended;

@@ -80,7 +80,7 @@ describe('an image that is gone', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test.each(['load', 'verify', 'delete', 'applyDisks'] as const)('fails %s', async (verb) => {
+  test.each(['load', 'verify', 'delete', 'applyDisks'] as const)('fails a task: %s', async (verb) => {
     const { engine, paths } = await startRig();
     await engine.save(savePlan('one', machineMemory())).ended;
     rmSync(paths[0]!);
