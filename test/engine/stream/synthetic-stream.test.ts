@@ -42,6 +42,7 @@ describe('a saved stream of a synthetic guest', () => {
       ['ferry-workload', 0, 1],
       ['ferry-timer', 0, 1],
       ['ferry-console', 0, 1],
+      ['ferry-disk', 0, 1],
       ['ferry-panic', 0, 1],
       ['ferry-vcpu', 0, 1],
       ['ferry-vcpu', 1, 1],
@@ -58,7 +59,7 @@ describe('a saved stream of a synthetic guest', () => {
     const { walked } = await savedStream('--enable', 'validate-uuid', '--uuid', uuid);
 
     expect(walked.configuration.at(-1)?.bytes.toString('hex')).toBe(uuid.replaceAll('-', ''));
-    expect(walked.sections.length).toBe(7);
+    expect(walked.sections.length).toBe(8);
   });
 
   it('says that the guest was paused if it was', async () => {
