@@ -1,0 +1,226 @@
+// docs/ci.md is run as it stands: its workflow, its GitLab jobs and its shell blocks, against a real service.
+
+import { type ExecFileException, execFile } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { blocksOf, gitlabCommands, sectionOf, type WorkflowStep, workflowSteps } from '../helpers/ci-page.ts';
+import { freePort } from '../helpers/client-process.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const PAGE = readFileSync(join(ROOT, 'docs/ci.md'), 'utf8');
+const IMAGE = 'vm/disk0.qcow2';
+const TESTS_FAILED = 7;
+
+type Outcome = { readonly status: number; readonly output: string };
+
+describe('the GitHub workflow', () => {
+  const steps = workflowSteps(blocksOf(sectionOf(PAGE, 'GitHub Actions'), 'yaml')[0] ?? '');
+
+  test('makes the warm machine once, and begins every run from it', async () => {
+    const cache = temporaryDirectory();
+    const first = await Runner.create(cache);
+    expect(await first.workflow(steps)).toEqual({ status: 0, failed: null });
+    expect(first.log).toEqual(['warmed', 'tested']);
+    const second = await Runner.create(cache);
+    expect(await second.workflow(steps)).toEqual({ status: 0, failed: null });
+    expect(second.log).toEqual(['tested']);
+    expect(second.ticksTested).toBeGreaterThanOrEqual(first.ticksWarmed);
+  });
+
+  test('fails where a test fails, and ends the service all the same', async () => {
+    const runner = await Runner.create(temporaryDirectory(), { testStatus: TESTS_FAILED });
+    expect(await runner.workflow(steps)).toEqual({ status: TESTS_FAILED, failed: 'Test' });
+    expect(await runner.shell('curl -sS --max-time 5 "$VMFERRY_URL/healthz"')).toMatchObject({ status: 7 });
+  });
+
+  test('keeps no image if the machine cannot be made warm', async () => {
+    const cache = temporaryDirectory();
+    const runner = await Runner.create(cache, { warmStatus: 1 });
+    expect(await runner.workflow(steps)).toEqual({ status: 1, failed: 'Make the warm machine' });
+    expect(existsSync(join(cache, 'disk0.qcow2'))).toBe(false);
+  });
+});
+
+describe('the GitLab jobs', () => {
+  const [configuration = ''] = blocksOf(sectionOf(PAGE, 'GitLab CI'), 'yaml');
+  const before = gitlabCommands(configuration, '.vmferry', 'before_script');
+
+  test('make the warm machine if it is not there, and use it', async () => {
+    const cache = temporaryDirectory();
+    const warm = before + gitlabCommands(configuration, 'warm', 'script');
+    for (const expected of [['warmed'], []]) {
+      const runner = await Runner.create(cache);
+      runner.restore();
+      expect(await runner.shell(warm)).toMatchObject({ status: 0 });
+      runner.save();
+      expect(runner.log).toEqual(expected);
+    }
+    const runner = await Runner.create(cache);
+    runner.restore();
+    const script = before + gitlabCommands(configuration, 'test', 'script');
+    expect(await runner.shell(script)).toMatchObject({ status: 0 });
+    expect(await runner.shell(gitlabCommands(configuration, 'test', 'after_script'))).toMatchObject({ status: 0 });
+    expect(runner.log).toEqual(['tested']);
+  });
+});
+
+describe('the shell blocks', () => {
+  test('with curl alone save, verify and load; a job that fails is a failure', async () => {
+    const runner = await Runner.create(temporaryDirectory());
+    const blocks = blocksOf(sectionOf(PAGE, 'With curl alone'), 'sh');
+    expect(blocks).toHaveLength(4);
+    const [functionBlock = '', ...steps] = blocks;
+    await runner.startService();
+    const first = await runner.shell(`${functionBlock}\n${steps.at(-1)}\n${steps.join('\n')}`);
+    expect(first).toMatchObject({ status: 0 });
+    expect(first.output).toContain('There is no snapshot yet.');
+    expect(first.output).toContain('The machine is warm.');
+    const again = `${functionBlock}\nsnapshot_job POST /snapshots other '{"tag":"warm"}'`;
+    expect(await runner.shell(again)).toMatchObject({ status: 1, output: expect.stringContaining('snapshot_exists') });
+  });
+
+  test('about waiting, caching and cleaning up do what the page says', async () => {
+    const runner = await Runner.create(temporaryDirectory());
+    await runner.startService();
+    expect(await runner.shell('vmferry snapshot save warm')).toMatchObject({ status: 0 });
+    for (const title of ['Waiting', 'Caching the image', 'Cleaning up']) {
+      const commands = blocksOf(sectionOf(PAGE, title), 'sh');
+      expect(commands.length, title).toBeGreaterThan(0);
+      const block = commands.join('\nvmferry snapshot save other\n');
+      expect(await runner.shell(block), title).toMatchObject({ status: 0 });
+    }
+    expect((await runner.shell('vmferry snapshot list -q')).output).toBe('warm\n');
+    expect(existsSync(join(runner.directory, 'run/disk0.qcow2'))).toBe(true);
+  });
+});
+
+describe('the table of exit statuses', () => {
+  test('says what --help says', () => {
+    const rows = [
+      ...sectionOf(PAGE, 'What to rely on')
+        .replaceAll('`', '')
+        .matchAll(/^\| ([\d, ]+) \| (.*?) \|/gm),
+    ];
+    const inPage = rows.flatMap(([, numbers = '', meaning]) =>
+      numbers.split(', ').map((text) => [Number(text), meaning]),
+    );
+    expect(inPage.map(([status]) => status)).toEqual(EXIT_STATUSES.map(([status]) => status));
+    expect(inPage.slice(0, -2)).toEqual(EXIT_STATUSES.slice(0, -2).map((row) => [...row]));
+  });
+});
+
+/** A fresh CI machine: an empty folder with the checkout in it, a cache that outlives it, and nothing else. */
+class Runner {
+  readonly directory: string;
+  readonly #cache: string;
+  readonly #environment: Record<string, string>;
+
+  static async create(
+    cache: string,
+    { warmStatus = 0, testStatus = 0 }: { readonly warmStatus?: number; readonly testStatus?: number } = {},
+  ): Promise<Runner> {
+    const runner = new Runner(temporaryDirectory(), cache, await freePort());
+    runner.#script('warm-up.sh', `( ${TICKS} ) >warm.ticks || exit 1; echo warmed >>log; exit ${warmStatus}`);
+    runner.#script('run-tests.sh', `( ${TICKS} ) >test.ticks || exit 1; echo tested >>log; exit ${testStatus}`);
+    onTestFinished(() => runner.shell('kill -9 $(cat vm.pid) 2>/dev/null || true').then(() => {}));
+    return runner;
+  }
+
+  private constructor(directory: string, cache: string, port: number) {
+    this.directory = directory;
+    this.#cache = cache;
+    symlinkSync(ROOT, join(directory, 'vmferry'));
+    // What a runner brings: Node, and an npm and a git that have nothing left to do.
+    for (const name of ['npm', 'git']) this.#script(`tools/${name}`, 'exit 0');
+    symlinkSync(process.execPath, join(directory, 'tools/node'));
+    this.#environment = {
+      PATH: [`${directory}/bin`, `${directory}/tools`, process.env.PATH].join(':'),
+      HOME: directory,
+      GITHUB_PATH: join(directory, 'path'),
+      GITHUB_RUN_ID: '4711',
+      CI_PIPELINE_ID: '4711',
+      RUN_ID: '4711',
+      ATTEMPT: '1',
+      VMFERRY_URL: `http://127.0.0.1:${port}`,
+      VMFERRY_HTTP: `127.0.0.1:${port}`,
+      VMFERRY_RAM: '16M',
+      VMFERRY_WORKLOAD: 'rate=2M,span=4M',
+    };
+  }
+
+  get log(): string[] {
+    const path = join(this.directory, 'log');
+    return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
+  }
+
+  get ticksWarmed(): number {
+    return Number(readFileSync(join(this.directory, 'warm.ticks'), 'utf8'));
+  }
+
+  get ticksTested(): number {
+    return Number(readFileSync(join(this.directory, 'test.ticks'), 'utf8'));
+  }
+
+  /** As GitHub runs steps: each in a shell of its own, none behind one that failed unless it always runs. */
+  async workflow(steps: readonly WorkflowStep[]): Promise<{ status: number; failed: string | null }> {
+    const isHit = existsSync(join(this.#cache, 'disk0.qcow2'));
+    let ended = { status: 0, failed: null as string | null };
+    for (const { name, uses, condition, commands } of steps) {
+      const isWanted = condition === 'always()' || (ended.failed === null && (condition === null || !isHit));
+      if (!isWanted) continue;
+      if (uses?.startsWith('actions/cache/restore')) this.restore();
+      if (uses?.startsWith('actions/cache/save')) this.save();
+      const { status, output } = await this.shell(commands ?? '');
+      if (status !== 0) {
+        expect(output, `step "${name}"`).not.toContain('command not found');
+        ended = { status, failed: ended.failed ?? name };
+      }
+    }
+    return ended;
+  }
+
+  restore(): void {
+    const image = join(this.#cache, 'disk0.qcow2');
+    if (!existsSync(image)) return;
+    mkdirSync(join(this.directory, 'vm'), { recursive: true });
+    copyFileSync(image, join(this.directory, IMAGE));
+  }
+
+  save(): void {
+    copyFileSync(join(this.directory, IMAGE), join(this.#cache, 'disk0.qcow2'));
+  }
+
+  /** What every job of the page does first. */
+  async startService(): Promise<void> {
+    const [configuration = ''] = blocksOf(sectionOf(PAGE, 'GitLab CI'), 'yaml');
+    const commands = gitlabCommands(configuration, '.vmferry', 'before_script');
+    expect(await this.shell(commands)).toMatchObject({ status: 0 });
+  }
+
+  shell(commands: string): Promise<Outcome> {
+    const options = { cwd: this.directory, env: this.#environment };
+    return new Promise((resolve) => {
+      const ended = (error: ExecFileException | null, stdout: string, stderr: string): void =>
+        resolve({ status: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr });
+      execFile('bash', ['-e', '-o', 'pipefail', '-c', commands], options, ended);
+    });
+  }
+
+  #script(name: string, commands: string): void {
+    const path = join(this.directory, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, `#!/bin/bash\n${commands}\n`);
+    chmodSync(path, 0o755);
+  }
+}
+
+/** Prints how often the guest has ticked once it did so three times; fails if the guest found damage in its memory. */
+const TICKS = `for look in $(seq 1 1000); do
+  ticks=$(curl -sS --fail "$VMFERRY_URL/machine" | sed -n 's/.*"ticks":\\([0-9]*\\),.*"panic":null.*/\\1/p')
+  [ -n "$ticks" ] || exit 1
+  [ "$ticks" -lt 3 ] || break
+done
+echo "$ticks"`;
