@@ -1,13 +1,15 @@
 import * as blockers from './blockers.ts';
 import type { Command } from './command.ts';
 import * as history from './history.ts';
+import * as jobs from './jobs.ts';
 import * as machine from './machine.ts';
 import * as migrate from './migrate.ts';
 import * as options from './options.ts';
+import * as snapshots from './snapshots.ts';
 
 /** Every command by its name: what all doors can do, and all that they can do. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
-  [migrate, options, machine, history, blockers]
+  [migrate, options, machine, history, jobs, blockers, snapshots]
     .flatMap((family) => Object.values(family) as unknown as Command[])
     .map((entry) => [entry.name, entry]),
 );

@@ -3,6 +3,7 @@ import { blockersOperations } from './blockers.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
 import { healthOperations } from './health.ts';
+import { jobsOperations } from './jobs.ts';
 import { machineOperations } from './machine.ts';
 import { migrateOperations } from './migrate.ts';
 import { migrationsOperations } from './migrations.ts';
@@ -10,11 +11,14 @@ import type { Operation, RouteContext } from './operation.ts';
 import { registerOperation } from './register.ts';
 import type { Server } from './server-type.ts';
 import { settingsOperations } from './settings.ts';
+import { snapshotsOperations } from './snapshots.ts';
 
 const PLAIN_OPERATIONS: readonly Operation[] = [
   ...migrateOperations,
+  ...snapshotsOperations,
   ...settingsOperations,
   ...blockersOperations,
+  ...jobsOperations,
   ...migrationsOperations,
   ...machineOperations,
   ...healthOperations,
@@ -26,7 +30,9 @@ export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPE
 
 /** Makes every operation a route. @throws Error if a command cannot be reached: all doors lead to the same table. */
 export function registerOperations(server: Server, context: RouteContext): void {
-  const reachable = new Set(OPERATIONS.map(({ command }) => command?.name));
+  const reachable = new Set(
+    OPERATIONS.flatMap(({ command, covers = [] }) => [command, ...covers]).map((entry) => entry?.name),
+  );
   for (const name of COMMANDS.keys())
     if (!reachable.has(name)) throw new Error(`no route leads to the command ${name}`);
   for (const operation of [...PLAIN_OPERATIONS, ...eventsOperations(server)]) {

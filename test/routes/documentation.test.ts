@@ -15,6 +15,7 @@ import { ALL_ERROR_CODES, describeCode } from '../../src/routes/plugins/problem-
 import { SAMPLED_MIGRATIONS_KEPT } from '../../src/store/migration-retention.ts';
 import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
+import { type HeldState, jobIn } from '../helpers/jobs.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const committed = readFileSync(new URL('openapi/openapi.json', ROOT), 'utf8');
@@ -52,6 +53,19 @@ describe('the OpenAPI document', () => {
   });
 });
 
+/** The state that the job has to be in for an example of its operation. */
+const JOB_STATES: Readonly<Record<string, HeldState>> = {
+  queryJobs: 'running',
+  queryJob: 'running',
+  queryJobHistory: 'concluded',
+  jobCancel: 'running',
+  jobPause: 'running',
+  jobResume: 'paused',
+  jobComplete: 'ready',
+  jobFinalize: 'pending',
+  jobDismiss: 'concluded',
+};
+
 /** The snapshot that examples name. */
 const SAVED = 'before-upgrade';
 
@@ -64,6 +78,8 @@ async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, 
   }
   if (id.startsWith('snapshot') && id !== 'snapshotSave') app.blocks.put('disk0', { tag: SAVED, vmStateBytes: 1 });
   if (id.startsWith('querySnapshot')) app.blocks.put('disk0', { tag: SAVED });
+  const jobState = JOB_STATES[id];
+  if (jobState !== undefined) await jobIn(app, 'save-1', jobState);
   if (id !== 'removeBlocker') return {};
   const { json } = await ask(app.server, '/migrate/blockers', { body: { reason: 'A test.' } });
   return { id: String(json.id) };

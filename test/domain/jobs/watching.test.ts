@@ -28,6 +28,25 @@ describe('the revision of the list', () => {
   });
 });
 
+describe('what is asked often', () => {
+  test('comes from memory: the database is not asked', async () => {
+    const { jobs, store, recover } = jobWorld();
+    recover();
+    jobs.start(new Work().spec('a'));
+    await settled();
+    const seen = jobs.revision();
+    const refuse = (): never => {
+      throw new Error('the database was asked');
+    };
+    Object.assign(store.jobs, { get: refuse, list: refuse, open: refuse });
+    expect(jobs.list()).toMatchObject([{ id: 'a', status: 'running' }]);
+    expect(jobs.get('a').status).toBe('running');
+    expect(jobs.revision()).toBe(seen);
+    expect(jobs.holderOf('machine')).toBe('a');
+    expect(() => jobs.get('b')).toThrow('the database was asked');
+  });
+});
+
 describe('waiting', () => {
   test('for a change ends when a figure has moved', async () => {
     const { jobs, time } = jobWorld();
