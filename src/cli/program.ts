@@ -34,9 +34,13 @@ export async function runSnapshot(argv: readonly string[], world: World): Promis
   } catch (error) {
     // Commander has said everything already; it ends with 0 after --help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    if (!(error instanceof Failure)) throw error;
-    world.err(`vmferry: ${oneLine(error.message)}\n`);
-    return error.exitStatus;
+    if (error instanceof Failure) {
+      world.err(`vmferry: ${oneLine(error.message)}\n`);
+      return error.exitStatus;
+    }
+    // A fault of the client says nothing about the job, so it must not look like one that failed.
+    world.err(`vmferry: the client failed: ${oneLine(String(error))}\n`);
+    return EXIT.unreachable;
   }
 }
 

@@ -243,6 +243,15 @@ describe('list', () => {
   });
 });
 
+test('a fault of the client itself ends with 3, since it says nothing about the job', async () => {
+  const world = worldOf(await fakeService(running(1, 2)));
+  world.onWait = () => {
+    throw new TypeError('x is not a function');
+  };
+  expect(await run(world, 'save', 'warm', '-q')).toBe(3);
+  expect(world.stderr).toBe('vmferry: the client failed: TypeError: x is not a function\n');
+});
+
 describe('the service that is asked', () => {
   test('is the one of --url before that of VMFERRY_URL, below its path', async () => {
     const service = await fakeService();

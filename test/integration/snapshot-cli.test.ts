@@ -6,7 +6,7 @@ import { freePort, type ServiceProcess, startClient, startService } from '../hel
 
 /** A guest that is saved in a moment, and one that takes long enough to be caught at it. */
 const SMALL = ['--ram', '16M', '--workload', 'rate=2M,span=4M'];
-const LARGE = ['--ram', '768M', '--workload', 'rate=0,fill=random'];
+const LARGE = ['--ram', '384M', '--workload', 'rate=0,fill=random'];
 
 async function service(guest: readonly string[]): Promise<ServiceProcess> {
   return startService(['--http', '127.0.0.1:0', '--data', temporaryDirectory(), ...guest]);
