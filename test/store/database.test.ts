@@ -81,11 +81,12 @@ describe('a database', () => {
 
   it('of an older version is brought up to date step by step, each whole or not at all', () => {
     const directory = filled();
+    const step = `${String(readdirSync(SCHEMA_DIRECTORY).length + 1).padStart(4, '0')}_more.sql`;
     const good = schemaWith({
-      '0003_more.sql': 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO more VALUES (1);',
+      [step]: 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO more VALUES (1);',
     });
     const bad = schemaWith({
-      '0003_more.sql': 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO nothing VALUES (1);',
+      [step]: 'CREATE TABLE more (id BIGINT PRIMARY KEY); INSERT INTO nothing VALUES (1);',
     });
     expect(() => openStore(directory, bad)).toThrow(/nothing/);
     const store = openStore(directory, good);
