@@ -4,15 +4,14 @@ import { describe, expect, test } from 'vitest';
 import { BrokenManifestError } from '../../../src/engine/snapshot/worker/broken-manifest.ts';
 import {
   decodeManifest,
-  decodePlace,
   encodeManifest,
-  encodePlace,
   fixedBytes,
   MANIFEST_HEADER_BYTES,
   type Manifest,
   manifestBytes,
   placeholder,
 } from '../../../src/engine/snapshot/worker/manifest.ts';
+import { decodePlace, encodePlace } from '../../../src/engine/snapshot/worker/manifest-place.ts';
 import { NO_BLOCK, PieceTable } from '../../../src/engine/snapshot/worker/piece-table.ts';
 
 const BLOCKS = [

@@ -11,7 +11,8 @@ import {
   granuleBytesOf,
   readGranules,
 } from './disk-digests.ts';
-import { decodeManifest, encodeManifest, fixedBytes, type ManifestBlock, type ManifestPlace } from './manifest.ts';
+import { decodeManifest, encodeManifest, fixedBytes, type ManifestBlock } from './manifest.ts';
+import type { ManifestPlace } from './manifest-place.ts';
 import type { PieceTable } from './piece-table.ts';
 import type { TaskControl } from './task-control.ts';
 

@@ -12,10 +12,7 @@ import { NO_BLOCK, PieceTable } from './piece-table.ts';
  *   8 bytes magic "FERRYDIG", u32 version 1, u32 0, u64 body bytes, 32 bytes SHA-256 of the body, 8 bytes 0
  *   body: u64 stream bytes, u32 RAM blocks (each str8 name, u64 bytes), u32 bytes of the pieces, pieces
  *         (piece-table.ts), the disk's digests (disk-digests.ts)
- *
- * Where it lies is said by the snapshot's entry in the image's table, behind QEMU's 24 bytes of extra data:
- *
- *   8 bytes magic "FERRYSUM", u32 version 1, u32 0, u64 position in the VM state area, u64 bytes reserved there
+ * Where it lies is said by the snapshot's entry in the image's table (manifest-place.ts).
  */
 
 export type ManifestBlock = { readonly name: string; readonly bytes: number };
@@ -28,35 +25,14 @@ export type Manifest = {
   readonly disk: DiskDigests;
 };
 
-/** Where a manifest lies, in bytes of the VM state area. */
-export type ManifestPlace = { readonly position: number; readonly reservedBytes: number };
-
 export const MANIFEST_HEADER_BYTES = 64;
 /** A manifest that claims to be larger is not read. */
 export const MANIFEST_BYTES_MAX = 512 * 2 ** 20;
 
 const VERSION = 1;
 const MAGIC = Buffer.from('FERRYDIG');
-const PLACE_MAGIC = Buffer.from('FERRYSUM');
-const PLACE_BYTES = 32;
 /** What stands where a manifest will be; the snapshot was not finished if it is still there. */
 const PLACEHOLDER = Buffer.from('UNFINISHED DIGESTS OF VMFERRY   ');
-
-export function encodePlace({ position, reservedBytes }: ManifestPlace): Uint8Array {
-  return new ByteWriter().bytes(PLACE_MAGIC).u32(VERSION).u32(0).u64(position).u64(reservedBytes).finish();
-}
-
-/** Where the digests of a snapshot with this extra data lie; null if it has none of ours. */
-export function decodePlace(extra: Uint8Array): ManifestPlace | null {
-  const bytes = Buffer.from(extra.buffer, extra.byteOffset, extra.length);
-  if (bytes.length < PLACE_BYTES || !bytes.subarray(0, 8).equals(PLACE_MAGIC) || bytes.readUInt32BE(8) !== VERSION) {
-    return null;
-  }
-  const position = bytes.readBigUInt64BE(16);
-  const reserved = bytes.readBigUInt64BE(24);
-  if (position > 2n ** 52n || reserved > 2n ** 52n) return null;
-  return { position: Number(position), reservedBytes: Number(reserved) };
-}
 
 /** `bytes` of what is written where a manifest will be: nothing that could be taken for one, and not zero. */
 export function placeholder(bytes: number): Uint8Array {

@@ -3,7 +3,7 @@ import { createImage, openImage } from '../../../block/qcow2/open.ts';
 import type { BlockNode, NodeSnapshot } from '../../../domain/snapshot-port.ts';
 import type { NodeRepair, NodeSpec } from '../messages.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
-import { decodePlace } from './manifest.ts';
+import { decodePlace } from './manifest-place.ts';
 
 type OpenNode = {
   readonly name: string;

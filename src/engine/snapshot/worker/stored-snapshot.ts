@@ -2,14 +2,8 @@ import type { Image, SnapshotReader } from '../../../block/image.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
 import { BrokenManifestError } from './broken-manifest.ts';
 import type { DamageList } from './damage-list.ts';
-import {
-  decodeManifest,
-  decodePlace,
-  MANIFEST_HEADER_BYTES,
-  type Manifest,
-  type ManifestPlace,
-  manifestBytes,
-} from './manifest.ts';
+import { decodeManifest, MANIFEST_HEADER_BYTES, type Manifest, manifestBytes } from './manifest.ts';
+import { decodePlace, type ManifestPlace } from './manifest-place.ts';
 import type { Nodes } from './nodes.ts';
 
 /** One node's snapshot with a tag, open to be read. */
