@@ -1,0 +1,31 @@
+import { ByteWriter } from '../../stream/byte-writer.ts';
+
+/*
+ * Where the manifest of a snapshot lies: extra data of the snapshot's entry, behind QEMU's 24 bytes. Big-endian:
+ *
+ *   8 bytes magic "FERRYSUM", u32 version 1, u32 0, u64 position in the VM state area, u64 bytes reserved there
+ *
+ * Apart from the manifest, whose means an idle thread need not load.
+ */
+
+/** In bytes of the VM state area. */
+export type ManifestPlace = { readonly position: number; readonly reservedBytes: number };
+
+const MAGIC = Buffer.from('FERRYSUM');
+const VERSION = 1;
+const BYTES = 32;
+const POSITION_MAX = 2n ** 52n;
+
+export function encodePlace({ position, reservedBytes }: ManifestPlace): Uint8Array {
+  return new ByteWriter().bytes(MAGIC).u32(VERSION).u32(0).u64(position).u64(reservedBytes).finish();
+}
+
+/** Where the digests of a snapshot with this extra data lie; null if it has none of ours. */
+export function decodePlace(extra: Uint8Array): ManifestPlace | null {
+  const bytes = Buffer.from(extra.buffer, extra.byteOffset, extra.length);
+  if (bytes.length < BYTES || !bytes.subarray(0, 8).equals(MAGIC) || bytes.readUInt32BE(8) !== VERSION) return null;
+  const position = bytes.readBigUInt64BE(16);
+  const reserved = bytes.readBigUInt64BE(24);
+  if (position > POSITION_MAX || reserved > POSITION_MAX) return null;
+  return { position: Number(position), reservedBytes: Number(reserved) };
+}
