@@ -176,8 +176,8 @@ describe('a guest that is loaded finds that', () => {
     ],
     ['the superblock is gone', 'disk-lost', (_, disk) => disk.block(0).fill(0)],
     ['the superblock is something else', 'disk-corrupt', (_, disk) => disk.block(0).fill(1)],
-    ['the disk is blank', 'disk-lost', (_, disk) => disk.bytes.fill(0)],
-  ])('%s', async (_, kind, change) => {
+    ['every block is blank', 'disk-lost', (_, disk) => disk.bytes.fill(0)],
+  ])('of its disk %s', async (_, kind, change) => {
     const { panic } = await findingWith(change);
     expect(panic).toMatchObject({ kind, address: null });
   });
