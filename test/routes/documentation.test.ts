@@ -6,12 +6,15 @@ import { JSON_LIMITS } from '../../src/commands/json/parse.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
 import { EVENTS_KEPT } from '../../src/domain/events.ts';
 import { IDEMPOTENCY_KEPT_MS } from '../../src/domain/idempotency.ts';
+import { JOB_ID_LENGTH_MAX } from '../../src/domain/jobs/job-id.ts';
+import { CONCLUDED_JOBS_LISTED, JOBS_MAX } from '../../src/domain/jobs/jobs.ts';
 import { TAG_BYTES_MAX } from '../../src/domain/snapshots/tag.ts';
 import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import { HTTP_LIMITS } from '../../src/routes/limits.ts';
 import type { Example, Operation } from '../../src/routes/operation.ts';
 import { ALL_ERROR_CODES, describeCode } from '../../src/routes/plugins/problem-details.ts';
+import { JOBS_KEPT } from '../../src/store/job-repository.ts';
 import { SAMPLED_MIGRATIONS_KEPT } from '../../src/store/migration-retention.ts';
 import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
@@ -174,6 +177,10 @@ describe('docs/limits.md', () => {
     SETTINGS_VERSIONS_KEPT,
     IDEMPOTENCY_KEPT_MS,
     TAG_BYTES_MAX,
+    JOBS_MAX,
+    CONCLUDED_JOBS_LISTED,
+    JOB_ID_LENGTH_MAX,
+    JOBS_KEPT,
     KEY_LENGTH_MAX,
   };
   const limits = Object.entries({ ...HTTP_LIMITS, ...JSON_LIMITS, ...DEADLINES, ...kept });
