@@ -3,15 +3,13 @@ import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job } from './schemas/jobs.ts';
 import {
   Snapshot,
+  SnapshotArguments,
   SnapshotDeleteArguments,
   SnapshotDeleteRequest,
-  SnapshotLoadArguments,
   SnapshotPage,
-  SnapshotSaveArguments,
-  SnapshotSaveRequest,
+  SnapshotRequest,
   SnapshotsQuery,
   SnapshotTag,
-  SnapshotWorkRequest,
 } from './schemas/snapshots.ts';
 import { jobView } from './views/job.ts';
 import { snapshotView } from './views/snapshot.ts';
@@ -23,11 +21,11 @@ export const snapshotSave = command({
   summary: 'Save the machine and its disks under a tag',
   isQapi: true,
   role: 'operator',
-  arguments: SnapshotSaveArguments,
+  arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
     jobView(snapshots.save({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job)))),
-  short: shortForm(SnapshotSaveRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
+  short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const all = devices ?? snapshots.nodesToSave().devices;
     return { 'job-id': jobId ?? snapshots.newJobId('save'), tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
   }),
@@ -38,11 +36,11 @@ export const snapshotLoad = command({
   summary: 'Put a snapshot in the place of the machine and its disks',
   isQapi: true,
   role: 'operator',
-  arguments: SnapshotLoadArguments,
+  arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
     jobView(snapshots.load({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job)))),
-  short: shortForm(SnapshotWorkRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
+  short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const found = snapshots.nodesToLoad(tag, devices);
     const given = { tag, devices: found.devices, vmstate: vmstate ?? found.vmState };
     return { 'job-id': jobId ?? snapshots.newJobId('load'), ...given };
@@ -70,7 +68,7 @@ export const snapshotVerify = command({
   summary: 'Read a snapshot back and compare it with the digests kept with it',
   isQapi: false,
   role: 'operator',
-  arguments: SnapshotWorkRequest,
+  arguments: SnapshotRequest,
   result: Job,
   run: ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }, { begun }) => {
     const found = snapshots.nodesToVerify(tag, devices);

@@ -19,13 +19,12 @@ const optional = {
   devices: Type.Optional(devices),
 };
 
-export const SnapshotSaveArguments = Type.Object(machine, closed);
-export const SnapshotLoadArguments = Type.Object(machine, closed);
+/** Of a save as of a load. */
+export const SnapshotArguments = Type.Object(machine, closed);
 export const SnapshotDeleteArguments = Type.Object({ 'job-id': jobId, tag, devices }, closed);
 
 /** The same with what can be worked out left to the service. */
-export const SnapshotSaveRequest = Type.Object({ tag, ...optional }, closed);
-export const SnapshotWorkRequest = Type.Object({ tag, ...optional }, closed);
+export const SnapshotRequest = Type.Object({ tag, ...optional }, closed);
 export const SnapshotDeleteRequest = Type.Object(
   { tag, 'job-id': Type.Optional(jobId), devices: Type.Optional(devices) },
   closed,
