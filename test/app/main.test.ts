@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
@@ -48,6 +50,24 @@ describe('the service as a process', () => {
     const service = start('--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--enable', 'teleport');
     expect(await service.ended).toBe(2);
     expect(service.errors()).toMatch(/^vmferry: .*teleport.*\n$/);
+  });
+
+  test('ends with 2 and one line when an image is missing, no image, or in use', async () => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'text'), 'this is a text\n'.repeat(100));
+    const flags = ['--http', '127.0.0.1:0', '--ram', '8M', '--data', directory, '--blockdev'];
+    for (const file of ['missing.qcow2', 'text']) {
+      const service = start(...flags, `sda=${join(directory, file)}`);
+      expect(await service.ended).toBe(2);
+      expect(service.errors()).toMatch(new RegExp(`^vmferry: block device node 'sda': [^\n]*${file}[^\n]*\n$`));
+      expect(service.output()).toBe('');
+    }
+    const data = temporaryDirectory();
+    const first = start('--http', '127.0.0.1:0', '--ram', '8M', '--data', data);
+    await expect.poll(first.output, { timeout: 10_000 }).toContain('http://');
+    const second = start(...flags, `sda=${join(data, 'disk0.qcow2')}`);
+    expect(await second.ended).toBe(2);
+    expect(second.errors()).toMatch(/^vmferry: block device node 'sda': [^\n]*disk0\.qcow2[^\n]*\n$/);
   });
 
   test('ends with 1 and one line when its port is taken', async () => {
