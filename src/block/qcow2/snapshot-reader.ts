@@ -21,12 +21,19 @@ export async function readSnapshotL1({ file, geometry }: Volume, { id, l1 }: Sna
   return table;
 }
 
-/** Reads a snapshot through its own tables. */
+/** L2 tables that a reader keeps: reading goes forward, in the VM state and on the disk. */
+const TABLES_MAX = 8;
+
+/**
+ * Reads a snapshot through its own tables, as the file has them: what is in memory for the guest's disk says nothing
+ * about a table that has rotted. While a snapshot is there its tables map the same clusters.
+ */
 export class TreeReader implements SnapshotReader {
   readonly snapshot: ImageSnapshot;
   readonly #volume: Volume;
   readonly #entry: SnapshotEntry;
   readonly #l1: Buffer;
+  readonly #tables = new Map<number, Promise<Buffer>>();
   /** Where the VM state begins in what the L1 table maps. */
   readonly #vmStateStart: number;
 
@@ -108,7 +115,14 @@ export class TreeReader implements SnapshotReader {
 
   async #table(index: number): Promise<Buffer | null> {
     const offset = index < this.#entry.l1.entries ? offsetAt(this.#l1, index) : 0;
-    return offset === 0 ? null : this.#volume.tables.get(offset);
+    if (offset === 0) return null;
+    const known = this.#tables.get(index);
+    if (known !== undefined) return known;
+    const [oldest] = this.#tables.keys();
+    if (oldest !== undefined && this.#tables.size >= TABLES_MAX) this.#tables.delete(oldest);
+    const loading = this.#volume.tables.fresh(offset);
+    this.#tables.set(index, loading);
+    return loading;
   }
 
   *#stretchesOf(table: Buffer, l1Index: number): Iterable<AllocatedStretch> {

@@ -37,6 +37,12 @@ export class TableCache {
     return cached.bytes;
   }
 
+  /** The table at `offset` as the file has it now; what is in memory counts only where it has yet to be written. */
+  async fresh(offset: number): Promise<Buffer> {
+    const cached = this.#tables.get(offset);
+    return cached?.dirty || cached?.writing ? cached.bytes : this.#load(offset);
+  }
+
   /** Changes the table at `offset`; `change` must not wait for anything. */
   async update(offset: number, change: (table: Buffer) => void): Promise<void> {
     for (;;) {
