@@ -42,6 +42,8 @@ export interface ThreadedBlockEngine extends BlockEngine {
   serveGuestDisk(node: string, attachment: DiskAttachment): void;
 }
 
+type Task = { readonly order: TaskOrder; readonly handle: TaskHandle };
+
 const WORKER_URL = new URL('./worker/main.ts', import.meta.url);
 
 /**
@@ -60,7 +62,7 @@ export async function createBlockEngine(options: BlockEngineOptions): Promise<Th
  */
 class Engine implements ThreadedBlockEngine {
   readonly #options: BlockEngineOptions;
-  readonly #tasks = new Map<number, TaskHandle>();
+  readonly #tasks = new Map<number, Task>();
   readonly #listeners: (() => void)[] = [];
   readonly #disks = new GuestDisks();
   #nodes: readonly BlockNode[] = [];
@@ -157,7 +159,7 @@ class Engine implements ThreadedBlockEngine {
   }
 
   #begin<Handle extends TaskHandle>(order: TaskOrder, handle: Handle): Handle {
-    this.#tasks.set(handle.number, handle);
+    this.#tasks.set(handle.number, { order, handle });
     void this.#give(order, handle);
     return handle;
   }
@@ -195,9 +197,9 @@ class Engine implements ThreadedBlockEngine {
   }
 
   #taskMessage(message: TaskMessage): void {
-    const handle = this.#tasks.get(message.task);
+    const task = this.#tasks.get(message.task);
     if (message.type === 'ended') this.#tasks.delete(message.task);
-    handle?.receive(message);
+    task?.handle.receive(message);
   }
 
   #setNodes(nodes: readonly BlockNode[]): void {
@@ -208,20 +210,40 @@ class Engine implements ThreadedBlockEngine {
   #died(thread: ThreadRun, reason: string): void {
     if (this.#thread !== thread) return;
     this.#thread = null;
-    const message = `the block thread died: ${reason}`;
-    this.#failAll({ code: 'engine_crashed', message });
-    if (this.#isClosed) return;
-    this.#options.report(new Error(message));
-    this.start().catch((error: unknown) => {
-      this.#disks.failRequests(`the image is not open: ${messageOf(error)}`);
-      this.#options.report(error);
+    const error = { code: 'engine_crashed', message: `the block thread died: ${reason}` } as const;
+    const tasks = [...this.#tasks.values()];
+    this.#tasks.clear();
+    for (const { handle } of tasks) handle.crashed(error);
+    if (!this.#isClosed) this.#options.report(new Error(error.message));
+    void this.#recover(tasks, error);
+  }
+
+  /** Starts anew, and ends the tasks once nothing half-made of them is left. */
+  async #recover(tasks: readonly Task[], error: SnapshotError): Promise<void> {
+    try {
+      if (!this.#isClosed) await this.start();
+    } catch (fault) {
+      this.#disks.failRequests(`the image is not open: ${messageOf(fault)}`);
+      this.#options.report(fault);
+    }
+    for (const { order, handle } of tasks) {
+      if (order.kind === 'save' && this.#thread !== null) await this.#takeBack(order.plan);
+      handle.fail(error);
+    }
+  }
+
+  /** The tag was free before the save, so what has it now is half-made. */
+  async #takeBack({ tag, vmState, devices }: SavePlan): Promise<void> {
+    const nodes = [...new Set([vmState, ...devices])];
+    await this.delete({ tag, devices: nodes }).ended.catch(({ message }: SnapshotError) => {
+      this.#options.report(new Error(`snapshot '${tag}' is half-made and could not be removed: ${message}`));
     });
   }
 
   #failAll(error: SnapshotError): void {
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
-    for (const task of tasks) task.fail(error);
+    for (const { handle } of tasks) handle.fail(error);
   }
 }
 

@@ -50,6 +50,9 @@ export abstract class TaskHandle {
     else this.#ended.resolve(message.result);
   }
 
+  /** The thread is gone: what others wait for before the end will not come. What is half-made is seen to first. */
+  crashed(_error: SnapshotError): void {}
+
   /** Ends it: nothing more will come from the thread. */
   fail(error: SnapshotError): void {
     this.#ended.reject(error);
@@ -82,8 +85,13 @@ export class SaveHandle extends PlainHandle implements SaveTask {
     super.receive(message);
   }
 
-  override fail(error: SnapshotError): void {
+  /** The guest goes on at once. */
+  override crashed(error: SnapshotError): void {
     this.#captured.reject(error);
+  }
+
+  override fail(error: SnapshotError): void {
+    this.crashed(error);
     super.fail(error);
   }
 }

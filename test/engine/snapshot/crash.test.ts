@@ -41,6 +41,24 @@ describe('a block thread that dies', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
+  test('once a snapshot was taken leaves none, and the guest did not wait for that', async () => {
+    const { engine, paths, tell } = await startMortal();
+    const task = engine.save(savePlan('one', machineMemory()));
+    await task.captured;
+    task.pause();
+    tell('die');
+    const ended = await task.ended.then(
+      () => 'completed',
+      ({ code }) => code,
+    );
+    // The pause may have come when the task had passed its last step.
+    const tags = ended === 'completed' ? ['one'] : [];
+    expect(['completed', 'engine_crashed']).toContain(ended);
+    expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(tags);
+    await engine.close();
+    expect(await check(paths[0]!)).toEqual(CLEAN);
+  });
+
   test('is noticed when it only stands still', async () => {
     const { engine, tell } = await startMortal(5000);
     const task = engine.save(savePlan('one', machineMemory()));

@@ -22,6 +22,8 @@ type NodeSave = {
   blocks: readonly ManifestBlock[];
   pieces: PieceTable;
   place: ManifestPlace;
+  /** True once there may be something in the image to take back. */
+  isBegun: boolean;
   /** Of the snapshot, once it was taken. */
   id: string | null;
 };
@@ -58,12 +60,13 @@ export async function save(
 
 function newNodeSave(name: string, image: Image): NodeSave {
   const place = { position: 0, reservedBytes: 0 };
-  return { name, image, vmStateBytes: 0, blocks: [], pieces: new PieceTable(), place, id: null };
+  return { name, image, vmStateBytes: 0, blocks: [], pieces: new PieceTable(), place, isBegun: false, id: null };
 }
 
 /** The machine's stream, where this node is to hold it, and room for the digests behind it. */
 async function fillVmState(node: NodeSave, plan: SavePlan, control: TaskControl): Promise<void> {
   const writer = await node.image.beginVmState();
+  node.isBegun = true;
   if (node.name === plan.vmState) await writeMachine(node, { plan, writer, control });
   const position = writer.align();
   const reservedBytes = fixedBytes(node.blocks, node.pieces) + diskReservation(node.image.diskBytes);
@@ -85,6 +88,7 @@ async function writeMachine(
   try {
     node.pieces = await new MachineWriter(plan, channel, control).write();
   } catch (error) {
+    await channel.idle();
     throw channel.failure ?? error;
   }
   node.blocks = memory.blocks.map(({ name, bytes }) => ({ name, bytes }));
@@ -112,7 +116,7 @@ async function takeSnapshot({ image, vmStateBytes, place }: NodeSave, plan: Save
 /** Removes what was made. What cannot be removed is named in the error: its job says then what is left. */
 async function takeBack(saves: readonly NodeSave[], cause: unknown): Promise<void> {
   const left: string[] = [];
-  for (const { name, image, id } of saves) {
+  for (const { name, image, id } of saves.filter(({ isBegun }) => isBegun)) {
     try {
       if (id === null) await image.dropVmState();
       else await image.deleteSnapshot(id);

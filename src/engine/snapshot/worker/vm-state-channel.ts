@@ -14,7 +14,7 @@ export class VmStateChannel implements OutgoingChannel {
   readonly #writer: VmStateWriter;
   readonly #monitor: Monitor;
   readonly #waiting: (() => void)[] = [];
-  #underWay = 0;
+  readonly #appends = new Set<Promise<void>>();
   /** What broke it, as it was thrown; null while nothing has. */
   failure: unknown = null;
 
@@ -24,9 +24,15 @@ export class VmStateChannel implements OutgoingChannel {
   }
 
   write(bytes: Uint8Array, done: () => void): void {
-    const append = () => void this.#append(bytes, done);
-    if (this.#underWay < APPENDS) append();
+    const append = () => this.#begin(bytes, done);
+    if (this.#appends.size < APPENDS) append();
     else this.#waiting.push(append);
+  }
+
+  /** Begins nothing more, and resolves when what is under way has ended: the memory is not read any more then. */
+  async idle(): Promise<void> {
+    this.#waiting.length = 0;
+    await Promise.all(this.#appends);
   }
 
   onReverse(): void {}
@@ -37,8 +43,16 @@ export class VmStateChannel implements OutgoingChannel {
 
   destroy(): void {}
 
+  #begin(bytes: Uint8Array, done: () => void): void {
+    const append = this.#append(bytes, done).finally(() => {
+      this.#appends.delete(append);
+      if (this.failure === null) this.#waiting.shift()?.();
+    });
+    this.#appends.add(append);
+  }
+
+  /** Never rejects. */
   async #append(bytes: Uint8Array, done: () => void): Promise<void> {
-    this.#underWay += 1;
     try {
       await this.#writer.append(bytes);
       done();
@@ -46,7 +60,5 @@ export class VmStateChannel implements OutgoingChannel {
       this.failure ??= error;
       this.#monitor.fail({ code: 'channel_failed', message: String(error) });
     }
-    this.#underWay -= 1;
-    if (this.failure === null) this.#waiting.shift()?.();
   }
 }
