@@ -71,7 +71,9 @@ export function compressedAt(table: Buffer, index: number, geometry: Geometry): 
 export function l1Fault(table: Buffer, index: number): string | null {
   const high = table.readUInt32BE(index * 8);
   const low = table.readUInt32BE(index * 8 + 4);
-  return (high & (HIGH_RESERVED | COMPRESSED)) !== 0 || (low & 0x1ff) !== 0 ? 'has reserved bits set' : null;
+  if ((high & (HIGH_RESERVED | COMPRESSED)) !== 0 || (low & 0x1ff) !== 0) return 'has reserved bits set';
+  // QEMU takes the header for the L2 table then.
+  return high === COPIED && low === 0 ? 'has COPIED set and no offset' : null;
 }
 
 /** What is wrong with a standard L2 entry, or null. Bit 0 means zeros from version 3 on. */

@@ -23,7 +23,6 @@ export function decodeExtensions(cluster: Buffer, from: number, path: string): E
   const end = backingName > from ? Math.min(cluster.length, backingName) : cluster.length;
   for (let at = from; at + 8 <= end; ) {
     const type = cluster.readUInt32BE(at);
-    if (type === END) break;
     const bytes = cluster.readUInt32BE(at + 4);
     const data = cluster.subarray(at + 8, at + 8 + bytes);
     if (at + 8 + bytes > end) {
@@ -33,6 +32,7 @@ export function decodeExtensions(cluster: Buffer, from: number, path: string): E
         `${path}: ${name} has ${bytes} bytes and reaches beyond the header cluster.`,
       );
     }
+    if (type === END) break;
     if (type === BACKING_FORMAT) backingFormat = data.toString('utf8');
     if (type === FEATURE_NAMES) featureNames = decodeFeatureNames(data);
     at += 8 + Math.ceil(bytes / 8) * 8;

@@ -1,5 +1,5 @@
 import { BlockError, type ImageSnapshot } from '../image.ts';
-import { ENTRY_BYTES, type Geometry, L1_BYTES_MAX, SNAPSHOT_TABLE_BYTES_MAX } from './geometry.ts';
+import { ENTRY_BYTES, type Geometry, L1_BYTES_MAX, l1EntriesOf, SNAPSHOT_TABLE_BYTES_MAX } from './geometry.ts';
 import type { TablePlace } from './header.ts';
 
 /*
@@ -114,6 +114,10 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
     const message = `${context.path}: entry ${index} of the snapshot table has ${l1.entries} L1 entries; ${limit}.`;
     throw new BlockError('image_too_large', message);
   }
+  const diskBytes = number(8, Math.min(context.diskBytes, l1.entries * context.geometry.bytesPerTable));
+  if (l1EntriesOf(diskBytes, context.geometry) > l1.entries) {
+    throw fault(`has ${l1.entries} L1 entries, too few for its disk of ${diskBytes} bytes`);
+  }
   const icount = extra.length >= QEMU_EXTRA_BYTES ? extra.readBigUInt64BE(16) : NO_ICOUNT;
   const nameAt = FIXED_BYTES + extraBytes + entry.readUInt16BE(12);
   return {
@@ -124,7 +128,7 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
     dateMs: entry.readUInt32BE(16) * 1000 + Math.floor(entry.readUInt32BE(20) / 1000) / 1000,
     clockNs: entry.readBigUInt64BE(24),
     vmStateBytes: number(0, entry.readUInt32BE(32)),
-    diskBytes: number(8, context.diskBytes),
+    diskBytes,
     icount: icount === NO_ICOUNT ? null : icount,
     extra: Uint8Array.from(extra.subarray(QEMU_EXTRA_BYTES)),
   };

@@ -64,7 +64,9 @@ export class TableWriter {
 
 /** Writes an L1 table to clusters of its own. @returns its offset. */
 export async function writeNewL1(volume: Volume, l1: Buffer): Promise<number> {
-  const clusters = Math.max(1, Math.ceil(l1.length / volume.geometry.clusterBytes));
+  // The table of an empty disk has no entries, so nothing would ever refer to a cluster for it.
+  if (l1.length === 0) return 0;
+  const clusters = Math.ceil(l1.length / volume.geometry.clusterBytes);
   const offset = volume.counts.allocate(clusters);
   const padded = Buffer.alloc(clusters * volume.geometry.clusterBytes);
   l1.copy(padded);

@@ -7,6 +7,7 @@ import {
   bitFlips,
   compressedDamages,
   countDamages,
+  type Damage,
   extensionDamages,
   floodDamages,
   headerDamages,
@@ -22,7 +23,28 @@ import { chosenDamages, expectNoFaults, runTrials } from '../../helpers/qcow2/tr
 const SEED = 0x9c02;
 const RSS_BYTES_MAX = 400 * 2 ** 20;
 
+/** Damage that once did harm. */
+const HARMFUL = [
+  'header: disk size is 0x0',
+  'own L2 with its second entry: is 0x100000000000000',
+  'active L1: is 0x8000000000000000',
+  "snapshot's L1 beyond the disk: is 0x8000000000000000",
+  'snapshot: disk size is 0x0',
+  'snapshot: disk size is 0x1ffffffffffe00',
+  'header: extension end of 2147483647 bytes',
+  'snapshot row at 0: L1 entries is 0',
+  'snapshot: a disk far larger than its L1 table',
+];
+
+function harmfulDamages(): Damage[] {
+  const all = [...headerDamages(), ...extensionDamages(), ...tableDamages(), ...snapshotDamages()];
+  const chosen = all.filter(({ name }) => HARMFUL.includes(name));
+  expect(chosen.map(({ name }) => name).toSorted()).toEqual(HARMFUL.toSorted());
+  return chosen;
+}
+
 test.each([
+  ['faults of the past', harmfulDamages],
   ['header fields', () => chosenDamages(headerDamages(), 50, SEED)],
   [
     'header extensions and backing files',

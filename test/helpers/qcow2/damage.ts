@@ -109,6 +109,7 @@ export function tableDamages(): Damage[] {
     ...[...NUMBERS_64, ...LARGE_64].map((value) =>
       damage(`${table}: is ${hex(value)}`, (draft, places) => draft.put64(at(places), value)),
     ),
+    damage(`${table}: is copied and points nowhere`, (draft, places) => draft.put64(at(places), COPIED)),
     ...bits.map((bit) =>
       damage(
         `${table}: has bit ${bit} turned over`,
@@ -205,6 +206,12 @@ export function snapshotDamages(): Damage[] {
           draft.put64(places.snapshotTable + at, value(draft, places));
         }),
       ),
+    ),
+    // Reading it would take for ever, and applying it all memory.
+    damage(
+      'snapshot: a disk far larger than its L1 table',
+      (draft, { snapshotTable }) => draft.put64(snapshotTable + 48, 2 ** 52),
+      'refused',
     ),
     damage('snapshot: both have the same id', (draft, { snapshotTable }) => {
       draft.put(snapshotTable + SECOND_ROW + 64 + 8, Buffer.from('1'));

@@ -48,8 +48,9 @@ export async function losePower(options: PowerLossOptions): Promise<{ repaired: 
   await image.close();
   const result = { repaired: 0, snapshots: 0 };
   for (let number = 0; number < options.losses; number += 1) {
-    const moment = 1 + Math.floor(random() * clock.now);
-    const loss = LOSSES[number % LOSSES.length]!;
+    const anyMoment = 1 + Math.floor(random() * clock.now);
+    const moment = number % 3 === 0 ? anyMoment : file.syncs[Math.floor(random() * file.syncs.length)]!;
+    const loss = LOSSES[Math.floor(random() * LOSSES.length)]!;
     const path = join(directory, `lost-${seed}.qcow2`);
     writeFileSync(path, file.after(moment, loss, random));
     const what = `${loss} lost at ${moment} of ${clock.now}, seed ${seed}, number ${number}`;

@@ -27,6 +27,8 @@ export class UnsafeFile implements BlockFile {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #entries: Entry[] = [];
+  /** The moments just before a sync was over: most is at stake then. */
+  readonly syncs: number[] = [];
   #content: Content;
 
   constructor(initial: Buffer, clock: Clock, random: () => number) {
@@ -62,6 +64,7 @@ export class UnsafeFile implements BlockFile {
     const began = this.#tick();
     await this.#while();
     const now = this.#tick();
+    this.syncs.push(now);
     for (const entry of this.#entries) if (entry.ended < began && entry.stable === NEVER) entry.stable = now;
   }
 
