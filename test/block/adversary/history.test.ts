@@ -14,7 +14,6 @@ test.each<[keyof typeof SHAPES, Kind]>([
   ['tiny', 'qcow2 backing file'],
   ['small', 'compressed'],
   ['usual', 'empty'],
-  ['usual', 'counts of 8 bits, lazy'],
 ])('a disk of %s clusters, %s, goes through the same history as with QEMU', async (size, kind) => {
   const directory = imageDirectory();
   const shape = SHAPES[size];

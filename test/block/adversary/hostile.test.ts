@@ -50,14 +50,14 @@ test.each([
     'header extensions and backing files',
     () => [...chosenDamages(extensionDamages(), 8, SEED), ...backingDamages('18.qcow2')],
   ],
-  ['tables', () => chosenDamages(tableDamages(), 60, SEED)],
+  ['tables', () => chosenDamages(tableDamages(), 45, SEED)],
   ['tables full of the same', () => chosenDamages(floodDamages(), 20, SEED)],
   ['counts', () => chosenDamages(countDamages(), 20, SEED)],
-  ['snapshot tables', () => chosenDamages(snapshotDamages(), 40, SEED)],
+  ['snapshot tables', () => chosenDamages(snapshotDamages(), 30, SEED)],
   ['structures in one place', () => overlapDamages()],
   ['compressed clusters', () => compressedDamages()],
   ['files cut off', () => chosenDamages(truncations(sampleImage().draft.end), 24, SEED)],
-  ['bits turned over', () => bitFlips(40, SEED)],
+  ['bits turned over', () => bitFlips(30, SEED)],
 ])('%s of every bad kind are refused with a code or repaired, and nothing gets worse', async (_, damages) => {
   const trials = { directory: imageDirectory(), sample: sampleImage(), rssBytesMax: RSS_BYTES_MAX };
   const list = damages();

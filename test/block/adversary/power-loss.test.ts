@@ -1,8 +1,13 @@
 // Power lost in the midst of overlapping requests, with any part of what was not synced gone.
 
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { countDamages } from '../../helpers/qcow2/damage.ts';
 import { imageDirectory } from '../../helpers/qcow2/directory.ts';
+import { sampleImage } from '../../helpers/qcow2/draft.ts';
 import { losePower } from '../../helpers/qcow2/power-loss.ts';
+import { losePowerInRepair } from '../../helpers/qcow2/repair-loss.ts';
+import { chosenDamages } from '../../helpers/qcow2/trial.ts';
 
 test.each([
   { clusterBits: 9, seed: 11 },
@@ -12,4 +17,12 @@ test.each([
   const found = await losePower({ directory: imageDirectory(), ...size, ...of });
   expect(found.repaired).toBeGreaterThan(5);
   expect(found.snapshots).toBeGreaterThan(5);
+});
+
+test('power lost while wrong counts are put right leaves an image that can be put right', async () => {
+  const path = join(imageDirectory(), 'disk.qcow2');
+  const damages = chosenDamages(countDamages(), 16, 5).filter(({ opens }) => opens === 'repaired');
+  let tried = 0;
+  for (const damage of damages) tried += await losePowerInRepair(path, sampleImage(), damage);
+  expect(tried).toBeGreaterThan(20);
 });
