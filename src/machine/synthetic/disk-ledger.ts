@@ -29,14 +29,15 @@ export class DiskLedger {
     return Number(this.#words.subarray(first).reduce((most, word) => (word > most ? word : most), 0n));
   }
 
-  /** @returns the sum of all words, for the registers. */
+  /** @returns by how much the sum of all words grew. The sum itself is not taken: it would make damage elsewhere good. */
   store(block: number, sequence: number): number {
+    const growth = sequence - this.sequenceOf(block);
     this.#words[block] = BigInt(sequence);
     this.#markDirty();
-    return this.#sum();
+    return growth;
   }
 
-  /** Replaces all of it; blocks that `sequences` does not reach were never written. @returns as `store`. */
+  /** Replaces all of it; blocks that `sequences` does not reach were never written. @returns the sum of all words. */
   replace(sequences: readonly number[]): number {
     this.#words.fill(0n);
     sequences.forEach((sequence, block) => {

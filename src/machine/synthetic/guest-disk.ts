@@ -212,7 +212,7 @@ export class GuestDisk {
     const start = { boots, isFormatting: false, highest: this.#ledger.highest(1) };
     writeDiskBlock(this.#data, { block, sequence, identity }, block === 0 ? start : null);
     yield { operation: 'write', offset: block * DISK_BLOCK_BYTES, bytes: DISK_BLOCK_BYTES };
-    registers.ledgerSum = this.#ledger.store(block, sequence);
+    registers.ledgerSum += this.#ledger.store(block, sequence);
     registers.pendingBlock = null;
     registers.writes += 1;
   }
