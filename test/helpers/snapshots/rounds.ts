@@ -1,0 +1,125 @@
+// Save, change everything, load: what came back is what was saved, round after round.
+
+import { expect } from 'vitest';
+import type { Service } from '../guest-service.ts';
+import { StreamWalker } from '../stream-walker.ts';
+import { ImageMap } from './qcow2-map.ts';
+import { expectClean, listSnapshots } from './qemu-image.ts';
+import { type Digest, Snapshots } from './snapshot-client.ts';
+
+/** Ways to work that the guest changes to behind the save, so that all of what is loaded differs from it. */
+const OTHER_WORK = [
+  { pattern: 'seq', rate: 150_000_000 },
+  { pattern: 'random', rate: 250_000_000 },
+];
+/** Writes of the guest between save and load, at least. */
+const PAGES_WRITTEN_MIN = 2000;
+
+export type RoundsSetup = {
+  readonly service: Service;
+  /** disk0, which takes the VM state, and then the further ones. */
+  readonly images: readonly string[];
+  readonly rounds: number;
+  /** Also compare RAM byte for byte, as a reader of its own finds it in the image; default: digests only. */
+  readonly comparesBytes?: boolean;
+};
+
+/** What a guest is at one moment, as far as HTTP tells. */
+type Seen = { readonly ticks: number; readonly written: number; readonly work: unknown };
+
+/** Each round saves a running guest, lets it work on differently, and loads it; every image is checked at each step. */
+export async function runRounds({ service, images, rounds, comparesBytes = false }: RoundsSetup): Promise<void> {
+  const snapshots = new Snapshots(service);
+  for (let round = 1; round <= rounds; round += 1) {
+    const tag = `round-${round}`;
+    const before = await look(service);
+    await snapshots.does('save', tag);
+    expect(await service.runState()).toBe('running');
+    const after = await look(service);
+    expectClean(...images);
+    expectListed(images[0]!, tag);
+    await changeEverything(service, round, after);
+    await loadAndCompare({ service, snapshots, tag, images, between: [before, after] });
+    if (comparesBytes) expectSameRam(images[0]!, tag, `${tag}-again`);
+    for (const old of [tag, `${tag}-again`]) {
+      await snapshots.does('delete', old);
+      expectClean(...images);
+    }
+    await service.expectRunning();
+  }
+  expect(await snapshots.tags()).toEqual([]);
+}
+
+type Loading = {
+  readonly service: Service;
+  readonly snapshots: Snapshots;
+  readonly tag: string;
+  readonly images: readonly string[];
+  readonly between: readonly [Seen, Seen];
+};
+
+/** Loads with the guest paused, so that what was loaded stands still to be looked at. */
+async function loadAndCompare({ service, snapshots, tag, images, between }: Loading): Promise<void> {
+  const [before, after] = between;
+  await service.post('/stop');
+  await snapshots.does('load', tag);
+  expectClean(...images);
+  expect(await service.runState()).toBe('paused');
+  const loaded = await look(service);
+  expect(loaded.ticks).toBeGreaterThanOrEqual(before.ticks);
+  expect(loaded.ticks).toBeLessThanOrEqual(after.ticks);
+  expect(loaded.written).toBeGreaterThanOrEqual(before.written);
+  expect(loaded.written).toBeLessThanOrEqual(after.written);
+  expect(loaded.work).toEqual(before.work);
+  const ticks = await service.consoleTicks();
+  expect(ticks.at(-1) ?? 0).toBe(loaded.ticks);
+  await snapshots.does('save', `${tag}-again`);
+  expectClean(...images);
+  const [first, second] = [await snapshots.digests(tag), await snapshots.digests(`${tag}-again`)];
+  expect(first.filter(isMemoryOrDisk).length).toBeGreaterThan(1);
+  expect(second.filter(isMemoryOrDisk)).toEqual(first.filter(isMemoryOrDisk));
+  await service.post('/cont');
+  await service.expectRunning();
+  const checked = (await service.guest())['pages-checked'];
+  await expect.poll(async () => (await service.guest())['pages-checked'], { interval: 5 }).toBeGreaterThan(checked);
+  expect(await service.consoleTicks()).toEqual(expect.arrayContaining(ticks.slice(-8)));
+}
+
+function expectSameRam(image: string, ...tags: readonly [string, string]): void {
+  const map = new ImageMap(image);
+  const [first, second] = tags.map((tag) => new StreamWalker(map.vmState(tag)).blocks);
+  expect([...first!.keys()]).toEqual([...second!.keys()]);
+  for (const [name, bytes] of first!) {
+    expect(bytes.some((byte) => byte !== 0)).toBe(true);
+    expect(bytes.equals(second!.get(name)!), name).toBe(true);
+  }
+}
+
+function isMemoryOrDisk({ kind }: Digest): boolean {
+  return kind !== 'device-state';
+}
+
+async function changeEverything(service: Service, round: number, since: Seen): Promise<void> {
+  const body = OTHER_WORK[round % OTHER_WORK.length]!;
+  expect((await service.call('/machine/workload', { method: 'PATCH', body })).status).toBe(200);
+  const isChanged = async (): Promise<boolean> => {
+    const { ticks, written } = await look(service);
+    return ticks > since.ticks && written > since.written + PAGES_WRITTEN_MIN;
+  };
+  await expect.poll(isChanged, { timeout: 20_000, interval: 10 }).toBe(true);
+}
+
+async function look(service: Service): Promise<Seen> {
+  const { ticks, panic, workload, ...guest } = await service.get<Readonly<Record<string, unknown>>>('/machine');
+  expect(panic).toBeNull();
+  return { ticks: Number(ticks), written: Number(guest['pages-written']), work: workload };
+}
+
+/** `qemu-img snapshot -l` shows it as QEMU's own: a size, a date of now, a clock. */
+function expectListed(image: string, tag: string): void {
+  const row = listSnapshots(image).find((candidate) => candidate.tag === tag);
+  expect(row?.vmSize).toMatch(/^[\d.]+ [MG]iB$/);
+  expect(Math.abs(Date.parse(row?.date ?? '') - Date.now())).toBeLessThan(5 * 60_000);
+  expect(row?.clock).toMatch(/^\d{4}:\d\d:\d\d\.\d{3}$/);
+  expect(row?.clock).not.toBe('0000:00:00.000');
+}

@@ -1,0 +1,146 @@
+// Snapshots that go from QEMU to vmferry and back, inside one and the same image file.
+
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { type Spawned, spawnService } from '../helpers/guest-service.ts';
+import type { Qemu } from '../helpers/qemu/process.ts';
+import { describeWithQemu } from '../helpers/qemu/qemu.ts';
+import { continuousTicks, guestTicks } from '../helpers/qemu/serial.ts';
+import { ImageMap } from '../helpers/snapshots/qcow2-map.ts';
+import { createImage, expectClean, qemuTool, tagsOf } from '../helpers/snapshots/qemu-image.ts';
+import { qemuSnapshot, quit, startQemuOn } from '../helpers/snapshots/qemu-machine.ts';
+import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
+
+/** A lap of the guest's ring, after which every page it touches has been checked. */
+const LAP_TICKS = 128;
+const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'];
+/** QEMU's own part of the extra data. */
+const QEMU_EXTRA_BYTES = 24;
+
+/** A directory with an empty image, to be worked on by both. */
+function emptyImage(): { directory: string; image: string } {
+  const directory = temporaryDirectory();
+  return { directory, image: createImage(join(directory, 'guest.qcow2')) };
+}
+
+/** A service that holds a machine for others, on that image. */
+function imageService(directory: string, image: string, flags: readonly string[] = []): Promise<Spawned> {
+  return spawnService(directory, ['--machine', 'image', '--blockdev', `disk0=${image}`, ...flags]);
+}
+
+/** A machine of QEMU, paused, as it was when it was saved in `image`, which nobody has open any more. */
+async function savedByQemu(image: string, tag = 'by-qemu'): Promise<{ memory: Buffer; serial: string }> {
+  const qemu = await startQemuOn(image);
+  await qemu.waitForTicks(LAP_TICKS + 10);
+  await qemu.qmp.execute('stop');
+  await qemuSnapshot(qemu, 'save', tag);
+  const saved = { memory: await qemu.physicalMemory(), serial: qemu.serialText() };
+  await quit(qemu);
+  return saved;
+}
+
+/** The guest goes on behind what it had written, and finds its memory in order. */
+async function expectGoesOn(qemu: Qemu, serialBefore: string): Promise<void> {
+  await qemu.waitForTicks(LAP_TICKS + 10);
+  const before = guestTicks(serialBefore).length;
+  expect(continuousTicks(serialBefore, qemu.serialText())).toBeGreaterThan(before + LAP_TICKS);
+}
+
+describeWithQemu('an image that QEMU 10.0 and vmferry take turns with', () => {
+  it('brings a machine that QEMU saved into vmferry, and from there into a fresh QEMU', async () => {
+    const { directory, image } = emptyImage();
+    const { memory, serial } = await savedByQemu(image);
+    const targetImage = join(directory, 'target.qcow2');
+    copyFileSync(image, targetImage);
+    const service = await imageService(directory, image);
+    const snapshots = new Snapshots(service);
+    expect(await snapshots.tags()).toEqual(['by-qemu']);
+    await snapshots.does('verify', 'by-qemu', { vmstate: 'disk0', devices: ['disk0'] });
+    await snapshots.does('load', 'by-qemu', { vmstate: 'disk0', devices: ['disk0'] });
+    expectClean(image);
+    const target = await startQemuOn(targetImage, { incoming: 'tcp:127.0.0.1:0' });
+    const listening = (await target.qmp.query('query-migrate')) as { 'socket-address'?: { port: string }[] };
+    const row = await service.migrate(`tcp:127.0.0.1:${listening['socket-address']?.[0]?.port}`);
+    expect(row, JSON.stringify(row)).toMatchObject({ status: 'completed' });
+    expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
+    expect(await target.runState()).toBe('paused');
+    expect((await target.physicalMemory()).equals(memory)).toBe(true);
+    await target.qmp.execute('cont');
+    await expectGoesOn(target, serial);
+  });
+
+  it('keeps a machine that vmferry took from a running QEMU, for a QEMU with -loadvm', async () => {
+    const { directory, image } = emptyImage();
+    const sourceImage = createImage(join(directory, 'source.qcow2'));
+    const source = await startQemuOn(sourceImage);
+    const service = await imageService(directory, image, INCOMING);
+    await source.waitForTicks(LAP_TICKS + 10);
+    expect((await source.migrate(await service.incomingUri())).status).toBe('completed');
+    expect((await service.ended()).status).toBe('completed');
+    const snapshots = new Snapshots(service);
+    await snapshots.does('save', 'by-vmferry');
+    await snapshots.does('verify', 'by-vmferry');
+    expectClean(image);
+    expect(await service.end('SIGTERM')).toBe(0);
+    expectClean(image);
+    const target = await startQemuOn(image, { paused: true, extraArguments: ['-loadvm', 'by-vmferry'] });
+    expect((await target.physicalMemory()).equals(await source.physicalMemory())).toBe(true);
+    await target.qmp.execute('cont');
+    await expectGoesOn(target, source.serialText());
+  });
+
+  it('lets QEMU load and save on behind what vmferry saved, and vmferry behind that', async () => {
+    const { directory, image } = emptyImage();
+    const { serial } = await savedByQemu(image);
+    const service = await imageService(directory, image);
+    const snapshots = new Snapshots(service);
+    await snapshots.does('load', 'by-qemu');
+    for (const tag of ['ours-1', 'ours-2', 'ours-3']) await snapshots.does('save', tag);
+    expect(tagsOf(image)).toEqual(['by-qemu', 'ours-1', 'ours-2', 'ours-3']);
+    expect(await service.end('SIGTERM')).toBe(0);
+    expectClean(image);
+    const ours = ['ours-1', 'ours-3'].map((tag) => new ImageMap(image).entry(tag).extra);
+    expect(ours.every(({ length }) => length > QEMU_EXTRA_BYTES)).toBe(true);
+
+    // QEMU rewrites the table, with what it does not know in it.
+    const qemu = await startQemuOn(image, { extraArguments: ['-loadvm', 'ours-3'] });
+    await expectGoesOn(qemu, serial);
+    await qemuSnapshot(qemu, 'save', 'more-by-qemu');
+    await qemuSnapshot(qemu, 'load', 'ours-1');
+    await qemu.waitForTicks(10);
+    await quit(qemu);
+    expectClean(image);
+    qemuTool('qemu-img', 'snapshot', '-d', 'ours-2', image);
+    expectClean(image);
+    expect(tagsOf(image)).toEqual(['by-qemu', 'ours-1', 'ours-3', 'more-by-qemu']);
+    expect(['ours-1', 'ours-3'].map((tag) => new ImageMap(image).entry(tag).extra)).toEqual(ours);
+
+    const again = await imageService(directory, image);
+    const back = new Snapshots(again);
+    for (const tag of ['ours-1', 'ours-3', 'more-by-qemu', 'by-qemu']) await back.does('verify', tag);
+    for (const tag of ['more-by-qemu', 'ours-1']) await back.does('load', tag);
+    for (const tag of ['by-qemu', 'ours-3', 'ours-1', 'more-by-qemu']) {
+      await back.does('delete', tag);
+      expectClean(image);
+    }
+    expect(await again.end('SIGTERM')).toBe(0);
+    expect(tagsOf(image)).toEqual([]);
+    expectClean(image);
+  });
+
+  it('is refused to whoever comes second, and only read by tools meanwhile', async () => {
+    const { directory, image } = emptyImage();
+    await savedByQemu(image);
+    const service = await imageService(directory, image);
+    await expect(startQemuOn(image)).rejects.toThrow(/lock/i);
+    expect(() => qemuTool('qemu-img', 'snapshot', '-d', 'by-qemu', image)).toThrow(/lock/i);
+    expectClean(image);
+    expect(await new Snapshots(service).tags()).toEqual(['by-qemu']);
+    expect(await service.end('SIGTERM')).toBe(0);
+    const qemu = await startQemuOn(image);
+    await expect(imageService(temporaryDirectory(), image)).rejects.toThrow(/another program|in use|lock/i);
+    await qemu.waitForTicks(5);
+  });
+});

@@ -1,0 +1,152 @@
+// Snapshots, migrations and cancels that meet each other: one wins, the other is told, and nothing is half-made.
+
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { localService, spawnService } from '../helpers/guest-service.ts';
+import { openPeer } from '../helpers/peer.ts';
+import { type Bed, expectFailed, expectUnharmed, expectUsable, snapshotBed } from '../helpers/snapshots/bed.ts';
+import { cancelAtMoments, cancelWhilePaused } from '../helpers/snapshots/cancels.ts';
+import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
+import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
+
+/** So large that a request surely comes while it is saved. */
+const LARGE = ['--ram', '96M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+
+/** Starts work and stops it in its middle. @returns the job's id. */
+async function startAndPause({ snapshots, service }: Bed, work: 'save' | 'load', tag: string): Promise<string> {
+  const id = await snapshots.start(work, tag);
+  await service.post(`/jobs/${id}/pause`);
+  await snapshots.until(id, ({ status }) => status === 'paused');
+  return id;
+}
+
+describe('a migration and a snapshot', () => {
+  test('exclude each other, and who comes second is told who is there', async () => {
+    const bed = await snapshotBed({ flags: LARGE });
+    const { service, snapshots } = bed;
+    await snapshots.does('save', 'kept');
+    const peer = await openPeer();
+    for (const work of ['save', 'load'] as const) {
+      const id = await startAndPause(bed, work, work === 'save' ? 'new' : 'kept');
+      const refused = await service.call('/migrate', { body: { uri: peer.uri } });
+      expect([refused.status, refused.json.code], refused.text).toEqual([409, 'job_in_progress']);
+      expect(String(refused.json.detail)).toContain(id);
+      await service.post(`/jobs/${id}/resume`);
+      expect((await snapshots.ended(id)).error).toBeUndefined();
+    }
+    await service.set({ 'max-bandwidth': 100_000 });
+    const migration = await service.start(peer.uri);
+    for (const [work, tag] of [
+      ['save', 'more'],
+      ['load', 'kept'],
+    ] as const) {
+      const refused = await snapshots.ask(work, tag);
+      expect([refused.status, refused.json.code], refused.text).toEqual([409, 'migration_in_progress']);
+    }
+    expect(await service.cancel()).toBe('cancelled');
+    expect(await service.row(migration)).toMatchObject({ status: 'cancelled' });
+    await expectUnharmed(bed, ['kept', 'new']);
+    const target = await localService([...LARGE, '--incoming', 'tcp:127.0.0.1:0']);
+    await service.set({ 'max-bandwidth': 2 ** 40 });
+    expect(await service.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
+  });
+});
+
+describe('two jobs', () => {
+  test('that save under one tag end as one snapshot', async () => {
+    const bed = await snapshotBed();
+    const [first, second] = await Promise.all([bed.snapshots.ask('save', 'one'), bed.snapshots.ask('save', 'one')]);
+    const statuses = [first.status, second.status].sort();
+    expect([
+      [202, 202],
+      [202, 409],
+    ]).toContainEqual(statuses);
+    const jobs = [first, second].filter(({ status }) => status === 202);
+    const ends = await Promise.all(jobs.map(({ headers }) => bed.snapshots.ended(idOf(headers.location))));
+    expect(ends.filter(({ error }) => error === undefined)).toHaveLength(1);
+    await expectUnharmed(bed, ['one']);
+    const again = await bed.snapshots.ask('save', 'one');
+    expect([again.status, again.json.code], again.text).toEqual([409, 'snapshot_exists']);
+  });
+
+  test('that load at once are done one after the other, or one is refused', async () => {
+    const bed = await snapshotBed();
+    for (const tag of ['a', 'b']) await bed.snapshots.does('save', tag);
+    const replies = await Promise.all([bed.snapshots.ask('load', 'a'), bed.snapshots.ask('load', 'b')]);
+    expect(replies.map(({ status }) => status)).toContain(202);
+    for (const { status, headers, text } of replies) {
+      expect([202, 409], text).toContain(status);
+      if (status === 202) expect((await bed.snapshots.ended(idOf(headers.location))).error).toBeUndefined();
+    }
+    await expectUnharmed(bed, ['a', 'b']);
+    await expectUsable(bed);
+  });
+
+  test('that load and delete one snapshot leave nothing dangling, whichever comes first', async () => {
+    const bed = await snapshotBed();
+    for (const order of [
+      ['load', 'delete'],
+      ['delete', 'load'],
+    ] as const) {
+      await bed.snapshots.does('save', 'one');
+      const replies = await Promise.all(order.map((work) => bed.snapshots.ask(work, 'one')));
+      const jobs = replies.filter(({ status }) => status === 202);
+      expect(jobs.length).toBeGreaterThan(0);
+      for (const { headers } of jobs) {
+        const job = await bed.snapshots.ended(idOf(headers.location));
+        // A load that waited for a delete finds nothing.
+        if (job.error !== undefined) expectFailed(job, 'snapshot_not_found');
+      }
+      if (tagsOf(bed.images[0]!).length > 0) await bed.snapshots.does('delete', 'one');
+      await expectUnharmed(bed, []);
+    }
+    await expectUsable(bed);
+  });
+});
+
+describe('a cancel', () => {
+  test.each(['save', 'load', 'verify', 'delete'] as const)(
+    'of a %s at any moment leaves all or nothing',
+    async (work) => {
+      const bed = await snapshotBed({ flags: ['--ram', '32M'], extraDisks: 1 });
+      await bed.snapshots.does('save', 'kept', { vmstate: 'disk0', devices: ['disk0', 'disk1'] });
+      await cancelAtMoments(bed, work, 6);
+      await expectUsable(bed, ['disk0', 'disk1']);
+    },
+  );
+
+  test.each(['save', 'load'] as const)('of a %s that is paused takes it back', async (work) => {
+    const bed = await snapshotBed({ flags: LARGE, extraDisks: 1 });
+    await bed.snapshots.does('save', 'kept', { vmstate: 'disk0', devices: ['disk0', 'disk1'] });
+    await cancelWhilePaused(bed, work);
+    await expectUsable(bed, ['disk0', 'disk1']);
+  });
+});
+
+test('SIGTERM during a save takes it back and ends with status 0', async () => {
+  const data = temporaryDirectory();
+  const image = join(data, 'disk0.qcow2');
+  const service = await spawnService(data, LARGE);
+  await service.expectRunning();
+  const snapshots = new Snapshots(service);
+  await snapshots.does('save', 'kept');
+  const id = await snapshots.start('save', 'cut-off');
+  expect(await service.end('SIGTERM')).toBe(0);
+  expect(service.errors()).toBe('');
+  expectClean(image);
+  const again = await spawnService(data, LARGE);
+  const job = await new Snapshots(again).job(id);
+  expect(job.status).toBe('concluded');
+  // It may have been done already when the signal came.
+  expect(tagsOf(image)).toEqual(job.error === undefined ? ['kept', 'cut-off'] : ['kept']);
+  await new Snapshots(again).does('verify', 'kept');
+  await new Snapshots(again).does('load', 'kept');
+  await again.expectRunning();
+  expect(await again.end('SIGTERM')).toBe(0);
+  expectClean(image);
+});
+
+function idOf(location: unknown): string {
+  return String(location).replace('/jobs/', '');
+}

@@ -1,0 +1,140 @@
+// Disks that are full, read-only, gone or replaced under a snapshot: the job says so, and nothing else has happened.
+
+import { createHash } from 'node:crypto';
+import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { localService } from '../helpers/guest-service.ts';
+import {
+  expectFailed,
+  expectUnharmed,
+  expectUsable,
+  makeImages,
+  nodeFlags,
+  snapshotBed,
+} from '../helpers/snapshots/bed.ts';
+import { canMount, fillUp, setReadOnly, smallDisk } from '../helpers/snapshots/mounts.ts';
+import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
+
+const MIB = 2 ** 20;
+const NOISE = ['--ram', '16M', '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'];
+/** Free bytes with which a save of 16 MiB of noise cannot do, from its first write to one of its last. */
+const TOO_LITTLE = [0, 64 * 1024, 256 * 1024, MIB, 6 * MIB, 14 * MIB, 16 * MIB];
+
+describe.skipIf(!canMount())('a disk that is full', () => {
+  test('fails a save wherever it is met, and a save that fits afterwards works', async () => {
+    const directory = smallDisk(64);
+    const bed = await snapshotBed({ flags: NOISE, imageDirectory: directory });
+    await bed.snapshots.does('save', 'before');
+    for (const bytes of TOO_LITTLE) {
+      const giveBack = fillUp(directory, bytes);
+      expectFailed(await bed.snapshots.run('save', 'too-large'), 'no_space');
+      giveBack();
+      await expectUnharmed(bed, ['before']);
+    }
+    await bed.snapshots.does('verify', 'before');
+    await bed.snapshots.does('load', 'before');
+    await bed.snapshots.does('delete', 'before');
+    await expectUsable(bed);
+  });
+
+  test('under one of two nodes takes the snapshot back from the other', async () => {
+    const [roomy, directory] = [temporaryDirectory(), smallDisk(8)];
+    const [image] = makeImages(roomy, 0);
+    const [second] = makeImages(directory, 0);
+    const images = [image!, second!];
+    const data = temporaryDirectory();
+    const service = await localService([...nodeFlags(images), ...NOISE], { data });
+    const bed = { service, snapshots: new Snapshots(service), images, data };
+    const giveBack = fillUp(directory, 0);
+    const both = { vmstate: 'disk0', devices: ['disk0', 'disk1'] };
+    expectFailed(await bed.snapshots.run('save', 'on-two', both), 'no_space');
+    await expectUnharmed(bed, []);
+    giveBack();
+    await expectUsable(bed, ['disk0', 'disk1']);
+  });
+
+  test('that is read-only can be listed and verified, and is refused for all else', async () => {
+    const directory = smallDisk(32);
+    const images = makeImages(directory, 0);
+    const writable = await localService([...nodeFlags(images), ...NOISE]);
+    await new Snapshots(writable).does('save', 'kept');
+    await writable.app.close();
+    const before = sha256(images[0]!);
+    setReadOnly(directory, true);
+    const data = temporaryDirectory();
+    const service = await localService([...nodeFlags(images), ...NOISE], { data });
+    const snapshots = new Snapshots(service);
+    expect(await snapshots.tags()).toEqual(['kept']);
+    await snapshots.does('verify', 'kept');
+    for (const [work, tag] of [
+      ['save', 'more'],
+      ['load', 'kept'],
+      ['delete', 'kept'],
+    ] as const) {
+      const reply = await snapshots.ask(work, tag);
+      expect([reply.status, reply.json.code], reply.text).toEqual([409, 'node_read_only']);
+      await service.expectRunning();
+    }
+    expect(sha256(images[0]!)).toBe(before);
+    await expectUnharmed({ service, snapshots, images, data }, ['kept']);
+  });
+});
+
+describe.skipIf(!canMount())('a data directory that is full', () => {
+  test('refuses a job it could not record, and the guest runs on', async () => {
+    const data = smallDisk(8);
+    const images = makeImages(temporaryDirectory(), 0);
+    const service = await localService([...nodeFlags(images), ...NOISE], { data });
+    const bed = { service, snapshots: new Snapshots(service), images, data };
+    await bed.snapshots.does('save', 'before');
+    const giveBack = fillUp(data, 0);
+    const refused = await bed.snapshots.ask('save', 'unrecorded');
+    expect(refused.status, refused.text).toBeGreaterThanOrEqual(500);
+    await service.expectRunning();
+    expect(await bed.snapshots.tags()).toEqual(['before']);
+    giveBack();
+    await bed.snapshots.does('delete', 'before');
+    await expectUsable(bed);
+  });
+});
+
+describe('an image', () => {
+  test('that was removed fails what is asked of it, and the guest runs on', async () => {
+    const { service, snapshots, images } = await snapshotBed();
+    await snapshots.does('save', 'kept');
+    rmSync(images[0]!);
+    for (const [work, tag] of [
+      ['save', 'more'],
+      ['load', 'kept'],
+      ['delete', 'kept'],
+    ] as const) {
+      expectFailed(await snapshots.run(work, tag), 'image_gone');
+      await service.expectRunning();
+    }
+  });
+
+  test('that was replaced by another file is left as it is', async () => {
+    const { service, snapshots, images } = await snapshotBed();
+    await snapshots.does('save', 'kept');
+    const other = join(temporaryDirectory(), 'other.qcow2');
+    copyFileSync(images[0]!, other);
+    renameSync(other, images[0]!);
+    const before = sha256(images[0]!);
+    for (const [work, tag] of [
+      ['save', 'more'],
+      ['load', 'kept'],
+      ['delete', 'kept'],
+    ] as const) {
+      expectFailed(await snapshots.run(work, tag), 'image_gone');
+      await service.expectRunning();
+    }
+    await service.app.close();
+    expect(sha256(images[0]!)).toBe(before);
+  });
+});
+
+function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
