@@ -48,6 +48,11 @@ export function throwIfCancelled({ isCancelled }: JobControl): void {
   if (isCancelled) throw new DomainError('job_cancelled', 'The job was cancelled.');
 }
 
+/** The code of an error, wherever it comes from. */
+export function codeOf(error: unknown): string | undefined {
+  return ((error ?? {}) as Partial<SnapshotError>).code;
+}
+
 /** What an error says, wherever it comes from. */
 export function messageOf(error: unknown): string {
   const { message } = (error ?? {}) as Partial<SnapshotError>;

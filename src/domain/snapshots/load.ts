@@ -4,8 +4,10 @@ import { holdForSnapshot, keepGuestStopped, letGuestGo, loadedGuestGoes } from '
 import type { LoadPlan, LoadTask, SnapshotError } from '../snapshot-port.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, checkVmState, leftOut, requireOnAll, requireVmState } from './devices.ts';
-import { type JobOptions, messageOf, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { codeOf, type JobOptions, messageOf, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { refuseBusyMachine } from './refusals.ts';
+
+type RunningLoad = { readonly task: LoadTask; readonly job: JobControl; readonly request: LoadRequest };
 
 export type LoadRequest = {
   readonly jobId: string;
@@ -17,6 +19,9 @@ export type LoadRequest = {
 
 /** Phase of a load from which on it is finished, by the next start if this process does not come to it. */
 export const APPLYING = 'apply';
+/** Phases behind that: a guest runs on these disks again, so they stay as they are whatever happens. */
+const APPLIED = 'release';
+const TURNED_BACK = 'revert';
 
 /** The job that puts a snapshot in the place of the machine and its disks. @throws DomainError */
 export function loadSnapshot(context: Context, request: LoadRequest, options: JobOptions = {}): JobRecord {
@@ -47,7 +52,7 @@ async function load(context: Context, request: LoadRequest, job: JobControl): Pr
     await holdForSnapshot(context, 'restore-vm');
     throwIfCancelled(job);
     const task = context.blocks.load(planFor(context, request));
-    await workOn(job, task, () => replace(context, task, job));
+    await workOn(job, task, () => replace(context, { task, job, request }));
   } finally {
     context.machine.discardLoadTarget();
     letGuestGo(context);
@@ -56,30 +61,63 @@ async function load(context: Context, request: LoadRequest, job: JobControl): Pr
 }
 
 /** The step at which guest and disks change together. From there on nothing but a fault can stop it. */
-async function replace(context: Context, task: LoadTask, job: JobControl): Promise<void> {
+async function replace(context: Context, running: RunningLoad): Promise<void> {
+  const { task, job } = running;
   const loaded = await task.loaded;
   job.cannotBeCancelled();
   job.setPhase(APPLYING);
-  await task.apply();
+  await turnDisks(context, running);
   try {
     context.machine.adopt(loaded);
   } catch (error) {
-    await turnBack(context, task);
+    await turnBack(context, running);
     throw refusedBy(error);
   }
+  leavePhase(context, job, APPLIED);
   task.release();
   loadedGuestGoes(context);
   // The guest is the snapshot's; room that its disks' former content takes until the next start is no failure of that.
   await task.ended.catch((error: unknown) => job.warn(`What the disks held before was not freed: ${messageOf(error)}`));
 }
 
+/**
+ * All disks, or none. If the thread dies meanwhile nobody knows which of them were turned, so all of them are turned by
+ * the next thread: the machine that goes with them is at hand.
+ */
+async function turnDisks(context: Context, { task, job, request }: RunningLoad): Promise<void> {
+  try {
+    await task.apply();
+  } catch (error) {
+    if (codeOf(error) !== 'engine_crashed') {
+      leavePhase(context, job, TURNED_BACK);
+      throw error;
+    }
+    try {
+      await context.blocks.applyDisks({ tag: request.tag, devices: request.devices }).ended;
+    } catch {
+      keepGuestStopped(context);
+      throw error;
+    }
+  }
+}
+
 /** The disks go back to the guest that stays. If they cannot, they are another guest's: that one must not write there. */
-async function turnBack(context: Context, task: LoadTask): Promise<void> {
+async function turnBack(context: Context, { task, job }: RunningLoad): Promise<void> {
   try {
     await task.revert();
   } catch (error) {
     keepGuestStopped(context);
     throw error;
+  }
+  leavePhase(context, job, TURNED_BACK);
+}
+
+/** What was done stays done, even if this cannot be written down now: the next write has it. */
+function leavePhase(context: Context, job: JobControl, phase: string): void {
+  try {
+    job.setPhase(phase);
+  } catch (error) {
+    context.report(error);
   }
 }
 

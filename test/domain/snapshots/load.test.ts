@@ -3,6 +3,7 @@ import { refusalOf } from '../fakes/refusal.ts';
 import { BOTH, endOf, expectRuns, guestEvents, putBoth, reached, snapshotWorld } from './world.ts';
 
 const ERROR = { code: 'image_io_error', message: 'The image cannot be written.' } as const;
+const CRASH = { code: 'engine_crashed', message: 'The block thread died.' } as const;
 const LOAD = { jobId: 'j', tag: 'a', ...BOTH };
 
 function loadable(change: Parameters<typeof snapshotWorld>[0] = {}) {
@@ -120,6 +121,43 @@ describe('a load', () => {
     expect(await endOf(world, world.domain.snapshots.load(LOAD))).toMatchObject({ outcome: 'failed' });
     expect(world.blocks.log).toEqual(['load a']);
     expect(world.domain.machine.status().status).toBe('running');
+  });
+
+  it.each([
+    ['adopted', 'release'],
+    ['refused', 'revert'],
+  ] as const)('of a machine that was %s is at phase %s before a guest runs again', async (outcome, phase) => {
+    const world = loadable();
+    if (outcome === 'refused') world.machine.refusal = new Error('no');
+    const phases: (string | null | undefined)[] = [];
+    const release = world.machine.release.bind(world.machine);
+    world.machine.release = (reason) => {
+      phases.push(world.store.jobs.get('j')?.phase);
+      release(reason);
+    };
+    await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(phases[0]).toBe(phase);
+  });
+
+  it('whose thread dies while disks are turned turns all of them, for the machine that is at hand', async () => {
+    const world = loadable();
+    world.blocks.failures.set('apply', CRASH);
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(job).toMatchObject({ outcome: 'completed', warnings: [expect.stringContaining(CRASH.message)] });
+    expect(world.blocks.log).toEqual(['load a', 'apply a', 'apply-disks a', 'release a']);
+    expect(diskContents(world)).toEqual(['a', 'a']);
+    expect(world.machine.adopted).not.toBeNull();
+    expectRuns(world);
+  });
+
+  it('whose disks are in an unknown state leaves the guest stopped until an operator says otherwise', async () => {
+    const world = loadable();
+    world.blocks.failures.set('apply', CRASH);
+    world.blocks.failures.set('apply-disks', ERROR);
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: CRASH.code });
+    expect([world.domain.machine.status().status, world.machine.adopted]).toEqual(['paused', null]);
+    expect([...world.machine.held]).toEqual(['operator']);
   });
 
   it('is done, with a warning, if only what the disks held before cannot be freed', async () => {
