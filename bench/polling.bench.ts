@@ -1,7 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type BenchContext, type BenchRow, GIBIBYTE } from './bench.ts';
-import { Poller } from './service/poller.ts';
-import type { Service } from './service/vmferry.ts';
+import { pollSteadily } from './service/poller.ts';
 import { migrateVmferry, type Run } from './service/vmferry-pair.ts';
 import { median, percentile } from './statistics.ts';
 
@@ -43,20 +41,8 @@ export const polling: BenchRow = {
 function run({ directory }: BenchContext, ramBytes: number, latencies: number[] | null = null): Promise<Run> {
   const job = { directory, ramBytes, workload: 'fill=random,rate=0', isPreallocated: true };
   if (latencies === null) return migrateVmferry(job);
-  return migrateVmferry(job, { during: (source, isOver) => poll(source, isOver, latencies) });
-}
-
-/** Asks at a steady rate. An answer that is late counts from when its question was due. */
-async function poll(source: Service, isOver: () => boolean, latencies: number[]): Promise<void> {
-  const poller = await Poller.connect(source.url, '/migrate');
-  const started = performance.now();
-  for (let count = 0; !isOver(); count += 1) {
-    const due = started + (count * 1000) / REQUESTS_PER_SECOND;
-    const isLate = performance.now() > due;
-    if (!isLate) await sleep(due - performance.now());
-    const asked = isLate ? due : performance.now();
-    await poller.ask();
-    latencies.push(performance.now() - asked);
-  }
-  poller.close();
+  return migrateVmferry(job, {
+    during: (source, isOver) =>
+      pollSteadily({ url: source.url, path: '/migrate', requestsPerSecond: REQUESTS_PER_SECOND, isOver, latencies }),
+  });
 }

@@ -7,6 +7,7 @@ import { polling } from './polling.bench.ts';
 import { precopyRandom } from './precopy-random.bench.ts';
 import { precopyZero } from './precopy-zero.bench.ts';
 import { snapshotLoad } from './snapshot-load.bench.ts';
+import { snapshotPolling } from './snapshot-polling.bench.ts';
 import { snapshotSave } from './snapshot-save.bench.ts';
 import { start } from './start.bench.ts';
 
@@ -17,6 +18,7 @@ export const ROWS: readonly BenchRow[] = [
   fileStream,
   snapshotSave,
   snapshotLoad,
+  snapshotPolling,
   busyGuest,
   polling,
   memory,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Asks one question over and over on one kept connection, with as little work of its own as can be: on a machine whose
@@ -47,4 +48,28 @@ export class Poller {
     this.#received = '';
     this.#answered?.();
   }
+}
+
+export type SteadyPolling = {
+  readonly url: string;
+  readonly path: string;
+  readonly requestsPerSecond: number;
+  readonly isOver: () => boolean;
+  /** Gets the milliseconds of each answer. */
+  readonly latencies: number[];
+};
+
+/** Asks at a steady rate. An answer that is late counts from when its question was due. */
+export async function pollSteadily({ url, path, requestsPerSecond, isOver, latencies }: SteadyPolling): Promise<void> {
+  const poller = await Poller.connect(url, path);
+  const started = performance.now();
+  for (let count = 0; !isOver(); count += 1) {
+    const due = started + (count * 1000) / requestsPerSecond;
+    const isLate = performance.now() > due;
+    if (!isLate) await sleep(due - performance.now());
+    const asked = isLate ? due : performance.now();
+    await poller.ask();
+    latencies.push(performance.now() - asked);
+  }
+  poller.close();
 }

@@ -20,13 +20,20 @@ const DISK_BYTES = 2 ** 30;
 const JOB_SECONDS_MAX = 60;
 const PAGE_BYTES = 4096;
 
+/** What else is done while a save runs; ends soon once `isOver` says so. */
+export type During = (service: Service, isOver: () => boolean) => Promise<void>;
+
 /** A paused guest of a service, saved into (and loaded from) the service's own disk. */
-export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob): Promise<Run> {
+export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob, during?: During): Promise<Run> {
   const flags = ['--ram', String(ramBytes), '--workload', 'fill=random,rate=0', '--paused'];
   await using service = await Service.start(directory, flags);
   await waitQuiet(service.pid);
   await warmMemory(ramBytes);
+  let isOver = false;
+  const beside = during?.(service, () => isOver);
   const saved = await timedJob(service, '/snapshots', { tag: TAG, ...PLACE });
+  isOver = true;
+  await beside;
   const normalPages = Number(saved.job.result?.['vm-state-size'] ?? 0) / PAGE_BYTES;
   if (work === 'save') return runOf(saved.wallMs, normalPages);
   await warmMemory(ramBytes);
