@@ -4,8 +4,8 @@ import { VcpuControl } from '../../src/engine/memory/vcpu-control.ts';
 import { DISK_BLOCK_BYTES } from '../../src/machine/synthetic/disk-block.ts';
 import type { SyntheticMachine } from '../../src/machine/synthetic/synthetic-machine.ts';
 
-/** What becomes of a request: served, failed with a text, or left without an answer. */
-export type DiskConduct = (request: DiskRequest) => 'serve' | 'ignore' | { readonly fail: string };
+/** What becomes of a request: served, left without an answer, refused for want of room, or failed with a text. */
+export type DiskConduct = (request: DiskRequest) => 'serve' | 'ignore' | 'refuse' | { readonly fail: string };
 
 /** A guest's disk in memory, served in this process one request after the other. */
 export class TestDisk {
@@ -31,6 +31,7 @@ export class TestDisk {
       if (conduct === 'ignore') return;
       if (conduct === 'serve') this.#work(request, slot.data);
       if (conduct === 'serve') slot.complete();
+      else if (conduct === 'refuse') slot.refuse();
       else slot.fail(conduct.fail);
       control.addHold(0);
     };

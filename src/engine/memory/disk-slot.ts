@@ -7,15 +7,16 @@ import type { MessagePort } from 'node:worker_threads';
  * | state     | owner of all of it | left when |
  * |-----------|--------------------|-----------|
  * | idle      | the guest's vCPU 0 | it has filled in a request: `submit`, then a message on the port |
- * | submitted | the block thread   | it has served the request: `complete` or `fail`, then it wakes the vCPU |
+ * | submitted | the block thread   | it has served the request: `complete`, `fail` or `refuse`, then it wakes the vCPU |
  * | done, failed | vCPU 0          | it has taken the answer: `take` |
+ * | full      | vCPU 0             | it asks for the same again: `retry`, then a message on the port |
  *
  * While no vCPU runs and nothing is submitted, the main thread may `reset` it, which drops an answer that nobody took.
  * The state word is written last and read first, so that whoever finds itself the owner sees all that was written.
  */
 export const DISK_DATA_BYTES = 65536;
 
-const STATES = ['idle', 'submitted', 'done', 'failed'] as const;
+const STATES = ['idle', 'submitted', 'done', 'failed', 'full'] as const;
 const OPERATIONS = ['read', 'write', 'flush'] as const;
 const STATE = 0;
 const OPERATION = 1;
@@ -99,6 +100,18 @@ export class DiskSlot {
     this.#words[ERROR_BYTES] = new TextEncoder().encodeInto(message, text).written;
     this.#error.set(text);
     this.#move('failed');
+  }
+
+  /** Block thread: there was no room for it on the host, and nothing was done. @throws Error unless submitted. */
+  refuse(): void {
+    this.#expect('submitted');
+    this.#move('full');
+  }
+
+  /** Guest: asks once more for what was refused. @throws Error unless it was. */
+  retry(): void {
+    this.#expect('full');
+    this.#move('submitted');
   }
 
   /** Guest: the answer, which leaves the slot idle with `data` as it is; null while there is none. */

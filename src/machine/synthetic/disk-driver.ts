@@ -9,6 +9,9 @@ const ROUND_MS = 20;
 /** Guest time that one slice may add: a host that slept is no disk that does not answer. */
 const ADVANCE_MS_MAX = 1000;
 
+/** Guest time after which a request for which the host had no room is made again. */
+const RETRY_MS = 20;
+
 /** The guest's end of a disk, as its thread is given it. */
 export type DiskLink = {
   readonly blocks: number;
@@ -29,6 +32,7 @@ export class DiskDriver {
   #isEnded = false;
   #silentMs = 0;
   #untilRoundMs = 0;
+  #untilRetryMs = 0;
 
   constructor(link: DiskLink, options: Omit<GuestDiskOptions, 'blocks' | 'data'>) {
     this.#link = link;
@@ -57,19 +61,31 @@ export class DiskDriver {
       this.#fault = error as GuestFault;
       throw error;
     }
-    return this.#isInFlight || this.#isEnded || !isBusy ? Number.POSITIVE_INFINITY : this.#untilRoundMs;
+    if (this.#isInFlight) return this.#slot.state === 'full' ? this.#untilRetryMs : Number.POSITIVE_INFINITY;
+    return this.#isEnded || !isBusy ? Number.POSITIVE_INFINITY : this.#untilRoundMs;
   }
 
   #isAnswered(elapsedMs: number): boolean {
     const answer = this.#slot.take();
     if (answer === null) {
       this.#silentMs += elapsedMs;
+      this.#retryIfDue(elapsedMs);
       if (this.#silentMs < this.#link.answerMsMax) return false;
       throw diskFault('disk-failed', `the guest disk has not answered for ${Math.round(this.#silentMs)} ms`);
     }
     if (answer.error !== null) throw diskFault('disk-failed', `a request to the guest disk failed: ${answer.error}`);
     this.#isInFlight = false;
     return true;
+  }
+
+  /** The host's disk is full: somebody may make room, or a save that took it gives it back. */
+  #retryIfDue(elapsedMs: number): void {
+    if (this.#slot.state !== 'full') return;
+    this.#untilRetryMs -= elapsedMs;
+    if (this.#untilRetryMs > 0) return;
+    this.#untilRetryMs = RETRY_MS;
+    this.#slot.retry();
+    this.#link.port.postMessage(0);
   }
 
   #isDue(elapsedMs: number, isBusy: boolean): boolean {

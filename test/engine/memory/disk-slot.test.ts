@@ -40,6 +40,21 @@ describe('a disk slot', () => {
     expect(guest.take()).toEqual({ error: 'ü'.repeat(256) });
   });
 
+  it('keeps a request for which there was no room, so that it can be made again', () => {
+    const { guest, server } = ends();
+    guest.data.fill(7);
+    guest.submit(READ);
+    expect(() => guest.retry()).toThrow(/is submitted; it must be full/);
+    server.refuse();
+    expect([server.request(), guest.take(), guest.state]).toEqual([null, null, 'full']);
+    guest.retry();
+    expect(server.request()).toEqual(READ);
+    expect(server.data[0]).toBe(7);
+    server.refuse();
+    guest.reset();
+    expect(guest.state).toBe('idle');
+  });
+
   it('belongs to one side at a time', () => {
     const { guest, server } = ends();
     expect(() => server.complete()).toThrow(/is idle; it must be submitted/);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { DISK_BLOCK_BYTES, readDiskBlock, writeDiskBlock } from '../../../src/machine/synthetic/disk-block.ts';
 import { TestDisk } from '../../helpers/guest-disk.ts';
 import { figuresOf, startDiskGuest, untilDiskChecked, untilDiskWritten } from '../disk-bench.ts';
@@ -238,6 +238,32 @@ describe('a disk that fails', () => {
       address: null,
       detail: 'a request to the guest disk failed: no space left on device',
     });
+  });
+
+  it('for want of room is asked again until there is some, and the guest can be stopped meanwhile', async () => {
+    const { machine, disk } = startDiskGuest();
+    await untilDiskWritten(machine, 3);
+    let refused = 0;
+    disk.conduct = ({ operation }) => {
+      if (operation !== 'write') return 'serve';
+      refused += 1;
+      return 'refuse';
+    };
+    await vi.waitFor(() => expect(refused).toBeGreaterThan(3), { timeout: 20_000 });
+    await machine.hold('snapshot');
+    const before = refused;
+    machine.release('snapshot');
+    await vi.waitFor(() => expect(refused).toBeGreaterThan(before), { timeout: 20_000 });
+    disk.recover();
+    await untilDiskWritten(machine, 3);
+    expect(machine.describe().guest?.panic).toBeNull();
+  });
+
+  it('that is full for too long stops the guest', async () => {
+    const { machine, disk } = startDiskGuest(new TestDisk(), { disk: { bytes: 2 ** 21, answerMsMax: 300 } });
+    await untilDiskWritten(machine, 3);
+    disk.conduct = () => 'refuse';
+    expect((await nextPanic(machine)).kind).toBe('disk-failed');
   });
 
   it('by never answering stops a guest that runs', async () => {

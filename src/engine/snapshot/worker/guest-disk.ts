@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BlockError, type Image } from '../../../block/image.ts';
 import { type DiskRequest, DiskSlot } from '../../memory/disk-slot.ts';
 import { VcpuControl } from '../../memory/vcpu-control.ts';
@@ -6,11 +5,6 @@ import type { GuestDiskOrder } from '../messages.ts';
 
 /** Without a port the slot is looked at this often. */
 const LOOK_MS = 5;
-/**
- * What found no room on the host is tried again after this long, as the guest's own patience allows: a save that
- * failed there gives back what it had taken, and a guest must not lose a write to it.
- */
-const NO_SPACE_RETRY_MS = 20;
 
 /** Serves a machine's disk requests against a node's image, one at a time. */
 export class GuestDisk {
@@ -19,7 +13,6 @@ export class GuestDisk {
   readonly #control: VcpuControl;
   readonly #stop: () => void;
   #serving: Promise<void> | null = null;
-  #isClosing = false;
 
   constructor({ port, slot, vcpuControl }: GuestDiskOrder, image: Image) {
     this.#image = image;
@@ -38,7 +31,6 @@ export class GuestDisk {
 
   /** Takes no further request, and resolves when the one under way has been answered. */
   async close(): Promise<void> {
-    this.#isClosing = true;
     this.#stop();
     await this.#serving;
   }
@@ -54,24 +46,14 @@ export class GuestDisk {
 
   async #serve(request: DiskRequest): Promise<void> {
     try {
-      await this.#workWhereThereIsRoom(request);
+      await this.#work(request);
       this.#slot.complete();
     } catch (error) {
-      this.#slot.fail(error instanceof Error ? error.message : String(error));
+      // A save that fails there gives back what it had taken, and a guest must not lose a write to it.
+      if (error instanceof BlockError && error.code === 'no_space') this.#slot.refuse();
+      else this.#slot.fail(error instanceof Error ? error.message : String(error));
     }
     this.#control.addHold(0);
-  }
-
-  async #workWhereThereIsRoom(request: DiskRequest): Promise<void> {
-    for (;;) {
-      try {
-        return await this.#work(request);
-      } catch (error) {
-        const isFull = error instanceof BlockError && error.code === 'no_space';
-        if (!isFull || this.#isClosing) throw error;
-        await sleep(NO_SPACE_RETRY_MS);
-      }
-    }
   }
 
   #work({ operation, offset, bytes }: DiskRequest): Promise<void> {
