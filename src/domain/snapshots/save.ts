@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import type { JobControl } from '../jobs/spec.ts';
 import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
+import type { Machine, TransferSource } from '../ports.ts';
 import type { SavePlan } from '../snapshot-port.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, checkVmState, leftOut, refuseExisting } from './devices.ts';
@@ -71,10 +72,27 @@ function planFor({ machine, runState, settings, clock }: Context, request: SaveR
     tag,
     vmState,
     devices,
-    source: machine.transferSource(),
+    source: copiedSource(machine),
     globalState: runState.interrupted,
     detectsZeroPages: settings.detectsZeroPages(),
     dateMs: clock.now(),
     clockNs: machine.clockNs(),
   };
+}
+
+/**
+ * What is saved of devices is a copy: the workload may be changed while the guest stands still, by this thread, and the
+ * other one must not find the half of that.
+ */
+function copiedSource(machine: Machine): TransferSource {
+  const source = machine.transferSource();
+  if (source.state.form !== 'devices') return source;
+  const devices = source.state.devices.map((device) => ({ ...device, body: copyOf(device.body) }));
+  return { ...source, state: { form: 'devices', devices } };
+}
+
+function copyOf(body: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  const copy = new Uint8Array(new SharedArrayBuffer(body.length));
+  copy.set(body);
+  return copy;
 }

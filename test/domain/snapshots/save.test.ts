@@ -44,6 +44,24 @@ describe('a save', () => {
     expect(world.domain.machine.status().status).toBe('paused');
   });
 
+  it('has devices as they were when the guest was held, whatever is set meanwhile', async () => {
+    const world = snapshotWorld();
+    const body = new Uint8Array(new SharedArrayBuffer(4)).fill(1);
+    const device = { idstr: 'workload', instanceId: 0, versionId: 1, fields: [], body };
+    const source = world.machine.transferSource();
+    world.machine.transferSource = () => ({ ...source, state: { form: 'devices', devices: [device] } });
+    const gate = world.blocks.hold('save');
+    const job = world.domain.snapshots.save(SAVE);
+    await reached(world, 'save', 'a');
+    body.fill(2);
+    gate.open();
+    await endOf(world, job);
+    expect(world.blocks.saves[0]?.source.state).toEqual({
+      form: 'devices',
+      devices: [{ ...device, body: new Uint8Array(new SharedArrayBuffer(4)).fill(1) }],
+    });
+  });
+
   it.each(['save', 'digests'] as const)('that fails at %s leaves no tag, and the guest goes on', async (step) => {
     const world = snapshotWorld();
     world.blocks.failures.set(step, ERROR);
