@@ -3,9 +3,10 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { type LocalService, localService } from '../helpers/guest-service.ts';
+import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
 
 const SECRET = 'not to be touched';
 
@@ -134,12 +135,9 @@ describe('a way out of the file root', () => {
   });
 });
 
-describe.skipIf(!canMount())('a disk that is full', () => {
+describeWithMounts('a disk that is full', () => {
   test('fails the migration with no_space, and the guest runs on', async () => {
-    const root = join(temporaryDirectory(), 'small');
-    mkdirSync(root);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', root]);
-    onTestFinished(() => void execFileSync('umount', [root]));
+    const root = smallDisk(1);
     const fill = ['--workload', 'rate=1M,span=1M,pattern=hot,fill=random'];
     const source = await localService(['--file-root', root, ...fill]);
     expect(await source.migrate('file:guest')).toMatchObject({
@@ -151,13 +149,3 @@ describe.skipIf(!canMount())('a disk that is full', () => {
     await source.expectRunning();
   });
 });
-
-/** Only where this process may mount a file system of its own. */
-function canMount(): boolean {
-  try {
-    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}

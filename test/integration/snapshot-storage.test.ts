@@ -14,7 +14,7 @@ import {
   nodeFlags,
   snapshotBed,
 } from '../helpers/snapshots/bed.ts';
-import { canMount, fillUp, setReadOnly, smallDisk } from '../helpers/snapshots/mounts.ts';
+import { describeWithMounts, fillUp, setReadOnly, smallDisk } from '../helpers/snapshots/mounts.ts';
 import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
 const MIB = 2 ** 20;
@@ -22,7 +22,7 @@ const NOISE = ['--ram', '16M', '--workload', 'rate=4M,span=2M,pattern=hot,fill=r
 /** Free bytes with which a save of 16 MiB of noise cannot do, from its first write to one of its last. */
 const TOO_LITTLE = [0, 64 * 1024, 256 * 1024, MIB, 6 * MIB, 14 * MIB, 16 * MIB];
 
-describe.skipIf(!canMount())('a disk that is full', () => {
+describeWithMounts('a disk that is full', () => {
   test('fails a save wherever it is met, and a save that fits afterwards works', async () => {
     const directory = smallDisk(64);
     const bed = await snapshotBed({ flags: NOISE, imageDirectory: directory });
@@ -82,7 +82,7 @@ describe.skipIf(!canMount())('a disk that is full', () => {
   });
 });
 
-describe.skipIf(!canMount())('a data directory that is full', () => {
+describeWithMounts('a data directory that is full', () => {
   test('refuses a job it could not record, and the guest runs on', async () => {
     const data = smallDisk(8);
     const images = makeImages(temporaryDirectory(), 0);

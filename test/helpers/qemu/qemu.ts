@@ -1,5 +1,6 @@
 /** The real QEMU as tests use it: started for one test, gone after it. */
-import { describe, onTestFinished } from 'vitest';
+import { onTestFinished } from 'vitest';
+import { describeNeeding } from '../needs.ts';
 import { qemu72Binary, qemuBinary } from './binaries.ts';
 import { launchQemu, type Qemu, type QemuOptions } from './process.ts';
 
@@ -28,14 +29,7 @@ export function describeWithQemu72(name: string, body: (binary: string) => void)
 
 type BinaryNeed = { name: string; what: string; variable: string; binary: string | null; optional?: boolean };
 
-function describeWithBinary(need: BinaryNeed, body: (binary: string) => void): void {
-  const { binary, name } = need;
-  if (binary !== null) {
-    describe(name, () => body(binary));
-    return;
-  }
-  const notice = `${need.what} is missing (set ${need.variable}): "${name}" cannot run.`;
-  if (process.env.CI !== undefined && process.env.CI !== '' && need.optional !== true) throw new Error(notice);
-  process.stderr.write(`NOTICE: skipped: ${notice}\n`);
-  describe.skip(name, () => body(''));
+function describeWithBinary({ binary, ...need }: BinaryNeed, body: (binary: string) => void): void {
+  const missing = binary === null ? `${need.what} is missing (set ${need.variable})` : null;
+  describeNeeding({ ...need, missing }, () => body(binary ?? ''));
 }

@@ -5,10 +5,18 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, statfsSync, writeSync } 
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../app.ts';
+import { describeNeeding } from '../needs.ts';
 
-/** Only where this process may mount. */
-export function canMount(): boolean {
+/** A describe that needs file systems of its own: skipped with a notice where this process may not mount, in CI too. */
+export function describeWithMounts(name: string, body: () => void): void {
+  const missing = canMount() ? null : 'This process may not mount file systems (root or CAP_SYS_ADMIN may)';
+  // Containers of a CI often may not, whoever runs them.
+  describeNeeding({ name, missing, optional: true }, body);
+}
+
+function canMount(): boolean {
   try {
+    // In a namespace of its own, which is gone with it.
     execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' });
     return true;
   } catch {
