@@ -56,6 +56,8 @@ export interface SnapshotReader {
  * Order: `commit`, then `revert` or `release`; or `abandon` alone.
  */
 export interface PreparedApply {
+  /** Which of the two the file's header points to; unknown where a header was written and not made stable. */
+  readonly disk: 'before' | 'snapshot' | 'unknown';
   /** Turns the disk over in one header write. */
   commit(): Promise<void>;
   /** Turns it back and gives up what was prepared. */

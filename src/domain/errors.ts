@@ -85,6 +85,7 @@ export const ERRORS = {
   image_truncated: { kind: 'internal', title: 'The image ends too early' },
   image_io_error: { kind: 'internal', title: 'The image file cannot be read or written' },
   snapshot_damaged: { kind: 'internal', title: 'The snapshot is damaged' },
+  disks_in_doubt: { kind: 'internal', title: 'Which state the disks are in is not known' },
   no_space: { kind: 'internal', title: 'No space is left' },
   job_failed: { kind: 'internal', title: 'The work of a job failed' },
   engine_failed: { kind: 'internal', title: 'The transfer engine failed' },

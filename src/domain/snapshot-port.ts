@@ -44,6 +44,8 @@ export type SnapshotError = {
   readonly code: SnapshotErrorCode;
   readonly message: string;
   readonly damage?: readonly DamageReport[];
+  /** True if something half-made is left: the next start takes it back, or finishes a deletion. Told by `ended`. */
+  readonly left?: boolean;
 };
 
 /** Where damage was found: what of the machine it hits, and where it lies in the image file. */
@@ -101,7 +103,8 @@ export type VerifyPlan = { readonly tag: string; readonly vmState: string | null
 
 /**
  * Work on images under way. Every promise rejects with a plain SnapshotError; a cancel with code `job_cancelled`. A
- * failure rejects all that have not resolved, `ended` last and only when nothing half-made is left.
+ * failure rejects all that have not resolved, `ended` last and only when nothing half-made is left, or nothing more can
+ * be done about it: then its error has `left`.
  */
 export interface SnapshotTask<Result = void> {
   /** Bytes done and to be done; both only grow. */
@@ -125,7 +128,10 @@ export interface SaveTask extends SnapshotTask {
  */
 export interface LoadTask extends SnapshotTask {
   readonly loaded: Promise<LoadedMachine>;
-  /** All disks or none: if one cannot be turned, those that were are turned back before this rejects. */
+  /**
+   * All disks or none: if one cannot be turned, those that were are turned back before this rejects. With code
+   * `disks_in_doubt` that is not certain: some may be the snapshot's.
+   */
   apply(): Promise<void>;
   /**
    * Rejects if a disk could not be turned back: then they do not agree with the machine any more. Either way `ended`

@@ -21,6 +21,8 @@ export class TwoTrees implements PreparedApply {
   readonly #onEnd: () => void;
   #other: Disk;
   #state: 'prepared' | 'committed' | 'ended' = 'prepared';
+  #side: Exclude<PreparedApply['disk'], 'unknown'> = 'before';
+  #isInDoubt = false;
 
   private constructor(volume: Volume, committer: Committer, of: { other: Disk; onEnd: () => void }) {
     this.#volume = volume;
@@ -59,6 +61,10 @@ export class TwoTrees implements PreparedApply {
     return trees;
   }
 
+  get disk(): PreparedApply['disk'] {
+    return this.#isInDoubt ? 'unknown' : this.#side;
+  }
+
   commit(): Promise<void> {
     return this.#step('prepared', 'committed', () => this.#turn());
   }
@@ -93,9 +99,15 @@ export class TwoTrees implements PreparedApply {
     await this.#committer.commit();
     const before: Disk = { l1: volume.l1, place: volume.pointers.l1, diskBytes: volume.pointers.diskBytes };
     const to: Pointers = { ...volume.pointers, l1: this.#other.place, diskBytes: this.#other.diskBytes };
-    await volume.writePointers(to);
+    try {
+      await volume.writePointers(to);
+    } catch (error) {
+      this.#isInDoubt = volume.broken !== null;
+      throw error;
+    }
     volume.l1 = this.#other.l1;
     this.#other = before;
+    this.#side = this.#side === 'before' ? 'snapshot' : 'before';
   }
 
   async #end(): Promise<void> {

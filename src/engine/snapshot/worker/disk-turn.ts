@@ -1,4 +1,5 @@
 import type { PreparedApply } from '../../../block/image.ts';
+import { SnapshotFailure } from '../snapshot-failure.ts';
 
 type Prepared = { readonly node: string; readonly apply: PreparedApply };
 
@@ -14,50 +15,71 @@ export class DiskTurn {
     this.#prepared.push({ node, apply: await made });
   }
 
-  /** Turns all disks over. If one fails, those before it are turned back and the rest abandoned before this throws. */
+  /**
+   * Turns all disks over. If one fails, those before it are turned back and the rest abandoned before this throws.
+   * @throws SnapshotFailure `disks_in_doubt` if not all of them are known to be as they were.
+   */
   async commit(): Promise<void> {
-    for (const [index, { apply }] of this.#prepared.entries()) {
+    for (const [index, { node, apply }] of this.#prepared.entries()) {
       try {
         await apply.commit();
       } catch (error) {
-        const turned = this.#prepared.slice(0, index);
-        await eachOf(turned.reverse(), (disk) => disk.revert(), error);
-        await eachOf(this.#prepared.slice(index), (disk) => disk.abandon(), error);
+        const turned = this.#prepared.slice(0, index).reverse();
+        const failed = [
+          ...(await eachOf(turned, (disk) => disk.revert())),
+          ...(await eachOf(this.#prepared.slice(index), (disk) => disk.abandon())),
+        ];
+        this.#throwIfInDoubt([{ node, error }, ...failed]);
+        if (failed.length > 0 && error instanceof Error) error.message += ` (and then: ${describe(failed)})`;
         throw error;
       }
     }
   }
 
+  /** @throws SnapshotFailure `disks_in_doubt` if not all of them are known to be as they were. */
   async revert(): Promise<void> {
-    await eachOf([...this.#prepared].reverse(), (disk) => disk.revert());
+    const failed = await eachOf([...this.#prepared].reverse(), (disk) => disk.revert());
+    this.#throwIfInDoubt(failed);
+    throwFirst(failed);
   }
 
   async release(): Promise<void> {
-    await eachOf(this.#prepared, (disk) => disk.release());
+    throwFirst(await eachOf(this.#prepared, (disk) => disk.release()));
   }
 
   async abandon(): Promise<void> {
-    await eachOf(this.#prepared, (disk) => disk.abandon());
+    throwFirst(await eachOf(this.#prepared, (disk) => disk.abandon()));
+  }
+
+  #throwIfInDoubt(failed: readonly Failed[]): void {
+    const doubtful = this.#prepared.filter(({ apply }) => apply.disk !== 'before').map(({ node }) => `'${node}'`);
+    if (doubtful.length === 0) return;
+    const message = `Disks of these nodes are, or may be, the snapshot's, and could not be turned back: ${doubtful.join(', ')}`;
+    throw new SnapshotFailure('disks_in_doubt', `${message} (${describe(failed)}).`);
   }
 }
 
-/** Does it to all, whatever becomes of each. What failed is added to `cause`, or thrown where there is none. */
-async function eachOf(
-  disks: readonly Prepared[],
-  step: (disk: PreparedApply) => Promise<void>,
-  cause?: unknown,
-): Promise<void> {
-  const failed: string[] = [];
-  let first: unknown = null;
+type Failed = { readonly node: string; readonly error: unknown };
+
+/** Does it to all, whatever becomes of each. @returns what failed. */
+async function eachOf(disks: readonly Prepared[], step: (disk: PreparedApply) => Promise<void>): Promise<Failed[]> {
+  const failed: Failed[] = [];
   for (const { node, apply } of disks) {
     try {
       await step(apply);
     } catch (error) {
-      first ??= error;
-      failed.push(`node ${node}: ${error instanceof Error ? error.message : String(error)}`);
+      failed.push({ node, error });
     }
   }
-  if (failed.length === 0) return;
-  if (cause === undefined) throw first;
-  if (cause instanceof Error) cause.message += ` (and then: ${failed.join('; ')})`;
+  return failed;
+}
+
+function throwFirst([first]: readonly Failed[]): void {
+  if (first !== undefined) throw first.error;
+}
+
+function describe(failed: readonly Failed[]): string {
+  return failed
+    .map(({ node, error }) => `node ${node}: ${error instanceof Error ? error.message : String(error)}`)
+    .join('; ');
 }
