@@ -1,11 +1,16 @@
 import type { Volume } from './volume.ts';
 
+/** A guest that never stops writing must not keep a commit from its end. */
+const PASSES_MAX = 8;
+
 /**
  * Writes what waits in memory, in the order that leaves at most leaked clusters behind wherever it is cut off: counts,
  * L2 tables, L1 entries, each made stable before the next; then the counts of what is not pointed to any more may fall.
  * One at a time; a call that finds one under way waits and then writes what has come since.
  */
 export class Committer {
+  /** How often what waited was taken to be written. */
+  taken = 0;
   readonly #volume: Volume;
   #last: Promise<void> = Promise.resolve();
 
@@ -30,17 +35,16 @@ export class Committer {
 
   async #commit(): Promise<void> {
     const volume = this.#volume;
-    if (volume.isDirty) {
-      await this.#writeAll();
-      // Counts that fell are written as well: nothing points to those clusters, so nothing has to wait for them.
-      if (volume.isDirty) await this.#writeCounts();
-    }
+    // Counts fall once nothing points to their clusters any more, and are written by another pass. So is what a guest
+    // changes meanwhile, whole: a count in the file without what points to the cluster would look leaked.
+    for (let pass = 0; pass < PASSES_MAX && volume.isDirty; pass += 1) await this.#writeAll();
     await volume.sync();
   }
 
   async #writeAll(): Promise<void> {
     const volume = this.#volume;
     const { counts } = volume;
+    this.taken += 1;
     // One moment: what is taken here fits together, whatever is changed while it is written.
     const writes = counts.take();
     const tables = volume.tables.take();
@@ -63,17 +67,6 @@ export class Committer {
     }
     volume.tables.written(tables);
     for (const offset of lowered) counts.lower(offset);
-  }
-
-  async #writeCounts(): Promise<void> {
-    const { counts } = this.#volume;
-    const writes = counts.take();
-    try {
-      await this.#writeTaken(writes);
-    } catch (error) {
-      counts.giveBack(writes);
-      throw error;
-    }
   }
 
   async #writeTaken({ blocks, entries, table }: ReturnType<Volume['counts']['take']>): Promise<void> {

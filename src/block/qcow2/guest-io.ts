@@ -34,7 +34,10 @@ export class GuestDisk {
     if (from.length === 0) return;
     await this.#volume.locks.with(this.#clusters(offset, from.length, true), async () => {
       this.#assertInside(offset, from.length);
+      const { taken } = this.#committer;
       for (const part of this.#parts(offset, from)) await this.#writePart(part);
+      // A commit on the way wrote the count of a new cluster before anything pointed to it: that would look leaked.
+      if (this.#committer.taken !== taken && this.#volume.isDirty) await this.#committer.tidyUp();
       await this.#commitIfMuch();
     });
   }
