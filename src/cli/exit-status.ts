@@ -18,7 +18,10 @@ export const EXIT_STATUSES: readonly (readonly [status: ExitStatus, meaning: str
   [EXIT.done, 'the job completed; with --no-wait: the service accepted it'],
   [EXIT.failed, 'the job failed or was cancelled, or the service stopped under it'],
   [EXIT.usage, 'the command line or the environment is wrong; nothing was asked'],
-  [EXIT.unreachable, 'the service cannot be reached, was lost for too long, or answered something unexpected'],
+  [
+    EXIT.unreachable,
+    'no service there, lost for too long, or an unexpected answer; or output that could not be written',
+  ],
   [EXIT.refused, 'the service refused: no such snapshot, a conflict, a wrong value, no permission'],
   [EXIT.timedOut, '--timeout passed and the job did not complete; without --cancel-on-timeout it still runs'],
   [EXIT.interrupted, 'interrupted by Ctrl-C (SIGINT); the job was asked to cancel'],

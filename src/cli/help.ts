@@ -76,6 +76,8 @@ const EXAMPLES = {
     '      Status 4 (snapshot_not_found) if there is none.',
     '  vmferry snapshot delete warm || [ $? -eq 4 ]',
     '      For clean-up steps.',
+    '  vmferry snapshot delete -- "$tag"',
+    '      A tag that may begin with "-".',
   ],
   verify: [
     'Examples:',
@@ -93,8 +95,11 @@ export function jobHelp(verb: keyof typeof EXAMPLES): string {
 export const LIST_HELP = join(ENVIRONMENT, EXIT_STATUS, [
   'Examples:',
   '  vmferry snapshot list',
-  '  vmferry snapshot list warm >/dev/null && vmferry snapshot load warm || make-it-warm',
-  '      Status 4 if there is no such snapshot.',
-  '  vmferry snapshot list --quiet | xargs -rn1 vmferry snapshot verify',
+  '  status=0; vmferry snapshot list warm >/dev/null || status=$?',
+  '  case $status in 0) vmferry snapshot load warm ;; 4) make-it-warm ;; *) exit $status ;; esac',
+  '      Status 4 if there is no such snapshot; any other says that nobody knows.',
+  '  vmferry snapshot list --quiet | while IFS= read -r tag; do',
+  '    vmferry snapshot verify -- "$tag" || exit',
+  '  done',
   "  vmferry snapshot list --json | jq -r '.snapshots[].tag'",
 ]);

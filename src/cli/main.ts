@@ -18,8 +18,7 @@ export async function runClient(argv: readonly string[], environment: World['env
       interrupted.abort(signal);
     });
   }
-  // Whoever read the output is gone (`vmferry snapshot list | head -1`): the job matters, not what is said of it.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  const losses = [process.stdout, process.stderr].map(lossOf);
   const world: World = {
     environment,
     out: (text) => void process.stdout.write(text),
@@ -30,7 +29,23 @@ export async function runClient(argv: readonly string[], environment: World['env
   };
   const status = await Promise.race([runSnapshot(argv, world), abandoned]);
   await Promise.all([process.stdout, process.stderr].map(written));
-  return status;
+  const lost = losses.map((loss) => loss()).find((error) => error !== null);
+  if (lost === undefined) return status;
+  process.stderr.write(`vmferry: the output could not be written: ${lost.message}\n`);
+  await written(process.stderr);
+  return status === EXIT.done ? EXIT.unreachable : status;
+}
+
+/**
+ * Notes what a stream could not take, a full disk say. Not counted: whoever read the output is gone
+ * (`vmferry snapshot list | head -1`), for then the job matters, not what is said of it.
+ */
+function lossOf(stream: NodeJS.WriteStream): () => NodeJS.ErrnoException | null {
+  let loss: NodeJS.ErrnoException | null = null;
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') loss ??= error;
+  });
+  return () => loss;
 }
 
 /** Resolves when everything has left the process. */

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { MAIN, startClient } from '../helpers/client-process.ts';
 import { concluded, fakeService, running } from './fake-service.ts';
 
@@ -50,6 +53,26 @@ describe('vmferry snapshot as a process', () => {
     client.child.stderr?.destroy();
     expect(await client.ended).toEqual([0, null]);
     expect(service.states).toEqual([concluded()]);
+  });
+
+  test.each([
+    ['results', 'out'],
+    ['errors', 'err'],
+  ] as const)('ends with 3 when the disk is full that its %s go to', async (_, which) => {
+    const service = await fakeService(running(1, 2), concluded());
+    const full = openSync('/dev/full', 'w');
+    onTestFinished(() => closeSync(full));
+    const stdio = { out: ['ignore', full, 'pipe'], err: ['ignore', 'ignore', full] } as const;
+    const env = { PATH: process.env.PATH, VMFERRY_URL: service.url };
+    const child = spawn(process.execPath, [MAIN, 'snapshot', 'save', 'warm'], { env, stdio: [...stdio[which]] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    let errors = '';
+    child.stderr?.on('data', (chunk) => {
+      errors += String(chunk);
+    });
+    expect(await once(child, 'close')).toEqual([3, null]);
+    expect(service.states).toEqual([concluded()]);
+    if (which === 'out') expect(errors).toMatch(/^vmferry: the output could not be written: ENOSPC: .*\n$/m);
   });
 
   test('loads nothing of the service', async () => {

@@ -89,7 +89,8 @@ describe('the shell blocks', () => {
     for (const title of ['Waiting', 'Caching the image', 'Cleaning up']) {
       const commands = blocksOf(sectionOf(PAGE, title), 'sh');
       expect(commands.length, title).toBeGreaterThan(0);
-      const block = commands.join('\nvmferry snapshot save other\n');
+      const more = ['other', 'one of two', '-x'].map((tag) => `vmferry snapshot save -- '${tag}'`).join('\n');
+      const block = commands.join(`\n${more}\n`);
       expect(await runner.shell(block), title).toMatchObject({ status: 0 });
     }
     expect((await runner.shell('vmferry snapshot list -q')).output).toBe('warm\n');
