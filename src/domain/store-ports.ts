@@ -102,8 +102,10 @@ export type JobRecord = {
   readonly warnings: readonly string[];
   /** What came of it: values that exact JSON can hold. */
   readonly result: Readonly<Record<string, unknown>> | null;
-  /** How far its work came; kept beyond the end only where a crash left something to be put right. */
+  /** How far its work came; kept beyond the end only where something half-made was left, to be put right by a start. */
   readonly phase: string | null;
+  /** What a recovery needs to know in that phase: values that exact JSON can hold. */
+  readonly recovery: Readonly<Record<string, unknown>> | null;
 };
 
 /** A job to be added; with an id of null one is made that no job ever had. */

@@ -7,7 +7,7 @@ const ALL = '*';
 
 export const JOB_COLUMNS = `jobs.sequence, id, jobs.type, status, resources_json, details_json, created_at, started_at,
   ended_at, duration_ms, current_progress, total_progress, jobs.outcome, error_code, error_description, warnings_json,
-  result_json, phase`;
+  result_json, phase, recovery_json`;
 
 type Listed = {
   readonly sequence: number;

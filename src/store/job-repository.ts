@@ -30,13 +30,14 @@ type Row = {
   readonly warnings_json: string;
   readonly result_json: string | null;
   readonly phase: string | null;
+  readonly recovery_json: string | null;
 };
 
 const SELECT = `SELECT ${JOB_COLUMNS} FROM jobs`;
 const COLUMNS = [
   ...['sequence', 'id', 'type', 'status', 'resources_json', 'details_json', 'created_at', 'started_at', 'ended_at'],
   ...['duration_ms', 'current_progress', 'total_progress', 'outcome', 'error_code', 'error_description'],
-  ...['warnings_json', 'result_json', 'phase', 'is_open'],
+  ...['warnings_json', 'result_json', 'phase', 'recovery_json', 'is_open'],
 ];
 /** What a job is from the beginning. */
 const FIXED = new Set(['sequence', 'id', 'type', 'resources_json', 'details_json', 'created_at']);
@@ -108,6 +109,7 @@ const NOT_STARTED = {
   warnings: [],
   result: null,
   phase: null,
+  recovery: null,
 } as const;
 
 /** What removes the jobs that the retention no longer covers, behind a new one. */
@@ -143,8 +145,9 @@ function toRow(record: JobRecord): Row & { readonly is_open: number } {
     error_code: record.errorCode,
     error_description: record.errorDescription,
     warnings_json: JSON.stringify(record.warnings),
-    result_json: record.result === null ? null : writeExactJson(record.result as ExactJson),
+    result_json: jsonOrNull(record.result),
     phase: record.phase,
+    recovery_json: jsonOrNull(record.recovery),
     is_open: record.outcome === null || record.phase !== null ? 1 : 0,
   };
 }
@@ -167,7 +170,16 @@ function fromRow(row: Row): JobRecord {
     errorCode: row.error_code,
     errorDescription: row.error_description,
     warnings: JSON.parse(row.warnings_json) as string[],
-    result: row.result_json === null ? null : (readExactJson(row.result_json) as JobRecord['result']),
+    result: valuesOrNull(row.result_json),
     phase: row.phase,
+    recovery: valuesOrNull(row.recovery_json),
   };
+}
+
+function jsonOrNull(values: JobRecord['result']): string | null {
+  return values === null ? null : writeExactJson(values as ExactJson);
+}
+
+function valuesOrNull(json: string | null): JobRecord['result'] {
+  return json === null ? null : (readExactJson(json) as JobRecord['result']);
 }

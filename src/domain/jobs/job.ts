@@ -2,7 +2,7 @@ import type { Clock } from '../ports.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { errorOf, jobCancelled, notCancellable, verbNotAllowed } from './job-errors.ts';
 import { JOB_VERB_STATES, type JobVerb, transition } from './lifecycle.ts';
-import type { JobControl, JobError, JobHooks, JobProgress, JobSpec } from './spec.ts';
+import type { JobControl, JobError, JobHooks, JobProgress, JobRecovery, JobSpec } from './spec.ts';
 import { isConcluded, type JobOutcome, type JobStatus } from './status.ts';
 
 /** Warnings that a job keeps, at most; the last says that there were more. */
@@ -40,6 +40,7 @@ export class Job implements JobControl {
   #startedMs = 0;
   #complete: PromiseWithResolvers<void> | null = null;
   #isToComplete = false;
+  #keepsPhase = false;
 
   constructor(spec: JobSpec, record: JobRecord, surroundings: JobSurroundings) {
     this.spec = spec;
@@ -98,15 +99,23 @@ export class Job implements JobControl {
     this.#change({ warnings: [...warnings, warnings.length === WARNINGS_MAX - 1 ? MORE_WARNINGS : text] });
   }
 
-  setPhase(phase: string): void {
+  setPhase(phase: string, recovery: JobRecovery | null = this.#record.recovery): void {
     const before = this.#record;
-    this.#record = { ...before, phase };
+    this.#record = { ...before, phase, recovery };
     try {
       this.#surroundings.keepNow(this);
     } catch (error) {
       this.#record = before;
       throw error;
     }
+  }
+
+  enterPhase(phase: string): void {
+    this.#change({ phase });
+  }
+
+  keepPhase(): void {
+    this.#keepsPhase = true;
   }
 
   setResult(result: Readonly<Record<string, unknown>>): void {
@@ -250,7 +259,7 @@ export class Job implements JobControl {
       durationMs: this.#durationMs(),
       currentProgress: current,
       totalProgress: total,
-      phase: null,
+      ...(this.#keepsPhase ? {} : { phase: null, recovery: null }),
     };
     this.#progress = null;
     this.#hooks = null;

@@ -4,6 +4,7 @@ import type { Clock } from '../ports.ts';
 import type { JobRecord, Store } from '../store-ports.ts';
 import type { Jobs } from './jobs.ts';
 import { emitJobStatus } from './journal.ts';
+import { WORK_DONE } from './spec.ts';
 
 type Recovery = {
   readonly store: Store;
@@ -13,7 +14,8 @@ type Recovery = {
 };
 
 /**
- * Concludes what a service that stopped left open: those jobs have failed, and are listed until they are dismissed.
+ * Concludes what a service that stopped left open: those jobs have failed, unless they had said that their work was done,
+ * and are listed until they are dismissed.
  * @returns the jobs whose work may have left something half-done, oldest first. Every start returns them again, until
  * `jobPutRight` was called: a recovery may be interrupted too.
  */
@@ -26,10 +28,8 @@ function conclude({ store, clock, events, jobs }: Recovery, left: JobRecord): Jo
   const concluded: JobRecord = {
     ...left,
     status: 'concluded',
-    outcome: 'failed',
     endedAt: clock.now(),
-    errorCode: SERVICE_STOPPED,
-    errorDescription: `The service stopped during this job, which was in state '${left.status}'.`,
+    ...(left.phase === WORK_DONE ? DONE : stopped(left)),
   };
   events.commit((emit) => {
     store.jobs.save(concluded);
@@ -39,7 +39,22 @@ function conclude({ store, clock, events, jobs }: Recovery, left: JobRecord): Jo
   return concluded;
 }
 
-/** Says that what an interrupted job left half-done has been put right. */
-export function jobPutRight({ store }: Pick<Recovery, 'store'>, interrupted: JobRecord): void {
-  store.jobs.save({ ...interrupted, phase: null });
+const DONE = { outcome: 'completed', phase: null, recovery: null } as const;
+
+function stopped({ status }: JobRecord) {
+  return {
+    outcome: 'failed',
+    errorCode: SERVICE_STOPPED,
+    errorDescription: `The service stopped during this job, which was in state '${status}'.`,
+  } as const;
+}
+
+/** Says that what a job left half-done has been put right, but for these parts, which a later start is to look at. */
+export function jobPutRight(
+  { store }: Pick<Recovery, 'store'>,
+  interrupted: JobRecord,
+  parts: readonly unknown[] = [],
+): void {
+  const isWhole = parts.length === 0;
+  store.jobs.save({ ...interrupted, ...(isWhole ? { phase: null, recovery: null } : { recovery: { parts } }) });
 }

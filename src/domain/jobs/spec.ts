@@ -27,6 +27,12 @@ export type JobSpec = {
   readonly autoDismiss?: boolean;
 };
 
+/** A phase of every job: its work is done, and only that is left to be said. A job that is found so has completed. */
+export const WORK_DONE = 'done';
+
+/** Whatever a recovery needs to know: values that exact JSON can hold. */
+export type JobRecovery = Readonly<Record<string, unknown>>;
+
 /** Bytes, or whatever the work counts; both only grow. */
 export type JobProgress = { readonly current: number; readonly total: number };
 
@@ -41,8 +47,15 @@ export interface JobControl {
   reportProgress(source: () => JobProgress): void;
   /** Adds a warning, shown with the job and in the history. */
   warn(text: string): void;
-  /** Keeps a word before it returns: where a recovery has to look after a crash. @throws if it cannot be kept. */
-  setPhase(phase: string): void;
+  /**
+   * Keeps a word before it returns: where a recovery has to look after a crash. `recovery`, what that needs to know, stays
+   * until another is given. @throws if it cannot be kept; then the phase is the one before.
+   */
+  setPhase(phase: string, recovery?: JobRecovery): void;
+  /** The same for what is true whether it can be kept now or not: if not, a later write keeps it. Never throws. */
+  enterPhase(phase: string): void;
+  /** The phase outlives the job, since something half-made is left: the next start puts it right. */
+  keepPhase(): void;
   /** What came of it, kept with the job as exact JSON. */
   setResult(result: Readonly<Record<string, unknown>>): void;
   /** Replaces what was given before; called back at once if a cancel or a pause came already. */

@@ -54,6 +54,8 @@ describe('a service that starts after another was killed', () => {
     const [again] = second.recover();
     expect(again).toEqual(first);
     expect(second.jobs.list()).toEqual([]);
+    jobPutRight({ store }, again!, [{ node: 'disk1' }]);
+    expect(jobWorld(store).recover()).toMatchObject([{ phase: 'write', recovery: { parts: [{ node: 'disk1' }] } }]);
     jobPutRight({ store }, again!);
     const third = jobWorld(store);
     expect(third.recover()).toEqual([]);
