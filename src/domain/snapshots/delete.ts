@@ -3,6 +3,7 @@ import type { JobControl } from '../jobs/spec.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, holdersOf } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { partsOf } from './parts.ts';
 import { refuseAbsentGuest } from './refusals.ts';
 
 export type DeleteRequest = { readonly jobId: string; readonly tag: string; readonly devices: readonly string[] };
@@ -35,7 +36,7 @@ async function remove(context: Context, request: DeleteRequest, job: JobControl)
   const devices = holdersOf(context.catalogue.find(tag), request.devices);
   if (devices.length > 0) {
     throwIfCancelled(job);
-    job.setPhase(DELETING);
+    job.setPhase(DELETING, partsOf(context, tag, { devices }));
     const task = context.blocks.delete({ tag, devices });
     await workOn(job, task, () => task.ended);
   }

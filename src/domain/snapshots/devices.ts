@@ -122,6 +122,7 @@ function refuse(violations: readonly Violation[]): void {
   throw new DomainError('invalid_devices', violations.map(({ reason }) => reason).join(' '), { violations });
 }
 
-function list(names: readonly string[]): string {
+/** `'a', 'b'` */
+export function list(names: readonly string[]): string {
   return names.map((name) => `'${name}'`).join(', ');
 }

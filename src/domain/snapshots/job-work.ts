@@ -36,10 +36,14 @@ export async function workOn(job: JobControl, task: SnapshotTask<unknown>, work:
     await work();
   } catch (error) {
     task.cancel();
-    await task.ended.catch(() => {});
-    const damage = damageOf(error);
+    const last = await task.ended.then(
+      () => error,
+      (atEnd: unknown) => (isLeft(atEnd) ? atEnd : error),
+    );
+    if (isLeft(last)) job.keepPhase();
+    const damage = damageOf(last);
     if (damage.length > 0) job.setResult({ damage: damage.map(damageView) });
-    throw error;
+    throw last;
   }
 }
 
@@ -57,6 +61,11 @@ export function codeOf(error: unknown): string | undefined {
 export function messageOf(error: unknown): string {
   const { message } = (error ?? {}) as Partial<SnapshotError>;
   return typeof message === 'string' ? message : String(error);
+}
+
+/** True if something half-made could not be taken back. */
+function isLeft(error: unknown): boolean {
+  return (error as Partial<SnapshotError> | null)?.left === true;
 }
 
 function damageOf(error: unknown): readonly DamageReport[] {

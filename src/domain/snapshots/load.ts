@@ -5,6 +5,7 @@ import type { LoadPlan, LoadTask, SnapshotError } from '../snapshot-port.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, checkVmState, leftOut, requireOnAll, requireVmState } from './devices.ts';
 import { codeOf, type JobOptions, messageOf, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { partsOf } from './parts.ts';
 import { refuseBusyMachine } from './refusals.ts';
 
 type RunningLoad = { readonly task: LoadTask; readonly job: JobControl; readonly request: LoadRequest };
@@ -65,7 +66,7 @@ async function replace(context: Context, running: RunningLoad): Promise<void> {
   const { task, job } = running;
   const loaded = await task.loaded;
   job.cannotBeCancelled();
-  job.setPhase(APPLYING);
+  job.setPhase(APPLYING, partsOf(context, running.request.tag, running.request));
   await turnDisks(context, running);
   try {
     context.machine.adopt(loaded);
@@ -73,7 +74,7 @@ async function replace(context: Context, running: RunningLoad): Promise<void> {
     await turnBack(context, running);
     throw refusedBy(error);
   }
-  leavePhase(context, job, APPLIED);
+  job.enterPhase(APPLIED);
   task.release();
   loadedGuestGoes(context);
   // The guest is the snapshot's; room that its disks' former content takes until the next start is no failure of that.
@@ -88,14 +89,14 @@ async function turnDisks(context: Context, { task, job, request }: RunningLoad):
   try {
     await task.apply();
   } catch (error) {
-    if (codeOf(error) !== 'engine_crashed') {
-      leavePhase(context, job, TURNED_BACK);
-      throw error;
-    }
+    const code = codeOf(error);
+    if (code === 'disks_in_doubt') stayInDoubt(context, job);
+    else if (code !== 'engine_crashed') job.enterPhase(TURNED_BACK);
+    if (code !== 'engine_crashed') throw error;
     try {
       await context.blocks.applyDisks({ tag: request.tag, devices: request.devices }).ended;
     } catch {
-      keepGuestStopped(context);
+      stayInDoubt(context, job);
       throw error;
     }
   }
@@ -106,19 +107,16 @@ async function turnBack(context: Context, { task, job }: RunningLoad): Promise<v
   try {
     await task.revert();
   } catch (error) {
-    keepGuestStopped(context);
+    stayInDoubt(context, job);
     throw error;
   }
-  leavePhase(context, job, TURNED_BACK);
+  job.enterPhase(TURNED_BACK);
 }
 
-/** What was done stays done, even if this cannot be written down now: the next write has it. */
-function leavePhase(context: Context, job: JobControl, phase: string): void {
-  try {
-    job.setPhase(phase);
-  } catch (error) {
-    context.report(error);
-  }
+/** Some of the disks may be the snapshot's: no guest goes on here, and the next start turns the rest. */
+function stayInDoubt(context: Context, job: JobControl): void {
+  keepGuestStopped(context);
+  job.keepPhase();
 }
 
 function refusedBy(error: unknown): SnapshotError {

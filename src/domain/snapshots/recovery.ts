@@ -1,55 +1,105 @@
 import type { Context } from '../context.ts';
+import { DomainError, isErrorCode } from '../errors.ts';
 import { jobPutRight } from '../jobs/recovery.ts';
+import type { SnapshotTask } from '../snapshot-port.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { DELETING } from './delete.ts';
-import { holdersOf } from './devices.ts';
+import { list } from './devices.ts';
+import { codeOf, messageOf } from './job-work.ts';
 import { APPLYING } from './load.ts';
+import { holdsPart, nodeOfPart, readParts, type TouchedPart } from './parts.ts';
 import { WRITING } from './save.ts';
+import { shown } from './tag.ts';
 
 /**
- * Makes the images agree again after a process that died in the middle of something: what was half saved goes, what
- * was half deleted goes from the rest, and disks that were being turned to a snapshot are turned to it, all of them.
- * Jobs that had not come so far have left nothing behind. May be run again, as often as it is interrupted itself.
+ * Makes the images agree again after work that could not take back or finish what it had begun: what was half saved
+ * goes, what was half deleted goes from the rest, and disks that were being turned to a snapshot are turned to it, all
+ * of them. Only images and snapshots are touched that the job had worked on; for those that are not there this time a
+ * later start tries again. May be run again, as often as it is interrupted itself.
+ * @throws DomainError if disks that belong together cannot be turned: no guest may run on them. What else cannot be put
+ * right is reported, and left to the next start.
  */
 export async function recoverSnapshots(context: Context, jobs: readonly JobRecord[]): Promise<void> {
-  for (const job of jobs) {
-    await putRight(context, job);
-    jobPutRight(context, job);
+  for (const job of jobs) await putRight(context, job);
+}
+
+async function putRight(context: Context, job: JobRecord): Promise<void> {
+  const { type, phase } = job;
+  if (type === 'snapshot-load' && phase === APPLYING) return finishLoad(context, job);
+  try {
+    if (type === 'snapshot-save' && phase === WRITING) await takeBackSave(context, job);
+    else if (type === 'snapshot-delete' && phase === DELETING) await finishDeletion(context, job);
+    else jobPutRight(context, job);
+  } catch (error) {
+    context.report(error);
   }
 }
 
-async function putRight(context: Context, { type, phase, details }: JobRecord): Promise<void> {
-  const { tag, devices } = readDetails(details);
-  if (type === 'snapshot-save' && phase === WRITING) await removeFrom(context, tag, devices);
-  if (type === 'snapshot-delete' && phase === DELETING) await finishDeletion(context, tag, devices);
-  if (type === 'snapshot-load' && phase === APPLYING) await finishLoad(context, tag, devices);
+async function takeBackSave(context: Context, job: JobRecord): Promise<void> {
+  const { here, away } = partsFor(context, job);
+  await removeFrom(context, job, here);
+  jobPutRight(context, job, away);
 }
 
 /** A deletion that had not begun on any node did not happen. */
-async function finishDeletion(context: Context, tag: string, devices: readonly string[]): Promise<void> {
-  const left = holdersOf(context.catalogue.find(tag), devices);
-  if (left.length < devices.length) await removeFrom(context, tag, left);
+async function finishDeletion(context: Context, job: JobRecord): Promise<void> {
+  const tag = tagOf(job);
+  const { here, away } = partsFor(context, job);
+  const hasBegun = here.some((part) => !holdsPart(context, tag, part));
+  if (hasBegun) await removeFrom(context, job, here);
+  // All of them: parts that are gone are what shows that it had begun.
+  jobPutRight(context, job, away.length === 0 ? [] : [...here, ...away]);
 }
 
-async function removeFrom(context: Context, tag: string, devices: readonly string[]): Promise<void> {
-  const left = holdersOf(context.catalogue.find(tag), canBeWritten(context, devices));
-  if (left.length > 0) await context.blocks.delete({ tag, devices: left }).ended;
+async function removeFrom(context: Context, job: JobRecord, parts: readonly TouchedPart[]): Promise<void> {
+  const tag = tagOf(job);
+  const devices = parts.filter((part) => holdsPart(context, tag, part)).map(({ node }) => node);
+  if (devices.length > 0) await finished(context.blocks.delete({ tag, devices }), job, devices);
 }
 
-async function finishLoad(context: Context, tag: string, devices: readonly string[]): Promise<void> {
-  const there = holdersOf(context.catalogue.find(tag), canBeWritten(context, devices));
-  if (there.length > 0) await context.blocks.applyDisks({ tag, devices: there }).ended;
+async function finishLoad(context: Context, job: JobRecord): Promise<void> {
+  const tag = tagOf(job);
+  const { here, away } = partsFor(context, job);
+  const due = here.filter((part) => holdsPart(context, tag, part) && !wasLoadedSince(context, job, part));
+  const devices = due.map(({ node }) => node);
+  if (devices.length > 0) await finished(context.blocks.applyDisks({ tag, devices }), job, devices);
+  jobPutRight(context, job, away);
 }
 
-/** The service may have been started with other nodes than before. */
-function canBeWritten({ blocks }: Context, devices: readonly string[]): readonly string[] {
-  const nodes = blocks.nodes().filter(({ isReadOnly }) => !isReadOnly);
-  return devices.filter((name) => nodes.some((node) => node.name === name));
+/** What a disk was turned to later, together with the others, is what it is to keep. */
+function wasLoadedSince({ store }: Context, { sequence }: JobRecord, { node }: TouchedPart): boolean {
+  const query = {
+    type: 'snapshot-load',
+    outcome: 'completed',
+    resource: `node:${node}`,
+    limit: 1,
+    cursor: null,
+  } as const;
+  const [newest] = store.jobs.list(query).items;
+  return newest !== undefined && newest.sequence > sequence;
 }
 
-function readDetails({ tag, devices }: JobRecord['details']): { tag: string; devices: readonly string[] } {
+/** Parts whose image is there and can be written, and the others. */
+function partsFor(context: Context, { recovery }: JobRecord) {
+  const parts = readParts(recovery);
   return {
-    tag: typeof tag === 'string' ? tag : '',
-    devices: Array.isArray(devices) ? devices.filter((name) => typeof name === 'string') : [],
+    here: parts.filter((part) => nodeOfPart(context, part) !== undefined),
+    away: parts.filter((part) => nodeOfPart(context, part) === undefined),
   };
+}
+
+/** @throws DomainError that says which work could not be put right, and where. */
+async function finished(task: SnapshotTask, job: JobRecord, devices: readonly string[]): Promise<void> {
+  try {
+    await task.ended;
+  } catch (cause) {
+    const code = codeOf(cause) ?? '';
+    const left = `what ${job.type} '${job.id}' of ${shown(tagOf(job))} left on ${list(devices)}`;
+    const detail = `This start could not put right ${left}: ${messageOf(cause)}`;
+    throw new DomainError(isErrorCode(code) ? code : 'engine_failed', detail, { cause });
+  }
+}
+
+function tagOf({ details: { tag } }: JobRecord): string {
+  return typeof tag === 'string' ? tag : '';
 }

@@ -1,11 +1,12 @@
 import type { Context } from '../context.ts';
-import type { JobControl } from '../jobs/spec.ts';
+import { type JobControl, WORK_DONE } from '../jobs/spec.ts';
 import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
 import type { Machine, TransferSource } from '../ports.ts';
 import type { SavePlan } from '../snapshot-port.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, checkVmState, leftOut, refuseExisting } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { partsOf } from './parts.ts';
 import { refuseBusyMachine, refuseEmptyMachine } from './refusals.ts';
 import { checkTag } from './tag.ts';
 
@@ -53,8 +54,9 @@ async function save(context: Context, request: SaveRequest, job: JobControl): Pr
     // What it was before it was stopped is what the snapshot says of it.
     await holdForSnapshot(context, 'save-vm');
     throwIfCancelled(job);
-    job.setPhase(WRITING);
-    const task = context.blocks.save(planFor(context, request));
+    const plan = planFor(context, request);
+    job.setPhase(WRITING, partsOf(context, plan.tag, plan));
+    const task = context.blocks.save(plan);
     await workOn(job, task, async () => {
       await task.captured;
       letGuestGo(context);
@@ -63,7 +65,18 @@ async function save(context: Context, request: SaveRequest, job: JobControl): Pr
   } finally {
     letGuestGo(context);
   }
+  await sayDone(context, request, job);
   job.setResult({ tag: request.tag, 'vm-state-size': context.catalogue.find(request.tag)?.vmStateBytes ?? 0 });
+}
+
+/** Nobody is told of a snapshot that the next start would take for half-made: it is there once that can be kept. */
+async function sayDone({ blocks }: Context, { tag, devices }: SaveRequest, job: JobControl): Promise<void> {
+  try {
+    job.setPhase(WORK_DONE);
+  } catch (error) {
+    await blocks.delete({ tag, devices }).ended.catch(() => job.keepPhase());
+    throw error;
+  }
 }
 
 function planFor({ machine, runState, settings, clock }: Context, request: SaveRequest): SavePlan {

@@ -101,7 +101,7 @@ describe('a load', () => {
     world.machine.refusal = new Error('no');
     world.blocks.failures.set('revert', ERROR);
     const job = await endOf(world, world.domain.snapshots.load(LOAD));
-    expect(job).toMatchObject({ outcome: 'failed', errorCode: ERROR.code });
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: ERROR.code, phase: 'apply' });
     expect(world.domain.machine.status().status).toBe('paused');
     expect([...world.machine.held]).toEqual(['operator']);
     await world.domain.machine.cont();
@@ -155,9 +155,50 @@ describe('a load', () => {
     world.blocks.failures.set('apply', CRASH);
     world.blocks.failures.set('apply-disks', ERROR);
     const job = await endOf(world, world.domain.snapshots.load(LOAD));
-    expect(job).toMatchObject({ outcome: 'failed', errorCode: CRASH.code });
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: CRASH.code, phase: 'apply' });
     expect([world.domain.machine.status().status, world.machine.adopted]).toEqual(['paused', null]);
     expect([...world.machine.held]).toEqual(['operator']);
+  });
+
+  it('of which nobody knows whether its disks were turned leaves the guest stopped, and the next start turns them', async () => {
+    const world = loadable();
+    world.blocks.failures.set('apply', { code: 'disks_in_doubt', message: 'disk0 could not be turned back.' });
+    const job = await endOf(world, world.domain.snapshots.load(LOAD));
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: 'disks_in_doubt', phase: 'apply' });
+    expect(job.recovery).toMatchObject({ parts: [{ node: 'disk0', path: '/data/disk0.qcow2' }, { node: 'disk1' }] });
+    expect([world.domain.machine.status().status, [...world.machine.held]]).toEqual(['paused', ['operator']]);
+    const next = snapshotWorld({ store: world.store, blocks: world.blocks });
+    await next.domain.recovered();
+    expect(diskContents(world)).toEqual(['a', 'a']);
+    expect(world.store.jobs.get('j')?.phase).toBeNull();
+  });
+
+  it('that cannot keep that its disks stay turned has that kept as soon as anything can be', async () => {
+    const world = loadable();
+    const { jobs } = world.store;
+    const save = jobs.save.bind(jobs);
+    let isFull = false;
+    Object.assign(jobs, {
+      save: (record: Parameters<typeof save>[0]) => {
+        if (isFull) throw new Error('the disk is full');
+        save(record);
+      },
+    });
+    const adopt = world.machine.adopt.bind(world.machine);
+    world.machine.adopt = (loaded) => {
+      adopt(loaded);
+      isFull = true;
+    };
+    const gate = world.blocks.hold('release');
+    const job = world.domain.snapshots.load(LOAD);
+    await reached(world, 'release', 'a');
+    expect(jobs.get('j')?.phase).toBe('apply');
+    isFull = false;
+    world.domain.jobs.apply('j', 'pause');
+    expect(jobs.get('j')?.phase).toBe('release');
+    world.domain.jobs.apply('j', 'resume');
+    gate.open();
+    expect(await endOf(world, job)).toMatchObject({ outcome: 'completed' });
   });
 
   it('is done, with a warning, if only what the disks held before cannot be freed', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { DomainError } from '../../../src/domain/errors.ts';
 import type { JobRecord, Store } from '../../../src/domain/store-ports.ts';
 import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
@@ -7,13 +8,17 @@ import { NODES } from './world.ts';
 
 const FAULT = { code: 'image_io_error', message: 'The image cannot be read.' } as const;
 
+/** When snapshots of this test were taken, unless it says otherwise. */
+const DATE_MS = 1_700_000_000_000;
+const PARTS = NODES.map((node) => ({ node, path: `/data/${node}.qcow2`, dateMs: DATE_MS }));
+
 /** What a process left behind that died in the middle of a job. */
-function leftBehind(job: Pick<JobRecord, 'type' | 'phase'>, details: JobRecord['details'] = {}): Store {
+function leftBehind(job: Pick<JobRecord, 'type' | 'phase'>, parts: readonly unknown[] = PARTS): Store {
   const store = openMemoryStore();
   onTestFinished(() => store.close());
-  const row = { id: 'j', type: job.type, resources: [], details: { tag: 'a', devices: [...NODES], ...details } };
+  const row = { id: 'j', type: job.type, resources: [], details: { tag: 'a', devices: [...NODES] } };
   const record = store.jobs.insert({ ...row, createdAt: 1 });
-  store.jobs.save({ ...record, status: 'running', phase: job.phase });
+  store.jobs.save({ ...record, status: 'running', phase: job.phase, recovery: { parts } });
   return store;
 }
 
@@ -75,20 +80,101 @@ describe('after a process that died', () => {
     }
   });
 
-  it('nodes that are not there any more, or only to be read, are passed over', async () => {
+  it('images that are not there this time, or only to be read, are left to a later start', async () => {
     const store = leftBehind({ type: 'snapshot-save', phase: 'write' });
     const blocks = new MemoryBlocks([{ name: 'disk0', isReadOnly: true }]);
     blocks.put('disk0', { tag: 'a' });
     const { domain } = fakeDomain({ store, blocks });
     await domain.recovered();
-    expect([blocks.log, store.jobs.get('j')?.phase]).toEqual([[], null]);
+    expect([blocks.log, store.jobs.get('j')?.phase]).toEqual([[], 'write']);
+    expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, tags: [['other'], []] });
   });
 
-  it('what cannot be put right stops the start, and the next start tries again', async () => {
+  it('disks that came too late to be turned with the others are turned when they come, and only they', async () => {
+    const store = leftBehind({ type: 'snapshot-load', phase: 'apply' });
+    const one = new MemoryBlocks([{ name: 'disk0' }]);
+    one.put('disk0', { tag: 'a' });
+    await fakeDomain({ store, blocks: one }).domain.recovered();
+    expect([one.log, one.disks.get('disk0'), store.jobs.get('j')?.phase]).toEqual([['apply-disks a'], 'a', 'apply']);
+    const both = blocksWith(...NODES);
+    expect(await startAgain(store, both)).toMatchObject(CLOSED);
+    expect([...both.disks.values()]).toEqual(['guest', 'a']);
+  });
+
+  it.each(['snapshot-save write', 'snapshot-delete delete', 'snapshot-load apply'])(
+    'no other image is touched than those that %s had worked on',
+    async (what) => {
+      const [type = '', phase = ''] = what.split(' ');
+      const store = leftBehind(
+        { type, phase },
+        PARTS.map((part) => ({ ...part, path: '/another/image.qcow2' })),
+      );
+      expect((await startAgain(store, blocksWith('disk1'))).log).toEqual([]);
+    },
+  );
+
+  it.each(['snapshot-save write', 'snapshot-load apply'])(
+    'no other snapshot of the same tag is touched than that of %s',
+    async (what) => {
+      const [type = '', phase = ''] = what.split(' ');
+      const store = leftBehind(
+        { type, phase },
+        PARTS.map((part) => ({ ...part, dateMs: DATE_MS + 1 })),
+      );
+      expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, log: [] });
+    },
+  );
+
+  it('a node that never held what was to be deleted does not make a deletion one that had begun', async () => {
+    const store = leftBehind({ type: 'snapshot-delete', phase: 'delete' }, [PARTS[1]]);
+    expect(await startAgain(store, blocksWith('disk1'))).toMatchObject({ ...CLOSED, log: [] });
+  });
+
+  it('disks that a later load turned stay as they are', async () => {
+    const store = leftBehind({ type: 'snapshot-load', phase: 'apply' });
+    store.jobs.save({ ...store.jobs.get('j')!, status: 'concluded', outcome: 'failed', endedAt: 1 });
+    const later = store.jobs.insert({
+      id: 'k',
+      type: 'snapshot-load',
+      resources: NODES.map((node) => `node:${node}`),
+      details: {},
+      createdAt: 2,
+    });
+    store.jobs.save({ ...later, status: 'concluded', outcome: 'completed', endedAt: 2 });
+    const found = await startAgain(store, blocksWith(...NODES));
+    expect(found).toMatchObject({ log: [], phase: null });
+  });
+
+  it('a snapshot of which only the end of its save could not be written is there, and its job has completed', async () => {
+    const store = leftBehind({ type: 'snapshot-save', phase: 'done' });
+    const found = await startAgain(store, blocksWith(...NODES));
+    expect(found).toMatchObject({ outcome: 'completed', errorCode: null, phase: null, log: [] });
+  });
+
+  it('disks that cannot be turned stop the start, which says what and where', async () => {
+    const store = leftBehind({ type: 'snapshot-load', phase: 'apply' });
+    const blocks = blocksWith(...NODES);
+    blocks.failures.set('apply-disks', FAULT);
+    const error = await fakeDomain({ store, blocks })
+      .domain.recovered()
+      .catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(DomainError);
+    expect(error).toMatchObject({
+      code: FAULT.code,
+      message: expect.stringMatching(/"a".*'disk0', 'disk1'.*cannot be read/),
+    });
+    expect(store.jobs.get('j')).toMatchObject({ outcome: 'failed', phase: 'apply' });
+    blocks.failures.clear();
+    expect(await startAgain(store, blocks)).toMatchObject(CLOSED);
+  });
+
+  it('what else cannot be put right is reported, and the next start tries again', async () => {
     const store = leftBehind({ type: 'snapshot-save', phase: 'write' });
     const blocks = blocksWith(...NODES);
     blocks.failures.set('delete', FAULT);
-    await expect(fakeDomain({ store, blocks }).domain.recovered()).rejects.toMatchObject(FAULT);
+    const { domain, faults } = fakeDomain({ store, blocks });
+    await domain.recovered();
+    expect(faults).toMatchObject([{ code: FAULT.code, message: expect.stringContaining("'disk0', 'disk1'") }]);
     expect(store.jobs.get('j')).toMatchObject({ outcome: 'failed', phase: 'write' });
     blocks.failures.clear();
     expect(await startAgain(store, blocks)).toMatchObject({ ...CLOSED, tags: [['other'], []] });
@@ -96,8 +182,8 @@ describe('after a process that died', () => {
     expect(await startAgain(store, blocks)).toMatchObject({ ...CLOSED, log: [] });
   });
 
-  it('details that nobody can read leave nothing to do', async () => {
-    const store = leftBehind({ type: 'snapshot-save', phase: 'write' }, { tag: 7, devices: 'disk0' });
+  it('parts that nobody can read leave nothing to do', async () => {
+    const store = leftBehind({ type: 'snapshot-save', phase: 'write' }, [7, { node: 'disk0' }]);
     expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, log: [] });
   });
 });

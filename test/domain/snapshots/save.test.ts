@@ -86,6 +86,32 @@ describe('a save', () => {
     },
   );
 
+  it('that leaves something behind keeps its phase, so that the next start takes it away', async () => {
+    const world = snapshotWorld();
+    world.blocks.failures.set('digests', { ...ERROR, left: true });
+    const job = await endOf(world, world.domain.snapshots.save(SAVE));
+    const dateMs = world.blocks.saves[0]!.dateMs;
+    expect(job).toMatchObject({ outcome: 'failed', errorCode: 'no_space', phase: 'write' });
+    expect(job.recovery).toEqual({
+      parts: ['disk0', 'disk1'].map((node) => ({ node, path: `/data/${node}.qcow2`, dateMs })),
+    });
+    expectRuns(world);
+  });
+
+  it('of which nobody could be told after a crash that it is there is taken back, and fails', async () => {
+    const world = snapshotWorld();
+    const { jobs } = world.store;
+    const save = jobs.save.bind(jobs);
+    Object.assign(jobs, {
+      save: (record: Parameters<typeof save>[0]) => {
+        if (record.phase === 'done') throw new Error('the disk is full');
+        save(record);
+      },
+    });
+    expect(await endOf(world, world.domain.snapshots.save(SAVE))).toMatchObject({ outcome: 'failed', phase: null });
+    expect(world.blocks.tags()).toEqual([]);
+  });
+
   it.each(['save', 'digests'] as const)('is taken back at %s when the service closes', async (step) => {
     const world = snapshotWorld();
     world.blocks.hold(step);
