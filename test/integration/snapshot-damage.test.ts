@@ -121,26 +121,23 @@ describe('a bit that turned over', () => {
   });
 });
 
-describe('a table of a snapshot that leads elsewhere', () => {
-  test.each([
-    ['to nothing', () => 0n],
-    ['beyond the end of the file', (path: string) => BigInt(Math.ceil(statSync(path).size / 65536) + 10) * 65536n],
-    ['to the header', () => 0x8000_0000_0000_0000n],
-  ])('%s is found, and a load refused', async (_name, value) => {
-    const { bed, map } = await savedBed();
-    const entry = map.entry('whole');
-    const state = map.vmState('whole');
-    const magic = Buffer.alloc(8);
-    magic.writeBigUInt64LE(PAGE_MAGIC);
-    const { l2 } = map.slots(entry, map.vmStateStart(entry) + state.indexOf(magic));
-    const undo = overwriteEntry(map.path, l2!, value(map.path));
-    expectFailed(await bed.snapshots.run('verify', 'whole', NODES), 'snapshot_damaged', 'image_corrupt');
+test('a table of a snapshot that leads elsewhere is found, and a load refused', async () => {
+  const { bed, map } = await savedBed();
+  const entry = map.entry('whole');
+  const magic = Buffer.alloc(8);
+  magic.writeBigUInt64LE(PAGE_MAGIC);
+  const { l2 } = map.slots(entry, map.vmStateStart(entry) + map.vmState('whole').indexOf(magic));
+  const behindTheEnd = BigInt(Math.ceil(statSync(map.path).size / map.clusterBytes) + 10) * BigInt(map.clusterBytes);
+  const toTheHeader = 1n << 63n;
+  for (const value of [0n, behindTheEnd, toTheHeader]) {
+    const undo = overwriteEntry(map.path, l2!, value);
+    expectFailed(await bed.snapshots.run('verify', 'whole', NODES), 'snapshot_damaged');
     await expectRefused(bed);
     undo();
     await bed.snapshots.does('verify', 'whole', NODES);
-    await bed.snapshots.does('load', 'whole', NODES);
-    await expectUnharmed(bed, ['whole']);
-  });
+  }
+  await bed.snapshots.does('load', 'whole', NODES);
+  await expectUnharmed(bed, ['whole']);
 });
 
 test('an image that was cut off fails verify and load, and the guest runs on', async () => {

@@ -11,7 +11,7 @@ import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
 import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
 /** So large that a request surely comes while it is saved. */
-const LARGE = ['--ram', '96M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+const LARGE = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 
 /** Starts work and stops it in its middle. @returns the job's id. */
 async function startAndPause({ snapshots, service }: Bed, work: 'save' | 'load', tag: string): Promise<string> {
@@ -111,7 +111,7 @@ describe('a cancel', () => {
     async (work) => {
       const bed = await snapshotBed({ flags: ['--ram', '32M'], extraDisks: 1 });
       await bed.snapshots.does('save', 'kept', { vmstate: 'disk0', devices: ['disk0', 'disk1'] });
-      await cancelAtMoments(bed, work, 6);
+      await cancelAtMoments(bed, work, 4);
       await expectUsable(bed, ['disk0', 'disk1']);
     },
   );

@@ -6,8 +6,8 @@ import { expect } from 'vitest';
 import type { AppOptions } from '../../../src/app.ts';
 import { temporaryDirectory } from '../app.ts';
 import { type LocalService, localService } from '../guest-service.ts';
-import { createImage, expectClean, qemuTool, tagsOf } from './qemu-image.ts';
-import { type Job, Snapshots } from './snapshot-client.ts';
+import { createImage, qemuTool, tagsOf } from './qemu-image.ts';
+import { expectCleanWhileQuiet, type Job, Snapshots } from './snapshot-client.ts';
 
 /** What the further disks hold, and where. */
 export const DISK_PATTERN = { offset: 8 * 2 ** 20, bytes: 256 * 1024, value: 0x5a } as const;
@@ -62,7 +62,7 @@ export function expectFailed(job: Job, ...codes: readonly string[]): void {
 /** The guest goes on, the images are sound and hold these tags and no others, and there are no files but those. */
 export async function expectUnharmed({ service, images, data }: Bed, tags: readonly string[]): Promise<void> {
   await service.expectRunning();
-  expectClean(...images);
+  await expectCleanWhileQuiet(service, ...images);
   for (const path of images) expect(tagsOf(path)).toEqual(tags);
   expect(readdirSync(data).filter((name) => !/^(vmferry\.db.*|files|lock|.*\.db.*|disk0\.qcow2)$/.test(name))).toEqual(
     [],
@@ -76,6 +76,6 @@ export async function expectUsable({ service, snapshots, images }: Bed, devices?
   await snapshots.does('verify', 'usable', options);
   await snapshots.does('load', 'usable', options);
   await snapshots.does('delete', 'usable', devices === undefined ? {} : { devices });
-  expectClean(...images);
+  await expectCleanWhileQuiet(service, ...images);
   await service.expectRunning();
 }

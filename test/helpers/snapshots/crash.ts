@@ -6,7 +6,7 @@ import { expect, onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../app.ts';
 import { type Spawned, spawnService, startProcess } from '../guest-service.ts';
 import { checkImage, createImage, expectClean, qemuTool, tagsOf } from './qemu-image.ts';
-import { Snapshots, type Work } from './snapshot-client.ts';
+import { expectCleanWhileQuiet, Snapshots, type Work } from './snapshot-client.ts';
 
 const GUEST = ['--ram', '32M', '--workload', 'rate=50M,span=16M,pattern=hot,fill=random'];
 const KEPT = ['kept-1', 'kept-2'];
@@ -17,6 +17,8 @@ const LATEST_PART = 1.2;
 /** Every so many rounds the next start is killed too, while it puts right what the first kill left. */
 const KILLED_STARTS_EVERY = 5;
 const START_KILL_MS_MAX = 500;
+/** What was kept is verified behind each kill, and loaded behind every so many. */
+const LOADED_EVERY = 2;
 
 type Killed = Extract<Work, 'save' | 'load' | 'delete'>;
 const WORKS: readonly Killed[] = ['save', 'load', 'delete'];
@@ -57,12 +59,15 @@ class CrashBed {
       bed.#setGenerations(index + 1);
       await bed.#start();
       await bed.#service.expectRunning();
-      bed.#usualMs.save = await timed(() => bed.#snapshots.does('save', tag, bed.#all));
+      await bed.#snapshots.does('save', tag, bed.#all);
       if (index === 0) await bed.#service.end('SIGTERM');
     }
-    bed.#usualMs.load = await timed(() => bed.#snapshots.does('load', KEPT[0]!, bed.#all));
-    await bed.#snapshots.does('save', 'scratch', bed.#all);
-    bed.#usualMs.delete = await timed(() => bed.#snapshots.does('delete', 'scratch', bed.#devices));
+    // What is done for the first time takes longer; a second one is what a kill has to meet.
+    for (let time = 0; time < 2; time += 1) {
+      bed.#usualMs.load = await timed(() => bed.#snapshots.does('load', KEPT[0]!, bed.#all));
+      bed.#usualMs.save = await timed(() => bed.#snapshots.does('save', 'scratch', bed.#all));
+      bed.#usualMs.delete = await timed(() => bed.#snapshots.does('delete', 'scratch', bed.#devices));
+    }
     return bed;
   }
 
@@ -123,7 +128,7 @@ class CrashBed {
   }
 
   async #expectWhole(id: string, work: Killed, tag: string): Promise<void> {
-    expectClean(...this.#images);
+    await expectCleanWhileQuiet(this.#service, ...this.#images);
     const job = await this.#snapshots.job(id);
     expect(job.status).toBe('concluded');
     if (job.error !== undefined) expect(job.error).toMatch(/stopped/);
@@ -142,7 +147,8 @@ class CrashBed {
     for (const path of this.#images) expect(tagsOf(path)).toEqual(KEPT);
     for (const tag of KEPT) await this.#snapshots.does('verify', tag, this.#all);
     await this.#service.expectRunning();
-    const index = round % KEPT.length;
+    if (round % LOADED_EVERY !== 0) return;
+    const index = (round / LOADED_EVERY) % KEPT.length;
     await this.#snapshots.does('load', KEPT[index]!, this.#all);
     for (const generation of this.#generations()) expect(generation).toBe(index + 1);
     await this.#service.expectRunning();

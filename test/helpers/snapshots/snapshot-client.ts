@@ -3,9 +3,18 @@
 import { expect } from 'vitest';
 import type { Reply } from '../app.ts';
 import type { Service } from '../guest-service.ts';
+import { expectClean } from './qemu-image.ts';
 
 /** Longest wait for the end of a job, in seconds; the most that `Prefer: wait` takes. */
 const WAIT_SECONDS = 60;
+
+/** Checks images of a service, for whose time a guest that runs is stopped: else it would write them meanwhile. */
+export async function expectCleanWhileQuiet(service: Service, ...images: readonly string[]): Promise<void> {
+  const wasRunning = (await service.runState()) === 'running';
+  if (wasRunning) await service.post('/stop');
+  expectClean(...images);
+  if (wasRunning) await service.post('/cont');
+}
 
 export type Job = {
   readonly id: string;
