@@ -1,0 +1,39 @@
+// kill -9 and cancels at many moments of work on snapshots.
+
+import { expect, test } from 'vitest';
+import { snapshotBed } from '../helpers/snapshots/bed.ts';
+import { cancelAtMoments } from '../helpers/snapshots/cancels.ts';
+import { type CrashCounts, crashSnapshots } from '../helpers/snapshots/crash.ts';
+
+const CANCELS = 24;
+
+function tell(counts: CrashCounts): void {
+  for (const [work, { killed, survived }] of Object.entries(counts)) {
+    console.log(`${work}: ${killed} cut off by the kill, ${survived} done before it`);
+    expect(killed, work).toBeGreaterThan(0);
+  }
+}
+
+test('kill -9 at 120 random moments of one disk loses no snapshot and leaves nothing half-made', async () => {
+  tell(await crashSnapshots(120, 0));
+});
+
+test('kill -9 at 80 random moments of three disks leaves them agreeing with each other', async () => {
+  tell(await crashSnapshots(80, 2));
+});
+
+test.each(['save', 'load', 'verify', 'delete'] as const)(
+  `${CANCELS} cancels of a %s leave all or nothing`,
+  async (work) => {
+    const bed = await snapshotBed({
+      flags: ['--ram', '64M', '--workload', 'rate=20M,span=8M,fill=random'],
+      extraDisks: 1,
+    });
+    await bed.snapshots.does('save', 'kept', { vmstate: 'disk0', devices: ['disk0', 'disk1'] });
+    const { cancelled, done } = await cancelAtMoments(bed, work, CANCELS);
+    console.log(`${work}: ${cancelled} cancelled, ${done} done`);
+    expect(cancelled + done).toBe(CANCELS);
+    // A deletion that has begun is done to its end.
+    if (work !== 'delete') expect(cancelled).toBeGreaterThan(0);
+  },
+);
