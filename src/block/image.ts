@@ -97,7 +97,10 @@ export interface Image {
 
   /** Empties the active VM state area and begins a new one. */
   beginVmState(): Promise<VmStateWriter>;
-  /** Gives up what was appended since `beginVmState`, unless a snapshot has taken it. */
+  /**
+   * Gives up what was appended since `beginVmState`, unless a snapshot has taken it. Rejects where nothing may be written
+   * any more: a snapshot that failed may be in the file then.
+   */
   dropVmState(): Promise<void>;
   /** Takes a snapshot of the disk, and of the VM state area, which is empty afterwards. Durable once it resolves. */
   createSnapshot(snapshot: NewSnapshot): Promise<ImageSnapshot>;

@@ -87,7 +87,7 @@ export class Qcow2Image implements Image {
     return this.#alone(async () => {
       this.#vmState?.drop();
       this.#vmState = null;
-      if (this.#volume.broken !== null) return;
+      this.#volume.assertWritable();
       await this.#committer.commit();
       await reclaim(this.#volume);
     });

@@ -24,8 +24,18 @@ export class SnapshotFailure extends Error {
   }
 }
 
+/** Thrown out of a task that failed and could not take back all of what it had begun. */
+export class LeftBehind extends Error {
+  /** @param what names tag, nodes and why. */
+  constructor(what: string, cause: unknown) {
+    super(what, { cause });
+    this.name = 'LeftBehind';
+  }
+}
+
 /** Whatever a task threw, as it crosses to the main thread. */
 export function toSnapshotError(thrown: unknown): SnapshotError {
+  if (thrown instanceof LeftBehind) return withLeft(toSnapshotError(thrown.cause), thrown.message);
   if (thrown instanceof TaskCancelled) return { code: 'job_cancelled', message: thrown.message };
   if (thrown instanceof SnapshotFailure) {
     const { code, message, damage } = thrown;
@@ -37,4 +47,9 @@ export function toSnapshotError(thrown: unknown): SnapshotError {
   if (thrown instanceof TransferFailure) return thrown.toError();
   const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return { code: 'engine_failed', message };
+}
+
+/** The same failure, of which something is left. */
+export function withLeft(error: SnapshotError, what: string): SnapshotError {
+  return { ...error, message: `${error.message} (${what})`, left: true };
 }

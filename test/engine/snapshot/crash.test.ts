@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -57,6 +57,32 @@ describe('a block thread that dies', () => {
     expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(tags);
     await engine.close();
     expect(await check(paths[0]!)).toEqual(CLEAN);
+  });
+
+  test('in a deletion leaves what the next start finishes', async () => {
+    const { engine, tell } = await startMortal();
+    await engine.save(savePlan('one', machineMemory())).ended;
+    const task = engine.delete({ tag: 'one', devices: ['disk0'] });
+    task.pause();
+    tell('die');
+    expect(await failureOf(task.ended)).toMatchObject({
+      code: 'engine_crashed',
+      message: expect.stringContaining("'one'"),
+      left: true,
+    });
+  });
+
+  test('in a save, and finds an image gone, says what is left', async () => {
+    const { engine, paths, tell } = await startMortal();
+    const task = engine.save(savePlan('one', machineMemory()));
+    task.pause();
+    rmSync(paths[0]!);
+    tell('die');
+    expect(await failureOf(task.ended)).toMatchObject({
+      code: 'engine_crashed',
+      message: expect.stringMatching(/'one'.*disk0/),
+      left: true,
+    });
   });
 
   test('is noticed when it only stands still', async () => {

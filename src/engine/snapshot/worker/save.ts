@@ -1,7 +1,7 @@
 import type { Image, VmStateWriter } from '../../../block/image.ts';
 import type { SavePlan } from '../../../domain/snapshot-port.ts';
 import { memoryBytes } from '../../memory/guest-memory.ts';
-import { SnapshotFailure } from '../snapshot-failure.ts';
+import { LeftBehind, SnapshotFailure } from '../snapshot-failure.ts';
 import { MachineWriter } from './machine-writer.ts';
 import { fixedBytes, type ManifestBlock, placeholder } from './manifest.ts';
 import { encodePlace, type ManifestPlace } from './manifest-place.ts';
@@ -33,6 +33,7 @@ type NodeSave = {
  * is called when the machine may go on; digests of the disks follow.
  *
  * Whatever goes wrong, on every node all is taken back before this throws.
+ * @throws LeftBehind if that could not be done everywhere.
  */
 export async function save(
   plan: SavePlan,
@@ -53,7 +54,7 @@ export async function save(
     for (const node of saves) await writeManifest({ ...node, id: node.id ?? '' }, control);
     for (const { image } of saves) await image.assertPresent();
   } catch (error) {
-    await takeBack(saves, error);
+    await takeBack(saves, plan.tag, error);
     throw error;
   }
 }
@@ -113,17 +114,40 @@ async function takeSnapshot({ image, vmStateBytes, place }: NodeSave, plan: Save
   return id;
 }
 
-/** Removes what was made. What cannot be removed is named in the error: its job says then what is left. */
-async function takeBack(saves: readonly NodeSave[], cause: unknown): Promise<void> {
-  const left: string[] = [];
-  for (const { name, image, id } of saves.filter(({ isBegun }) => isBegun)) {
+/**
+ * Removes what was made. The areas that no snapshot has come first: a deletion needs room, which they may free.
+ * @throws LeftBehind with `cause`, if something cannot be removed.
+ */
+async function takeBack(saves: readonly NodeSave[], tag: string, cause: unknown): Promise<void> {
+  const begun = saves.filter(({ isBegun }) => isBegun);
+  const kept = await eachOf(
+    begun.filter(({ id }) => id === null),
+    ({ image }) => image.dropVmState(),
+  );
+  const deleteTaken = async ({ image, id }: NodeSave) => image.deleteSnapshot(id ?? '');
+  const refused = await eachOf(
+    begun.filter(({ id }) => id !== null),
+    deleteTaken,
+  );
+  // The others may have made room meanwhile.
+  const left = [...kept, ...(await eachOf([...refused.keys()], deleteTaken))];
+  if (left.length === 0) return;
+  const reasons = left.map(([{ name }, why]) => `node ${name}: ${why}`);
+  throw new LeftBehind(`what was begun of snapshot '${tag}' could not be taken back: ${reasons.join('; ')}`, cause);
+}
+
+/** @returns those for which it failed, and why. */
+async function eachOf(
+  saves: readonly NodeSave[],
+  step: (node: NodeSave) => Promise<void>,
+): Promise<Map<NodeSave, string>> {
+  const failed = new Map<NodeSave, string>();
+  for (const node of saves) {
     try {
-      if (id === null) await image.dropVmState();
-      else await image.deleteSnapshot(id);
+      await step(node);
     } catch (error) {
-      left.push(`node ${name}: ${error instanceof Error ? error.message : String(error)}`);
+      failed.set(node, error instanceof Error ? error.message : String(error));
     }
   }
-  if (left.length === 0 || !(cause instanceof Error)) return;
-  cause.message += ` (what was begun could not be taken back: ${left.join('; ')})`;
+  return failed;
 }
