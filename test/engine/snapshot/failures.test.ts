@@ -80,6 +80,19 @@ describe('an image that is gone', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
+  test('between the two steps of a load leaves the other node free for snapshots', async () => {
+    const { engine, paths } = await startRig(2);
+    await engine.save(savePlan('one', machineMemory(), { devices: both })).ended;
+    const task = engine.load(loadPlan('one', emptyMemory(), { devices: both }));
+    await task.loaded;
+    rmSync(paths[1]!);
+    expect(await failureOf(task.apply())).toMatchObject({ code: 'image_gone' });
+    await failureOf(task.ended);
+    await engine.save(savePlan('two', machineMemory())).ended;
+    await engine.close();
+    expect(await check(paths[0]!)).toEqual(CLEAN);
+  });
+
   test.each(['load', 'verify', 'delete', 'applyDisks'] as const)('fails a task: %s', async (verb) => {
     const { engine, paths } = await startRig();
     await engine.save(savePlan('one', machineMemory())).ended;

@@ -100,7 +100,12 @@ export class Load {
   }
 
   async #apply(): Promise<void> {
-    for (const name of this.#plan.devices) await this.#nodes.image(name).assertPresent();
+    try {
+      for (const name of this.#plan.devices) await this.#nodes.image(name).assertPresent();
+    } catch (error) {
+      await this.#disks.abandon().catch((fault: unknown) => this.#listener.fault(fault));
+      throw error;
+    }
     await this.#disks.commit();
   }
 
