@@ -24,6 +24,7 @@ export class BlockThread {
   readonly #tasks = new Map<number, Task>();
   readonly #disks: GuestDisk[] = [];
   #heartbeat = new FigureBlock();
+  #isClosing = false;
   /** Null before `open`, and if that failed. */
   #nodes: Promise<Nodes | null> = Promise.resolve(null);
 
@@ -141,11 +142,14 @@ export class BlockThread {
   async #serve({ node, attachment }: Extract<ToBlockThread, { type: 'guest-disk' }>): Promise<void> {
     const { GuestDisk } = await import('./guest-disk.ts');
     const image = (await this.#nodes)?.imageOrNull(node) ?? null;
-    if (image !== null) this.#disks.push(new GuestDisk(attachment, image));
+    // Its port would keep a thread from its end that nobody closes it in.
+    if (this.#isClosing) attachment.port?.close();
+    else if (image !== null) this.#disks.push(new GuestDisk(attachment, image));
   }
 
   /** Ends every task as a cancel does, then lets go of the images. */
   async #close(): Promise<void> {
+    this.#isClosing = true;
     for (const { words, control, load } of this.#tasks.values()) {
       words.cancel();
       control.wake();
