@@ -68,6 +68,11 @@ export class EventHub implements EventUseCases {
     this.#untilPruning -= appended;
     if (this.#untilPruning > 0) return;
     this.#untilPruning = EVENTS_PER_PRUNING;
-    this.#store.events.prune(EVENTS_KEPT);
+    // What was to be kept is kept; that old events stay for longer is no failure of it.
+    try {
+      this.#store.events.prune(EVENTS_KEPT);
+    } catch (error) {
+      this.#report(error);
+    }
   }
 }
