@@ -52,9 +52,9 @@ export type CommandContext = {
   readonly expectedVersion?: number;
   /**
    * Told of the result inside the transaction that makes it true, by commands that begin something: what the caller
-   * writes there is kept with it, or neither is.
+   * writes there is kept with it, or neither is. `jobSequence` if it is a job.
    */
-  readonly begun?: (result: unknown) => void;
+  readonly begun?: (result: unknown, jobSequence?: number) => void;
 };
 
 /** Results are read-only all the way down: they may be the domain's own objects. */

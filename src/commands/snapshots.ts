@@ -24,7 +24,7 @@ export const snapshotSave = command({
   arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
-    jobView(snapshots.save({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job)))),
+    jobView(snapshots.save({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
   short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const all = devices ?? snapshots.nodesToSave().devices;
     return { 'job-id': jobId ?? snapshots.newJobId('save'), tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
@@ -39,7 +39,7 @@ export const snapshotLoad = command({
   arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
-    jobView(snapshots.load({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job)))),
+    jobView(snapshots.load({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
   short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const found = snapshots.nodesToLoad(tag, devices);
     const given = { tag, devices: found.devices, vmstate: vmstate ?? found.vmState };
@@ -55,7 +55,7 @@ export const snapshotDelete = command({
   arguments: SnapshotDeleteArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, ...rest }, { begun }) =>
-    jobView(snapshots.delete({ jobId, ...rest }, (job) => begun?.(jobView(job)))),
+    jobView(snapshots.delete({ jobId, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
   short: shortForm(SnapshotDeleteRequest, ({ snapshots }, { tag, devices, 'job-id': jobId }) => ({
     'job-id': jobId ?? snapshots.newJobId('delete'),
     tag,
@@ -74,7 +74,7 @@ export const snapshotVerify = command({
     const found = snapshots.nodesToVerify(tag, devices);
     const request = { tag, devices: found.devices, vmState: vmstate ?? found.vmState };
     const job = snapshots.verify({ jobId: jobId ?? snapshots.newJobId('verify'), ...request }, (made) =>
-      begun?.(jobView(made)),
+      begun?.(jobView(made), made.sequence),
     );
     return jobView(job);
   },

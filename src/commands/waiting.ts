@@ -21,13 +21,13 @@ export async function migrationEnded(
   return { ended: isEnded(record.status), migration: migrationView(record) };
 }
 
-/** A job when it has concluded, or as it stands when patience is out. */
+/** A job, of an id or a sequence, when it has concluded, or as it stands when patience is out. */
 export async function jobEnded(
   domain: Domain,
-  id: string,
+  which: string | number,
   patience: Patience,
 ): Promise<{ readonly ended: boolean; readonly job: Static<typeof Job> }> {
-  const record = await domain.jobs.ended(id, patience.timeoutMs, patience.signal);
+  const record = await domain.jobs.ended(which, patience.timeoutMs, patience.signal);
   return { ended: isConcluded(record.status), job: jobView(record) };
 }
 

@@ -1,4 +1,5 @@
 import type { IdempotencyUseCases } from './idempotency.ts';
+import type { JobName } from './jobs/jobs.ts';
 import type { JobVerb } from './jobs/lifecycle.ts';
 import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
@@ -205,7 +206,7 @@ export interface JobUseCases {
   /** Jobs that have ended, newest first. */
   history(query: JobQuery): Page<JobRecord>;
   /** Resolves when the job has concluded, or after `timeoutMs`. */
-  ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord>;
+  ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord>;
   /** Grows with every visible change of `list()`. */
   revision(): number;
   /** Resolves when `revision()` is no longer `seen`, or after `timeoutMs`, or when `signal` aborts. */

@@ -8,7 +8,12 @@ export const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
 const REMOVED_AT_ONCE = 100;
 
 /** What was answered when something began: where it is, and the body as it was sent. */
-export type KeptAnswer = { readonly location: string; readonly body: string };
+export type KeptAnswer = {
+  readonly location: string;
+  readonly body: string;
+  /** Sequence of the job that began, whose id may become another's; null if no job began. */
+  readonly jobSequence: number | null;
+};
 
 /** A request: the key that its client gave it, and a digest of everything that it asks for. */
 export type KeyedRequest = { readonly key: string; readonly fingerprint: string };
@@ -26,7 +31,10 @@ export function idempotency({ requestKeys }: Pick<Store, 'requestKeys'>, clock: 
     find: ({ key, fingerprint }) => {
       const kept = requestKeys.get(key);
       if (kept === null || kept.keptAt + IDEMPOTENCY_KEPT_MS <= clock.now()) return null;
-      if (kept.fingerprint === fingerprint) return { location: kept.location, body: kept.body };
+      if (kept.fingerprint === fingerprint) {
+        const { location, body, jobSequence } = kept;
+        return { location, body, jobSequence };
+      }
       const detail = 'The Idempotency-Key was given with another request before; each request needs one of its own.';
       throw new DomainError('idempotency_key_reused', detail);
     },

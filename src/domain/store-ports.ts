@@ -127,6 +127,7 @@ export interface JobRepository {
   save(record: JobRecord): void;
   /** The newest job of this id. */
   get(id: string): JobRecord | null;
+  bySequence(sequence: number): JobRecord | null;
   /** Jobs that have ended, newest first; `cursor` is what an earlier page gave as `next`. */
   list(query: JobQuery): Page<JobRecord>;
   /** Jobs without an outcome, and those with a phase: what a service that stopped left behind. Oldest first. */
@@ -158,6 +159,7 @@ export type RequestKeyRecord = {
   readonly fingerprint: string;
   readonly location: string;
   readonly body: string;
+  readonly jobSequence: number | null;
   readonly keptAt: number;
 };
 

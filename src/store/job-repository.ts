@@ -50,6 +50,7 @@ export function jobRepository(connection: Connection): JobRepository {
   const changing = COLUMNS.filter((name) => !FIXED.has(name)).map((name) => `${name} = @${name}`);
   const update = connection.prepare<[object]>(`UPDATE jobs SET ${changing.join(', ')} WHERE sequence = @sequence`);
   const byId = connection.prepare<[string], Row>(`${SELECT} WHERE id = ? ORDER BY sequence DESC LIMIT 1`);
+  const bySequence = connection.prepare<[number], Row>(`${SELECT} WHERE sequence = ?`);
   const open = connection.prepare<[], Row>(`${SELECT} WHERE is_open = 1 ORDER BY sequence`);
   const listings = new JobListings<Row>(connection);
   const fresh = freshJobs(connection, (id) => byId.get(id) !== undefined);
@@ -70,6 +71,10 @@ export function jobRepository(connection: Connection): JobRepository {
       }),
     get: (id) => {
       const row = byId.get(id);
+      return row === undefined ? null : fromRow(row);
+    },
+    bySequence: (sequence) => {
+      const row = bySequence.get(sequence);
       return row === undefined ? null : fromRow(row);
     },
     list: (query) => {

@@ -6,7 +6,7 @@ import { FakeTime } from './fakes/fake-time.ts';
 import { refusalOf } from './fakes/refusal.ts';
 
 const REQUEST = { key: 'k', fingerprint: 'f' };
-const ANSWER = { location: '/jobs/1', body: '{}\n' };
+const ANSWER = { location: '/jobs/1', body: '{}\n', jobSequence: 7 };
 
 describe('an answer that is kept', () => {
   it('is given to the same request for a day, and to no other', () => {

@@ -72,6 +72,19 @@ describe('a request with an Idempotency-Key', () => {
     expect(await jobCount(app)).toBe(1);
   });
 
+  test('that comes again waits for the job that it began, not for a later one of the same id', async () => {
+    const { server } = await fakeApp();
+    const wait = { prefer: 'wait=30' };
+    const first = { body: { tag: 'one', 'job-id': 'nightly' }, headers: { ...wait, 'idempotency-key': 'A' } };
+    const second = { body: { tag: 'two', 'job-id': 'nightly' }, headers: { ...wait, 'idempotency-key': 'B' } };
+    const answer = await ask(server, '/snapshots', first);
+    await ask(server, '/jobs/nightly/dismiss', { method: 'POST' });
+    await ask(server, '/snapshots', second);
+    const again = await ask(server, '/snapshots', first);
+    expect([again.status, again.headers['idempotency-replayed'], again.text]).toEqual([200, 'true', answer.text]);
+    expect(again.json.details).toMatchObject({ tag: 'one' });
+  });
+
   test('that was refused began nothing, so the key may try again', async () => {
     const app = await fakeApp();
     app.blocks.put('disk0', { tag: 'a' });

@@ -16,6 +16,9 @@ export const JOBS_MAX = 1000;
 /** Concluded jobs that stay listed until they are dismissed, at most: beyond that the oldest is dismissed. */
 export const CONCLUDED_JOBS_LISTED = 100;
 
+/** An id, which means the newest job that has it, or the sequence of one job. */
+export type JobName = string | number;
+
 export type JobsSurroundings = {
   readonly store: Store;
   readonly events: EventHub;
@@ -41,7 +44,10 @@ export class Jobs {
   constructor(surroundings: JobsSurroundings) {
     this.#surroundings = surroundings;
     this.#journal = new JobJournal(surroundings);
-    this.#progress = new ProgressWatch(surroundings.schedule, () => this.#alive());
+    this.#progress = new ProgressWatch(surroundings.schedule, {
+      alive: () => this.#alive(),
+      notify: () => this.#changes.notify(),
+    });
     this.#changes = new Changes(surroundings.schedule, () => this.#progress.revision());
   }
 
@@ -111,17 +117,28 @@ export class Jobs {
 
   /** Resolves when `revision()` is no longer `seen`, at the time-out, or when `signal` aborts. */
   async changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    const stopLooking = this.#progress.look(() => this.#changes.notify());
+    const stopLooking = this.#progress.look();
     await this.#changes.changed(seen, timeoutMs, signal);
     stopLooking();
   }
 
   /** The job once it has concluded, or as it is at the time-out or when `signal` aborts. */
-  async ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord> {
-    const job = this.#jobs.get(id);
-    if (job === undefined) return this.get(id);
+  async ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord> {
+    const job = this.#listed(which);
+    if (job === undefined) return typeof which === 'string' ? this.get(which) : this.#past(which);
     await this.#changes.until(() => job.isConcluded, timeoutMs, signal);
     return job.record();
+  }
+
+  #listed(which: JobName): Job | undefined {
+    if (typeof which === 'string') return this.#jobs.get(which);
+    return [...this.#jobs.values()].find(({ sequence }) => sequence === which);
+  }
+
+  #past(sequence: number): JobRecord {
+    const record = this.#surroundings.store.jobs.bySequence(sequence);
+    if (record !== null) return record;
+    throw new DomainError('job_not_found', 'The job has ended, and is too old for the history.');
   }
 
   /** The job that has the resource, or else the first that waits for it. */

@@ -9,12 +9,16 @@ const LOOK_MS = 100;
 export class ProgressWatch {
   readonly #schedule: Schedule;
   readonly #alive: () => readonly Job[];
+  readonly #notify: () => void;
   #seen = new Map<Job, JobProgress>();
   #revision = 0;
+  #lookers = 0;
+  #callOff = (): void => {};
 
-  constructor(schedule: Schedule, alive: () => readonly Job[]) {
+  constructor(schedule: Schedule, { alive, notify }: { alive: () => readonly Job[]; notify: () => void }) {
     this.#schedule = schedule;
     this.#alive = alive;
+    this.#notify = notify;
   }
 
   /** Grows when a figure differs from the last call; never falls. */
@@ -26,17 +30,21 @@ export class ProgressWatch {
     return this.#revision;
   }
 
-  /** Calls `notify` from time to time while there are jobs. @returns a function that ends it. */
-  look(notify: () => void): () => void {
-    let callOff = (): void => {};
-    const again = (): void => {
-      callOff = this.#schedule(() => {
-        if (this.#alive().length > 0) notify();
-        again();
-      }, LOOK_MS);
+  /** Somebody waits for figures: `notify` is called from time to time while there are jobs. @returns what ends that. */
+  look(): () => void {
+    this.#lookers += 1;
+    if (this.#lookers === 1) this.#lookLater();
+    return () => {
+      this.#lookers -= 1;
+      if (this.#lookers === 0) this.#callOff();
     };
-    again();
-    return () => callOff();
+  }
+
+  #lookLater(): void {
+    this.#callOff = this.#schedule(() => {
+      if (this.#alive().length > 0) this.#notify();
+      if (this.#lookers > 0) this.#lookLater();
+    }, LOOK_MS);
   }
 }
 

@@ -26,15 +26,18 @@ export async function sendPage(call: Call): Promise<FastifyReply> {
   return sendJson(call.reply, page);
 }
 
+type Named = { readonly id: string; readonly jobSequence: number | null };
+
 /** What an operation begins: where it is, and how to wait for its end. */
 export type Begun = {
   readonly placeOf: (id: string) => string;
-  readonly end: (domain: Domain, id: string, patience: Patience) => Promise<{ ended: boolean; view: unknown }>;
+  /** `jobSequence` tells a job from others of its id. */
+  readonly end: (domain: Domain, of: Named, patience: Patience) => Promise<{ ended: boolean; view: unknown }>;
 };
 
 export const MIGRATION: Begun = {
   placeOf: (id) => `/migrations/${id}`,
-  end: async (domain, id, patience) => {
+  end: async (domain, { id }, patience) => {
     const { ended, migration } = await migrationEnded(domain, id, patience);
     return { ended, view: migration };
   },
@@ -42,8 +45,8 @@ export const MIGRATION: Begun = {
 
 export const JOB: Begun = {
   placeOf: (id) => `/jobs/${id}`,
-  end: async (domain, id, patience) => {
-    const { ended, job } = await jobEnded(domain, id, patience);
+  end: async (domain, { id, jobSequence }, patience) => {
+    const { ended, job } = await jobEnded(domain, jobSequence ?? id, patience);
     return { ended, view: job };
   },
 };
@@ -64,30 +67,36 @@ export async function sendAccepted(call: Call, begun: Begun): Promise<FastifyRep
 
 /** Begins it. @returns what is answered, as it is kept under the request's key. */
 async function begin(call: Call, { placeOf }: Begun, request?: KeyedRequest): Promise<KeptAnswer> {
-  const answerOf = (result: unknown): KeptAnswer => ({
+  const answerOf = (result: unknown, jobSequence: number | null = null): KeptAnswer => ({
     location: placeOf((result as { readonly id: string }).id),
     body: `${stringifyJson(result)}\n`,
+    jobSequence,
   });
   const { idempotency } = call.context.domain;
-  if (request === undefined) return answerOf(await call.run());
   const kept: KeptAnswer[] = [];
   const result = await call.run({
-    begun: (row) => {
-      kept.push(answerOf(row));
-      idempotency.keep(request, answerOf(row));
+    begun: (row, jobSequence) => {
+      const answer = answerOf(row, jobSequence);
+      kept.push(answer);
+      if (request !== undefined) idempotency.keep(request, answer);
     },
   });
   // As it was kept, not as it may be a moment later: the same as every answer to come.
   return kept[0] ?? answerOf(result);
 }
 
-async function sendBegun(call: Call, { placeOf, end }: Begun, { location, body }: KeptAnswer): Promise<FastifyReply> {
+async function sendBegun(call: Call, { placeOf, end }: Begun, answer: KeptAnswer): Promise<FastifyReply> {
   const { reply, context } = call;
+  const { location, body, jobSequence } = answer;
   reply.header('location', location);
   const wait = waitOf(call);
   if (wait === null) return sendText(reply.code(202), body);
   const id = location.slice(placeOf('').length);
-  const { ended, view } = await end(context.domain, id, { timeoutMs: wait * 1000, signal: call.signal });
+  const { ended, view } = await end(
+    context.domain,
+    { id, jobSequence },
+    { timeoutMs: wait * 1000, signal: call.signal },
+  );
   return sendJson(reply.code(ended ? 200 : 202), view);
 }
 

@@ -63,6 +63,17 @@ describe('waiting', () => {
     expect(time.pending).toBe(0);
   });
 
+  test('share one timer for figures, however many they are', async () => {
+    const { jobs, time } = jobWorld();
+    jobs.start(new Work().spec('a'));
+    const waiting = Array.from({ length: 5 }, () => jobs.changed(jobs.revision(), 1000));
+    // One for each time-out, and the one that looks at figures.
+    expect(time.pending).toBe(6);
+    time.pass(1000);
+    await Promise.all(waiting);
+    expect(time.pending).toBe(0);
+  });
+
   test('for a change ends at the time-out, and when the client has gone', async () => {
     const { jobs, time } = jobWorld();
     const timedOut = jobs.changed(jobs.revision(), 1000);
