@@ -40,7 +40,6 @@ export const ERRORS = {
   job_id_in_use: { kind: 'conflict', title: 'There is a job with this id' },
   job_verb_not_allowed: { kind: 'conflict', title: 'The job is in another state' },
   job_not_cancellable: { kind: 'conflict', title: 'The job cannot be cancelled any more' },
-  too_many_jobs: { kind: 'conflict', title: 'There are too many jobs' },
   job_in_progress: { kind: 'conflict', title: 'A job needs the machine' },
   snapshot_exists: { kind: 'conflict', title: 'There is a snapshot with this tag' },
   node_read_only: { kind: 'conflict', title: 'The block device node cannot be written' },
@@ -74,6 +73,8 @@ export const ERRORS = {
   image_unsupported: { kind: 'unavailable', title: 'The image needs something that vmferry does not have' },
   // closing
   shutting_down: { kind: 'closing', title: 'The service is shutting down' },
+  // busy
+  too_many_jobs: { kind: 'busy', title: 'There are too many jobs' },
   // internal
   data_directory_unusable: { kind: 'internal', title: 'The data directory cannot be used' },
   data_directory_in_use: { kind: 'internal', title: 'Another service uses the data directory' },
@@ -91,7 +92,7 @@ export const ERRORS = {
   engine_failed: { kind: 'internal', title: 'The transfer engine failed' },
 } as const satisfies Record<string, { kind: ErrorKind; title: string }>;
 
-/** malformed 400 · forbidden 403 · missing 404 · conflict 409 · stale 412 · invalid 422 · unavailable 501 · closing 503 */
+/** malformed 400 · forbidden 403 · missing 404 · conflict 409 · stale 412 · invalid 422 · unavailable 501 · closing, busy 503 */
 export type ErrorKind =
   | 'malformed'
   | 'forbidden'
@@ -101,6 +102,7 @@ export type ErrorKind =
   | 'invalid'
   | 'unavailable'
   | 'closing'
+  | 'busy'
   | 'internal';
 
 export type ErrorCode = keyof typeof ERRORS;

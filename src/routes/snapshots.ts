@@ -31,7 +31,14 @@ const ACCEPTED: Readonly<Record<number, Reply>> = {
   },
 };
 
-const NODE_ERRORS = [...KEY_ERRORS, 'node_not_found', 'invalid_devices', 'job_id_in_use', 'invalid_job_id'] as const;
+const NODE_ERRORS = [
+  ...KEY_ERRORS,
+  'node_not_found',
+  'invalid_devices',
+  'job_id_in_use',
+  'invalid_job_id',
+  'too_many_jobs',
+] as const;
 const ABSENT_ERRORS = ['machine_inmigrate', 'machine_postmigrate'] as const;
 const MACHINE_ERRORS = [
   ...ABSENT_ERRORS,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { JOBS_MAX } from '../../src/domain/jobs/jobs.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
 import { MemoryBlocks } from '../helpers/memory-blocks.ts';
 
@@ -27,6 +28,16 @@ describe('POST /snapshots', () => {
     const ended = await ask(server, String(reply.headers.location), { headers: WAIT });
     expect(ended.json).toMatchObject({ status: 'concluded', outcome: 'completed' });
     expect(blocks.tags('disk1')).toEqual([TAG]);
+  });
+
+  test('is refused for a while where as many jobs wait as there may be', async () => {
+    const { server, blocks, domain } = await app('a');
+    blocks.hold('verify');
+    const request = { tag: 'a', devices: ['disk0'], vmState: null };
+    for (let made = 0; made < JOBS_MAX; made += 1) domain.snapshots.verify({ ...request, jobId: `j${made}` });
+    const refused = await ask(server, '/snapshots', { body: { tag: TAG } });
+    expect(refused.json).toMatchObject({ status: 503, code: 'too_many_jobs' });
+    expect(refused.headers['retry-after']).toBe('1');
   });
 
   test('with Prefer: wait the answer is the job as it ended, well or not', async () => {

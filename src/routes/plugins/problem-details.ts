@@ -19,6 +19,7 @@ const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
   internal: 500,
   unavailable: 501,
   closing: 503,
+  busy: 503,
 };
 
 export type AnyErrorCode = ErrorCode | HttpErrorCode;

@@ -170,7 +170,7 @@ describe('how many jobs there are', () => {
     const first = new Work();
     jobs.start(first.spec('first'));
     for (let made = 1; made < JOBS_MAX; made += 1) jobs.start(new Work().spec(null));
-    expect(refusalOf(() => jobs.start(new Work().spec(null)))?.code).toBe('too_many_jobs');
+    expect(refusalOf(() => jobs.start(new Work().spec(null)))).toMatchObject({ code: 'too_many_jobs', kind: 'busy' });
     first.succeed();
     await settled();
     expect(jobs.start(new Work().spec(null)).status).toBe('created');
