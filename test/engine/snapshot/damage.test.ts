@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openImage } from '../../../src/block/qcow2/open.ts';
 import type { DamageReport, SnapshotError } from '../../../src/domain/snapshot-port.ts';
@@ -118,6 +119,14 @@ describe('a byte that is not what was stored', () => {
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ area: 'metadata' }] });
     expect(error.message).toContain('its SHA-256 is wrong');
   });
+});
+
+test('damage where the snapshot table says where its digests are is found, and nothing is loaded without them', async () => {
+  const { rig } = await savedImage();
+  damageFile(rig.paths[0]!, readFileSync(rig.paths[0]!).indexOf('FERRYSUM') + 2);
+  for (const error of [await loadError(rig), await verifyError(rig)]) {
+    expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ node: 'disk0', area: 'metadata' }] });
+  }
 });
 
 describe('verifying', () => {

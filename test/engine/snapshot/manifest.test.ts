@@ -142,7 +142,13 @@ describe('the place of a manifest', () => {
     expect(decodePlace(new Uint8Array())).toBeNull();
     expect(decodePlace(own.subarray(0, 31))).toBeNull();
     expect(decodePlace(Buffer.concat([Buffer.from('x'), own]))).toBeNull();
-    own.writeUInt32BE(2, 8);
-    expect(decodePlace(own)).toBeNull();
+    expect(decodePlace(Buffer.alloc(32))).toBeNull();
+    expect(decodePlace(Buffer.alloc(32, 'another'))).toBeNull();
+  });
+
+  test.each([0, 7, 8, 11, 15, 16, 24])('is not taken for none where byte %i is damaged', (at) => {
+    const own = Buffer.from(encodePlace({ position: 2 ** 40, reservedBytes: 123456 }));
+    own[at]! ^= 0xff;
+    expect(decodePlace(own)).toBe('damaged');
   });
 });

@@ -20,12 +20,19 @@ export function encodePlace({ position, reservedBytes }: ManifestPlace): Uint8Ar
   return new ByteWriter().bytes(MAGIC).u32(VERSION).u32(0).u64(position).u64(reservedBytes).finish();
 }
 
-/** Where the digests of a snapshot with this extra data lie; null if it has none of ours. */
-export function decodePlace(extra: Uint8Array): ManifestPlace | null {
+/**
+ * Where the digests of a snapshot with this extra data lie; null if it has none of ours. It is ours, and `damaged`, where
+ * only the magic or only what follows it is right: damage in one place must not make a snapshot one without digests.
+ * What another program put there has neither.
+ */
+export function decodePlace(extra: Uint8Array): ManifestPlace | 'damaged' | null {
   const bytes = Buffer.from(extra.buffer, extra.byteOffset, extra.length);
-  if (bytes.length < BYTES || !bytes.subarray(0, 8).equals(MAGIC) || bytes.readUInt32BE(8) !== VERSION) return null;
+  if (bytes.length < BYTES) return null;
+  const hasMagic = bytes.subarray(0, 8).equals(MAGIC);
+  const hasVersion = bytes.readUInt32BE(8) === VERSION && bytes.readUInt32BE(12) === 0;
   const position = bytes.readBigUInt64BE(16);
   const reserved = bytes.readBigUInt64BE(24);
-  if (position > POSITION_MAX || reserved > POSITION_MAX) return null;
-  return { position: Number(position), reservedBytes: Number(reserved) };
+  const isInRange = position <= POSITION_MAX && reserved <= POSITION_MAX;
+  if (hasMagic && hasVersion && isInRange) return { position: Number(position), reservedBytes: Number(reserved) };
+  return hasMagic || (hasVersion && isInRange && bytes.length === BYTES) ? 'damaged' : null;
 }

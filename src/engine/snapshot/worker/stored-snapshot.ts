@@ -49,18 +49,20 @@ export async function openStored(
 async function readManifest(options: {
   readonly node: string;
   readonly reader: SnapshotReader;
-  readonly place: ManifestPlace;
+  readonly place: ManifestPlace | 'damaged';
   readonly damage: DamageList;
 }): Promise<Manifest | null> {
   const { node, reader, place, damage } = options;
   let what: string;
   try {
+    if (place === 'damaged') throw new BrokenManifestError('the snapshot table does not say where they are');
     return await manifestAt(reader, place);
   } catch (error) {
     what = error instanceof Error ? error.message : String(error);
   }
-  const fileOffset = await fileOffsetOf(reader.fileOffsetOfVmState(place.position));
-  const bytes = place.reservedBytes;
+  const isPlaced = place !== 'damaged';
+  const fileOffset = isPlaced ? await fileOffsetOf(reader.fileOffsetOfVmState(place.position)) : null;
+  const bytes = isPlaced ? place.reservedBytes : 0;
   const report = { node, ramBlock: null, area: 'metadata', offset: fileOffset ?? 0, bytes, fileOffset } as const;
   damage.add(report, `its digests cannot be used, ${what}`);
   return null;
