@@ -45,6 +45,9 @@ export interface ThreadedBlockEngine extends BlockEngine {
 
 type Task = { readonly order: TaskOrder; readonly handle: TaskHandle };
 
+/** For opening and checking all images: a large one on a slow disk takes minutes, one that hangs takes for ever. */
+const OPEN_MS_MAX = 10 * 60_000;
+
 const WORKER_URL = new URL('./worker/main.ts', import.meta.url);
 
 /**
@@ -136,17 +139,25 @@ class Engine implements ThreadedBlockEngine {
         else if (message.type === 'not-opened') opened.reject(toBlockError(message.error));
         this.#receive(message);
       },
+      ending: (reason) => {
+        if (this.#thread !== thread) return;
+        for (const { handle } of this.#tasks.values()) handle.crashed(crashOf(reason));
+      },
       died: (reason) => {
         opened.reject(new Error(`the block thread died: ${reason}`));
         this.#died(thread, reason);
       },
     });
     thread.post({ type: 'open', nodes, heartbeat: thread.heartbeat });
+    const isLate = new Error(`the images were not open after ${OPEN_MS_MAX} ms`);
+    const late = setTimeout(() => opened.reject(isLate), OPEN_MS_MAX);
     try {
       await opened.promise;
     } catch (error) {
       await thread.close();
       throw error;
+    } finally {
+      clearTimeout(late);
     }
     this.#thread = thread;
     this.#disks.stopFailing();
@@ -211,7 +222,7 @@ class Engine implements ThreadedBlockEngine {
   #died(thread: ThreadRun, reason: string): void {
     if (this.#thread !== thread) return;
     this.#thread = null;
-    const error = { code: 'engine_crashed', message: `the block thread died: ${reason}` } as const;
+    const error = crashOf(reason);
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
     for (const { handle } of tasks) handle.crashed(error);
@@ -270,6 +281,10 @@ class Engine implements ThreadedBlockEngine {
     this.#tasks.clear();
     for (const { handle } of tasks) handle.fail(error);
   }
+}
+
+function crashOf(reason: string): SnapshotError {
+  return { code: 'engine_crashed', message: `the block thread died: ${reason}` };
 }
 
 function describeRepair({ node, leakedClusters, correctedEntries }: NodeRepair): string {

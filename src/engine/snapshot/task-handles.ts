@@ -50,7 +50,7 @@ export abstract class TaskHandle {
     else this.#ended.resolve(message.result);
   }
 
-  /** The thread is gone: what others wait for before the end will not come. What is half-made is seen to first. */
+  /** The thread is gone, or being ended: what others wait for before the end will not come. What is half-made is seen to first. */
   crashed(_error: SnapshotError): void {}
 
   /** Ends it: nothing more will come from the thread. */
@@ -85,7 +85,7 @@ export class SaveHandle extends PlainHandle implements SaveTask {
     super.receive(message);
   }
 
-  /** The guest goes on at once. */
+  /** The guest goes on at once: nobody waits until another thread has the images open. */
   override crashed(error: SnapshotError): void {
     this.#captured.reject(error);
   }

@@ -11,6 +11,8 @@ const TERMINATE_MS_MAX = 5000;
 
 export type ThreadListener = {
   message(message: FromBlockThread): void;
+  /** Called once it is to be ended; nothing that it says is passed on from then on. */
+  ending(reason: string): void;
   /** Called once if the thread ended without being told to; its files are closed by then, if it ended at all. */
   died(reason: string): void;
 };
@@ -31,7 +33,7 @@ export class ThreadRun {
     this.#worker = new Worker(url, { resourceLimits: WORKER_LIMITS, name: 'block' });
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.on('message', (message: FromBlockThread) => {
-      if (!this.#isOver) listener.message(message);
+      if (!this.#isOver && this.#reason === null) listener.message(message);
     });
     this.#worker.on('error', (error) => this.#end(error instanceof Error ? error.message : String(error)));
     this.#worker.on('messageerror', (error) => this.#end(error.message));
@@ -56,12 +58,17 @@ export class ThreadRun {
     this.post({ type: 'close' });
     const isSlow = await this.#within(CLOSE_MS_MAX);
     this.#isOver = true;
-    if (isSlow) await this.#worker.terminate();
+    if (!isSlow) return;
+    void this.#worker.terminate();
+    // A system call that does not come back keeps it from its end.
+    await this.#within(TERMINATE_MS_MAX);
   }
 
   /** Ends the thread, and waits until its files are closed: a new one could not lock them before. */
   #end(reason: string): void {
-    this.#reason ??= reason;
+    if (this.#reason !== null || this.#isOver) return;
+    this.#reason = reason;
+    if (!this.#isClosing) this.#listener.ending(reason);
     void this.#worker.terminate();
     void this.#within(TERMINATE_MS_MAX).then(() => this.#die(reason));
   }

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -16,7 +16,12 @@ async function startMortal(hangMsMax = 20_000) {
   process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER = order;
   onTestFinished(() => void delete process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER);
   const rig = await startRig(1, { workerUrl: WORKER, hangMsMax });
-  return { ...rig, tell: (what: 'die' | 'hang') => writeFileSync(order, what) };
+  const tell = (what: 'die' | 'hang' | 'stall') => {
+    // There at once and whole.
+    writeFileSync(`${order}.new`, what);
+    renameSync(`${order}.new`, order);
+  };
+  return { ...rig, order, tell };
 }
 
 describe('a block thread that dies', () => {
@@ -90,6 +95,16 @@ describe('a block thread that dies', () => {
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
     tell('hang');
+    let isCaptureOver = false;
+    const capture = failureOf(task.captured).finally(() => {
+      isCaptureOver = true;
+    });
+    let wasOpen = false;
+    engine.onChange(() => {
+      wasOpen ||= !isCaptureOver;
+    });
+    expect(await capture).toMatchObject({ code: 'engine_crashed' });
+    expect(wasOpen).toBe(false);
     expect(await failureOf(task.ended)).toMatchObject({
       code: 'engine_crashed',
       message: 'the block thread died: it showed no sign of life for 5000 ms',
@@ -98,6 +113,28 @@ describe('a block thread that dies', () => {
     expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(['two']);
   });
 });
+
+test('a disk that takes nothing any more does not keep a save that was cancelled', async () => {
+  const { engine, order, tell } = await startMortal();
+  const task = engine.save(savePlan('one', machineMemory(2 ** 21)));
+  task.pause();
+  tell('stall');
+  await until(() => !existsSync(order));
+  task.resume();
+  // All of it is staged, and waits for the disk.
+  await until(() => task.progress().total > 0 && task.progress().current === task.progress().total);
+  task.cancel();
+  expect(await failureOf(task.ended)).toEqual({
+    code: 'engine_crashed',
+    message: 'the block thread died: the disk of node disk0 takes nothing any more',
+  });
+  await engine.save(savePlan('two', machineMemory())).ended;
+  expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(['two']);
+});
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+}
 
 describe("a guest's disk", () => {
   function guest() {

@@ -2,6 +2,7 @@ import type { Image, VmStateWriter } from '../../../block/image.ts';
 import type { SavePlan } from '../../../domain/snapshot-port.ts';
 import { memoryBytes } from '../../memory/guest-memory.ts';
 import { LeftBehind, SnapshotFailure } from '../snapshot-failure.ts';
+import { endThread } from './end-thread.ts';
 import { MachineWriter } from './machine-writer.ts';
 import { fixedBytes, type ManifestBlock, placeholder } from './manifest.ts';
 import { encodePlace, type ManifestPlace } from './manifest-place.ts';
@@ -13,6 +14,9 @@ import { VmStateChannel } from './vm-state-channel.ts';
 
 /** Bytes of a placeholder that are written at a time. */
 const PLACEHOLDER_BYTES = 2 ** 20;
+
+/** A write that a save no longer waits for is given this long to end. */
+const IDLE_MS_MAX = 5000;
 
 /** What is made of one node. */
 type NodeSave = {
@@ -89,7 +93,7 @@ async function writeMachine(
   try {
     node.pieces = await new MachineWriter(plan, channel, control).write();
   } catch (error) {
-    await channel.idle();
+    if (!(await channel.idle(IDLE_MS_MAX))) await endThread(`the disk of node ${node.name} takes nothing any more`);
     throw channel.failure ?? error;
   }
   node.blocks = memory.blocks.map(({ name, bytes }) => ({ name, bytes }));

@@ -29,10 +29,17 @@ export class VmStateChannel implements OutgoingChannel {
     else this.#waiting.push(append);
   }
 
-  /** Begins nothing more, and resolves when what is under way has ended: the memory is not read any more then. */
-  async idle(): Promise<void> {
+  /**
+   * Begins nothing more, and waits until what is under way has ended: the memory is not read any more then.
+   * @returns false if it had not after `milliseconds`.
+   */
+  async idle(milliseconds: number): Promise<boolean> {
     this.#waiting.length = 0;
-    await Promise.all(this.#appends);
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), milliseconds);
+    const isIdle = await Promise.race([late.promise, Promise.all(this.#appends).then(() => true)]);
+    clearTimeout(timer);
+    return isIdle;
   }
 
   onReverse(): void {}
