@@ -49,10 +49,12 @@ async function load(context: Context, request: LoadRequest, job: JobControl): Pr
   refuseLoad(context, request);
   const warning = leftOut(context.catalogue, request.devices);
   if (warning !== null) job.warn(warning);
+  // As they were when they were looked at: they may be set while the guest is being stopped.
+  const capabilities = context.settings.enabled();
   try {
     await holdForSnapshot(context, 'restore-vm');
     throwIfCancelled(job);
-    const task = context.blocks.load(planFor(context, request));
+    const task = context.blocks.load({ ...planFor(context, request), capabilities });
     await workOn(job, task, () => replace(context, { task, job, request }));
   } finally {
     context.machine.discardLoadTarget();
@@ -123,7 +125,7 @@ function refusedBy(error: unknown): SnapshotError {
   return { code: 'machine_refused', message: `The machine does not take this snapshot: ${messageOf(error)}.` };
 }
 
-function planFor({ machine, settings, identity }: Context, request: LoadRequest): LoadPlan {
+function planFor({ machine, identity }: Context, request: LoadRequest): Omit<LoadPlan, 'capabilities'> {
   const { tag, vmState, devices } = request;
-  return { tag, vmState, devices, target: machine.loadTarget(), capabilities: settings.enabled(), uuid: identity.uuid };
+  return { tag, vmState, devices, target: machine.loadTarget(), uuid: identity.uuid };
 }

@@ -56,6 +56,17 @@ describe('a load', () => {
     expectRuns(world);
   });
 
+  it('is read with the capabilities that it was found to suit, whatever is set while the guest is stopped', async () => {
+    const world = loadable();
+    const hold = world.machine.hold.bind(world.machine);
+    world.machine.hold = async (reason) => {
+      world.domain.options.setCapabilities([{ capability: 'return-path', state: true }]);
+      await hold(reason);
+    };
+    expect(await endOf(world, world.domain.snapshots.load(LOAD))).toMatchObject({ outcome: 'completed' });
+    expect(world.blocks.loads[0]?.capabilities).toEqual(['events']);
+  });
+
   it('keeps a guest that never ran in prelaunch', async () => {
     const world = loadable({ startPaused: true });
     await endOf(world, world.domain.snapshots.load(LOAD));
