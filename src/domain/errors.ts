@@ -26,7 +26,7 @@ export const ERRORS = {
   migration_blocked: { kind: 'conflict', title: 'Migration is blocked' },
   machine_postmigrate: { kind: 'conflict', title: 'The guest has already left' },
   machine_inmigrate: { kind: 'conflict', title: 'The guest is waiting for an incoming migration' },
-  machine_not_loaded: { kind: 'conflict', title: 'There is no machine to send yet' },
+  machine_not_loaded: { kind: 'conflict', title: 'There is no machine here yet' },
   machine_cannot_run: { kind: 'conflict', title: 'This machine has no vCPU that could run' },
   no_workload: { kind: 'conflict', title: 'This machine has no workload' },
   machine_reset_required: { kind: 'conflict', title: 'The guest cannot go on' },

@@ -33,8 +33,8 @@ export const TRANSFER_ERRORS = {
   return_path_broken: 'What came back is not the return path',
   target_refused: 'The target refused the guest',
   // the service itself
-  engine_crashed: 'A transfer thread died',
-  service_stopped: 'The service stopped during this migration',
+  engine_crashed: 'A thread of the service died',
+  service_stopped: 'The service stopped in the middle of this',
   engine_failed: ERRORS.engine_failed.title,
   // a stream that does not suit this machine
   capability_differs: 'The source has a capability on that is off here',

@@ -2,6 +2,7 @@ import { fnv32, readTextCursor, writeTextCursor } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
 import type { BlockEngine, BlockNode, NodeSnapshot } from '../snapshot-port.ts';
 import type { Page } from '../store-ports.ts';
+import { nodeNotFound } from './devices.ts';
 import { shown } from './tag.ts';
 
 /** One node's part of a snapshot. */
@@ -72,7 +73,7 @@ export class Catalogue {
   /** Newest first. A page goes on where the last one ended, also if snapshots came or went meanwhile. */
   list({ limit, cursor, node }: SnapshotQuery): Page<Snapshot> {
     if (node !== undefined && !this.nodes().some(({ name }) => name === node)) {
-      throw new DomainError('node_not_found', `There is no block device node '${node}'.`);
+      throw nodeNotFound(this.nodes(), node, '/node');
     }
     const list = `snapshots/${node ?? '*'}`;
     const all = this.#current().newestFirst;

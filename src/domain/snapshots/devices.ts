@@ -26,7 +26,8 @@ export function nodesThatHold(catalogue: Catalogue, tag: string): readonly strin
 /** @throws DomainError if the list is empty, names a node twice, or one that is not there or cannot be written. */
 export function checkDevices(catalogue: Catalogue, devices: readonly string[]): void {
   checkList(catalogue, devices);
-  for (const name of devices) refuseReadOnly(catalogue, name);
+  const readOnly = catalogue.nodes().filter(({ isReadOnly }) => isReadOnly);
+  for (const { name } of readOnly) if (devices.includes(name)) throw readOnlyNode(name);
 }
 
 /** The same for nodes that are only read. */
@@ -40,12 +41,14 @@ export function checkList(catalogue: Catalogue, devices: readonly string[]): voi
     violations.push({ pointer: `/devices/${index}`, reason: `devices names '${name}' more than once.` });
   });
   refuse(violations);
-  for (const name of devices) nodeOf(catalogue, name);
+  devices.forEach((name, index) => {
+    nodeOf(catalogue, name, `/devices/${index}`);
+  });
 }
 
 /** The node with the VM state has to be one of the others, as QEMU wants it. @throws DomainError */
 export function checkVmState(catalogue: Catalogue, devices: readonly string[], vmState: string): void {
-  nodeOf(catalogue, vmState);
+  nodeOf(catalogue, vmState, '/vmstate');
   if (devices.includes(vmState)) return;
   refuse([{ pointer: '/vmstate', reason: `vmstate is '${vmState}', which is not one of devices: ${list(devices)}.` }]);
 }
@@ -92,7 +95,8 @@ export function nodesToDelete(catalogue: Catalogue, tag: string, given?: readonl
 export function leftOut(catalogue: Catalogue, devices: readonly string[]): string | null {
   const missing = writable(catalogue.nodes()).filter((name) => !devices.includes(name));
   if (missing.length === 0) return null;
-  return `${list(missing)} can be written by the guest and is not part of this: its content may not fit the rest.`;
+  const [are, their] = missing.length === 1 ? ['is', 'its'] : ['are', 'their'];
+  return `${list(missing)} can be written by the guest and ${are} not part of this: ${their} content may not fit the rest.`;
 }
 
 /** The node of these that has the VM state, or else the one that has it. @throws DomainError if none has. */
@@ -102,15 +106,22 @@ export function requireVmStateIn({ tag, vmState, parts }: Snapshot, devices: rea
   throw new DomainError('snapshot_without_vm_state', `Snapshot ${shown(tag)} holds disks only, no machine.`);
 }
 
-function nodeOf(catalogue: Catalogue, name: string): BlockNode {
+function nodeOf(catalogue: Catalogue, name: string, pointer: string): BlockNode {
   const node = catalogue.nodes().find((one) => one.name === name);
-  if (node === undefined) throw new DomainError('node_not_found', `There is no block device node '${name}'.`);
+  if (node === undefined) throw nodeNotFound(catalogue.nodes(), name, pointer);
   return node;
 }
 
-function refuseReadOnly(catalogue: Catalogue, name: string): void {
-  if (!nodeOf(catalogue, name).isReadOnly) return;
-  throw new DomainError('node_read_only', `The block device node '${name}' is open for reading only.`);
+/** Names the nodes that there are, and where the one was given that is not among them. */
+export function nodeNotFound(nodes: readonly BlockNode[], name: string, pointer: string): DomainError {
+  const known = nodes.length === 0 ? 'there is none' : `there are ${list(nodes.map((node) => node.name))}`;
+  const reason = `there is no block device node '${name}'; ${known}`;
+  const detail = `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
+  return new DomainError('node_not_found', detail, { violations: [{ pointer, reason }] });
+}
+
+function readOnlyNode(name: string): DomainError {
+  return new DomainError('node_read_only', `The block device node '${name}' is open for reading only.`);
 }
 
 function writable(nodes: readonly BlockNode[]): readonly string[] {

@@ -101,6 +101,8 @@ describe('a list of snapshots', () => {
     expect(tagsOf(catalogue.list({ limit: 9, cursor: null, node: 'disk1' }).items)).toEqual(['b']);
     expect(refusalOf(() => catalogue.list({ limit: 9, cursor: null, node: 'disk7' }))).toMatchObject({
       code: 'node_not_found',
+      message: "There is no block device node 'disk7'; there are 'disk0', 'disk1', 'rom'.",
+      violations: [{ pointer: '/node' }],
     });
   });
 

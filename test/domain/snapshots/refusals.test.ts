@@ -34,8 +34,8 @@ describe('nodes of a snapshot', () => {
     [{ devices: [] }, 'invalid_devices', '/devices'],
     [{ devices: ['disk0', 'disk0'] }, 'invalid_devices', '/devices/1'],
     [{ vmState: 'disk0', devices: ['disk1'] }, 'invalid_devices', '/vmstate'],
-    [{ devices: ['disk0', 'disk9'] }, 'node_not_found', null],
-    [{ vmState: 'disk9' }, 'node_not_found', null],
+    [{ devices: ['disk0', 'disk9'] }, 'node_not_found', '/devices/1'],
+    [{ vmState: 'disk9' }, 'node_not_found', '/vmstate'],
     [{ devices: ['disk0', 'rom'] }, 'node_read_only', null],
   ] as const)('that are %j are refused as %s, and nothing begins', (change, code, pointer) => {
     const made = world();

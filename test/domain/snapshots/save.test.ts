@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import { FakeMachine } from '../fakes/fake-machine.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 import { BOTH, endOf, expectRuns, guestEvents, reached, snapshotWorld } from './world.ts';
@@ -162,6 +163,10 @@ describe('a save', () => {
     const job = await endOf(world, world.domain.snapshots.save({ ...SAVE, devices: ['disk0'] }));
     expect(job.outcome).toBe('completed');
     expect(job.warnings).toEqual([expect.stringContaining("'disk1'")]);
+    const three = new MemoryBlocks([{ name: 'disk0' }, { name: 'disk1' }, { name: 'disk2' }]);
+    const wide = snapshotWorld({ blocks: three });
+    const other = await endOf(wide, wide.domain.snapshots.save({ ...SAVE, devices: ['disk0'] }));
+    expect(other.warnings).toEqual([expect.stringMatching(/^'disk1', 'disk2' .* and are not part .* their content/)]);
   });
 
   it('of a tag that was taken while it waited fails without stopping the guest', async () => {
