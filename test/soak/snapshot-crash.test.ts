@@ -15,11 +15,11 @@ function tell(counts: CrashCounts): void {
 }
 
 test('kill -9 at 120 random moments of one disk loses no snapshot and leaves nothing half-made', async () => {
-  tell(await crashSnapshots(120, 0));
+  tell(await crashSnapshots(120, 0, 0xc4a1));
 });
 
 test('kill -9 at 80 random moments of three disks leaves them agreeing with each other', async () => {
-  tell(await crashSnapshots(80, 2));
+  tell(await crashSnapshots(80, 2, 0xc4a2));
 });
 
 test.each(['save', 'load', 'verify', 'delete'] as const)(

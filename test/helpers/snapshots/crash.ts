@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../app.ts';
 import { type Spawned, spawnService, startProcess } from '../guest-service.ts';
+import { randomNumbers } from '../qcow2/damage.ts';
 import { checkImage, createImage, expectClean, qemuTool, tagsOf } from './qemu-image.ts';
 import { expectCleanWhileQuiet, Snapshots, type Work } from './snapshot-client.ts';
 
@@ -15,7 +16,7 @@ const GENERATION_OFFSET = 8 * 2 ** 20;
 /** How far behind the usual end of the work a kill may come. */
 const LATEST_PART = 1.2;
 /** Every so many rounds the next start is killed too, while it puts right what the first kill left. */
-const KILLED_STARTS_EVERY = 5;
+const KILLED_STARTS_EVERY = 3;
 const START_KILL_MS_MAX = 500;
 /** What was kept is verified behind each kill, and loaded behind every so many. */
 const LOADED_EVERY = 2;
@@ -26,9 +27,12 @@ const WORKS: readonly Killed[] = ['save', 'load', 'delete'];
 /** How the rounds went: `survived` are those whose work was done before the kill. */
 export type CrashCounts = Record<Killed, { killed: number; survived: number }>;
 
-/** Kills a service `rounds` times in the middle of its work on snapshots of its guest and `extraNodes` more disks. */
-export async function crashSnapshots(rounds: number, extraNodes: number): Promise<CrashCounts> {
-  const bed = await CrashBed.make(extraNodes);
+/**
+ * Kills a service `rounds` times in the middle of its work on snapshots of its guest and `extraNodes` more disks. The same
+ * seed draws the same moments, as parts of the time that the work usually takes here.
+ */
+export async function crashSnapshots(rounds: number, extraNodes: number, seed: number): Promise<CrashCounts> {
+  const bed = await CrashBed.make(extraNodes, seed);
   for (let round = 0; round < rounds; round += 1) await bed.round(round);
   await bed.end();
   return bed.counts;
@@ -42,18 +46,22 @@ class CrashBed {
   };
   readonly #data = temporaryDirectory();
   readonly #nodes: readonly string[];
+  readonly #seed: number;
+  readonly #random: () => number;
   /** Usual time that the work takes, milliseconds. */
   readonly #usualMs: Record<Killed, number> = { save: 0, load: 0, delete: 0 };
   #service!: Spawned;
   #snapshots!: Snapshots;
 
-  private constructor(extraNodes: number) {
+  private constructor(extraNodes: number, seed: number) {
+    this.#seed = seed;
+    this.#random = randomNumbers(seed);
     this.#nodes = Array.from({ length: 1 + extraNodes }, (_, index) => `disk${index}`);
   }
 
   /** With two snapshots to be kept, between which the further disks differ. */
-  static async make(extraNodes: number): Promise<CrashBed> {
-    const bed = new CrashBed(extraNodes);
+  static async make(extraNodes: number, seed: number): Promise<CrashBed> {
+    const bed = new CrashBed(extraNodes, seed);
     for (const path of bed.#images) createImage(path);
     for (const [index, tag] of KEPT.entries()) {
       bed.#setGenerations(index + 1);
@@ -73,7 +81,7 @@ class CrashBed {
 
   async round(round: number): Promise<void> {
     const work = WORKS[round % WORKS.length]!;
-    const delayMs = Math.random() * this.#usualMs[work] * LATEST_PART;
+    const delayMs = this.#random() * this.#usualMs[work] * LATEST_PART;
     try {
       const tag = work === 'load' ? KEPT[Math.floor(round / WORKS.length) % KEPT.length]! : 'scratch';
       if (work === 'delete') await this.#snapshots.does('save', tag, this.#all);
@@ -86,7 +94,7 @@ class CrashBed {
       await this.#expectWhole(id, work, tag);
       await this.#expectKept(round);
     } catch (cause) {
-      const when = `round ${round}: killed ${delayMs.toFixed(1)} ms into ${work} (usually ${this.#usualMs[work].toFixed(0)} ms)`;
+      const when = `seed ${this.#seed}, round ${round}: killed ${delayMs.toFixed(1)} ms into ${work} (usually ${this.#usualMs[work].toFixed(0)} ms)`;
       throw new Error(`${when}: ${(cause as Error).message}`, { cause });
     }
   }
@@ -122,7 +130,7 @@ class CrashBed {
   async #killAStart(): Promise<void> {
     const starting = startProcess(this.#data, this.#flags);
     const exited = once(starting, 'exit');
-    await moment(Math.random() * START_KILL_MS_MAX);
+    await moment(this.#random() * START_KILL_MS_MAX);
     starting.kill('SIGKILL');
     await exited;
   }

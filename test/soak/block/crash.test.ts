@@ -1,0 +1,21 @@
+// A crash after every write, for clusters of every size, and QEMU's judgement of every state.
+
+import { describe, expect, test } from 'vitest';
+import { crashStates, judgeAll, powerFailureStates } from '../../helpers/qcow2/crash-states.ts';
+
+/** More than there are. */
+const QEMU_STATES_MAX = 5000;
+
+describe.each([9, 12, 16])('with %i cluster bits', (clusterBits) => {
+  test('a crash between two writes leaves leaks at most', async () => {
+    const states = await crashStates(clusterBits);
+    expect(states.length).toBeGreaterThan(100);
+    expect(await judgeAll(states, QEMU_STATES_MAX)).toEqual([]);
+  });
+
+  test('a power failure leaves leaks at most', async () => {
+    const states = await powerFailureStates(clusterBits);
+    expect(states.length).toBeGreaterThan(100);
+    expect(await judgeAll(states, QEMU_STATES_MAX)).toEqual([]);
+  });
+});
