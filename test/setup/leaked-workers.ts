@@ -1,5 +1,6 @@
 // Fails a test file that leaves worker threads running: a guest or an engine that nobody closed.
 
+import './compile-cache.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { afterAll } from 'vitest';
