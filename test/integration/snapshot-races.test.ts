@@ -111,7 +111,7 @@ describe('a cancel', () => {
     async (work) => {
       const bed = await snapshotBed({ flags: ['--ram', '32M'], extraDisks: 1 });
       await bed.snapshots.does('save', 'kept', { vmstate: 'disk0', devices: ['disk0', 'disk1'] });
-      await cancelAtMoments(bed, work, 4);
+      await cancelAtMoments(bed, work, 3);
       await expectUsable(bed, ['disk0', 'disk1']);
     },
   );
