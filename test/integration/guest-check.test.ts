@@ -57,10 +57,15 @@ describe('an untouched migration', () => {
   });
 });
 
+/** Changes a byte, whatever it is: a fixed value would leave one page in 256 as it was. */
+function flip(page: Uint8Array, offset: number): void {
+  page[offset]! ^= 0x5a;
+}
+
 describe('a byte that changes', () => {
   test.each([
-    ['in the body of a written page', 'torn', (page: Uint8Array) => page.fill(0x5a, 4000, 4001)],
-    ['in its header', 'corrupt', (page: Uint8Array) => page.fill(0x5a, 0, 1)],
+    ['in the body of a written page', 'torn', (page: Uint8Array) => flip(page, 4000)],
+    ['in its header', 'corrupt', (page: Uint8Array) => flip(page, 0)],
   ])('at the target %s stops the guest there', async (_, kind, damage) => {
     const pair = await guestPair({ vcpus: 2, workload: WORKLOAD });
     let page = 0;
