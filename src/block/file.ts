@@ -1,5 +1,6 @@
 import { close, constants, fdatasync, fstatSync, ftruncate, open, read, stat, write } from 'node:fs';
 import { promisify } from 'node:util';
+import { DirectFile } from './direct.ts';
 import { fileError } from './file-errors.ts';
 import { BlockError } from './image.ts';
 import { punchHole } from './libc.ts';
@@ -21,6 +22,7 @@ export interface BlockFile {
   readonly bytes: number;
   /** What lies behind the end of the file reads as zeros. */
   read(position: number, into: Uint8Array): Promise<void>;
+  /** Large stretches may go past the page cache, if they are aligned to pages in memory and file. */
   write(position: number, from: Uint8Array): Promise<void>;
   /** What was written is on stable storage. */
   sync(): Promise<void>;
@@ -46,7 +48,7 @@ export async function openBlockFile(path: string, options: { readOnly: boolean }
     if (!status.isFile()) throw new BlockError('image_not_qcow2', `${path} is not a plain file.`);
     if (!options.readOnly) lockForWriting(fd, path);
     // Measured again under the lock: who held it before may have made the file longer.
-    return new SystemFile(fd, path, fstatSync(fd).size);
+    return new SystemFile(fd, path, { bytes: fstatSync(fd).size, readOnly: options.readOnly });
   } catch (error) {
     await closeFile(fd).catch(() => {});
     throw fileError(error, path, 'opening');
@@ -57,11 +59,13 @@ export async function openBlockFile(path: string, options: { readOnly: boolean }
 export class SystemFile implements BlockFile {
   readonly path: string;
   readonly #fd: number;
+  readonly #direct: DirectFile;
   #isClosed = false;
   #bytes: number;
 
-  constructor(fd: number, path: string, bytes: number) {
+  constructor(fd: number, path: string, { bytes, readOnly }: { readonly bytes: number; readonly readOnly: boolean }) {
     this.#fd = fd;
+    this.#direct = new DirectFile(fd, { readOnly });
     this.path = path;
     this.#bytes = bytes;
   }
@@ -121,6 +125,7 @@ export class SystemFile implements BlockFile {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    await this.#direct.close().catch(() => {});
     await closeFile(this.#fd).catch((error: unknown) => {
       throw fileError(error, this.path, 'closing');
     });
@@ -132,21 +137,39 @@ export class SystemFile implements BlockFile {
     throw new BlockError('image_io_error', `${this.path}: the image is closed.`);
   }
 
-  #readOnce(position: number, into: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      read(this.#open(), into, 0, into.length, position, (error, count) => {
-        if (error) reject(fileError(error, this.path, `reading ${into.length} bytes at ${position}`));
-        else resolve(count);
-      });
-    });
+  async #readOnce(position: number, into: Uint8Array): Promise<number> {
+    const fd = this.#open();
+    try {
+      return (await this.#direct.read(position, into)) ?? (await readFile(fd, into, position));
+    } catch (error) {
+      throw fileError(error, this.path, `reading ${into.length} bytes at ${position}`);
+    }
   }
 
-  #writeOnce(position: number, from: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      write(this.#open(), from, 0, from.length, position, (error, count) => {
-        if (error) reject(fileError(error, this.path, `writing ${from.length} bytes at ${position}`));
-        else resolve(count);
-      });
-    });
+  async #writeOnce(position: number, from: Uint8Array): Promise<number> {
+    const fd = this.#open();
+    try {
+      return (await this.#direct.write(position, from)) ?? (await writeFile(fd, from, position));
+    } catch (error) {
+      throw fileError(error, this.path, `writing ${from.length} bytes at ${position}`);
+    }
   }
+}
+
+function readFile(fd: number, into: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, into, 0, into.length, position, (error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
+}
+
+function writeFile(fd: number, from: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, from, 0, from.length, position, (error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
 }

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 
 /*
- * What Node does not offer: locks that belong to an open file (a crash releases them, and QEMU understands them), and
- * holes punched into files. Linux only.
+ * What Node does not offer: locks that belong to an open file (a crash releases them, and QEMU understands them), holes
+ * punched into files, what of a file is cached, and where bytes lie in memory. Linux only.
  */
 
 /** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */
@@ -12,6 +12,11 @@ const LOCK_TYPES = { read: 0, write: 1, none: 2 } as const;
 /** struct flock on 64-bit systems: short type, short whence, 4 bytes padding, long start, long length, int pid. */
 const FLOCK_BYTES = 32;
 const PUNCH_HOLE_KEEP_SIZE = 3;
+/** cachestat(2), of Linux 6.5; the same number on every architecture. */
+const SYS_CACHESTAT = 451;
+/** struct cachestat_range: u64 offset, u64 length. struct cachestat: five u64, the first of them cached pages. */
+const CACHESTAT_RANGE_BYTES = 16;
+const CACHESTAT_BYTES = 40;
 /** EAGAIN and EACCES: someone else has the lock. */
 const HELD_BY_ANOTHER = [11, 13];
 
@@ -21,6 +26,18 @@ type Async = { async(...args: unknown[]): void };
 type Libc = {
   fcntl(fd: number, command: number, type: 'void *', lock: Buffer): number;
   fallocate: ((fd: number, mode: number, offset: number, bytes: number) => number) & Async;
+  cachestat(
+    number: number,
+    fd: 'int',
+    file: number,
+    range: 'void *',
+    from: Buffer,
+    result: 'void *',
+    to: Buffer,
+    flags: 'unsigned int',
+    none: number,
+  ): number;
+  address(bytes: Uint8Array): bigint;
   errno(): number;
 };
 
@@ -36,6 +53,8 @@ function libc(): Libc | null {
     loaded = {
       fcntl: library.func('int fcntl(int fd, int command, ...)') as unknown as Libc['fcntl'],
       fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t bytes)') as Libc['fallocate'],
+      cachestat: library.func('long syscall(long number, ...)') as unknown as Libc['cachestat'],
+      address: (bytes) => BigInt(koffi.address(bytes)),
       errno: () => koffi.errno(),
     };
   } catch {
@@ -69,6 +88,21 @@ export function punchHole(fd: number, stretch: { offset: number; bytes: number }
   return new Promise((resolve) => {
     library.fallocate.async(fd, PUNCH_HOLE_KEEP_SIZE, stretch.offset, stretch.bytes, () => resolve());
   });
+}
+
+/** How many pages of this stretch of a file the page cache has; null where that cannot be told. */
+export function cachedPages(fd: number, stretch: { offset: number; bytes: number }): number | null {
+  const range = Buffer.alloc(CACHESTAT_RANGE_BYTES);
+  range.writeBigUInt64LE(BigInt(stretch.offset), 0);
+  range.writeBigUInt64LE(BigInt(stretch.bytes), 8);
+  const result = Buffer.alloc(CACHESTAT_BYTES);
+  const status = libc()?.cachestat(SYS_CACHESTAT, 'int', fd, 'void *', range, 'void *', result, 'unsigned int', 0);
+  return status === 0 ? Number(result.readBigUInt64LE(0)) : null;
+}
+
+/** Where `bytes` lie in the process, or null where that cannot be told. */
+export function addressOf(bytes: Uint8Array): bigint | null {
+  return libc()?.address(bytes) ?? null;
 }
 
 function flock(byte: number, type: LockType): Buffer {

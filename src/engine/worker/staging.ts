@@ -9,6 +9,16 @@ const SLOTS = 4;
 
 if (SLOTS * SLOT_BYTES > STAGING_BYTES) throw new RangeError('the slots must fit the staging area');
 
+export type StagingOptions = {
+  readonly channel: OutgoingChannel;
+  readonly monitor: Monitor;
+  readonly memory: GuestMemory;
+  /** How long the channel may take nothing. */
+  readonly stallMs: number;
+  /** Everything but the end of the stream is handed over in multiples of so many bytes; far less than a slot. */
+  readonly alignBytes?: number;
+};
+
 /**
  * Puts the stream together in slots of the staging area and hands them to the channel whole. Records are made by
  * kernels, which reach one segment only, so a slot lies in the segment whose pages go into it.
@@ -20,6 +30,7 @@ export class Staging {
   readonly #monitor: Monitor;
   readonly #memories: readonly Uint8Array<SharedArrayBuffer>[];
   readonly #stallMs: number;
+  readonly #alignBytes: number;
   readonly #busy: boolean[] = new Array<boolean>(SLOTS).fill(false);
   #slot = -1;
   #segment = 0;
@@ -28,10 +39,11 @@ export class Staging {
   /** Bytes handed to the channel and bytes waiting in the open slot. */
   sentBytes = 0;
 
-  constructor(options: { channel: OutgoingChannel; monitor: Monitor; memory: GuestMemory; stallMs: number }) {
+  constructor(options: StagingOptions) {
     this.#channel = options.channel;
     this.#monitor = options.monitor;
     this.#stallMs = options.stallMs;
+    this.#alignBytes = options.alignBytes ?? 1;
     this.#memories = options.memory.segments.map((segment) => new Uint8Array(segment.buffer as SharedArrayBuffer));
   }
 
@@ -55,13 +67,16 @@ export class Staging {
   /** Opens a slot in `segment` with at least `bytes` of room, waiting for one to come back. */
   async open(segment: number, bytes: number): Promise<void> {
     if (this.#slot >= 0 && this.#segment === segment && this.room >= bytes) return;
-    this.send();
+    const rest = this.newest(this.#used % this.#alignBytes);
+    this.#sendAllBut(rest.length);
     if (this.#inFlight === SLOTS) {
       await this.#monitor.until(() => this.#inFlight < SLOTS, this.#stallMs, 'waiting for the peer to take data');
     }
     this.#slot = this.#busy.indexOf(false);
     this.#segment = segment;
-    this.#used = 0;
+    this.#used = rest.length;
+    // It may lie in this very slot, which came back meanwhile: a copy within one memory may overlap.
+    this.#memories[segment]?.set(rest, this.address - rest.length);
   }
 
   /** Counts what a kernel wrote at `address`. */
@@ -83,15 +98,21 @@ export class Staging {
 
   /** Hands the open slot to the channel. */
   send(): void {
+    this.#sendAllBut(0);
+  }
+
+  #sendAllBut(restBytes: number): void {
     if (this.#slot < 0) return;
     const slot = this.#slot;
+    const used = this.#used - restBytes;
     this.#slot = -1;
-    if (this.#used === 0) return;
+    this.#used = 0;
+    if (used === 0) return;
     const buffer = this.#memories[this.#segment]?.buffer;
     if (buffer === undefined) throw new RangeError('there is no such segment');
     this.#busy[slot] = true;
     this.#inFlight += 1;
-    const bytes = Buffer.from(buffer, STAGING_ADDRESS + slot * SLOT_BYTES, this.#used);
+    const bytes = Buffer.from(buffer, STAGING_ADDRESS + slot * SLOT_BYTES, used);
     this.#channel.write(bytes, () => {
       this.#busy[slot] = false;
       this.#inFlight -= 1;

@@ -4,7 +4,7 @@ import { Monitor } from '../../../src/engine/worker/monitor.ts';
 import { Staging } from '../../../src/engine/worker/staging.ts';
 
 /** A channel that keeps what it is given until the test says that it has left. */
-function make(stallMs = 10_000) {
+function make(stallMs = 10_000, alignBytes?: number) {
   const writes: { readonly bytes: Uint8Array; readonly done: () => void }[] = [];
   const channel = {
     hasReverse: false,
@@ -16,7 +16,11 @@ function make(stallMs = 10_000) {
   };
   const memory = createGuestMemory([{ name: 'ram', bytes: 2 ** 20 }]);
   const monitor = new Monitor(() => false);
-  return { writes, monitor, staging: new Staging({ channel, monitor, memory, stallMs }) };
+  return {
+    writes,
+    monitor,
+    staging: new Staging({ channel, monitor, memory, stallMs, ...(alignBytes && { alignBytes }) }),
+  };
 }
 
 /** What has been handed to the channel, copied while it may be read. */
@@ -70,6 +74,31 @@ describe('the staging area', () => {
     await putting;
     staging.send();
     expect(writes.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBe(big.length);
+  });
+
+  test('hands on whole multiples of the alignment, and carries the rest over into whatever slot comes next', async () => {
+    const { staging, writes } = make(10_000, 65_536);
+    const stream = Buffer.from(Array.from({ length: 3 * 2 ** 20 }, (_, index) => (index * 7) % 251));
+    const handed: Buffer[] = [];
+    const takeAll = () => {
+      for (const { bytes, done } of writes.splice(0)) {
+        handed.push(Buffer.from(bytes));
+        done();
+      }
+    };
+    await staging.open(0, 1);
+    for (let at = 0; at < stream.length; at += 100_000) {
+      const part = stream.subarray(at, at + 100_000);
+      await staging.open(0, part.length);
+      await staging.put(part);
+      takeAll();
+    }
+    expect(handed.length).toBeGreaterThan(2);
+    for (const { length } of handed) expect(length % 65_536).toBe(0);
+    staging.send();
+    takeAll();
+    expect(Buffer.concat(handed).equals(stream)).toBe(true);
+    expect(staging.sentBytes).toBe(stream.length);
   });
 
   test('fails at the deadline if the channel gives nothing back', async () => {

@@ -18,6 +18,8 @@ import type { TaskControl } from './task-control.ts';
 /** RAM in one part of the ram section. Parts are not cut by time: the same RAM always has the same digests. */
 const PART_BYTES = 16 * 2 ** 20;
 const DEFAULT_RAM_SECTION_ID = 2;
+/** Of writes, so that they fill whole clusters of an image and may go past the page cache. */
+const WRITE_ALIGN_BYTES = 65536;
 /** A disk that takes nothing for so long has hung. */
 const DISK_STALL_MS = 60_000;
 
@@ -45,7 +47,7 @@ export class MachineWriter {
     this.#control = control;
     const { memory, state } = machine.source;
     const { monitor } = control;
-    this.#staging = new Staging({ channel, monitor, memory, stallMs: DISK_STALL_MS });
+    this.#staging = new Staging({ channel, monitor, memory, stallMs: DISK_STALL_MS, alignBytes: WRITE_ALIGN_BYTES });
     this.#ram = new RamSender({ memory, staging: this.#staging, detectZero: machine.detectsZeroPages });
     this.#sectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
   }

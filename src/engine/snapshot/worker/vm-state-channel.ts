@@ -3,10 +3,10 @@ import type { OutgoingChannel } from '../../transport/channel.ts';
 import type { Monitor } from '../../worker/monitor.ts';
 
 /**
- * Appends under way at a time. More would not help: the system writes one after the other into a file, and threads that
- * wait for their turn take the processor from the one that encodes.
+ * Appends under way at a time. More would not help: the system writes one after the other into a file, and where they go
+ * through the page cache, threads that wait for their turn take the processor from the one that encodes.
  */
-const APPENDS = 2;
+const APPENDS = 3;
 
 /** A stream into an image's VM state area. Whoever staged it waits on `monitor`, which hears of a failure. */
 export class VmStateChannel implements OutgoingChannel {

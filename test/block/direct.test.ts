@@ -1,0 +1,87 @@
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { openBlockFile } from '../../src/block/file.ts';
+import { cachedPages } from '../../src/block/libc.ts';
+import { MIB, temporaryFolder } from './images.ts';
+
+/** Bytes that begin on a page, as those of a guest's staging area do. */
+function pages(bytes: number): Uint8Array<SharedArrayBuffer> {
+  const wasmPages = Math.ceil(bytes / 65536);
+  const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true });
+  const view = new Uint8Array(memory.buffer as SharedArrayBuffer, 0, bytes);
+  for (let index = 0; index < bytes; index += 1) view[index] = (index * 31 + (index >> 12)) % 256;
+  return view;
+}
+
+async function newFile(content: Uint8Array = new Uint8Array()) {
+  const path = join(temporaryFolder(), 'file');
+  writeFileSync(path, content);
+  const file = await openBlockFile(path, { readOnly: false });
+  onTestFinished(() => file.close());
+  return { path, file };
+}
+
+/** Pages of the file that are in the page cache. */
+function cached(path: string, offset: number, bytes: number): number | null {
+  const fd = openSync(path, 'r');
+  try {
+    return cachedPages(fd, { offset, bytes });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Temporary folders lie on a disk here; in memory there is nothing but the page cache. */
+const canTell = cached(process.execPath, 0, 4096) !== null;
+
+test.skipIf(!canTell)('a large aligned write is in the file and not in the page cache', async () => {
+  const { path, file } = await newFile();
+  const content = pages(MIB);
+  await file.write(0, content);
+  expect(cached(path, 0, MIB)).toBe(0);
+  expect(file.bytes).toBe(MIB);
+  expect(readFileSync(path).equals(content)).toBe(true);
+});
+
+test.skipIf(!canTell)(
+  'a large aligned read of what is not cached does not cache it, and of what is uses it',
+  async () => {
+    const { path, file } = await newFile();
+    const content = pages(MIB);
+    await file.write(0, content);
+    const into = pages(MIB).fill(0);
+    await file.read(0, into);
+    expect(Buffer.from(into).equals(content)).toBe(true);
+    expect(cached(path, 0, MIB)).toBe(0);
+    readFileSync(path);
+    expect(cached(path, 0, MIB)).toBe(MIB / 4096);
+    // Changed in the cache alone: whoever read past it would have to find the change all the same.
+    await file.write(4096, Buffer.alloc(100, 7));
+    await file.read(0, into);
+    expect(Buffer.from(into.slice(4096, 4196)).equals(Buffer.alloc(100, 7))).toBe(true);
+  },
+);
+
+test('what is not aligned goes through the page cache to the same place', async () => {
+  const { path, file } = await newFile();
+  const content = pages(2 * MIB);
+  await file.write(0, content.subarray(0, MIB));
+  await file.write(MIB, content.subarray(1, MIB));
+  await file.write(MIB - 1, content.subarray(0, 300_000));
+  const expected = Buffer.concat([content.slice(0, MIB), content.slice(1, MIB)]);
+  expected.set(content.slice(0, 300_000), MIB - 1);
+  expect(readFileSync(path).equals(expected)).toBe(true);
+  const into = pages(MIB).fill(0);
+  await file.read(MIB - 1, into.subarray(1));
+  expect(Buffer.from(into.slice(1)).equals(expected.subarray(MIB - 1, 2 * MIB - 2))).toBe(true);
+});
+
+test('a read behind the end of the file is filled with zeros', async () => {
+  const { file } = await newFile();
+  await file.write(0, pages(MIB));
+  const into = pages(MIB).fill(9);
+  await file.read(MIB / 2, into);
+  expect(Buffer.from(into.slice(0, MIB / 2)).equals(Buffer.from(pages(MIB).slice(MIB / 2)))).toBe(true);
+  expect(into.slice(MIB / 2).every((byte) => byte === 0)).toBe(true);
+});
