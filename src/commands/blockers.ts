@@ -7,7 +7,7 @@ import { Empty } from './schemas/common.ts';
 export const queryBlockers = command({
   name: 'x-ferry-query-blockers',
   summary: 'The reasons that forbid an outgoing migration now',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: Empty,
   result: BlockerList,
@@ -17,7 +17,7 @@ export const queryBlockers = command({
 export const addBlocker = command({
   name: 'x-ferry-add-blocker',
   summary: 'Forbid outgoing migrations, with a reason',
-  isQapi: false,
+  qapi: null,
   role: 'operator',
   arguments: BlockerAddArguments,
   result: Blocker,
@@ -27,7 +27,7 @@ export const addBlocker = command({
 export const removeBlocker = command({
   name: 'x-ferry-remove-blocker',
   summary: 'Take a reason back',
-  isQapi: false,
+  qapi: null,
   role: 'operator',
   arguments: BlockerId,
   result: Empty,

@@ -12,8 +12,8 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   readonly name: string;
   /** One line for documentation. */
   readonly summary: string;
-  /** True if the QAPI schema has a command of this name. */
-  readonly isQapi: boolean;
+  /** How the command looks over QMP. */
+  readonly qapi: Qapi;
   /** Whom it needs. A viewer may only look. */
   readonly role: 'viewer' | 'operator';
   readonly arguments: A;
@@ -27,6 +27,16 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   /** For doors that may leave members out which the command itself needs. */
   readonly short?: ShortForm;
 };
+
+/** A command of the QAPI schema, or null: one that QEMU does not have. */
+export type Qapi = {
+  /** What is answered over QMP: the command's result, or `{}` because QEMU's command has none. */
+  readonly returns: 'result' | 'nothing';
+  /** May be executed out of band, while other commands of the client wait. */
+  readonly oob?: true;
+  /** As in the schema. */
+  readonly features?: readonly ('deprecated' | 'unstable')[];
+} | null;
 
 /** Arguments with some left out, and how those are worked out. */
 export type ShortForm = {

@@ -15,7 +15,7 @@ import { migrationDetailView, migrationView, sampleView } from './views/migratio
 export const queryMigrations = command({
   name: 'x-ferry-query-migrations',
   summary: 'The migration history, newest first',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: MigrationsQuery,
   result: MigrationPage,
@@ -29,7 +29,7 @@ export const queryMigrations = command({
 export const queryMigration = command({
   name: 'x-ferry-query-migration',
   summary: 'One migration: its settings, its outcome, its passes',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: MigrationId,
   result: MigrationDetail,
@@ -42,7 +42,7 @@ export const queryMigration = command({
 export const querySamples = command({
   name: 'x-ferry-query-samples',
   summary: 'The time line of one migration, oldest first',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: MigrationSamplesQuery,
   result: MigrationSamplePage,

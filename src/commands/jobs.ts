@@ -10,7 +10,7 @@ import { jobInfoView, jobView } from './views/job.ts';
 export const queryJobs = command({
   name: 'query-jobs',
   summary: 'The jobs that were not dismissed, as QAPI shows them',
-  isQapi: true,
+  qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
   result: JobInfoList,
@@ -24,7 +24,7 @@ export const queryJobs = command({
 export const queryAllJobs = command({
   name: 'x-ferry-query-jobs',
   summary: 'The jobs that were not dismissed',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: Empty,
   result: JobList,
@@ -34,7 +34,7 @@ export const queryAllJobs = command({
 export const queryJob = command({
   name: 'x-ferry-query-job',
   summary: 'One job, listed or in the history',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: JobId,
   result: Job,
@@ -44,7 +44,7 @@ export const queryJob = command({
 export const queryJobHistory = command({
   name: 'x-ferry-query-job-history',
   summary: 'The jobs that have ended, newest first',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: JobHistoryQuery,
   result: JobPage,
@@ -71,7 +71,7 @@ function verb(name: JobVerb, summary: string) {
   return command({
     name: `job-${name}`,
     summary,
-    isQapi: true,
+    qapi: { returns: 'nothing' },
     role: 'operator',
     arguments: JobId,
     result: Job,

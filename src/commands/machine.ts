@@ -8,7 +8,7 @@ import { machineView } from './views/machine.ts';
 export const queryStatus = command({
   name: 'query-status',
   summary: 'Whether the guest runs, and in which run state it is',
-  isQapi: true,
+  qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
   result: StatusInfo,
@@ -18,7 +18,7 @@ export const queryStatus = command({
 export const stop = command({
   name: 'stop',
   summary: 'Stop the guest',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
   result: StatusInfo,
@@ -31,7 +31,7 @@ export const stop = command({
 export const cont = command({
   name: 'cont',
   summary: 'Let the guest run',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
   result: StatusInfo,
@@ -44,7 +44,7 @@ export const cont = command({
 export const queryMachine = command({
   name: 'x-ferry-query-machine',
   summary: 'What the machine is, and what its guest has done',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: Empty,
   result: Machine,
@@ -54,7 +54,7 @@ export const queryMachine = command({
 export const queryConsole = command({
   name: 'x-ferry-query-console',
   summary: "The newest text of the guest's console",
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: Empty,
   result: ConsoleText,
@@ -64,7 +64,7 @@ export const queryConsole = command({
 export const setWorkload = command({
   name: 'x-ferry-set-workload',
   summary: 'Change what the synthetic guest does while it runs',
-  isQapi: false,
+  qapi: null,
   role: 'operator',
   arguments: WorkloadChange,
   result: Workload,

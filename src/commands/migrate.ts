@@ -18,7 +18,7 @@ import { migrationView } from './views/migration.ts';
 export const queryMigrate = command({
   name: 'query-migrate',
   summary: 'How the newest migration stands',
-  isQapi: true,
+  qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
   result: MigrationInfo,
@@ -28,7 +28,7 @@ export const queryMigrate = command({
 export const migrate = command({
   name: 'migrate',
   summary: 'Start to migrate the machine away',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateArguments,
   result: Migration,
@@ -39,7 +39,7 @@ export const migrate = command({
 export const migrateIncoming = command({
   name: 'migrate-incoming',
   summary: 'Start to receive a migration',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateIncomingArguments,
   result: Migration,
@@ -52,7 +52,7 @@ export const migrateIncoming = command({
 export const migrateCancel = command({
   name: 'migrate_cancel',
   summary: 'Cancel the migration under way, and say what came of it',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
   result: CancelResult,
@@ -62,7 +62,7 @@ export const migrateCancel = command({
 export const migrateContinue = command({
   name: 'migrate-continue',
   summary: 'Let a migration that waits before the switchover go on',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateContinueArguments,
   result: MigrationInfo,
@@ -75,7 +75,7 @@ export const migrateContinue = command({
 export const queryProgress = command({
   name: 'x-ferry-query-progress',
   summary: 'Progress for people: first pass, verdict, time to go',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: Empty,
   result: MigrationProgress,

@@ -12,7 +12,7 @@ import {
 export const queryMigrateCapabilities = command({
   name: 'query-migrate-capabilities',
   summary: 'Every capability and whether it is on',
-  isQapi: true,
+  qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
   result: MigrationCapabilityStatusList,
@@ -22,7 +22,7 @@ export const queryMigrateCapabilities = command({
 export const migrateSetCapabilities = command({
   name: 'migrate-set-capabilities',
   summary: 'Switch capabilities on or off: all of those given, or none',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateSetCapabilitiesArguments,
   result: MigrationCapabilityStatusList,
@@ -38,7 +38,7 @@ export const migrateSetCapabilities = command({
 export const queryMigrateParameters = command({
   name: 'query-migrate-parameters',
   summary: 'Every parameter and its value',
-  isQapi: true,
+  qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
   result: MigrationParameters,
@@ -48,7 +48,7 @@ export const queryMigrateParameters = command({
 export const migrateSetParameters = command({
   name: 'migrate-set-parameters',
   summary: 'Set parameters: all of those given, or none',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateSetParameters,
   result: MigrationParameters,

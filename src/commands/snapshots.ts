@@ -19,7 +19,7 @@ import { snapshotView } from './views/snapshot.ts';
 export const snapshotSave = command({
   name: 'snapshot-save',
   summary: 'Save the machine and its disks under a tag',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: SnapshotArguments,
   result: Job,
@@ -34,7 +34,7 @@ export const snapshotSave = command({
 export const snapshotLoad = command({
   name: 'snapshot-load',
   summary: 'Put a snapshot in the place of the machine and its disks',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: SnapshotArguments,
   result: Job,
@@ -50,7 +50,7 @@ export const snapshotLoad = command({
 export const snapshotDelete = command({
   name: 'snapshot-delete',
   summary: 'Delete a snapshot from the nodes that hold it',
-  isQapi: true,
+  qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: SnapshotDeleteArguments,
   result: Job,
@@ -66,7 +66,7 @@ export const snapshotDelete = command({
 export const snapshotVerify = command({
   name: 'x-ferry-snapshot-verify',
   summary: 'Read a snapshot back and compare it with the digests kept with it',
-  isQapi: false,
+  qapi: null,
   role: 'operator',
   arguments: SnapshotRequest,
   result: Job,
@@ -83,7 +83,7 @@ export const snapshotVerify = command({
 export const querySnapshots = command({
   name: 'x-ferry-query-snapshots',
   summary: 'The snapshots that the block device nodes hold, newest first',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: SnapshotsQuery,
   result: SnapshotPage,
@@ -96,7 +96,7 @@ export const querySnapshots = command({
 export const querySnapshot = command({
   name: 'x-ferry-query-snapshot',
   summary: 'One snapshot: its parts, and whether it is whole',
-  isQapi: false,
+  qapi: null,
   role: 'viewer',
   arguments: SnapshotTag,
   result: Snapshot,
