@@ -1,6 +1,13 @@
 import type { GuestMemory, RamBlock, RamExtent } from '../../domain/ports.ts';
 import { adviseHugePages } from './huge-pages.ts';
-import { MEMORY_PROBE_ADDRESS, PAGE_BYTES, RAM_ADDRESS, SEGMENT_RAM_BYTES_MAX, WASM_PAGE_BYTES } from './layout.ts';
+import {
+  MEMORY_PROBE_ADDRESS,
+  PAGE_BYTES,
+  RAM_ADDRESS,
+  SEGMENT_RAM_BYTES_MAX,
+  STAGING_ADDRESS,
+  WASM_PAGE_BYTES,
+} from './layout.ts';
 
 /** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
 export type BlockSize = { readonly name: string; readonly bytes: number };
@@ -24,7 +31,8 @@ export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax =
   const segments = usedBytes.map((bytes) => {
     const pages = (RAM_ADDRESS + Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES) / WASM_PAGE_BYTES;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    adviseHugePages(memory);
+    // Not from its start: a vCPU that sets one bit of its dirty log would take 2 MiB with it.
+    adviseHugePages(memory, STAGING_ADDRESS);
     return memory;
   });
   return { segments, blocks };

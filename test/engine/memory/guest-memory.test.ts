@@ -1,10 +1,18 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GuestMemory, RamExtent } from '../../../src/domain/ports.ts';
 import { firstPageOf, kernelsOf } from '../../../src/engine/memory/extent-kernels.ts';
 import { type BlockSize, createGuestMemory, memoryBytes } from '../../../src/engine/memory/guest-memory.ts';
 import { adviseHugePages } from '../../../src/engine/memory/huge-pages.ts';
-import { PAGE_BYTES, RAM_ADDRESS, SEGMENT_RAM_BYTES_MAX } from '../../../src/engine/memory/layout.ts';
+import {
+  DIRTY_LOG_ADDRESS,
+  PAGE_BYTES,
+  RAM_ADDRESS,
+  SEGMENT_RAM_BYTES_MAX,
+  WRITTEN_BITMAP_ADDRESS,
+} from '../../../src/engine/memory/layout.ts';
+import { addressOf } from '../../../src/engine/memory/madvise.ts';
 
 const PAGE = PAGE_BYTES;
 
@@ -119,25 +127,47 @@ describe('kernelsOf', () => {
   });
 });
 
+/** Whether the mapping at this address has the flag `hg`: it was advised to take huge pages. */
+function isAdvised(address: bigint): boolean {
+  const mappings = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const mapping = mappings.find((text) => {
+    const [from, to] = text
+      .split(' ', 1)[0]!
+      .split('-')
+      .map((bound) => BigInt(`0x${bound}`));
+    return from! <= address && address < to!;
+  });
+  return /^VmFlags:.* hg/m.test(mapping ?? '');
+}
+
 describe('adviseHugePages', () => {
   it('says whether the system took the advice, and leaves the memory as it was', () => {
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
     new Uint8Array(memory.buffer)[4_000_000] = 9;
-    expect(typeof adviseHugePages(memory)).toBe('boolean');
+    expect(typeof adviseHugePages(memory, 0)).toBe('boolean');
     expect(new Uint8Array(memory.buffer)[4_000_000]).toBe(9);
   });
 
   it('says no for memory that is too small to hold a huge page', () => {
-    expect(adviseHugePages(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }))).toBe(false);
+    expect(adviseHugePages(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), 0)).toBe(false);
   });
 
   it('says no, and does not throw, for memory that cannot be advised', () => {
-    expect(adviseHugePages({ buffer: null } as unknown as WebAssembly.Memory)).toBe(false);
+    expect(adviseHugePages({ buffer: null } as unknown as WebAssembly.Memory, 0)).toBe(false);
   });
 
   it('is taken where Linux has huge pages', ({ skip }) => {
     skip(process.platform !== 'linux', 'only Linux takes the advice');
     const memory = new WebAssembly.Memory({ initial: 128, maximum: 128, shared: true });
-    expect(adviseHugePages(memory)).toBe(true);
+    expect(adviseHugePages(memory, 0)).toBe(true);
+  });
+
+  it('spares the bitmaps of a segment: to set one bit must not take a huge page', ({ skip }) => {
+    skip(process.platform !== 'linux', 'only Linux takes the advice');
+    const [segment] = createGuestMemory([{ name: 'ram', bytes: 16 * 2 ** 20 }]).segments;
+    const huge = [DIRTY_LOG_ADDRESS, WRITTEN_BITMAP_ADDRESS, RAM_ADDRESS, RAM_ADDRESS + 8 * 2 ** 20].map((address) =>
+      isAdvised(addressOf(new Uint8Array(segment!.buffer, address))),
+    );
+    expect(huge).toEqual([false, false, true, true]);
   });
 });
