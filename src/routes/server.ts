@@ -64,6 +64,9 @@ function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): Server {
       insecureHTTPParser: false,
       requireHostHeader: true,
     },
+    schemaController: {
+      compilersFactory: { buildValidator: refuseRouteSchema, buildSerializer: refuseRouteSchema },
+    },
     routerOptions: { maxParamLength: limits.parameterLengthMax, caseSensitive: true },
     requestIdHeader: false,
     return503OnClosing: false,
@@ -71,6 +74,14 @@ function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): Server {
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply as never),
   }).withTypeProvider<TypeBoxTypeProvider>();
+}
+
+/**
+ * Routes have no schemas of Fastify's kind: commands check what they are given, and replies are JSON text already. So
+ * its compilers, and Ajv with them, are not loaded at all.
+ */
+function refuseRouteSchema(): never {
+  throw new TypeError('a route takes no schema of its own; its command checks the arguments');
 }
 
 /** While the server closes: waits end, event streams say goodbye, new requests are refused, then time is up. */
