@@ -1,15 +1,34 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const MAIN = join(ROOT, 'src/main.ts');
+
+/** Says at the end which modules of Node and of packages the main thread has loaded. */
+const TELL_MODULES = `data:text/javascript,${encodeURIComponent(`
+  import { createRequire } from 'node:module';
+  import { isMainThread } from 'node:worker_threads';
+  const { cache } = createRequire(${JSON.stringify(import.meta.url)});
+  if (isMainThread) process.on('exit', () => console.error([...process.moduleLoadList, ...Object.keys(cache)].join('\\n')));
+`)}`;
 
 function start(...flags: string[]) {
-  const child = spawn(process.execPath, [MAIN, 'serve', ...flags], { env: { PATH: process.env.PATH } });
+  return startNode([MAIN, 'serve', ...flags]);
+}
+
+/** What `npm start` runs, without npm. */
+function startAsNpm(nodeFlags: readonly string[], ...flags: string[]) {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  return startNode([...nodeFlags, ...scripts.start.split(' ').slice(1), ...flags]);
+}
+
+function startNode(arguments_: readonly string[]) {
+  const child = spawn(process.execPath, arguments_, { cwd: ROOT, env: { PATH: process.env.PATH } });
   onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
   let errors = '';
@@ -78,5 +97,22 @@ describe('the service as a process', () => {
     const second = start('--http', `127.0.0.1:${port}`, ...flags, temporaryDirectory());
     expect(await second.ended).toBe(1);
     expect(second.errors()).toMatch(/^vmferry: .*EADDRINUSE.*\n$/);
+  });
+
+  test('loads neither the type stripper nor a schema compiler once its code is in the cache', async () => {
+    const flags = ['--http', '127.0.0.1:0', '--ram', '8M', '--data'];
+    let modules = '';
+    // The first start fills the cache, if nothing has yet.
+    for (const nodeFlags of [[], ['--import', TELL_MODULES]]) {
+      const service = startAsNpm(nodeFlags, ...flags, temporaryDirectory());
+      await expect.poll(service.output, { timeout: 10_000 }).toContain('http://');
+      service.child.kill('SIGTERM');
+      expect(await service.ended).toBe(0);
+      modules = service.errors();
+    }
+    expect(modules).toMatch(/^NativeModule internal\/modules\/esm\/loader$/m);
+    expect(modules).toContain('/node_modules/fastify/');
+    expect(modules).not.toContain('amaro');
+    expect(modules).not.toContain('/node_modules/ajv/');
   });
 });
