@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** What was compiled is written to the cache so long after the start, in milliseconds, and not when the process ends. */
-const COMPILE_CACHE_FLUSH_MS = 1000;
+/** What can wait is done so long after the start, in milliseconds: no request of the first moments waits for it. */
+const SETTLE_MS = 1000;
 
 // Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url));
@@ -33,17 +33,24 @@ async function run(argv: readonly string[]): Promise<number> {
 
 async function serve(config: import('./config.ts').Config): Promise<number> {
   const { createApp } = await import('./app.ts');
+  const { trimHeap } = await import('./engine/memory/trim-heap.ts');
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   const app = await createApp(config, { onExit: () => end(1) });
   try {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(0));
     await app.server.listen({ ...config.http });
     process.stdout.write(`vmferry: ${addressOf(app.server.server.address())}\n`);
-    setTimeout(flushCompileCache, COMPILE_CACHE_FLUSH_MS).unref();
+    setTimeout(() => settle(trimHeap), SETTLE_MS).unref();
     return await ended;
   } finally {
     await app.close();
   }
+}
+
+/** What was compiled is written to the cache now, and not when the process ends; what the start needed is given back. */
+function settle(trimHeap: () => void): void {
+  flushCompileCache();
+  trimHeap();
 }
 
 function addressOf(address: import('node:net').AddressInfo | string | null): string {

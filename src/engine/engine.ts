@@ -12,6 +12,7 @@ import type {
   TransferError,
   TransferListener,
 } from '../domain/transfer-port.ts';
+import { trimHeap } from './memory/trim-heap.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
 import type { FromWorker } from './messages.ts';
 import { type Staff, Transfer } from './transfer.ts';
@@ -64,8 +65,13 @@ class WorkerEngine implements TransferEngine {
     if (this.#isClosed) throw new Error('the engine is closed');
     const worker = new Worker(this.#options.workerUrl, { resourceLimits: WORKER_LIMITS, name: 'transfer' });
     this.#running.add(worker);
-    worker.once('exit', () => this.#running.delete(worker));
+    worker.once('exit', () => this.#ended(worker));
     return worker;
+  }
+
+  #ended(worker: Worker): void {
+    this.#running.delete(worker);
+    if (!this.#isClosed) trimHeap();
   }
 }
 

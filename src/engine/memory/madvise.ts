@@ -23,6 +23,7 @@ export function addressOf(bytes: Uint8Array): bigint {
   return BigInt(koffi().address(bytes));
 }
 
-function koffi(): typeof import('koffi') {
+/** Calls of the C library. Loaded when it is first needed. @throws Error if it cannot be. */
+export function koffi(): typeof import('koffi') {
   return createRequire(import.meta.url)('koffi') as typeof import('koffi');
 }
