@@ -1,14 +1,16 @@
 import { type BenchRow, GIBIBYTE } from './bench.ts';
 import { measurePaired } from './paired.ts';
+import { rawDiskMs } from './service/raw-disk.ts';
 import { snapshotQemu, snapshotVmferry } from './service/snapshot-pair.ts';
+import { median } from './statistics.ts';
 
 /** How fast is a machine saved into its disk? */
 export const snapshotSave: BenchRow = {
   name: 'snapshot-save',
-  measure(context) {
+  async measure(context) {
     const ramBytes = context.ramBytes ?? GIBIBYTE;
     const job = { directory: context.directory, ramBytes, work: 'save' } as const;
-    return measurePaired(
+    const result = await measurePaired(
       {
         name: 'snapshot-save',
         job: `${ramBytes / GIBIBYTE} GiB of random RAM saved into qcow2`,
@@ -21,5 +23,12 @@ export const snapshotSave: BenchRow = {
       },
       context,
     );
+    const raw: number[] = [];
+    for (let index = 0; index < context.runs; index += 1) raw.push(await rawDiskMs(context.directory, ramBytes));
+    const floorMs = median(raw);
+    const best = result.samples['qemu-transfer-ms'];
+    const bound = best === undefined ? '' : `, ${(median(best) / floorMs).toFixed(2)} × QEMU`;
+    const note = `The disk alone takes ${floorMs.toFixed(0)} ms for as many bytes (direct writes, then fdatasync)${bound}.`;
+    return { ...result, samples: { ...result.samples, 'raw-disk-ms': raw }, notes: [...result.notes, note] };
   },
 };
