@@ -17,6 +17,8 @@ const saves = {
   id: 'save-1',
   type: 'snapshot-save',
   status: 'running',
+  paused: false,
+  'waiting-for': [],
   'current-progress': 0,
   'total-progress': 0,
   outcome: null,
