@@ -6,6 +6,7 @@ import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
+import type { DigestReading } from './snapshot-port.ts';
 import type { Snapshot, SnapshotQuery } from './snapshots/catalogue.ts';
 import type { DeleteRequest } from './snapshots/delete.ts';
 import type { LoadRequest } from './snapshots/load.ts';
@@ -162,6 +163,8 @@ export type Begun<Row> = (row: Row) => void;
 export interface SnapshotUseCases {
   list(query: SnapshotQuery): Page<Snapshot>;
   get(tag: string): Snapshot;
+  /** The digests kept with each part, in their order. Never rejects: what cannot be read, or not soon, says so. */
+  digests(snapshot: Snapshot): Promise<readonly DigestReading[]>;
   save(request: SaveRequest, begun?: Begun<SeenJob>): SeenJob;
   load(request: LoadRequest, begun?: Begun<SeenJob>): SeenJob;
   delete(request: DeleteRequest, begun?: Begun<SeenJob>): SeenJob;

@@ -1,5 +1,5 @@
 import { Job } from '../commands/schemas/jobs.ts';
-import { Snapshot, SnapshotPage } from '../commands/schemas/snapshots.ts';
+import { SnapshotDetail, SnapshotPage } from '../commands/schemas/snapshots.ts';
 import * as commands from '../commands/snapshots.ts';
 import * as examples from './examples/snapshots.ts';
 import { JOB, LINK, sendAccepted, sendPage, WAIT_GRANTED } from './http/answers.ts';
@@ -67,8 +67,11 @@ export const snapshotsOperations: readonly Operation[] = [
     id: 'querySnapshot',
     tag: 'snapshots',
     command: commands.querySnapshot,
+    description:
+      'digests are read from the images, where they were kept with the snapshot; nothing is compared with them here, ' +
+      'which is what a verify is for.',
     input: 'query',
-    replies: { 200: { description: 'The snapshot.', schema: Snapshot } },
+    replies: { 200: { description: 'The snapshot.', schema: SnapshotDetail } },
     errors: ['snapshot_not_found'],
     examples: examples.querySnapshot,
   },
