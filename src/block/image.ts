@@ -76,6 +76,9 @@ export type RepairReport = {
   readonly correctedEntries: number;
 };
 
+/** Told how far work is: bytes done, and bytes to be done as far as is known. */
+export type WorkMeter = { addTotal(bytes: number): void; addCurrent(bytes: number): void };
+
 export interface Image {
   readonly path: string;
   readonly isReadOnly: boolean;
@@ -104,7 +107,12 @@ export interface Image {
   dropVmState(): Promise<void>;
   /** Takes a snapshot of the disk, and of the VM state area, which is empty afterwards. Durable once it resolves. */
   createSnapshot(snapshot: NewSnapshot): Promise<ImageSnapshot>;
-  deleteSnapshot(id: string): Promise<void>;
+  /**
+   * Bytes of tables that a deletion looks through. They, and then the bytes that it frees, are what `meter` is told of: the
+   * former as done only, since they can be told before; the latter in full.
+   */
+  tableBytesOf(id: string): number;
+  deleteSnapshot(id: string, meter?: WorkMeter): Promise<void>;
   /** Several readers may be open; a snapshot that is deleted meanwhile makes them fail. */
   openSnapshot(id: string): Promise<SnapshotReader>;
   prepareApply(id: string): Promise<PreparedApply>;

@@ -55,7 +55,7 @@ class HumanOutput implements JobOutput {
     this.#doing = `${DOING[verb]} ${oneLine(tag)}`;
     const isTerminal = world.columns() !== null && world.environment.terminal !== 'dumb';
     const style = quiet ? 'none' : isTerminal ? 'bar' : 'lines';
-    this.#progress = createProgress({ style, label: this.#doing, countsBytes: verb !== 'delete', world });
+    this.#progress = createProgress({ style, label: this.#doing, world });
   }
 
   report(job: Job): void {

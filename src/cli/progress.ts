@@ -17,8 +17,6 @@ export type ProgressOptions = {
   readonly style: 'bar' | 'lines' | 'none';
   /** What is done: `saving warm`. */
   readonly label: string;
-  /** False: the job counts something else than bytes, so that only their part in the whole is shown. */
-  readonly countsBytes: boolean;
   readonly world: World;
 };
 
@@ -53,15 +51,13 @@ class Silence implements Progress {
 class Lines implements Progress {
   readonly #label: string;
   readonly #world: World;
-  readonly #countsBytes: boolean;
   readonly #rate = new RateMeter();
   #last = '';
   #nextMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ label, world, countsBytes }: ProgressOptions) {
+  constructor({ label, world }: ProgressOptions) {
     this.#label = oneLine(label);
     this.#world = world;
-    this.#countsBytes = countsBytes;
   }
 
   report(job: Job): void {
@@ -72,9 +68,7 @@ class Lines implements Progress {
     if (now < this.#nextMs || state === this.#last || job.isConcluded) return;
     this.#last = state;
     this.#nextMs = now + LINE_MS_MIN;
-    this.#world.err(
-      `${this.#label}: ${[job.status, ...figuresOf(job, this.#countsBytes ? this.#rate : null)].join(', ')}\n`,
-    );
+    this.#world.err(`${this.#label}: ${[job.status, ...figuresOf(job, this.#rate)].join(', ')}\n`);
   }
 
   note(text: string): void {
@@ -90,14 +84,12 @@ const CLEAR = '\r\u001b[K';
 class Bar implements Progress {
   readonly #label: string;
   readonly #world: World;
-  readonly #countsBytes: boolean;
   readonly #rate = new RateMeter();
   #isShown = false;
 
-  constructor({ label, world, countsBytes }: ProgressOptions) {
+  constructor({ label, world }: ProgressOptions) {
     this.#label = oneLine(label);
     this.#world = world;
-    this.#countsBytes = countsBytes;
   }
 
   report(job: Job): void {
@@ -120,7 +112,7 @@ class Bar implements Progress {
   }
 
   #line(job: Job, columns: number): string {
-    const figures = figuresOf(job, this.#countsBytes ? this.#rate : null).join('  ');
+    const figures = figuresOf(job, this.#rate).join('  ');
     const text = `${this.#label}  ${job.status}`;
     const cells = Math.min(BAR_CELLS_MAX, columns - text.length - figures.length - '  []  '.length);
     const bar = cells < BAR_CELLS_MIN || figures === '' ? '' : `  [${barOf(job, cells)}]`;
@@ -138,11 +130,10 @@ function fractionOf({ doneBytes, totalBytes }: Job): number {
 }
 
 /** `42 %`, `112.0 MiB of 268.4 MiB`, `310.0 MiB/s`, `0:01 left`: what is known of it. */
-function figuresOf(job: Job, meter: RateMeter | null): string[] {
+function figuresOf(job: Job, meter: RateMeter): string[] {
   const { doneBytes, totalBytes } = job;
   if (totalBytes <= 0) return [];
   const percent = `${Math.floor(fractionOf(job) * 100)} %`;
-  if (meter === null) return [percent];
   const rate = meter.bytesPerSecond();
   const figures = [percent, `${sizeText(doneBytes)} of ${sizeText(totalBytes)}`];
   if (rate === null || rate <= 0) return figures;

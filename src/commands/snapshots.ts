@@ -2,17 +2,17 @@ import { command, shortForm } from './command.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job } from './schemas/jobs.ts';
 import {
-  Snapshot,
   SnapshotArguments,
   SnapshotDeleteArguments,
   SnapshotDeleteRequest,
+  SnapshotDetail,
   SnapshotPage,
   SnapshotRequest,
   SnapshotsQuery,
   SnapshotTag,
 } from './schemas/snapshots.ts';
 import { jobView } from './views/job.ts';
-import { snapshotView } from './views/snapshot.ts';
+import { snapshotDetailView, snapshotView } from './views/snapshot.ts';
 
 /* Snapshots of the machine. What changes or reads images is a job; the answer comes when its row is written. */
 
@@ -95,10 +95,13 @@ export const querySnapshots = command({
 
 export const querySnapshot = command({
   name: 'x-ferry-query-snapshot',
-  summary: 'One snapshot: its parts, and whether it is whole',
+  summary: 'One snapshot: its parts, whether it is whole, and the digests kept with it',
   qapi: null,
   role: 'viewer',
   arguments: SnapshotTag,
-  result: Snapshot,
-  run: ({ snapshots }, { tag }) => snapshotView(snapshots.get(tag)),
+  result: SnapshotDetail,
+  run: async ({ snapshots }, { tag }) => {
+    const snapshot = snapshots.get(tag);
+    return snapshotDetailView(snapshot, await snapshots.digests(snapshot));
+  },
 });

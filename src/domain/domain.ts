@@ -1,10 +1,12 @@
 import type { IdempotencyUseCases } from './idempotency.ts';
 import type { JobName } from './jobs/jobs.ts';
 import type { JobVerb } from './jobs/lifecycle.ts';
+import type { SeenJob } from './jobs/line.ts';
 import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
+import type { DigestReading } from './snapshot-port.ts';
 import type { Snapshot, SnapshotQuery } from './snapshots/catalogue.ts';
 import type { DeleteRequest } from './snapshots/delete.ts';
 import type { LoadRequest } from './snapshots/load.ts';
@@ -14,7 +16,6 @@ import type { VerifyRequest } from './snapshots/verify.ts';
 import type {
   EventRecord,
   JobQuery,
-  JobRecord,
   MigrationDirection,
   MigrationRecord,
   MigrationSample,
@@ -162,10 +163,12 @@ export type Begun<Row> = (row: Row) => void;
 export interface SnapshotUseCases {
   list(query: SnapshotQuery): Page<Snapshot>;
   get(tag: string): Snapshot;
-  save(request: SaveRequest, begun?: Begun<JobRecord>): JobRecord;
-  load(request: LoadRequest, begun?: Begun<JobRecord>): JobRecord;
-  delete(request: DeleteRequest, begun?: Begun<JobRecord>): JobRecord;
-  verify(request: VerifyRequest, begun?: Begun<JobRecord>): JobRecord;
+  /** The digests kept with each part, in their order. Never rejects: what cannot be read, or not soon, says so. */
+  digests(snapshot: Snapshot): Promise<readonly DigestReading[]>;
+  save(request: SaveRequest, begun?: Begun<SeenJob>): SeenJob;
+  load(request: LoadRequest, begun?: Begun<SeenJob>): SeenJob;
+  delete(request: DeleteRequest, begun?: Begun<SeenJob>): SeenJob;
+  verify(request: VerifyRequest, begun?: Begun<SeenJob>): SeenJob;
   /** What a request that leaves nodes out means; those given stay as they are. */
   nodesToSave(): { readonly vmState: string; readonly devices: readonly string[] };
   nodesToLoad(
@@ -198,15 +201,15 @@ export interface HistoryUseCases {
 
 export interface JobUseCases {
   /** Jobs that were not dismissed, newest first. */
-  list(): readonly JobRecord[];
+  list(): readonly SeenJob[];
   /** A job that is listed, or the newest of this id in the history. */
-  get(id: string): JobRecord;
+  get(id: string): SeenJob;
   /** @returns the job as it is afterwards. */
-  apply(id: string, verb: JobVerb): JobRecord;
+  apply(id: string, verb: JobVerb): SeenJob;
   /** Jobs that have ended, newest first. */
-  history(query: JobQuery): Page<JobRecord>;
+  history(query: JobQuery): Page<SeenJob>;
   /** Resolves when the job has concluded, or after `timeoutMs`. */
-  ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord>;
+  ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<SeenJob>;
   /** Grows with every visible change of `list()`. */
   revision(): number;
   /** Resolves when `revision()` is no longer `seen`, or after `timeoutMs`, or when `signal` aborts. */

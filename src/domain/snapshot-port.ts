@@ -68,6 +68,22 @@ export type SnapshotDigest = {
   readonly digest: string;
 };
 
+/** Digests as they were kept with one node's part of a snapshot; nothing was compared with them. */
+export type PartDigests = {
+  /** Empty where the part has no VM state. */
+  readonly ramBlocks: readonly { readonly name: string; readonly bytes: number; readonly digest: string }[];
+  readonly deviceState: string | null;
+  readonly disk: string;
+};
+
+/** What could be read of them; neither for a part with which none were kept. */
+export type DigestReading = {
+  readonly node: string;
+  readonly digests: PartDigests | null;
+  /** Why those that were kept cannot be shown: a sentence. */
+  readonly fault: string | null;
+};
+
 export type VerifyResult = {
   /** False for a snapshot of another program: then its structure was checked, and that its stream can be read. */
   readonly hadDigests: boolean;
@@ -152,6 +168,8 @@ export interface BlockEngine {
   /** Removes the tag from those of the nodes that hold it; harmless for the others. */
   delete(plan: DeletePlan): SnapshotTask;
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult>;
+  /** Reads the digests kept with the tag on these nodes: little, whatever the size of the snapshot. Other tasks may run. */
+  digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]>;
   /** Turns the disks to the snapshot, without a machine: what finishes a load that a crash interrupted. */
   applyDisks(plan: DeletePlan): SnapshotTask;
   close(): Promise<void>;

@@ -4,14 +4,15 @@ import * as commands from '../commands/jobs.ts';
 import { Job, JobList, JobPage } from '../commands/schemas/jobs.ts';
 import { jobEnded, watchJobs } from '../commands/waiting.ts';
 import * as examples from './examples/jobs.ts';
-import { LINK, sendPage, sendWeaklyTagged, waitOf } from './http/answers.ts';
+import { LINK, sendPage, sendWeaklyTagged, WAIT_GRANTED, waitOf } from './http/answers.ts';
 import type { Call, Example, Operation } from './operation.ts';
 import { sendJson } from './register.ts';
 
-const TAGGED = { ETag: 'Names this state.', 'Preference-Applied': 'The wait that was granted.' };
+const TAGGED = { ETag: 'Names this state.', ...WAIT_GRANTED };
 const IF_NONE_MATCH = 'A tag seen before: 304 if nothing has changed since.';
 const UNTIL_CHANGED = 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.';
 const UNTIL_ENDED = 'wait=SECONDS (60 at most): the answer comes when the job has ended';
+const AS_IT_IS = { description: 'The job as it is now.', schema: Job };
 const SEEN = { description: 'Nothing has changed since the tag given.', schema: null, headers: TAGGED };
 
 export const jobsOperations: readonly Operation[] = [
@@ -65,6 +66,7 @@ export const jobsOperations: readonly Operation[] = [
       'A job that waits is over at once; the work of one that runs takes back what it has done. outcome tells whether ' +
       'the cancel won: work that was done before it came stays done.',
     headers: { Prefer: `${UNTIL_ENDED}.` },
+    replies: { 200: { ...AS_IT_IS, headers: WAIT_GRANTED } },
     errors: ['job_not_cancellable'],
     examples: examples.jobCancel,
     handle: sendCancelled,
@@ -94,7 +96,7 @@ function verb(command: Command, { errors = [], ...rest }: Verb): Operation {
     tag: 'jobs',
     command,
     input: 'nothing',
-    replies: { 200: { description: 'The job as it is now.', schema: Job } },
+    replies: { 200: AS_IT_IS },
     errors: ['job_not_found', 'job_verb_not_allowed', ...errors],
     ...rest,
   };

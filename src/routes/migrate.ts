@@ -3,7 +3,7 @@ import { Migration } from '../commands/schemas/history.ts';
 import { CancelResult, MigrationInfo, MigrationProgress } from '../commands/schemas/migrate.ts';
 import { watchMigration } from '../commands/waiting.ts';
 import * as examples from './examples/migrate.ts';
-import { MIGRATION, sendAccepted, sendWeaklyTagged } from './http/answers.ts';
+import { MIGRATION, sendAccepted, sendWeaklyTagged, WAIT_GRANTED } from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
 import type { Operation, Reply } from './operation.ts';
 
@@ -12,18 +12,23 @@ const CONDITIONAL_HEADERS = {
   Prefer: 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.',
 };
 const WAIT_HEADERS = { Prefer: 'wait=SECONDS (60 at most): the answer comes when the migration has ended.' };
-const TAGGED = { ETag: 'Names this state.', 'Preference-Applied': 'The wait that was granted.' };
+const TAGGED = { ETag: 'Names this state.', ...WAIT_GRANTED };
+const PLACED = {
+  Location: 'Where the migration is.',
+  ...WAIT_GRANTED,
+  'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
+};
 
 const ACCEPTED: Readonly<Record<number, Reply>> = {
   200: {
     description: 'With Prefer: wait, the migration has ended; status says how.',
     schema: Migration,
-    headers: { Location: 'Where the migration is.', 'Preference-Applied': 'The wait that was granted.' },
+    headers: PLACED,
   },
   202: {
     description: 'The migration is under way.',
     schema: Migration,
-    headers: { Location: 'Where the migration is.' },
+    headers: PLACED,
   },
 };
 

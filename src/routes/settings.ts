@@ -2,7 +2,7 @@ import * as commands from '../commands/options.ts';
 import { MigrationCapabilityStatusList, MigrationParameters } from '../commands/schemas/options.ts';
 import { watchSettings } from '../commands/waiting.ts';
 import * as examples from './examples/settings.ts';
-import { sendGuardedChange, sendStronglyTagged } from './http/answers.ts';
+import { sendGuardedChange, sendStronglyTagged, WAIT_GRANTED } from './http/answers.ts';
 import type { Operation } from './operation.ts';
 
 const READ_HEADERS = {
@@ -11,6 +11,7 @@ const READ_HEADERS = {
 };
 const CHANGE_HEADERS = { 'If-Match': 'The tag that the change is based on: 412 if the settings have changed since.' };
 const TAGGED = { ETag: 'Names this version of the settings.' };
+const READ = { ...TAGGED, ...WAIT_GRANTED };
 
 export const settingsOperations: readonly Operation[] = [
   {
@@ -22,8 +23,8 @@ export const settingsOperations: readonly Operation[] = [
     input: 'query',
     headers: READ_HEADERS,
     replies: {
-      200: { description: 'All of them.', schema: MigrationCapabilityStatusList, headers: TAGGED },
-      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: TAGGED },
+      200: { description: 'All of them.', schema: MigrationCapabilityStatusList, headers: READ },
+      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: READ },
     },
     errors: [],
     examples: examples.queryCapabilities,
@@ -64,8 +65,8 @@ export const settingsOperations: readonly Operation[] = [
     input: 'query',
     headers: READ_HEADERS,
     replies: {
-      200: { description: 'All of them.', schema: MigrationParameters, headers: TAGGED },
-      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: TAGGED },
+      200: { description: 'All of them.', schema: MigrationParameters, headers: READ },
+      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: READ },
     },
     errors: [],
     examples: examples.queryParameters,

@@ -1,8 +1,8 @@
 import { Job } from '../commands/schemas/jobs.ts';
-import { Snapshot, SnapshotPage } from '../commands/schemas/snapshots.ts';
+import { SnapshotDetail, SnapshotPage } from '../commands/schemas/snapshots.ts';
 import * as commands from '../commands/snapshots.ts';
 import * as examples from './examples/snapshots.ts';
-import { JOB, LINK, sendAccepted, sendPage } from './http/answers.ts';
+import { JOB, LINK, sendAccepted, sendPage, WAIT_GRANTED } from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
 import type { Operation, Reply } from './operation.ts';
 
@@ -11,23 +11,22 @@ const HEADERS = {
   ...KEY_HEADERS,
 };
 
+const BEGUN = {
+  Location: 'Where the job is.',
+  ...WAIT_GRANTED,
+  'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
+};
+
 const ACCEPTED: Readonly<Record<number, Reply>> = {
   200: {
     description: 'With Prefer: wait, the job has ended; its error, if it has one, says why it failed.',
     schema: Job,
-    headers: {
-      Location: 'Where the job is.',
-      'Preference-Applied': 'The wait that was granted.',
-      'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
-    },
+    headers: BEGUN,
   },
   202: {
     description: 'The job is there. With an Idempotency-Key that came before: as it was answered then.',
     schema: Job,
-    headers: {
-      Location: 'Where the job is.',
-      'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
-    },
+    headers: BEGUN,
   },
 };
 
@@ -68,8 +67,11 @@ export const snapshotsOperations: readonly Operation[] = [
     id: 'querySnapshot',
     tag: 'snapshots',
     command: commands.querySnapshot,
+    description:
+      'digests are read from the images, where they were kept with the snapshot; nothing is compared with them here, ' +
+      'which is what a verify is for.',
     input: 'query',
-    replies: { 200: { description: 'The snapshot.', schema: Snapshot } },
+    replies: { 200: { description: 'The snapshot.', schema: SnapshotDetail } },
     errors: ['snapshot_not_found'],
     examples: examples.querySnapshot,
   },

@@ -31,10 +31,10 @@ describe('progress where no terminal is', () => {
   });
 });
 
-test('a delete counts no bytes, so its progress has none', async () => {
-  const world = worldOf(await fakeService({ ...running(), 'current-progress': 1, 'total-progress': 2 }, concluded()));
+test('a delete counts the bytes that it frees', async () => {
+  const world = worldOf(await fakeService(running(5, 10), concluded()));
   await run(world, 'delete', 'warm');
-  expect(world.stderr).toBe('deleting warm: running, 50 %\n');
+  expect(world.stderr).toBe('deleting warm: running, 50 %, 5.0 MiB of 10.0 MiB\n');
 });
 
 describe('progress on a terminal', () => {

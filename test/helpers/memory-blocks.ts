@@ -6,9 +6,11 @@ import type {
   BlockEngine,
   BlockNode,
   DeletePlan,
+  DigestReading,
   LoadPlan,
   LoadTask,
   NodeSnapshot,
+  PartDigests,
   SavePlan,
   SaveTask,
   SnapshotError,
@@ -18,13 +20,29 @@ import type {
 } from '../../src/domain/snapshot-port.ts';
 
 /** Where a task can be held or fail. */
-export type Step = 'save' | 'digests' | 'load' | 'apply' | 'revert' | 'release' | 'delete' | 'verify' | 'apply-disks';
+export type Step =
+  | 'save'
+  | 'digests'
+  | 'load'
+  | 'apply'
+  | 'revert'
+  | 'release'
+  | 'delete'
+  | 'verify'
+  | 'read-digests'
+  | 'apply-disks';
 
 const CANCELLED: SnapshotError = { code: 'job_cancelled', message: 'The job was cancelled.' };
 const VERIFIED: VerifyResult = {
   hadDigests: true,
   digests: [{ kind: 'disk', name: 'disk0', digest: 'ab'.repeat(32) }],
   checkedBytes: 65536,
+};
+
+const KEPT: PartDigests = {
+  ramBlocks: [{ name: 'vm0.ram', bytes: 2 ** 20, digest: 'cd'.repeat(32) }],
+  deviceState: 'ef'.repeat(32),
+  disk: 'ab'.repeat(32),
 };
 
 type Gate = { readonly opened: Promise<void>; readonly open: () => void };
@@ -43,6 +61,8 @@ export class MemoryBlocks implements BlockEngine {
   /** What comes out of the next load. */
   loaded: Partial<LoadedMachine> = {};
   verified: VerifyResult = VERIFIED;
+  /** What is read of digests on a node, if it is not what is there as a rule. */
+  readonly kept = new Map<string, DigestReading>();
   isClosed = false;
   #nodes: readonly MemoryNode[];
   #listed: readonly BlockNode[] = [];
@@ -167,6 +187,12 @@ export class MemoryBlocks implements BlockEngine {
 
   verify({ tag }: VerifyPlan): SnapshotTask<VerifyResult> {
     return this.#simple('verify', tag, () => this.verified);
+  }
+
+  digests({ tag, devices }: DeletePlan): SnapshotTask<readonly DigestReading[]> {
+    return this.#simple('read-digests', tag, () =>
+      devices.map((node) => this.kept.get(node) ?? { node, digests: KEPT, fault: null }),
+    );
   }
 
   applyDisks({ tag, devices }: DeletePlan): SnapshotTask {

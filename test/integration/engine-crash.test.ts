@@ -5,33 +5,36 @@ import { createTransferEngine } from '../../src/engine/engine.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { openPeer } from '../helpers/peer.ts';
 
-const HANG_MS_MAX = 500;
+/** Of the worker that hangs only: one that fills its memory shows no sign of life for long either, before it dies of it. */
+const SHORT_HANG_MS_MAX = 500;
+
+type Fault = { readonly code: string; readonly word: string; readonly hangMsMax?: number };
 
 /** What a worker does with its first message, and what its end is told with. */
-const FAULTS = {
+const FAULTS: Readonly<Record<'throws' | 'exits' | 'fills its memory' | 'loops', Fault>> = {
   throws: { code: 'throw new Error("a fault made for a test")', word: 'a fault made for a test' },
   exits: { code: 'process.exit(3)', word: 'exited with status 3' },
   'fills its memory': { code: 'for (const kept = [];;) kept.push(new Array(10000).fill(0))', word: 'memory limit' },
-  loops: { code: 'for (;;);', word: `no sign of life for ${HANG_MS_MAX} ms` },
-} as const;
+  loops: { code: 'for (;;);', word: `no sign of life for ${SHORT_HANG_MS_MAX} ms`, hangMsMax: SHORT_HANG_MS_MAX },
+};
 
-function engineOf(code: string) {
+function engineOf({ code, hangMsMax }: Fault) {
   const program = `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => { ${code} });`;
   const workerUrl = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
-  return createTransferEngine({ workerUrl, hangMsMax: HANG_MS_MAX });
+  return createTransferEngine({ workerUrl, ...(hangMsMax === undefined ? {} : { hangMsMax }) });
 }
 
 test.each(Object.entries(FAULTS))(
   'a source worker that %s fails the migration and nothing else',
-  async (_name, { code, word }) => {
-    const service = await localService([], { engine: engineOf(code) });
+  async (_name, fault) => {
+    const service = await localService([], { engine: engineOf(fault) });
     const peer = await openPeer();
     const pending = service.migrate(peer.uri);
     expect((await service.call('/healthz')).status).toBe(200);
 
     const row = await pending;
     expect(row).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'engine_crashed' } });
-    expect(row.error?.desc).toContain(word);
+    expect(row.error?.desc).toContain(fault.word);
     expect((await service.query())['error-desc']).toBe(row.error?.desc);
     await service.expectRunning();
     // The next one has a worker of its own.
@@ -40,11 +43,11 @@ test.each(Object.entries(FAULTS))(
 );
 
 test.each(['throws', 'loops'] as const)('a target worker that %s is told when it was to listen', async (name) => {
-  const { code, word } = FAULTS[name];
-  const service = await localService(['--incoming', 'defer'], { engine: engineOf(code) });
+  const fault = FAULTS[name];
+  const service = await localService(['--incoming', 'defer'], { engine: engineOf(fault) });
   const reply = await service.call('/migrate/incoming', { body: { uri: 'tcp:127.0.0.1:0' } });
   expect(reply.status).toBeGreaterThanOrEqual(400);
-  expect(reply.json.detail).toContain(word);
+  expect(reply.json.detail).toContain(fault.word);
   expect((await service.call('/healthz')).status).toBe(200);
   expect(await service.runState()).toBe('inmigrate');
 });

@@ -17,7 +17,7 @@ import { ALL_ERROR_CODES, describeCode } from '../../src/routes/plugins/problem-
 import { JOBS_KEPT } from '../../src/store/job-repository.ts';
 import { SAMPLED_MIGRATIONS_KEPT } from '../../src/store/migration-retention.ts';
 import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';
-import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
+import { ask, type FakeApp, fakeApp, type Reply } from '../helpers/app.ts';
 import { type HeldState, jobIn } from '../helpers/jobs.ts';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -88,14 +88,16 @@ async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, 
   return { id: String(json.id) };
 }
 
-async function send(app: FakeApp, { path, method }: Operation, example: Example, ids: Record<string, string>) {
+type Sent = { readonly example: Example; readonly ids: Record<string, string>; readonly headers?: Example['headers'] };
+
+async function send(app: FakeApp, { path, method }: Operation, { example, ids, headers }: Sent) {
   const params: Record<string, string> = { ...example.params, ...ids };
   const filled = path.replace(/:(\w+)/g, (_, name: string) => params[name] ?? '');
   const query = example.query === undefined ? '' : `?${new URLSearchParams(example.query)}`;
   const pending = ask(app.server, `${filled}${query}`, {
     method,
     ...(example.body === undefined ? {} : { body: example.body }),
-    ...(example.headers === undefined ? {} : { headers: example.headers }),
+    headers: { ...example.headers, ...headers },
   });
   if (path === '/migrate/incoming') {
     await expect.poll(() => app.incoming()).toBeDefined();
@@ -112,7 +114,7 @@ describe('examples', () => {
   test.each(examples)('the request works and the answer fits its schema: $name', async ({ operation, example }) => {
     const app = await fakeApp(operation.id === 'migrateIncoming' ? { flags: ['--incoming', 'defer'] } : {});
     const ids = await prepare(app, operation);
-    const reply = await send(app, operation, example, ids);
+    const reply = await send(app, operation, { example, ids });
     expect(reply.status, reply.text).toBe(example.status);
     const described = operation.replies[reply.status];
     for (const header of Object.keys(described?.headers ?? {})) {
@@ -128,6 +130,33 @@ describe('examples', () => {
     expect(described).toBeDefined();
     if (described?.schema === null) expect(example.answer).toBeUndefined();
     else expect(validate(described?.schema as JsonSchema, example.answer)).toEqual([]);
+  });
+});
+
+/** Whether the answer tells of a granted wait. */
+const isGranted = ({ headers }: Reply) => headers['preference-applied'] !== undefined;
+
+describe('Prefer: wait', () => {
+  const first = examples.filter(({ operation, example }) => operation.examples[0] === example);
+
+  test.each(first)('is described wherever it is granted, and nowhere else: $operation.id', async (of) => {
+    const { operation, example } = of;
+    const app = await fakeApp(operation.id === 'migrateIncoming' ? { flags: ['--incoming', 'defer'] } : {});
+    const ids = await prepare(app, operation);
+    const headers = { Prefer: 'wait=0' };
+    const replies = [await send(app, operation, { example, ids, headers })];
+    const { etag } = replies[0]!.headers;
+    if (operation.method === 'GET' && etag !== undefined) {
+      replies.push(
+        await send(app, operation, { example, ids, headers: { ...headers, 'If-None-Match': String(etag) } }),
+      );
+      expect(replies[1]?.status).toBe(304);
+    }
+    for (const reply of replies) expect(reply.status, reply.text).toBeLessThan(400);
+    expect(replies.some(isGranted)).toBe(operation.headers?.Prefer !== undefined);
+    // An answer with any of these statuses may be the one that waited.
+    const described = Object.values(operation.replies).map((reply) => reply.headers?.['Preference-Applied']);
+    expect(new Set(described.map((text) => text !== undefined))).toEqual(new Set([replies.some(isGranted)]));
   });
 });
 

@@ -19,9 +19,48 @@ describe('GET /jobs', () => {
     expect(Object.keys(jobs[1]!).sort()).toEqual(
       [
         ...['id', 'type', 'status', 'current-progress', 'total-progress', 'outcome', 'warnings', 'details', 'result'],
-        ...['created-at', 'started-at', 'ended-at', 'duration'],
+        ...['created-at', 'started-at', 'ended-at', 'duration', 'paused', 'waiting-for'],
       ].sort(),
     );
+  });
+
+  test('shows for whom a job waits, and that it was paused, which QAPI has no members for', async () => {
+    const app = await fakeApp();
+    const first = await jobIn(app, 'first', 'running');
+    const work = new Work();
+    startJob(app, work.spec('second', { type: 'snapshot-save', resources: ['node:disk0'] }));
+    const paused = (await ask(app.server, '/jobs/second/pause', post)).json;
+    expect(paused).toMatchObject({ status: 'created', paused: true, 'waiting-for': ['first'] });
+    const jobs = (await ask(app.server, '/jobs')).json.jobs as Record<string, unknown>[];
+    expect(jobs.map((job) => [job.id, job.status, job.paused, job['waiting-for']])).toEqual([
+      ['second', 'created', true, ['first']],
+      ['first', 'running', false, []],
+    ]);
+    for (const info of await queryJobs.run(app.domain, {}, {})) {
+      expect(Object.keys(info).sort()).toEqual(['current-progress', 'id', 'status', 'total-progress', 'type']);
+    }
+    first.succeed();
+    await expect.poll(() => app.domain.jobs.get('first').outcome).toBe('completed');
+    const freed = (await ask(app.server, '/jobs/second')).json;
+    expect(freed).toMatchObject({ status: 'created', paused: true, 'waiting-for': [] });
+    const resumed = (await ask(app.server, '/jobs/second/resume', post)).json;
+    expect(resumed).toMatchObject({ status: 'running', paused: false, 'waiting-for': [] });
+    work.succeed();
+  });
+
+  test('shows a job as paused from the request on, and QAPI from when its work was told', async () => {
+    const app = await fakeApp();
+    const work = new Work({ hasHooks: false });
+    startJob(app, work.spec('a', { type: 'snapshot-save', resources: [] }));
+    const control = await work.begun;
+    const qapi = async () => (await queryJobs.run(app.domain, {}, {}))[0]?.status;
+    expect((await ask(app.server, '/jobs/a/pause', post)).json).toMatchObject({ status: 'paused', paused: true });
+    expect(await qapi()).toBe('running');
+    control.control(work.hooks);
+    expect((await ask(app.server, '/jobs/a')).json).toMatchObject({ status: 'paused', paused: true });
+    expect(await qapi()).toBe('paused');
+    expect((await ask(app.server, '/jobs/a/resume', post)).json).toMatchObject({ status: 'running', paused: false });
+    work.succeed();
   });
 
   test('has a tag that names the list, until a job moves', async () => {

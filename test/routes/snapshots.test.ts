@@ -93,7 +93,9 @@ describe('what the nodes hold', () => {
       ],
     });
     expect(reply.text).toContain(`"vm-clock":${2n ** 60n + 1n},`);
-    expect((await ask(server, '/snapshots')).json).toEqual({ snapshots: [reply.json], next: null });
+    // The list has all but the digests, which would have to be read for each.
+    const nodes = (reply.json.nodes as { readonly digests: unknown }[]).map(({ digests: _, ...node }) => node);
+    expect((await ask(server, '/snapshots')).json).toEqual({ snapshots: [{ ...reply.json, nodes }], next: null });
   });
 
   test('comes in pages, which a link leads through', async () => {
@@ -106,6 +108,27 @@ describe('what the nodes hold', () => {
       path = /<(.*)>; rel="next"/.exec(String(page.headers.link))?.[1];
     }
     expect(tags.sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('has the digests that were kept, or says of which node they cannot be shown', async () => {
+    const { server, blocks } = await app(TAG);
+    const fault = 'The digests cannot be used, its SHA-256 is wrong';
+    blocks.kept.set('disk1', { node: 'disk1', digests: null, fault });
+    const { status, json } = await ask(server, PATH);
+    expect(status).toBe(200);
+    expect(json.nodes).toMatchObject([
+      {
+        name: 'disk0',
+        'has-digests': true,
+        digests: {
+          'ram-blocks': [{ name: 'vm0.ram', size: 2 ** 20, digest: 'cd'.repeat(32) }],
+          'device-state': 'ef'.repeat(32),
+          disk: 'ab'.repeat(32),
+        },
+      },
+      { name: 'disk1', digests: null, 'digests-error': fault },
+    ]);
+    expect((json.nodes as object[])[0]).not.toHaveProperty('digests-error');
   });
 
   test('is not found by an id, another case or another form of the same text', async () => {

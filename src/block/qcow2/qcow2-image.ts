@@ -7,6 +7,7 @@ import {
   type RepairReport,
   type SnapshotReader,
   type VmStateWriter,
+  type WorkMeter,
 } from '../image.ts';
 import { TwoTrees } from './apply.ts';
 import type { Committer } from './commit.ts';
@@ -104,11 +105,15 @@ export class Qcow2Image implements Image {
     });
   }
 
-  deleteSnapshot(id: string): Promise<void> {
+  tableBytesOf(id: string): number {
+    return this.#snapshot(id).l1.entries * this.clusterBytes;
+  }
+
+  deleteSnapshot(id: string, meter?: WorkMeter): Promise<void> {
     return this.#alone(async () => {
       this.#assertNotApplying();
-      await deleteSnapshot(this.#volume, this.#committer, this.#snapshot(id));
-      await reclaim(this.#volume);
+      await deleteSnapshot(this.#volume, this.#committer, { entry: this.#snapshot(id), meter });
+      await reclaim(this.#volume, meter);
     });
   }
 

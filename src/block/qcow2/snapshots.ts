@@ -1,4 +1,4 @@
-import { BlockError, type NewSnapshot } from '../image.ts';
+import { BlockError, type NewSnapshot, type WorkMeter } from '../image.ts';
 import type { Committer } from './commit.ts';
 import { offsetAt, setPointer } from './entries.ts';
 import { flip } from './flip.ts';
@@ -53,10 +53,14 @@ export async function takeSnapshot(
   taking.vmState?.take();
 }
 
-export async function deleteSnapshot(volume: Volume, committer: Committer, entry: SnapshotEntry): Promise<void> {
+export async function deleteSnapshot(
+  volume: Volume,
+  committer: Committer,
+  { entry, meter }: { entry: SnapshotEntry; meter: WorkMeter | undefined },
+): Promise<void> {
   await turnOver(volume, committer, async (last) => {
     const l1 = await readSnapshotL1(volume, entry);
-    await lowerTree(volume, { l1, first: 0 }, last);
+    await lowerTree(volume, { l1, first: 0, meter }, last);
     last.push(...clustersOfTable(volume, { offset: entry.l1.offset, bytes: l1.length }));
     const snapshots = volume.snapshots.filter((other) => other !== entry);
     const marked = await markCopied(volume, last);

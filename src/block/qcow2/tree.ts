@@ -1,3 +1,4 @@
+import type { WorkMeter } from '../image.ts';
 import { compressedAt, isCopied, kindAt, offsetAt, setCopied, setPointer } from './entries.ts';
 import { ENTRY_BYTES, type Geometry } from './geometry.ts';
 import type { Write } from './refcount-encoding.ts';
@@ -104,10 +105,16 @@ export async function copyTree(volume: Volume, l1: Buffer, entries: number): Pro
  * Takes away every reference that the entries of `l1` from `first` on make. A cluster's last reference is not taken but put
  * into `last`: the file may need it still.
  */
-export async function lowerTree(volume: Volume, tree: { l1: Buffer; first: number }, last: number[]): Promise<void> {
+export async function lowerTree(
+  volume: Volume,
+  tree: { l1: Buffer; first: number; meter?: WorkMeter | undefined },
+  last: number[],
+): Promise<void> {
   const { geometry } = volume;
   const visitor = { geometry, visit: (offset: number) => lowerButLast(volume, offset, last) };
   for (let index = tree.first; index < tree.l1.length / ENTRY_BYTES; index += 1) {
+    // Also of a table that is not there: how many are is not known before.
+    tree.meter?.addCurrent(geometry.clusterBytes);
     const offset = offsetAt(tree.l1, index);
     if (offset === 0) continue;
     const table = await volume.tables.get(offset);

@@ -45,6 +45,14 @@ export const Job = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'As in QAPI, or snapshot-verify.' }),
   status: JobStatus,
+  paused: Type.Boolean({
+    description: 'It was told to pause, and not to resume: it stands still, or will where its work next can.',
+  }),
+  'waiting-for': Type.Array(Type.String(), {
+    description:
+      'While it has not begun: the jobs that it waits for, the next ahead of it for each thing that it needs. ' +
+      'Empty once it has begun.',
+  }),
   ...progress,
   error,
   'error-code': Type.Optional(Type.String({ description: 'Stable; /errors/CODE explains it.' })),

@@ -53,6 +53,38 @@ export const Snapshot = Type.Object({
   'has-digests': Type.Boolean({ description: 'Every part has digests.' }),
 });
 
+/** SHA-256 in hexadecimal, made from checksums of stretches: docs/image-format.md says how. */
+const Digest = (description: string) => Type.String({ description });
+
+export const SnapshotDigests = Type.Object({
+  'ram-blocks': Type.Array(
+    Type.Object({
+      name: Type.String(),
+      size: Int64({ description: 'Bytes.' }),
+      digest: Digest('Of its pages, as they are stored.'),
+    }),
+    { description: 'Of the machine, on the node that has it; empty elsewhere.' },
+  ),
+  'device-state': orNull(Digest('Of all in the VM state that is not RAM; null where there is none.')),
+  disk: Digest('Of what the disk has in this image.'),
+});
+
+export const SnapshotNodeDetail = Type.Object({
+  ...SnapshotNode.properties,
+  digests: orNull(SnapshotDigests),
+  'digests-error': Type.Optional(
+    Type.String({
+      description: 'Why digests that were kept are not shown: they are damaged, or could not be read soon.',
+    }),
+  ),
+});
+
+/** One snapshot, with what was kept to compare it with. */
+export const SnapshotDetail = Type.Object({
+  ...Snapshot.properties,
+  nodes: Type.Array(SnapshotNodeDetail, { description: 'Those that hold a part.' }),
+});
+
 export const SnapshotPage = Type.Object({
   snapshots: Type.Array(Snapshot),
   next: Type.Union([Type.String(), Type.Null()], { description: 'Cursor of the next page, or null at the end.' }),

@@ -1,14 +1,18 @@
 import type { Static } from 'typebox';
+import type { SeenJob } from '../../domain/jobs/line.ts';
 import type { JobRecord } from '../../domain/store-ports.ts';
 import { type Job, type JobInfo, QAPI_JOB_TYPES } from '../schemas/jobs.ts';
 
 /** A job as HTTP shows it: what QAPI says of it, and what is known beside. */
-export function jobView(job: JobRecord): Static<typeof Job> {
-  const { warnings, outcome, errorCode, details, result } = job;
+export function jobView(job: SeenJob): Static<typeof Job> {
+  const { warnings, outcome, errorCode, details, result, status, isPaused, waitsFor } = job;
   return {
     ...common(job),
     type: job.type,
-    status: job.status,
+    // QEMU's word comes once the work has been told; whoever has paused it sees at once that it is.
+    status: isPaused && status === 'running' ? 'paused' : status,
+    paused: isPaused,
+    'waiting-for': [...waitsFor],
     ...(errorCode === null ? {} : { 'error-code': errorCode }),
     outcome,
     warnings: [...warnings],

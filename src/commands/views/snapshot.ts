@@ -1,6 +1,7 @@
 import type { Static } from 'typebox';
+import type { DigestReading, PartDigests } from '../../domain/snapshot-port.ts';
 import type { Snapshot as DomainSnapshot } from '../../domain/snapshots/catalogue.ts';
-import type { Snapshot } from '../schemas/snapshots.ts';
+import type { Snapshot, SnapshotDetail, SnapshotDigests } from '../schemas/snapshots.ts';
 
 /** A snapshot as the outside sees it. */
 export function snapshotView(snapshot: DomainSnapshot): Static<typeof Snapshot> {
@@ -22,4 +23,23 @@ export function snapshotView(snapshot: DomainSnapshot): Static<typeof Snapshot> 
     consistent: snapshot.isConsistent,
     'has-digests': snapshot.hasDigests,
   };
+}
+
+/** The same with the digests of its parts, in their order. */
+export function snapshotDetailView(
+  snapshot: DomainSnapshot,
+  readings: readonly DigestReading[],
+): Static<typeof SnapshotDetail> {
+  const view = snapshotView(snapshot);
+  const nodes = view.nodes.map((node, index) => {
+    const { digests = null, fault = null } = readings[index] ?? {};
+    const shown = digests === null ? null : digestsView(digests);
+    return { ...node, digests: shown, ...(fault === null ? {} : { 'digests-error': fault }) };
+  });
+  return { ...view, nodes };
+}
+
+function digestsView({ ramBlocks, deviceState, disk }: PartDigests): Static<typeof SnapshotDigests> {
+  const blocks = ramBlocks.map(({ name, bytes, digest }) => ({ name, size: bytes, digest }));
+  return { 'ram-blocks': blocks, 'device-state': deviceState, disk };
 }

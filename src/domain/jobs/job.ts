@@ -68,6 +68,10 @@ export class Job implements JobControl {
     return this.#cancelReason !== null;
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   /** True while it waits for its resources, and may have them. */
   get mayStart(): boolean {
     return this.status === 'created' && !this.#isPaused;
@@ -135,6 +139,8 @@ export class Job implements JobControl {
 
   ready(): Promise<void> {
     if (this.isCancelled) return Promise.reject(jobCancelled());
+    // It was told to pause, and came to this before the next place where it could.
+    if (this.status === 'paused') this.#step('running');
     this.#step('ready');
     if (this.#isPaused) this.#step('standby');
     this.#surroundings.keep(this);

@@ -8,6 +8,7 @@ import { Job } from './job.ts';
 import { checkJobId } from './job-id.ts';
 import { emitJobStatus, JobJournal } from './journal.ts';
 import type { JobVerb } from './lifecycle.ts';
+import { behindAll, type SeenJob, seenAtRest, whoWaitsForWhom } from './line.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import type { JobSpec } from './spec.ts';
 
@@ -55,22 +56,23 @@ export class Jobs {
    * Keeps the job, and lets it begin as soon as it can. Nothing is thrown once the row is there.
    * @throws DomainError shutting_down, invalid_job_id, job_id_in_use, too_many_jobs; what `begun` or the store throws.
    */
-  start(spec: JobSpec): JobRecord {
+  start(spec: JobSpec): SeenJob {
     if (this.#isClosing) throw new DomainError('shutting_down', 'The service is shutting down.');
     this.#refuseId(spec.id);
     this.#refuseTooMany();
     const { store, events, clock } = this.#surroundings;
     const { id, type, resources, details } = spec;
+    const waitsFor = behindAll(this.#alive(), resources);
     const record = events.commit((emit) => {
       const inserted = store.jobs.insert({ id, type, resources, details, createdAt: clock.now() });
       emitJobStatus(emit, inserted);
-      spec.begun?.(inserted);
+      spec.begun?.({ ...inserted, isPaused: false, waitsFor });
       return inserted;
     });
     const job = this.#add(spec, record);
     this.#changes.bump();
     this.#startNext();
-    return job.record();
+    return this.#seen(job);
   }
 
   /** Lists a job of an earlier process, which has concluded since, so that whoever asked for it sees how it ended. */
@@ -82,24 +84,28 @@ export class Jobs {
   }
 
   /** Listed jobs, newest first. */
-  list(): readonly JobRecord[] {
-    return [...this.#jobs.values()].map((job) => job.record()).reverse();
+  list(): readonly SeenJob[] {
+    const waiting = whoWaitsForWhom(this.#alive());
+    return [...this.#jobs.values()].map((job) => this.#seen(job, waiting)).reverse();
   }
 
   /** A job that is listed, or the newest of this id in the history. @throws DomainError if there never was one. */
-  get(id: string): JobRecord {
-    const record = this.#jobs.get(id)?.record() ?? this.#surroundings.store.jobs.get(id);
+  get(id: string): SeenJob {
+    const job = this.#jobs.get(id);
+    if (job !== undefined) return this.#seen(job);
+    const record = this.#surroundings.store.jobs.get(id);
     if (record === null) throw new DomainError('job_not_found', `There is no job '${id}'.`);
-    return record;
+    return seenAtRest(record);
   }
 
   /** Jobs that have ended, newest first. */
-  history(query: JobQuery): Page<JobRecord> {
-    return this.#surroundings.store.jobs.list(query);
+  history(query: JobQuery): Page<SeenJob> {
+    const { items, next } = this.#surroundings.store.jobs.list(query);
+    return { items: items.map(seenAtRest), next };
   }
 
   /** @throws DomainError if the job is not listed, or does not take the verb as it is now. */
-  apply(id: string, verb: JobVerb): JobRecord {
+  apply(id: string, verb: JobVerb): SeenJob {
     const job = this.#jobs.get(id);
     if (job === undefined) {
       const wasDismissed = this.#surroundings.store.jobs.get(id) !== null;
@@ -107,7 +113,7 @@ export class Jobs {
       throw new DomainError('job_not_found', detail);
     }
     job.apply(verb);
-    return job.record();
+    return this.#seen(job);
   }
 
   /** Grows with every visible change of the list, figures included. */
@@ -123,11 +129,15 @@ export class Jobs {
   }
 
   /** The job once it has concluded, or as it is at the time-out or when `signal` aborts. */
-  async ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord> {
+  async ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<SeenJob> {
     const job = this.#listed(which);
     if (job === undefined) return typeof which === 'string' ? this.get(which) : this.#past(which);
     await this.#changes.until(() => job.isConcluded, timeoutMs, signal);
-    return job.record();
+    return this.#seen(job);
+  }
+
+  #seen(job: Job, waiting = whoWaitsForWhom(this.#alive())): SeenJob {
+    return { ...job.record(), isPaused: job.isPaused, waitsFor: waiting.get(job) ?? [] };
   }
 
   #listed(which: JobName): Job | undefined {
@@ -135,9 +145,9 @@ export class Jobs {
     return [...this.#jobs.values()].find(({ sequence }) => sequence === which);
   }
 
-  #past(sequence: number): JobRecord {
+  #past(sequence: number): SeenJob {
     const record = this.#surroundings.store.jobs.bySequence(sequence);
-    if (record !== null) return record;
+    if (record !== null) return seenAtRest(record);
     throw new DomainError('job_not_found', 'The job has ended, and is too old for the history.');
   }
 

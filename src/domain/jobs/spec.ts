@@ -1,4 +1,4 @@
-import type { JobRecord } from '../store-ports.ts';
+import type { SeenJob } from './line.ts';
 
 /** What a job is to be: given once, when it is started. */
 export type JobSpec = {
@@ -17,7 +17,7 @@ export type JobSpec = {
    */
   readonly run: (job: JobControl) => Promise<void>;
   /** Called with the new job inside the transaction that keeps it; if it throws, there is no job. */
-  readonly begun?: (job: JobRecord) => void;
+  readonly begun?: (job: SeenJob) => void;
   /**
    * False: the job stays in `pending` until it is finalized. `run` must have left nothing that a cancel before that
    * would have to take back. Default: true.

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
+import type { SeenJob } from '../jobs/line.ts';
 import type { JobControl } from '../jobs/spec.ts';
-import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, holdersOf } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
@@ -12,7 +12,7 @@ export type DeleteRequest = { readonly jobId: string; readonly tag: string; read
 export const DELETING = 'delete';
 
 /** The job that deletes a snapshot from those of the nodes that hold it; none may, as in QEMU. @throws DomainError */
-export function deleteSnapshot(context: Context, request: DeleteRequest, options: JobOptions = {}): JobRecord {
+export function deleteSnapshot(context: Context, request: DeleteRequest, options: JobOptions = {}): SeenJob {
   const { tag, devices } = request;
   refuseDelete(context, request);
   return startJob(context, {

@@ -1,8 +1,8 @@
 import type { Context } from '../context.ts';
 import { DomainError } from '../errors.ts';
+import type { SeenJob } from '../jobs/line.ts';
 import type { JobControl, JobSpec } from '../jobs/spec.ts';
 import type { DamageReport, SnapshotError, SnapshotTask } from '../snapshot-port.ts';
-import type { JobRecord } from '../store-ports.ts';
 import { refuseWhenClosing } from './refusals.ts';
 
 /** How a job on snapshots is started, beside what it does. */
@@ -17,7 +17,7 @@ type SnapshotSpec = Pick<JobSpec, 'type' | 'run'> &
   };
 
 /** Starts a job that has the nodes it works on, and the machine where it needs that, for itself. */
-export function startJob(context: Context, { needsMachine, ...spec }: SnapshotSpec): JobRecord {
+export function startJob(context: Context, { needsMachine, ...spec }: SnapshotSpec): SeenJob {
   refuseWhenClosing(context);
   const nodes = spec.details.devices.map((name) => `node:${name}`);
   return context.jobs.start({ ...spec, resources: [...(needsMachine ? ['machine'] : []), ...nodes] });

@@ -1,8 +1,8 @@
 import type { Context } from '../context.ts';
+import type { SeenJob } from '../jobs/line.ts';
 import type { JobControl } from '../jobs/spec.ts';
 import { holdForSnapshot, keepGuestStopped, letGuestGo, loadedGuestGoes } from '../machine/snapshot-steps.ts';
 import type { LoadPlan, LoadTask, SnapshotError } from '../snapshot-port.ts';
-import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, checkVmState, leftOut, requireOnAll, requireVmState } from './devices.ts';
 import { codeOf, type JobOptions, messageOf, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
@@ -25,7 +25,7 @@ const APPLIED = 'release';
 const TURNED_BACK = 'revert';
 
 /** The job that puts a snapshot in the place of the machine and its disks. @throws DomainError */
-export function loadSnapshot(context: Context, request: LoadRequest, options: JobOptions = {}): JobRecord {
+export function loadSnapshot(context: Context, request: LoadRequest, options: JobOptions = {}): SeenJob {
   const { tag, vmState, devices } = request;
   refuseLoad(context, request);
   return startJob(context, {

@@ -1,9 +1,9 @@
 import type { Context } from '../context.ts';
+import type { SeenJob } from '../jobs/line.ts';
 import { type JobControl, WORK_DONE } from '../jobs/spec.ts';
 import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
 import type { Machine, TransferSource } from '../ports.ts';
 import type { SavePlan } from '../snapshot-port.ts';
-import type { JobRecord } from '../store-ports.ts';
 import { checkDevices, checkVmState, leftOut, refuseExisting } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
@@ -22,7 +22,7 @@ export type SaveRequest = {
 export const WRITING = 'write';
 
 /** The job that saves the machine and its disks under a tag. @throws DomainError */
-export function saveSnapshot(context: Context, request: SaveRequest, options: JobOptions = {}): JobRecord {
+export function saveSnapshot(context: Context, request: SaveRequest, options: JobOptions = {}): SeenJob {
   const { tag, vmState, devices } = request;
   refuseSaveAs(context, request);
   refuseExisting(context.catalogue, tag, devices);

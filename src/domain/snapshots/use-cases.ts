@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import type { SnapshotUseCases } from '../domain.ts';
 import { deleteSnapshot } from './delete.ts';
 import { nodesThatHold, nodesToDelete, nodesToSave, requireVmStateIn } from './devices.ts';
+import { KeptDigests } from './kept-digests.ts';
 import { loadSnapshot } from './load.ts';
 import { deleteVm, listVm, loadVm, saveVm } from './monitor.ts';
 import { saveSnapshot } from './save.ts';
@@ -10,9 +11,11 @@ import { verifySnapshot } from './verify.ts';
 /** Everything that can be done with snapshots of one machine. */
 export function snapshotUseCases(context: Context): SnapshotUseCases {
   const { catalogue } = context;
+  const digests = new KeptDigests(context);
   return {
     list: (query) => catalogue.list(query),
     get: (tag) => catalogue.get(tag),
+    digests: (snapshot) => digests.of(snapshot),
     save: (request, begun) => saveSnapshot(context, request, begunOf(begun)),
     load: (request, begun) => loadSnapshot(context, request, begunOf(begun)),
     delete: (request, begun) => deleteSnapshot(context, request, begunOf(begun)),

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
+import type { SeenJob } from '../jobs/line.ts';
 import type { JobControl } from '../jobs/spec.ts';
 import type { VerifyResult } from '../snapshot-port.ts';
-import type { JobRecord } from '../store-ports.ts';
 import { checkList, checkVmState, requireOnAll, requireVmState } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 
@@ -14,7 +14,7 @@ export type VerifyRequest = {
 };
 
 /** The job that reads a snapshot and compares it with the digests kept with it. Changes nothing. @throws DomainError */
-export function verifySnapshot(context: Context, request: VerifyRequest, options: JobOptions = {}): JobRecord {
+export function verifySnapshot(context: Context, request: VerifyRequest, options: JobOptions = {}): SeenJob {
   const { tag, vmState, devices } = request;
   refuseVerify(context, request);
   return startJob(context, {

@@ -3,6 +3,7 @@ import type {
   BlockEngine,
   BlockNode,
   DeletePlan,
+  DigestReading,
   LoadPlan,
   LoadTask,
   SavePlan,
@@ -14,10 +15,11 @@ import type {
 } from '../../domain/snapshot-port.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX } from '../watchdog.ts';
+import { afterCrash } from './after-crash.ts';
 import { GuestDisks } from './guest-disks.ts';
 import type { FromBlockThread, NodeRepair, NodeSpec, OpenError, TaskOrder, ToBlockThread } from './messages.ts';
-import { withLeft } from './snapshot-failure.ts';
 import {
+  DigestsHandle,
   LoadHandle,
   PlainHandle,
   SaveHandle,
@@ -87,6 +89,10 @@ class Engine implements ThreadedBlockEngine {
     this.#listeners.push(listener);
   }
 
+  get hasThread(): boolean {
+    return this.#thread !== null;
+  }
+
   save(plan: SavePlan): SaveTask {
     return this.#begin({ kind: 'save', plan }, new SaveHandle(this.#newNumber(), this.#tell));
   }
@@ -101,6 +107,10 @@ class Engine implements ThreadedBlockEngine {
 
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult> {
     return this.#begin({ kind: 'verify', plan }, new VerifyHandle(this.#newNumber(), this.#tell));
+  }
+
+  digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]> {
+    return this.#begin({ kind: 'digests', plan }, new DigestsHandle(this.#newNumber(), this.#tell));
   }
 
   applyDisks(plan: DeletePlan): SnapshotTask {
@@ -238,42 +248,7 @@ class Engine implements ThreadedBlockEngine {
       this.#disks.failRequests(`the image is not open: ${messageOf(fault)}`);
       this.#options.report(fault);
     }
-    for (const { order, handle } of tasks) handle.fail(await this.#afterCrash(order, error));
-  }
-
-  /** The error of a task whose thread died, once what it left was taken back. */
-  async #afterCrash({ kind, plan }: TaskOrder, error: SnapshotError): Promise<SnapshotError> {
-    if (kind === 'save') {
-      const left = await this.#takeBack(plan);
-      return left === null ? error : withLeft(error, left);
-    }
-    if (kind === 'delete') return withLeft(error, `snapshot '${plan.tag}' may be gone from some of its nodes only`);
-    return error;
-  }
-
-  /**
-   * The tag was free before the save, so what has it now is half-made. A node that refuses is asked again behind the
-   * others, which may have made room. @returns what is left, or null.
-   */
-  async #takeBack({ tag, vmState, devices }: SavePlan): Promise<string | null> {
-    let left = [...new Set([vmState, ...devices])];
-    if (this.#thread === null)
-      return `snapshot '${tag}' may be half-made on nodes ${left.join(', ')}, which are not open`;
-    let reasons: string[] = [];
-    for (let round = 0; round < 2 && left.length > 0; round += 1) {
-      const refused: string[] = [];
-      reasons = [];
-      for (const node of left) {
-        await this.delete({ tag, devices: [node] }).ended.catch(({ message }: SnapshotError) => {
-          refused.push(node);
-          reasons.push(`node ${node}: ${message}`);
-        });
-      }
-      left = refused;
-    }
-    return left.length === 0
-      ? null
-      : `what was begun of snapshot '${tag}' could not be taken back: ${reasons.join('; ')}`;
+    for (const { order, handle } of tasks) handle.fail(await afterCrash(this, order, error));
   }
 
   #failAll(error: SnapshotError): void {

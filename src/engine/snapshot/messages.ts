@@ -3,6 +3,7 @@ import type { LoadedMachine } from '../../domain/ports.ts';
 import type {
   BlockNode,
   DeletePlan,
+  DigestReading,
   LoadPlan,
   SavePlan,
   SnapshotError,
@@ -30,7 +31,11 @@ export type TaskOrder =
   | { readonly kind: 'load'; readonly plan: LoadPlan }
   | { readonly kind: 'delete'; readonly plan: DeletePlan }
   | { readonly kind: 'verify'; readonly plan: VerifyPlan }
+  | { readonly kind: 'digests'; readonly plan: DeletePlan }
   | { readonly kind: 'apply-disks'; readonly plan: DeletePlan };
+
+/** What a task gives back; null for most. */
+export type TaskResult = VerifyResult | readonly DigestReading[] | null;
 
 /** A step of a load that the machine's side decides. */
 export type LoadStep = 'apply' | 'revert' | 'release';
@@ -69,7 +74,7 @@ export type FromBlockThread =
   | {
       readonly type: 'ended';
       readonly task: number;
-      readonly result: VerifyResult | null;
+      readonly result: TaskResult;
       readonly error: SnapshotError | null;
     }
   /** Something failed that changes nothing about how a task ended. */

@@ -1,6 +1,13 @@
 import type { LoadedMachine } from '../../domain/ports.ts';
-import type { LoadTask, SaveTask, SnapshotError, SnapshotTask, VerifyResult } from '../../domain/snapshot-port.ts';
-import type { FromBlockThread, LoadStep, ToBlockThread } from './messages.ts';
+import type {
+  DigestReading,
+  LoadTask,
+  SaveTask,
+  SnapshotError,
+  SnapshotTask,
+  VerifyResult,
+} from '../../domain/snapshot-port.ts';
+import type { FromBlockThread, LoadStep, TaskResult, ToBlockThread } from './messages.ts';
 import { TaskWords } from './task-words.ts';
 
 /** What the thread says about a task. */
@@ -13,7 +20,7 @@ export abstract class TaskHandle {
   readonly words = new TaskWords();
   readonly number: number;
   protected readonly tell: Tell;
-  readonly #ended = Promise.withResolvers<VerifyResult | null>();
+  readonly #ended = Promise.withResolvers<TaskResult>();
 
   constructor(number: number, tell: Tell) {
     this.number = number;
@@ -21,8 +28,8 @@ export abstract class TaskHandle {
     handled(this.#ended.promise);
   }
 
-  /** How it ended; the result is null but for a verification. */
-  protected get outcome(): Promise<VerifyResult | null> {
+  /** How it ended. */
+  protected get outcome(): Promise<TaskResult> {
     return this.#ended.promise;
   }
 
@@ -65,7 +72,11 @@ export class PlainHandle extends TaskHandle implements SnapshotTask {
 }
 
 export class VerifyHandle extends TaskHandle implements SnapshotTask<VerifyResult> {
-  readonly ended = withResult(this.outcome);
+  readonly ended = withResult<VerifyResult>(this.outcome);
+}
+
+export class DigestsHandle extends TaskHandle implements SnapshotTask<readonly DigestReading[]> {
+  readonly ended = withResult<readonly DigestReading[]>(this.outcome);
 }
 
 export class SaveHandle extends PlainHandle implements SaveTask {
@@ -145,15 +156,16 @@ export class LoadHandle extends PlainHandle implements LoadTask {
   }
 }
 
-function withoutResult(outcome: Promise<VerifyResult | null>): Promise<void> {
+function withoutResult(outcome: Promise<TaskResult>): Promise<void> {
   return handled(outcome.then(() => {}));
 }
 
-function withResult(outcome: Promise<VerifyResult | null>): Promise<VerifyResult> {
+/** The thread gives each kind of task the result of its kind. */
+function withResult<Result extends NonNullable<TaskResult>>(outcome: Promise<TaskResult>): Promise<Result> {
   return handled(
     outcome.then((result) => {
-      if (result === null) throw new TypeError('a verification ended without a result');
-      return result;
+      if (result === null) throw new TypeError('a task ended without its result');
+      return result as Result;
     }),
   );
 }

@@ -4,6 +4,8 @@ const running = {
   id: 'save-1',
   type: 'snapshot-save',
   status: 'running',
+  paused: false,
+  'waiting-for': [],
   'current-progress': 67108864,
   'total-progress': 268435456,
   outcome: null,
@@ -26,6 +28,18 @@ const concluded = {
   result: { tag: 'before-upgrade', 'vm-state-size': 201326592 },
 };
 
+const waiting = {
+  ...running,
+  id: 'verify-1',
+  type: 'snapshot-verify',
+  status: 'created',
+  'waiting-for': ['save-1'],
+  'current-progress': 0,
+  'total-progress': 0,
+  'started-at': null,
+  duration: null,
+};
+
 const cancelled = {
   ...running,
   status: 'concluded',
@@ -39,7 +53,7 @@ const params = { id: 'save-1' };
 
 export const queryJobs: readonly Example[] = [
   { name: 'all of them', status: 200, answer: { jobs: [running] } },
-  { name: 'one that waits', headers: { Prefer: 'wait=10' }, status: 200, answer: { jobs: [running] } },
+  { name: 'one of them waits', headers: { Prefer: 'wait=10' }, status: 200, answer: { jobs: [waiting, running] } },
 ];
 
 export const queryJobHistory: readonly Example[] = [
@@ -58,7 +72,7 @@ export const jobCancel: readonly Example[] = [
 ];
 
 export const jobPause: readonly Example[] = [
-  { name: 'one that runs', params, status: 200, answer: { ...running, status: 'paused' } },
+  { name: 'one that runs', params, status: 200, answer: { ...running, status: 'paused', paused: true } },
 ];
 
 export const jobResume: readonly Example[] = [{ name: 'one that is paused', params, status: 200, answer: running }];

@@ -17,6 +17,8 @@ const saves = {
   id: 'save-1',
   type: 'snapshot-save',
   status: 'running',
+  paused: false,
+  'waiting-for': [],
   'current-progress': 0,
   'total-progress': 0,
   outcome: null,
@@ -46,7 +48,22 @@ export const querySnapshots: readonly Example[] = [
   { name: 'of one node', query: { node: 'disk0' }, status: 200, answer: { snapshots: [snapshot], next: null } },
 ];
 
-export const querySnapshot: readonly Example[] = [{ name: 'a whole one', params, status: 200, answer: snapshot }];
+const digests = {
+  'ram-blocks': [
+    { name: 'vm0.ram', size: 268435456, digest: '5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef' },
+  ],
+  'device-state': '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae',
+  disk: 'fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9',
+};
+
+export const querySnapshot: readonly Example[] = [
+  {
+    name: 'a whole one',
+    params,
+    status: 200,
+    answer: { ...snapshot, nodes: snapshot.nodes.map((node) => ({ ...node, digests })) },
+  },
+];
 
 export const snapshotSave: readonly Example[] = [
   { name: 'everything', body: { tag: 'before-upgrade' }, status: 202, answer: saves },

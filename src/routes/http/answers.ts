@@ -14,6 +14,9 @@ import { preferredWait } from './prefer.ts';
 /** What a page says of the next, for documentation. */
 export const LINK = { Link: 'rel="next": the next page, while there is one.' };
 
+/** What an answer says of the wait that was asked for, for documentation: on every answer that may have waited. */
+export const WAIT_GRANTED = { 'Preference-Applied': 'The wait that was granted.' };
+
 /** A page of a list, with a link to the next. */
 export async function sendPage(call: Call): Promise<FastifyReply> {
   const page = (await call.run()) as { readonly next: string | null };

@@ -144,6 +144,30 @@ test('a deleted snapshot gives its space back to the file system', async () => {
   expect(readFileSync(image.path).length).toBeLessThan(12 * MIB);
 });
 
+test('a deletion tells how far it is, in bytes: of the tables that it looks through, and of what it frees', async () => {
+  const image = await newImage({ clusterBits: 12 });
+  await saved(image, 'state', pattern(8 * MIB, 1));
+  const seen: { current: number; total: number }[] = [];
+  const meter = { current: 0, total: image.tableBytesOf('1') };
+  const tables = meter.total;
+  const tell = () => seen.push({ ...meter });
+  await image.deleteSnapshot('1', {
+    addTotal: (bytes) => {
+      meter.total += bytes;
+      tell();
+    },
+    addCurrent: (bytes) => {
+      meter.current += bytes;
+      tell();
+    },
+  });
+  expect(tables).toBeGreaterThan(0);
+  expect(meter.total).toBeGreaterThanOrEqual(tables + 8 * MIB);
+  expect(meter.current).toBe(meter.total);
+  expect(new Set(seen.map(({ current }) => current)).size).toBeGreaterThan(3);
+  for (const { current, total } of seen) expect(current).toBeLessThanOrEqual(total);
+});
+
 test('VM state leaves out clusters of zeros, reads as it was appended, and can be rewritten', async () => {
   const image = await newImage();
   const content = Buffer.concat([pattern(100_000, 1), Buffer.alloc(2 * MIB), pattern(200_000, 2)]);

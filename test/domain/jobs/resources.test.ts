@@ -46,6 +46,36 @@ describe('what jobs need', () => {
     expect(jobs.holderOf('machine')).toBeNull();
   });
 
+  test('a job that waits names the next ahead of it for each thing, and nobody once it runs', async () => {
+    const { jobs } = jobWorld();
+    const works = new Map<string, Work>();
+    const start = (id: string, resources: readonly string[]) => {
+      const work = new Work();
+      works.set(id, work);
+      const told: (readonly string[])[] = [];
+      const { waitsFor } = jobs.start(work.spec(id, { resources, begun: (job) => told.push(job.waitsFor) }));
+      // Whoever asked for the job is told the same, but that it may have begun since.
+      expect(told).toEqual([waitsFor]);
+    };
+    start('a', ['machine', 'node:disk0']);
+    start('b', ['node:disk1']);
+    start('c', ['machine', 'node:disk0']);
+    start('d', ['node:disk0', 'node:disk1']);
+    start('e', ['node:disk2']);
+    const waits = () => Object.fromEntries(jobs.list().map(({ id, waitsFor }) => [id, waitsFor]));
+    expect(waits()).toEqual({ a: [], b: [], c: ['a'], d: ['c', 'b'], e: [] });
+    expect(jobs.get('d').waitsFor).toEqual(['c', 'b']);
+    jobs.apply('c', 'cancel');
+    expect(waits()).toEqual({ a: [], b: [], c: [], d: ['a', 'b'], e: [] });
+    works.get('a')?.succeed();
+    await settled();
+    expect(waits()).toMatchObject({ d: ['b'] });
+    works.get('b')?.succeed();
+    await settled();
+    expect(waits()).toMatchObject({ d: [] });
+    expect(works.get('d')?.hasBegun).toBe(true);
+  });
+
   test('one job has what it needs for itself, whatever happens, and all come to an end', async () => {
     const names = ['machine', 'node:a', 'node:b'];
     const plan = fc.array(

@@ -111,9 +111,9 @@ describe('pause and resume', () => {
     const work = new Work({ hasHooks: false });
     jobs.start(work.spec('a'));
     const control = await work.begun;
-    expect(jobs.apply('a', 'pause').status).toBe('running');
+    expect(jobs.apply('a', 'pause')).toMatchObject({ status: 'running', isPaused: true });
     control.control(work.hooks);
-    expect(jobs.get('a').status).toBe('paused');
+    expect(jobs.get('a')).toMatchObject({ status: 'paused', isPaused: true });
     expect(work.told).toEqual(['pause']);
   });
 
@@ -227,6 +227,21 @@ describe('a job that becomes ready', () => {
     jobs.apply('a', 'resume');
     await settled();
     expect(steps('a').slice(2)).toEqual(['ready', 'standby', 'ready', 'waiting', 'pending', 'concluded']);
+  });
+
+  test('stands by at once where it was paused before it came so far', async () => {
+    const { jobs, steps } = jobWorld();
+    const work = new Work();
+    jobs.start(work.spec('a'));
+    const control = await work.begun;
+    jobs.apply('a', 'pause');
+    const ready = control.ready();
+    expect(jobs.apply('a', 'resume').status).toBe('ready');
+    jobs.apply('a', 'complete');
+    await ready;
+    work.succeed();
+    await settled();
+    expect(steps('a').slice(1, 6)).toEqual(['running', 'paused', 'running', 'ready', 'standby']);
   });
 
   test.each([false, true])('can be cancelled; paused before: %s', async (isPaused) => {

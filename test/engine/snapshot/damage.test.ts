@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openImage } from '../../../src/block/qcow2/open.ts';
-import type { DamageReport, SnapshotError } from '../../../src/domain/snapshot-port.ts';
+import type { DamageReport, DigestReading, SnapshotError } from '../../../src/domain/snapshot-port.ts';
 import { CLEAN, check, qemuWrite } from '../../helpers/qcow2/tools.ts';
 import {
   damageFile,
   emptyMemory,
   failureOf,
   loadPlan,
+  MEBIBYTE,
   machineMemory,
   pageAt,
   type Rig,
@@ -57,6 +58,14 @@ async function loadError(rig: Rig): Promise<SnapshotError> {
   await engine.close();
   expect(await check(rig.paths[0]!)).toEqual(CLEAN);
   return error;
+}
+
+/** What is shown of the digests on a node. */
+async function shownDigests(rig: Rig): Promise<DigestReading | undefined> {
+  const { engine } = await startOn(rig.paths);
+  const [reading] = await engine.digests({ tag: 'one', devices: ['disk0'] }).ended;
+  await engine.close();
+  return reading;
 }
 
 async function verifyError(rig: Rig): Promise<SnapshotError> {
@@ -118,6 +127,8 @@ describe('a byte that is not what was stored', () => {
     const error = await loadError(rig);
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ area: 'metadata' }] });
     expect(error.message).toContain('its SHA-256 is wrong');
+    const fault = 'The digests cannot be used, its SHA-256 is wrong';
+    expect(await shownDigests(rig)).toEqual({ node: 'disk0', digests: null, fault });
   });
 });
 
@@ -127,6 +138,8 @@ test('damage where the snapshot table says where its digests are is found, and n
   for (const error of [await loadError(rig), await verifyError(rig)]) {
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ node: 'disk0', area: 'metadata' }] });
   }
+  const fault = 'The digests cannot be used, the snapshot table does not say where they are';
+  expect(await shownDigests(rig)).toEqual({ node: 'disk0', digests: null, fault });
 });
 
 describe('verifying', () => {
@@ -146,6 +159,18 @@ describe('verifying', () => {
     expect(new Set(result.digests.map(({ digest }) => digest)).size).toBe(4);
     expect(result.checkedBytes).toBe((engine.nodes()[0]?.snapshots[0]?.vmStateBytes ?? 0) + 65536);
     expect(await engine.verify(plan).ended).toEqual(result);
+    // The same are shown without reading what they are of.
+    const [reading] = await engine.digests(plan).ended;
+    const { ramBlocks, deviceState, disk } = reading?.digests ?? {};
+    expect(ramBlocks?.map(({ name, bytes }) => [name, bytes])).toEqual([
+      ['main.ram', 5 * MEBIBYTE],
+      ['video.ram', 256 * 1024],
+    ]);
+    const shown = [...(ramBlocks ?? []).map(({ digest }) => digest), deviceState, disk];
+    expect(shown).toEqual(result.digests.map(({ digest }) => digest));
+    expect(reading?.fault).toBeNull();
+    const [gone] = await engine.digests({ ...plan, tag: 'none' }).ended;
+    expect(gone).toMatchObject({ digests: null, fault: expect.stringContaining('the snapshot was deleted') });
   });
 
   test('goes on to the end and lists every place, the first 64', async () => {

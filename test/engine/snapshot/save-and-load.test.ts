@@ -5,6 +5,7 @@ import {
   emptyMemory,
   failureOf,
   loadPlan,
+  MEBIBYTE,
   machineMemory,
   type Rig,
   ramOf,
@@ -169,8 +170,13 @@ describe('the disks of several nodes', () => {
   test('deleting goes over nodes that do not have the tag', async () => {
     const rig = await startRig(2);
     await save(rig, 'one', machineMemory());
-    await rig.engine.delete({ tag: 'one', devices: both }).ended;
+    const task = rig.engine.delete({ tag: 'one', devices: both });
+    await task.ended;
     expect(rig.engine.nodes().flatMap(({ snapshots }) => snapshots)).toEqual([]);
+    const { current, total } = task.progress();
+    // Of RAM every second page was stored.
+    expect(total).toBeGreaterThan((5 * MEBIBYTE) / 2);
+    expect(current).toBe(total);
   });
 });
 

@@ -1,7 +1,7 @@
 import { BlockError } from '../../../block/image.ts';
-import type { SnapshotError, VerifyResult } from '../../../domain/snapshot-port.ts';
+import type { SnapshotError } from '../../../domain/snapshot-port.ts';
 import { FigureBlock } from '../../figures.ts';
-import type { FromBlockThread, NodeSpec, TaskOrder, ToBlockThread } from '../messages.ts';
+import type { FromBlockThread, NodeSpec, TaskOrder, TaskResult, ToBlockThread } from '../messages.ts';
 import { toSnapshotError } from '../snapshot-failure.ts';
 import { TaskWords } from '../task-words.ts';
 import type { GuestDisk } from './guest-disk.ts';
@@ -85,7 +85,7 @@ export class BlockThread {
 
   /** Never rejects. */
   async #run(number: number, order: TaskOrder, task: Task): Promise<void> {
-    let result: VerifyResult | null = null;
+    let result: TaskResult = null;
     let error: SnapshotError | null = null;
     const nodes = await this.#nodes;
     try {
@@ -103,7 +103,7 @@ export class BlockThread {
     number: number,
     order: TaskOrder,
     { nodes, task }: { readonly nodes: Nodes; readonly task: Task },
-  ): Promise<VerifyResult | null> {
+  ): Promise<TaskResult> {
     const { control } = task;
     switch (order.kind) {
       case 'save': {
@@ -121,6 +121,10 @@ export class BlockThread {
       case 'verify': {
         const { verify } = await import('./verify.ts');
         return verify(order.plan, nodes, control);
+      }
+      case 'digests': {
+        const { readDigests } = await import('./kept-digests.ts');
+        return readDigests(order.plan, nodes, control);
       }
       default: {
         const { applyDisks, deleteSnapshot } = await import('./delete.ts');

@@ -5,19 +5,20 @@ import { findSnapshot, needSnapshot } from './stored-snapshot.ts';
 import type { TaskControl } from './task-control.ts';
 
 /**
- * Removes a snapshot from all nodes that have it. A cancel counts only before the first of them, since what was removed
+ * Removes a snapshot from all nodes that have it. What is counted is the bytes of its tables, and then of all that is
+ * freed, which shows on the way. A cancel counts only before the first of them, since what was removed
  * is gone: with the rest left in place the snapshot would be of no use.
  */
 export async function deleteSnapshot({ tag, devices }: DeletePlan, nodes: Nodes, control: TaskControl): Promise<void> {
-  control.addTotal(devices.length);
   for (const name of devices) await nodes.image(name).assertPresent();
-  await control.breathe();
-  for (const name of devices) {
+  const parts = devices.flatMap((name) => {
     const image = nodes.image(name);
     const id = findSnapshot(image, tag);
-    if (id !== null) await image.deleteSnapshot(id);
-    control.addCurrent(1);
-  }
+    return id === null ? [] : [{ image, id }];
+  });
+  for (const { image, id } of parts) control.addTotal(image.tableBytesOf(id));
+  await control.breathe();
+  for (const { image, id } of parts) await image.deleteSnapshot(id, control);
   for (const name of devices) await nodes.image(name).assertPresent();
 }
 

@@ -55,7 +55,6 @@ async function readManifest(options: {
   const { node, reader, place, damage } = options;
   let what: string;
   try {
-    if (place === 'damaged') throw new BrokenManifestError('the snapshot table does not say where they are');
     return await manifestAt(reader, place);
   } catch (error) {
     what = error instanceof Error ? error.message : String(error);
@@ -68,7 +67,15 @@ async function readManifest(options: {
   return null;
 }
 
-async function manifestAt(reader: SnapshotReader, { position, reservedBytes }: ManifestPlace): Promise<Manifest> {
+/** Null if no digests were kept. @throws Error that says, as a clause, why those that were cannot be used. */
+export async function keptManifest(reader: SnapshotReader): Promise<Manifest | null> {
+  const place = decodePlace(reader.snapshot.extra);
+  return place === null ? null : manifestAt(reader, place);
+}
+
+async function manifestAt(reader: SnapshotReader, place: ManifestPlace | 'damaged'): Promise<Manifest> {
+  if (place === 'damaged') throw new BrokenManifestError('the snapshot table does not say where they are');
+  const { position, reservedBytes } = place;
   if (reservedBytes < MANIFEST_HEADER_BYTES) throw new BrokenManifestError(`${reservedBytes} bytes are kept for them`);
   const header = new Uint8Array(MANIFEST_HEADER_BYTES);
   await reader.readVmState(position, header);

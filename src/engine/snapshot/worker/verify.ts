@@ -24,7 +24,9 @@ export async function verify(plan: VerifyPlan, nodes: Nodes, control: TaskContro
   for (const stored of snapshots) {
     if (stored.node === vmState) checkedBytes += await checkVmState(stored, damage, control);
     checkedBytes += await checkDisk(stored, damage, control);
-    if (stored.manifest !== null) digests.push(...shownDigests(stored.node, stored.manifest));
+    if (stored.manifest !== null) {
+      digests.push(...(await shownDigests(stored.node, stored.manifest, control)));
+    }
     await stored.image.assertPresent();
   }
   damage.throwIfAny();
