@@ -7,9 +7,9 @@ import { crashIncoming, crashOutgoing } from '../helpers/crash-loop.ts';
 import { spawnService, startProcess } from '../helpers/guest-service.ts';
 import { openPeer } from '../helpers/peer.ts';
 
-test('kill -9 while a guest is sent away and parameters change leaves nothing half done', () => crashOutgoing(8));
+test('kill -9 while a guest is sent away and parameters change leaves nothing half done', () => crashOutgoing(4));
 
-test('kill -9 while a guest is received leaves it at its source', () => crashIncoming(4));
+test('kill -9 while a guest is received leaves it at its source', () => crashIncoming(2));
 
 test('SIGTERM during an outgoing migration cancels it and ends with status 0', async () => {
   const data = temporaryDirectory();
