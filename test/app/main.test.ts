@@ -9,7 +9,8 @@ import { temporaryDirectory } from '../helpers/app.ts';
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 function start(...flags: string[]) {
-  const child = spawn(process.execPath, [MAIN, 'serve', ...flags], { env: { PATH: process.env.PATH } });
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const child = spawn(process.execPath, [MAIN, 'serve', ...flags], { env: { PATH, NODE_COMPILE_CACHE } });
   onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
   let errors = '';
