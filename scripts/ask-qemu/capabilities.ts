@@ -3,7 +3,7 @@ import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
 import { type Answer, capabilitiesOn, capabilityNames, setCapabilities, setParameters, versionOf } from './answer.ts';
 
-type CapabilityFact = { readonly on: readonly string[] } & Answer;
+export type CapabilityFact = { readonly on: readonly string[] } & Answer;
 
 /** A capability that needs another is asked with that one and each third one. */
 const PREREQUISITES: readonly (readonly [string, string])[] = [
@@ -61,6 +61,16 @@ export async function askCapabilities(): Promise<object> {
     listeningTarget: await askListening(),
     withParameters: await askWithParameters(source),
   };
+}
+
+/** The names of all capabilities, and which of `groups` a source lets be on together. */
+export async function askTogether(
+  groups: readonly (readonly string[])[],
+): Promise<{ capabilities: readonly string[]; facts: readonly CapabilityFact[] }> {
+  await using qemu = await launchQemu({ paused: true, ramMebibytes: 2 });
+  const facts: CapabilityFact[] = [];
+  for (const on of groups) facts.push(await factFor(qemu, on));
+  return { capabilities: await capabilityNames(qemu), facts };
 }
 
 async function askOneSide(qemu: Qemu): Promise<object> {

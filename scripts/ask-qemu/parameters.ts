@@ -3,7 +3,11 @@ import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
 import { type Answer, answerTo, setParameters, versionOf } from './answer.ts';
 
-type ParameterFact = { readonly parameter: string; readonly sent: string; readonly readBack: string | null } & Answer;
+export type ParameterFact = {
+  readonly parameter: string;
+  readonly sent: string;
+  readonly readBack: string | null;
+} & Answer;
 
 /** The bounds of 10.0, around which is asked; the widths of the C types are in VALUES_EVERYWHERE. */
 const INTEGER_BOUNDS: Readonly<Record<string, readonly number[]>> = {
@@ -83,12 +87,20 @@ const SEQUENCES: readonly (readonly string[])[] = [
   ['{"block-bitmap-mapping":[{"node-name":"n","alias":"a","bitmaps":[]}]}', '{"block-bitmap-mapping":null}'],
 ];
 
-export async function askParameters(): Promise<object> {
+/** What QEMU makes of each of these values, from the defaults. */
+export async function askValues(
+  questions: readonly Pick<ParameterFact, 'parameter' | 'sent'>[],
+): Promise<ParameterFact[]> {
   await using qemu = await launchQemu({ paused: true, ramMebibytes: 2 });
   const facts: ParameterFact[] = [];
-  for (const [parameter, values] of Object.entries(questions())) {
-    for (const sent of values) facts.push(await factFor(qemu, parameter, sent));
-  }
+  for (const { parameter, sent } of questions) facts.push(await factFor(qemu, parameter, sent));
+  return facts;
+}
+
+export async function askParameters(): Promise<object> {
+  await using qemu = await launchQemu({ paused: true, ramMebibytes: 2 });
+  const all = Object.entries(questions()).flatMap(([parameter, values]) => values.map((sent) => ({ parameter, sent })));
+  const facts = await askValues(all);
   const sequences: object[] = [];
   for (const sequence of SEQUENCES) sequences.push(await sequenceFact(sequence));
   return {
@@ -119,7 +131,7 @@ async function factFor(qemu: Qemu, parameter: string, sent: string): Promise<Par
   return { parameter, sent, ...answer, readBack: answer.accepted ? after : null };
 }
 
-async function sequenceFact(sequence: readonly string[]): Promise<object> {
+export async function sequenceFact(sequence: readonly string[]): Promise<object> {
   await using qemu = await launchQemu({ paused: true, ramMebibytes: 2 });
   const defaults = await parametersOf(qemu);
   const answers: Answer[] = [];
@@ -133,7 +145,7 @@ function isSame(left: unknown, right: unknown): boolean {
   return JSON.stringify(left) === JSON.stringify(right);
 }
 
-async function freshParameters(): Promise<JsonObject> {
+export async function freshParameters(): Promise<JsonObject> {
   await using qemu = await launchQemu({ paused: true, ramMebibytes: 2 });
   return await parametersOf(qemu);
 }

@@ -28,7 +28,8 @@ function startAsNpm(nodeFlags: readonly string[], ...flags: string[]) {
 }
 
 function startNode(arguments_: readonly string[]) {
-  const child = spawn(process.execPath, arguments_, { cwd: ROOT, env: { PATH: process.env.PATH } });
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const child = spawn(process.execPath, arguments_, { cwd: ROOT, env: { PATH, NODE_COMPILE_CACHE } });
   onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
   let errors = '';

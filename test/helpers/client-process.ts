@@ -18,7 +18,8 @@ export type Client = {
 
 /** Starts `vmferry snapshot WORDS`; `node` is what Node is given before that. */
 export function startClient(url: string, words: readonly string[], node: readonly string[] = [MAIN]): Client {
-  const env = { PATH: process.env.PATH, VMFERRY_URL: url, VMFERRY_NONSENSE: '1' };
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const env = { PATH, NODE_COMPILE_CACHE, VMFERRY_URL: url, VMFERRY_NONSENSE: '1' };
   const child = spawn(process.execPath, [...node, 'snapshot', ...words], { env });
   onTestFinished(() => void child.kill('SIGKILL'));
   const said = { output: '', errors: '' };

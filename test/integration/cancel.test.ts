@@ -108,7 +108,7 @@ test('once the target may have the guest a cancel is refused, and does not chang
 });
 
 test('cancels that race with the completion of real migrations have exactly one end', async () => {
-  const races = await runRaces(40);
+  const races = await runRaces(10, 60);
   expectBothEndsWon(races);
 });
 

@@ -7,11 +7,11 @@ import { crashIncoming, crashOutgoing } from '../helpers/crash-loop.ts';
 import { spawnService, startProcess } from '../helpers/guest-service.ts';
 import { openPeer } from '../helpers/peer.ts';
 
-test('kill -9 while a guest is sent away and parameters change leaves nothing half done', () => crashOutgoing(8));
+test('kill -9 while a guest is sent away and parameters change leaves nothing half done', () => crashOutgoing(3));
 
-test('kill -9 while a guest is received leaves it at its source', () => crashIncoming(4));
+test('kill -9 while a guest is received leaves it at its source', () => crashIncoming(2));
 
-test('SIGTERM during an outgoing migration cancels it and ends with status 0', async () => {
+test('SIGTERM during a migration cancels it and ends with 0; a second service on the data is refused and harms nothing', async () => {
   const data = temporaryDirectory();
   const peer = await openPeer();
   const service = await spawnService(data, ['--set', 'max-bandwidth=100000']);
@@ -25,19 +25,12 @@ test('SIGTERM during an outgoing migration cancels it and ends with status 0', a
 
   const again = await spawnService(data);
   expect(await again.row(id)).toMatchObject({ status: 'cancelled', guest: 'here' });
-  await again.expectRunning();
-  expect(await again.end('SIGTERM')).toBe(0);
-});
-
-test('a second service on the same data directory is refused and harms nothing', async () => {
-  const data = temporaryDirectory();
-  const service = await spawnService(data);
   const second = startProcess(data, []);
   const errors: string[] = [];
   second.stderr?.on('data', (chunk) => errors.push(String(chunk)));
   const [status] = await once(second, 'exit');
   expect(status).toBeGreaterThan(0);
   expect(errors.join('')).toMatch(/^vmferry: Another service uses the data/);
-  await service.expectRunning();
-  expect(await service.end('SIGTERM')).toBe(0);
+  await again.expectRunning();
+  expect(await again.end('SIGTERM')).toBe(0);
 });

@@ -1,73 +1,24 @@
-/** A real QEMU's machine moves into the service, and out of it into another real QEMU, where it lives on. */
+/**
+ * A real QEMU's machine moves into the service, and out of it into another real QEMU, where it lives on;
+ * test/soak/qemu-migration.test.ts takes every way between all versions.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { temporaryDirectory } from '../helpers/app.ts';
-import { describeWithQemu, describeWithQemu72, type Qemu, type QemuOptions, startQemu } from '../helpers/qemu/qemu.ts';
+import { type Route, startImage, startTarget, travels } from '../helpers/qemu/journey.ts';
+import {
+  describeWithQemu,
+  describeWithQemu72,
+  SMALL_GUEST_LAP_TICKS as LAP_TICKS,
+  type QemuOptions,
+  SMALL_GUEST,
+  startQemu,
+} from '../helpers/qemu/qemu.ts';
 import { continuousTicks, tickCount } from '../helpers/qemu/serial.ts';
-import { type Service, startService } from '../helpers/service.ts';
-
-/** A lap of the guest's ring, after which every page it touches has been checked. */
-const LAP_TICKS = 128;
-
-type Route = {
-  readonly transport: 'tcp' | 'unix';
-  readonly capabilities?: readonly string[];
-  readonly source?: QemuOptions;
-  readonly target?: QemuOptions;
-};
-
-/** An image that waits for a machine, and the URI where it does. */
-async function startImage(route: Route): Promise<{ service: Service; uri: string }> {
-  const incoming = route.transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${join(temporaryDirectory(), 'in.sock')}`;
-  const enable = (route.capabilities ?? []).flatMap((name) => ['--enable', name]);
-  const service = await startService(['--machine', 'image', '--incoming', incoming, ...enable]);
-  return { service, uri: await service.listeningUri() };
-}
-
-/** A QEMU that waits for a machine, and the URI where it does. */
-async function startTarget(route: Route): Promise<{ target: Qemu; uri: string }> {
-  const path = join(temporaryDirectory(), 'target.sock');
-  const incoming = route.transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${path}`;
-  const capabilities = route.capabilities ?? [];
-  const target = await startQemu({ paused: true, ...route.target, incoming, capabilities });
-  if (route.transport === 'unix') return { target, uri: incoming };
-  const info = (await target.qmp.query('query-migrate')) as { 'socket-address'?: { port: string }[] };
-  return { target, uri: `tcp:127.0.0.1:${info['socket-address']?.[0]?.port}` };
-}
-
-/** QEMU to image to QEMU: nothing is lost on the way, and the guest runs on. */
-async function travels(route: Route): Promise<void> {
-  const source = await startQemu({ ...route.source, capabilities: route.capabilities ?? [] });
-  const image = await startImage(route);
-  await source.waitForTicks(LAP_TICKS + 10);
-
-  const sent = await source.migrate(image.uri);
-  const received = await image.service.waitForEnd();
-  const { target, uri } = await startTarget(route);
-  const forwarded = await image.service.send(uri);
-  const loaded = await target.waitForMigrationEnd();
-
-  expect([sent.status, received.status, forwarded.status, loaded.status]).toEqual(Array(4).fill('completed'));
-  expect(await target.runState()).toBe('paused');
-  const before = await source.physicalMemory();
-  const after = await target.physicalMemory();
-  expect(before.some((byte) => byte !== 0)).toBe(true);
-  expect(before.equals(after)).toBe(true);
-
-  await target.qmp.execute('cont');
-  await target.waitForTicks(LAP_TICKS + 10);
-  const ticksBefore = tickCount(source.serialText());
-  expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(ticksBefore + LAP_TICKS);
-}
 
 describeWithQemu('a machine of QEMU 10.0', () => {
   it('travels through an image over TCP and lives on', async () => {
     await travels({ transport: 'tcp' });
-  });
-
-  it('travels through an image over unix sockets and lives on', async () => {
-    await travels({ transport: 'unix' });
   });
 
   it('travels through an image with a return path on all sides', async () => {
@@ -93,7 +44,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
 
   it('starts by itself on a target that was not started with -S', async () => {
     const route: Route = { transport: 'tcp', target: { paused: false } };
-    const source = await startQemu();
+    const source = await startQemu(SMALL_GUEST);
     const image = await startImage(route);
     await source.waitForTicks(LAP_TICKS);
     await source.migrate(image.uri);
@@ -109,7 +60,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
 
   it('stays paused if it was stopped before it left', async () => {
     const route: Route = { transport: 'tcp', target: { paused: false } };
-    const source = await startQemu();
+    const source = await startQemu(SMALL_GUEST);
     const image = await startImage(route);
     await source.waitForTicks(20);
     await source.qmp.execute('stop');
@@ -129,7 +80,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
   });
 
   it('moves in while it dirties its memory for several passes', async () => {
-    const source = await startQemu({ parameters: { 'max-bandwidth': 6_000_000, 'downtime-limit': 1 } });
+    const source = await startQemu({ ...SMALL_GUEST, parameters: { 'max-bandwidth': 6_000_000, 'downtime-limit': 1 } });
     const image = await startImage({ transport: 'tcp' });
     await source.waitForTicks(LAP_TICKS);
 
@@ -150,7 +101,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
   });
 
   it('can be stored as a file that QEMU takes as -incoming file:', async () => {
-    const source = await startQemu();
+    const source = await startQemu(SMALL_GUEST);
     const image = await startImage({ transport: 'tcp' });
     await source.waitForTicks(LAP_TICKS);
     await source.migrate(image.uri);
@@ -160,7 +111,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
 
     expect(stored.status).toBe('completed');
     expect(existsSync(path)).toBe(true);
-    const target = await startQemu({ incoming: `file:${path}`, paused: true });
+    const target = await startQemu({ ...SMALL_GUEST, incoming: `file:${path}`, paused: true });
     expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
     expect((await source.physicalMemory()).equals(await target.physicalMemory())).toBe(true);
     await target.qmp.execute('cont');
@@ -169,7 +120,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
   });
 
   it('can be stored, taken back with cont and sent once more', async () => {
-    const source = await startQemu();
+    const source = await startQemu(SMALL_GUEST);
     const image = await startImage({ transport: 'tcp' });
     await source.waitForTicks(20);
     await source.migrate(image.uri);
@@ -187,12 +138,8 @@ describeWithQemu('a machine of QEMU 10.0', () => {
 describeWithQemu72('a machine of QEMU 7.2', (binary) => {
   const machine = 'pc-i440fx-7.2';
 
-  it('travels through an image into QEMU 7.2', async () => {
-    await travels({ transport: 'tcp', source: { binary, machine }, target: { binary, machine } });
-  });
-
-  it('travels through an image into QEMU 10.0 over unix sockets', async () => {
-    await travels({ transport: 'unix', source: { binary, machine }, target: { machine } });
+  it('travels through an image into QEMU 7.2 over unix sockets', async () => {
+    await travels({ transport: 'unix', source: { binary, machine }, target: { binary, machine } });
   });
 
   it('travels through an image into QEMU 10.0 with a return path', async () => {

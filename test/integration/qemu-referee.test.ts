@@ -1,18 +1,21 @@
 /** The referee itself must be trusted first: real QEMU to real QEMU, with nothing of vmferry between. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { describeWithQemu, describeWithQemu72, startQemu } from '../helpers/qemu/qemu.ts';
+import {
+  describeWithQemu,
+  describeWithQemu72,
+  SMALL_GUEST_LAP_TICKS as LAP_TICKS,
+  SMALL_GUEST,
+  startQemu,
+} from '../helpers/qemu/qemu.ts';
 import { QmpCommandError } from '../helpers/qemu/qmp.ts';
 import { continuousTicks, guestComplaint, guestTicks } from '../helpers/qemu/serial.ts';
-
-/** A lap of the guest's ring, after which every page it touches has been checked. */
-const LAP_TICKS = 128;
 
 describeWithQemu('a real QEMU as the referee', () => {
   for (const firmware of ['guest', 'seabios'] as const) {
     it(`runs the ${firmware} guest on after a migration without a gap`, async () => {
-      const source = await startQemu({ firmware });
-      const target = await startQemu({ firmware, incoming: `unix:${source.path('migration.sock')}` });
+      const source = await startQemu({ ...SMALL_GUEST, firmware });
+      const target = await startQemu({ ...SMALL_GUEST, firmware, incoming: `unix:${source.path('migration.sock')}` });
       await source.waitForTicks(LAP_TICKS + 10);
 
       const sent = await source.migrate(`unix:${source.path('migration.sock')}`);
@@ -29,8 +32,8 @@ describeWithQemu('a real QEMU as the referee', () => {
   }
 
   it('finds physical memory identical on a stopped source and a paused target', async () => {
-    const source = await startQemu();
-    const target = await startQemu({ incoming: `unix:${source.path('migration.sock')}`, paused: true });
+    const source = await startQemu(SMALL_GUEST);
+    const target = await startQemu({ ...SMALL_GUEST, incoming: `unix:${source.path('migration.sock')}`, paused: true });
     await source.waitForTicks(LAP_TICKS);
     const sent = await source.migrate(`unix:${source.path('migration.sock')}`);
     await target.waitForMigrationEnd();
@@ -40,7 +43,7 @@ describeWithQemu('a real QEMU as the referee', () => {
 
     expect(sent.status).toBe('completed');
     expect(await target.runState()).toBe('paused');
-    expect(before.length).toBe(32 * 1024 * 1024);
+    expect(before.length).toBe(SMALL_GUEST.ramMebibytes * 1024 * 1024);
     expect(before.some((byte) => byte !== 0)).toBe(true);
     expect(before.equals(after)).toBe(true);
   }, 60_000);
@@ -87,8 +90,8 @@ describeWithQemu('a real QEMU as the referee', () => {
 describeWithQemu72('QEMU 7.2 as the source', (binary) => {
   it('migrates into QEMU 10 and the guest runs on', async () => {
     const machine = 'pc-i440fx-7.2';
-    const source = await startQemu({ binary, machine });
-    const target = await startQemu({ machine, incoming: `unix:${source.path('migration.sock')}` });
+    const source = await startQemu({ ...SMALL_GUEST, binary, machine });
+    const target = await startQemu({ ...SMALL_GUEST, machine, incoming: `unix:${source.path('migration.sock')}` });
     await source.waitForTicks(LAP_TICKS + 10);
 
     const sent = await source.migrate(`unix:${source.path('migration.sock')}`);

@@ -23,12 +23,18 @@ async function runState(url: string): Promise<unknown> {
 }
 
 describe('vmferry snapshot', () => {
-  test('saves, lists, verifies, loads and deletes', async () => {
+  test('saves, lists, verifies, loads and deletes, finds a job again under its key, and ends with 4 at what is refused', async () => {
     const { url } = await service(SMALL);
+    for (const verb of ['load', 'list']) {
+      const refused = { status: 4, output: '', errors: expect.stringContaining('refused (404 snapshot_not_found): ') };
+      expect(await run(url, verb, 'warm')).toEqual(refused);
+    }
     expect(await run(url, 'save', 'warm')).toMatchObject({
       status: 0,
       output: expect.stringMatching(/^saved warm: [\d.]+ MiB in [\d.]+ s\n$/),
     });
+    expect((await run(url, 'save', 'warm')).errors).toContain('refused (409 snapshot_exists): ');
+    expect((await run(url, 'save', 'x', '--device', 'nowhere')).errors).toContain('(404 node_not_found): ');
     const { output } = await run(url, 'list');
     expect(output.split('\n')).toEqual([
       expect.stringMatching(/^TAG +DATE +VM STATE +VM CLOCK +NODES +REMARKS$/),
@@ -44,28 +50,6 @@ describe('vmferry snapshot', () => {
       });
     }
     expect(await run(url, 'list', '--quiet')).toEqual({ status: 0, output: '', errors: '' });
-    expect(await runState(url)).toBe('running');
-  });
-
-  test('ends with 4 and the code for what the service refuses', async () => {
-    const { url } = await service(SMALL);
-    for (const words of [
-      ['load', 'warm'],
-      ['delete', 'warm'],
-      ['verify', 'warm'],
-      ['list', 'warm'],
-    ]) {
-      const refused = { status: 4, output: '', errors: expect.stringContaining('refused (404 snapshot_not_found): ') };
-      expect(await run(url, ...words)).toEqual(refused);
-    }
-    expect(await run(url, 'save', 'warm', '-q')).toMatchObject({ status: 0, output: 'warm\n' });
-    expect((await run(url, 'save', 'warm')).errors).toContain('refused (409 snapshot_exists): ');
-    expect((await run(url, 'save', '12')).errors).toContain('refused (422 invalid_tag): ');
-    expect((await run(url, 'save', 'x', '--device', 'nowhere')).errors).toContain('(404 node_not_found): ');
-  });
-
-  test('finds the job again under its key', async () => {
-    const { url } = await service(SMALL);
     const first = await run(url, 'save', 'warm', '--no-wait', '-q', '--idempotency-key', 'run 7');
     const again = await run(url, 'save', 'warm', '--json', '-q', '--idempotency-key', 'run 7');
     expect(again.status).toBe(0);
@@ -74,9 +58,10 @@ describe('vmferry snapshot', () => {
       status: 4,
       errors: expect.stringContaining('idempotency_key_reused'),
     });
+    expect(await runState(url)).toBe('running');
   });
 
-  test('cancels its job at Ctrl-C, which leaves nothing behind', async () => {
+  test('cancels its job at Ctrl-C, and at a time-out ends with 5 and cancels it or lets it go on', async () => {
     const { url } = await service(LARGE);
     const client = startClient(url, ['save', 'warm']);
     await expect.poll(client.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
@@ -85,10 +70,6 @@ describe('vmferry snapshot', () => {
     expect(client.errors()).toContain('interrupted: was cancelled (job_cancelled)');
     expect((await run(url, 'list', '-q')).output).toBe('');
     expect(await runState(url)).toBe('running');
-  });
-
-  test('ends with 5 at a time-out; the job goes on, or is cancelled', async () => {
-    const { url } = await service(LARGE);
     expect((await run(url, 'save', 'a', '--timeout', '0.01', '--cancel-on-timeout')).status).toBe(5);
     expect((await run(url, 'list', '-q')).output).toBe('');
     const left = await run(url, 'save', 'b', '--timeout', '0', '--idempotency-key', 'b');
@@ -96,25 +77,23 @@ describe('vmferry snapshot', () => {
     expect((await run(url, 'save', 'b', '--idempotency-key', 'b')).status).toBe(0);
   });
 
-  test('outlives the service: after a restart the job has failed, and it ends with 1', async () => {
+  test('outlives the service: ends with 1 once it is back and the job has failed, with 3 if it does not come back', async () => {
     const flags = ['--http', `127.0.0.1:${await freePort()}`, '--data', temporaryDirectory(), ...LARGE];
-    const { child, url } = await startService(flags);
+    const first = await startService(flags);
+    const { url } = first;
     const client = startClient(url, ['save', 'warm']);
     await expect.poll(client.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
-    child.kill('SIGKILL');
-    await startService(flags);
+    first.child.kill('SIGKILL');
+    const second = await startService(flags);
     expect(await client.ended).toEqual([1, null]);
     expect(client.errors()).toContain('trying again');
     expect(client.errors()).toContain('failed (service_stopped): ');
     expect((await run(url, 'list', '-q')).output).toBe('');
-  });
 
-  test('ends with 3 if the service does not come back', async () => {
-    const { child, url } = await service(LARGE);
-    const client = startClient(url, ['save', 'warm', '--reconnect', '1']);
-    await expect.poll(client.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
-    child.kill('SIGKILL');
-    expect(await client.ended).toEqual([3, null]);
-    expect(client.errors()).toMatch(/what became of job \S+ is not known/);
+    const left = startClient(url, ['save', 'warm', '--reconnect', '1']);
+    await expect.poll(left.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
+    second.child.kill('SIGKILL');
+    expect(await left.ended).toEqual([3, null]);
+    expect(left.errors()).toMatch(/what became of job \S+ is not known/);
   });
 });

@@ -6,15 +6,13 @@ import { expect, it } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { type Spawned, spawnService } from '../helpers/guest-service.ts';
 import type { Qemu } from '../helpers/qemu/process.ts';
-import { describeWithQemu } from '../helpers/qemu/qemu.ts';
+import { describeWithQemu, SMALL_GUEST_LAP_TICKS as LAP_TICKS, SMALL_GUEST } from '../helpers/qemu/qemu.ts';
 import { continuousTicks, guestTicks } from '../helpers/qemu/serial.ts';
 import { ImageMap } from '../helpers/snapshots/qcow2-map.ts';
 import { createImage, expectClean, qemuTool, tagsOf } from '../helpers/snapshots/qemu-image.ts';
 import { qemuSnapshot, quit, startQemuOn } from '../helpers/snapshots/qemu-machine.ts';
 import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
-/** A lap of the guest's ring, after which every page it touches has been checked. */
-const LAP_TICKS = 128;
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'];
 /** QEMU's own part of the extra data. */
 const QEMU_EXTRA_BYTES = 24;
@@ -32,7 +30,7 @@ function imageService(directory: string, image: string, flags: readonly string[]
 
 /** A machine of QEMU, paused, as it was when it was saved in `image`, which nobody has open any more. */
 async function savedByQemu(image: string, tag = 'by-qemu'): Promise<{ memory: Buffer; serial: string }> {
-  const qemu = await startQemuOn(image);
+  const qemu = await startQemuOn(image, SMALL_GUEST);
   await qemu.waitForTicks(LAP_TICKS + 10);
   await qemu.qmp.execute('stop');
   await qemuSnapshot(qemu, 'save', tag);
@@ -60,7 +58,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry take turns with', () => {
     await snapshots.does('verify', 'by-qemu', { vmstate: 'disk0', devices: ['disk0'] });
     await snapshots.does('load', 'by-qemu', { vmstate: 'disk0', devices: ['disk0'] });
     expectClean(image);
-    const target = await startQemuOn(targetImage, { incoming: 'tcp:127.0.0.1:0' });
+    const target = await startQemuOn(targetImage, { ...SMALL_GUEST, incoming: 'tcp:127.0.0.1:0' });
     const listening = (await target.qmp.query('query-migrate')) as { 'socket-address'?: { port: string }[] };
     const row = await service.migrate(`tcp:127.0.0.1:${listening['socket-address']?.[0]?.port}`);
     expect(row, JSON.stringify(row)).toMatchObject({ status: 'completed' });
@@ -74,7 +72,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry take turns with', () => {
   it('keeps a machine that vmferry took from a running QEMU, for a QEMU with -loadvm', async () => {
     const { directory, image } = emptyImage();
     const sourceImage = createImage(join(directory, 'source.qcow2'));
-    const source = await startQemuOn(sourceImage);
+    const source = await startQemuOn(sourceImage, SMALL_GUEST);
     const service = await imageService(directory, image, INCOMING);
     await source.waitForTicks(LAP_TICKS + 10);
     expect((await source.migrate(await service.incomingUri())).status).toBe('completed');
@@ -85,7 +83,11 @@ describeWithQemu('an image that QEMU 10.0 and vmferry take turns with', () => {
     expectClean(image);
     expect(await service.end('SIGTERM')).toBe(0);
     expectClean(image);
-    const target = await startQemuOn(image, { paused: true, extraArguments: ['-loadvm', 'by-vmferry'] });
+    const target = await startQemuOn(image, {
+      ...SMALL_GUEST,
+      paused: true,
+      extraArguments: ['-loadvm', 'by-vmferry'],
+    });
     expect((await target.physicalMemory()).equals(await source.physicalMemory())).toBe(true);
     await target.qmp.execute('cont');
     await expectGoesOn(target, source.serialText());
@@ -105,7 +107,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry take turns with', () => {
     expect(ours.every(({ length }) => length > QEMU_EXTRA_BYTES)).toBe(true);
 
     // QEMU rewrites the table, with what it does not know in it.
-    const qemu = await startQemuOn(image, { extraArguments: ['-loadvm', 'ours-3'] });
+    const qemu = await startQemuOn(image, { ...SMALL_GUEST, extraArguments: ['-loadvm', 'ours-3'] });
     await expectGoesOn(qemu, serial);
     await qemuSnapshot(qemu, 'save', 'more-by-qemu');
     await qemuSnapshot(qemu, 'load', 'ours-1');
@@ -134,12 +136,12 @@ describeWithQemu('an image that QEMU 10.0 and vmferry take turns with', () => {
     const { directory, image } = emptyImage();
     await savedByQemu(image);
     const service = await imageService(directory, image);
-    await expect(startQemuOn(image)).rejects.toThrow(/lock/i);
+    await expect(startQemuOn(image, SMALL_GUEST)).rejects.toThrow(/lock/i);
     expect(() => qemuTool('qemu-img', 'snapshot', '-d', 'by-qemu', image)).toThrow(/lock/i);
     expectClean(image);
     expect(await new Snapshots(service).tags()).toEqual(['by-qemu']);
     expect(await service.end('SIGTERM')).toBe(0);
-    const qemu = await startQemuOn(image);
+    const qemu = await startQemuOn(image, SMALL_GUEST);
     await expect(imageService(temporaryDirectory(), image)).rejects.toThrow(/another program|in use|lock/i);
     await qemu.waitForTicks(5);
   });

@@ -33,11 +33,20 @@ export interface StreamInput {
  * work on it; before there is guest memory it lies in memory of its own.
  */
 export class InputBuffer implements StreamInput {
-  #bytes: Uint8Array<SharedArrayBuffer> = new Uint8Array(new SharedArrayBuffer(WAITING_BYTES));
+  #bytes: Uint8Array<SharedArrayBuffer>;
   #base = 0;
   #start = 0;
   #end = 0;
   takenBytes = 0;
+
+  /** `first` is where bytes wait before there is guest memory; one that reads many short streams may use it again. */
+  constructor(first: SharedArrayBuffer = InputBuffer.firstBytes()) {
+    this.#bytes = new Uint8Array(first);
+  }
+
+  static firstBytes(): SharedArrayBuffer {
+    return new SharedArrayBuffer(WAITING_BYTES);
+  }
 
   get length(): number {
     return this.#end - this.#start;

@@ -24,6 +24,8 @@ import {
 
 export const UUID = '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab';
 export const RAM_BYTES_MAX = 64 * 2 ** 20;
+/** One reader works at a time, and to make these 2 MiB takes longer than to read a small stream. */
+const FIRST_BYTES = InputBuffer.firstBytes();
 
 export function planFor(target: TransferTarget, capabilities: readonly string[] = []): IncomingPlan {
   return {
@@ -134,7 +136,7 @@ export type Read = {
 /** Reads a whole stream, in pieces of these sizes in turn, then its end. */
 export function read(bytes: Uint8Array, plan: IncomingPlan, pieces: readonly number[] = [2 ** 20]): Read {
   const commands: StreamCommand[] = [];
-  const stream = new TargetStream(plan, (command) => commands.push(command), new InputBuffer());
+  const stream = new TargetStream(plan, (command) => commands.push(command), new InputBuffer(FIRST_BYTES));
   let error: StreamError | null = null;
   try {
     feed(stream, bytes, pieces);

@@ -1,0 +1,34 @@
+// Every way of a QEMU's machine through an image: between all versions, over all transports, with and without a return path.
+
+import { describe, it } from 'vitest';
+import { travels } from '../helpers/qemu/journey.ts';
+import { describeWithQemu, describeWithQemu72 } from '../helpers/qemu/qemu.ts';
+
+const MACHINE = 'pc-i440fx-7.2';
+const WAYS = (['tcp', 'unix'] as const).flatMap((transport) =>
+  [[], ['return-path']].map((capabilities) => ({ transport, capabilities })),
+);
+/** The guest as it is by default: 16 MiB of ring in 32 MiB. */
+const LARGE = { ramMebibytes: 32, guest: {} } as const;
+
+describeWithQemu('a machine of QEMU 10.0', () => {
+  it.each(WAYS)('travels through an image over $transport with $capabilities', async (way) => {
+    await travels({ ...way, source: LARGE, target: LARGE });
+  });
+});
+
+describeWithQemu72('a machine', (binary) => {
+  const [old, recent] = [
+    { ...LARGE, binary, machine: MACHINE },
+    { ...LARGE, machine: MACHINE },
+  ];
+  describe.each([
+    { from: '7.2', to: '7.2', source: old, target: old },
+    { from: '7.2', to: '10.0', source: old, target: recent },
+    { from: '10.0', to: '7.2', source: recent, target: old },
+  ])('of QEMU $from', ({ to, source, target }) => {
+    it.each(WAYS)(`travels into QEMU ${to} over $transport with $capabilities`, async (way) => {
+      await travels({ ...way, source, target });
+    });
+  });
+});
