@@ -2,6 +2,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads';
 import type { MigrationEnd } from '../../domain/transfer-port.ts';
 import { FigureBlock } from '../figures.ts';
 import type { FromWorker, SharedWords, ToWorker } from '../messages.ts';
+import { giveWay } from '../priority.ts';
 import { SourceMigration } from './source.ts';
 import { TargetMigration } from './target.ts';
 
@@ -57,4 +58,5 @@ function serve(port: MessagePort): void {
 }
 
 if (parentPort === null) throw new Error('this file is a worker thread');
+giveWay();
 serve(parentPort);
