@@ -12,7 +12,11 @@ import type { BlockEngine, BlockNode } from './domain/snapshot-port.ts';
 import type { Store } from './domain/store-ports.ts';
 import type { Deadlines, TransferEngine } from './domain/transfer-port.ts';
 import { createTransferEngine } from './engine/engine.ts';
-import { createBlockEngine, type ThreadedBlockEngine } from './engine/snapshot/block-engine.ts';
+import {
+  type BlockEngineOptions,
+  createBlockEngine,
+  type ThreadedBlockEngine,
+} from './engine/snapshot/block-engine.ts';
 import { loggerOptions } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
@@ -38,6 +42,8 @@ export type AppOptions = {
   readonly engine?: TransferEngine;
   readonly machine?: Machine;
   readonly blocks?: BlockEngine;
+  /** Of the block engine that opens the images, where `blocks` does not take its place. */
+  readonly blockThread?: Pick<BlockEngineOptions, 'workerUrl' | 'diskStallMs'>;
   readonly clock?: Clock;
   /** Called when an incoming migration that was to end the process on failure has failed. */
   readonly onExit?: () => void;
@@ -61,7 +67,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   makeFileRoot(config.fileRoot);
   let logError = (error: unknown): void => console.error(error);
   const report = (error: unknown): void => logError(error);
-  const images = options.blocks === undefined ? await openImages(config, report) : null;
+  const images = options.blocks === undefined ? await openImages(config, options, report) : null;
   const blocks = parts.adopt(images ?? options.blocks!, (made) => made.close());
   const machine = parts.adopt(options.machine ?? machineOf(config, images), (made) => made.close());
   const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
@@ -93,9 +99,13 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
 }
 
 /** @throws DomainError, with the image's own code, if a node cannot be opened. */
-async function openImages(config: Config, report: (error: unknown) => void): Promise<ThreadedBlockEngine> {
+async function openImages(
+  config: Config,
+  { blockThread }: AppOptions,
+  report: (error: unknown) => void,
+): Promise<ThreadedBlockEngine> {
   try {
-    return await createBlockEngine({ nodes: config.blockDevices, report });
+    return await createBlockEngine({ ...blockThread, nodes: config.blockDevices, report });
   } catch (error) {
     if (!(error instanceof BlockError)) throw error;
     throw new DomainError(error.code, error.message, { cause: error });

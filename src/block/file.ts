@@ -2,7 +2,7 @@ import { close, constants, fdatasync, fstatSync, ftruncate, open, read, stat, wr
 import { promisify } from 'node:util';
 import { DirectFile } from './direct.ts';
 import { fileError } from './file-errors.ts';
-import { BlockError } from './image.ts';
+import { BlockError, type FileCall } from './image.ts';
 import { punchHole } from './libc.ts';
 import { lockForWriting } from './lock.ts';
 
@@ -20,6 +20,8 @@ export interface BlockFile {
   readonly path: string;
   /** Length; grows with writes. */
   readonly bytes: number;
+  /** Calls that have not ended yet. */
+  readonly underWay: Iterable<FileCall>;
   /** What lies behind the end of the file reads as zeros. */
   read(position: number, into: Uint8Array): Promise<void>;
   /** Large stretches may go past the page cache, if they are aligned to pages in memory and file. */
@@ -58,6 +60,7 @@ export async function openBlockFile(path: string, options: { readOnly: boolean }
 /** A BlockFile of the operating system. */
 export class SystemFile implements BlockFile {
   readonly path: string;
+  readonly underWay = new Set<FileCall>();
   readonly #fd: number;
   readonly #direct: DirectFile;
   #isClosed = false;
@@ -99,25 +102,28 @@ export class SystemFile implements BlockFile {
   }
 
   async sync(): Promise<void> {
-    await syncFile(this.#open()).catch((error: unknown) => {
+    await this.#call({ doing: 'flushing', position: 0, bytes: 0 }, syncFile(this.#open())).catch((error: unknown) => {
       throw fileError(error, this.path, 'flushing to storage');
     });
   }
 
   async truncate(bytes: number): Promise<void> {
-    await truncateFile(this.#open(), bytes).catch((error: unknown) => {
+    const cutting = truncateFile(this.#open(), bytes);
+    await this.#call({ doing: 'cutting', position: bytes, bytes: 0 }, cutting).catch((error: unknown) => {
       throw fileError(error, this.path, `cutting at ${bytes}`);
     });
     this.#bytes = bytes;
   }
 
   punchHole(offset: number, bytes: number): Promise<void> {
-    return punchHole(this.#open(), { offset, bytes });
+    const punching = punchHole(this.#open(), { offset, bytes });
+    return this.#call({ doing: 'punching a hole', position: offset, bytes }, punching);
   }
 
   async assertPresent(): Promise<void> {
     const own = fstatSync(this.#open(), { bigint: true });
-    const named = await statFile(this.path, { bigint: true }).catch(() => null);
+    const looking = statFile(this.path, { bigint: true }).catch(() => null);
+    const named = await this.#call({ doing: 'looking for its name', position: 0, bytes: 0 }, looking);
     if (own.nlink > 0n && named?.ino === own.ino && named.dev === own.dev) return;
     throw new BlockError('image_gone', `${this.path}: the image file was removed or replaced while it was open.`);
   }
@@ -139,8 +145,9 @@ export class SystemFile implements BlockFile {
 
   async #readOnce(position: number, into: Uint8Array): Promise<number> {
     const fd = this.#open();
+    const read = async () => (await this.#direct.read(position, into)) ?? (await readFile(fd, into, position));
     try {
-      return (await this.#direct.read(position, into)) ?? (await readFile(fd, into, position));
+      return await this.#call({ doing: 'reading', position, bytes: into.length }, read());
     } catch (error) {
       throw fileError(error, this.path, `reading ${into.length} bytes at ${position}`);
     }
@@ -148,10 +155,20 @@ export class SystemFile implements BlockFile {
 
   async #writeOnce(position: number, from: Uint8Array): Promise<number> {
     const fd = this.#open();
+    const write = async () => (await this.#direct.write(position, from)) ?? (await writeFile(fd, from, position));
     try {
-      return (await this.#direct.write(position, from)) ?? (await writeFile(fd, from, position));
+      return await this.#call({ doing: 'writing', position, bytes: from.length }, write());
     } catch (error) {
       throw fileError(error, this.path, `writing ${from.length} bytes at ${position}`);
+    }
+  }
+
+  async #call<Result>(call: FileCall, made: Promise<Result>): Promise<Result> {
+    this.underWay.add(call);
+    try {
+      return await made;
+    } finally {
+      this.underWay.delete(call);
     }
   }
 }

@@ -76,6 +76,13 @@ export type RepairReport = {
   readonly correctedEntries: number;
 };
 
+/** A call of the operating system on an image's file. */
+export type FileCall = {
+  readonly doing: 'reading' | 'writing' | 'flushing' | 'cutting' | 'punching a hole' | 'looking for its name';
+  readonly position: number;
+  readonly bytes: number;
+};
+
 /** Told how far work is: bytes done, and bytes to be done as far as is known. */
 export type WorkMeter = { addTotal(bytes: number): void; addCurrent(bytes: number): void };
 
@@ -89,6 +96,8 @@ export interface Image {
   readonly repaired: RepairReport | null;
   /** A new array after each change. */
   readonly snapshots: readonly ImageSnapshot[];
+  /** Calls on the image's own file that have not ended yet; each is the same object for as long as it lasts. */
+  readonly underWay: Iterable<FileCall>;
 
   /** Reads guest data; what was never written reads from the backing file, or as zeros. */
   read(offset: number, into: Uint8Array): Promise<void>;

@@ -38,6 +38,8 @@ export class LoggedFile implements BlockFile {
     return content;
   }
 
+  readonly underWay = [];
+
   async read(position: number, into: Uint8Array): Promise<void> {
     into.fill(0);
     into.set(this.#content.subarray(position, position + into.length));

@@ -16,6 +16,7 @@ import {
 } from '../helpers/snapshots/bed.ts';
 import { describeWithMounts, fillUp, setReadOnly, smallDisk } from '../helpers/snapshots/mounts.ts';
 import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
+import { mortalThread } from '../helpers/workers/mortal.ts';
 
 const MIB = 2 ** 20;
 const NOISE = ['--ram', '16M', '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'];
@@ -132,6 +133,23 @@ describe('an image', () => {
     }
     await service.app.close();
     expect(sha256(images[0]!)).toBe(before);
+  });
+});
+
+describe('a disk that takes nothing any more', () => {
+  test.each(['save', 'load', 'delete'] as const)('fails a %s, and the guest goes on as it was', async (work) => {
+    const { workerUrl, tell } = mortalThread();
+    const options = { blockThread: { workerUrl, diskStallMs: 1000 } };
+    const bed = await snapshotBed({ flags: NOISE, options });
+    await bed.snapshots.does('save', 'kept');
+    await tell('stall now');
+    const job = await bed.snapshots.run(work, work === 'save' ? 'new' : 'kept');
+    expectFailed(job, 'engine_crashed');
+    expect(job.error).toContain('the disk of node disk0 takes nothing any more');
+    await expectUnharmed(bed, ['kept']);
+    await bed.snapshots.does('load', 'kept');
+    await bed.snapshots.does('delete', 'kept');
+    await expectUsable(bed);
   });
 });
 

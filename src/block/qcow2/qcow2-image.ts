@@ -1,5 +1,6 @@
 import {
   BlockError,
+  type FileCall,
   type Image,
   type ImageSnapshot,
   type NewSnapshot,
@@ -52,6 +53,10 @@ export class Qcow2Image implements Image {
       this.#shown = { of: this.#volume.snapshots, snapshots: this.#volume.snapshots.map(asSnapshot) };
     }
     return this.#shown.snapshots;
+  }
+
+  get underWay(): Iterable<FileCall> {
+    return this.#volume.file.underWay;
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {

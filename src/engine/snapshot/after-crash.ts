@@ -5,6 +5,11 @@ import { withLeft } from './snapshot-failure.ts';
 /** The thread that took the place of the one that died. */
 type Survivor = { readonly hasThread: boolean; delete(plan: DeletePlan): SnapshotTask };
 
+/** False for a task that has changed nothing that opening the images does not put right. */
+export function leavesSomething({ kind }: TaskOrder): boolean {
+  return kind === 'save' || kind === 'delete' || kind === 'apply-disks';
+}
+
 /** The error of a task whose thread died, once what it left was taken back. */
 export async function afterCrash(
   engine: Survivor,

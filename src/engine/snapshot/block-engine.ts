@@ -15,7 +15,8 @@ import type {
 } from '../../domain/snapshot-port.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX } from '../watchdog.ts';
-import { afterCrash } from './after-crash.ts';
+import { afterCrash, leavesSomething } from './after-crash.ts';
+import { DISK_STALL_MS } from './disk-stall.ts';
 import { GuestDisks } from './guest-disks.ts';
 import type { FromBlockThread, NodeRepair, NodeSpec, OpenError, TaskOrder, ToBlockThread } from './messages.ts';
 import {
@@ -37,6 +38,8 @@ export type BlockEngineOptions = {
   readonly workerUrl?: URL;
   /** A thread whose heart has not beaten for about this long is ended; milliseconds. */
   readonly hangMsMax?: number;
+  /** A disk that a task needs and that takes nothing for so long has hung: its thread is ended; milliseconds. */
+  readonly diskStallMs?: number;
 };
 
 /** The engine with what only app.ts uses. */
@@ -141,7 +144,7 @@ class Engine implements ThreadedBlockEngine {
   }
 
   async #start(): Promise<void> {
-    const { nodes, hangMsMax = HANG_MS_MAX, workerUrl = WORKER_URL } = this.#options;
+    const { nodes, hangMsMax = HANG_MS_MAX, diskStallMs = DISK_STALL_MS, workerUrl = WORKER_URL } = this.#options;
     const opened = Promise.withResolvers<void>();
     const thread = new ThreadRun(workerUrl, hangMsMax, {
       message: (message) => {
@@ -158,7 +161,7 @@ class Engine implements ThreadedBlockEngine {
         this.#died(thread, reason);
       },
     });
-    thread.post({ type: 'open', nodes, heartbeat: thread.heartbeat });
+    thread.post({ type: 'open', nodes, heartbeat: thread.heartbeat, diskStallMs });
     const isLate = new Error(`the images were not open after ${OPEN_MS_MAX} ms`);
     const late = setTimeout(() => opened.reject(isLate), OPEN_MS_MAX);
     try {
@@ -240,8 +243,13 @@ class Engine implements ThreadedBlockEngine {
     void this.#recover(tasks, error);
   }
 
-  /** Starts anew, and ends the tasks once nothing half-made of them is left. */
-  async #recover(tasks: readonly Task[], error: SnapshotError): Promise<void> {
+  /**
+   * Starts anew, and ends the tasks once nothing half-made of them is left. Those that leave nothing end at once: with a
+   * disk that hangs a start may take long, and a guest that stands still for a load is to go on.
+   */
+  async #recover(died: readonly Task[], error: SnapshotError): Promise<void> {
+    const tasks = died.filter(({ order }) => leavesSomething(order));
+    for (const task of died) if (!tasks.includes(task)) task.handle.fail(error);
     try {
       if (!this.#isClosed) await this.start();
     } catch (fault) {

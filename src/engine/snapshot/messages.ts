@@ -44,7 +44,13 @@ export type LoadStep = 'apply' | 'revert' | 'release';
 export type GuestDiskOrder = Omit<DiskAttachment, 'port'> & { readonly port: DiskAttachment['port'] | null };
 
 export type ToBlockThread =
-  | { readonly type: 'open'; readonly nodes: readonly NodeSpec[]; readonly heartbeat: SharedArrayBuffer }
+  | {
+      readonly type: 'open';
+      readonly nodes: readonly NodeSpec[];
+      readonly heartbeat: SharedArrayBuffer;
+      /** A call on a disk that lasts longer, while a task needs it, has hung; milliseconds. */
+      readonly diskStallMs: number;
+    }
   | { readonly type: 'task'; readonly task: number; readonly words: SharedArrayBuffer; readonly order: TaskOrder }
   /** Something in the task's words changed: look at them. */
   | { readonly type: 'wake'; readonly task: number }

@@ -1,27 +1,19 @@
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { SnapshotTask } from '../../../src/domain/snapshot-port.ts';
 import { DiskSlot } from '../../../src/engine/memory/disk-slot.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
-import { temporaryDirectory } from '../../helpers/app.ts';
+import type { BlockEngineOptions } from '../../../src/engine/snapshot/block-engine.ts';
 import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
+import { type Moment, mortalThread } from '../../helpers/workers/mortal.ts';
 import { emptyMemory, failureOf, loadPlan, machineMemory, ramOf, savePlan, startRig } from './rig.ts';
 
-const WORKER = new URL('../../helpers/workers/mortal-block-thread.ts', import.meta.url);
-
 /** An engine whose thread can be told to die or to hang. */
-async function startMortal(hangMsMax = 20_000) {
-  const order = join(temporaryDirectory(), 'order');
-  process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER = order;
-  onTestFinished(() => void delete process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER);
-  const rig = await startRig(1, { workerUrl: WORKER, hangMsMax });
-  const tell = (what: 'die' | 'hang' | 'stall') => {
-    // There at once and whole.
-    writeFileSync(`${order}.new`, what);
-    renameSync(`${order}.new`, order);
-  };
-  return { ...rig, order, tell };
+async function startMortal(options: Partial<BlockEngineOptions> = {}) {
+  const { workerUrl, tell } = mortalThread();
+  const rig = await startRig(1, { workerUrl, hangMsMax: 20_000, ...options });
+  return { ...rig, tell };
 }
 
 describe('a block thread that dies', () => {
@@ -31,7 +23,7 @@ describe('a block thread that dies', () => {
     await engine.save(savePlan('before', memory)).ended;
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
-    tell('die');
+    void tell('die');
     const error = await failureOf(task.ended);
     expect(error).toMatchObject({ code: 'engine_crashed', message: 'the block thread died: told to die' });
     const target = emptyMemory();
@@ -51,7 +43,7 @@ describe('a block thread that dies', () => {
     const task = engine.save(savePlan('one', machineMemory()));
     await task.captured;
     task.pause();
-    tell('die');
+    void tell('die');
     const ended = await task.ended.then(
       () => 'completed',
       ({ code }) => code,
@@ -69,7 +61,7 @@ describe('a block thread that dies', () => {
     await engine.save(savePlan('one', machineMemory())).ended;
     const task = engine.delete({ tag: 'one', devices: ['disk0'] });
     task.pause();
-    tell('die');
+    void tell('die');
     expect(await failureOf(task.ended)).toMatchObject({
       code: 'engine_crashed',
       message: expect.stringContaining("'one'"),
@@ -82,7 +74,7 @@ describe('a block thread that dies', () => {
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
     rmSync(paths[0]!);
-    tell('die');
+    void tell('die');
     expect(await failureOf(task.ended)).toMatchObject({
       code: 'engine_crashed',
       message: expect.stringMatching(/'one'.*disk0/),
@@ -91,10 +83,10 @@ describe('a block thread that dies', () => {
   });
 
   test('is noticed when it only stands still', async () => {
-    const { engine, tell } = await startMortal(5000);
+    const { engine, tell } = await startMortal({ hangMsMax: 5000 });
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
-    tell('hang');
+    void tell('hang');
     let isCaptureOver = false;
     const capture = failureOf(task.captured).finally(() => {
       isCaptureOver = true;
@@ -115,11 +107,10 @@ describe('a block thread that dies', () => {
 });
 
 test('a disk that takes nothing any more does not keep a save that was cancelled', async () => {
-  const { engine, order, tell } = await startMortal();
+  const { engine, tell } = await startMortal();
   const task = engine.save(savePlan('one', machineMemory(2 ** 21)));
   task.pause();
-  tell('stall');
-  await until(() => !existsSync(order));
+  await tell('stall now');
   task.resume();
   // All of it is staged, and waits for the disk.
   await until(() => task.progress().total > 0 && task.progress().current === task.progress().total);
@@ -130,6 +121,93 @@ test('a disk that takes nothing any more does not keep a save that was cancelled
   });
   await engine.save(savePlan('two', machineMemory())).ended;
   expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(['two']);
+});
+
+/** Long for a write of a test, short for a test. */
+const STALL_MS = 1000;
+
+const HUNG = {
+  code: 'engine_crashed',
+  message: expect.stringMatching(
+    /^the block thread died: the disk of node disk0 takes nothing any more: writing \d+ bytes at \d+ did not end within 1000 ms/,
+  ),
+};
+
+describe('a disk that takes nothing from some write of a task on', () => {
+  /** A snapshot `kept`, and a way to begin a task that comes as far as that write. */
+  async function stalling() {
+    const rig = await startMortal({ diskStallMs: STALL_MS });
+    const memory = machineMemory(2 ** 21);
+    await rig.engine.save(savePlan('kept', memory)).ended;
+    const begin = async <Task extends SnapshotTask>(task: Task, moment: Moment): Promise<Task> => {
+      task.pause();
+      await rig.tell(`stall ${moment}`);
+      task.resume();
+      return task;
+    };
+    const tags = () => rig.engine.nodes()[0]?.snapshots.map(({ tag }) => tag);
+    const expectKept = async () => {
+      const target = emptyMemory(2 ** 21);
+      const task = rig.engine.load(loadPlan('kept', target));
+      await task.loaded;
+      task.cancel();
+      await failureOf(task.ended);
+      expect(ramOf(target).equals(ramOf(memory))).toBe(true);
+      expect(tags()).toEqual(['kept']);
+    };
+    const expectClean = async () => {
+      await rig.engine.close();
+      expect(await check(rig.paths[0]!)).toEqual(CLEAN);
+    };
+    return { ...rig, begin, tags, expectKept, expectClean };
+  }
+
+  test('fails a save, and what it had begun is gone', async () => {
+    const { engine, begin, expectKept, expectClean } = await stalling();
+    for (const moment of ['room', 'table', 'header', 'behind header'] as const) {
+      const task = await begin(engine.save(savePlan('new', machineMemory(2 ** 21))), moment);
+      // The guest does not wait for what is put right.
+      expect(await failureOf(task.captured)).toMatchObject(HUNG);
+      expect(await failureOf(task.ended)).toMatchObject(HUNG);
+      await expectKept();
+    }
+    // The guest goes on already.
+    const task = await begin(engine.save(savePlan('new', machineMemory(2 ** 21))), 'manifest');
+    await task.captured;
+    expect(await failureOf(task.ended)).toMatchObject(HUNG);
+    await expectKept();
+    await expectClean();
+  });
+
+  test('fails a load, and the disk is as it was', async () => {
+    const { engine, begin, expectKept, expectClean } = await stalling();
+    const preparing = await begin(engine.load(loadPlan('kept', emptyMemory(2 ** 21))), 'now');
+    expect(await failureOf(preparing.loaded)).toMatchObject(HUNG);
+    await expectKept();
+    const applying = await begin(engine.load(loadPlan('kept', emptyMemory(2 ** 21))), 'header');
+    await applying.loaded;
+    expect(await failureOf(applying.apply())).toMatchObject(HUNG);
+    expect(await failureOf(applying.ended)).toMatchObject(HUNG);
+    await expectKept();
+    await expectClean();
+  });
+
+  test('fails a deletion, which can be asked for again', async () => {
+    const { engine, begin, tags, expectKept, expectClean } = await stalling();
+    const stalled = async (moment: Moment) => {
+      const task = await begin(engine.delete({ tag: 'kept', devices: ['disk0'] }), moment);
+      expect(await failureOf(task.ended)).toMatchObject({ ...HUNG, left: true });
+    };
+    for (const moment of ['now', 'header'] as const) {
+      await stalled(moment);
+      await expectKept();
+    }
+    // What is left then is to write counts that fell.
+    await stalled('behind header');
+    expect(tags()).toEqual([]);
+    await engine.delete({ tag: 'kept', devices: ['disk0'] }).ended;
+    await expectClean();
+  });
 });
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -196,7 +274,7 @@ describe("a guest's disk", () => {
     expect(await ask('flush')).toBeNull();
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
-    tell('die');
+    void tell('die');
     const reading = ask('read', 0, 4096);
     await failureOf(task.ended);
     expect(await reading).toBeNull();

@@ -23,6 +23,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 export class UnsafeFile implements BlockFile {
   readonly path = 'a file in memory';
+  readonly underWay = [];
   readonly #initial: Buffer;
   readonly #clock: Clock;
   readonly #random: () => number;

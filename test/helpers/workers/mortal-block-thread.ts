@@ -1,4 +1,5 @@
-// The block thread, which dies, stands still for ever, or has a disk that takes nothing, when the environment's file says so.
+// The block thread, which dies, stands still for ever, or has a disk that takes nothing from some moment on, when the
+// environment's file says so.
 
 import fs, { existsSync, readFileSync, rmSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -10,10 +11,41 @@ setInterval(() => {
   const what = readFileSync(order, 'utf8');
   rmSync(order);
   if (what === 'die') throw new Error('told to die');
-  if (what === 'stall') {
-    Object.assign(fs, { write: () => {} });
-    syncBuiltinESMExports();
+  if (what.startsWith('stall ')) {
+    stallFrom(what.replace('stall ', ''));
     return;
   }
   for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }, 5).unref();
+
+/** From which write on nothing is taken any more. */
+const MOMENTS: Readonly<Record<string, (bytes: Buffer, position: number) => boolean>> = {
+  now: () => true,
+  room: (bytes) => startsWith(bytes, 'UNFINISH'),
+  // The first entry has the flag COPIED, and an offset below 4 GiB.
+  table: (bytes) => bytes.length >= 8 && bytes.readUInt32BE(0) === 0x8000_0000,
+  header: (_, position) => position === POINTERS_OFFSET,
+  manifest: (bytes) => startsWith(bytes, 'FERRYDIG'),
+};
+/** Of the fields of a qcow2 header that change. */
+const POINTERS_OFFSET = 24;
+
+/** Writes go through up to that moment, and then none ever ends; `behind header`: up to the one after that. */
+function stallFrom(moment: string): void {
+  const { write } = fs;
+  const isDue = MOMENTS[moment.replace('behind ', '')] ?? (() => true);
+  let isHung = false;
+  const mayHang = (fd: number, bytes: Uint8Array, ...rest: [number, number, number, () => void]): void => {
+    const [offset, length, position] = rest;
+    const part = Buffer.from(bytes.buffer, bytes.byteOffset + offset, length);
+    const hangs = isHung || (isDue(part, position) && !moment.startsWith('behind '));
+    isHung ||= isDue(part, position);
+    if (!hangs) write(fd, bytes, ...rest);
+  };
+  Object.assign(fs, { write: mayHang });
+  syncBuiltinESMExports();
+}
+
+function startsWith(bytes: Buffer, text: string): boolean {
+  return bytes.subarray(0, text.length).equals(Buffer.from(text));
+}

@@ -1,9 +1,11 @@
 import { BlockError } from '../../../block/image.ts';
 import type { SnapshotError } from '../../../domain/snapshot-port.ts';
 import { FigureBlock } from '../../figures.ts';
+import { DISK_STALL_MS, watchForStalls } from '../disk-stall.ts';
 import type { FromBlockThread, NodeSpec, TaskOrder, TaskResult, ToBlockThread } from '../messages.ts';
 import { toSnapshotError } from '../snapshot-failure.ts';
 import { TaskWords } from '../task-words.ts';
+import { endThread } from './end-thread.ts';
 import type { GuestDisk } from './guest-disk.ts';
 import type { Load } from './load.ts';
 import { Nodes } from './nodes.ts';
@@ -24,6 +26,7 @@ export class BlockThread {
   readonly #tasks = new Map<number, Task>();
   readonly #disks: GuestDisk[] = [];
   #heartbeat = new FigureBlock();
+  #diskStallMs = DISK_STALL_MS;
   #isClosing = false;
   /** Null before `open`, and if that failed. */
   #nodes: Promise<Nodes | null> = Promise.resolve(null);
@@ -38,6 +41,7 @@ export class BlockThread {
     switch (message.type) {
       case 'open':
         this.#beat(message.heartbeat);
+        this.#diskStallMs = message.diskStallMs;
         this.#nodes = this.#open(message.nodes);
         break;
       case 'task':
@@ -88,15 +92,30 @@ export class BlockThread {
     let result: TaskResult = null;
     let error: SnapshotError | null = null;
     const nodes = await this.#nodes;
+    const endWatch = this.#watchDisks(order, nodes);
     try {
       if (nodes === null) throw new Error('the images are not open');
       result = await this.#work(number, order, { nodes, task });
     } catch (thrown) {
       error = toSnapshotError(thrown);
     }
+    endWatch();
     this.#tasks.delete(number);
     nodes?.refresh(namesOf(order));
     this.#post({ type: 'ended', task: number, result, error });
+  }
+
+  /**
+   * While a task needs a disk, whatever hangs on it ends this thread: nothing else is rid of a call that does not come
+   * back. Whoever only wants to see digests does not wait for them, and is no reason.
+   */
+  #watchDisks(order: TaskOrder, nodes: Nodes | null): () => void {
+    if (nodes === null || order.kind === 'digests') return () => {};
+    const watched = namesOf(order).flatMap((name) => {
+      const image = nodes.imageOrNull(name);
+      return image === null ? [] : [{ name, image }];
+    });
+    return watchForStalls(watched, this.#diskStallMs, (what) => void endThread(what));
   }
 
   async #work(

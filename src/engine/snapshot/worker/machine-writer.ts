@@ -11,6 +11,7 @@ import { encodeVmDescription, encodeVmDescriptionText } from '../../stream/vm-de
 import type { OutgoingChannel } from '../../transport/channel.ts';
 import { RamSender } from '../../worker/ram-sender.ts';
 import { Staging } from '../../worker/staging.ts';
+import { DISK_STALL_MS } from '../disk-stall.ts';
 import type { PieceTable } from './piece-table.ts';
 import { StreamDigester } from './stream-digester.ts';
 import type { TaskControl } from './task-control.ts';
@@ -20,8 +21,6 @@ const PART_BYTES = 16 * 2 ** 20;
 const DEFAULT_RAM_SECTION_ID = 2;
 /** Of writes, so that they fill whole clusters of an image and may go past the page cache. */
 const WRITE_ALIGN_BYTES = 65536;
-/** A disk that takes nothing for so long has hung. */
-const DISK_STALL_MS = 60_000;
 
 export type MachineToWrite = {
   readonly source: TransferSource;

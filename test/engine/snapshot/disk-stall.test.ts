@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import type { FileCall } from '../../../src/block/image.ts';
+import { DISK_STALL_MS, watchForStalls } from '../../../src/engine/snapshot/disk-stall.ts';
+
+const STALL_MS = 60;
+
+/** What is told of a disk on which one call hangs while others come and go; and after how long. */
+function watched(hanging: FileCall): Promise<{ readonly what: string; readonly tookMs: number }> {
+  const began = performance.now();
+  const underWay = new Set<FileCall>([hanging]);
+  const busy = setInterval(() => {
+    for (const call of underWay) if (call !== hanging) underWay.delete(call);
+    underWay.add({ doing: 'reading', position: 0, bytes: 1 });
+  }, 1);
+  return new Promise((resolve) => {
+    watchForStalls([{ name: 'disk0', image: { underWay } }], STALL_MS, (what) => {
+      clearInterval(busy);
+      resolve({ what, tookMs: performance.now() - began });
+    });
+  });
+}
+
+test('a call that does not end is told of with its disk, and no sooner than it may last', async () => {
+  const { what, tookMs } = await watched({ doing: 'writing', position: 65536, bytes: 4096 });
+  expect(what).toBe(
+    'the disk of node disk0 takes nothing any more: writing 4096 bytes at 65536 did not end within 60 ms',
+  );
+  expect(tookMs).toBeGreaterThanOrEqual(STALL_MS);
+});
+
+test('a flush may last ten times as long', async () => {
+  const { what, tookMs } = await watched({ doing: 'flushing', position: 0, bytes: 0 });
+  expect(what).toBe('the disk of node disk0 takes nothing any more: flushing did not end within 600 ms');
+  expect(tookMs).toBeGreaterThanOrEqual(10 * STALL_MS);
+});
+
+test('once the watch has ended nothing is told any more', async () => {
+  const hanging: FileCall = { doing: 'cutting', position: 0, bytes: 0 };
+  const told: string[] = [];
+  const node = { name: 'disk0', image: { underWay: [hanging] } };
+  watchForStalls([node], STALL_MS, (what) => told.push(what))();
+  // Another watch that began later has told of it meanwhile.
+  await watched(hanging);
+  expect(told).toEqual([]);
+});
+
+test('outside tests a call may last a minute', () => {
+  expect(DISK_STALL_MS).toBe(60_000);
+});

@@ -1,0 +1,31 @@
+// Tells a block thread of a test to die, to stand still, or that its disk takes nothing any more (mortal-block-thread.ts).
+
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { temporaryDirectory } from '../app.ts';
+
+/** When a disk stops taking anything: at the next write of this kind, or at whichever comes behind it. */
+export type Moment = 'now' | 'room' | 'table' | 'header' | 'behind header' | 'manifest';
+
+export type MortalThread = {
+  readonly workerUrl: URL;
+  /** Resolves when the thread has taken the order; one that dies of it has by then. */
+  tell(what: 'die' | 'hang' | `stall ${Moment}`): Promise<void>;
+};
+
+/** For the block threads that this test starts from now on. */
+export function mortalThread(): MortalThread {
+  const order = join(temporaryDirectory(), 'order');
+  process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER = order;
+  onTestFinished(() => void delete process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER);
+  return {
+    workerUrl: new URL('mortal-block-thread.ts', import.meta.url),
+    tell: async (what) => {
+      // There at once and whole.
+      writeFileSync(`${order}.new`, what);
+      renameSync(`${order}.new`, order);
+      while (existsSync(order)) await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
