@@ -27,6 +27,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Of a poll without a limit of its own; vitest's one second is no time on a machine that has other work.
+    expect: { poll: { timeout: 20_000 } },
     reporters:
       reportDirectory === undefined
         ? ['default']
