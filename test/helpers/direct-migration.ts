@@ -149,3 +149,25 @@ export async function untilSwept(machine: SyntheticMachine, times: number): Prom
     { timeout: 30_000, interval: 5 },
   );
 }
+
+/** Migrates a guest that nobody touches: the target has the same memory, and its guest finds nothing wrong. */
+export async function expectSameThere(options: GuestOptions, there: GuestOptions): Promise<void> {
+  const pair = await guestPair(options, there);
+  let differing = [-1];
+  let lateWrites = 0;
+  const beforeSwitchover = () => {
+    lateWrites = differingPages(pair).length;
+  };
+  const beforeAdoption = () => {
+    differing = differingPages(pair);
+  };
+  const { end } = await migrate(pair, { beforeSwitchover, beforeAdoption });
+  expect(end).toEqual({ status: 'completed', error: null, guest: 'there' });
+  // So much had been written after it was sent.
+  expect(lateWrites).toBeGreaterThan(50);
+  expect(differing).toEqual([]);
+  await untilSwept(pair.target, 2);
+  const { panic, pagesWritten } = pair.target.describe().guest!;
+  expect(panic).toBeNull();
+  expect(pagesWritten).toBeGreaterThan(pair.source.describe().guest!.pagesWritten);
+}

@@ -39,7 +39,6 @@ describe('a file', () => {
   });
 
   test.each([
-    ['4096', 4096],
     ['0x1000', 4096],
     ['2M', 2 * 2 ** 20],
   ])('is written and read from offset %s on', async (text, offset) => {
@@ -127,10 +126,12 @@ describe('a way out of the file root', () => {
     expect(await target.runState()).toBe('inmigrate');
   });
 
-  test.each(['-1', '1.5', '0x', '1e3', '99999999999999999999', ''])('offset %j is refused', async (offset) => {
+  test('is not opened by an offset that is no number of bytes', async () => {
     const { root, source } = await withRoot();
-    const reply = await source.call('/migrate', { body: { uri: `file:guest,offset=${offset}` } });
-    expect([reply.status, reply.json.code]).toEqual([422, 'invalid_address']);
+    for (const offset of ['-1', '1.5', '0x', '1e3', '99999999999999999999', '']) {
+      const reply = await source.call('/migrate', { body: { uri: `file:guest,offset=${offset}` } });
+      expect([reply.status, reply.json.code], `offset '${offset}'`).toEqual([422, 'invalid_address']);
+    }
     expect(existsSync(join(root, 'guest'))).toBe(false);
   });
 });

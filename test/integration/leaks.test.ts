@@ -6,7 +6,7 @@ import { localService } from '../helpers/guest-service.ts';
 import { closedPort, openPeer } from '../helpers/peer.ts';
 
 const DEADLINES = { connectMs: 300, stallMs: 300, handoverMs: 300 };
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 /** What this process holds that an engine could forget; a worker that stands ready is counted before as after. */
 function holdings() {

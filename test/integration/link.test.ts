@@ -5,7 +5,7 @@ import { localService } from '../helpers/guest-service.ts';
 import { Relay } from '../helpers/relay.ts';
 
 // A pass is far larger than what socket buffers hold: those count as sent, as in QEMU.
-const FLAGS = ['--ram', '64M', '--workload', 'rate=60M,span=32M,pattern=seq'];
+const FLAGS = ['--ram', '32M', '--workload', 'rate=40M,span=16M,pattern=seq'];
 type Progress = { readonly rate: number; readonly verdict: { readonly verdict: string } | null };
 
 /** A migration that goes on over a relay, pass after pass, since nothing may be left for the downtime. */

@@ -3,13 +3,13 @@
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { type Service, spawnService } from '../helpers/guest-service.ts';
-import { snapshotBed } from '../helpers/snapshots/bed.ts';
+import { type Bed, snapshotBed } from '../helpers/snapshots/bed.ts';
 import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
-import { type Job, Snapshots } from '../helpers/snapshots/snapshot-client.ts';
+import { type Job, Snapshots, type Work } from '../helpers/snapshots/snapshot-client.ts';
 
 const LARGE = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** So large that its progress is told many times. */
-const LARGER = ['--ram', '256M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+const LARGER = ['--ram', '128M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** Requests in a second, and how many of either kind make a test. */
 const POLLS_PER_SECOND = 200;
 
@@ -52,30 +52,32 @@ test('an Idempotency-Key holds over kill -9 right behind the answer', async () =
   expectClean(`${data}/disk0.qcow2`);
 });
 
-test.each(['save', 'load', 'verify'] as const)(
-  'the progress of a %s is seen to grow at every stop, and ends at its total',
-  async (work) => {
-    const { service, snapshots } = await snapshotBed({ flags: LARGER });
-    if (work !== 'save') await snapshots.does('save', 'one');
-    const id = await snapshots.start(work, 'one');
-    const stops: Job[] = [];
-    // A pause makes a moment stand still, so the middle of the work is seen however fast the machine is.
-    while ((await service.call(`/jobs/${id}/pause`, { method: 'POST' })).status === 200) {
-      const job = await snapshots.until(id, ({ status }) => ['paused', 'concluded'].includes(status));
-      if (job.status === 'concluded') break;
-      stops.push(job);
-      await service.post(`/jobs/${id}/resume`);
-      const before = job['current-progress'];
-      await snapshots.until(id, (now) => now.status === 'concluded' || now['current-progress'] > before);
-    }
-    const end = await snapshots.ended(id);
-    expect(end.error).toBeUndefined();
-    expect(end['current-progress']).toBe(end['total-progress']);
+test('the progress of a save, a load and a verify is seen to grow at every stop, and ends at its total', async () => {
+  const bed = await snapshotBed({ flags: LARGER });
+  for (const work of ['save', 'load', 'verify'] as const) {
+    const { end, stops } = await stopOnTheWay(bed, work);
+    expect(end.error, work).toBeUndefined();
+    expect(end['current-progress'], work).toBe(end['total-progress']);
     const grown = stops.map((job) => job['current-progress']);
-    expect(grown).toEqual(grown.toSorted((a, b) => a - b));
-    expect(stops.filter(isHalfway).length, grown.join()).toBeGreaterThan(0);
-  },
-);
+    expect(grown, work).toEqual(grown.toSorted((a, b) => a - b));
+    expect(stops.filter(isHalfway).length, `${work}: ${grown.join()}`).toBeGreaterThan(0);
+  }
+});
+
+/** Pauses a job again and again: a pause makes a moment stand still, so its middle is seen however fast the machine is. */
+async function stopOnTheWay({ service, snapshots }: Bed, work: Work): Promise<{ end: Job; stops: readonly Job[] }> {
+  const id = await snapshots.start(work, 'one');
+  const stops: Job[] = [];
+  while ((await service.call(`/jobs/${id}/pause`, { method: 'POST' })).status === 200) {
+    const job = await snapshots.until(id, ({ status }) => ['paused', 'concluded'].includes(status));
+    if (job.status === 'concluded') break;
+    stops.push(job);
+    await service.post(`/jobs/${id}/resume`);
+    const before = job['current-progress'];
+    await snapshots.until(id, (now) => now.status === 'concluded' || now['current-progress'] > before);
+  }
+  return { end: await snapshots.ended(id), stops };
+}
 
 test(`${POLLS_PER_SECOND} requests in a second see no job go back, and disturb nothing`, async () => {
   const service = await spawnService(temporaryDirectory(), LARGE);

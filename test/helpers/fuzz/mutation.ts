@@ -31,6 +31,12 @@ export type MutationEffort = {
 };
 
 export function describeMutation({ bitStep, deviceBits, edits, garbage }: MutationEffort): void {
+  describeFlips(bitStep, deviceBits);
+  describeEdits(edits);
+  describeGarbage(garbage);
+}
+
+function describeFlips(bitStep: number, deviceBits: number): void {
   describe('a damaged stream', () => {
     it('with one bit flipped loads or fails with a code, for a known machine', () => {
       const bytes = smallStream();
@@ -79,7 +85,11 @@ export function describeMutation({ bitStep, deviceBits, edits, garbage }: Mutati
       expect(seen.loaded).toBeGreaterThan(0);
       expect(seen.failed).toBeGreaterThan(0);
     });
+  });
+}
 
+function describeEdits(edits: number): void {
+  describe('a stream with stretches that are not its own', () => {
     it('with stretches overwritten, removed and repeated loads or fails with a code', () => {
       const streams = [smallStream(), readStreamFixture('isapc-10.0').stream];
       const edit = fc.record({
@@ -105,7 +115,9 @@ export function describeMutation({ bitStep, deviceBits, edits, garbage }: Mutati
       );
     });
   });
+}
 
+function describeGarbage(garbage: number): void {
   describe('bytes that never were a stream', () => {
     it('fail with a code, behind a good beginning too', () => {
       const beginnings = fc.constantFrom(

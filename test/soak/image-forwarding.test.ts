@@ -1,0 +1,12 @@
+// Every recorded stream of QEMU that can be read goes into an image and out of it.
+
+import { it } from 'vitest';
+import { expectForwarded } from '../helpers/image-forwarding.ts';
+import { streamFixtureNames } from '../helpers/qemu/fixtures.ts';
+
+const NOT_DONE = ['pc-10.0-ignore-shared', 'pc-10.0-xbzrle'];
+
+it.each(streamFixtureNames().filter((name) => !NOT_DONE.includes(name)))(
+  '%s of QEMU leaves an image as it came in',
+  expectForwarded,
+);
