@@ -13,6 +13,7 @@ import { TABLE } from './table.ts';
 /** Characters of a line, at most: more than every tag, address and value together. */
 export const LINE_LENGTH_MAX = 65_536;
 const PROGRESS_EVERY_MS = 1000;
+const NOT_ALLOWED = 'not_allowed';
 
 export type MonitorOptions = {
   /** Milliseconds between two reports of progress. */
@@ -40,7 +41,7 @@ export class Monitor implements TextMonitor {
       return { text, isCommand: true };
     } catch (error) {
       if (error instanceof LineError) return { text: lineErrorText(error), isCommand: false };
-      if (!(error instanceof DomainError) && !(error instanceof NotInTable)) throw error;
+      if (!isRefusal(error)) throw error;
       return { text: `Error: ${printable(error.message)}\n`, isCommand: true };
     }
   }
@@ -71,6 +72,12 @@ export class Monitor implements TextMonitor {
     const call = new MonitorCall({ domain: this.#domain, values, io, progressEveryMs: this.#progressEveryMs });
     return await command.run(call);
   }
+}
+
+/** What the monitor says of itself. Who may not ask at all is told by the door, in its own way. */
+function isRefusal(error: unknown): error is Error {
+  if (error instanceof NotInTable) return true;
+  return error instanceof DomainError && (error.code as string) !== NOT_ALLOWED;
 }
 
 function lineErrorText({ message, help }: LineError): string {

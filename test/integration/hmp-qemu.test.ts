@@ -3,6 +3,10 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { type DirtyRate, dirtyRateText } from '../../src/hmp/formats/dirty-rate.ts';
+import { migrateText } from '../../src/hmp/formats/migrate.ts';
+import { parametersText } from '../../src/hmp/formats/parameters.ts';
+import { statusText } from '../../src/hmp/formats/status.ts';
 import { Monitor } from '../../src/hmp/monitor.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { describeWithQemu, type Qemu, startQemu } from '../helpers/qemu/qemu.ts';
@@ -24,6 +28,11 @@ async function monitorOf(flags: readonly string[] = SMALL): Promise<Monitor> {
 /** The same with every figure as `0`. */
 function withoutFigures(text: string): string {
   return text.replaceAll(/\d+(\.\d+)?/g, '0');
+}
+
+/** The same but for what goes on growing while a migration waits. */
+function withoutTimes(text: string): string {
+  return text.replace(/^total time: .*$/m, '');
 }
 
 /** Parameters and words for them, right and wrong, in every form that is told apart somewhere. */
@@ -238,5 +247,43 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
     await app.close();
     const second = await startQemu({ extraArguments: disks, paused: true });
     expect(await say(second, list)).toBe(ours);
+  });
+
+  test('what QEMU knows is written as it writes it, figure by figure', async () => {
+    const guest = { pagesPerTick: 8 };
+    const qemu = await startQemu({ guest, capabilities: ['xbzrle', 'pause-before-switchover', 'dirty-bitmaps'] });
+    const query = async (command: string): Promise<never> => (await qemu.qmp.execute(command)) as never;
+    const bitmaps = [{ name: 'b', alias: 'c' }];
+    const mapping = [
+      { 'node-name': 'n', alias: 'a', bitmaps },
+      { 'node-name': 'n2', alias: 'a2', bitmaps: [] },
+    ];
+    await qemu.qmp.execute('migrate-set-parameters', { 'block-bitmap-mapping': mapping, 'tls-authz': 'x' });
+    expect(parametersText(await query('query-migrate-parameters'))).toBe(await say(qemu, 'info migrate_parameters'));
+    expect(dirtyRateText(await query('query-dirty-rate'))).toBe(await say(qemu, 'info dirty_rate'));
+
+    await qemu.qmp.execute('migrate', { uri: `file:${qemu.path('stream')}` });
+    await qemu.qmp.waitForEvent('MIGRATION', { matches: ({ status }) => status === 'pre-switchover' });
+    const waiting = migrateText(await query('query-migrate'), { withZeros: false });
+    expect(withoutTimes(waiting)).toBe(withoutTimes(await say(qemu, 'info migrate')));
+    expect(waiting).toMatch(/^xbzrle overflow: \d+$/m);
+    expect(waiting).toMatch(/^expected downtime: \d+ ms$/m);
+    const from = qemu.qmp.events.length;
+    await qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' });
+    await qemu.waitForMigrationEnd({ from });
+    expect(migrateText(await query('query-migrate'), { withZeros: false })).toBe(await say(qemu, 'info migrate'));
+    expect(statusText(await query('query-status'))).toBe(await say(qemu, 'info status'));
+  });
+
+  test.each([
+    ['page-sampling', { 'sample-pages': 256 }],
+    ['dirty-bitmap', {}],
+  ])('a dirty rate measured by %s is written alike', async (mode, more) => {
+    const qemu = await startQemu();
+    const measure = { 'calc-time': 100, 'calc-time-unit': 'millisecond', mode, ...more };
+    await qemu.qmp.execute('calc-dirty-rate', measure);
+    const measured = async (): Promise<DirtyRate> => (await qemu.qmp.execute('query-dirty-rate')) as DirtyRate;
+    await expect.poll(async () => (await measured()).status).toBe('measured');
+    expect(dirtyRateText(await measured())).toBe(await say(qemu, 'info dirty_rate'));
   });
 });
