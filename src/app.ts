@@ -17,6 +17,7 @@ import {
   createBlockEngine,
   type ThreadedBlockEngine,
 } from './engine/snapshot/block-engine.ts';
+import { Monitor } from './hmp/monitor.ts';
 import { loggerOptions } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
@@ -78,6 +79,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   if (options.machine === undefined) serveGuestDisk(machine, images);
   const server = createServer({
     domain,
+    monitor: new Monitor(domain),
     logger: loggerOptions(config.logLevel),
     readiness: () => readinessOf(config),
     ...(options.limits === undefined ? {} : { limits: options.limits }),

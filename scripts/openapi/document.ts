@@ -121,13 +121,13 @@ function takesBody({ input }: Operation): boolean {
 
 /** The members of the body: the arguments, without those that the path gives. */
 function requestBodyOf(operation: Operation): Json {
-  const { input, path, examples } = operation;
+  const { input, path, examples, bodyType = 'application/json' } = operation;
   const withBody = examples.filter(({ body }) => body !== undefined);
   const named = Object.fromEntries(withBody.map(({ name, body }) => [name, { value: body }]));
-  const schema = withoutMembers(argumentsSchemaOf(operation), path);
+  const schema = withoutMembers(argumentsSchemaOf(operation) ?? operation.body, path);
   return {
     required: input === 'body',
-    content: { 'application/json': { schema, ...(withBody.length === 0 ? {} : { examples: named }) } },
+    content: { [bodyType]: { schema, ...(withBody.length === 0 ? {} : { examples: named }) } },
   };
 }
 

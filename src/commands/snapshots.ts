@@ -1,4 +1,5 @@
 import { command, shortForm } from './command.ts';
+import { Empty } from './schemas/common.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job } from './schemas/jobs.ts';
 import {
@@ -10,6 +11,9 @@ import {
   SnapshotRequest,
   SnapshotsQuery,
   SnapshotTag,
+  VmList,
+  VmName,
+  VmSaved,
 } from './schemas/snapshots.ts';
 import { jobView } from './views/job.ts';
 import { snapshotDetailView, snapshotView } from './views/snapshot.ts';
@@ -103,5 +107,56 @@ export const querySnapshot = command({
   run: async ({ snapshots }, { tag }) => {
     const snapshot = snapshots.get(tag);
     return snapshotDetailView(snapshot, await snapshots.digests(snapshot));
+  },
+});
+
+/* What a text monitor has for snapshots: all nodes that can be written, and no answer before the work is done. */
+
+export const saveVm = command({
+  name: 'x-ferry-savevm',
+  summary: 'Save the machine under a name, in the place of a snapshot that has it',
+  qapi: null,
+  role: 'operator',
+  arguments: VmName,
+  result: VmSaved,
+  run: async ({ snapshots }, { name }) => ({ name: await snapshots.saveVm(name ?? null) }),
+});
+
+export const loadVm = command({
+  name: 'x-ferry-loadvm',
+  summary: 'Put a snapshot in the place of the machine, and wait for it',
+  qapi: null,
+  role: 'operator',
+  arguments: SnapshotTag,
+  result: Empty,
+  run: async ({ snapshots }, { tag }) => {
+    await snapshots.loadVm(tag);
+    return {};
+  },
+});
+
+export const deleteVm = command({
+  name: 'x-ferry-delvm',
+  summary: 'Delete a snapshot, if it is there, and wait for it',
+  qapi: null,
+  role: 'operator',
+  arguments: SnapshotTag,
+  result: Empty,
+  run: async ({ snapshots }, { tag }) => {
+    await snapshots.deleteVm(tag);
+    return {};
+  },
+});
+
+export const queryVmSnapshots = command({
+  name: 'x-ferry-query-vm-snapshots',
+  summary: 'The snapshots that all nodes hold, and those that only some do, oldest first',
+  qapi: null,
+  role: 'viewer',
+  arguments: Empty,
+  result: VmList,
+  run: ({ snapshots }) => {
+    const { all, partial } = snapshots.listVm();
+    return { all: all.map(snapshotView), partial: partial.map(snapshotView) };
   },
 });

@@ -8,6 +8,7 @@ export const ERRORS = {
   missing_member: { kind: 'malformed', title: 'A member that is needed is missing' },
   wrong_type: { kind: 'malformed', title: 'A member has the wrong type' },
   unknown_capability: { kind: 'malformed', title: 'There is no capability of this name' },
+  line_not_understood: { kind: 'malformed', title: 'The line is no command of the text monitor' },
   invalid_cursor: { kind: 'malformed', title: 'The cursor did not come from this list' },
   // forbidden
   exec_not_allowed: { kind: 'forbidden', title: 'exec: addresses are not allowed here' },

@@ -3,6 +3,7 @@ import { blockersOperations } from './blockers.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
 import { healthOperations } from './health.ts';
+import { hmpOperations } from './hmp.ts';
 import { jobsOperations } from './jobs.ts';
 import { machineOperations } from './machine.ts';
 import { migrateOperations } from './migrate.ts';
@@ -21,6 +22,7 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
   ...jobsOperations,
   ...migrationsOperations,
   ...machineOperations,
+  ...hmpOperations,
   ...healthOperations,
   ...documentationOperations,
 ];

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Command, CommandContext } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
+import type { TextMonitor } from '../commands/monitor.ts';
 import type { KeysInUse } from './http/idempotency.ts';
 import type { HttpLimits } from './limits.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
@@ -14,6 +15,7 @@ export type Tag = 'migration' | 'snapshots' | 'jobs' | 'settings' | 'history' | 
 /** What handlers share. One per app. */
 export type RouteContext = {
   readonly domain: Domain;
+  readonly monitor: TextMonitor;
   readonly limits: HttpLimits;
   /** Tells tags of this process apart from those of another: revisions begin anew with each. */
   readonly instance: string;
@@ -77,6 +79,10 @@ export type Operation = {
   readonly input: 'query' | 'body' | 'body or query' | 'nothing';
   /** The request may leave out what the command's short form may. */
   readonly takesShortForm?: boolean;
+  /** The one media type of the body, if it is not application/json; then with `body`. */
+  readonly bodyType?: 'text/plain';
+  /** Schema of the body of an operation without a command. */
+  readonly body?: TSchema;
   /** Query parameters of an operation without a command. */
   readonly query?: TSchema;
   /** Request headers that mean something here, with what they mean. */

@@ -3,17 +3,27 @@ import { execute } from '../commands/command.ts';
 import { DomainError } from '../commands/errors.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
 import { argumentsSchemaOf, type Call, type Operation, type RouteContext } from './operation.ts';
+import { takeText } from './plugins/body.ts';
 import { HttpError } from './plugins/http-errors.ts';
 import type { Server } from './server-type.ts';
 
 /** Makes an operation a route of the server. */
 export function registerOperation(server: Server, context: RouteContext, operation: Operation): void {
   const handle = operation.handle ?? sendResult;
-  server.route({
-    method: operation.method,
-    url: operation.path,
-    handler: (request, reply) => handle(callOf({ context, operation, request, reply })),
-  });
+  const route = (place: Server): void => {
+    place.route({
+      method: operation.method,
+      url: operation.path,
+      handler: (request, reply) => handle(callOf({ context, operation, request, reply })),
+    });
+  };
+  if (operation.bodyType === undefined) route(server);
+  // What a route reads is its own: elsewhere text stays refused.
+  else
+    server.register(async (place) => {
+      takeText(place);
+      route(place);
+    });
 }
 
 /** Sends a value as exact JSON with a line's end, for those who read it in a terminal. */

@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
+import type { TextMonitor } from '../commands/monitor.ts';
 import { KeysInUse } from './http/idempotency.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
@@ -18,6 +19,7 @@ import type { Server } from './server-type.ts';
 
 export type ServerOptions = {
   readonly domain: Domain;
+  readonly monitor: TextMonitor;
   readonly readiness: () => Readiness;
   readonly logger: NonNullable<FastifyServerOptions['logger']>;
   readonly limits?: Partial<HttpLimits>;
@@ -39,6 +41,7 @@ export function createServer(options: ServerOptions): Server {
   const instance = randomBytes(6).toString('base64url');
   registerOperations(server, {
     domain: options.domain,
+    monitor: options.monitor,
     limits,
     instance,
     keysInUse: new KeysInUse(),

@@ -9,6 +9,7 @@ import { IDEMPOTENCY_KEPT_MS } from '../../src/domain/idempotency.ts';
 import { JOB_ID_LENGTH_MAX } from '../../src/domain/jobs/job-id.ts';
 import { CONCLUDED_JOBS_LISTED, JOBS_MAX } from '../../src/domain/jobs/jobs.ts';
 import { TAG_BYTES_MAX } from '../../src/domain/snapshots/tag.ts';
+import { LINE_LENGTH_MAX } from '../../src/hmp/monitor.ts';
 import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import { HTTP_LIMITS } from '../../src/routes/limits.ts';
@@ -211,6 +212,7 @@ describe('docs/limits.md', () => {
     JOB_ID_LENGTH_MAX,
     JOBS_KEPT,
     KEY_LENGTH_MAX,
+    LINE_LENGTH_MAX,
   };
   const limits = Object.entries({ ...HTTP_LIMITS, ...JSON_LIMITS, ...DEADLINES, ...kept });
   const page = readFileSync(new URL('docs/limits.md', ROOT), 'utf8');

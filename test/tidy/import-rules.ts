@@ -100,7 +100,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },
   { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...FASTIFY, 'node:*'] },
   { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['node:*'] },
-  { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/'], packages: ['node:*'] },
+  { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/'], packages: ['typebox', 'node:*'] },
   { of: ['src/cli/'], may: ['src/cli/'], types: ['src/commands/schemas/'], packages: ['commander', 'node:*'] },
 ];
 

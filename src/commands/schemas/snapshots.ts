@@ -95,3 +95,9 @@ export const SnapshotsQuery = Type.Object(
   { ...paging, node: Type.Optional(Text('Only snapshots that this node has a part of.')) },
   closed,
 );
+
+/** savevm of a text monitor: a name, or none for one made of the time. */
+export const VmName = Type.Object({ name: Type.Optional(Text('Name of the snapshot.')) }, closed);
+export const VmSaved = Type.Object({ name: Type.String() });
+/** Those that every node holds, and those that some do; oldest first. */
+export const VmList = Type.Object({ all: Type.Array(Snapshot), partial: Type.Array(Snapshot) });

@@ -1,0 +1,59 @@
+import * as jobs from '../../commands/jobs.ts';
+import * as machine from '../../commands/machine.ts';
+import * as migrate from '../../commands/migrate.ts';
+import * as options from '../../commands/options.ts';
+import * as snapshots from '../../commands/snapshots.ts';
+import type { MonitorCommand } from '../command.ts';
+import { capabilitiesText } from '../formats/capabilities.ts';
+import { type DirtyLimit, type DirtyRate, dirtyLimitText, dirtyRateText } from '../formats/dirty-rate.ts';
+import { jobsText } from '../formats/jobs.ts';
+import { migrateText } from '../formats/migrate.ts';
+import { parametersText } from '../formats/parameters.ts';
+import { snapshotsText } from '../formats/snapshots.ts';
+import { statusText } from '../formats/status.ts';
+
+/* What stands behind `info`. */
+
+export const INFO_COMMANDS: readonly MonitorCommand[] = [
+  {
+    names: ['dirty_rate'],
+    help: 'how fast the guest dirties its memory, as it was measured last',
+    run: async (call) => dirtyRateText((await call.askByName('query-dirty-rate')) as DirtyRate),
+  },
+  {
+    names: ['jobs'],
+    help: 'the jobs that were not dismissed',
+    run: async (call) => jobsText((await call.ask(jobs.queryAllJobs)).jobs),
+  },
+  {
+    names: ['migrate'],
+    flags: [{ flag: 'a', name: 'all' }],
+    help: 'how the newest migration stands\n-a: figures that are zero too',
+    run: async (call) => migrateText(await call.ask(migrate.queryMigrate), { withZeros: call.flag('all') }),
+  },
+  {
+    names: ['migrate_capabilities'],
+    help: 'every capability and whether it is on',
+    run: async (call) => capabilitiesText(await call.ask(options.queryMigrateCapabilities)),
+  },
+  {
+    names: ['migrate_parameters'],
+    help: 'the parameters and their values',
+    run: async (call) => parametersText(await call.ask(options.queryMigrateParameters)),
+  },
+  {
+    names: ['snapshots'],
+    help: 'the snapshots that the disks hold',
+    run: async (call) => snapshotsText(await call.ask(snapshots.queryVmSnapshots)),
+  },
+  {
+    names: ['status'],
+    help: 'whether the guest runs',
+    run: async (call) => statusText(await call.ask(machine.queryStatus)),
+  },
+  {
+    names: ['vcpu_dirty_limit'],
+    help: 'the rates that vCPUs are held to',
+    run: async (call) => dirtyLimitText((await call.askByName('query-vcpu-dirty-limit')) as readonly DirtyLimit[]),
+  },
+];

@@ -1,0 +1,36 @@
+import * as table from '../../commands/options.ts';
+import { MigrationCapability } from '../../commands/schemas/options.ts';
+import type { MonitorCommand } from '../command.ts';
+import { PARAMETER_NAMES, parameterValue, parameterWords } from '../values/parameter.ts';
+
+/* Capabilities and parameters. */
+
+const CAPABILITIES = (MigrationCapability as unknown as { readonly enum: readonly string[] }).enum;
+
+export const migrateSetCapability: MonitorCommand = {
+  names: ['migrate_set_capability'],
+  parameters: [
+    { name: 'capability', type: 'string', words: () => CAPABILITIES },
+    { name: 'state', type: 'switch', words: () => ['on', 'off'] },
+  ],
+  help: 'switch a capability on or off',
+  run: async (call) => {
+    const change = { capability: call.text('capability'), state: call.flag('state') };
+    await call.ask(table.migrateSetCapabilities, { capabilities: [change] });
+    return '';
+  },
+};
+
+export const migrateSetParameter: MonitorCommand = {
+  names: ['migrate_set_parameter'],
+  parameters: [
+    { name: 'parameter', type: 'string', words: () => PARAMETER_NAMES },
+    { name: 'value', type: 'string', words: (_domain, earlier) => parameterWords(earlier.at(-1) ?? '') },
+  ],
+  help: 'set a parameter; sizes take a suffix (k, M, G, T, P, E), and the bandwidths up to the switchover are in MiB without one',
+  run: async (call) => {
+    const name = call.text('parameter');
+    await call.ask(table.migrateSetParameters, { [name]: parameterValue(name, call.text('value')) });
+    return '';
+  },
+};

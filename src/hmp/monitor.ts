@@ -1,0 +1,86 @@
+import type { Domain } from '../commands/domain.ts';
+import { DomainError } from '../commands/errors.ts';
+import type { MonitorAnswer, MonitorIo, TextMonitor } from '../commands/monitor.ts';
+import { readArguments } from './arguments.ts';
+import { findCommand, MonitorCall, type MonitorCommand, NotInTable } from './command.ts';
+import { completions } from './completion.ts';
+import { unknown } from './help.ts';
+import { LineError } from './line-error.ts';
+import { printable } from './printable.ts';
+import { Reader } from './reader.ts';
+import { TABLE } from './table.ts';
+
+/** Characters of a line, at most: more than every tag, address and value together. */
+export const LINE_LENGTH_MAX = 65_536;
+const PROGRESS_EVERY_MS = 1000;
+const NOT_ALLOWED = 'not_allowed';
+
+export type MonitorOptions = {
+  /** Milliseconds between two reports of progress. */
+  readonly progressEveryMs?: number;
+};
+
+/** The text monitor: a line in, text out. Everything goes through the table of commands. */
+export class Monitor implements TextMonitor {
+  readonly #domain: Domain;
+  readonly #progressEveryMs: number;
+
+  constructor(domain: Domain, options: MonitorOptions = {}) {
+    this.#domain = domain;
+    this.#progressEveryMs = options.progressEveryMs ?? PROGRESS_EVERY_MS;
+  }
+
+  /** @returns what a terminal would show. */
+  async run(line: string, io: MonitorIo = {}): Promise<string> {
+    return (await this.answer(line, io)).text;
+  }
+
+  async answer(line: string, io: MonitorIo = {}): Promise<MonitorAnswer> {
+    try {
+      const text = await this.#carryOut(line, io);
+      return { text, isCommand: true };
+    } catch (error) {
+      if (error instanceof LineError) return { text: lineErrorText(error), isCommand: false };
+      if (!isRefusal(error)) throw error;
+      return { text: `Error: ${printable(error.message)}\n`, isCommand: true };
+    }
+  }
+
+  complete(line: string): readonly string[] {
+    return line.length > LINE_LENGTH_MAX ? [] : completions(TABLE, this.#domain, line);
+  }
+
+  async #carryOut(line: string, io: MonitorIo): Promise<string> {
+    if (line.length > LINE_LENGTH_MAX) {
+      throw new LineError(`The line has ${line.length} characters; ${LINE_LENGTH_MAX} are allowed`);
+    }
+    const reader = new Reader(line);
+    const name = reader.commandName();
+    if (name === '' && reader.isAtEnd) return '';
+    const command = findCommand(TABLE, name);
+    if (command === undefined) throw unknown(name);
+    if (command.subcommands === undefined) return await this.#run(command, reader, name, io);
+    const subname = reader.commandName();
+    if (subname === '' && reader.isAtEnd) return await this.#run(command, reader, name, io);
+    const subcommand = findCommand(command.subcommands, subname);
+    if (subcommand === undefined) throw unknown(`${name} ${subname}`);
+    return await this.#run(subcommand, reader, `${name} ${subname}`, io);
+  }
+
+  async #run(command: MonitorCommand, reader: Reader, path: string, io: MonitorIo): Promise<string> {
+    const values = readArguments(reader, command, path);
+    const call = new MonitorCall({ domain: this.#domain, values, io, progressEveryMs: this.#progressEveryMs });
+    return await command.run(call);
+  }
+}
+
+/** What the monitor says of itself. Who may not ask at all is told by the door, in its own way. */
+function isRefusal(error: unknown): error is Error {
+  if (error instanceof NotInTable) return true;
+  return error instanceof DomainError && (error.code as string) !== NOT_ALLOWED;
+}
+
+function lineErrorText({ message, help }: LineError): string {
+  const hint = help === null ? '' : `Try "help ${help}" for more information\n`;
+  return `${message}\n${hint}`;
+}

@@ -1,0 +1,37 @@
+/*
+ * Sizes as QEMU reads them: `64M`, `1.5G`, `.5k`, `0x1000`. Suffixes are powers of 1024 in either case, B is bytes. A
+ * fraction needs a unit above a byte (or to be zero), and is rounded to whole bytes, a half up. Hexadecimal numbers
+ * take neither fraction nor suffix.
+ */
+
+const UNITS = 'bkmgtpe';
+const SIZE_MAX = 2n ** 64n - 1n;
+/** Digits of a number, at most: more say nothing that a double would keep. */
+const DIGITS_MAX = 64;
+const DECIMAL = new RegExp(`^\\+?(\\d{0,${DIGITS_MAX}})(?:\\.(\\d{0,${DIGITS_MAX}}))?([${UNITS}])?$`, 'i');
+const HEXADECIMAL = /^\+?0x[0-9a-f]{1,64}$/i;
+
+/** Bytes; `out-of-range` for what does not fit into 64 bits or is negative; null for what is no size. */
+export function parseSize(text: string, defaultUnit: 'B' | 'M'): bigint | 'out-of-range' | null {
+  const given = text.replace(/^[ \t\n\v\f\r]+/, '');
+  if (given.startsWith('-')) return typeof parseSize(given.slice(1), defaultUnit) === 'bigint' ? 'out-of-range' : null;
+  if (HEXADECIMAL.test(given)) return inRange(BigInt(given.replace('+', '')) * bytesOf(defaultUnit));
+  const match = DECIMAL.exec(given);
+  if (match === null) return null;
+  const [, whole = '', fraction = '', unit = defaultUnit] = match;
+  if (whole === '' && fraction === '') return null;
+  const bytes = bytesOf(unit);
+  const scale = 10n ** BigInt(fraction.length);
+  const part = BigInt(fraction === '' ? 0 : fraction);
+  if (bytes === 1n && part > 0n) return null;
+  const rounded = (2n * part * bytes + scale) / (2n * scale);
+  return inRange(BigInt(whole === '' ? 0 : whole) * bytes + rounded);
+}
+
+function bytesOf(unit: string): bigint {
+  return 1024n ** BigInt(UNITS.indexOf(unit.toLowerCase()));
+}
+
+function inRange(bytes: bigint): bigint | 'out-of-range' {
+  return bytes <= SIZE_MAX ? bytes : 'out-of-range';
+}

@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest';
+import { ask, type FakeApp, fakeApp, type Reply } from '../helpers/app.ts';
+
+const TEXT = { 'content-type': 'text/plain' };
+
+function say({ server }: FakeApp, body: string | Buffer, headers: Readonly<Record<string, string>> = TEXT) {
+  return ask(server, '/hmp', { body, headers });
+}
+
+function shown({ status, text }: Reply): readonly [number, string] {
+  return [status, text];
+}
+
+describe('POST /hmp', () => {
+  test('takes a line of text and answers with text', async () => {
+    const app = await fakeApp();
+    const reply = await say(app, 'info status\n');
+    expect(shown(reply)).toEqual([200, 'VM status: running\n']);
+    expect(reply.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(shown(await say(app, 'stop'))).toEqual([200, '']);
+    expect(shown(await say(app, 'info status', { 'content-type': 'text/plain; charset=UTF-8' }))).toEqual([
+      200,
+      'VM status: paused\n',
+    ]);
+    expect(shown(await say(app, ' \n'))).toEqual([200, '']);
+  });
+
+  test('a command that is refused was run, and says so in a line', async () => {
+    const app = await fakeApp();
+    const reply = await say(app, 'migrate_continue pre-switchover');
+    expect(reply.status).toBe(200);
+    expect(reply.text).toMatch(/^Error: .*\n$/);
+  });
+
+  test('what is no command is not run, and the answer says why', async () => {
+    const app = await fakeApp();
+    for (const [line, detail] of [
+      ['no such command', "unknown command: 'no'"],
+      ['migrate "tcp:127.0.0.1:1', 'migrate: The line ends within a string'],
+      ['stop; cont', "unknown command: 'stop;'"],
+      ['stop\ncont', "stop: Nothing more is expected where 'cont' stands"],
+      ['stop `cont`', 'stop: Nothing more is expected'],
+      ['$(stop)', "unknown command: '$(stop)'"],
+      ['\u0000stop', "unknown command: '\\x00stop'"],
+      ['\u001b[2Jstop', "unknown command: '\\x1b[2Jstop'"],
+    ] as const) {
+      const { status, json } = await say(app, line);
+      expect([status, json.code]).toEqual([400, 'line_not_understood']);
+      expect(String(json.detail).startsWith(detail), String(json.detail)).toBe(true);
+    }
+    expect(app.domain.machine.status()).toEqual({ running: true, status: 'running' });
+  });
+
+  test('long lines are refused before they are read', async () => {
+    const app = await fakeApp();
+    const long = `migrate_set_parameter tls-hostname ${'x'.repeat(2 ** 20 - 64)}`;
+    const { status, json } = await say(app, long);
+    expect([status, json.code]).toEqual([400, 'line_not_understood']);
+    expect(String(json.detail)).toMatch(/^The line has \d+ characters; 65536 are allowed$/);
+    expect((await say(app, 'x'.repeat(2 ** 20 + 1))).json).toMatchObject({ status: 413, code: 'body_too_large' });
+  });
+
+  test('another type, no body, and what is not UTF-8 are refused', async () => {
+    const app = await fakeApp();
+    const asJson = await say(app, '"stop"', { 'content-type': 'application/json' });
+    expect(asJson.json).toMatchObject({ status: 415, code: 'unsupported_media_type' });
+    expect(String(asJson.json.detail)).toContain('text/plain');
+    const latin = await say(app, 'stop', { 'content-type': 'text/plain; charset=latin1' });
+    expect(latin.json).toMatchObject({ status: 415, code: 'unsupported_media_type' });
+    expect((await say(app, '')).json).toMatchObject({ status: 400, code: 'body_missing' });
+    const broken = await say(app, Buffer.from([0x73, 0xff]));
+    expect(broken.json).toMatchObject({ status: 400, code: 'malformed_request' });
+    expect(app.domain.machine.status().running).toBe(true);
+  });
+
+  test('text is taken nowhere else', async () => {
+    const app = await fakeApp();
+    const reply = await ask(app.server, '/migrate', { body: 'x', headers: TEXT });
+    expect(reply.json).toMatchObject({ status: 415, code: 'unsupported_media_type' });
+  });
+
+  test('the wrong method is told the right one', async () => {
+    const app = await fakeApp();
+    const reply = await ask(app.server, '/hmp');
+    expect([reply.status, reply.headers.allow]).toEqual([405, 'OPTIONS, POST']);
+  });
+});
+
+describe('GET /hmp/completions', () => {
+  test('says what the last word may become', async () => {
+    const app = await fakeApp();
+    const reply = await ask(app.server, '/hmp/completions?line=migrate_set_cap');
+    expect(reply.json).toEqual({ completions: ['migrate_set_capability'] });
+  });
+
+  test('a query that is none is refused', async () => {
+    const app = await fakeApp();
+    for (const [query, code] of [
+      ['', 'missing_member'],
+      ['?line=a&word=1', 'unknown_member'],
+      ['?line=a&line=b', 'wrong_type'],
+    ])
+      expect((await ask(app.server, `/hmp/completions${query}`)).json, query).toMatchObject({ status: 400, code });
+  });
+});
