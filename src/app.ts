@@ -119,11 +119,11 @@ function machineOf({ machine, incoming }: Config, images: ThreadedBlockEngine | 
   if (incoming !== null) holds.push('incoming');
   else if (machine.paused) holds.push('operator');
   if (machine.kind === 'image') return createImageMachine({ holds });
-  const { ramBytes, preallocatesRam, vcpus, workload } = machine;
+  const { ramBytes, preallocatesRam, vcpus, ringEntries, workload } = machine;
   const node = images?.nodes().find(isGuestDisk) ?? null;
   const disk = node === null ? null : { bytes: node.diskBytes };
   const seed = randomInt(2 ** 32);
-  return createSyntheticMachine({ ramBytes, preallocatesRam, vcpus, workload, seed, holds, disk });
+  return createSyntheticMachine({ ramBytes, preallocatesRam, vcpus, ringEntries, workload, seed, holds, disk });
 }
 
 function serveGuestDisk(machine: Machine, images: ThreadedBlockEngine | null): void {

@@ -11,6 +11,7 @@ import {
   parseHttpAddress,
   parseName,
   parseRam,
+  parseRingEntries,
   parseUuid,
   parseWorkload,
   type WorkloadSpec,
@@ -31,6 +32,8 @@ export type Config = {
     /** Take the memory for all of RAM at the start, and not when the guest first writes it. */
     readonly preallocatesRam: boolean;
     readonly vcpus: number;
+    /** Pages that the dirty ring of each vCPU holds; null: there are no rings. */
+    readonly ringEntries: number | null;
     readonly workload: WorkloadSpec;
     readonly paused: boolean;
   };
@@ -159,6 +162,7 @@ function configOf(given: Given): Config {
       ramBytes,
       preallocatesRam: given.has('ram-prealloc'),
       vcpus: parseCount('--vcpus', one('vcpus', '1'), { min: 1, max: VCPUS_MAX }),
+      ringEntries: parseRingEntries('--dirty-ring-size', one('dirty-ring-size', '0')),
       workload: parseWorkload(one('workload', ''), ramBytes),
       paused: given.has('paused'),
     },

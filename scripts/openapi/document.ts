@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import * as address from '../../src/commands/schemas/address.ts';
 import * as blockers from '../../src/commands/schemas/blockers.ts';
 import * as common from '../../src/commands/schemas/common.ts';
+import * as dirtyRate from '../../src/commands/schemas/dirty-rate.ts';
 import * as history from '../../src/commands/schemas/history.ts';
 import * as jobs from '../../src/commands/schemas/jobs.ts';
 import * as machine from '../../src/commands/schemas/machine.ts';
@@ -35,7 +36,7 @@ const TAGS = [
 
 /** Schemas by their JSON text: wherever the text turns up, a reference takes its place. */
 const NAMED = new Map(
-  [address, blockers, common, history, jobs, machine, migrate, options, snapshots]
+  [address, blockers, common, dirtyRate, history, jobs, machine, migrate, options, snapshots]
     .flatMap((family) => Object.entries(family as Json))
     .filter(([name, schema]) => /^[A-Z][a-z]/.test(name) && typeof schema === 'object' && name !== 'Empty')
     .map(([name, schema]) => [JSON.stringify(schema), name]),

@@ -1,5 +1,6 @@
 import * as blockers from './blockers.ts';
 import type { Command } from './command.ts';
+import * as dirtyRate from './dirty-rate.ts';
 import * as history from './history.ts';
 import * as jobs from './jobs.ts';
 import * as machine from './machine.ts';
@@ -9,7 +10,7 @@ import * as snapshots from './snapshots.ts';
 
 /** Every command by its name: what all doors can do, and all that they can do. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
-  [migrate, options, machine, history, jobs, blockers, snapshots]
+  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate]
     .flatMap((family) => Object.values(family) as unknown as Command[])
     .map((entry) => [entry.name, entry]),
 );

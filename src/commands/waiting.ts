@@ -1,4 +1,5 @@
 import type { Static } from 'typebox';
+import type { DirtyRateInfo, TimeUnit } from '../domain/dirty/dirty.ts';
 import type { Domain } from '../domain/domain.ts';
 import { isConcluded } from '../domain/jobs/status.ts';
 import { isEnded } from '../domain/migration/status.ts';
@@ -29,6 +30,17 @@ export async function jobEnded(
 ): Promise<{ readonly ended: boolean; readonly job: Static<typeof Job> }> {
   const record = await domain.jobs.ended(which, patience.timeoutMs, patience.signal);
   return { ended: isConcluded(record.status), job: jobView(record) };
+}
+
+/** query-dirty-rate's answer when nothing is being measured, or as it stands when patience is out. */
+export async function dirtyRateMeasured(
+  domain: Domain,
+  unit: TimeUnit,
+  patience: Patience,
+): Promise<{ readonly ended: boolean; readonly info: DirtyRateInfo }> {
+  await domain.dirty.dirtyRateMeasured(patience.timeoutMs, patience.signal);
+  const info = domain.dirty.queryDirtyRate(unit);
+  return { ended: info.status !== 'measuring', info };
 }
 
 /** Something that changes: a number that tells its states apart, and a way to wait for another one. */

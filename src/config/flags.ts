@@ -25,6 +25,11 @@ export const FLAGS = {
     form: 'rate=,span=,pattern=,fill=,check=',
     help: 'what the synthetic guest does [rate=20M,span=64M,pattern=hot]',
   },
+  'dirty-ring-size': {
+    type: 'string',
+    form: 'N',
+    help: 'a dirty ring of N pages for each vCPU of the synthetic guest, 1024 to 65536 [0: none]',
+  },
   paused: { type: 'boolean', form: '', help: 'start with the guest stopped' },
   'ram-prealloc': { type: 'boolean', form: '', help: 'take all memory for guest RAM at the start' },
   incoming: { type: 'string', form: 'defer|URI', help: 'start as the destination of a migration' },
@@ -60,6 +65,7 @@ export type FlagName =
   | 'ram'
   | 'vcpus'
   | 'workload'
+  | 'dirty-ring-size'
   | 'paused'
   | 'ram-prealloc'
   | 'incoming'

@@ -9,6 +9,8 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, M: 2 ** 20,
 const PAGE_BYTES = 4096;
 const RAM_BYTES_MIN = 2 ** 20;
 const RAM_BYTES_MAX = 64 * 2 ** 30;
+const RING_ENTRIES_MIN = 1024;
+const RING_ENTRIES_MAX = 65536;
 const RATE_MAX = 2 ** 40;
 const PORT_MAX = 65535;
 const NAME_LENGTH_MAX = 255;
@@ -57,6 +59,16 @@ export function parseChoice<const T extends string>(flag: string, text: string, 
   const choice = choices.find((candidate) => candidate === text);
   if (choice === undefined) throw new ConfigError(`${flag} must be one of ${choices.join(', ')}, not "${text}"`);
   return choice;
+}
+
+/** Entries of a dirty ring, a power of two as KVM takes it; null for 0, which is none. */
+export function parseRingEntries(flag: string, text: string): number | null {
+  const entries = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (entries === 0) return null;
+  const isPower = Number.isInteger(Math.log2(entries));
+  if (isPower && entries >= RING_ENTRIES_MIN && entries <= RING_ENTRIES_MAX) return entries;
+  const range = `from ${RING_ENTRIES_MIN} to ${RING_ENTRIES_MAX}`;
+  throw new ConfigError(`${flag} must be a power of two ${range}, or 0 for none, not "${text}"`);
 }
 
 /** A name for people: printable, without line ends. */

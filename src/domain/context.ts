@@ -1,3 +1,5 @@
+import type { DirtyLimits } from './dirty/dirty-limits.ts';
+import type { DirtyRate } from './dirty/dirty-rate.ts';
 import type { EventHub } from './events.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { RunStateHolder } from './machine/run-state-holder.ts';
@@ -47,6 +49,8 @@ export type Context = Surroundings & {
   readonly changes: Changes;
   readonly jobs: Jobs;
   readonly catalogue: Catalogue;
+  readonly dirtyRate: DirtyRate;
+  readonly dirtyLimits: DirtyLimits;
   /** The newest migration, running or ended, of this process. */
   current: CurrentMigration | null;
   /** An incoming migration whose listener is not yet bound. */

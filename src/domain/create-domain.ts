@@ -1,4 +1,7 @@
 import type { Context, Surroundings } from './context.ts';
+import { DirtyLimits } from './dirty/dirty-limits.ts';
+import { DirtyRate } from './dirty/dirty-rate.ts';
+import { dirtyUseCases } from './dirty/use-cases.ts';
 import type { Domain } from './domain.ts';
 import { EventHub } from './events.ts';
 import { idempotency } from './idempotency.ts';
@@ -18,6 +21,7 @@ import { progressOf } from './migration/progress.ts';
 import { queryMigration } from './migration/query.ts';
 import { recoverMigrations } from './migration/recovery.ts';
 import { startMigration } from './migration/start.ts';
+import { migrationThreads } from './migration/threads.ts';
 import { Settings, type SettingsOverrides } from './options/settings.ts';
 import { optionsUseCases } from './options/use-cases.ts';
 import { Catalogue } from './snapshots/catalogue.ts';
@@ -61,6 +65,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
       incoming: (arguments_, begun) => startIncoming(context, arguments_, begun),
       cancel: () => cancelMigration(context),
       continue: (state) => continueMigration(context, state),
+      threads: () => migrationThreads(context),
       ended: (id, timeoutMs, signal) => endedMigration(context, id, { timeoutMs, signal }),
     },
     history: {
@@ -76,6 +81,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     jobs: context.jobs,
     blockers: context.blockers,
     machine: machineUseCases(context),
+    dirty: dirtyUseCases(context),
     events: context.events,
     recovered: () => {
       recovery ??= recoverSnapshots(context, interrupted);
@@ -98,6 +104,8 @@ function createContext(dependencies: DomainDependencies): Context {
     changes,
     jobs: new Jobs({ store, events, clock, schedule, report }),
     catalogue: new Catalogue(dependencies.blocks),
+    dirtyRate: new DirtyRate({ port: dependencies.machine.dirty, clock, schedule, report }),
+    dirtyLimits: new DirtyLimits(dependencies.machine),
     current: null,
     isListenerStarting: false,
     autostart: !dependencies.startPaused,
@@ -119,7 +127,7 @@ function holdAtStart(context: Context, { incoming, startPaused }: DomainDependen
 
 async function closeDomain(context: Context): Promise<void> {
   context.isClosing = true;
-  await Promise.all([context.jobs.close(), closeMigration(context)]);
+  await Promise.all([context.jobs.close(), closeMigration(context), context.dirtyRate.close()]);
 }
 
 async function closeMigration(context: Context): Promise<void> {

@@ -1,3 +1,4 @@
+import type { DirtyUseCases, MigrationThreadInfo } from './dirty/dirty.ts';
 import type { IdempotencyUseCases } from './idempotency.ts';
 import type { JobName } from './jobs/jobs.ts';
 import type { JobVerb } from './jobs/lifecycle.ts';
@@ -149,6 +150,8 @@ export interface MigrationUseCases {
   /** Resolves when the outcome has been reached. */
   cancel(): Promise<CancelOutcome>;
   continue(state: MigrationStatus): void;
+  /** Of the migration under way, with the ids that the operating system knows them by. */
+  threads(): readonly MigrationThreadInfo[];
   /** Resolves when the migration has ended, or after `timeoutMs`. */
   ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<MigrationRecord>;
 }
@@ -250,6 +253,7 @@ export interface Domain {
   readonly jobs: JobUseCases;
   readonly blockers: BlockerUseCases;
   readonly machine: MachineUseCases;
+  readonly dirty: DirtyUseCases;
   readonly events: EventUseCases;
   /** Resolves when the images that an earlier process left half-done are put right; nothing may be asked before. */
   recovered(): Promise<void>;

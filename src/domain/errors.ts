@@ -50,6 +50,9 @@ export const ERRORS = {
   image_read_only: { kind: 'conflict', title: 'The image is open read-only' },
   image_gone: { kind: 'conflict', title: 'The image file was removed or replaced' },
   snapshot_table_full: { kind: 'conflict', title: 'The image has no room for another snapshot' },
+  dirty_rate_measuring: { kind: 'conflict', title: 'The dirty rate is being measured' },
+  dirty_ring_needed: { kind: 'conflict', title: 'This machine has no dirty ring' },
+  dirty_ring_in_use: { kind: 'conflict', title: 'This machine has a dirty ring in place of a dirty bitmap' },
   too_many_blockers: { kind: 'conflict', title: 'There are too many blockers' },
   // stale
   settings_changed: { kind: 'stale', title: 'The settings have changed meanwhile' },

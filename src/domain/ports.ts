@@ -1,3 +1,4 @@
+import type { DirtyPort } from './dirty-port.ts';
 import type { HoldReason } from './machine/holds.ts';
 
 /*
@@ -148,6 +149,8 @@ export interface Machine {
   readonly canRun: boolean;
   /** True once there is something to send: always for a synthetic guest, for an image after it adopted one. */
   readonly isLoaded: boolean;
+  /** What its guest dirties: to be measured, and limited. */
+  readonly dirty: DirtyPort;
   describe(): MachineDescription;
   /** Sets the reason and resolves when every vCPU stands still. */
   hold(reason: HoldReason): Promise<void>;

@@ -123,6 +123,8 @@ export type TransferListener = {
 export interface OutgoingTransfer {
   readonly status: StatusWord;
   figures(): MigrationFigures;
+  /** Of the operating system; null until the thread has told, or where it cannot be known. */
+  threadId(): number | null;
   setParameters(parameters: LiveParameters): void;
   /** Lets a migration in `pre-switchover` go on. */
   continueSwitchover(): void;
@@ -134,6 +136,7 @@ export interface OutgoingTransfer {
 export interface IncomingTransfer {
   readonly status: StatusWord;
   figures(): MigrationFigures;
+  threadId(): number | null;
   /** Where it listens, once it does: the real port for port 0. Rejects with a TransferError if it cannot. */
   readonly listening: Promise<MigrationAddress>;
   /**

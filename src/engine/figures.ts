@@ -27,6 +27,8 @@ const NAMES = [
   'bandwidth',
   'dirtyBytesAtSync',
   'heartbeat',
+  /** Of the worker, in the operating system's count; 0: not known. */
+  'threadId',
 ] as const;
 type FigureName = (typeof NAMES)[number];
 const INDEX = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Record<FigureName, number>;

@@ -40,6 +40,10 @@ export abstract class Transfer {
     return this.#figures.read();
   }
 
+  threadId(): number | null {
+    return this.#figures.get('threadId') || null;
+  }
+
   protected get words(): SharedWords {
     return { status: this.status.buffer, figures: this.#figures.buffer, live: this.live.buffer };
   }

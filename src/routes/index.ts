@@ -1,5 +1,6 @@
 import { COMMANDS } from '../commands/table.ts';
 import { blockersOperations } from './blockers.ts';
+import { dirtyRateOperations } from './dirty-rate.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
 import { healthOperations } from './health.ts';
@@ -21,6 +22,7 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
   ...blockersOperations,
   ...jobsOperations,
   ...migrationsOperations,
+  ...dirtyRateOperations,
   ...machineOperations,
   ...hmpOperations,
   ...healthOperations,

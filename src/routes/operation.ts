@@ -9,7 +9,7 @@ import type { AnyErrorCode } from './plugins/problem-details.ts';
 
 /* An operation: one method on one path, the command behind it, and everything that its documentation needs. */
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Tag = 'migration' | 'snapshots' | 'jobs' | 'settings' | 'history' | 'machine' | 'events' | 'service';
 
 /** What handlers share. One per app. */

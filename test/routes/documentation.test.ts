@@ -84,6 +84,7 @@ async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, 
   if (id.startsWith('querySnapshot')) app.blocks.put('disk0', { tag: SAVED });
   const jobState = JOB_STATES[id];
   if (jobState !== undefined) await jobIn(app, 'save-1', jobState);
+  if (id === 'setVcpuDirtyLimit') app.machine.dirty.ringEntries = 4096;
   if (id !== 'removeBlocker') return {};
   const { json } = await ask(app.server, '/migrate/blockers', { body: { reason: 'A test.' } });
   return { id: String(json.id) };

@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import type { MigrationEnd } from '../../domain/transfer-port.ts';
 import { FigureBlock } from '../figures.ts';
@@ -19,6 +20,7 @@ function serve(port: MessagePort): void {
   };
   const beat = ({ figures }: SharedWords) => {
     const block = new FigureBlock(figures);
+    block.set('threadId', systemThreadId());
     setInterval(() => block.add('heartbeat', 1), HEARTBEAT_MS).unref();
   };
   let source: SourceMigration | null = null;
@@ -55,6 +57,15 @@ function serve(port: MessagePort): void {
         break;
     }
   });
+}
+
+/** The system's id of this thread, as `ps -L` shows it; 0 where there is no /proc to ask. */
+function systemThreadId(): number {
+  try {
+    return Number(/\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }
 
 if (parentPort === null) throw new Error('this file is a worker thread');

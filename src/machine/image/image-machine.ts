@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { HOLD, type HoldReason, holdBits } from '../../domain/machine/holds.ts';
 import type { LoadedMachine, Machine, MachineDescription, TransferSource, TransferTarget } from '../../domain/ports.ts';
+import { ImageDirty } from './image-dirty.ts';
 
 export type ImageMachineOptions = {
   /** RAM, in bytes, of the largest machine that may be adopted; default: all that this host has. */
@@ -22,6 +23,7 @@ type LoadedImage = Extract<LoadedMachine['state'], { form: 'image' }>;
 export class ImageMachine implements Machine {
   readonly kind = 'image';
   readonly canRun = false;
+  readonly dirty = new ImageDirty(() => this.#loaded?.memory ?? null);
   readonly #ramBytesMax: number;
   #holds: number;
   #loaded: LoadedImage | null = null;

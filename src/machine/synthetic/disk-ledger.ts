@@ -2,22 +2,32 @@ import type { GuestMemory } from '../../domain/ports.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { GuestFault } from './diagnosis.ts';
+import type { DirtyMarker } from './dirty-marker.ts';
 import { DISK_BLOCKS_MAX, type DiskRegisters } from './disk-registers.ts';
 import type { GuestMap } from './guest-map.ts';
+
+export type DiskLedgerOptions = {
+  readonly memory: GuestMemory;
+  /** Of the first segment. */
+  readonly kernels: Kernels;
+  readonly map: GuestMap;
+  readonly marker: DirtyMarker;
+};
 
 /** The page of RAM that says of every block of the guest's disk which write it holds; 0: it was never written. */
 export class DiskLedger {
   readonly #words: BigUint64Array;
   readonly #kernels: Kernels;
   readonly #map: GuestMap;
+  readonly #marker: DirtyMarker;
 
-  /** @param kernels Of the first segment. */
-  constructor(memory: GuestMemory, kernels: Kernels, map: GuestMap) {
+  constructor({ memory, kernels, map, marker }: DiskLedgerOptions) {
     const [segment] = memory.segments;
     if (segment === undefined) throw new RangeError('guest memory has no segment');
     this.#words = new BigUint64Array(segment.buffer, map.addressOf(map.diskLedgerPage), DISK_BLOCKS_MAX);
     this.#kernels = kernels;
     this.#map = map;
+    this.#marker = marker;
   }
 
   sequenceOf(block: number): number {
@@ -66,5 +76,6 @@ export class DiskLedger {
   /** The mark comes last: whoever takes it sees what was written. */
   #markDirty(): void {
     this.#kernels.guestMarkDirty(DIRTY_LOG_ADDRESS, this.#map.dirtyBitOf(this.#map.diskLedgerPage));
+    this.#marker.mark(this.#map.diskLedgerPage);
   }
 }

@@ -2,6 +2,7 @@ import type { GuestMemory } from '../../domain/ports.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
 import type { ConsoleRing } from './console-ring.ts';
 import type { DeviceBody } from './device-body.ts';
+import type { DirtyMarker } from './dirty-marker.ts';
 import { DiskDriver, type DiskLink } from './disk-driver.ts';
 import { DiskLedger } from './disk-ledger.ts';
 import { type DiskRegisters, readDiskRegisters, writeDiskRegisters } from './disk-registers.ts';
@@ -14,6 +15,7 @@ export type DiskWorkOptions = {
   /** Of the first segment. */
   readonly kernels: Kernels;
   readonly map: GuestMap;
+  readonly marker: DirtyMarker;
   readonly console: ConsoleRing;
   /** Null: this machine has no disk; what the guest knows of one elsewhere stays as it is. */
   readonly link: DiskLink | null;
@@ -29,10 +31,10 @@ export class DiskWork {
   readonly #driver: DiskDriver | null;
 
   /** @throws RangeError if the body is not one of a guest's disk. */
-  constructor({ body, memory, kernels, map, console, link, origin, seed }: DiskWorkOptions) {
+  constructor({ body, memory, kernels, map, marker, console, link, origin, seed }: DiskWorkOptions) {
     this.#body = body;
     this.registers = readDiskRegisters(body);
-    this.#ledger = new DiskLedger(memory, kernels, map);
+    this.#ledger = new DiskLedger({ memory, kernels, map, marker });
     const { registers } = this;
     const options = { registers, ledger: this.#ledger, console, origin, seed };
     this.#driver = link === null ? null : new DiskDriver(link, options);

@@ -4,6 +4,7 @@ import { compileKernels, instantiateKernels, type Kernels } from '../../engine/k
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { bootPage, type GuestIdentity } from './boot-page.ts';
 import { diagnoseBoot, diagnoseLedger, diagnosePage, GuestFault } from './diagnosis.ts';
+import type { DirtyMarker } from './dirty-marker.ts';
 import type { GuestMap } from './guest-map.ts';
 
 /** Kernels for every segment, for one thread. */
@@ -17,6 +18,7 @@ export type GuestPagesOptions = {
   readonly kernels: readonly Kernels[];
   readonly map: GuestMap;
   readonly identity: GuestIdentity;
+  readonly marker: DirtyMarker;
 };
 
 /** Reads, checks and writes the guest's pages for one vCPU. Whatever is found wrong is thrown as a GuestFault. */
@@ -27,8 +29,9 @@ export class GuestPages {
   readonly #map: GuestMap;
   readonly #identity: GuestIdentity;
   readonly #bodyStyle: GuestStyle;
+  readonly #marker: DirtyMarker;
 
-  constructor({ memory, kernels, map, identity }: GuestPagesOptions) {
+  constructor({ memory, kernels, map, identity, marker }: GuestPagesOptions) {
     const [ledger] = kernels;
     if (ledger === undefined) throw new RangeError('guest memory has no segment');
     this.#memory = memory;
@@ -36,6 +39,7 @@ export class GuestPages {
     this.#ledger = ledger;
     this.#map = map;
     this.#identity = identity;
+    this.#marker = marker;
     this.#bodyStyle = identity.fill === 'text' ? GUEST_STYLE.text : GUEST_STYLE.random;
   }
 
@@ -58,10 +62,13 @@ export class GuestPages {
     const { segment, address } = this.#map.place(page);
     const kernels = this.#kernels[segment]!;
     const map = this.#map;
+    const ledgerPage = map.ledgerPageOf(page);
     kernels.guestPageWrite(address, page, seq, map.ownerOf(page), this.#identity.seed, this.#bodyStyle);
     kernels.guestMarkDirty(DIRTY_LOG_ADDRESS, map.dirtyBitOf(page));
     this.#ledger.guestLedgerStore(map.ledgerAddressOf(page), seq);
-    this.#ledger.guestMarkDirty(DIRTY_LOG_ADDRESS, map.dirtyBitOf(map.ledgerPageOf(page)));
+    this.#ledger.guestMarkDirty(DIRTY_LOG_ADDRESS, map.dirtyBitOf(ledgerPage));
+    this.#marker.mark(page);
+    this.#marker.mark(ledgerPage);
   }
 
   checkBootPage(): void {
@@ -90,6 +97,7 @@ export class GuestPages {
   writeBootPage(): void {
     this.#bytes(0).set(bootPage(this.#map, this.#identity));
     this.#ledger.guestMarkDirty(DIRTY_LOG_ADDRESS, 0);
+    this.#marker.mark(0);
   }
 
   /** Gives a data page the content that it has before its first write. RAM starts as zeros. */
@@ -99,6 +107,7 @@ export class GuestPages {
     const { segment, address } = this.#map.place(page);
     this.#kernels[segment]!.guestFillWrite(address, page, this.#identity.seed, style);
     this.#kernels[segment]!.guestMarkDirty(DIRTY_LOG_ADDRESS, this.#map.dirtyBitOf(page));
+    this.#marker.mark(page);
   }
 
   #isUnwritten(page: number): boolean {

@@ -4,6 +4,7 @@ import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { ConsoleRing } from './console-ring.ts';
 import type { DeviceBody } from './device-body.ts';
 import { diagnoseSum, GuestFault } from './diagnosis.ts';
+import type { DirtyMarker } from './dirty-marker.ts';
 import type { DiskLink } from './disk-driver.ts';
 import { DiskWork } from './disk-work.ts';
 import type { GuestDevices } from './guest-devices.ts';
@@ -37,6 +38,8 @@ export type GuestWorkOptions = {
   readonly map: GuestMap;
   readonly devices: GuestDevices;
   readonly origin: GuestOrigin;
+  /** Knows what this vCPU dirties, and how much it may. */
+  readonly marker: DirtyMarker;
   /** For vCPU 0 of a machine that has a disk. */
   readonly disk: DiskLink | null;
 };
@@ -56,6 +59,7 @@ export class GuestWork {
   readonly #ownedPages: number;
   readonly #workloadBody: DeviceBody;
   readonly #registersBody: DeviceBody;
+  readonly #marker: DirtyMarker;
   readonly #writePacer = new Pacer();
   readonly #checkPacer = new Pacer(CHECK_DEBT_MS_MAX);
   #workload: SyntheticWorkload;
@@ -63,22 +67,23 @@ export class GuestWork {
   #firstSweepLeft: number;
 
   /** @throws RangeError if the devices hold no guest. */
-  constructor({ vcpu, memory, kernels, map, devices, origin, disk: link }: GuestWorkOptions) {
+  constructor({ vcpu, memory, kernels, map, devices, origin, marker, disk: link }: GuestWorkOptions) {
     const device = devices.vcpus[vcpu];
     const [first] = kernels;
     if (device === undefined || first === undefined) throw new RangeError(`there is no vCPU ${vcpu}`);
     this.#vcpu = vcpu;
     this.#map = map;
+    this.#marker = marker;
     this.#ownedPages = map.ownedPages(vcpu);
     this.#workloadBody = bodyOf(devices.workload);
     this.#registersBody = bodyOf(device);
     this.registers = readRegisters(this.#registersBody, this.#ownedPages);
     const { workload, seed } = readWorkload(this.#workloadBody, map.pages * PAGE_BYTES);
     this.#workload = workload;
-    this.pages = new GuestPages({ memory, kernels, map, identity: { seed, fill: workload.fill } });
+    this.pages = new GuestPages({ memory, kernels, map, identity: { seed, fill: workload.fill }, marker });
     const console = new ConsoleRing(bodyOf(devices.console));
     const body = bodyOf(devices.disk);
-    const diskOptions = { body, memory, kernels: first, map, console, link, origin, seed };
+    const diskOptions = { body, memory, kernels: first, map, marker, console, link, origin, seed };
     this.timer = vcpu === 0 ? new GuestTimer(bodyOf(devices.timer), console) : null;
     this.disk = vcpu === 0 ? new DiskWork(diskOptions) : null;
     this.#firstSweepLeft = this.#sweepItems;
@@ -111,8 +116,9 @@ export class GuestWork {
   slice(startMs: number, elapsedMs: number, workedMs: number): number {
     this.timer?.advance(elapsedMs);
     const diskDueMs = this.disk?.advance(elapsedMs, this.#workload.rate > 0) ?? Number.POSITIVE_INFINITY;
+    this.#marker.advance(startMs, workedMs);
     let writes = this.#writePacer.advance(workedMs);
-    while (writes > 0) {
+    while (writes > 0 && !this.#marker.isAtLimit) {
       const batch = Math.min(writes, BATCH_PAGES);
       for (let page = 0; page < batch; page += 1) this.#writeNext();
       this.#writePacer.done(batch);
@@ -126,8 +132,8 @@ export class GuestWork {
       this.#checkPacer.done(batch);
       checks -= batch;
     }
-    if (writes > 0) return 0;
-    return Math.min(this.#writePacer.untilDueMs, diskDueMs, this.timer?.untilTickMs ?? Number.POSITIVE_INFINITY);
+    const writesDueMs = writes > 0 ? this.#marker.untilDueMs : this.#writePacer.untilDueMs;
+    return Math.min(writesDueMs, diskDueMs, this.timer?.untilTickMs ?? Number.POSITIVE_INFINITY);
   }
 
   save(): void {

@@ -22,6 +22,7 @@ import { MachineWords } from './machine-words.ts';
 import { MemoryPair } from './memory-pair.ts';
 import { PanicRecord } from './panic-record.ts';
 import { initialRegisters, writeRegisters } from './registers.ts';
+import { SyntheticDirty } from './synthetic-dirty.ts';
 import { VcpuThread } from './vcpu-thread.ts';
 import { assertWorkload, readWorkload, type SyntheticWorkload, writeWorkload } from './workload.ts';
 
@@ -37,6 +38,8 @@ export type SyntheticMachineOptions = {
   /** 1 to SYNTHETIC_VCPUS_MAX. */
   readonly vcpus: number;
   readonly workload: SyntheticWorkload;
+  /** Pages that the dirty ring of each vCPU holds; default: there are no rings. */
+  readonly ringEntries?: number | null;
   /** What the content of RAM follows from; a whole number below 2^32. */
   readonly seed: number;
   /** Reasons for which it stands still at first. With `incoming` it waits for a guest and does not boot its own. */
@@ -57,6 +60,7 @@ export class SyntheticMachine implements Machine {
   readonly kind = 'synthetic';
   readonly canRun = true;
   readonly isLoaded = true;
+  readonly dirty: SyntheticDirty;
   readonly #memories: MemoryPair;
   readonly #map: GuestMap;
   readonly #ramBytes: number;
@@ -80,6 +84,9 @@ export class SyntheticMachine implements Machine {
     if (options.preallocatesRam === true) touchMemory(memory);
     this.#memories = new MemoryPair(memory);
     this.#map = new GuestMap(memory, vcpus);
+    const { pages } = this.#map;
+    const { ringEntries = null } = options;
+    this.dirty = new SyntheticDirty({ vcpus, pages, ringEntries, memory: () => this.#memories.current });
     this.#disk = options.disk ? new MachineDisk(options.disk) : null;
     this.#ramBytes = ramBytes;
     this.#devices = createGuestDevices(vcpus, this.#panic.device);
@@ -206,6 +213,7 @@ export class SyntheticMachine implements Machine {
 
   async close(): Promise<void> {
     this.#control.addHold(HOLD.shutdown);
+    this.dirty.close();
     await Promise.all(this.#threads.map((thread) => thread.whenEnded()));
     this.#disk?.close();
   }
@@ -231,13 +239,17 @@ export class SyntheticMachine implements Machine {
     const { buffer: control } = this.#control;
     const { buffer: words } = this.#words;
     const { buffer: panic } = this.#panic;
+    const { ringEntries, trace } = this.dirty;
     return this.#devices.vcpus.map((_, vcpu) => {
       const disk = vcpu === 0 ? (this.#disk?.link ?? null) : null;
-      const plan = { vcpu, memory: this.#memories.current, devices: this.#devices, control, words, panic, disk, boots };
-      return new VcpuThread(plan, {
-        onPanic: () => this.#reportPanic(),
-        onDeath: (detail) => this.#onThreadDeath(vcpu, detail),
-      });
+      const shared = { devices: this.#devices, control, words, panic, trace: trace.buffer, ringEntries };
+      return new VcpuThread(
+        { ...shared, vcpu, memory: this.#memories.current, disk, boots },
+        {
+          onPanic: () => this.#reportPanic(),
+          onDeath: (detail) => this.#onThreadDeath(vcpu, detail),
+        },
+      );
     });
   }
 

@@ -6,6 +6,8 @@ import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { GuestFault } from './diagnosis.ts';
+import { DirtyMarker } from './dirty-marker.ts';
+import { DirtyTrace } from './dirty-trace.ts';
 import type { DiskLink } from './disk-driver.ts';
 import { bodyOf, type GuestDevices } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
@@ -33,6 +35,9 @@ export type VcpuPlan = {
   readonly control: SharedArrayBuffer;
   readonly words: SharedArrayBuffer;
   readonly panic: SharedArrayBuffer;
+  /** DirtyTrace of the machine, and the pages that the dirty ring of a vCPU holds; null: there are no rings. */
+  readonly trace: SharedArrayBuffer;
+  readonly ringEntries: number | null;
   /** The guest's disk; null for all vCPUs but the first, and for a machine without one. */
   readonly disk: DiskLink | null;
   /** True if RAM has to be given its first content; the vCPU counts as running until that is done. */
@@ -48,6 +53,7 @@ export class Vcpu {
   readonly #control: VcpuControl;
   readonly #words: MachineWords;
   readonly #panic: PanicRecord;
+  readonly #marker: DirtyMarker;
   readonly #onPanic: () => void;
   #work: GuestWork | null = null;
   #isVerified = false;
@@ -66,6 +72,8 @@ export class Vcpu {
     this.#control = new VcpuControl(plan.control);
     this.#words = new MachineWords(this.#map.vcpus, plan.words);
     this.#panic = new PanicRecord(plan.panic);
+    const trace = new DirtyTrace(this.#map.vcpus, this.#map.pages, plan.trace);
+    this.#marker = new DirtyMarker({ trace, vcpu: plan.vcpu, ringEntries: plan.ringEntries });
     this.#onPanic = onPanic;
   }
 
@@ -161,8 +169,8 @@ export class Vcpu {
   #newWork(): GuestWork {
     const { vcpu, devices, disk } = this.#plan;
     const { origin } = this.#words;
-    const { memory, map, kernels } = { memory: this.#memory, map: this.#map, kernels: this.#kernels };
-    return new GuestWork({ vcpu, memory, devices, map, kernels, origin, disk });
+    const shared = { memory: this.#memory, map: this.#map, kernels: this.#kernels, marker: this.#marker };
+    return new GuestWork({ ...shared, vcpu, devices, origin, disk });
   }
 
   /** The registers must be in the devices before the vCPU counts as stopped. */

@@ -63,6 +63,10 @@ export class FakeOutgoing implements OutgoingTransfer {
     return this.currentFigures;
   }
 
+  threadId(): number | null {
+    return 4711;
+  }
+
   setFigures(change: Partial<MigrationFigures>): void {
     this.currentFigures = { ...this.currentFigures, revision: this.currentFigures.revision + 1, ...change };
   }
@@ -145,6 +149,10 @@ export class FakeIncoming implements IncomingTransfer {
 
   figures(): MigrationFigures {
     return this.currentFigures;
+  }
+
+  threadId(): number | null {
+    return 4712;
   }
 
   setFigures(change: Partial<MigrationFigures>): void {

@@ -1,3 +1,4 @@
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../../src/domain/dirty-port.ts';
 import type { HoldReason } from '../../../src/domain/machine/holds.ts';
 import type {
   GuestPanic,
@@ -12,6 +13,40 @@ import type {
 
 const NO_MEMORY = { segments: [], blocks: [] };
 
+/** Measures what the test says, when it says so. */
+export class FakeDirty implements DirtyPort {
+  ringEntries: number | null = null;
+  readonly plans: DirtyRatePlan[] = [];
+  readonly limits = new Map<number, number>();
+  rates: readonly number[] = [];
+  #measured: PromiseWithResolvers<DirtyRateFigures> | null = null;
+
+  measure(plan: DirtyRatePlan, signal: AbortSignal): Promise<DirtyRateFigures> {
+    const measured = Promise.withResolvers<DirtyRateFigures>();
+    signal.addEventListener('abort', () => measured.reject(signal.reason));
+    this.plans.push(plan);
+    this.#measured = measured;
+    return measured.promise;
+  }
+
+  found(figures: DirtyRateFigures): void {
+    this.#measured?.resolve(figures);
+  }
+
+  failed(error: unknown): void {
+    this.#measured?.reject(error);
+  }
+
+  limit(vcpu: number, mibPerSecond: number | null): void {
+    if (mibPerSecond === null) this.limits.delete(vcpu);
+    else this.limits.set(vcpu, mibPerSecond);
+  }
+
+  currentRates(): readonly number[] {
+    return this.rates;
+  }
+}
+
 /** A machine that only remembers who holds it. */
 export class FakeMachine implements Machine {
   readonly kind: MachineKind;
@@ -21,18 +56,21 @@ export class FakeMachine implements Machine {
   refusal: Error | null = null;
   discardedLoads = 0;
   readonly held = new Set<HoldReason>();
+  readonly dirty = new FakeDirty();
+  vcpus: number;
   #workload: Workload = { rate: 1, span: 4096, pattern: 'hot' };
   #panicListener: (panic: GuestPanic) => void = () => {};
 
   constructor(kind: MachineKind = 'synthetic') {
     this.kind = kind;
     this.canRun = kind !== 'image';
+    this.vcpus = this.canRun ? 1 : 0;
     this.isLoaded = kind !== 'image';
   }
 
   describe(): MachineDescription {
     const guest = { ticks: 1, pagesChecked: 2, pagesWritten: 3, panic: null, workload: this.#workload, disk: null };
-    return { ramBlocks: [], vcpus: this.canRun ? 1 : 0, guest: this.canRun ? guest : null };
+    return { ramBlocks: [], vcpus: this.vcpus, guest: this.canRun ? guest : null };
   }
 
   async hold(reason: HoldReason): Promise<void> {

@@ -1,0 +1,83 @@
+import { command } from './command.ts';
+import { Empty } from './schemas/common.ts';
+import {
+  CalcDirtyRateArguments,
+  CancelVcpuDirtyLimitArguments,
+  DirtyLimitInfoList,
+  DirtyRateInfo,
+  MigrationThreadInfoList,
+  QueryDirtyRateArguments,
+  SetVcpuDirtyLimitArguments,
+} from './schemas/dirty-rate.ts';
+
+/* What the guest dirties: how fast, how fast it may; and the threads that move it. */
+
+export const calcDirtyRate = command({
+  name: 'calc-dirty-rate',
+  summary: 'Begin to measure how fast the guest dirties its memory',
+  qapi: { returns: 'nothing' },
+  role: 'operator',
+  arguments: CalcDirtyRateArguments,
+  result: DirtyRateInfo,
+  run: ({ dirty }, arguments_) => {
+    dirty.calcDirtyRate(arguments_);
+    return dirty.queryDirtyRate(arguments_['calc-time-unit']);
+  },
+  check: ({ dirty }, members) => dirty.checkCalcDirtyRate(members),
+});
+
+export const queryDirtyRate = command({
+  name: 'query-dirty-rate',
+  summary: 'How the newest measurement of the dirty rate stands',
+  qapi: { returns: 'result' },
+  role: 'viewer',
+  arguments: QueryDirtyRateArguments,
+  result: DirtyRateInfo,
+  run: ({ dirty }, { 'calc-time-unit': unit }) => dirty.queryDirtyRate(unit),
+});
+
+export const setVcpuDirtyLimit = command({
+  name: 'set-vcpu-dirty-limit',
+  summary: 'Hold vCPUs to a dirty rate',
+  qapi: { returns: 'nothing' },
+  role: 'operator',
+  arguments: SetVcpuDirtyLimitArguments,
+  result: DirtyLimitInfoList,
+  run: ({ dirty }, { 'dirty-rate': rate, 'cpu-index': cpuIndex }) => {
+    dirty.setVcpuDirtyLimit(rate, cpuIndex);
+    return dirty.queryVcpuDirtyLimit();
+  },
+});
+
+export const cancelVcpuDirtyLimit = command({
+  name: 'cancel-vcpu-dirty-limit',
+  summary: 'Let vCPUs dirty as fast as they can',
+  qapi: { returns: 'nothing' },
+  role: 'operator',
+  arguments: CancelVcpuDirtyLimitArguments,
+  result: DirtyLimitInfoList,
+  run: ({ dirty }, { 'cpu-index': cpuIndex }) => {
+    dirty.cancelVcpuDirtyLimit(cpuIndex);
+    return dirty.queryVcpuDirtyLimit();
+  },
+});
+
+export const queryVcpuDirtyLimit = command({
+  name: 'query-vcpu-dirty-limit',
+  summary: 'The vCPUs that are held to a dirty rate',
+  qapi: { returns: 'result' },
+  role: 'viewer',
+  arguments: Empty,
+  result: DirtyLimitInfoList,
+  run: ({ dirty }) => dirty.queryVcpuDirtyLimit(),
+});
+
+export const queryMigrationThreads = command({
+  name: 'query-migrationthreads',
+  summary: 'The threads of the migration under way',
+  qapi: { returns: 'result', features: ['deprecated'] },
+  role: 'viewer',
+  arguments: Empty,
+  result: MigrationThreadInfoList,
+  run: ({ migration }) => migration.threads(),
+});

@@ -1,0 +1,15 @@
+import type { Context } from '../context.ts';
+import type { DirtyUseCases } from './dirty.ts';
+import { checkPlan } from './dirty-rate.ts';
+
+export function dirtyUseCases({ dirtyRate, dirtyLimits }: Context): DirtyUseCases {
+  return {
+    calcDirtyRate: (arguments_) => dirtyRate.calc(arguments_),
+    checkCalcDirtyRate: checkPlan,
+    queryDirtyRate: (unit) => dirtyRate.query(unit),
+    dirtyRateMeasured: (timeoutMs, signal) => dirtyRate.measured(timeoutMs, signal),
+    setVcpuDirtyLimit: (rate, cpuIndex) => dirtyLimits.set(rate, cpuIndex),
+    cancelVcpuDirtyLimit: (cpuIndex) => dirtyLimits.cancel(cpuIndex),
+    queryVcpuDirtyLimit: () => dirtyLimits.list(),
+  };
+}

@@ -1,0 +1,106 @@
+import type { FastifyReply } from 'fastify';
+import * as commands from '../commands/dirty-rate.ts';
+import { DirtyLimitInfoList, DirtyRateInfo, MigrationThreadInfoList } from '../commands/schemas/dirty-rate.ts';
+import { dirtyRateMeasured } from '../commands/waiting.ts';
+import * as examples from './examples/dirty-rate.ts';
+import { waitOf } from './http/answers.ts';
+import type { Call, Operation } from './operation.ts';
+import { sendJson } from './register.ts';
+
+const PLACE = '/dirty-rate';
+const BEGUN = { Location: 'Where the result will be.' };
+const QUERY_ERRORS = ['wrong_type', 'value_out_of_range'] as const;
+
+export const dirtyRateOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: PLACE,
+    id: 'queryDirtyRate',
+    tag: 'machine',
+    command: commands.queryDirtyRate,
+    input: 'query',
+    replies: { 200: { description: 'The newest measurement.', schema: DirtyRateInfo } },
+    errors: QUERY_ERRORS,
+    examples: examples.queryDirtyRate,
+  },
+  {
+    method: 'POST',
+    path: PLACE,
+    id: 'calcDirtyRate',
+    tag: 'machine',
+    command: commands.calcDirtyRate,
+    description: 'One measurement at a time. See docs/dirty-rate.md for what each mode counts.',
+    input: 'body',
+    headers: { Prefer: 'wait=SECONDS (60 at most): the answer comes when it is measured.' },
+    replies: {
+      200: {
+        description: 'With Prefer: wait, it is measured.',
+        schema: DirtyRateInfo,
+        headers: { ...BEGUN, 'Preference-Applied': 'The wait that was granted.' },
+      },
+      202: { description: 'It is being measured.', schema: DirtyRateInfo, headers: BEGUN },
+    },
+    errors: ['incompatible_parameters', 'dirty_rate_measuring', 'dirty_ring_needed', 'dirty_ring_in_use'],
+    examples: examples.calcDirtyRate,
+    handle: sendMeasuring,
+  },
+  {
+    method: 'GET',
+    path: '/vcpu-dirty-limit',
+    id: 'queryVcpuDirtyLimit',
+    tag: 'machine',
+    command: commands.queryVcpuDirtyLimit,
+    input: 'query',
+    replies: { 200: { description: 'Those that are limited.', schema: DirtyLimitInfoList } },
+    errors: [],
+    examples: examples.queryVcpuDirtyLimit,
+  },
+  {
+    method: 'PUT',
+    path: '/vcpu-dirty-limit',
+    id: 'setVcpuDirtyLimit',
+    tag: 'machine',
+    command: commands.setVcpuDirtyLimit,
+    description: 'Of the synthetic guest, if it was started with --dirty-ring-size.',
+    input: 'body or query',
+    replies: { 200: { description: 'All limits, afterwards.', schema: DirtyLimitInfoList } },
+    errors: ['dirty_ring_needed'],
+    examples: examples.setVcpuDirtyLimit,
+  },
+  {
+    method: 'DELETE',
+    path: '/vcpu-dirty-limit',
+    id: 'cancelVcpuDirtyLimit',
+    tag: 'machine',
+    command: commands.cancelVcpuDirtyLimit,
+    description: 'Harmless where there is no limit.',
+    input: 'query',
+    replies: { 200: { description: 'All limits, afterwards.', schema: DirtyLimitInfoList } },
+    errors: QUERY_ERRORS,
+    examples: examples.cancelVcpuDirtyLimit,
+  },
+  {
+    method: 'GET',
+    path: '/migrate/threads',
+    id: 'queryMigrationThreads',
+    tag: 'migration',
+    command: commands.queryMigrationThreads,
+    input: 'query',
+    replies: { 200: { description: 'None if no migration is under way.', schema: MigrationThreadInfoList } },
+    errors: [],
+    examples: examples.queryMigrationThreads,
+  },
+];
+
+async function sendMeasuring(call: Call): Promise<FastifyReply> {
+  const begun = await call.run();
+  call.reply.header('location', PLACE);
+  const wait = waitOf(call);
+  if (wait === null) return sendJson(call.reply.code(202), begun);
+  const unit = (begun as { readonly 'calc-time-unit': 'second' | 'millisecond' })['calc-time-unit'];
+  const { ended, info } = await dirtyRateMeasured(call.context.domain, unit, {
+    timeoutMs: wait * 1000,
+    signal: call.signal,
+  });
+  return sendJson(call.reply.code(ended ? 200 : 202), info);
+}

@@ -1,0 +1,172 @@
+// What is measured against what the vCPUs count themselves. A loaded machine may slow the guest down: never is a rate held
+// against the one that was asked for.
+
+import { describe, expect, test } from 'vitest';
+import type { DirtyRateMode } from '../../../src/domain/dirty-port.ts';
+import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
+import {
+  clearDirtyLog,
+  copyRam,
+  type GuestOptions,
+  isDirty,
+  ledgerWord,
+  MIB,
+  pageCount,
+  startedGuest,
+  startGuest,
+  untilWritten,
+} from '../guest-bench.ts';
+
+const PAGE_BYTES = 4096;
+const RING_ENTRIES = 4096;
+/** Samples for each GiB that give thousands of pages: what is left to chance is a few percent. */
+const SAMPLE_PAGES = 16_384;
+
+/** A guest over whose whole RAM no page is written twice while it is measured. */
+async function measuredGuest(options: GuestOptions = {}): Promise<SyntheticMachine> {
+  const workload = { rate: 20 * MIB, span: 256 * MIB, pattern: 'seq', fill: 'random', check: 0 } as const;
+  const machine = startGuest({ ramBytes: 256 * MIB, ...options, workload: { ...workload, ...options.workload } });
+  await untilWritten(machine, 1);
+  return machine;
+}
+
+function written(machine: SyntheticMachine): number {
+  return machine.describe().guest?.pagesWritten ?? 0;
+}
+
+/** What was measured, and what the vCPUs say that they wrote from the call to its end; bytes/s. */
+async function measure(machine: SyntheticMachine, mode: DirtyRateMode, calcTimeMs: number) {
+  const before = written(machine);
+  const begunMs = performance.now();
+  const plan = { mode, calcTimeMs, samplePages: SAMPLE_PAGES };
+  const figures = await machine.dirty.measure(plan, new AbortController().signal);
+  const ownBytes = (written(machine) - before) * PAGE_BYTES;
+  const own = (ownBytes * 1000) / (performance.now() - begunMs);
+  return { figures, measured: (figures.bytes * 1000) / figures.elapsedMs, own };
+}
+
+/** Each for a second way of counting: how often the ledger says that each page was written. */
+function ledger(machine: SyntheticMachine): readonly number[] {
+  return Array.from({ length: pageCount(machine) }, (_, page) => ledgerWord(machine, page));
+}
+
+describe.each([
+  { mode: 'page-sampling', ringEntries: null, times: [1500, 800, 300], tolerance: 0.2 },
+  { mode: 'dirty-bitmap', ringEntries: null, times: [600, 300, 200], tolerance: 0.1 },
+  { mode: 'dirty-ring', ringEntries: RING_ENTRIES, times: [600, 300, 200], tolerance: 0.1 },
+] as const)('in mode $mode', ({ mode, ringEntries, times, tolerance }) => {
+  test('what is measured at 20, 100 and 400 MB/s is what the vCPUs write', async () => {
+    const machine = await measuredGuest({ ringEntries });
+    for (const [index, rate] of [20, 100, 400].entries()) {
+      machine.setWorkload({ rate: rate * MIB });
+      const { figures, measured, own } = await measure(machine, mode, times[index] ?? 0);
+      expect(figures.elapsedMs).toBeGreaterThanOrEqual((times[index] ?? 0) - 2);
+      expect(Math.abs(measured - own), `${rate} MB/s: ${measured} is not ${own}`).toBeLessThan(own * tolerance);
+    }
+  });
+
+  test('a guest that stands still dirties nothing', async () => {
+    const machine = await startedGuest({ ringEntries, workload: { rate: 200 * MIB } });
+    const { figures } = await measure(machine, mode, 50);
+    expect(figures).toMatchObject({ bytes: 0, bytesByVcpu: mode === 'dirty-ring' ? [0] : [] });
+  });
+
+  test('it can be called off', async () => {
+    const machine = startGuest({ ringEntries });
+    const calledOff = new AbortController();
+    const plan = { mode, calcTimeMs: 60_000, samplePages: SAMPLE_PAGES };
+    const measured = machine.dirty.measure(plan, calledOff.signal);
+    calledOff.abort();
+    await expect(measured).rejects.toThrow(/abort/);
+    expect(machine.dirty.trace.epoch).toBe(0);
+  });
+});
+
+describe('dirty pages that are written again', () => {
+  test('count once in mode dirty-bitmap', async () => {
+    const options = {
+      ramBytes: 16 * MIB,
+      vcpus: 2,
+      workload: { rate: 300 * MIB, span: 8 * MIB, pattern: 'hot' },
+    } as const;
+    const machine = await startedGuest(options);
+    const before = ledger(machine);
+    machine.release('operator');
+    const measuring = measure(machine, 'dirty-bitmap', 100);
+    const { figures } = await measuring;
+    await machine.hold('operator');
+    const after = ledger(machine);
+    const pages = after.filter((word, page) => word !== before[page]).length;
+    const writes = after.reduce((sum, word, page) => sum + word - (before[page] ?? 0), 0);
+    expect(writes).toBeGreaterThan(pages * 1.5);
+    // The ledger's own pages are dirty too; after the end there may be some more.
+    expect(figures.bytes / PAGE_BYTES).toBeLessThan(pages + pageCount(machine) / 512 + 3);
+    expect(figures.bytes / PAGE_BYTES).toBeGreaterThan(pages * 0.9);
+  });
+
+  test('count again in mode dirty-ring each time that the ring was full', async () => {
+    const workload = { rate: 100 * MIB, span: 2 * MIB, pattern: 'seq' } as const;
+    const machine = startGuest({ ringEntries: 64, workload });
+    await untilWritten(machine, 600);
+    const { measured, own } = await measure(machine, 'dirty-ring', 200);
+    expect(Math.abs(measured - own)).toBeLessThan(own * 0.1);
+  });
+});
+
+test('the dirty ring tells vCPUs apart', async () => {
+  const machine = await measuredGuest({ ringEntries: RING_ENTRIES, vcpus: 2, workload: { rate: 200 * MIB } });
+  machine.dirty.limit(1, 20);
+  const { figures } = await measure(machine, 'dirty-ring', 500);
+  const [first = 0, second = 0] = figures.bytesByVcpu;
+  expect(first + second).toBe(figures.bytes);
+  expect(second).toBeGreaterThan(0);
+  expect(second).toBeLessThan(first / 2);
+});
+
+test('a migration finds every dirty page in its log, whatever is measured meanwhile', async () => {
+  const options = { ringEntries: 64, vcpus: 2, workload: { pattern: 'hot', rate: 200 * MIB } } as const;
+  const machine = await startedGuest(options);
+  for (let round = 0; round < 10; round += 1) {
+    clearDirtyLog(machine);
+    const before = copyRam(machine);
+    const seen = written(machine);
+    const measuring = measure(machine, 'dirty-ring', 50);
+    machine.release('operator');
+    await untilWritten(machine, seen + 20);
+    await machine.hold('operator');
+    await measuring;
+    const after = copyRam(machine);
+    const changed = after.flatMap((page, index) => (Buffer.compare(page, before[index]!) === 0 ? [] : [index]));
+    expect(changed.length).toBeGreaterThan(1);
+    expect(changed.filter((page) => !isDirty(machine, page))).toEqual([]);
+  }
+});
+
+describe('a vCPU that is limited to 50 MB/s', () => {
+  /** MiB/s in each of several stretches of time. */
+  async function stretches(machine: SyntheticMachine, count: number): Promise<number[]> {
+    const rates: number[] = [];
+    for (let round = 0; round < count; round += 1) {
+      const { own } = await measure(machine, 'dirty-ring', 500);
+      rates.push(own / MIB);
+    }
+    return rates.sort((one, other) => one - other);
+  }
+
+  test('dirties so much, and what it likes once the limit is gone', async () => {
+    const machine = await measuredGuest({ ringEntries: RING_ENTRIES, workload: { rate: 200 * MIB } });
+    machine.dirty.limit(0, 50);
+    await measure(machine, 'dirty-ring', 50);
+    const limited = await stretches(machine, 5);
+    // A stall of the test machine may hold the vCPU up, but nothing may let it go faster.
+    expect(limited.at(-1)).toBeLessThan(55);
+    expect(limited[2]).toBeGreaterThan(45);
+    const [rate = 0] = machine.dirty.currentRates();
+    expect(rate / MIB).toBeGreaterThan(0);
+    expect(rate / MIB).toBeLessThan(55);
+    machine.dirty.limit(0, null);
+    expect(machine.dirty.currentRates()).toEqual([0]);
+    expect((await stretches(machine, 2)).at(-1)).toBeGreaterThan(70);
+    expect(machine.describe().guest?.panic).toBeNull();
+  });
+});
