@@ -38,7 +38,11 @@ export const dirtyRateOperations: readonly Operation[] = [
         schema: DirtyRateInfo,
         headers: { ...BEGUN, 'Preference-Applied': 'The wait that was granted.' },
       },
-      202: { description: 'It is being measured.', schema: DirtyRateInfo, headers: BEGUN },
+      202: {
+        description: 'It is being measured.',
+        schema: DirtyRateInfo,
+        headers: { ...BEGUN, 'Preference-Applied': 'The wait that was granted.' },
+      },
     },
     errors: ['incompatible_parameters', 'dirty_rate_measuring', 'dirty_ring_needed', 'dirty_ring_in_use'],
     examples: examples.calcDirtyRate,
