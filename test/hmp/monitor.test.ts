@@ -96,6 +96,13 @@ describe('migrate', () => {
     expect(await monitor.run('migrate_cancel')).toBe('');
   });
 
+  test('hands on what its door knows of the caller', async () => {
+    const { monitor } = world();
+    const begun: unknown[] = [];
+    await monitor.run('migrate -d tcp:127.0.0.1:1', { context: { begun: (row) => begun.push(row) } });
+    expect(begun).toMatchObject([{ direction: 'outgoing', uri: 'tcp:127.0.0.1:1' }]);
+  });
+
   test('without it answers at the end, and tells its progress meanwhile', async () => {
     const { outgoing, domain } = await fakeApp();
     const monitor = new Monitor(domain, { progressEveryMs: 5 });
