@@ -69,10 +69,10 @@ export class MonitorCall {
   }
 
   /** The same for a command that is looked up by its name. @throws NotInTable */
-  askByName(name: string, arguments_: object = {}): Promise<unknown> {
+  async askByName(name: string, arguments_: object = {}): Promise<unknown> {
     const entry = COMMANDS.get(name);
     if (entry === undefined) throw new NotInTable(name);
-    return this.ask(entry, arguments_);
+    return await this.ask(entry, arguments_);
   }
 
   get #context() {

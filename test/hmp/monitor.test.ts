@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { MonitorCall } from '../../src/hmp/command.ts';
 import { Monitor } from '../../src/hmp/monitor.ts';
 import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { fakeApp } from '../helpers/app.ts';
@@ -95,6 +96,13 @@ describe('migrate', () => {
     expect(await monitor.run('migrate_cancel')).toBe('');
   });
 
+  test('hands on what its door knows of the caller', async () => {
+    const { monitor } = world();
+    const begun: unknown[] = [];
+    await monitor.run('migrate -d tcp:127.0.0.1:1', { context: { begun: (row) => begun.push(row) } });
+    expect(begun).toMatchObject([{ direction: 'outgoing', uri: 'tcp:127.0.0.1:1' }]);
+  });
+
   test('without it answers at the end, and tells its progress meanwhile', async () => {
     const { outgoing, domain } = await fakeApp();
     const monitor = new Monitor(domain, { progressEveryMs: 5 });
@@ -132,6 +140,35 @@ describe('migrate', () => {
     expect(await answer).toBe('Migration status: pre-switchover\n');
     expect(await monitor.run('migrate_continue pre-switchover')).toBe('');
     expect(outgoing().continued).toBe(1);
+  });
+});
+
+describe('snapshots', () => {
+  test('how far a save has come is told, and the answer comes at its end', async () => {
+    const { domain, blocks } = await fakeApp();
+    const monitor = new Monitor(domain, { progressEveryMs: 5 });
+    const gate = blocks.hold('digests');
+    const { promise: heard, resolve } = Promise.withResolvers<string>();
+    const answer = monitor.run('savevm before', { progress: (text) => text.includes(' of ') && resolve(text) });
+    expect(await heard).toMatch(/^savevm: running, \d+ of \d+ bytes\n$/);
+    gate.open();
+    expect(await answer).toBe('');
+    expect(await monitor.run('info snapshots')).toMatch(/^List of .*:\nID .*\n-- {6}before .*\n$/);
+    expect(await monitor.run('loadvm nothing')).toMatch(/^Error: .*\n$/);
+    expect(await monitor.run('delvm before')).toBe('');
+    expect(await monitor.run('delvm before')).toBe('');
+    expect(await monitor.run('info snapshots')).toBe('There is no snapshot available.\n');
+    expect(await monitor.run('info jobs')).toBe('No active jobs\n');
+  });
+});
+
+describe('a command that this version does not have', () => {
+  test('is told by its name', async () => {
+    const { domain } = world();
+    const call = new MonitorCall({ domain, values: {}, io: {}, progressEveryMs: 1000 });
+    await expect(call.askByName('x-ferry-nothing')).rejects.toThrow(
+      /^x-ferry-nothing is not available in this version.$/,
+    );
   });
 });
 

@@ -226,9 +226,10 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
 
     const first = await startQemu({ extraArguments: disks, guest: { pagesPerTick: 0 } });
     const none = await say(first, list);
-    for (const tag of ['one', '"two words"', 'a-tag-that-is-longer-than-its-column']) await say(first, `savevm ${tag}`);
     const device = { device: 'disk1', name: 'part' };
     await first.qmp.execute('blockdev-snapshot-internal-sync', device);
+    const onlyPart = await say(first, list);
+    for (const tag of ['one', '"two words"', 'a-tag-that-is-longer-than-its-column']) await say(first, `savevm ${tag}`);
     const theirs = await say(first, list);
     await first.qmp.execute('quit');
     await first.exited;
@@ -236,10 +237,11 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
     const { app } = await startService([...SMALL, ...nodes]);
     const monitor = new Monitor(app.domain);
     expect(await monitor.run(list)).toBe(theirs);
-    expect(await monitor.run('delvm part')).toBe('');
     for (const tag of ['one', '"two words"', 'a-tag-that-is-longer-than-its-column']) {
       expect(await monitor.run(`delvm ${tag}`)).toBe('');
     }
+    expect(await monitor.run(list)).toBe(onlyPart);
+    expect(await monitor.run('delvm part')).toBe('');
     expect(await monitor.run(list)).toBe(none);
     for (const tag of ['ours', '"more of ours"', '']) expect(await monitor.run(`savevm ${tag}`)).toBe('');
     const ours = await monitor.run(list);

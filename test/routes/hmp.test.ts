@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ask, type FakeApp, fakeApp, type Reply } from '../helpers/app.ts';
+import { ask, type FakeApp, fakeApp, listen, type Reply } from '../helpers/app.ts';
 
 const TEXT = { 'content-type': 'text/plain' };
 
@@ -71,6 +71,38 @@ describe('POST /hmp', () => {
     const broken = await say(app, Buffer.from([0x73, 0xff]));
     expect(broken.json).toMatchObject({ status: 400, code: 'malformed_request' });
     expect(app.domain.machine.status().running).toBe(true);
+  });
+
+  test('tells progress in the answer while a migration is waited for, and its end', async () => {
+    const app = await fakeApp();
+    const port = await listen(app.server);
+    const answer = await fetch(`http://127.0.0.1:${port}/hmp`, {
+      method: 'POST',
+      headers: TEXT,
+      body: 'migrate tcp:127.0.0.1:1',
+    });
+    const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+    const told = await reader.read();
+    expect(told.value).toMatch(/^Migration status: setup, .*\n$/);
+    app.outgoing().finish('failed', { code: 'connection_refused', message: 'Nobody listens.' });
+    let rest = '';
+    for (let part = await reader.read(); !part.done; part = await reader.read()) rest += part.value;
+    expect(rest).toMatch(/^(Migration status: .*\n)*Error: Nobody listens\.\n$/);
+  });
+
+  test('whoever hangs up ends the waiting, and the migration goes on', async () => {
+    const app = await fakeApp();
+    const port = await listen(app.server);
+    const gone = new AbortController();
+    const { signal } = gone;
+    const url = `http://127.0.0.1:${port}/hmp`;
+    const answer = await fetch(url, { method: 'POST', headers: TEXT, body: 'migrate tcp:127.0.0.1:1', signal });
+    const whole = answer.text();
+    gone.abort();
+    await expect(whole).rejects.toThrow();
+    app.outgoing().step('active');
+    expect((await ask(app.server, '/migrate')).json).toMatchObject({ status: 'active' });
+    await app.server.close();
   });
 
   test('text is taken nowhere else', async () => {

@@ -8,14 +8,18 @@ const UNITS = 'bkmgtpe';
 const SIZE_MAX = 2n ** 64n - 1n;
 /** Digits of a number, at most: more say nothing that a double would keep. */
 const DIGITS_MAX = 64;
-const DECIMAL = new RegExp(`^\\+?(\\d{0,${DIGITS_MAX}})(?:\\.(\\d{0,${DIGITS_MAX}}))?([${UNITS}])?$`, 'i');
-const HEXADECIMAL = /^\+?0x[0-9a-f]{1,64}$/i;
+const DECIMAL = new RegExp(`^(\\d{0,${DIGITS_MAX}})(?:\\.(\\d{0,${DIGITS_MAX}}))?([${UNITS}])?$`, 'i');
+const HEXADECIMAL = /^0x[0-9a-f]{1,64}$/i;
 
 /** Bytes; `out-of-range` for what does not fit into 64 bits or is negative; null for what is no size. */
 export function parseSize(text: string, defaultUnit: 'B' | 'M'): bigint | 'out-of-range' | null {
-  const given = text.replace(/^[ \t\n\v\f\r]+/, '');
-  if (given.startsWith('-')) return typeof parseSize(given.slice(1), defaultUnit) === 'bigint' ? 'out-of-range' : null;
-  if (HEXADECIMAL.test(given)) return inRange(BigInt(given.replace('+', '')) * bytesOf(defaultUnit));
+  const [, sign, given = ''] = /^[ \t\n\v\f\r]*([+-]?)(.*)$/s.exec(text) ?? [];
+  const size = unsignedSize(given, defaultUnit);
+  return sign === '-' && size !== null ? 'out-of-range' : size;
+}
+
+function unsignedSize(given: string, defaultUnit: 'B' | 'M'): bigint | 'out-of-range' | null {
+  if (HEXADECIMAL.test(given)) return inRange(BigInt(given) * bytesOf(defaultUnit));
   const match = DECIMAL.exec(given);
   if (match === null) return null;
   const [, whole = '', fraction = '', unit = defaultUnit] = match;

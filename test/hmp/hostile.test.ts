@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Monitor } from '../../src/hmp/monitor.ts';
+import { fakeDomain } from '../domain/fakes/fake-domain.ts';
+
+const WORDS = [
+  ...['help', 'info', '?', 'migrate_set_parameter', 'migrate_set_capability', 'migrate_continue', 'calc_dirty_rate'],
+  ...['set_vcpu_dirty_limit', 'status', 'migrate', 'jobs', 'snapshots', 'migrate_parameters', 'tls-hostname', 'events'],
+  ...['max-bandwidth', 'on', 'off', '-d', '-', '"', '\\', "'", '(', '0x', '1+', '~', '/', ';', '`', '$(x)', '|', '&'],
+  ...[
+    '\n',
+    '\r',
+    '\0',
+    '\u001b[31m',
+    '\u202e',
+    '\u2028',
+    '\ud800',
+    '__proto__',
+    'constructor',
+    'toString',
+    '9'.repeat(99),
+  ],
+];
+
+const line = fc
+  .array(fc.oneof(fc.constantFrom(...WORDS), fc.string({ unit: 'binary', maxLength: 8 })), { maxLength: 8 })
+  .chain((words) => fc.constantFrom(' ', '', '\t').map((space) => words.join(space)));
+
+describe('lines that nobody would type', () => {
+  test('each has its answer, which no terminal would obey, and what follows works', async () => {
+    const { domain } = fakeDomain();
+    const monitor = new Monitor(domain);
+    await fc.assert(
+      fc.asyncProperty(line, async (given) => {
+        const { text } = await monitor.answer(given);
+        expect(text).toMatch(/^(?:[^\p{Cc}\p{Cs}\u2028\u202e]|[\n\t])*$/u);
+        expect(text === '' || text.endsWith('\n')).toBe(true);
+        for (const word of monitor.complete(given)) expect(word).not.toBe('');
+      }),
+      { numRuns: 3000, seed: 4 },
+    );
+    expect(await monitor.run('info status')).toMatch(/^VM status: /);
+    expect(Object.hasOwn(Object.prototype, 'state')).toBe(false);
+  });
+
+  test('a line of one kind of character is read in time that grows with its length', async () => {
+    const monitor = new Monitor(fakeDomain().domain);
+    for (const unit of ['"', '\\', ' ', '(', '-', '1+', '0', '9', 'a ', '~', '\n', '"\\n']) {
+      for (const start of ['', 'migrate ', 'calc_dirty_rate ', 'migrate_set_parameter max-bandwidth ', 'help ']) {
+        const long = start + unit.repeat(Math.floor(65_000 / unit.length));
+        const before = process.cpuUsage();
+        await monitor.answer(long);
+        monitor.complete(long);
+        expect(process.cpuUsage(before).user / 1000, JSON.stringify(start + unit)).toBeLessThan(500);
+      }
+    }
+  });
+});
