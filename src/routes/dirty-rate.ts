@@ -3,7 +3,7 @@ import * as commands from '../commands/dirty-rate.ts';
 import { DirtyLimitInfoList, DirtyRateInfo, MigrationThreadInfoList } from '../commands/schemas/dirty-rate.ts';
 import { dirtyRateMeasured } from '../commands/waiting.ts';
 import * as examples from './examples/dirty-rate.ts';
-import { waitOf } from './http/answers.ts';
+import { WAIT_GRANTED, waitOf } from './http/answers.ts';
 import type { Call, Operation } from './operation.ts';
 import { sendJson } from './register.ts';
 
@@ -36,12 +36,12 @@ export const dirtyRateOperations: readonly Operation[] = [
       200: {
         description: 'With Prefer: wait, it is measured.',
         schema: DirtyRateInfo,
-        headers: { ...BEGUN, 'Preference-Applied': 'The wait that was granted.' },
+        headers: { ...BEGUN, ...WAIT_GRANTED },
       },
       202: {
         description: 'It is being measured.',
         schema: DirtyRateInfo,
-        headers: { ...BEGUN, 'Preference-Applied': 'The wait that was granted.' },
+        headers: { ...BEGUN, ...WAIT_GRANTED },
       },
     },
     errors: ['incompatible_parameters', 'dirty_rate_measuring', 'dirty_ring_needed', 'dirty_ring_in_use'],
