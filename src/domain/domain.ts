@@ -149,6 +149,10 @@ export interface MigrationUseCases {
   /** Resolves when the outcome has been reached. */
   cancel(): Promise<CancelOutcome>;
   continue(state: MigrationStatus): void;
+  /** The three verbs of a post-copy migration. */
+  pause(): void;
+  recover(uri: string): void;
+  startPostcopy(): void;
   /** Resolves when the migration has ended, or after `timeoutMs`. */
   ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<MigrationRecord>;
 }
@@ -231,6 +235,8 @@ export interface MachineUseCases {
   status(): StatusInfo;
   stop(): Promise<void>;
   cont(): Promise<void>;
+  /** Tells that the machine ends, and asks for the end of the process. */
+  quit(): void;
 }
 
 export interface EventUseCases {
