@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BlockError } from './block/image.ts';
+import type { CommandContext } from './commands/command.ts';
 import type { Config } from './config.ts';
 import { createDomain } from './domain/create-domain.ts';
 import type { Domain } from './domain/domain.ts';
@@ -17,10 +18,14 @@ import {
   createBlockEngine,
   type ThreadedBlockEngine,
 } from './engine/snapshot/block-engine.ts';
+import { removeStaleSocket } from './engine/transport/stale-socket.ts';
 import { Monitor } from './hmp/monitor.ts';
 import { loggerOptions } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
+import type { QmpLimits } from './qmp/limits.ts';
+import { QmpListeners } from './qmp/listeners.ts';
+import { answerOnce } from './qmp/session.ts';
 import type { HttpLimits } from './routes/limits.ts';
 import type { Readiness } from './routes/operation.ts';
 import { createServer } from './routes/server.ts';
@@ -40,20 +45,23 @@ export const DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, handov
 export type AppOptions = {
   readonly deadlines?: Partial<Deadlines>;
   readonly limits?: Partial<HttpLimits>;
+  readonly qmpLimits?: Partial<QmpLimits>;
   readonly engine?: TransferEngine;
   readonly machine?: Machine;
   readonly blocks?: BlockEngine;
   /** Of the block engine that opens the images, where `blocks` does not take its place. */
   readonly blockThread?: Pick<BlockEngineOptions, 'workerUrl' | 'diskStallMs'>;
   readonly clock?: Clock;
-  /** Called when an incoming migration that was to end the process on failure has failed. */
-  readonly onExit?: () => void;
+  /** Called when the process is to end, such as by quit; `failed` if an incoming migration that was to end it failed. */
+  readonly onExit?: (failed: boolean) => void;
 };
 
 export type App = {
   /** Has every route; does not listen yet. */
   readonly server: Server;
   readonly domain: Domain;
+  /** Listens on the QMP sockets of the configuration. @returns where they are, in the flag's form. */
+  listenQmp(): Promise<readonly string[]>;
   /** Refuses new work, ends what runs, and lets go of everything. May be called more than once. */
   close(): Promise<void>;
 };
@@ -77,22 +85,28 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   await domain.recovered();
   // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
   if (options.machine === undefined) serveGuestDisk(machine, images);
+  const monitor = new Monitor(domain);
+  const line = lineOf(monitor);
   const server = createServer({
     domain,
-    monitor: new Monitor(domain),
+    monitor,
     logger: loggerOptions(config.logLevel),
     readiness: () => readinessOf(config),
+    qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   logError = (error) => server.log.error({ err: error }, 'work in the background failed');
   parts.adopt(server, (made) => made.close());
   if (config.incoming !== null && config.incoming !== 'defer')
     await domain.migration.incoming({ uri: config.incoming });
+  const qmpOptions = { domain, context: { monitor: line }, report, removeStaleSocket, limits: options.qmpLimits ?? {} };
+  const sockets = parts.adopt(new QmpListeners(config.qmp, qmpOptions), (made) => made.close());
   const owned = parts.move();
   let closed: Promise<void> | null = null;
   return {
     server,
     domain,
+    listenQmp: () => sockets.listen(),
     close: () => {
       closed ??= owned.disposeAsync();
       return closed;
@@ -112,6 +126,14 @@ async function openImages(
     if (!(error instanceof BlockError)) throw error;
     throw new DomainError(error.code, error.message, { cause: error });
   }
+}
+
+/** How commands reach the text monitor: as over a terminal that cannot wait for a migration. */
+function lineOf(monitor: Monitor): NonNullable<CommandContext['monitor']> {
+  return async (line, context) => {
+    const { text } = await monitor.answer(line, { signal: AbortSignal.abort(), context });
+    return text.replaceAll('\n', '\r\n');
+  };
 }
 
 function machineOf({ machine, incoming }: Config, images: ThreadedBlockEngine | null): Machine {

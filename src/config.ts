@@ -10,10 +10,12 @@ import {
   parseCount,
   parseHttpAddress,
   parseName,
+  parseQmpAddress,
   parseRam,
   parseRingEntries,
   parseUuid,
   parseWorkload,
+  type QmpAddress,
   type WorkloadSpec,
 } from './config/values.ts';
 
@@ -22,6 +24,8 @@ export { ConfigError } from './config/values.ts';
 /** What the service was started with; checked, complete and frozen. Sizes in bytes. */
 export type Config = {
   readonly http: { readonly host: string; readonly port: number };
+  /** QMP sockets, in the order given. */
+  readonly qmp: readonly QmpAddress[];
   readonly dataDirectory: string;
   readonly machine: {
     readonly kind: 'synthetic' | 'image';
@@ -154,6 +158,7 @@ function configOf(given: Given): Config {
   const uuid = oneOrNull('uuid');
   const config: Config = {
     http: parseHttpAddress(one('http', '127.0.0.1:8080')),
+    qmp: (given.get('qmp') ?? []).map(parseQmpAddress),
     dataDirectory,
     machine: {
       kind: machineKind(one('machine', 'synthetic')),

@@ -35,11 +35,13 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
   const { createApp } = await import('./app.ts');
   const { trimHeap } = await import('./engine/memory/trim-heap.ts');
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
-  const app = await createApp(config, { onExit: () => end(1) });
+  const app = await createApp(config, { onExit: (failed) => end(failed ? 1 : 0) });
   try {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(0));
+    const qmp = await app.listenQmp();
     await app.server.listen({ ...config.http });
     process.stdout.write(`vmferry: ${addressOf(app.server.server.address())}\n`);
+    for (const address of qmp) process.stdout.write(`vmferry: qmp ${address}\n`);
     setTimeout(() => settle(trimHeap), SETTLE_MS).unref();
     return await ended;
   } finally {

@@ -52,6 +52,9 @@ describe('the command line', () => {
     ];
     const rest = ['--incoming', 'defer', '--file-root', '/f', '--allow-exec', '--fd', 'a=3', '--fd', 'b=4'];
     const settings = [
+      '--qmp',
+      'unix:/run/a',
+      '--qmp=tcp:[::1]:0',
       '--set',
       'downtime-limit=5',
       '--set',
@@ -65,6 +68,10 @@ describe('the command line', () => {
     ];
     expect(config([...flags, ...more, ...rest, ...settings])).toEqual({
       http: { host: 'localhost', port: 0 },
+      qmp: [
+        { kind: 'unix', path: '/run/a' },
+        { kind: 'tcp', host: '::1', port: 0 },
+      ],
       dataDirectory: '/d',
       machine: {
         kind: 'synthetic',
@@ -183,7 +190,12 @@ describe('the command line', () => {
     [['--http', '[::]:80'], 'not on loopback'],
     [['--machine', 'qemu'], 'not available in this version'],
     [['--machine', 'toaster'], 'must be one of synthetic, image'],
-    [['--qmp', 'unix:/x'], '--qmp is not available in this version'],
+    [['--qmp', '/x'], '--qmp must be unix:PATH or tcp:HOST:PORT'],
+    [['--qmp', 'unix:'], '--qmp unix: has no path'],
+    [['--qmp', `unix:/${'x'.repeat(107)}`], '107 bytes at most'],
+    [['--qmp', 'tcp:0.0.0.0:4444'], 'is not on loopback, and QMP has no tokens'],
+    [['--qmp', 'tcp:127.0.0.1:70000'], 'the port of --qmp must be a whole number'],
+    [['--qmp', 'tcp:localhost'], '--qmp must be unix:PATH or tcp:HOST:PORT'],
     [['--blockdev', 'disk0'], 'NAME=VALUE'],
     [['--blockdev', 'disk0='], '--blockdev disk0 has no file'],
     [['--blockdev', '0disk=/a'], 'is no node name'],
@@ -222,7 +234,7 @@ describe('the command line', () => {
     [{ VMFERRY_RAMM: '1M' }, 'unknown environment variable VMFERRY_RAMM'],
     [{ VMFERRY_PAUSED: 'yes' }, 'must be one of true, false'],
     [{ VMFERRY_RAM: 'much' }, 'size such as 512M'],
-    [{ VMFERRY_QMP: 'unix:/x' }, 'not available'],
+    [{ VMFERRY_QMP: 'unix:/x,y' }, '--qmp must be unix:PATH or tcp:HOST:PORT, not "y"'],
   ])('%j is refused in one line', (environment: Record<string, string>, message) => {
     expect(() => config([], environment)).toThrow(message);
   });

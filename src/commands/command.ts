@@ -35,7 +35,9 @@ export type Qapi = {
   /** May be executed out of band, while other commands of the client wait. */
   readonly oob?: true;
   /** As in the schema. */
-  readonly features?: readonly ('deprecated' | 'unstable')[];
+  readonly features?: readonly ('deprecated' | 'unstable' | 'savevm-monitor-nodes')[];
+  /** What QEMU takes for members left out, where the other doors take something else. */
+  readonly defaults?: Readonly<Record<string, unknown>>;
 } | null;
 
 /** Arguments with some left out, and how those are worked out. */
@@ -65,6 +67,10 @@ export type CommandContext = {
    * writes there is kept with it, or neither is. `jobSequence` if it is a job.
    */
   readonly begun?: (result: unknown, jobSequence?: number) => void;
+  /** The text monitor: what it answers to one line, whose commands are given this context. */
+  readonly monitor?: (line: string, context: CommandContext) => Promise<string>;
+  /** Switches on what a QMP client wants of its connection; there once, and only for one that has not said it yet. */
+  readonly negotiate?: (enable: readonly string[]) => void;
 };
 
 /** Results are read-only all the way down: they may be the domain's own objects. */

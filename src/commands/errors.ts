@@ -2,3 +2,13 @@
 
 export { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../domain/errors.ts';
 export { TRANSFER_ERRORS } from '../domain/migration/transfer-errors.ts';
+
+/** Classes of errors over QMP that we have; QEMU has more, for things that are not here. */
+export type QmpClass = 'GenericError' | 'CommandNotFound';
+
+/** The class of an error by its code. */
+export function qmpClassOf(code: string): QmpClass {
+  return COMMANDS_UNKNOWN.has(code) ? 'CommandNotFound' : 'GenericError';
+}
+
+const COMMANDS_UNKNOWN: ReadonlySet<string> = new Set(['not_found', 'method_not_allowed', 'already_negotiated']);

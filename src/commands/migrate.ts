@@ -8,6 +8,7 @@ import {
   MigrateArguments,
   MigrateContinueArguments,
   MigrateIncomingArguments,
+  MigrateRecoverArguments,
   MigrationInfo,
   MigrationProgress,
 } from './schemas/migrate.ts';
@@ -39,7 +40,7 @@ export const migrate = command({
 export const migrateIncoming = command({
   name: 'migrate-incoming',
   summary: 'Start to receive a migration',
-  qapi: { returns: 'nothing' },
+  qapi: { returns: 'nothing', defaults: { 'exit-on-error': true } },
   role: 'operator',
   arguments: MigrateIncomingArguments,
   result: Migration,
@@ -68,6 +69,45 @@ export const migrateContinue = command({
   result: MigrationInfo,
   run: (domain, { state }) => {
     domain.migration.continue(state);
+    return domain.migration.query();
+  },
+});
+
+export const migratePause = command({
+  name: 'migrate-pause',
+  summary: 'Pause a migration in its post-copy phase',
+  qapi: { returns: 'nothing', oob: true },
+  role: 'operator',
+  arguments: Empty,
+  result: MigrationInfo,
+  run: (domain) => {
+    domain.migration.pause();
+    return domain.migration.query();
+  },
+});
+
+export const migrateRecover = command({
+  name: 'migrate-recover',
+  summary: 'Listen for the source of a post-copy migration that was interrupted',
+  qapi: { returns: 'nothing', oob: true },
+  role: 'operator',
+  arguments: MigrateRecoverArguments,
+  result: MigrationInfo,
+  run: (domain, { uri }) => {
+    domain.migration.recover(uri);
+    return domain.migration.query();
+  },
+});
+
+export const migrateStartPostcopy = command({
+  name: 'migrate-start-postcopy',
+  summary: 'Let the migration go on in its post-copy phase',
+  qapi: { returns: 'nothing' },
+  role: 'operator',
+  arguments: Empty,
+  result: MigrationInfo,
+  run: (domain) => {
+    domain.migration.startPostcopy();
     return domain.migration.query();
   },
 });

@@ -3,14 +3,27 @@ import type { Command } from './command.ts';
 import * as dirtyRate from './dirty-rate.ts';
 import * as history from './history.ts';
 import * as jobs from './jobs.ts';
+import * as legacy from './legacy.ts';
 import * as machine from './machine.ts';
 import * as migrate from './migrate.ts';
 import * as options from './options.ts';
+import {
+  humanMonitorCommand,
+  introspectionCommands,
+  qmpCapabilities,
+  queryName,
+  queryUuid,
+  queryVersion,
+  quit,
+} from './service.ts';
 import * as snapshots from './snapshots.ts';
+
+const service = { queryVersion, queryName, queryUuid, quit, humanMonitorCommand, qmpCapabilities };
 
 /** Every command by its name: what all doors can do, and all that they can do. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
-  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate]
+  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate, legacy, service]
     .flatMap((family) => Object.values(family) as unknown as Command[])
+    .concat(introspectionCommands(() => COMMANDS))
     .map((entry) => [entry.name, entry]),
 );

@@ -24,6 +24,9 @@ export type JsonSchema = {
   readonly maxItems?: number;
   /** Code of a value that an `enum` does not have, where it is not `value_out_of_range`. */
   readonly 'x-refused-as'?: ErrorCode;
+  /** QAPI's features of a member, and of the values of an `enum`. */
+  readonly 'x-features'?: readonly string[];
+  readonly 'x-value-features'?: Readonly<Record<string, readonly string[]>>;
 };
 
 export type Finding = Violation & { readonly code: ErrorCode };

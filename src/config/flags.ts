@@ -49,7 +49,12 @@ export const FLAGS = {
     form: 'silent|error|warn|info|debug',
     help: 'what is logged, on standard error [warn]',
   },
-  qmp: { type: 'string', repeatable: true, form: 'unix:PATH|tcp:HOST:PORT', help: 'not available in this version' },
+  qmp: {
+    type: 'string',
+    repeatable: true,
+    form: 'unix:PATH|tcp:HOST:PORT',
+    help: 'a QMP socket, for its owner or on loopback',
+  },
   'token-file': { type: 'string', form: 'FILE', help: 'not available in this version' },
   'qemu-qmp': { type: 'string', form: 'unix:PATH', help: 'not available in this version' },
   help: { type: 'boolean', form: '', help: 'print this' },
@@ -84,7 +89,6 @@ export type FlagName =
 
 /** Flags that are understood and refused: what they ask for is not there yet. This list will be empty one day. */
 export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
-  qmp: 'there is no QMP socket yet',
   'token-file': 'there are no tokens yet, and the listener stays on loopback',
   'qemu-qmp': 'there is no qemu machine yet',
 };

@@ -119,6 +119,34 @@ export function parseHttpAddress(text: string): { readonly host: string; readonl
   return { host, port };
 }
 
+/** Room for a path in a socket's address, without the zero at its end. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Where a QMP socket is. Whoever may connect may do everything, so that it is never off loopback. */
+export type QmpAddress =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+/** unix:PATH or tcp:HOST:PORT. */
+export function parseQmpAddress(text: string): QmpAddress {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length);
+    if (path === '') throw new ConfigError('--qmp unix: has no path');
+    if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+      throw new ConfigError(`--qmp ${text}: the path of a socket has ${SOCKET_PATH_BYTES_MAX} bytes at most`);
+    }
+    return { kind: 'unix', path };
+  }
+  const match = /^tcp:(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined) throw new ConfigError(`--qmp must be unix:PATH or tcp:HOST:PORT, not "${text}"`);
+  const port = parseCount('the port of --qmp', match?.[3] ?? '', { min: 0, max: PORT_MAX });
+  if (!isLoopback(host)) {
+    throw new ConfigError(`--qmp ${text} is not on loopback, and QMP has no tokens (use 127.0.0.1, or unix:PATH)`);
+  }
+  return { kind: 'tcp', host, port };
+}
+
 function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;
   const parts = /^127\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1);

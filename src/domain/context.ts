@@ -34,8 +34,8 @@ export type Surroundings = {
   readonly allowExec: boolean;
   readonly fds: ReadonlyMap<string, number>;
   readonly deadlines: Deadlines;
-  /** Called when an incoming migration with exit-on-error has failed. */
-  readonly exitProcess: () => void;
+  /** Called when the process is to end: `failed` is true if an incoming migration with exit-on-error has failed. */
+  readonly exitProcess: (failed: boolean) => void;
   /** Told of faults that no caller waits for, such as a full disk in the middle of a migration. */
   readonly report: (error: unknown) => void;
 };

@@ -17,6 +17,7 @@ import { Changes } from './migration/changes.ts';
 import { continueMigration } from './migration/continue.ts';
 import { endedMigration, migrationRecord } from './migration/ended.ts';
 import { isIncomingUnderWay, startIncoming } from './migration/incoming.ts';
+import { pausePostcopy, recoverPostcopy, startPostcopy } from './migration/postcopy.ts';
 import { progressOf } from './migration/progress.ts';
 import { queryMigration } from './migration/query.ts';
 import { recoverMigrations } from './migration/recovery.ts';
@@ -66,6 +67,9 @@ export function createDomain(dependencies: DomainDependencies): Domain {
       cancel: () => cancelMigration(context),
       continue: (state) => continueMigration(context, state),
       threads: () => migrationThreads(context),
+      pause: () => pausePostcopy(context),
+      recover: (uri) => recoverPostcopy(context, uri),
+      startPostcopy: () => startPostcopy(context),
       ended: (id, timeoutMs, signal) => endedMigration(context, id, { timeoutMs, signal }),
     },
     history: {

@@ -152,6 +152,10 @@ export interface MigrationUseCases {
   continue(state: MigrationStatus): void;
   /** Of the migration under way, with the ids that the operating system knows them by. */
   threads(): readonly MigrationThreadInfo[];
+  /** The three verbs of a post-copy migration. */
+  pause(): void;
+  recover(uri: string): void;
+  startPostcopy(): void;
   /** Resolves when the migration has ended, or after `timeoutMs`. */
   ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<MigrationRecord>;
 }
@@ -234,6 +238,8 @@ export interface MachineUseCases {
   status(): StatusInfo;
   stop(): Promise<void>;
   cont(): Promise<void>;
+  /** Tells that the machine ends, and asks for the end of the process. */
+  quit(): void;
 }
 
 export interface EventUseCases {

@@ -33,6 +33,9 @@ export const ERRORS = {
   machine_reset_required: { kind: 'conflict', title: 'The guest cannot go on' },
   not_expecting_incoming: { kind: 'conflict', title: 'No incoming migration is expected' },
   not_postcopy_paused: { kind: 'conflict', title: 'There is no paused postcopy to resume' },
+  not_in_postcopy: { kind: 'conflict', title: 'No migration is in its post-copy phase' },
+  postcopy_not_enabled: { kind: 'conflict', title: 'Post-copy is not switched on' },
+  already_negotiated: { kind: 'conflict', title: 'There is nothing to negotiate' },
   not_in_expected_state: { kind: 'conflict', title: 'The migration is in another state' },
   not_finalized: { kind: 'conflict', title: 'The migration is not finalized yet' },
   too_late_to_set: { kind: 'conflict', title: 'This must be set before an incoming migration starts' },
@@ -71,6 +74,7 @@ export const ERRORS = {
   image_too_large: { kind: 'invalid', title: 'The image is larger than vmferry handles' },
   address_not_available: { kind: 'invalid', title: 'The address cannot be listened on' },
   // unavailable
+  monitor_not_available: { kind: 'unavailable', title: 'There is no text monitor here' },
   capability_not_available: { kind: 'unavailable', title: 'This capability is not available in this version' },
   parameter_not_available: { kind: 'unavailable', title: 'This parameter value is not available in this version' },
   transport_not_available: { kind: 'unavailable', title: 'This transport is not available on this host' },

@@ -1,3 +1,4 @@
+import { Type } from 'typebox';
 import * as commands from '../commands/migrate.ts';
 import { Migration } from '../commands/schemas/history.ts';
 import { CancelResult, MigrationInfo, MigrationProgress } from '../commands/schemas/migrate.ts';
@@ -6,6 +7,7 @@ import * as examples from './examples/migrate.ts';
 import { MIGRATION, sendAccepted, sendWeaklyTagged, WAIT_GRANTED } from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
 import type { Operation, Reply } from './operation.ts';
+import { PROBLEM_TYPE } from './plugins/problem-details.ts';
 
 const CONDITIONAL_HEADERS = {
   'If-None-Match': 'A tag seen before: 304 if nothing has changed since.',
@@ -41,6 +43,13 @@ const START_ERRORS = [
   'file_outside_root',
   'migration_in_progress',
 ] as const;
+
+/** Every answer to the verbs of post-copy as long as no migration has such a phase. */
+const NOT_IN_POSTCOPY: Reply = {
+  description: 'No migration is in its post-copy phase.',
+  schema: Type.Object({ status: Type.Integer(), code: Type.String() }),
+  type: PROBLEM_TYPE,
+};
 
 export const migrateOperations: readonly Operation[] = [
   {
@@ -130,6 +139,42 @@ export const migrateOperations: readonly Operation[] = [
     ],
     examples: examples.migrateIncoming,
     handle: (call) => sendAccepted(call, MIGRATION),
+  },
+  {
+    method: 'POST',
+    path: '/migrate/pause',
+    id: 'migratePause',
+    tag: 'migration',
+    command: commands.migratePause,
+    description: 'For a migration in its post-copy phase.',
+    input: 'nothing',
+    replies: { 200: { description: 'The migration is paused.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
+    errors: ['not_in_postcopy'],
+    examples: examples.migratePause,
+  },
+  {
+    method: 'POST',
+    path: '/migrate/recover',
+    id: 'migrateRecover',
+    tag: 'migration',
+    command: commands.migrateRecover,
+    description: 'For the target of a post-copy migration that was interrupted.',
+    input: 'body',
+    replies: { 200: { description: 'It listens again.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
+    errors: ['not_postcopy_paused'],
+    examples: examples.migrateRecover,
+  },
+  {
+    method: 'POST',
+    path: '/migrate/start-postcopy',
+    id: 'migrateStartPostcopy',
+    tag: 'migration',
+    command: commands.migrateStartPostcopy,
+    description: 'For a migration that was started with the capability postcopy-ram.',
+    input: 'nothing',
+    replies: { 200: { description: 'The guest goes over.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
+    errors: ['postcopy_not_enabled', 'not_in_expected_state'],
+    examples: examples.migrateStartPostcopy,
   },
   {
     method: 'GET',

@@ -23,7 +23,11 @@ export type RouteContext = {
   /** Aborts when the service begins to close. */
   readonly closing: AbortSignal;
   readonly readiness: () => Readiness;
+  readonly qmp: QmpAnswers;
 };
+
+/** Answers one QMP envelope with another; never rejects. */
+export type QmpAnswers = (envelope: unknown, context: CommandContext) => Promise<unknown>;
 
 /** Whether the service can do its work, and what it looked at. */
 export type Readiness = { readonly ready: boolean; readonly checks: Readonly<Record<string, 'ok' | string>> };

@@ -7,7 +7,7 @@ import type { TextMonitor } from '../commands/monitor.ts';
 import { KeysInUse } from './http/idempotency.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
-import type { Readiness } from './operation.ts';
+import type { QmpAnswers, Readiness } from './operation.ts';
 import { registerBodyParser } from './plugins/body.ts';
 import { answerClientError } from './plugins/client-errors.ts';
 import { registerDocs } from './plugins/docs.ts';
@@ -21,6 +21,7 @@ export type ServerOptions = {
   readonly domain: Domain;
   readonly monitor: TextMonitor;
   readonly readiness: () => Readiness;
+  readonly qmp: QmpAnswers;
   readonly logger: NonNullable<FastifyServerOptions['logger']>;
   readonly limits?: Partial<HttpLimits>;
 };
@@ -47,6 +48,7 @@ export function createServer(options: ServerOptions): Server {
     keysInUse: new KeysInUse(),
     closing: closing.signal,
     readiness: options.readiness,
+    qmp: options.qmp,
   });
   registerDocs(server);
   return server;

@@ -154,7 +154,7 @@ describe('Prefer: wait', () => {
       );
       expect(replies[1]?.status).toBe(304);
     }
-    for (const reply of replies) expect(reply.status, reply.text).toBeLessThan(400);
+    if (example.status < 400) for (const reply of replies) expect(reply.status, reply.text).toBeLessThan(400);
     expect(replies.some(isGranted)).toBe(operation.headers?.Prefer !== undefined);
     // An answer with any of these statuses may be the one that waited.
     const described = Object.values(operation.replies).map((reply) => reply.headers?.['Preference-Applied']);

@@ -1,33 +1,23 @@
+import { readQemuString } from './qemu-string.ts';
+import { JsonSyntaxError } from './syntax-error.ts';
+
+export { JsonSyntaxError } from './syntax-error.ts';
+
 /*
  * JSON text to values without losing anything that QAPI can express: integers stay exact (bigint beyond 2^53),
  * a number written with a fraction or an exponent is told apart from an integer, and text that was made to hurt
  * (deep nesting, a flood of members, members that reach a prototype) is refused while it is read, in one linear pass.
  */
 
-/** Why JSON text was refused. `offset` counts characters from 0, `line` and `column` from 1. */
-export class JsonSyntaxError extends Error {
-  readonly offset: number;
-  readonly line: number;
-  readonly column: number;
-
-  constructor(reason: string, text: string, offset: number) {
-    const before = text.slice(0, offset).split('\n');
-    const line = before.length;
-    const column = (before.at(-1)?.length ?? 0) + 1;
-    super(`${reason} at offset ${offset} (line ${line}, column ${column})`);
-    this.name = 'JsonSyntaxError';
-    this.offset = offset;
-    this.line = line;
-    this.column = column;
-  }
-}
-
 /** A number written with a fraction or an exponent: `1.0` is no integer, whatever its value is. */
 export class JsonFraction {
   readonly value: number;
+  /** As it was written: what is only passed on stays as it came, and 1e400 is not infinite. */
+  readonly text: string;
 
-  constructor(value: number) {
+  constructor(value: number, text = String(value)) {
     this.value = value;
+    this.text = text;
   }
 }
 
@@ -38,6 +28,8 @@ export type JsonLimits = {
   readonly valuesMax: number;
   /** Characters of one number. */
   readonly numberLengthMax: number;
+  /** QEMU's reading of strings: in '…' too, and only whole Unicode characters. */
+  readonly readsStringsAsQemu?: boolean;
 };
 
 export const JSON_LIMITS: JsonLimits = { depthMax: 32, valuesMax: 10_000, numberLengthMax: 64 };
@@ -70,7 +62,8 @@ function readValue(cursor: Cursor, depth: number): unknown {
     case '[':
       return readArray(cursor, depth + 1);
     case '"':
-      return readString(cursor);
+    case "'":
+      return readText(cursor);
     case 't':
       return readWord(cursor, 'true', true);
     case 'f':
@@ -89,8 +82,8 @@ function readObject(cursor: Cursor, depth: number): Record<string, unknown> {
   do {
     skipSpace(cursor);
     const start = cursor.offset;
-    if (cursor.text[start] !== '"') fail(cursor, `expected a member's name, found ${show(cursor)}`);
-    const name = readString(cursor);
+    if (!isQuote(cursor, start)) fail(cursor, `expected a member's name, found ${show(cursor)}`);
+    const name = readText(cursor);
     if (FORBIDDEN_MEMBERS.has(name)) throw new JsonSyntaxError(`the member "${name}" is forbidden`, cursor.text, start);
     if (Object.hasOwn(object, name))
       throw new JsonSyntaxError(`the member "${name}" is there twice`, cursor.text, start);
@@ -117,6 +110,21 @@ function readArray(cursor: Cursor, depth: number): unknown[] {
 function enter(cursor: Cursor, depth: number): void {
   if (depth > cursor.limits.depthMax) fail(cursor, `nested deeper than ${cursor.limits.depthMax} levels`);
   cursor.offset += 1;
+}
+
+function isQuote({ text, limits }: Cursor, offset: number): boolean {
+  return text[offset] === '"' || (limits.readsStringsAsQemu === true && text[offset] === "'");
+}
+
+/** A string in the dialect that the limits name. */
+function readText(cursor: Cursor): string {
+  if (!isQuote(cursor, cursor.offset)) fail(cursor, `unexpected ${show(cursor)}`);
+  if (cursor.limits.readsStringsAsQemu !== true) return readString(cursor);
+  const start = cursor.offset;
+  const { value, end } = readQemuString(cursor.text, start);
+  if (!value.isWellFormed()) throw new JsonSyntaxError('half a Unicode character', cursor.text, start);
+  cursor.offset = end;
+  return value;
 }
 
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
@@ -160,7 +168,7 @@ function readNumber(cursor: Cursor): number | bigint | JsonFraction {
     fail(cursor, `a number longer than ${cursor.limits.numberLengthMax} characters`);
   }
   cursor.offset += token.length;
-  if (fraction !== undefined || exponent !== undefined) return new JsonFraction(Number(token));
+  if (fraction !== undefined || exponent !== undefined) return new JsonFraction(Number(token), token);
   const value = Number(token);
   if (!Number.isSafeInteger(value)) return BigInt(token);
   return value === 0 ? 0 : value;

@@ -1,5 +1,8 @@
+import { JsonFraction } from './parse.ts';
+
 /**
- * JSON text of a value; bigints become integers of full precision, not strings.
+ * JSON text of a value; bigints become integers of full precision, not strings, and fractions that were read are
+ * written as they came.
  * @param indent spaces per level; 0 puts everything on one line.
  */
 export function stringifyJson(value: unknown, indent = 0): string {
@@ -7,5 +10,6 @@ export function stringifyJson(value: unknown, indent = 0): string {
 }
 
 function exact(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? JSON.rawJSON(value.toString()) : value;
+  if (typeof value === 'bigint') return JSON.rawJSON(value.toString());
+  return value instanceof JsonFraction ? JSON.rawJSON(value.text) : value;
 }

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 
 /** A 64-bit integer: exact on the wire, a bigint in memory where a double would round. */
-export const Int64 = (options: { readonly description?: string } = {}) =>
+export const Int64 = (options: { readonly description?: string; readonly 'x-features'?: readonly string[] } = {}) =>
   Type.Unsafe<number | bigint>({ type: 'integer', ...options });
 
 /** What a command without arguments takes, and what QMP answers where there is nothing to say. */

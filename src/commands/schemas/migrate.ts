@@ -85,6 +85,8 @@ export const MigrateIncomingArguments = Type.Object(
 
 export const MigrateContinueArguments = Type.Object({ state: MigrationStatus }, closed);
 
+export const MigrateRecoverArguments = Type.Object({ uri: Text('Where to listen for the source.') }, closed);
+
 /** What came of a cancel. */
 export const CancelResult = Type.Object({ outcome: Type.Enum([...CANCEL_OUTCOMES]) });
 

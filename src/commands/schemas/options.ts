@@ -11,6 +11,7 @@ export const MigrationCapability = Type.Unsafe<string>({
   type: 'string',
   enum: [...CAPABILITIES],
   'x-refused-as': 'unknown_capability',
+  'x-value-features': { 'zero-blocks': ['deprecated'], 'x-colo': ['unstable'], 'x-ignore-shared': ['unstable'] },
 });
 
 export const MigrationCapabilityStatus = Type.Object(
@@ -50,7 +51,7 @@ const common = {
   'max-bandwidth': Type.Optional(Int64({ description: 'Bytes/s; 0 is unlimited.' })),
   'avail-switchover-bandwidth': Type.Optional(Int64({ description: 'Bytes/s; 0: what was measured.' })),
   'downtime-limit': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'x-checkpoint-delay': Type.Optional(Int64({ description: 'Milliseconds.' })),
+  'x-checkpoint-delay': Type.Optional(Int64({ description: 'Milliseconds.', 'x-features': ['unstable'] })),
   'multifd-channels': Type.Optional(Int64()),
   'xbzrle-cache-size': Type.Optional(Int64({ description: 'Bytes.' })),
   'max-postcopy-bandwidth': Type.Optional(Int64({ description: 'Bytes/s; 0 is unlimited.' })),
@@ -60,7 +61,7 @@ const common = {
   'multifd-qatzip-level': Type.Optional(Int64()),
   'multifd-zstd-level': Type.Optional(Int64()),
   'block-bitmap-mapping': Type.Optional(Type.Array(BitmapMigrationNodeAlias, { maxItems: LIST_MAX })),
-  'x-vcpu-dirty-limit-period': Type.Optional(Int64({ description: 'Milliseconds.' })),
+  'x-vcpu-dirty-limit-period': Type.Optional(Int64({ description: 'Milliseconds.', 'x-features': ['unstable'] })),
   'vcpu-dirty-limit': Type.Optional(Int64({ description: 'MiB/s.' })),
   mode: Type.Optional(MigMode),
   'zero-page-detection': Type.Optional(ZeroPageDetection),

@@ -24,7 +24,16 @@ export function machineUseCases(context: Context): MachineUseCases {
     },
     stop: () => stopMachine(context),
     cont: async () => contMachine(context),
+    quit: () => quit(context),
   };
+}
+
+/** Everything that runs ends with the process, as at a signal. */
+function quit(context: Context): void {
+  saveAndTell(context, () =>
+    context.events.commit((emit) => emit('SHUTDOWN', { guest: false, reason: 'host-qmp-quit' })),
+  );
+  context.exitProcess(false);
 }
 
 function changeWorkload({ machine }: Context, change: Partial<Workload>): Workload {

@@ -154,7 +154,7 @@ function follow(context: Context, followed: Followed): void {
     .catch((error: unknown) => ({ status: 'failed' as const, error: engineFailure(error) }))
     .then(({ status, error }) => {
       applyEnd(context, migration, { status, error, guest: status === 'completed' ? 'here' : 'there' });
-      if (status === 'failed' && exitOnError && !context.isClosing) context.exitProcess();
+      if (status === 'failed' && exitOnError && !context.isClosing) context.exitProcess(true);
     })
     .catch(context.report);
 }

@@ -73,6 +73,23 @@ export const migrateIncoming: readonly Example[] = [
   },
 ];
 
+export const migratePause: readonly Example[] = [
+  { name: 'nothing to pause', status: 409, answer: { status: 409, code: 'not_in_postcopy' } },
+];
+
+export const migrateRecover: readonly Example[] = [
+  {
+    name: 'nothing to recover',
+    body: { uri: 'tcp:127.0.0.1:4444' },
+    status: 409,
+    answer: { status: 409, code: 'not_postcopy_paused' },
+  },
+];
+
+export const migrateStartPostcopy: readonly Example[] = [
+  { name: 'post-copy is off', status: 409, answer: { status: 409, code: 'postcopy_not_enabled' } },
+];
+
 export const queryProgress: readonly Example[] = [
   {
     name: 'a migration that will end',

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Domain, EventRecord } from '../../commands/domain.ts';
 import { stringifyJson } from '../../commands/json/stringify.ts';
+import { eventView } from '../../commands/views/event.ts';
 import type { HttpLimits } from '../limits.ts';
 
 /*
@@ -82,14 +83,8 @@ class Follower {
 
   #send(event: EventRecord): void {
     this.#last = event.id;
-    this.#options.response.write(frame({ id: event.id, event: event.name, data: qmpEvent(event) }));
+    this.#options.response.write(frame({ id: event.id, event: event.name, data: eventView(event) }));
   }
-}
-
-/** The event as QMP spells it. */
-function qmpEvent({ name, data, at }: EventRecord): Record<string, unknown> {
-  const timestamp = { seconds: Math.floor(at / 1000), microseconds: Math.floor((at % 1000) * 1000) };
-  return { event: name, ...(data === null ? {} : { data }), timestamp };
 }
 
 function frame(message: { readonly id?: number; readonly event: string; readonly data: unknown }): string {

@@ -1,5 +1,13 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../../commands/errors.ts';
+import {
+  DomainError,
+  ERRORS,
+  type ErrorCode,
+  type ErrorKind,
+  type QmpClass,
+  qmpClassOf,
+  type Violation,
+} from '../../commands/errors.ts';
 import { JsonSyntaxError } from '../../commands/json/parse.ts';
 import { stringifyJson } from '../../commands/json/stringify.ts';
 import type { Server } from '../server-type.ts';
@@ -31,7 +39,7 @@ export type Problem = {
   readonly detail: string;
   readonly code: AnyErrorCode;
   readonly errors: readonly Violation[];
-  readonly 'qmp-class': 'GenericError' | 'CommandNotFound';
+  readonly 'qmp-class': QmpClass;
 };
 
 /** Every code that this door may answer with. */
@@ -47,9 +55,7 @@ export function describeCode(code: AnyErrorCode): { readonly status: number; rea
 /** The body of an answer that refuses something. */
 export function problem(code: AnyErrorCode, detail: string, errors: readonly Violation[] = []): Problem {
   const { status, title } = describeCode(code);
-  const commandUnknown = code === 'not_found' || code === 'method_not_allowed';
-  const qmpClass = commandUnknown ? 'CommandNotFound' : 'GenericError';
-  return { type: `/errors/${code}`, title, status, detail, code, errors, 'qmp-class': qmpClass };
+  return { type: `/errors/${code}`, title, status, detail, code, errors, 'qmp-class': qmpClassOf(code) };
 }
 
 /** Makes every error of the server a problem. */

@@ -1,0 +1,182 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EventRecord } from '../commands/domain.ts';
+import { stringifyJson } from '../commands/json/stringify.ts';
+import { eventView } from '../commands/views/event.ts';
+import { Decoder, type QmpInput } from './decoder.ts';
+import type { QmpLimits } from './limits.ts';
+import type { Session } from './session.ts';
+
+/*
+ * One client's socket. Its commands are answered one after another, in the order in which they came; those that may
+ * run out of band are answered at once. Nothing more is read while it has enough to wait for, or does not take its
+ * answers. Events come in between, and a client that does not even take those is cut: its loss, and nobody else's.
+ */
+
+export type ConnectionOptions = {
+  readonly socket: Socket;
+  readonly session: Session;
+  readonly limits: QmpLimits;
+  /** Bytes of messages that are not complete, of all clients. */
+  readonly held: { bytes: number };
+  /** What comes over this socket may come from a browser: a client that does not begin with JSON is cut. */
+  readonly isGuarded: boolean;
+};
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #decoder: Decoder;
+  readonly #queue: QmpInput[] = [];
+  #heldBytes = 0;
+  #urgent: Promise<void> = Promise.resolve();
+  #urgentCount = 0;
+  #isAnswering = false;
+  #isEnding = false;
+  #isClosing = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#decoder = new Decoder(options.limits);
+  }
+
+  begin(): void {
+    const { socket, session } = this.#options;
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => this.#received(chunk));
+    socket.on('end', () => this.#ended());
+    socket.on('drain', () => this.#readOn());
+    socket.on('close', () => {
+      this.#isClosing = true;
+      this.#hold(0);
+    });
+    this.#send(session.greeting());
+  }
+
+  happened(event: EventRecord): void {
+    const { socket, session, limits } = this.#options;
+    if (!session.isNegotiated || socket.destroyed || socket.writableEnded) return;
+    this.#send(eventView(event));
+    if (socket.writableLength > limits.outputBytesMax) socket.destroy();
+  }
+
+  /** Takes no more commands; ends when the one under way is answered. */
+  close(): void {
+    this.#isClosing = true;
+    this.#queue.length = 0;
+    if (!this.#isAnswering) this.#finish();
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#isClosing) return;
+    this.#decoder.push(chunk);
+    this.#readOn();
+  }
+
+  /** The client sends no more; what it has sent is still answered. */
+  #ended(): void {
+    this.#isEnding = true;
+    this.#decoder.end();
+    this.#readOn();
+    this.#endIfDone();
+  }
+
+  #hold(bytes: number): void {
+    const { held, limits, socket } = this.#options;
+    held.bytes += bytes - this.#heldBytes;
+    this.#heldBytes = bytes;
+    if (held.bytes > limits.heldBytesMax) socket.destroy();
+  }
+
+  /** Takes commands from what has come, as long as there is room for them. */
+  #readOn(): void {
+    const { socket, session } = this.#options;
+    while (!this.#isClosing && this.#hasRoom() && !socket.writableNeedDrain) {
+      const input = this.#decoder.next();
+      this.#hold(this.#decoder.heldBytes);
+      if (input === null) {
+        socket.resume();
+        return;
+      }
+      if (session.isOutOfBand(input)) this.#answerAtOnce(input);
+      else this.#queue.push(input);
+      void this.#answerQueue();
+    }
+    if (!this.#isClosing) socket.pause();
+  }
+
+  #hasRoom(): boolean {
+    const { queueMax } = this.#options.limits;
+    return this.#queue.length < queueMax && this.#urgentCount < queueMax;
+  }
+
+  /** Ahead of what waits, but in order among its like. */
+  #answerAtOnce(input: QmpInput): void {
+    this.#urgentCount += 1;
+    this.#urgent = this.#urgent.then(async () => {
+      await this.#answer(input);
+      this.#urgentCount -= 1;
+      this.#readOn();
+      this.#endIfDone();
+    });
+  }
+
+  async #answerQueue(): Promise<void> {
+    if (this.#isAnswering) return;
+    this.#isAnswering = true;
+    for (let count = 1; this.#queue.length > 0; count++) {
+      await this.#answer(this.#queue[0]!);
+      this.#queue.shift();
+      if (count % this.#options.limits.answersPerTurn === 0) await nextTurn();
+      if (!this.#isClosing) this.#readOn();
+    }
+    this.#isAnswering = false;
+    this.#endIfDone();
+  }
+
+  async #answer(input: QmpInput): Promise<void> {
+    const { socket, session, isGuarded } = this.#options;
+    const mayStay = session.isNegotiated || !isGuarded || input.kind === 'value';
+    const answer = await session.answer(input);
+    if (socket.destroyed) return;
+    this.#send(answer);
+    if (!mayStay || (input.kind === 'refused' && input.isLast)) this.close();
+    else if (socket.writableNeedDrain) await drained(socket);
+  }
+
+  #endIfDone(): void {
+    if (this.#isAnswering || this.#queue.length > 0 || this.#urgentCount > 0) return;
+    if (this.#isClosing || this.#isEnding) this.#finish();
+  }
+
+  /** What the client still sends is thrown away, so that it can read the last answer; then it has to go. */
+  #finish(): void {
+    const { socket, limits } = this.#options;
+    if (socket.writableEnded || socket.destroyed) return;
+    this.#isClosing = true;
+    socket.end();
+    socket.resume();
+    const cut = setTimeout(() => socket.destroy(), limits.closeGraceMs);
+    socket.once('close', () => clearTimeout(cut));
+  }
+
+  #send(message: unknown): void {
+    const { socket } = this.#options;
+    if (!socket.destroyed && !socket.writableEnded) socket.write(`${stringifyJson(message)}\r\n`);
+  }
+}
+
+/** Resolves when the client has taken what it was sent, or has gone. */
+async function drained(socket: Socket): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([
+      once(socket, 'drain', { signal: over.signal }),
+      once(socket, 'close', { signal: over.signal }),
+    ]);
+  } catch {
+    // The socket's own error: it is closed then.
+  } finally {
+    over.abort();
+  }
+}

@@ -1,0 +1,13 @@
+/** A socket file as a service leaves it that was killed: there, and nobody listens on it. */
+
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const PROGRAM =
+  "require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))";
+
+export function crashedSocket(directory: string): string {
+  const path = join(directory, 'stale');
+  spawnSync(process.execPath, ['-e', PROGRAM, path]);
+  return path;
+}
