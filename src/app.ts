@@ -46,6 +46,8 @@ export type AppOptions = {
   /** Of the block engine that opens the images, where `blocks` does not take its place. */
   readonly blockThread?: Pick<BlockEngineOptions, 'workerUrl' | 'diskStallMs'>;
   readonly clock?: Clock;
+  /** Where the log goes; standard error unless given. */
+  readonly logStream?: NodeJS.WritableStream;
   /** Called when an incoming migration that was to end the process on failure has failed. */
   readonly onExit?: () => void;
 };
@@ -80,11 +82,13 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const server = createServer({
     domain,
     monitor: new Monitor(domain),
-    logger: loggerOptions(config.logLevel),
+    logger: loggerOptions(config.logLevel, options.logStream),
     readiness: () => readinessOf(config),
+    tokens: config.tokens,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   logError = (error) => server.log.error({ err: error }, 'work in the background failed');
+  for (const warning of config.warnings) server.log.warn(warning);
   parts.adopt(server, (made) => made.close());
   if (config.incoming !== null && config.incoming !== 'defer')
     await domain.migration.incoming({ uri: config.incoming });

@@ -1,3 +1,4 @@
+import * as audit from './audit.ts';
 import * as blockers from './blockers.ts';
 import type { Command } from './command.ts';
 import * as dirtyRate from './dirty-rate.ts';
@@ -10,7 +11,7 @@ import * as snapshots from './snapshots.ts';
 
 /** Every command by its name: what all doors can do, and all that they can do. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
-  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate]
+  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate, audit]
     .flatMap((family) => Object.values(family) as unknown as Command[])
     .map((entry) => [entry.name, entry]),
 );

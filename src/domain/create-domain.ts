@@ -1,3 +1,4 @@
+import { AuditTrail } from './audit.ts';
 import type { Context, Surroundings } from './context.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
 import { DirtyRate } from './dirty/dirty-rate.ts';
@@ -83,6 +84,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     machine: machineUseCases(context),
     dirty: dirtyUseCases(context),
     events: context.events,
+    audit: new AuditTrail({ audit: context.store.audit, clock: context.clock, report: context.report }),
     recovered: () => {
       recovery ??= recoverSnapshots(context, interrupted);
       return recovery;

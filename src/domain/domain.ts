@@ -1,3 +1,4 @@
+import type { AuditUseCases } from './audit.ts';
 import type { DirtyUseCases, MigrationThreadInfo } from './dirty/dirty.ts';
 import type { IdempotencyUseCases } from './idempotency.ts';
 import type { JobName } from './jobs/jobs.ts';
@@ -255,6 +256,7 @@ export interface Domain {
   readonly machine: MachineUseCases;
   readonly dirty: DirtyUseCases;
   readonly events: EventUseCases;
+  readonly audit: AuditUseCases;
   /** Resolves when the images that an earlier process left half-done are put right; nothing may be asked before. */
   recovered(): Promise<void>;
   /** Ends what runs (an outgoing migration is cancelled, an incoming one aborted, jobs too) and writes what is left. */

@@ -1,4 +1,5 @@
 import { COMMANDS } from '../commands/table.ts';
+import { auditOperations } from './audit.ts';
 import { blockersOperations } from './blockers.ts';
 import { dirtyRateOperations } from './dirty-rate.ts';
 import { documentationOperations } from './documentation.ts';
@@ -25,6 +26,7 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
   ...dirtyRateOperations,
   ...machineOperations,
   ...hmpOperations,
+  ...auditOperations,
   ...healthOperations,
   ...documentationOperations,
 ];

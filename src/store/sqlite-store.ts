@@ -1,4 +1,5 @@
 import type { Store } from '../domain/store-ports.ts';
+import { auditRepository } from './audit-repository.ts';
 import { type OpenDatabase, openDatabase } from './database.ts';
 import { eventLog } from './event-log.ts';
 import { identityRepository } from './identity-repository.ts';
@@ -25,6 +26,7 @@ export function storeOver({ connection, close }: OpenDatabase): Store {
     requestKeys: requestKeyRepository(connection),
     events: eventLog(connection),
     identity: identityRepository(connection),
+    audit: auditRepository(connection),
     transaction: (work) => inTransaction(connection, work),
     close,
   };
