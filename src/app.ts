@@ -56,6 +56,8 @@ export type App = {
   /** Has every route; does not listen yet. */
   readonly server: Server;
   readonly domain: Domain;
+  /** Refuses new work, is not ready any more, and lets what runs go on until it ends, or for `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
   /** Refuses new work, ends what runs, and lets go of everything. May be called more than once. */
   close(): Promise<void>;
 };
@@ -79,11 +81,12 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   await domain.recovered();
   // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
   if (options.machine === undefined) serveGuestDisk(machine, images);
+  let isDraining = false;
   const server = createServer({
     domain,
     monitor: new Monitor(domain),
     logger: loggerOptions(config.logLevel, options.logStream),
-    readiness: () => readinessOf(config),
+    readiness: () => readinessOf(config, isDraining),
     tokens: config.tokens,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
@@ -97,6 +100,11 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   return {
     server,
     domain,
+    drain: async (timeoutMs) => {
+      isDraining = true;
+      server.log.info({ timeoutMs }, 'told to stop: what runs is given time to end');
+      await domain.drain(timeoutMs);
+    },
     close: () => {
       closed ??= owned.disposeAsync();
       return closed;
@@ -185,12 +193,18 @@ function makeFileRoot(directory: string): void {
   }
 }
 
-function readinessOf({ dataDirectory }: Config): Readiness {
+function readinessOf({ dataDirectory }: Config, isDraining: boolean): Readiness {
+  const data = stateOf(dataDirectory);
+  const service = isDraining ? 'shutting down' : 'ok';
+  return { ready: data === 'ok' && !isDraining, checks: { data, service } };
+}
+
+function stateOf(directory: string): string {
   try {
-    accessSync(dataDirectory, constants.R_OK | constants.W_OK | constants.X_OK);
-    return { ready: true, checks: { data: 'ok' } };
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return 'ok';
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    return { ready: false, checks: { data: `${dataDirectory} cannot be used: ${code}` } };
+    return `${directory} cannot be used: ${code}`;
   }
 }

@@ -8,6 +8,9 @@ function config(flags: readonly string[], environment: Record<string, string> = 
   return invocation.config;
 }
 
+/** Without a token file and without --drain-timeout. */
+const UNGUARDED = { tokens: null, drainTimeoutMs: 10_000, warnings: [] };
+
 describe('the command line', () => {
   test('without flags it is a synthetic guest on loopback', () => {
     expect(config([])).toMatchObject({
@@ -87,9 +90,7 @@ describe('the command line', () => {
       blockDevices: [{ name: 'a0', path: '/disks/a.qcow2', createBytes: null }],
       overrides: { parameters: { 'downtime-limit': '5', 'tls-hostname': 'a=b' }, capabilities: ['events', 'multifd'] },
       logLevel: 'warn',
-      tokens: null,
-      drainTimeoutMs: 10_000,
-      warnings: [],
+      ...UNGUARDED,
     });
   });
 

@@ -208,6 +208,14 @@ export interface IdentityRepository {
   set(key: 'uuid', value: string): void;
 }
 
+/** Figures of the store itself. Sizes in bytes; transactions since it was opened. */
+export type StoreFigures = {
+  readonly bytes: number;
+  readonly walBytes: number;
+  readonly transactions: number;
+  readonly transactionMs: number;
+};
+
 export interface Store {
   readonly settings: SettingsRepository;
   readonly migrations: MigrationRepository;
@@ -218,5 +226,6 @@ export interface Store {
   readonly audit: AuditRepository;
   /** Runs `work` in one transaction: all of it is durable, or nothing. Synchronous; never awaits. */
   transaction<T>(work: () => T): T;
+  figures(): StoreFigures;
   close(): void;
 }

@@ -8,6 +8,7 @@ import { healthOperations } from './health.ts';
 import { hmpOperations } from './hmp.ts';
 import { jobsOperations } from './jobs.ts';
 import { machineOperations } from './machine.ts';
+import { METRICS_OPERATION, metricsOperations } from './metrics.ts';
 import { migrateOperations } from './migrate.ts';
 import { migrationsOperations } from './migrations.ts';
 import type { Operation, RouteContext } from './operation.ts';
@@ -32,7 +33,7 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
 ];
 
 /** Every operation, for the documentation. */
-export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPERATION];
+export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPERATION, METRICS_OPERATION];
 
 /** Makes every operation a route. @throws Error if a command cannot be reached: all doors lead to the same table. */
 export function registerOperations(server: Server, context: RouteContext): void {
@@ -41,7 +42,10 @@ export function registerOperations(server: Server, context: RouteContext): void 
   );
   for (const name of COMMANDS.keys())
     if (!reachable.has(name)) throw new Error(`no route leads to the command ${name}`);
-  for (const operation of [...PLAIN_OPERATIONS, ...eventsOperations(server)]) {
+  const events = eventsOperations(server);
+  const { domain, httpFigures: http } = context;
+  const metrics = metricsOperations({ domain, http, eventStreams: events.open });
+  for (const operation of [...PLAIN_OPERATIONS, ...events.operations, ...metrics]) {
     registerOperation(server, context, operation);
   }
 }

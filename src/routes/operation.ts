@@ -6,6 +6,7 @@ import type { TextMonitor } from '../commands/monitor.ts';
 import type { KeysInUse } from './http/idempotency.ts';
 import type { RateLimit } from './http/rate-limit.ts';
 import type { HttpLimits } from './limits.ts';
+import type { HttpFigures } from './metrics/http-figures.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
 
 /* An operation: one method on one path, the command behind it, and everything that its documentation needs. */
@@ -21,6 +22,7 @@ export type RouteContext = {
   /** Tells tags of this process apart from those of another: revisions begin anew with each. */
   readonly instance: string;
   readonly keysInUse: KeysInUse;
+  readonly httpFigures: HttpFigures;
   /** How often one caller may begin something. */
   readonly beginnings: RateLimit;
   /** Aborts when the service begins to close. */

@@ -8,11 +8,13 @@ import { KeysInUse } from './http/idempotency.ts';
 import { RateLimit } from './http/rate-limit.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
+import { HttpFigures } from './metrics/http-figures.ts';
 import type { Readiness } from './operation.ts';
 import { type KnownToken, registerAuthentication } from './plugins/auth.ts';
 import { registerBodyParser } from './plugins/body.ts';
 import { answerClientError } from './plugins/client-errors.ts';
 import { registerDocs } from './plugins/docs.ts';
+import { registerLatency } from './plugins/latency.ts';
 import { registerMethods } from './plugins/methods.ts';
 import { registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
@@ -41,6 +43,8 @@ export function createServer(options: ServerOptions): Server {
   registerProblemDetails(server);
   registerRequestId(server);
   registerRequestLog(server);
+  const httpFigures = new HttpFigures();
+  registerLatency(server, httpFigures);
   registerClosing(server, limits, closing);
   registerOriginCheck(server, { hasTokens: options.tokens !== null });
   registerAuthentication(server, { tokens: options.tokens, limits });
@@ -53,6 +57,7 @@ export function createServer(options: ServerOptions): Server {
     monitor: options.monitor,
     limits,
     instance,
+    httpFigures,
     keysInUse: new KeysInUse(),
     beginnings: new RateLimit({
       burst: limits.beginningsBurst,

@@ -57,6 +57,22 @@ describe('a service with tokens', () => {
     expect(domain.history.list({ limit: 1, cursor: null }).items).toEqual([]);
   });
 
+  test('asks for the role of each command that a monitor line leads to', async () => {
+    const { server, domain } = await guarded();
+    const run = (line: string, token: string) =>
+      ask(server, '/hmp', { body: line, headers: { ...bearer(token), 'content-type': 'text/plain' } });
+    expect((await run('info status', VIEWER)).text).toContain('running');
+    expect((await run('stop', VIEWER)).text).toContain('Error: ');
+    expect(domain.machine.status().running).toBe(true);
+    await run('stop', OPERATOR);
+    expect(domain.machine.status().running).toBe(false);
+    const trail = domain.audit.list({ limit: 9, cursor: null }).items;
+    expect(trail.map(({ door, command, outcome }) => `${door} ${command} ${outcome}`)).toEqual([
+      'hmp stop succeeded',
+      'hmp stop refused',
+    ]);
+  });
+
   test('lets an operator act, whatever the case of the scheme', async () => {
     const { server } = await guarded();
     const headers = { authorization: `bEARER  ${OPERATOR}` };
