@@ -52,6 +52,8 @@ export type AppOptions = {
   /** Of the block engine that opens the images, where `blocks` does not take its place. */
   readonly blockThread?: Pick<BlockEngineOptions, 'workerUrl' | 'diskStallMs'>;
   readonly clock?: Clock;
+  /** Where the log goes; standard error unless given. */
+  readonly logStream?: NodeJS.WritableStream;
   /** Called when the process is to end, such as by quit; `failed` if an incoming migration that was to end it failed. */
   readonly onExit?: (failed: boolean) => void;
 };
@@ -62,6 +64,8 @@ export type App = {
   readonly domain: Domain;
   /** Listens on the QMP sockets of the configuration. @returns where they are, in the flag's form. */
   listenQmp(): Promise<readonly string[]>;
+  /** Refuses new work, is not ready any more, and lets what runs go on until it ends, or for `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
   /** Refuses new work, ends what runs, and lets go of everything. May be called more than once. */
   close(): Promise<void>;
 };
@@ -87,15 +91,18 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   if (options.machine === undefined) serveGuestDisk(machine, images);
   const monitor = new Monitor(domain);
   const line = lineOf(monitor);
+  let isDraining = false;
   const server = createServer({
     domain,
     monitor,
-    logger: loggerOptions(config.logLevel),
-    readiness: () => readinessOf(config),
+    logger: loggerOptions(config.logLevel, options.logStream),
+    readiness: () => readinessOf(config, isDraining),
+    tokens: config.tokens,
     qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   logError = (error) => server.log.error({ err: error }, 'work in the background failed');
+  for (const warning of config.warnings) server.log.warn(warning);
   parts.adopt(server, (made) => made.close());
   if (config.incoming !== null && config.incoming !== 'defer')
     await domain.migration.incoming({ uri: config.incoming });
@@ -107,6 +114,11 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     server,
     domain,
     listenQmp: () => sockets.listen(),
+    drain: async (timeoutMs) => {
+      isDraining = true;
+      server.log.info({ timeoutMs }, 'told to stop: what runs is given time to end');
+      await domain.drain(timeoutMs);
+    },
     close: () => {
       closed ??= owned.disposeAsync();
       return closed;
@@ -203,12 +215,18 @@ function makeFileRoot(directory: string): void {
   }
 }
 
-function readinessOf({ dataDirectory }: Config): Readiness {
+function readinessOf({ dataDirectory }: Config, isDraining: boolean): Readiness {
+  const data = stateOf(dataDirectory);
+  const service = isDraining ? 'shutting down' : 'ok';
+  return { ready: data === 'ok' && !isDraining, checks: { data, service } };
+}
+
+function stateOf(directory: string): string {
   try {
-    accessSync(dataDirectory, constants.R_OK | constants.W_OK | constants.X_OK);
-    return { ready: true, checks: { data: 'ok' } };
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return 'ok';
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    return { ready: false, checks: { data: `${dataDirectory} cannot be used: ${code}` } };
+    return `${directory} cannot be used: ${code}`;
   }
 }

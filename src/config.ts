@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FLAGS, type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
+import { type AccessToken, readTokenFile } from './config/tokens.ts';
 import {
   ConfigError,
   parseAssignment,
@@ -26,6 +27,8 @@ export type Config = {
   readonly http: { readonly host: string; readonly port: number };
   /** QMP sockets, in the order given. */
   readonly qmp: readonly QmpAddress[];
+  /** Null: no token is asked for, and the listener is on loopback. */
+  readonly tokens: readonly AccessToken[] | null;
   readonly dataDirectory: string;
   readonly machine: {
     readonly kind: 'synthetic' | 'image';
@@ -53,6 +56,10 @@ export type Config = {
     readonly capabilities: readonly string[];
   };
   readonly logLevel: LogLevel;
+  /** How long what runs may go on once the service was told to stop. */
+  readonly drainTimeoutMs: number;
+  /** What was accepted but is unwise; to be logged. */
+  readonly warnings: readonly string[];
 };
 
 export type BlockDeviceConfig = {
@@ -156,9 +163,12 @@ function configOf(given: Given): Config {
   const dataDirectory = resolve(nonEmpty('data', one('data', 'data')));
   const ramBytes = parseRam('--ram', one('ram', '256M'));
   const uuid = oneOrNull('uuid');
+  const tokenFile = oneOrNull('token-file');
+  const access = tokenFile === null ? null : readTokenFile(nonEmpty('token-file', tokenFile));
   const config: Config = {
-    http: parseHttpAddress(one('http', '127.0.0.1:8080')),
+    http: parseHttpAddress(one('http', '127.0.0.1:8080'), access !== null),
     qmp: (given.get('qmp') ?? []).map(parseQmpAddress),
+    tokens: access?.tokens ?? null,
     dataDirectory,
     machine: {
       kind: machineKind(one('machine', 'synthetic')),
@@ -181,11 +191,15 @@ function configOf(given: Given): Config {
       capabilities: (given.get('enable') ?? []).map((name) => nonEmpty('enable', name)),
     },
     logLevel: parseChoice('--log-level', one('log-level', 'warn'), LOG_LEVELS),
+    drainTimeoutMs:
+      parseCount('--drain-timeout', one('drain-timeout', '10'), { min: 0, max: DRAIN_SECONDS_MAX }) * 1000,
+    warnings: access?.warnings ?? [],
   };
   return deepFreeze(config);
 }
 
 const VCPUS_MAX = 64;
+const DRAIN_SECONDS_MAX = 86_400;
 /** Virtual size of the disk that is made where none was given. */
 const DEFAULT_DISK_BYTES = 2 ** 30;
 const DESCRIPTOR_MAX = 2 ** 20;

@@ -4,6 +4,6 @@ import type { LogLevel } from './config.ts';
 export type LoggerOptions = false | { readonly level: LogLevel; readonly stream: NodeJS.WritableStream };
 
 /** Logger options: lines of JSON on standard error, so that standard output tells only where the service listens. */
-export function loggerOptions(level: LogLevel): LoggerOptions {
-  return level === 'silent' ? false : { level, stream: process.stderr };
+export function loggerOptions(level: LogLevel, stream: NodeJS.WritableStream = process.stderr): LoggerOptions {
+  return level === 'silent' ? false : { level, stream };
 }

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 /** What can wait is done so long after the start, in milliseconds: no request of the first moments waits for it. */
 const SETTLE_MS = 1000;
+/** What tells the service to stop. */
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 // Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url));
@@ -37,13 +39,19 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   const app = await createApp(config, { onExit: (failed) => end(failed ? 1 : 0) });
   try {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(0));
+    let isToldToStop = false;
+    onSignal(() => {
+      isToldToStop = true;
+      end(0);
+    });
     const qmp = await app.listenQmp();
     await app.server.listen({ ...config.http });
     process.stdout.write(`vmferry: ${addressOf(app.server.server.address())}\n`);
     for (const address of qmp) process.stdout.write(`vmferry: qmp ${address}\n`);
     setTimeout(() => settle(trimHeap), SETTLE_MS).unref();
-    return await ended;
+    const status = await ended;
+    if (isToldToStop) await app.drain(config.drainTimeoutMs);
+    return status;
   } finally {
     await app.close();
   }
@@ -53,6 +61,15 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
 function settle(trimHeap: () => void): void {
   flushCompileCache();
   trimHeap();
+}
+
+/** Calls `stop` at the first signal; the second, of either kind, ends the process at once, as it would without us. */
+function onSignal(stop: () => void): void {
+  const first = (): void => {
+    for (const signal of SIGNALS) process.off(signal, first);
+    stop();
+  };
+  for (const signal of SIGNALS) process.on(signal, first);
 }
 
 function addressOf(address: import('node:net').AddressInfo | string | null): string {

@@ -8,6 +8,9 @@ function config(flags: readonly string[], environment: Record<string, string> = 
   return invocation.config;
 }
 
+/** Without a token file and without --drain-timeout. */
+const UNGUARDED = { tokens: null, drainTimeoutMs: 10_000, warnings: [] };
+
 describe('the command line', () => {
   test('without flags it is a synthetic guest on loopback', () => {
     expect(config([])).toMatchObject({
@@ -94,6 +97,7 @@ describe('the command line', () => {
       blockDevices: [{ name: 'a0', path: '/disks/a.qcow2', createBytes: null }],
       overrides: { parameters: { 'downtime-limit': '5', 'tls-hostname': 'a=b' }, capabilities: ['events', 'multifd'] },
       logLevel: 'warn',
+      ...UNGUARDED,
     });
   });
 
@@ -202,7 +206,8 @@ describe('the command line', () => {
     [['--blockdev', '#block0=/a'], 'is no node name'],
     [['--blockdev', `a${'b'.repeat(31)}=/a`], 'is no node name'],
     [['--blockdev', 'a=/x', '--blockdev', 'b=/y', '--blockdev', 'a=/z'], '--blockdev a is given twice'],
-    [['--token-file', 't'], '--token-file is not available in this version'],
+    [['--token-file', '/nowhere/t'], '--token-file /nowhere/t cannot be read: ENOENT'],
+    [['--drain-timeout', '-1'], '--drain-timeout must be a whole number from 0 to 86400, not "-1"'],
     [['--qemu-qmp', 'unix:/x'], '--qemu-qmp is not available in this version'],
     [['--workload', 'speed=1'], 'has no "speed"'],
     [['--workload', 'rate'], 'NAME=VALUE'],

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import * as address from '../../src/commands/schemas/address.ts';
+import * as audit from '../../src/commands/schemas/audit.ts';
 import * as blockers from '../../src/commands/schemas/blockers.ts';
 import * as common from '../../src/commands/schemas/common.ts';
 import * as dirtyRate from '../../src/commands/schemas/dirty-rate.ts';
@@ -15,6 +16,7 @@ import { OPERATIONS } from '../../src/routes/index.ts';
 import {
   argumentsSchemaOf,
   BODY_ERRORS,
+  beginsSomething,
   COMMON_ERRORS,
   type Operation,
   type Reply,
@@ -36,7 +38,7 @@ const TAGS = [
 
 /** Schemas by their JSON text: wherever the text turns up, a reference takes its place. */
 const NAMED = new Map(
-  [address, blockers, common, dirtyRate, history, jobs, machine, migrate, options, snapshots]
+  [address, audit, blockers, common, dirtyRate, history, jobs, machine, migrate, options, snapshots]
     .flatMap((family) => Object.entries(family as Json))
     .filter(([name, schema]) => /^[A-Z][a-z]/.test(name) && typeof schema === 'object' && name !== 'Empty')
     .map(([name, schema]) => [JSON.stringify(schema), name]),
@@ -61,9 +63,21 @@ export function openApiDocument(operations: readonly Operation[] = OPERATIONS): 
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
+    // Either is enough: a service without a token file asks for nothing.
+    security: [{}, { token: [] }],
     tags: TAGS,
     paths,
-    components: { schemas: { ...namedSchemas(), Problem: problemSchema() } },
+    components: {
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            "A token of the service's token file. Those of viewers only look; without such a file none is asked for.",
+        },
+      },
+      schemas: { ...namedSchemas(), Problem: problemSchema() },
+    },
   };
 }
 
@@ -76,7 +90,7 @@ function operationObject(operation: Operation): Json {
     tags: [tag],
     summary,
     ...(description === undefined ? {} : { description }),
-    ...(command === null ? {} : { 'x-command': command.name }),
+    ...(command === null ? {} : { 'x-command': command.name, 'x-role': command.role }),
     parameters: parametersOf(operation),
     ...(takesBody(operation) ? { requestBody: requestBodyOf(operation) } : {}),
     responses: {
@@ -163,7 +177,8 @@ function replyObject({ examples }: Operation, status: string, reply: Reply): Jso
 function errorResponses(operation: Operation): Json {
   const bodyErrors = operation.input === 'query' ? [] : BODY_ERRORS;
   const pathErrors: readonly AnyErrorCode[] = operation.path.includes(':') ? ['path_too_long'] : [];
-  const codes = [...new Set([...COMMON_ERRORS, ...pathErrors, ...bodyErrors, ...operation.errors])];
+  const rateErrors: readonly AnyErrorCode[] = beginsSomething(operation) ? ['too_many_requests'] : [];
+  const codes = [...new Set([...COMMON_ERRORS, ...rateErrors, ...pathErrors, ...bodyErrors, ...operation.errors])];
   const byStatus = Map.groupBy(codes, (code) => describeCode(code).status);
   return Object.fromEntries(
     [...byStatus]

@@ -1,5 +1,8 @@
 import type { Static, TSchema } from 'typebox';
+import type { AuditEntry } from '../domain/audit.ts';
 import type { Domain } from '../domain/domain.ts';
+import { DomainError } from '../domain/errors.ts';
+import { argumentsText } from './arguments-text.ts';
 import { collectFindings, refuseFindings } from './findings.ts';
 import type { JsonSchema } from './validate.ts';
 
@@ -15,7 +18,9 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   /** How the command looks over QMP. */
   readonly qapi: Qapi;
   /** Whom it needs. A viewer may only look. */
-  readonly role: 'viewer' | 'operator';
+  readonly role: Role;
+  /** True for what only looks, though it needs an operator: it leaves no trace in the audit trail. */
+  readonly isUnaudited?: true;
   readonly arguments: A;
   readonly result: R;
   readonly run: (domain: Domain, arguments_: Static<A>, context: CommandContext) => Result<R> | Promise<Result<R>>;
@@ -26,6 +31,17 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   readonly check?: (domain: Domain, members: Members) => void;
   /** For doors that may leave members out which the command itself needs. */
   readonly short?: ShortForm;
+};
+
+export type Role = 'viewer' | 'operator';
+
+/** Who asks, as the audit trail shows it. */
+export type Caller = {
+  readonly door: 'http' | 'qmp' | 'hmp';
+  /** Which token it was by its fingerprint, or a word for callers without one. Never a secret. */
+  readonly name: string;
+  readonly address: string | null;
+  readonly requestId: string | null;
 };
 
 /** A command of the QAPI schema, or null: one that QEMU does not have. */
@@ -60,6 +76,9 @@ export type Members = Readonly<Record<string, unknown>>;
 
 /** What a door knows beside the arguments. */
 export type CommandContext = {
+  /** What the caller may do; undefined: everything. */
+  readonly role?: Role;
+  readonly caller?: Caller;
   /** Version of the settings that the caller has seen, to guard a change; undefined: no guard. */
   readonly expectedVersion?: number;
   /**
@@ -82,19 +101,52 @@ export function command<A extends TSchema, R extends TSchema>(declaration: Comma
   return declaration;
 }
 
+type Execution = {
+  readonly domain: Domain;
+  readonly arguments: unknown;
+  readonly context?: CommandContext;
+  /** True if the arguments are in the command's short form. */
+  readonly isShort?: boolean;
+};
+
 /**
- * Checks the arguments and runs the command.
- * @throws DomainError, with every violation, when the arguments or the command are refused.
+ * Checks the caller's role and the arguments, and runs the command. What needs an operator leaves a trace in the audit
+ * trail, when it begins and how it ended, and so does what a viewer was refused.
+ * @throws DomainError, with every violation, when the caller, the arguments or the command are refused.
  */
 export async function execute<A extends TSchema, R extends TSchema>(
   entry: Command<A, R>,
-  call: {
-    readonly domain: Domain;
-    readonly arguments: unknown;
-    readonly context?: CommandContext;
-    /** True if the arguments are in the command's short form. */
-    readonly isShort?: boolean;
-  },
+  call: Execution,
+): Promise<Result<R>> {
+  authorize(entry, call);
+  if (entry.role === 'viewer' || entry.isUnaudited === true) return await checkAndRun(entry, call);
+  const trace = call.domain.audit.begin(traceOf(entry, call));
+  try {
+    const result = await checkAndRun(entry, call);
+    trace.end(null);
+    return result;
+  } catch (error) {
+    trace.end(error instanceof DomainError ? error.code : 'internal_error');
+    throw error;
+  }
+}
+
+/** For doors that do something before they execute. @throws DomainError if the caller's role does not suffice. */
+export function authorize(entry: Pick<Command, 'name' | 'role'>, call: Execution): void {
+  if (entry.role === 'viewer' || call.context?.role !== 'viewer') return;
+  call.domain.audit.refused(traceOf(entry, call), 'not_allowed');
+  throw new DomainError('not_allowed', `${entry.name} needs the token of an operator; this one is a viewer's.`);
+}
+
+function traceOf({ name }: Pick<Command, 'name'>, { arguments: given, context }: Execution): AuditEntry {
+  return { ...(context?.caller ?? UNKNOWN_CALLER), command: name, arguments: argumentsText(given) };
+}
+
+const UNKNOWN_CALLER = { door: null, name: 'unknown', address: null, requestId: null };
+
+async function checkAndRun<A extends TSchema, R extends TSchema>(
+  entry: Command<A, R>,
+  call: Execution,
 ): Promise<Result<R>> {
   const { check } = entry;
   const own = check === undefined ? undefined : (members: Members) => check(call.domain, members);

@@ -1,3 +1,4 @@
+import * as audit from './audit.ts';
 import * as blockers from './blockers.ts';
 import type { Command } from './command.ts';
 import * as dirtyRate from './dirty-rate.ts';
@@ -22,7 +23,7 @@ const service = { queryVersion, queryName, queryUuid, quit, humanMonitorCommand,
 
 /** Every command by its name: what all doors can do, and all that they can do. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
-  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate, legacy, service]
+  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate, audit, legacy, service]
     .flatMap((family) => Object.values(family) as unknown as Command[])
     .concat(introspectionCommands(() => COMMANDS))
     .map((entry) => [entry.name, entry]),

@@ -12,7 +12,7 @@ export const FLAGS = {
   http: {
     type: 'string',
     form: 'HOST:PORT',
-    help: 'HTTP listener on loopback; port 0 picks a free one [127.0.0.1:8080]',
+    help: 'HTTP listener, on loopback unless there are tokens; port 0 picks a free one [127.0.0.1:8080]',
   },
   data: { type: 'string', form: 'DIR', help: 'database and files [./data]' },
   machine: { type: 'string', form: 'synthetic|image', help: 'kind of machine [synthetic]' },
@@ -55,7 +55,12 @@ export const FLAGS = {
     form: 'unix:PATH|tcp:HOST:PORT',
     help: 'a QMP socket, for its owner or on loopback',
   },
-  'token-file': { type: 'string', form: 'FILE', help: 'not available in this version' },
+  'token-file': { type: 'string', form: 'FILE', help: 'bearer tokens: lines of TOKEN operator|viewer' },
+  'drain-timeout': {
+    type: 'string',
+    form: 'SECONDS',
+    help: 'how long what runs may go on after SIGTERM before it is cancelled [10]',
+  },
   'qemu-qmp': { type: 'string', form: 'unix:PATH', help: 'not available in this version' },
   help: { type: 'boolean', form: '', help: 'print this' },
   version: { type: 'boolean', form: '', help: 'print the version' },
@@ -83,13 +88,13 @@ export type FlagName =
   | 'qmp'
   | 'blockdev'
   | 'token-file'
+  | 'drain-timeout'
   | 'qemu-qmp'
   | 'help'
   | 'version';
 
 /** Flags that are understood and refused: what they ask for is not there yet. This list will be empty one day. */
 export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
-  'token-file': 'there are no tokens yet, and the listener stays on loopback',
   'qemu-qmp': 'there is no qemu machine yet',
 };
 

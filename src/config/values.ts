@@ -105,15 +105,15 @@ export function parseBlockDevice(flag: string, text: string): { readonly name: s
   return { name, file };
 }
 
-/** HOST:PORT on loopback, for there are no tokens yet that could guard any other listener. */
-export function parseHttpAddress(text: string): { readonly host: string; readonly port: number } {
+/** HOST:PORT; on loopback unless tokens guard it. */
+export function parseHttpAddress(text: string, hasTokens: boolean): { readonly host: string; readonly port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   if (host === undefined) throw new ConfigError(`--http must be HOST:PORT, not "${text}"`);
   const port = parseCount('the port of --http', match?.[3] ?? '', { min: 0, max: PORT_MAX });
-  if (!isLoopback(host)) {
+  if (!hasTokens && !isLoopback(host)) {
     throw new ConfigError(
-      `--http ${text} is not on loopback, and without tokens nothing else is allowed (use 127.0.0.1)`,
+      `--http ${text} is not on loopback, and without tokens nothing else is allowed (use 127.0.0.1, or --token-file)`,
     );
   }
   return { host, port };

@@ -11,6 +11,7 @@ import type { Clock, Machine } from './ports.ts';
 import type { BlockEngine } from './snapshot-port.ts';
 import type { Catalogue } from './snapshots/catalogue.ts';
 import type { Store } from './store-ports.ts';
+import type { Tally } from './tally.ts';
 import type { Deadlines, TransferEngine } from './transfer-port.ts';
 
 /** Calls `work` once after `delayMs`. @returns a function that calls it off. */
@@ -51,6 +52,7 @@ export type Context = Surroundings & {
   readonly catalogue: Catalogue;
   readonly dirtyRate: DirtyRate;
   readonly dirtyLimits: DirtyLimits;
+  readonly tally: Tally;
   /** The newest migration, running or ended, of this process. */
   current: CurrentMigration | null;
   /** An incoming migration whose listener is not yet bound. */

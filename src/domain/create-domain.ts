@@ -1,8 +1,10 @@
+import { AuditTrail } from './audit.ts';
 import type { Context, Surroundings } from './context.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
 import { DirtyRate } from './dirty/dirty-rate.ts';
 import { dirtyUseCases } from './dirty/use-cases.ts';
 import type { Domain } from './domain.ts';
+import { drain } from './drain.ts';
 import { EventHub } from './events.ts';
 import { idempotency } from './idempotency.ts';
 import { Jobs } from './jobs/jobs.ts';
@@ -28,6 +30,7 @@ import { optionsUseCases } from './options/use-cases.ts';
 import { Catalogue } from './snapshots/catalogue.ts';
 import { recoverSnapshots } from './snapshots/recovery.ts';
 import { snapshotUseCases } from './snapshots/use-cases.ts';
+import { type ServiceFigures, Tally } from './tally.ts';
 
 /** What a domain is made from: its surroundings, and how it begins. */
 export type DomainDependencies = Surroundings & {
@@ -87,10 +90,13 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     machine: machineUseCases(context),
     dirty: dirtyUseCases(context),
     events: context.events,
+    audit: new AuditTrail({ audit: context.store.audit, clock: context.clock, report: context.report }),
+    figures: () => figuresOf(context),
     recovered: () => {
       recovery ??= recoverSnapshots(context, interrupted);
       return recovery;
     },
+    drain: (timeoutMs) => drain(context, timeoutMs),
     close: () => closeDomain(context),
   };
 }
@@ -98,6 +104,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
 function createContext(dependencies: DomainDependencies): Context {
   const { store, clock, schedule, ids, report } = dependencies;
   const events = new EventHub(store, clock, report);
+  const tally = new Tally();
   const changes = new Changes(schedule, () => context.current?.liveRevision() ?? 0);
   const context: Context = {
     ...dependencies,
@@ -106,7 +113,8 @@ function createContext(dependencies: DomainDependencies): Context {
     runState: new RunStateHolder(firstRunState(dependencies)),
     blockers: new Blockers(ids, () => changes.bump()),
     changes,
-    jobs: new Jobs({ store, events, clock, schedule, report }),
+    jobs: new Jobs({ store, events, clock, schedule, report, tally }),
+    tally,
     catalogue: new Catalogue(dependencies.blocks),
     dirtyRate: new DirtyRate({ port: dependencies.machine.dirty, clock, schedule, report }),
     dirtyLimits: new DirtyLimits(dependencies.machine),
@@ -116,6 +124,11 @@ function createContext(dependencies: DomainDependencies): Context {
     isClosing: false,
   };
   return context;
+}
+
+function figuresOf({ tally, catalogue, store }: Context): ServiceFigures {
+  const snapshots = catalogue.all().length;
+  return { migrations: tally.migrations(), jobs: tally.jobs(), snapshots, store: store.figures() };
 }
 
 function firstRunState({ incoming, startPaused, machine }: DomainDependencies): RunState {

@@ -1,3 +1,4 @@
+import type { AuditUseCases } from './audit.ts';
 import type { DirtyUseCases, MigrationThreadInfo } from './dirty/dirty.ts';
 import type { IdempotencyUseCases } from './idempotency.ts';
 import type { JobName } from './jobs/jobs.ts';
@@ -22,6 +23,7 @@ import type {
   MigrationSample,
   Page,
 } from './store-ports.ts';
+import type { ServiceFigures } from './tally.ts';
 import type { PassFigures } from './transfer-port.ts';
 
 /*
@@ -261,8 +263,16 @@ export interface Domain {
   readonly machine: MachineUseCases;
   readonly dirty: DirtyUseCases;
   readonly events: EventUseCases;
+  readonly audit: AuditUseCases;
+  /** Figures for those who watch from outside. */
+  figures(): ServiceFigures;
   /** Resolves when the images that an earlier process left half-done are put right; nothing may be asked before. */
   recovered(): Promise<void>;
+  /**
+   * Takes no new work any more. Resolves when what runs has ended, or after `timeoutMs`; an incoming migration is given
+   * up at once, since its guest would only come here to be stopped.
+   */
+  drain(timeoutMs: number): Promise<void>;
   /** Ends what runs (an outgoing migration is cancelled, an incoming one aborted, jobs too) and writes what is left. */
   close(): Promise<void>;
 }

@@ -13,6 +13,7 @@ export const ERRORS = {
   // forbidden
   exec_not_allowed: { kind: 'forbidden', title: 'exec: addresses are not allowed here' },
   file_outside_root: { kind: 'forbidden', title: 'The file lies outside the file root' },
+  not_allowed: { kind: 'forbidden', title: 'The token does not allow this' },
   permission_denied: { kind: 'forbidden', title: 'Permission was denied' },
   // missing
   migration_not_found: { kind: 'missing', title: 'There is no migration with this id' },

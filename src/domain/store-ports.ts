@@ -171,10 +171,50 @@ export interface RequestKeyRepository {
   removeOld(keptUntil: number, limit: number): number;
 }
 
+/** `unknown`: the process ended before the command did. */
+export type AuditOutcome = 'running' | 'succeeded' | 'failed' | 'refused' | 'unknown';
+
+/** A row of the audit trail. */
+export type AuditRecord = {
+  /** Grows with every row, never reused. */
+  readonly id: number;
+  readonly at: number;
+  readonly door: string | null;
+  readonly name: string;
+  readonly address: string | null;
+  readonly requestId: string | null;
+  readonly command: string;
+  readonly arguments: string;
+  readonly outcome: AuditOutcome;
+  readonly errorCode: string | null;
+  /** Null while it runs, and if it is not known. */
+  readonly durationMs: number | null;
+};
+
+export interface AuditRepository {
+  /** @returns the id of the new row. */
+  add(row: Omit<AuditRecord, 'id' | 'durationMs'>): number;
+  end(id: number, end: Pick<AuditRecord, 'outcome' | 'errorCode' | 'durationMs'>): void;
+  /** Rows of commands that an earlier process did not see the end of become `unknown`. */
+  closeOpen(): void;
+  /** Newest first; `cursor` is what an earlier page gave as `next`. */
+  list(query: { readonly limit: number; readonly cursor: string | null }): Page<AuditRecord>;
+  /** Removes the oldest, a batch at most: refusals beyond `keepRefusals`, all others beyond `keep`. */
+  prune(limits: { readonly keep: number; readonly keepRefusals: number }): void;
+}
+
 export interface IdentityRepository {
   get(key: 'uuid'): string | null;
   set(key: 'uuid', value: string): void;
 }
+
+/** Figures of the store itself. Sizes in bytes; transactions since it was opened. */
+export type StoreFigures = {
+  readonly bytes: number;
+  readonly walBytes: number;
+  readonly transactions: number;
+  readonly transactionMs: number;
+};
 
 export interface Store {
   readonly settings: SettingsRepository;
@@ -183,7 +223,9 @@ export interface Store {
   readonly requestKeys: RequestKeyRepository;
   readonly events: EventRepository;
   readonly identity: IdentityRepository;
+  readonly audit: AuditRepository;
   /** Runs `work` in one transaction: all of it is durable, or nothing. Synchronous; never awaits. */
   transaction<T>(work: () => T): T;
+  figures(): StoreFigures;
   close(): void;
 }

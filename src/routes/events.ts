@@ -9,12 +9,17 @@ import type { Server } from './server-type.ts';
 const LAST_EVENT_ID = /^\d{1,15}$/;
 
 /** Operations and their state: the streams that are open now. One per app. */
-export function eventsOperations(server: Server): readonly Operation[] {
+export function eventsOperations(server: Server): {
+  readonly operations: readonly Operation[];
+  /** How many streams are open. */
+  readonly open: () => number;
+} {
   const streams = new Set<ReturnType<typeof followEvents>>();
   server.addHook('preClose', async () => {
     for (const stream of streams) stream.end('shutting-down');
   });
-  return [{ ...EVENTS_OPERATION, handle: (call) => follow(call, streams) }];
+  const operation: Operation = { ...EVENTS_OPERATION, handle: (call) => follow(call, streams) };
+  return { operations: [operation], open: () => streams.size };
 }
 
 export const EVENTS_OPERATION: Operation = {

@@ -62,7 +62,9 @@ async function runLine(call: Call): Promise<FastifyReply> {
     begun.resolve(stream);
     if (!stream.destroyed && stream.writableLength < PROGRESS_BYTES_MAX) stream.write(text);
   };
-  const answer = context.monitor.answer(request.body, { progress, signal });
+  const { role, caller } = request.access;
+  const asked = { role, caller: { ...caller, door: 'hmp' as const } };
+  const answer = context.monitor.answer(request.body, { progress, signal, context: asked });
   const first = await Promise.race([answer, begun.promise]);
   reply.type(TEXT).header('cache-control', 'no-store');
   if (first instanceof PassThrough) {

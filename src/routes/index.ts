@@ -1,5 +1,6 @@
 import * as legacy from '../commands/legacy.ts';
 import { COMMANDS } from '../commands/table.ts';
+import { auditOperations } from './audit.ts';
 import { blockersOperations } from './blockers.ts';
 import { dirtyRateOperations } from './dirty-rate.ts';
 import { documentationOperations } from './documentation.ts';
@@ -8,6 +9,7 @@ import { healthOperations } from './health.ts';
 import { hmpOperations } from './hmp.ts';
 import { jobsOperations } from './jobs.ts';
 import { machineOperations } from './machine.ts';
+import { METRICS_OPERATION, metricsOperations } from './metrics.ts';
 import { migrateOperations } from './migrate.ts';
 import { migrationsOperations } from './migrations.ts';
 import type { Operation, RouteContext } from './operation.ts';
@@ -28,12 +30,13 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
   ...machineOperations,
   ...hmpOperations,
   ...qmpOperations,
+  ...auditOperations,
   ...healthOperations,
   ...documentationOperations,
 ];
 
 /** Every operation, for the documentation. */
-export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPERATION];
+export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPERATION, METRICS_OPERATION];
 
 /** Commands with no path of their own: POST /qmp leads to them. */
 const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
@@ -58,7 +61,10 @@ export function registerOperations(server: Server, context: RouteContext): void 
   );
   for (const name of COMMANDS.keys())
     if (!reachable.has(name) && !ONLY_THROUGH_QMP.has(name)) throw new Error(`no route leads to the command ${name}`);
-  for (const operation of [...PLAIN_OPERATIONS, ...eventsOperations(server)]) {
+  const events = eventsOperations(server);
+  const { domain, httpFigures: http } = context;
+  const metrics = metricsOperations({ domain, http, eventStreams: events.open });
+  for (const operation of [...PLAIN_OPERATIONS, ...events.operations, ...metrics]) {
     registerOperation(server, context, operation);
   }
 }

@@ -19,6 +19,14 @@ export type HttpLimits = {
   readonly parameterLengthMax: number;
   /** Longest `Prefer: wait`, in seconds. */
   readonly waitSecondsMax: number;
+  /** Wrong tokens that one address may send at once, and a second from then on. */
+  readonly wrongTokensBurst: number;
+  readonly wrongTokensPerSecond: number;
+  /** The same for requests of one caller that begin something. */
+  readonly beginningsBurst: number;
+  readonly beginningsPerSecond: number;
+  /** Addresses or callers that each of the two remembers. */
+  readonly rateLimitedAddressesMax: number;
   readonly eventStreamsMax: number;
   /** Bytes that an event stream's reader may lag behind before it is cut. */
   readonly eventBufferBytesMax: number;
@@ -40,6 +48,11 @@ export const HTTP_LIMITS: HttpLimits = {
   connectionsMax: 2048,
   parameterLengthMax: 256,
   waitSecondsMax: 60,
+  wrongTokensBurst: 20,
+  wrongTokensPerSecond: 1,
+  beginningsBurst: 2000,
+  beginningsPerSecond: 100,
+  rateLimitedAddressesMax: 1024,
   eventStreamsMax: 256,
   eventBufferBytesMax: 2 ** 20,
   eventPageMax: 256,

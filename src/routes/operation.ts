@@ -4,7 +4,9 @@ import type { Command, CommandContext } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
 import type { TextMonitor } from '../commands/monitor.ts';
 import type { KeysInUse } from './http/idempotency.ts';
+import type { RateLimit } from './http/rate-limit.ts';
 import type { HttpLimits } from './limits.ts';
+import type { HttpFigures } from './metrics/http-figures.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
 
 /* An operation: one method on one path, the command behind it, and everything that its documentation needs. */
@@ -20,6 +22,9 @@ export type RouteContext = {
   /** Tells tags of this process apart from those of another: revisions begin anew with each. */
   readonly instance: string;
   readonly keysInUse: KeysInUse;
+  readonly httpFigures: HttpFigures;
+  /** How often one caller may begin something. */
+  readonly beginnings: RateLimit;
   /** Aborts when the service begins to close. */
   readonly closing: AbortSignal;
   readonly readiness: () => Readiness;
@@ -104,11 +109,19 @@ export function argumentsSchemaOf({ command, takesShortForm }: Operation): TSche
   return takesShortForm === true ? command?.short?.arguments : command?.arguments;
 }
 
+/** True of operations whose success leaves something behind: a migration, a job, a blocker. */
+export function beginsSomething({ replies }: Operation): boolean {
+  return replies[201] !== undefined || replies[202] !== undefined;
+}
+
 /** Codes that any operation may answer with. */
 export const COMMON_ERRORS: readonly AnyErrorCode[] = [
   'malformed_request',
   'unknown_member',
   'foreign_origin',
+  'not_authenticated',
+  'too_many_wrong_tokens',
+  'not_allowed',
   'method_not_allowed',
   'request_timeout',
   'headers_too_large',

@@ -1,8 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { execute } from '../commands/command.ts';
+import { authorize, execute } from '../commands/command.ts';
 import { DomainError } from '../commands/errors.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
-import { argumentsSchemaOf, type Call, type Operation, type RouteContext } from './operation.ts';
+import { networkOf } from './http/rate-limit.ts';
+import { argumentsSchemaOf, beginsSomething, type Call, type Operation, type RouteContext } from './operation.ts';
+import { accessContext } from './plugins/auth.ts';
 import { takeText } from './plugins/body.ts';
 import { HttpError } from './plugins/http-errors.ts';
 import type { Server } from './server-type.ts';
@@ -14,7 +16,11 @@ export function registerOperation(server: Server, context: RouteContext, operati
     place.route({
       method: operation.method,
       url: operation.path,
-      handler: (request, reply) => handle(callOf({ context, operation, request, reply })),
+      handler: (request, reply) => {
+        authorizeCaller(context, operation, request);
+        if (beginsSomething(operation)) refuseTooMany(context, request);
+        return handle(callOf({ context, operation, request, reply }));
+      },
     });
   };
   if (operation.bodyType === undefined) route(server);
@@ -24,6 +30,23 @@ export function registerOperation(server: Server, context: RouteContext, operati
       takeText(place);
       route(place);
     });
+}
+
+/** Before a handler does anything, such as to look for the answer to an earlier request. */
+function authorizeCaller({ domain }: RouteContext, { command }: Operation, request: FastifyRequest): void {
+  if (command === null) return;
+  const { params, query, body } = request as { params: object; query: object; body?: unknown };
+  const given = isPlainObject(body) ? body : body === undefined || body === null ? {} : { body };
+  authorize(command, { domain, arguments: { ...query, ...params, ...given }, context: accessContext(request) });
+}
+
+function refuseTooMany({ beginnings }: RouteContext, { access, ip }: FastifyRequest): void {
+  const wait = beginnings.take(`${access.caller.name} ${networkOf(ip)}`);
+  if (wait === null) return;
+  const headers = { 'retry-after': String(wait) };
+  throw new HttpError('too_many_requests', 'More is asked for than may begin in a second; come back later.', {
+    headers,
+  });
 }
 
 /** Sends a value as exact JSON with a line's end, for those who read it in a terminal. */
@@ -62,7 +85,7 @@ function callOf({ context, operation, request, reply }: Parts): Call {
       return await execute(operation.command, {
         domain: context.domain,
         arguments: arguments_,
-        context: commandContext,
+        context: { ...commandContext, ...accessContext(request) },
         isShort: operation.takesShortForm === true,
       });
     },
@@ -84,10 +107,13 @@ function argumentsOf(operation: Operation, request: FastifyRequest): unknown {
   }
   // What is not an object, and a query where none belongs, is for the schema to refuse.
   if (body === undefined) return { ...query, ...params };
-  const isObject = typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === Object.prototype;
-  if (!isObject) return body;
+  if (!isPlainObject(body)) return body;
   refuseNamedTwice(params, body);
   return { ...query, ...params, ...body };
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** What the path names the body may not name again, perhaps otherwise. */

@@ -5,15 +5,21 @@ import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
 import type { TextMonitor } from '../commands/monitor.ts';
 import { KeysInUse } from './http/idempotency.ts';
+import { RateLimit } from './http/rate-limit.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
+import { HttpFigures } from './metrics/http-figures.ts';
 import type { QmpAnswers, Readiness } from './operation.ts';
+import { type KnownToken, registerAuthentication } from './plugins/auth.ts';
 import { registerBodyParser } from './plugins/body.ts';
 import { answerClientError } from './plugins/client-errors.ts';
 import { registerDocs } from './plugins/docs.ts';
+import { registerLatency } from './plugins/latency.ts';
 import { registerMethods } from './plugins/methods.ts';
 import { registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
+import { registerRequestId, requestIdOf } from './plugins/request-id.ts';
+import { registerRequestLog } from './plugins/request-log.ts';
 import { registerSecurityHeaders } from './plugins/security-headers.ts';
 import type { Server } from './server-type.ts';
 
@@ -24,6 +30,8 @@ export type ServerOptions = {
   readonly qmp: QmpAnswers;
   readonly logger: NonNullable<FastifyServerOptions['logger']>;
   readonly limits?: Partial<HttpLimits>;
+  /** Null: no token is asked for. */
+  readonly tokens: readonly KnownToken[] | null;
 };
 
 /** The HTTP door: a server with every route, not listening. */
@@ -34,9 +42,14 @@ export function createServer(options: ServerOptions): Server {
   const server = fastifyOf(options, limits);
   server.server.maxConnections = limits.connectionsMax;
   registerProblemDetails(server);
-  registerBodyParser(server);
-  registerOriginCheck(server);
+  registerRequestId(server);
+  registerRequestLog(server);
+  const httpFigures = new HttpFigures();
+  registerLatency(server, httpFigures);
   registerClosing(server, limits, closing);
+  registerOriginCheck(server, { hasTokens: options.tokens !== null });
+  registerAuthentication(server, { tokens: options.tokens, limits });
+  registerBodyParser(server);
   registerSecurityHeaders(server);
   registerMethods(server);
   const instance = randomBytes(6).toString('base64url');
@@ -45,7 +58,13 @@ export function createServer(options: ServerOptions): Server {
     monitor: options.monitor,
     limits,
     instance,
+    httpFigures,
     keysInUse: new KeysInUse(),
+    beginnings: new RateLimit({
+      burst: limits.beginningsBurst,
+      perSecond: limits.beginningsPerSecond,
+      keysMax: limits.rateLimitedAddressesMax,
+    }),
     closing: closing.signal,
     readiness: options.readiness,
     qmp: options.qmp,
@@ -73,6 +92,7 @@ function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): Server {
       compilersFactory: { buildValidator: refuseRouteSchema, buildSerializer: refuseRouteSchema },
     },
     routerOptions: { maxParamLength: limits.parameterLengthMax, caseSensitive: true },
+    genReqId: requestIdOf,
     requestIdHeader: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',

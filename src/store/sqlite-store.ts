@@ -1,12 +1,14 @@
-import type { Store } from '../domain/store-ports.ts';
-import { type OpenDatabase, openDatabase } from './database.ts';
+import { statSync } from 'node:fs';
+import type { Store, StoreFigures } from '../domain/store-ports.ts';
+import { auditRepository } from './audit-repository.ts';
+import { type Connection, type OpenDatabase, openDatabase } from './database.ts';
 import { eventLog } from './event-log.ts';
 import { identityRepository } from './identity-repository.ts';
 import { jobRepository } from './job-repository.ts';
 import { migrationRepository } from './migration-repository.ts';
 import { requestKeyRepository } from './request-key-repository.ts';
 import { settingsRepository } from './settings-repository.ts';
-import { inTransaction } from './transaction.ts';
+import { inTransaction, transactionFigures } from './transaction.ts';
 
 /**
  * The store of a data directory. It belongs to whoever opened it, until `close`.
@@ -25,7 +27,24 @@ export function storeOver({ connection, close }: OpenDatabase): Store {
     requestKeys: requestKeyRepository(connection),
     events: eventLog(connection),
     identity: identityRepository(connection),
+    audit: auditRepository(connection),
     transaction: (work) => inTransaction(connection, work),
+    figures: () => figuresOf(connection),
     close,
   };
+}
+
+function figuresOf(connection: Connection): StoreFigures {
+  const number = (pragma: string): number => Number(connection.pragma(pragma, { simple: true }));
+  const { count, ms } = transactionFigures(connection);
+  return {
+    bytes: number('page_count') * number('page_size'),
+    walBytes: sizeOf(`${connection.name}-wal`),
+    transactions: count,
+    transactionMs: ms,
+  };
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -6,5 +6,25 @@ import type { Connection } from './database.ts';
  */
 export function inTransaction<T>(connection: Connection, work: () => T): T {
   if (connection.inTransaction) return work();
-  return connection.transaction(work).immediate();
+  const figures = transactionFigures(connection);
+  const began = performance.now();
+  try {
+    return connection.transaction(work).immediate();
+  } finally {
+    figures.count += 1;
+    figures.ms += performance.now() - began;
+  }
+}
+
+type TransactionFigures = { count: number; ms: number };
+
+const FIGURES = new WeakMap<Connection, TransactionFigures>();
+
+/** How many transactions a connection has had, committed or not, and how long they took in all. */
+export function transactionFigures(connection: Connection): TransactionFigures {
+  const known = FIGURES.get(connection);
+  if (known !== undefined) return known;
+  const figures = { count: 0, ms: 0 };
+  FIGURES.set(connection, figures);
+  return figures;
 }

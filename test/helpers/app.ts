@@ -1,6 +1,6 @@
 // Services for tests: real but for what a test drives itself, in a data directory of their own, closed afterwards.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,13 @@ export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-test-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+/** A token file for this test, that its owner alone may read. @returns its path. */
+export function tokenFile(lines: readonly string[]): string {
+  const path = join(temporaryDirectory(), 'tokens');
+  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o600 });
+  return path;
 }
 
 /** What the command line makes of these flags; port and log are for tests. */

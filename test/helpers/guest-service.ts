@@ -173,6 +173,9 @@ export function eventsOf({ app }: { readonly app: App }, after = 0): string[] {
 }
 
 export type Spawned = Service & {
+  readonly url: string;
+  /** Its data directory. */
+  readonly data: string;
   readonly process: ChildProcess;
   /** Sends the signal and resolves with the exit status, null if the signal ended it. */
   readonly end: (signal: NodeJS.Signals) => Promise<number | null>;
@@ -194,6 +197,8 @@ export async function spawnService(data: string, flags: readonly string[] = []):
   child.stdout?.resume();
   return Object.assign(new Service((path, request) => askOver(url, path, request)), {
     process: child,
+    url,
+    data,
     errors: () => errors.join(''),
     end: async (signal: NodeJS.Signals) => {
       child.kill(signal);

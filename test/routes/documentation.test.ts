@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openApiDocument } from '../../scripts/openapi/document.ts';
 import { DEADLINES } from '../../src/app.ts';
+import { ARGUMENTS_LENGTH_MAX } from '../../src/commands/arguments-text.ts';
 import { JSON_LIMITS } from '../../src/commands/json/parse.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
+import { AUDIT_KEPT, AUDIT_REFUSALS_KEPT } from '../../src/domain/audit.ts';
 import { EVENTS_KEPT } from '../../src/domain/events.ts';
 import { IDEMPOTENCY_KEPT_MS } from '../../src/domain/idempotency.ts';
 import { JOB_ID_LENGTH_MAX } from '../../src/domain/jobs/job-id.ts';
@@ -85,6 +87,7 @@ async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, 
   const jobState = JOB_STATES[id];
   if (jobState !== undefined) await jobIn(app, 'save-1', jobState);
   if (id === 'setVcpuDirtyLimit') app.machine.dirty.ringEntries = 4096;
+  if (id === 'queryAudit') await ask(app.server, '/stop', { method: 'POST' });
   if (id !== 'removeBlocker') return {};
   const { json } = await ask(app.server, '/migrate/blockers', { body: { reason: 'A test.' } });
   return { id: String(json.id) };
@@ -205,6 +208,9 @@ describe('docs/limits.md', () => {
   const kept = {
     SAMPLED_MIGRATIONS_KEPT,
     EVENTS_KEPT,
+    AUDIT_KEPT,
+    AUDIT_REFUSALS_KEPT,
+    ARGUMENTS_LENGTH_MAX,
     SETTINGS_VERSIONS_KEPT,
     IDEMPOTENCY_KEPT_MS,
     TAG_BYTES_MAX,

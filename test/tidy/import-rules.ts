@@ -37,7 +37,14 @@ const IO = [
   'node:readline',
   'node:tls',
 ];
-const FASTIFY = ['fastify', '@fastify/swagger', '@fastify/swagger-ui', '@fastify/type-provider-typebox', 'typebox'];
+const HTTP = [
+  'fastify',
+  '@fastify/swagger',
+  '@fastify/swagger-ui',
+  '@fastify/type-provider-typebox',
+  '@prometheus-io/client',
+  'typebox',
+];
 
 export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/main.ts', 'src/app.ts'], may: ['src/', 'package.json'], packages: ['*', 'node:*'] },
@@ -98,7 +105,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   // What crosses to the workers has the shapes and the words of the ports; a type leaves nothing behind at run time.
   { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },
-  { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...FASTIFY, 'node:*'] },
+  { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...HTTP, 'node:*'] },
   { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['node:*'] },
   { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/'], packages: ['typebox', 'node:*'] },
   { of: ['src/cli/'], may: ['src/cli/'], types: ['src/commands/schemas/'], packages: ['commander', 'node:*'] },

@@ -4,6 +4,7 @@ import type { EventHub } from '../events.ts';
 import { Changes } from '../migration/changes.ts';
 import type { Clock } from '../ports.ts';
 import type { JobQuery, JobRecord, Page, Store } from '../store-ports.ts';
+import type { Tally } from '../tally.ts';
 import { Job } from './job.ts';
 import { checkJobId } from './job-id.ts';
 import { emitJobStatus, JobJournal } from './journal.ts';
@@ -26,6 +27,7 @@ export type JobsSurroundings = {
   readonly clock: Clock;
   readonly schedule: Schedule;
   readonly report: (error: unknown) => void;
+  readonly tally: Tally;
 };
 
 /**
@@ -40,6 +42,7 @@ export class Jobs {
   readonly #journal: JobJournal;
   readonly #changes: Changes;
   readonly #progress: ProgressWatch;
+  #refusesNew = false;
   #isClosing = false;
 
   constructor(surroundings: JobsSurroundings) {
@@ -57,7 +60,7 @@ export class Jobs {
    * @throws DomainError shutting_down, invalid_job_id, job_id_in_use, too_many_jobs; what `begun` or the store throws.
    */
   start(spec: JobSpec): SeenJob {
-    if (this.#isClosing) throw new DomainError('shutting_down', 'The service is shutting down.');
+    if (this.#refusesNew) throw new DomainError('shutting_down', 'The service is shutting down.');
     this.#refuseId(spec.id);
     this.#refuseTooMany();
     const { store, events, clock } = this.#surroundings;
@@ -71,6 +74,7 @@ export class Jobs {
     });
     const job = this.#add(spec, record);
     this.#changes.bump();
+    void job.ended.then(() => this.#count(job));
     this.#startNext();
     return this.#seen(job);
   }
@@ -157,8 +161,19 @@ export class Jobs {
     return (claims.find(({ status }) => status !== 'created') ?? claims[0])?.id ?? null;
   }
 
+  /** Those that wait still begin when they can. */
+  refuseNew(): void {
+    this.#refusesNew = true;
+  }
+
+  /** Resolves when every job of now has ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#alive().map((job) => job.ended));
+  }
+
   /** Takes no more work, cancels what can be cancelled, and resolves when all of it has ended. */
   async close(): Promise<void> {
+    this.refuseNew();
     this.#isClosing = true;
     const alive = this.#alive();
     for (const job of alive) this.#cancelAtClose(job);
@@ -202,6 +217,11 @@ export class Jobs {
   #moved(): void {
     this.#startNext();
     this.#dismissSurplus();
+  }
+
+  #count(job: Job): void {
+    const { type, outcome } = job.record();
+    if (outcome !== null) this.#surroundings.tally.jobEnded(type, outcome);
   }
 
   #dismissSurplus(): void {

@@ -49,6 +49,7 @@ export function applyEnd(context: Context, migration: CurrentMigration, ending: 
       resultJson: writeExactJson(queryMigration(context) as ExactJson),
     }),
   );
+  context.tally.migrationEnded(migration.direction, ending.status);
   context.changes.bump(revision);
   migration.settle();
 }

@@ -4,6 +4,7 @@ import { OPENAPI_FILE } from '../documentation.ts';
 import type { Server } from '../server-type.ts';
 import { HttpError } from './http-errors.ts';
 import { registerProblemDetails } from './problem-details.ts';
+import { requestIdOf } from './request-id.ts';
 import { registerSecurityHeaders } from './security-headers.ts';
 
 /** The page may load what this service serves, and nothing else. The page's styles are set in its markup. */
@@ -29,6 +30,7 @@ export function registerDocs(server: Server): void {
     docs ??= docsServer();
     const { routing } = await docs;
     reply.hijack();
+    reply.raw.setHeader('x-request-id', request.id);
     routing(request.raw, reply.raw);
     return reply;
   };
@@ -44,7 +46,7 @@ async function docsServer(): Promise<Server> {
     import('@fastify/swagger'),
     import('@fastify/swagger-ui'),
   ]);
-  const server = Fastify({ logger: false });
+  const server = Fastify({ logger: false, genReqId: requestIdOf });
   registerProblemDetails(server);
   registerSecurityHeaders(server);
   server.setNotFoundHandler(() => {

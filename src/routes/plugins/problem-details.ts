@@ -67,6 +67,8 @@ export function registerProblemDetails(server: Server): void {
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const body = toProblem(error);
   if (body.status >= 500 && body.code === 'internal_error') request.log.error({ err: error }, 'a request failed');
+  // Where the framework refuses a path no hook was run.
+  reply.header('x-request-id', request.id);
   if (error instanceof HttpError) reply.headers(error.headers);
   // What is left of a body that was refused half-way is not worth reading.
   if (!request.raw.complete) reply.header('connection', 'close');

@@ -6,6 +6,7 @@ import { Jobs } from '../../../src/domain/jobs/jobs.ts';
 import { recoverJobs } from '../../../src/domain/jobs/recovery.ts';
 import type { JobControl, JobHooks, JobSpec } from '../../../src/domain/jobs/spec.ts';
 import type { JobRecord, Store } from '../../../src/domain/store-ports.ts';
+import { Tally } from '../../../src/domain/tally.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 
@@ -38,7 +39,7 @@ export function jobWorld(given?: Store): JobWorld {
     },
   };
   const events = new EventHub(breaking, time, report);
-  const jobs = new Jobs({ store: breaking, events, clock: time, schedule: time.schedule, report });
+  const jobs = new Jobs({ store: breaking, events, clock: time, schedule: time.schedule, report, tally: new Tally() });
   return {
     jobs,
     store,

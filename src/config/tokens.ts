@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { ConfigError } from './values.ts';
+
+/** A bearer token as the service keeps it: its digest, never the text. */
+export type AccessToken = {
+  /** SHA-256 in hexadecimal. */
+  readonly digest: string;
+  readonly role: 'viewer' | 'operator';
+};
+
+/** What a token file holds, and what is unwise about it. */
+export type TokenFile = { readonly tokens: readonly AccessToken[]; readonly warnings: readonly string[] };
+
+/** Tokens in one file, at most. */
+export const TOKENS_MAX = 1000;
+export const TOKEN_LENGTH_MAX = 512;
+/** Shorter ones might be guessed: right tokens are never slowed down, so nothing but their length stops that. */
+const TOKEN_LENGTH_ADVISED = 20;
+const FILE_BYTES_MAX = 2 ** 20;
+
+/** What RFC 6750 lets a bearer token be. */
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+const OTHERS_WRITE = 0o002;
+const OTHERS_READ_OR_GROUP_WRITES = 0o024;
+
+/**
+ * Reads a file of `TOKEN operator` and `TOKEN viewer` lines; empty lines and those that begin with `#` mean nothing.
+ * @throws ConfigError that names the line, and nothing of what stands in it.
+ */
+export function readTokenFile(path: string): TokenFile {
+  const { text, warnings } = readSecret(path);
+  const tokens = new Map<string, AccessToken>();
+  for (const [index, line] of text.split('\n').entries()) {
+    const words = line.trim();
+    if (words === '' || words.startsWith('#')) continue;
+    const place = `line ${index + 1} of --token-file`;
+    const { token, length } = parseLine(words, place);
+    if (length < TOKEN_LENGTH_ADVISED) warnings.push(`the token in ${place} is short enough to be guessed`);
+    if (tokens.has(token.digest)) throw new ConfigError(`${place} gives a token that an earlier line gives`);
+    if (tokens.size === TOKENS_MAX) throw new ConfigError(`--token-file has more than ${TOKENS_MAX} tokens`);
+    tokens.set(token.digest, token);
+  }
+  if (tokens.size === 0) throw new ConfigError(`--token-file ${path} has no token in it`);
+  return { tokens: [...tokens.values()], warnings };
+}
+
+function parseLine(words: string, place: string): { readonly token: AccessToken; readonly length: number } {
+  const [text = '', role, ...rest] = words.split(/\s+/);
+  if (rest.length > 0 || (role !== 'viewer' && role !== 'operator')) {
+    throw new ConfigError(`${place} must be a token, a space, and viewer or operator`);
+  }
+  if (text.length > TOKEN_LENGTH_MAX || !TOKEN.test(text)) {
+    throw new ConfigError(
+      `the token in ${place} must be 1 to ${TOKEN_LENGTH_MAX} letters, digits, "-", ".", "_", "~", "+" and "/"`,
+    );
+  }
+  const digest = createHash('sha256').update(text).digest('hex');
+  return { token: { digest, role }, length: text.length };
+}
+
+/** The text of a file that others may not write; if they may read it, with a warning. */
+function readSecret(path: string): { readonly text: string; readonly warnings: string[] } {
+  let file: number | null = null;
+  try {
+    file = openSync(path, 'r');
+    const { mode, size } = fstatSync(file);
+    if ((mode & OTHERS_WRITE) !== 0) throw new ConfigError(`--token-file ${path} can be written by others (chmod 600)`);
+    if (size > FILE_BYTES_MAX) throw new ConfigError(`--token-file ${path} is larger than ${FILE_BYTES_MAX} bytes`);
+    const isOpenToOthers = (mode & OTHERS_READ_OR_GROUP_WRITES) !== 0;
+    const warnings = isOpenToOthers ? [`--token-file ${path} is open to more than its owner (chmod 600)`] : [];
+    return { text: readFileSync(file, 'utf8'), warnings };
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`--token-file ${path} cannot be read: ${code}`);
+  } finally {
+    if (file !== null) closeSync(file);
+  }
+}

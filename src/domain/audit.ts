@@ -1,0 +1,102 @@
+import type { Clock } from './ports.ts';
+import type { AuditRecord, AuditRepository, Page } from './store-ports.ts';
+
+/*
+ * The audit trail: who asked for what, when, and how it ended. A row is written when a command begins, so that one which
+ * the process did not survive is there too, and completed when it ends. What was refused for want of a role is kept
+ * apart in number: whoever may only look cannot push out of the trail what others did.
+ */
+
+/** Newest rows that are kept, and newest refusals. */
+export const AUDIT_KEPT = 100_000;
+export const AUDIT_REFUSALS_KEPT = 10_000;
+/** Rows written between two prunings. */
+const ROWS_PER_PRUNING = 100;
+
+/** What is known when a command begins. */
+export type AuditEntry = {
+  readonly door: string | null;
+  readonly name: string;
+  readonly address: string | null;
+  readonly requestId: string | null;
+  readonly command: string;
+  /** JSON text, cut and without secrets. */
+  readonly arguments: string;
+};
+
+export type AuditTrace = {
+  /** `errorCode` null: it succeeded. */
+  end(errorCode: string | null): void;
+};
+
+export interface AuditUseCases {
+  begin(entry: AuditEntry): AuditTrace;
+  /** Something that did not begin, because the caller may not ask for it. */
+  refused(entry: AuditEntry, errorCode: string): void;
+  /** Newest first. */
+  list(query: { readonly limit: number; readonly cursor: string | null }): Page<AuditRecord>;
+}
+
+type Surroundings = {
+  readonly audit: AuditRepository;
+  readonly clock: Clock;
+  readonly report: (error: unknown) => void;
+};
+
+/** The trail over a store. What cannot be written down is reported and hinders nothing: a cancel must work at any time. */
+export class AuditTrail implements AuditUseCases {
+  readonly #surroundings: Surroundings;
+  #untilPruning = 0;
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
+    this.#attempt(() => surroundings.audit.closeOpen());
+  }
+
+  begin(entry: AuditEntry): AuditTrace {
+    const { audit, clock } = this.#surroundings;
+    const began = clock.monotonic();
+    const id = this.#add(entry, 'running', null);
+    return {
+      end: (errorCode) => {
+        if (id === null) return;
+        const durationMs = clock.monotonic() - began;
+        const outcome = errorCode === null ? 'succeeded' : 'failed';
+        this.#attempt(() => audit.end(id, { outcome, errorCode, durationMs }));
+      },
+    };
+  }
+
+  refused(entry: AuditEntry, errorCode: string): void {
+    this.#add(entry, 'refused', errorCode);
+  }
+
+  list(query: { readonly limit: number; readonly cursor: string | null }): Page<AuditRecord> {
+    return this.#surroundings.audit.list(query);
+  }
+
+  #add(entry: AuditEntry, outcome: 'running' | 'refused', errorCode: string | null): number | null {
+    const { audit, clock } = this.#surroundings;
+    return this.#attempt(() => {
+      const id = audit.add({ ...entry, at: clock.now(), outcome, errorCode });
+      this.#prune();
+      return id;
+    });
+  }
+
+  #prune(): void {
+    this.#untilPruning -= 1;
+    if (this.#untilPruning > 0) return;
+    this.#untilPruning = ROWS_PER_PRUNING;
+    this.#surroundings.audit.prune({ keep: AUDIT_KEPT, keepRefusals: AUDIT_REFUSALS_KEPT });
+  }
+
+  #attempt<T>(work: () => T): T | null {
+    try {
+      return work();
+    } catch (error) {
+      this.#surroundings.report(error);
+      return null;
+    }
+  }
+}

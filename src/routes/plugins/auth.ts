@@ -1,0 +1,78 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import type { Caller, CommandContext, Role } from '../../commands/command.ts';
+import { networkOf, RateLimit } from '../http/rate-limit.ts';
+import type { HttpLimits } from '../limits.ts';
+import type { Server } from '../server-type.ts';
+import { HttpError } from './http-errors.ts';
+
+/*
+ * Bearer tokens. The service knows their digests only; what is given is digested and compared with every one of them in
+ * constant time, so neither the time nor the number of comparisons tells how close it came. Wrong tokens are counted by
+ * the address that they come from, and refused without another word when there are too many. A right one always passes:
+ * otherwise anyone behind the same proxy could lock the others out.
+ */
+
+/** A token's SHA-256 in hexadecimal, and what it allows. */
+export type KnownToken = { readonly digest: string; readonly role: Role };
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, and what they may do. */
+    access: { readonly role: Role; readonly caller: Caller };
+  }
+}
+
+/** What answers without a token: whoever watches the process must not need one. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz']);
+const REALM = 'Bearer realm="vmferry"';
+const FINGERPRINT_LENGTH = 8;
+const BEARER = /^bearer +([^ ]+) *$/i;
+
+/** Finds out who asks; with tokens, refuses those who show none of them. */
+export function registerAuthentication(
+  server: Server,
+  { tokens, limits }: { readonly tokens: readonly KnownToken[] | null; readonly limits: HttpLimits },
+): void {
+  const known = tokens?.map(({ digest, role }) => ({ digest: Buffer.from(digest, 'hex'), role })) ?? null;
+  const wrongTokens = new RateLimit({
+    burst: limits.wrongTokensBurst,
+    perSecond: limits.wrongTokensPerSecond,
+    keysMax: limits.rateLimitedAddressesMax,
+  });
+  server.decorateRequest('access', undefined as never);
+  server.addHook('onRequest', async (request) => {
+    request.access = accessOf(request, { role: 'operator', name: 'anyone' });
+    if (known === null || OPEN_PATHS.has(request.routeOptions.url ?? '')) return;
+    const given = BEARER.exec(request.headers.authorization ?? '')?.[1];
+    if (given === undefined) throw notAuthenticated('This service asks for a token: Authorization: Bearer TOKEN.', '');
+    const digest = createHash('sha256').update(given).digest();
+    const found = known.filter((token) => timingSafeEqual(token.digest, digest))[0];
+    if (found === undefined) throw wrongToken(request, wrongTokens);
+    const name = `token-${found.digest.toString('hex').slice(0, FINGERPRINT_LENGTH)}`;
+    request.access = accessOf(request, { role: found.role, name });
+  });
+}
+
+/** What a command is told of whoever asks. */
+export function accessContext({ access }: FastifyRequest): Pick<CommandContext, 'role' | 'caller'> {
+  return { role: access.role, caller: access.caller };
+}
+
+function accessOf({ id, ip }: FastifyRequest, { role, name }: { role: Role; name: string }): FastifyRequest['access'] {
+  return { role, caller: { door: 'http', name, address: ip, requestId: id } };
+}
+
+function wrongToken(request: FastifyRequest, wrongTokens: RateLimit): HttpError {
+  const wait = wrongTokens.take(networkOf(request.ip));
+  if (wait !== null) {
+    const headers = { 'retry-after': String(wait) };
+    return new HttpError('too_many_wrong_tokens', 'Too many wrong tokens came from this address.', { headers });
+  }
+  request.log.warn({ address: request.ip }, 'a request had a wrong token');
+  return notAuthenticated('The token is not one of those that this service knows.', ', error="invalid_token"');
+}
+
+function notAuthenticated(message: string, detail: string): HttpError {
+  return new HttpError('not_authenticated', message, { headers: { 'www-authenticate': `${REALM}${detail}` } });
+}

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { ARGUMENTS_LENGTH_MAX, argumentsText } from '../../src/commands/arguments-text.ts';
+import { type Command, type CommandContext, execute } from '../../src/commands/command.ts';
+import { parseJson } from '../../src/commands/json/parse.ts';
+import { COMMANDS } from '../../src/commands/table.ts';
+import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';
+import { openMemoryStore } from '../helpers/memory-store.ts';
+
+const CALLER = { door: 'qmp', name: 'unix', address: null, requestId: null } as const;
+
+function entry(name: string): Command {
+  return COMMANDS.get(name)!;
+}
+
+async function call(world: FakeWorld, name: string, given: unknown = {}, context: CommandContext = {}) {
+  return await execute(entry(name), { domain: world.domain, arguments: given, context }).catch(
+    (error: { code?: string }) => error.code,
+  );
+}
+
+function trail({ domain }: FakeWorld) {
+  return domain.audit.list({ limit: 100, cursor: null }).items;
+}
+
+describe('the audit trail', () => {
+  test('says who asked for what, when, and how it ended, whichever door it came through', async () => {
+    const world = fakeDomain();
+    await call(world, 'stop', {}, { role: 'operator', caller: CALLER });
+    await call(world, 'migrate', { uri: 'nonsense:' }, { caller: CALLER });
+    expect(trail(world)).toEqual([
+      expect.objectContaining({
+        ...CALLER,
+        command: 'migrate',
+        arguments: '{"uri":"nonsense:"}',
+        outcome: 'failed',
+        errorCode: 'invalid_address',
+      }),
+      expect.objectContaining({
+        ...CALLER,
+        command: 'stop',
+        at: world.time.now(),
+        outcome: 'succeeded',
+        errorCode: null,
+        durationMs: 0,
+      }),
+    ]);
+  });
+
+  test('leaves out what only looks, and the looking at itself', async () => {
+    const world = fakeDomain();
+    await call(world, 'query-migrate');
+    await call(world, 'x-ferry-query-audit');
+    expect(trail(world)).toEqual([]);
+  });
+
+  test.each([...COMMANDS.values()].filter(({ role }) => role === 'operator').map(({ name }) => name))(
+    'a viewer is refused %s, which is written down',
+    async (name) => {
+      const world = fakeDomain();
+      expect(await call(world, name, { nonsense: 1 }, { role: 'viewer' })).toBe('not_allowed');
+      expect(trail(world)).toMatchObject([{ command: name, outcome: 'refused', errorCode: 'not_allowed' }]);
+    },
+  );
+
+  test('an operator is asked for by every command that changes something', () => {
+    const looks = [...COMMANDS.values()].filter(({ role }) => role === 'viewer').map(({ name }) => name);
+    expect(looks.filter((name) => !/(^|-)(query|qmp_capabilities)(-|$)/.test(name))).toEqual([]);
+  });
+
+  test('what a process did not see the end of is unknown to the next', async () => {
+    const store = openMemoryStore();
+    const first = fakeDomain({ store });
+    first.domain.audit.begin({ ...CALLER, command: 'stop', arguments: '{}' });
+    expect(trail(fakeDomain({ store }))).toMatchObject([{ outcome: 'unknown', durationMs: null }]);
+    store.close();
+  });
+
+  test('a database that takes no rows hinders nothing', async () => {
+    const store = openMemoryStore();
+    const fails = () => {
+      throw new Error('disk full');
+    };
+    const world = fakeDomain({ store: { ...store, audit: { ...store.audit, add: fails, end: fails } } });
+    expect(await call(world, 'stop')).toEqual({ running: false, status: 'paused' });
+    expect(world.faults).toHaveLength(1);
+    store.close();
+  });
+});
+
+describe('arguments in it', () => {
+  test('are exact, and secrets are left out at any depth', () => {
+    const given = parseJson('{"a":18446744073709551615,"tls":{"Password":"p"},"l":[{"auth-token":"t","b":1.5}]}');
+    expect(argumentsText(given)).toBe(
+      '{"a":18446744073709551615,"tls":{"Password":"(not kept)"},"l":[{"auth-token":"(not kept)","b":1.5}]}',
+    );
+  });
+
+  test('are cut when they are long', () => {
+    const text = argumentsText({ uri: 'x'.repeat(100_000) });
+    expect([text.length, text.at(-1)]).toEqual([ARGUMENTS_LENGTH_MAX, '…']);
+  });
+
+  test.each([undefined, null, [1], 'text', 7])('of any shape have a text: %j', (given) => {
+    expect(argumentsText(given)).toBe(given === undefined ? '{}' : JSON.stringify(given));
+  });
+});

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { readTokenFile, TOKENS_MAX } from '../../src/config/tokens.ts';
+import { ConfigError } from '../../src/config/values.ts';
+import { temporaryDirectory, testConfig, tokenFile } from '../helpers/app.ts';
+
+const LONG = 'a-token-that-nobody-guesses';
+const digestOf = (token: string) => createHash('sha256').update(token).digest('hex');
+
+describe('a token file', () => {
+  test('holds a token and a role a line; empty lines and comments mean nothing', () => {
+    const path = tokenFile(['# who looks', `${LONG} viewer`, '', `  ${LONG}2==\toperator \r`]);
+    expect(readTokenFile(path)).toEqual({
+      tokens: [
+        { digest: digestOf(LONG), role: 'viewer' },
+        { digest: digestOf(`${LONG}2==`), role: 'operator' },
+      ],
+      warnings: [],
+    });
+  });
+
+  test.each([
+    ['no role', [LONG], 'line 1 of --token-file must be a token, a space, and viewer or operator'],
+    ['another role', ['# one', `${LONG} admin`], 'line 2 of --token-file'],
+    ['a word too many', [`${LONG} viewer really`], 'line 1 of --token-file'],
+    ['a character that no token has', [`${LONG}! viewer`], 'the token in line 1 of --token-file must be'],
+    ['a token that is too long', [`${'x'.repeat(513)} viewer`], 'must be 1 to 512'],
+    ['a token twice', [`${LONG} viewer`, `${LONG} operator`], 'line 2 of --token-file gives a token'],
+    ['no token at all', ['# none'], 'has no token in it'],
+    [
+      'too many tokens',
+      Array.from({ length: TOKENS_MAX + 1 }, (_, index) => `${LONG}${index} viewer`),
+      `more than ${TOKENS_MAX} tokens`,
+    ],
+    ['too many bytes', ['#'.repeat(2 ** 20)], 'larger than'],
+  ])('%s: refused in one line, in which no token stands', (_what, lines, message) => {
+    const path = tokenFile(lines);
+    const read = () => readTokenFile(path);
+    expect(read).toThrow(ConfigError);
+    expect(read).toThrow(message);
+    expect(read).toThrow(/^[^\n]*$/);
+    expect(read).not.toThrow(new RegExp(LONG));
+  });
+
+  test('that others may read is warned of, one that they may write is refused', () => {
+    const path = tokenFile([`${LONG} viewer`]);
+    chmodSync(path, 0o644);
+    expect(readTokenFile(path).warnings).toEqual([`--token-file ${path} is open to more than its owner (chmod 600)`]);
+    chmodSync(path, 0o602);
+    expect(() => readTokenFile(path)).toThrow('can be written by others');
+  });
+
+  test('with a token that could be guessed is warned of, by its line', () => {
+    expect(readTokenFile(tokenFile(['abc viewer'])).warnings).toEqual([
+      'the token in line 1 of --token-file is short enough to be guessed',
+    ]);
+  });
+
+  test('that is not there, or a directory, is refused', () => {
+    const directory = temporaryDirectory();
+    expect(() => readTokenFile(join(directory, 'none'))).toThrow('cannot be read: ENOENT');
+    mkdirSync(join(directory, 'sub'));
+    chmodSync(join(directory, 'sub'), 0o700);
+    expect(() => readTokenFile(join(directory, 'sub'))).toThrow('cannot be read: EISDIR');
+  });
+
+  test('lets the listener leave loopback, and does not let its text into the configuration', () => {
+    const path = tokenFile([`${LONG} operator`]);
+    const config = testConfig(['--token-file', path]);
+    expect(config.tokens).toHaveLength(1);
+    expect(JSON.stringify(config)).not.toContain(LONG);
+    writeFileSync(path, `${LONG} operator\n`);
+    expect(testConfig(['--token-file', path]).http.host).toBe('127.0.0.1');
+  });
+});

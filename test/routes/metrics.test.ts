@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { HttpFigures, LATENCY_BOUNDS } from '../../src/routes/metrics/http-figures.ts';
+import { NO_FIGURES } from '../domain/fakes/fake-engine.ts';
+import { settled } from '../domain/jobs/world.ts';
+import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
+import { jobIn } from '../helpers/jobs.ts';
+
+/** Samples of a scrape by name and labels as they are written. */
+async function scrape({ server }: FakeApp): Promise<ReadonlyMap<string, number>> {
+  const reply = await ask(server, '/metrics');
+  expect(reply.status).toBe(200);
+  expect(reply.headers['content-type']).toMatch(/^text\/plain; version=/);
+  const lines = reply.text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
+}
+
+describe('GET /metrics', () => {
+  test('counts what came before the first scrape too', async () => {
+    const app = await fakeApp();
+    for (let request = 0; request < 3; request += 1) await ask(app.server, '/status');
+    await ask(app.server, '/nowhere');
+    const samples = await scrape(app);
+    const labels = 'method="GET",route="/status",status="200"';
+    expect(samples.get(`vmferry_http_request_duration_seconds_count{${labels}}`)).toBe(3);
+    expect(samples.get(`vmferry_http_request_duration_seconds_bucket{${labels},le="+Inf"}`)).toBe(3);
+    expect(samples.get('vmferry_http_request_duration_seconds_count{method="GET",route="none",status="404"}')).toBe(1);
+  });
+
+  test('tells of migrations as they run, and how they ended', async () => {
+    const app = await fakeApp();
+    expect((await scrape(app)).has('vmferry_migration_transferred_bytes')).toBe(false);
+    await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
+    app.outgoing().step('active');
+    app
+      .outgoing()
+      .setFigures({ ...NO_FIGURES, transferredBytes: 7_000_000, remainingBytes: 5000, expectedDowntimeMs: 40 });
+    const running = await scrape(app);
+    expect(running.get('vmferry_migration_status{status="active"}')).toBe(1);
+    expect(running.get('vmferry_migration_transferred_bytes')).toBe(7_000_000);
+    expect(running.get('vmferry_migration_remaining_bytes')).toBe(5000);
+    expect(running.get('vmferry_migration_expected_downtime_seconds')).toBe(0.04);
+    for (const status of ['device', 'completed'] as const) app.outgoing().step(status);
+    app.outgoing().setFigures({ downtimeMs: 30 });
+    app.outgoing().end({ status: 'completed', error: null, guest: 'there' });
+    await settled();
+    const ended = await scrape(app);
+    expect(ended.get('vmferry_migrations_total{direction="outgoing",outcome="completed"}')).toBe(1);
+    expect(ended.get('vmferry_migration_downtime_seconds')).toBe(0.03);
+    expect(ended.has('vmferry_migration_status{status="active"}')).toBe(false);
+  });
+
+  test('tells of jobs, snapshots, the database and the process', async () => {
+    const app = await fakeApp();
+    app.blocks.put('disk0', { tag: 'one', vmStateBytes: 1 });
+    await jobIn(app, 'a', 'concluded');
+    await jobIn(app, 'b', 'running');
+    await scrape(app);
+    const samples = await scrape(app);
+    expect(samples.get('vmferry_jobs{status="running"}')).toBe(1);
+    expect(samples.get('vmferry_jobs_total{type="snapshot-save",outcome="completed"}')).toBe(1);
+    expect(samples.get('vmferry_snapshots')).toBe(1);
+    expect(samples.get('vmferry_sqlite_size_bytes{file="database"}')).toBeGreaterThan(4096);
+    expect(samples.get('vmferry_sqlite_transactions_total')).toBeGreaterThan(1);
+    for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'vmferry_events_total']) {
+      expect([name, Number(samples.get(name)) > 0]).toEqual([name, true]);
+    }
+  });
+});
+
+describe('latencies', () => {
+  test('fall into the bucket of the first bound that they do not exceed', () => {
+    const figures = new HttpFigures();
+    const labels = { method: 'GET', route: '/', status: '200' };
+    for (const seconds of [0, 0.001, 0.0011, 5, 6]) figures.answered(labels, seconds);
+    const [series] = figures.all();
+    expect(series?.counts).toEqual([2, 1, ...LATENCY_BOUNDS.slice(2, -1).map(() => 0), 1, 1]);
+    expect(series?.seconds).toBeCloseTo(11.0021);
+  });
+
+  test('of ever new routes are not kept for ever', () => {
+    const figures = new HttpFigures();
+    for (let route = 0; route < 3000; route += 1)
+      figures.answered({ method: 'GET', route: `/${route}`, status: '200' }, 0);
+    expect(figures.all().length).toBeLessThan(2002);
+    expect(figures.all().at(-1)?.labels.route).toBe('other');
+  });
+});
