@@ -2,6 +2,7 @@ import type { Flag, MonitorCommand, Parameter, Values } from './command.ts';
 import { LineError } from './line-error.ts';
 import { quoted } from './printable.ts';
 import { isSpace, type Reader } from './reader.ts';
+import { exact } from './values/exact.ts';
 import { readExpression } from './values/expression.ts';
 
 /**
@@ -11,7 +12,7 @@ import { readExpression } from './values/expression.ts';
 export function readArguments(reader: Reader, command: MonitorCommand, path: string): Values {
   const { flags = [], parameters = [] } = command;
   try {
-    const given: Record<string, string | bigint | boolean | undefined> = {};
+    const given: Record<string, Values[string]> = {};
     for (const [index, flag] of flags.entries()) given[flag.name] = readFlag(reader, flag, flags.slice(index + 1));
     for (const parameter of parameters) given[parameter.name] = readParameter(reader, parameter);
     reader.skipSpace();
@@ -38,10 +39,10 @@ function readFlag(reader: Reader, { flag }: Flag, later: readonly Flag[]): boole
   throw new LineError(`There is no option ${quoted(`-${given}`)} here`);
 }
 
-function readParameter(reader: Reader, { name, type, isOptional }: Parameter): string | bigint | boolean | undefined {
+function readParameter(reader: Reader, { name, type, isOptional }: Parameter): Values[string] {
   reader.skipSpace();
   if (isOptional === true && reader.isAtEnd) return undefined;
-  if (type === 'integer') return readExpression(reader);
+  if (type === 'integer') return exact(readExpression(reader));
   if (reader.isAtEnd) throw new LineError(`${name} is missing`);
   if (type === 'rest') return reader.rest();
   return type === 'switch' ? readSwitch(reader, name) : reader.string();

@@ -33,7 +33,7 @@ export type MonitorCommand = {
 };
 
 /** Arguments as they were read; what was left out is undefined, and a flag that was not given is false. */
-export type Values = Readonly<Record<string, string | bigint | boolean | undefined>>;
+export type Values = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
 /** One line, being carried out. */
 export class MonitorCall {

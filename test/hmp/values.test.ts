@@ -117,12 +117,12 @@ describe('sizes', () => {
 
 describe('values of parameters', () => {
   test.each([
-    ['multifd-channels', '0x10', 16n],
-    ['multifd-channels', '010', 8n],
-    ['multifd-channels', '+3', 3n],
-    ['multifd-channels', '-1', -1n],
-    ['downtime-limit', '010', 10n],
-    ['downtime-limit', '1k', 1024n],
+    ['multifd-channels', '0x10', 16],
+    ['multifd-channels', '010', 8],
+    ['multifd-channels', '+3', 3],
+    ['multifd-channels', '-1', -1],
+    ['downtime-limit', '010', 10],
+    ['downtime-limit', '1k', 1024],
     ['vcpu-dirty-limit', '18446744073709551615', 2n ** 64n - 1n],
     ['max-bandwidth', '9223372036854775807B', 2n ** 63n - 1n],
     ['cpu-throttle-tailslow', 'y', true],

@@ -35,11 +35,19 @@ function withoutTimes(text: string): string {
   return text.replace(/^total time: .*$/m, '');
 }
 
+/** The same but for the moment at which it was asked. */
+function withoutSeconds(text: string): string {
+  return text.replace(/^Start Time: \d+ /m, '');
+}
+
 /** Parameters and words for them, right and wrong, in every form that is told apart somewhere. */
 const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   'max-bandwidth': [
     ...[
       '1',
+      '-0',
+      '--1',
+      '-x',
       '1k',
       '1K',
       '1b',
@@ -191,6 +199,36 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
       expect(await waiting.run(line), line).toBe(await say(target, line));
     }
     expect(withoutFigures(await waiting.run('info migrate'))).toBe(withoutFigures(await say(target, 'info migrate')));
+  });
+
+  test('dirty rates and limits are asked for and refused alike', async () => {
+    const [qemu, monitor] = [await startQemu(), await monitorOf()];
+    for (const line of ['info dirty_rate', 'info vcpu_dirty_limit', 'cancel_vcpu_dirty_limit']) {
+      expect(await monitor.run(line), line).toBe(await say(qemu, line));
+    }
+    for (const line of [
+      ...[
+        'calc_dirty_rate 0',
+        'calc_dirty_rate 61',
+        'calc_dirty_rate ~0',
+        'calc_dirty_rate 1 1',
+        'calc_dirty_rate -r 1',
+      ],
+      ...[
+        'calc_dirty_rate -b 1 128',
+        'calc_dirty_rate -r -b 1',
+        'set_vcpu_dirty_limit 10',
+        'set_vcpu_dirty_limit 10 5',
+      ],
+    ]) {
+      expect(await say(qemu, line), line).not.toMatch(/^(Starting|\[Please)/);
+      expect(await monitor.run(line), line).not.toMatch(/^(Starting|\[Please)/);
+    }
+    for (const line of ['calc_dirty_rate 1 (2*64)', 'info dirty_rate']) {
+      expect(withoutSeconds(await monitor.run(line)), line).toBe(withoutSeconds(await say(qemu, line)));
+    }
+    expect(await say(qemu, 'calc_dirty_rate -b 1')).toMatch(/^Error: .*\n$/);
+    expect(await monitor.run('calc_dirty_rate -b 1')).toMatch(/^Error: .*\n$/);
   });
 
   test('lines that are no commands are told apart alike', async () => {

@@ -60,5 +60,5 @@ const QUERY_LIMITS = "[Please use 'info vcpu_dirty_limit' to query dirty limit f
 
 /** -1 is all of them, as in QEMU. */
 function cpuOf(index: unknown): object {
-  return index === undefined || index === -1n ? {} : { 'cpu-index': index };
+  return index === undefined || index === -1 ? {} : { 'cpu-index': index };
 }

@@ -1,6 +1,7 @@
 import { DomainError } from '../../commands/errors.ts';
 import { MigrateSetParameters } from '../../commands/schemas/options.ts';
 import { quoted } from '../printable.ts';
+import { exact } from './exact.ts';
 import { parseSize } from './size.ts';
 
 /*
@@ -43,7 +44,7 @@ export function parameterValue(name: string, text: string): unknown {
   if (schema === undefined) throw invalid('unknown_member', `There is no parameter ${quoted(name)}.`);
   if (schema.type === 'array') throw invalid('wrong_type', `${name} can only be set over HTTP or QMP.`);
   if (schema.type === 'boolean') return switchOf(name, text);
-  if (schema.type === 'integer') return PLAIN.has(name) ? plainOf(name, text) : sizeOf(name, text);
+  if (schema.type === 'integer') return exact(PLAIN.has(name) ? plainOf(name, text) : sizeOf(name, text));
   return text;
 }
 
