@@ -7,7 +7,7 @@ import { eventLine } from './event-text.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { Failure } from './failure.ts';
 import { HISTORY_LINES_MAX, readHistory, writeHistory } from './history-file.ts';
-import { MonitorCompleter } from './monitor-completer.ts';
+import { completeLine } from './monitor-completer.ts';
 import { createPaint, type Paint } from './paint.ts';
 import { oneLine } from './printable.ts';
 import { PrintableStream } from './printable-stream.ts';
@@ -52,7 +52,6 @@ class Prompt {
     const { client, terminal, world } = options;
     this.#options = options;
     this.#paint = createPaint(world);
-    const completer = new MonitorCompleter(client, (line) => this.#textOf(line));
     this.#lines = createInterface({
       ...terminal,
       terminal: true,
@@ -60,7 +59,7 @@ class Prompt {
       history: this.#history(),
       historySize: HISTORY_LINES_MAX,
       removeHistoryDuplicates: true,
-      completer: (line: string) => completer.complete(line),
+      completer: (line: string) => completeLine(client, line),
     });
   }
 
@@ -171,13 +170,6 @@ class Prompt {
     if (text === '') return;
     this.#options.terminal.output.write(text);
     this.#isAtLineStart = text.endsWith('\n');
-  }
-
-  async #textOf(line: string): Promise<string> {
-    const decoder = new PrintableStream();
-    let text = '';
-    for await (const chunk of this.#options.client.text('/hmp', line, this.#ended.signal)) text += decoder.take(chunk);
-    return text;
   }
 
   #history(): string[] {
