@@ -76,11 +76,13 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** What the command line asks for. */
 export type Invocation =
   | { readonly action: 'serve'; readonly config: Config }
-  | { readonly action: 'snapshot'; readonly argv: readonly string[]; readonly environment: ClientEnvironment }
+  | { readonly action: 'client'; readonly argv: readonly string[]; readonly environment: ClientEnvironment }
   | { readonly action: 'print'; readonly text: string };
 
 /** What the client takes from the environment, as it is there. */
-export type ClientEnvironment = Readonly<Record<'url' | 'token' | 'terminal', string | undefined>>;
+export type ClientEnvironment = Readonly<
+  Record<'url' | 'token' | 'terminal' | 'noColor' | 'home' | 'stateHome', string | undefined>
+>;
 
 const ENVIRONMENT_PREFIX = 'VMFERRY_';
 /** For the client; a service that finds them leaves them alone. */
@@ -91,7 +93,7 @@ const FOREIGN_PREFIX = 'VMFERRY_TEST_';
 type Given = ReadonlyMap<FlagName, readonly string[]>;
 
 /**
- * Reads `serve FLAGS` and the environment; a flag goes before its variable. The words behind `snapshot` are the
+ * Reads `serve FLAGS` and the environment; a flag goes before its variable. What begins with any other word is the
  * client's to read.
  * @throws ConfigError with one line for people.
  */
@@ -101,10 +103,11 @@ export function readInvocation(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Invocation {
   const [first, ...others] = argv;
-  if (first === 'snapshot') return { action: 'snapshot', argv: others, environment: clientEnvironment(environment) };
+  const [topic] = others;
+  if (first === 'help')
+    return readInvocation([...(topic === undefined ? [] : [topic]), '--help'], version, environment);
   const hasCommand = first !== undefined && !first.startsWith('-');
-  if (hasCommand && first !== 'serve')
-    throw new ConfigError(`unknown command "${first}"; there are serve and snapshot`);
+  if (hasCommand && first !== 'serve') return { action: 'client', argv, environment: clientEnvironment(environment) };
   const flags = readFlags(hasCommand ? others : argv);
   if (flags.has('help')) return { action: 'print', text: hasCommand ? usage() : overview() };
   if (flags.has('version')) return { action: 'print', text: `vmferry ${version}\n` };
@@ -113,7 +116,14 @@ export function readInvocation(
 }
 
 function clientEnvironment(environment: Readonly<Record<string, string | undefined>>): ClientEnvironment {
-  return { url: environment.VMFERRY_URL, token: environment.VMFERRY_TOKEN, terminal: environment.TERM };
+  return {
+    url: environment.VMFERRY_URL,
+    token: environment.VMFERRY_TOKEN,
+    terminal: environment.TERM,
+    noColor: environment.NO_COLOR,
+    home: environment.HOME,
+    stateHome: environment.XDG_STATE_HOME,
+  };
 }
 
 function readFlags(args: readonly string[]): Given {

@@ -22,7 +22,7 @@ async function run(argv: readonly string[]): Promise<number> {
       process.stdout.write(invocation.text);
       return 0;
     }
-    if (invocation.action === 'snapshot') {
+    if (invocation.action === 'client') {
       const { runClient } = await import('./cli/main.ts');
       return await runClient(invocation.argv, invocation.environment);
     }

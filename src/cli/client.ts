@@ -1,14 +1,19 @@
+import { readEvents, type ServiceEvent } from './event-source.ts';
 import { isRecord, parseExactJson } from './exact-json.ts';
 import { ConnectionLost, type Failure, refused, unexpectedAnswer } from './failure.ts';
-import { type Answer, type Exchange, exchange } from './http.ts';
+import { type Answer, type Exchange, exchange, type OpenAnswer, open, readText } from './http.ts';
 import { decodeJob, type Job } from './job.ts';
 
 /* The service as the commands see it. One request each; what to do when a connection is lost is for the callers. */
 
 const ANSWER_MS_MAX = 30_000;
 const PAGES_MAX = 1000;
+/** Longer than the service's event stream is ever silent. */
+const EVENT_SILENCE_MS_MAX = 60_000;
 
-type Request = Pick<Exchange, 'method' | 'path'> & {
+export type Service = { readonly url: URL; readonly token: string | null };
+
+export type Ask = Pick<Exchange, 'method' | 'path'> & {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly deadlineMs?: number;
@@ -24,78 +29,127 @@ export type JobRequest = {
 export type Verb = 'save' | 'load' | 'delete' | 'verify';
 
 export class ServiceClient {
-  readonly #base: URL;
-  readonly #token: string | null;
+  readonly #service: Service;
   readonly #signal: AbortSignal | null;
 
   /** A signal breaks off whatever request is under way. */
-  constructor(base: URL, options: { readonly token: string | null; readonly signal: AbortSignal | null }) {
-    this.#base = base;
-    this.#token = options.token;
-    this.#signal = options.signal;
+  constructor(service: Service, signal: AbortSignal | null) {
+    this.#service = service;
+    this.#signal = signal;
   }
 
-  /** Starts a job. The same key with the same request gives the same job, however often it is sent. */
-  async start(verb: Verb, tag: string, request: JobRequest, idempotencyKey: string): Promise<Job> {
-    const headers = { 'idempotency-key': idempotencyKey };
-    return decodeJob(await this.#ask({ ...startRequest(verb, tag, request), headers }));
+  /** One request and the JSON of its answer. @throws Failure for every answer that is no success. */
+  async ask(request: Ask): Promise<unknown> {
+    return bodyOf(await this.#exchange(request));
   }
 
-  async job(id: string, deadlineMs: number): Promise<Job> {
-    const path = `/jobs/${encodeURIComponent(id)}`;
-    return decodeJob(await this.#ask({ method: 'GET', path, deadlineMs: Math.min(deadlineMs, ANSWER_MS_MAX) }));
+  async get(path: string): Promise<unknown> {
+    return await this.ask({ method: 'GET', path });
   }
 
-  /** Whether the cancel won shows in the job. */
-  async cancelJob(id: string): Promise<void> {
-    await this.#ask({ method: 'POST', path: `/jobs/${encodeURIComponent(id)}/cancel` });
+  /** The answer must be an object. */
+  async record(request: Ask): Promise<Readonly<Record<string, unknown>>> {
+    const body = await this.ask(request);
+    if (!isRecord(body)) throw unexpectedAnswer(`${request.method} ${request.path} gives an object`);
+    return body;
   }
 
-  /** All snapshots of all pages, as the service gives them. */
-  async snapshots(): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  /** The answer as it is, whatever its status, where the path has its own way to tell of errors. */
+  async answer(request: Ask): Promise<Answer> {
+    return await exchange(this.#exchangeOf(request));
+  }
+
+  /** All entries of all pages, as the service gives them. */
+  async pages(path: string, member: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const found: Readonly<Record<string, unknown>>[] = [];
     let query = '';
     for (let page = 0; page < PAGES_MAX; page += 1) {
-      const answer = await this.#exchange({ method: 'GET', path: `/snapshots${query}` });
+      const answer = await this.#exchange({ method: 'GET', path: `${path}${query}` });
       const body = bodyOf(answer);
-      const list = isRecord(body) ? body.snapshots : null;
-      if (!Array.isArray(list) || !list.every(isRecord)) throw unexpectedAnswer('a list of snapshots was asked for');
+      const list = isRecord(body) ? body[member] : null;
+      if (!Array.isArray(list) || !list.every(isRecord)) throw unexpectedAnswer(`a list of ${member} was asked for`);
       found.push(...list);
       const next = nextQuery(answer.headers.link);
       if (next === null) return found;
       query = next;
     }
-    throw unexpectedAnswer(`the list of snapshots has more than ${PAGES_MAX} pages`);
+    throw unexpectedAnswer(`the list of ${member} has more than ${PAGES_MAX} pages`);
   }
 
-  async snapshot(tag: string): Promise<Readonly<Record<string, unknown>>> {
-    const body = await this.#ask({ method: 'GET', path: `/snapshots/${encodeURIComponent(tag)}` });
-    if (!isRecord(body)) throw unexpectedAnswer('a snapshot was asked for');
-    return body;
+  /** Starts a job. The same key with the same request gives the same job, however often it is sent. */
+  async start(verb: Verb, tag: string, request: JobRequest, idempotencyKey: string): Promise<Job> {
+    const headers = { 'idempotency-key': idempotencyKey };
+    return decodeJob(await this.ask({ ...startRequest(verb, tag, request), headers }));
   }
 
-  async #ask(request: Request): Promise<unknown> {
-    return bodyOf(await this.#exchange(request));
+  async job(id: string, deadlineMs: number): Promise<Job> {
+    const path = `/jobs/${encodeURIComponent(id)}`;
+    return decodeJob(await this.ask({ method: 'GET', path, deadlineMs }));
   }
 
-  /** @throws Failure for every answer that is no success. */
-  async #exchange({ method, path, body, headers = {}, deadlineMs = ANSWER_MS_MAX }: Request): Promise<Answer> {
-    const token = this.#token === null ? {} : { authorization: `Bearer ${this.#token}` };
-    const answer = await exchange({
-      method,
-      base: this.#base,
-      path,
-      headers: { ...headers, ...token },
-      body: body === undefined ? null : JSON.stringify(body),
-      deadlineMs,
-      signal: this.#signal,
-    });
-    if (answer.status >= 200 && answer.status < 300) return answer;
+  /** Whether the cancel won shows in the job. */
+  async cancelJob(id: string): Promise<void> {
+    await this.ask({ method: 'POST', path: `/jobs/${encodeURIComponent(id)}/cancel` });
+  }
+
+  /**
+   * Events as they happen, after the one with the given number; null: from when this resolves. Ends when the service
+   * says so.
+   */
+  async events(since: string | null, signal: AbortSignal): Promise<AsyncIterable<ServiceEvent>> {
+    const query = since === null ? '' : `?since=${encodeURIComponent(since)}`;
+    const request = this.#requestOf({ method: 'GET', path: `/events${query}`, headers: { accept: EVENT_STREAM } });
+    const answer = await successful(await open({ ...request, signal, idleMsMax: EVENT_SILENCE_MS_MAX }));
+    if (!String(answer.headers['content-type']).startsWith(EVENT_STREAM)) throw unexpectedAnswer('no event stream');
+    return readEvents(answer.chunks);
+  }
+
+  /** Sends a line of text and gives the text of its answer as it comes, however long that takes. */
+  async *text(path: string, line: string, signal: AbortSignal): AsyncIterable<Buffer> {
+    const headers = { accept: 'text/plain, application/problem+json', 'content-type': 'text/plain; charset=utf-8' };
+    const request = { ...this.#requestOf({ method: 'POST', path, headers }), body: line };
+    const length = { 'content-length': String(Buffer.byteLength(line)) };
+    const idleMsMax = 0;
+    yield* (await successful(await open({ ...request, headers: { ...request.headers, ...length }, signal, idleMsMax })))
+      .chunks;
+  }
+
+  async #exchange(request: Ask): Promise<Answer> {
+    const answer = await this.answer(request);
+    if (isSuccess(answer)) return answer;
     throw failureOf(answer);
+  }
+
+  #exchangeOf(request: Ask): Exchange {
+    return { ...this.#requestOf(request), deadlineMs: Math.min(request.deadlineMs ?? ANSWER_MS_MAX, ANSWER_MS_MAX) };
+  }
+
+  #requestOf({ method, path, body, headers = {} }: Ask): Omit<Exchange, 'deadlineMs'> {
+    const { url, token } = this.#service;
+    const bearer = token === null ? {} : { authorization: `Bearer ${token}` };
+    return {
+      method,
+      base: url,
+      path,
+      headers: { ...headers, ...bearer },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: this.#signal,
+    };
   }
 }
 
-function startRequest(verb: Verb, tag: string, request: JobRequest): Request {
+const EVENT_STREAM = 'text/event-stream';
+
+function isSuccess({ status }: Pick<Answer, 'status'>): boolean {
+  return status >= 200 && status < 300;
+}
+
+async function successful(answer: OpenAnswer): Promise<OpenAnswer> {
+  if (isSuccess(answer)) return answer;
+  throw failureOf({ ...answer, text: await readText(answer.chunks) });
+}
+
+function startRequest(verb: Verb, tag: string, request: JobRequest): Ask {
   const path = `/snapshots/${encodeURIComponent(tag)}`;
   if (verb === 'save') return { method: 'POST', path: '/snapshots', body: { tag, ...request } };
   if (verb === 'delete') return { method: 'DELETE', path, body: request };
@@ -107,7 +161,8 @@ const PASSING: ReadonlySet<number> = new Set([502, 503, 504]);
 const SHUTTING_DOWN = 503;
 const NOT_AVAILABLE = 501;
 
-function failureOf(answer: Answer): Failure {
+/** Why an answer that is no success is none. */
+export function failureOf(answer: Answer): Failure {
   const { status } = answer;
   const problem = problemOf(answer);
   const said = problem === null ? `status ${status}` : `status ${status}, ${problem.code}: ${problem.detail}`;

@@ -1,10 +1,8 @@
-import type { ServiceClient } from './client.ts';
 import { ConnectionLost, Failure } from './failure.ts';
-import type { Job } from './job.ts';
 import type { World } from './world.ts';
 
 /*
- * Follows a job to its end by asking for it again and again. That is all it needs of the service, so it survives what
+ * Follows work, a job or a migration, to its end by asking for it again and again. That is all it needs of the service, so it survives what
  * an event stream does not: a restart of the service, a proxy that cuts long answers, a laptop that slept.
  */
 
@@ -12,56 +10,66 @@ import type { World } from './world.ts';
 const POLL_MS_MIN = 20;
 const POLL_MS_MAX = 200;
 const RETRY_MS = 250;
-/** How long a job that was asked to cancel may take to end. */
+/** How long what was asked to cancel may take to end. */
 const CANCEL_MS_MAX = 60_000;
 
-export type FollowOptions = {
-  readonly client: ServiceClient;
+/** Work that is followed, as it was seen. */
+export type Followed = { readonly isConcluded: boolean };
+
+export type FollowOptions<Work extends Followed> = {
+  /** What it is called: `job j1`. */
+  readonly name: string;
   readonly world: Pick<World, 'clock' | 'interrupt'>;
   /** When to give up, on the world's clock; null: never. */
   readonly deadlineMs: number | null;
   readonly cancelsOnTimeout: boolean;
   /** For how long a lost connection is tried again. */
   readonly reconnectMs: number;
-  /** Told of every state of the job that was seen. */
-  readonly report: (job: Job) => void;
+  /** Asks for it once more. */
+  look(deadlineMs: number): Promise<Work>;
+  cancel(): Promise<void>;
+  /** Resolves when a look may show something new; null: only time tells. */
+  readonly wake: (() => Promise<void>) | null;
+  /** Told of every state of it that was seen. */
+  readonly report: (work: Work) => void;
   /** Told in a sentence of what goes wrong on the way. */
   readonly note: (text: string) => void;
 };
 
-/** Why following stopped before, or regardless of whether, the job ended. */
+/** Why following stopped before, or regardless of whether, the work ended. */
 export type Stop = 'interrupt' | 'timeout';
 
-/** The job as last seen; it is concluded unless `stop` says why not. */
-export type Ending = { readonly job: Job; readonly stop: Stop | null };
+/** The work as last seen; it is concluded unless `stop` says why not. */
+export type Ending<Work extends Followed> = { readonly last: Work; readonly stop: Stop | null };
 
-/** @throws Failure if the service cannot be reached any more or does not know the job. */
-export async function followJob(first: Job, options: FollowOptions): Promise<Ending> {
+/** @throws Failure if the service cannot be reached any more or does not know the work. */
+export async function follow<Work extends Followed>(first: Work, options: FollowOptions<Work>): Promise<Ending<Work>> {
   return new Follower(first, options).run();
 }
 
-class Follower {
-  readonly #options: FollowOptions;
-  #job: Job;
+class Follower<Work extends Followed> {
+  readonly #options: FollowOptions<Work>;
+  #last: Work;
   #stop: Stop | null = null;
   #giveUpMs: number;
 
-  constructor(first: Job, options: FollowOptions) {
+  constructor(first: Work, options: FollowOptions<Work>) {
     this.#options = options;
-    this.#job = first;
+    this.#last = first;
     this.#giveUpMs = options.deadlineMs ?? Number.POSITIVE_INFINITY;
   }
 
-  async run(): Promise<Ending> {
+  async run(): Promise<Ending<Work>> {
     for (let pauseMs = POLL_MS_MIN; ; pauseMs = Math.min(2 * pauseMs, POLL_MS_MAX)) {
-      this.#options.report(this.#job);
-      if (this.#job.isConcluded || (await this.#isToStop())) return { job: this.#job, stop: this.#stop };
-      await this.#pause(pauseMs);
+      this.#options.report(this.#last);
+      if (this.#last.isConcluded || (await this.#isToStop())) return { last: this.#last, stop: this.#stop };
+      const woken = this.#options.wake?.();
+      await (woken === undefined ? this.#pause(pauseMs) : Promise.race([this.#pause(pauseMs), woken]));
       await this.#look();
     }
   }
 
-  /** Asks the job to cancel when it is time to. @returns true if its end is not to be waited for. */
+  /** Asks for a cancel when it is time to. @returns true if its end is not to be waited for. */
   async #isToStop(): Promise<boolean> {
     const { cancelsOnTimeout, world } = this.#options;
     const now = world.clock.nowMs();
@@ -76,14 +84,14 @@ class Follower {
 
   /** @returns false if the service did not hear of it. */
   async #cancel(): Promise<boolean> {
-    const { client, note } = this.#options;
+    const { name, cancel, note } = this.#options;
     try {
-      note(`job ${this.#job.id} is being cancelled`);
-      await client.cancelJob(this.#job.id);
+      note(`${name} is being cancelled`);
+      await cancel();
       return true;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      note(`job ${this.#job.id} could not be cancelled: ${error.message}`);
+      note(`${name} could not be cancelled: ${error.message}`);
       // Refused: it may have ended meanwhile, which the next look shows.
       return !(error instanceof ConnectionLost);
     }
@@ -99,15 +107,15 @@ class Follower {
     return this.#giveUpMs - this.#options.world.clock.nowMs();
   }
 
-  /** Sees what became of the job. While the service is away it tries again, as long as it may. */
+  /** Sees what became of it. While the service is away it tries again, as long as it may. */
   async #look(): Promise<void> {
-    const { client, world, reconnectMs, note } = this.#options;
+    const { look, world, reconnectMs, note } = this.#options;
     let lostAtMs: number | null = null;
     for (;;) {
       const isOver = this.#leftMs() <= 0 || (this.#stop === null && world.interrupt.aborted);
       if (isOver) return;
       try {
-        this.#job = await client.job(this.#job.id, Math.max(this.#leftMs(), 1));
+        this.#last = await look(Math.max(this.#leftMs(), 1));
         return;
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw this.#explained(error);
@@ -121,8 +129,8 @@ class Follower {
 
   #explained(error: unknown): unknown {
     if (!(error instanceof Failure)) return error;
-    const message = `what became of job ${this.#job.id} is not known: ${error.message}`;
-    // A refusal of the job's name is not a refusal of the command: the job was there.
+    const message = `what became of ${this.#options.name} is not known: ${error.message}`;
+    // A refusal of its name is not a refusal of the command: it was there.
     return new ConnectionLost(message, { mayHaveArrived: true, code: error.code });
   }
 }

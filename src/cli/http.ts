@@ -1,55 +1,109 @@
-import type { IncomingMessage, RequestOptions } from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { ConnectionLost, Failure, unexpectedAnswer } from './failure.ts';
 
-/* One request and its whole answer over node:http: no redirects, no retries, and a deadline for everything together. */
+/* Requests over node:http: no redirects, no retries. Either the whole answer under one deadline, or a stream of it. */
 
 const ANSWER_BYTES_MAX = 64 * 2 ** 20;
 
-export type Exchange = {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+export type Request = {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   /** Service address, without a slash at its end. */
   readonly base: URL;
   /** Path and query behind the base, sent as they are. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
-  readonly deadlineMs: number;
   readonly signal: AbortSignal | null;
 };
 
-export type Answer = {
+export type Exchange = Request & { readonly deadlineMs: number };
+
+export type Head = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly text: string;
 };
+
+export type Answer = Head & { readonly text: string };
+
+/** An answer that is read as it comes. */
+export type OpenAnswer = Head & { readonly chunks: AsyncIterable<Buffer> };
 
 /**
  * @throws ConnectionLost if no whole answer came in time.
  * @throws the signal's reason when it aborts.
  */
-export async function exchange(request: Exchange): Promise<Answer> {
-  const { base, signal, deadlineMs } = request;
-  const { request: send } = base.protocol === 'https:' ? await import('node:https') : await import('node:http');
+export async function exchange({ deadlineMs, ...request }: Exchange): Promise<Answer> {
+  const { signal } = request;
   const deadline = AbortSignal.timeout(Math.ceil(deadlineMs));
+  const late = new ConnectionLost(`no answer within ${Math.ceil(deadlineMs) / 1000} s`, { mayHaveArrived: true });
   const stop = signal === null ? deadline : AbortSignal.any([signal, deadline]);
-  let wasSent = false;
+  const sending = new Sending(request, stop);
   try {
-    return await new Promise<Answer>((resolve, reject) => {
-      const outgoing = send(optionsOf(request, stop), (incoming) => read(incoming).then(resolve, reject));
-      outgoing.on('error', reject);
-      outgoing.on('socket', (socket) => socket.once(readyEvent(base), () => (wasSent = true)));
-      outgoing.end(request.body ?? undefined);
-    });
+    return await readAll(await sending.answered());
   } catch (error) {
-    if (signal?.aborted) throw signal.reason;
-    if (error instanceof Failure) throw error;
-    if (!deadline.aborted && isNoHttp(error)) throw unexpectedAnswer('it is no HTTP');
-    const why = deadline.aborted
-      ? `no answer within ${Math.ceil(deadlineMs) / 1000} s`
-      : reasonOf(error as NodeJS.ErrnoException);
-    throw new ConnectionLost(`${wasSent ? 'lost' : 'cannot reach'} ${base.origin}: ${why}`, {
-      mayHaveArrived: wasSent,
+    throw sending.explained(deadline.aborted && !signal?.aborted ? late : error, signal);
+  }
+}
+
+/**
+ * Opens an answer that may never end. It counts as lost when nothing of it came for a while.
+ * @throws ConnectionLost, here and while it is read.
+ * @throws the signal's reason when it aborts.
+ */
+export async function open({ idleMsMax, ...request }: Request & { readonly idleMsMax: number }): Promise<OpenAnswer> {
+  const { signal } = request;
+  const sending = new Sending(request, signal);
+  const silent = new ConnectionLost(`nothing came for ${Math.ceil(idleMsMax) / 1000} s`, { mayHaveArrived: true });
+  try {
+    const incoming = await sending.answered((outgoing) =>
+      outgoing.setTimeout(idleMsMax, () => outgoing.destroy(silent)),
+    );
+    return { ...headOf(incoming), chunks: chunksOf(incoming, (error) => sending.explained(error, signal)) };
+  } catch (error) {
+    throw sending.explained(error, signal);
+  }
+}
+
+async function* chunksOf(incoming: IncomingMessage, explained: (error: unknown) => unknown): AsyncIterable<Buffer> {
+  try {
+    for await (const chunk of incoming as AsyncIterable<Buffer>) yield chunk;
+  } catch (error) {
+    throw explained(error);
+  }
+}
+
+/** One request on its way; knows whether it may have arrived. */
+class Sending {
+  readonly #request: Request;
+  readonly #stop: AbortSignal | null;
+  #wasSent = false;
+
+  constructor(request: Request, stop: AbortSignal | null) {
+    this.#request = request;
+    this.#stop = stop;
+  }
+
+  async answered(prepare: (outgoing: ClientRequest) => void = () => {}): Promise<IncomingMessage> {
+    const { base, body } = this.#request;
+    const { request: send } = base.protocol === 'https:' ? await import('node:https') : await import('node:http');
+    return await new Promise((resolve, reject) => {
+      const outgoing = send(optionsOf(this.#request, this.#stop), resolve);
+      outgoing.on('error', reject);
+      outgoing.on('socket', (socket) => socket.once(readyEvent(base), () => (this.#wasSent = true)));
+      prepare(outgoing);
+      outgoing.end(body ?? undefined);
     });
+  }
+
+  /** What went wrong, as the callers are told. */
+  explained(error: unknown, signal: AbortSignal | null): unknown {
+    if (signal?.aborted) return signal.reason;
+    if (error instanceof Failure && !(error instanceof ConnectionLost)) return error;
+    if (isNoHttp(error)) return unexpectedAnswer('it is no HTTP');
+    const why = error instanceof ConnectionLost ? error.message : reasonOf(error as NodeJS.ErrnoException);
+    const wasSent = this.#wasSent;
+    const message = `${wasSent ? 'lost' : 'cannot reach'} ${this.#request.base.origin}: ${why}`;
+    return new ConnectionLost(message, { mayHaveArrived: wasSent });
   }
 }
 
@@ -57,7 +111,7 @@ function readyEvent(base: URL): string {
   return base.protocol === 'https:' ? 'secureConnect' : 'connect';
 }
 
-function optionsOf({ method, base, path, headers, body }: Exchange, signal: AbortSignal): RequestOptions {
+function optionsOf({ method, base, path, headers, body }: Request, signal: AbortSignal | null): RequestOptions {
   return {
     method,
     protocol: base.protocol,
@@ -69,24 +123,33 @@ function optionsOf({ method, base, path, headers, body }: Exchange, signal: Abor
       ...(body === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
       ...headers,
     },
-    signal,
+    ...(signal === null ? {} : { signal }),
     agent: false,
   };
 }
 
-async function read(incoming: IncomingMessage): Promise<Answer> {
+function headOf(incoming: IncomingMessage): Head {
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers };
+}
+
+async function readAll(incoming: IncomingMessage): Promise<Answer> {
+  return { ...headOf(incoming), text: await readText(incoming as AsyncIterable<Buffer>) };
+}
+
+/** @throws Failure if it is too long. */
+export async function readText(source: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+  for await (const chunk of source) {
     bytes += chunk.length;
     if (bytes > ANSWER_BYTES_MAX) throw unexpectedAnswer(`it is longer than ${ANSWER_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
-  return { status: incoming.statusCode ?? 0, headers: incoming.headers, text: Buffer.concat(chunks).toString('utf8') };
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function isNoHttp(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code?.startsWith('HPE_') ?? false;
+  return (error as NodeJS.ErrnoException).code?.startsWith?.('HPE_') ?? false;
 }
 
 function reasonOf(error: NodeJS.ErrnoException): string {

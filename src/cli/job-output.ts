@@ -3,18 +3,21 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { Failure } from './failure.ts';
 import { damageOf, verifyRemark, workedBytes } from './findings.ts';
 import type { Ending } from './follow.ts';
+import { failureObject, jsonLine } from './guarded.ts';
 import type { Job } from './job.ts';
+import { JobProgress } from './job-progress.ts';
 import { durationText, oneLine, sizeText } from './printable.ts';
-import { createProgress, LINE_MS_MIN, type Progress } from './progress.ts';
+import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress.ts';
 import type { World } from './world.ts';
 
 /* What a job command says: to people, or to programs as a JSON object a line. */
 
-export type JobOutput = Progress & {
+export type JobOutput = Pick<Progress, 'note' | 'end'> & {
+  report(job: Job): void;
   /** The service took the job, and nobody waits for it. */
   accepted(job: Job): void;
   /** The last word on a job that was followed. */
-  result(ending: Ending, about: { readonly exitStatus: ExitStatus; readonly durationMs: number }): void;
+  result(ending: Ending<Job>, about: { readonly exitStatus: ExitStatus; readonly durationMs: number }): void;
   /** The last word if there is no job, or nothing is known of it. */
   failure(failure: Failure): void;
 };
@@ -48,18 +51,18 @@ class HumanOutput implements JobOutput {
   readonly #options: OutputOptions;
   readonly #doing: string;
   readonly #progress: Progress;
+  readonly #figures: JobProgress;
 
   constructor(options: OutputOptions) {
     const { verb, tag, quiet, world } = options;
     this.#options = options;
     this.#doing = `${DOING[verb]} ${oneLine(tag)}`;
-    const isTerminal = world.columns() !== null && world.environment.terminal !== 'dumb';
-    const style = quiet ? 'none' : isTerminal ? 'bar' : 'lines';
-    this.#progress = createProgress({ style, label: this.#doing, world });
+    this.#progress = createProgress({ style: progressStyle(world, quiet), label: this.#doing, world });
+    this.#figures = new JobProgress();
   }
 
   report(job: Job): void {
-    this.#progress.report(job);
+    this.#progress.show(this.#figures.shown(job, this.#options.world.clock.nowMs()));
   }
 
   note(text: string): void {
@@ -76,7 +79,7 @@ class HumanOutput implements JobOutput {
     world.out(quiet ? `${job.id}\n` : `${this.#doing}: job ${job.id} was accepted\n`);
   }
 
-  result({ job, stop }: Ending, { exitStatus, durationMs }: Parameters<JobOutput['result']>[1]): void {
+  result({ last: job, stop }: Ending<Job>, { exitStatus, durationMs }: Parameters<JobOutput['result']>[1]): void {
     this.end();
     for (const warning of job.warnings) this.#complain(`warning: ${warning}`);
     for (const place of damageOf(job)) this.#complain(place);
@@ -149,7 +152,7 @@ class JsonOutput implements JobOutput {
     this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', tag: this.#options.tag, job: job.raw });
   }
 
-  result({ job, stop }: Ending, { exitStatus }: Parameters<JobOutput['result']>[1]): void {
+  result({ last: job, stop }: Ending<Job>, { exitStatus }: Parameters<JobOutput['result']>[1]): void {
     const outcome = job.isCompleted ? 'completed' : job.isConcluded ? (job.outcome ?? 'failed') : 'running';
     const { tag } = this.#options;
     this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, tag, job: job.raw });
@@ -160,11 +163,6 @@ class JsonOutput implements JobOutput {
   }
 
   #line(value: object): void {
-    this.#options.world.out(`${JSON.stringify(value)}\n`);
+    this.#options.world.out(jsonLine(value));
   }
-}
-
-/** A failure as --json tells it. */
-export function failureObject({ exitStatus, code, message }: Failure): object {
-  return { type: 'error', 'exit-status': exitStatus, code, detail: message };
 }

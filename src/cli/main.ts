@@ -1,9 +1,9 @@
 import type { ExitStatus } from './exit-status.ts';
 import { EXIT } from './exit-status.ts';
-import { runSnapshot } from './program.ts';
+import { runProgram } from './program.ts';
 import { CLOCK, type World } from './world.ts';
 
-/* `vmferry snapshot` as a process. It loads nothing of the service, so it starts in a moment. */
+/* The client as a process. It loads nothing of the service, so it starts in a moment. */
 
 /** Runs the command; the caller ends the process with what it gives. */
 export async function runClient(argv: readonly string[], environment: World['environment']): Promise<ExitStatus> {
@@ -19,15 +19,22 @@ export async function runClient(argv: readonly string[], environment: World['env
     });
   }
   const losses = [process.stdout, process.stderr].map(lossOf);
+  const outputClosed = new AbortController();
+  process.stdout.on('error', () => outputClosed.abort());
+  const { stdin, stdout, stderr } = process;
   const world: World = {
     environment,
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-    columns: () => (process.stderr.isTTY ? process.stderr.columns : null),
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    columns: () => (stderr.isTTY ? stderr.columns : null),
+    outColumns: () => (stdout.isTTY ? stdout.columns : null),
+    input: stdin,
+    terminal: stdin.isTTY && stdout.isTTY ? { input: stdin, output: stdout } : null,
     clock: CLOCK,
     interrupt: interrupted.signal,
+    outputClosed: outputClosed.signal,
   };
-  const status = await Promise.race([runSnapshot(argv, world), abandoned]);
+  const status = await Promise.race([runProgram(argv, world), abandoned]);
   await Promise.all([process.stdout, process.stderr].map(written));
   const lost = losses.map((loss) => loss()).find((error) => error !== null);
   if (lost === undefined) return status;
@@ -38,7 +45,7 @@ export async function runClient(argv: readonly string[], environment: World['env
 
 /**
  * Notes what a stream could not take, a full disk say. Not counted: whoever read the output is gone
- * (`vmferry snapshot list | head -1`), for then the job matters, not what is said of it.
+ * (`vmferry snapshot list | head -1`), for then the work matters, not what is said of it.
  */
 function lossOf(stream: NodeJS.WriteStream): () => NodeJS.ErrnoException | null {
   let loss: NodeJS.ErrnoException | null = null;

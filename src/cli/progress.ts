@@ -1,12 +1,22 @@
-import type { Job } from './job.ts';
-import { clockText, oneLine, sizeText } from './printable.ts';
-import { RateMeter } from './rate.ts';
+import { oneLine } from './printable.ts';
 import type { World } from './world.ts';
 
-/* Progress of a job on standard error: a bar where a person looks, lines where a file or a CI log does. */
+/* Progress on standard error: a bar where a person looks, lines where a file or a CI log does. */
+
+/** Work as it is shown. */
+export type Shown = {
+  /** A new line is written only if this is new too. */
+  readonly state: string;
+  readonly status: string;
+  /** Part of it that is done, from 0 to 1; null: not known, so there is no bar. */
+  readonly fraction: number | null;
+  readonly figures: readonly string[];
+  /** The end is told by the result. */
+  readonly isOver: boolean;
+};
 
 export type Progress = {
-  report(job: Job): void;
+  show(shown: Shown): void;
   /** A sentence beside the progress. */
   note(text: string): void;
   /** Leaves the cursor at the start of an empty line. */
@@ -30,6 +40,12 @@ export function createProgress(options: ProgressOptions): Progress {
   return options.style === 'lines' ? new Lines(options) : new Silence(options.world);
 }
 
+/** How progress is shown to whoever reads standard error. */
+export function progressStyle(world: World, quiet: boolean): ProgressOptions['style'] {
+  if (quiet) return 'none';
+  return world.columns() !== null && world.environment.terminal !== 'dumb' ? 'bar' : 'lines';
+}
+
 /** Notes are no progress: they are said even then. */
 class Silence implements Progress {
   readonly #world: World;
@@ -38,7 +54,7 @@ class Silence implements Progress {
     this.#world = world;
   }
 
-  report(): void {}
+  show(): void {}
 
   note(text: string): void {
     this.#world.err(`vmferry: ${oneLine(text)}\n`);
@@ -51,7 +67,6 @@ class Silence implements Progress {
 class Lines implements Progress {
   readonly #label: string;
   readonly #world: World;
-  readonly #rate = new RateMeter();
   #last = '';
   #nextMs = Number.NEGATIVE_INFINITY;
 
@@ -60,15 +75,12 @@ class Lines implements Progress {
     this.#world = world;
   }
 
-  report(job: Job): void {
+  show({ state, status, figures, isOver }: Shown): void {
     const now = this.#world.clock.nowMs();
-    this.#rate.add({ atMs: now, bytes: job.doneBytes });
-    const state = `${job.status} ${job.doneBytes} ${job.totalBytes}`;
-    // The end is told by the result.
-    if (now < this.#nextMs || state === this.#last || job.isConcluded) return;
+    if (now < this.#nextMs || state === this.#last || isOver) return;
     this.#last = state;
     this.#nextMs = now + LINE_MS_MIN;
-    this.#world.err(`${this.#label}: ${[job.status, ...figuresOf(job, this.#rate)].join(', ')}\n`);
+    this.#world.err(`${this.#label}: ${[status, ...figures].join(', ')}\n`);
   }
 
   note(text: string): void {
@@ -84,7 +96,6 @@ const CLEAR = '\r\u001b[K';
 class Bar implements Progress {
   readonly #label: string;
   readonly #world: World;
-  readonly #rate = new RateMeter();
   #isShown = false;
 
   constructor({ label, world }: ProgressOptions) {
@@ -92,12 +103,11 @@ class Bar implements Progress {
     this.#world = world;
   }
 
-  report(job: Job): void {
-    this.#rate.add({ atMs: this.#world.clock.nowMs(), bytes: job.doneBytes });
-    if (job.isConcluded) return;
+  show(shown: Shown): void {
+    if (shown.isOver) return;
     // The last column stays free: some terminals wrap when it is written.
     const columns = (this.#world.columns() ?? 0) - 1;
-    this.#world.err(`${CLEAR}${this.#line(job, columns)}`);
+    this.#world.err(`${CLEAR}${this.#line(shown, columns)}`);
     this.#isShown = true;
   }
 
@@ -111,32 +121,16 @@ class Bar implements Progress {
     this.#isShown = false;
   }
 
-  #line(job: Job, columns: number): string {
-    const figures = figuresOf(job, this.#rate).join('  ');
-    const text = `${this.#label}  ${job.status}`;
+  #line({ status, fraction, figures: list }: Shown, columns: number): string {
+    const figures = list.join('  ');
+    const text = `${this.#label}  ${status}`;
     const cells = Math.min(BAR_CELLS_MAX, columns - text.length - figures.length - '  []  '.length);
-    const bar = cells < BAR_CELLS_MIN || figures === '' ? '' : `  [${barOf(job, cells)}]`;
+    const bar = cells < BAR_CELLS_MIN || fraction === null ? '' : `  [${barOf(fraction, cells)}]`;
     return `${text}${bar}  ${figures}`.trimEnd().slice(0, Math.max(columns, 0));
   }
 }
 
-function barOf(job: Job, cells: number): string {
-  const full = Math.floor(fractionOf(job) * cells);
+function barOf(fraction: number, cells: number): string {
+  const full = Math.floor(fraction * cells);
   return '#'.repeat(full) + '.'.repeat(cells - full);
-}
-
-function fractionOf({ doneBytes, totalBytes }: Job): number {
-  return totalBytes > 0 ? Math.min(doneBytes / totalBytes, 1) : 0;
-}
-
-/** `42 %`, `112.0 MiB of 268.4 MiB`, `310.0 MiB/s`, `0:01 left`: what is known of it. */
-function figuresOf(job: Job, meter: RateMeter): string[] {
-  const { doneBytes, totalBytes } = job;
-  if (totalBytes <= 0) return [];
-  const percent = `${Math.floor(fractionOf(job) * 100)} %`;
-  const rate = meter.bytesPerSecond();
-  const figures = [percent, `${sizeText(doneBytes)} of ${sizeText(totalBytes)}`];
-  if (rate === null || rate <= 0) return figures;
-  const leftMs = (Math.max(totalBytes - doneBytes, 0) / rate) * 1000;
-  return [...figures, `${sizeText(rate)}/s`, ...(doneBytes < totalBytes ? [`${clockText(leftMs)} left`] : [])];
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { EXIT } from './exit-status.ts';
 import { Failure } from './failure.ts';
@@ -6,7 +7,9 @@ import { Failure } from './failure.ts';
 
 export const URL_DEFAULT = 'http://127.0.0.1:8080';
 export const RECONNECT_SECONDS_DEFAULT = 30;
+export const WATCH_SECONDS_DEFAULT = 1;
 const SECONDS_MAX = 1_000_000;
+const INTERVAL_SECONDS_MIN = 0.1;
 
 /** @throws InvalidArgumentError, which commander tells with the option's name. */
 export function parseSeconds(text: string): number {
@@ -27,10 +30,34 @@ export function parseKey(text: string): string {
   throw new InvalidArgumentError('It must be 1 to 255 printable ASCII characters, no space first or last.');
 }
 
-/** One more value of an option that may be repeated. */
+/** One more value of what may be repeated. */
 export function collect(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), parseWord(text)];
 }
+
+/** Between two looks; none at all would keep both sides busy. @throws InvalidArgumentError */
+export function parseInterval(text: string): number {
+  const seconds = parseSeconds(text);
+  if (seconds >= INTERVAL_SECONDS_MIN) return seconds;
+  throw new InvalidArgumentError(`It must be at least ${INTERVAL_SECONDS_MIN} seconds.`);
+}
+
+/** @throws InvalidArgumentError */
+export function parseEventNumber(text: string): string {
+  if (/^\d{1,15}$/.test(text)) return text;
+  throw new InvalidArgumentError('It must be the number of an event.');
+}
+
+/** One more NAME=VALUE. @throws InvalidArgumentError */
+export function parseAssignment(text: string, before: readonly Assignment[] | undefined): readonly Assignment[] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must be NAME=VALUE.');
+  const name = text.slice(0, at);
+  if (before?.some(([other]) => other === name)) throw new InvalidArgumentError(`${name} is given twice.`);
+  return [...(before ?? []), [name, text.slice(at + 1)]];
+}
+
+export type Assignment = readonly [name: string, text: string];
 
 /** Address of the service from --url, else from VMFERRY_URL. @throws Failure */
 export function serviceUrl(option: string | undefined, variable: string | undefined): URL {
@@ -41,12 +68,26 @@ export function serviceUrl(option: string | undefined, variable: string | undefi
   throw new Failure(EXIT.usage, `${name} must be an address such as ${URL_DEFAULT}, not "${text}"`);
 }
 
-/** The bearer token from VMFERRY_TOKEN; null if there is none. @throws Failure */
-export function serviceToken(variable: string | undefined): string | null {
-  if (variable === undefined || variable === '') return null;
-  // Its value is a secret and is not told.
-  if (!/^[\x21-\x7e]+$/.test(variable)) throw new Failure(EXIT.usage, 'VMFERRY_TOKEN must be visible ASCII characters');
-  return variable;
+/**
+ * The bearer token from the file of --token-file, else from VMFERRY_TOKEN; null if there is none. What it is is a secret
+ * and is not told. @throws Failure
+ */
+export function serviceToken(file: string | undefined, variable: string | undefined): string | null {
+  if (file !== undefined) return checkedToken(`the file ${file}`, tokenIn(file));
+  return variable === undefined || variable === '' ? null : checkedToken('VMFERRY_TOKEN', variable);
+}
+
+function tokenIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new Failure(EXIT.usage, `--token-file cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function checkedToken(where: string, token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new Failure(EXIT.usage, `${where} must be one token of visible ASCII characters`);
 }
 
 /** As QEMU names a snapshot that was given no name, in local time: `vm-20261124021530`. */

@@ -1,5 +1,6 @@
 import { isRecord, numberOf } from './exact-json.ts';
-import { clockText, oneLine, sizeText } from './printable.ts';
+import { clockText, sizeText } from './printable.ts';
+import { table } from './table.ts';
 
 /* Snapshots as a table for people. Whatever a service does not say is a dash. */
 
@@ -16,15 +17,11 @@ const COLUMNS: readonly (readonly [title: string, textOf: (snapshot: Snapshot) =
 
 /** A heading, and a line a snapshot. */
 export function snapshotTable(snapshots: readonly Snapshot[]): string {
-  const titles = COLUMNS.map(([title]) => title);
-  const rows = snapshots.map((snapshot) => COLUMNS.map(([, textOf]) => oneLine(textOf(snapshot) ?? '-')));
-  const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const lineOf = (row: readonly string[]): string =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd();
-  return [titles, ...rows].map((row) => `${lineOf(row)}\n`).join('');
+  const rows = snapshots.map((snapshot) => COLUMNS.map(([, textOf]) => textOf(snapshot)));
+  return table(
+    COLUMNS.map(([title]) => title),
+    rows,
+  );
 }
 
 function sizeOf(value: unknown): string | null {

@@ -2,7 +2,6 @@ import type { FastifyReply } from 'fastify';
 import { QmpAnswer, QmpEnvelope } from '../commands/schemas/service.ts';
 import * as examples from './examples/qmp.ts';
 import type { Call, Operation } from './operation.ts';
-import { accessContext } from './plugins/auth.ts';
 import { HttpError } from './plugins/http-errors.ts';
 import { sendJson } from './register.ts';
 
@@ -30,5 +29,6 @@ async function answer({ context, request, reply }: Call): Promise<FastifyReply> 
   const { body } = request;
   if (body === undefined || body === null)
     throw new HttpError('body_missing', 'POST /qmp needs a JSON object as its body.');
-  return sendJson(reply, await context.qmp(body, accessContext(request)));
+  const { role, caller } = request.access;
+  return sendJson(reply, await context.qmp(body, { role, caller: { ...caller, door: 'qmp' } }));
 }

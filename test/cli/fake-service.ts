@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { parseExactJson } from '../../src/cli/exact-json.ts';
 
 export type Seen = {
   readonly method: string;
@@ -15,6 +16,8 @@ export type Answer = {
   readonly status: number;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Instead of a body: pieces, each sent when it is there. */
+  readonly pieces?: AsyncIterable<string> | Iterable<string>;
 };
 
 /** `cut`: the connection ends without an answer. */
@@ -85,7 +88,7 @@ export class FakeService {
       method: request.method ?? '',
       path: request.url ?? '',
       headers: request.headers,
-      body: text === '' ? undefined : JSON.parse(text),
+      body: text === '' ? undefined : isJson(request) ? parseExactJson(text) : text,
     };
     this.requests.push(seen);
     const answer = await this.handler(seen);
@@ -94,8 +97,14 @@ export class FakeService {
       return;
     }
     response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-    response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
+    for await (const piece of answer.pieces ?? []) response.write(piece);
+    if (answer.pieces !== undefined) response.end();
+    else response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
   }
+}
+
+function isJson({ headers }: IncomingMessage): boolean {
+  return headers['content-type']?.startsWith('application/json') ?? false;
 }
 
 /** A fake service that ends with the test. */
@@ -124,4 +133,18 @@ export function concluded(outcome = 'completed', code: string | null = null, war
 /** An RFC 9457 answer. */
 export function problem(status: number, code: string, detail = `It says ${code}.`): Answer {
   return { status, body: { code, detail, status }, headers: { 'content-type': 'application/problem+json' } };
+}
+
+/** The answers of a service by `METHOD /path`; anything else is 404. */
+export function answers(table: Readonly<Record<string, Answer | ((seen: Seen) => Answer | 'cut')>>): Handler {
+  return (seen) => {
+    const found = table[`${seen.method} ${seen.path}`];
+    if (found === undefined) return problem(404, 'not_found');
+    return typeof found === 'function' ? found(seen) : found;
+  };
+}
+
+/** A 200 with JSON. */
+export function ok(body: unknown): Answer {
+  return { status: 200, body };
 }

@@ -1,7 +1,8 @@
 // A world for the client in which time passes when it waits, and everything that it says is kept.
 
+import { PassThrough } from 'node:stream';
 import type { ExitStatus } from '../../src/cli/exit-status.ts';
-import { runSnapshot } from '../../src/cli/program.ts';
+import { runProgram } from '../../src/cli/program.ts';
 import type { World } from '../../src/cli/world.ts';
 import type { FakeService } from './fake-service.ts';
 
@@ -12,6 +13,11 @@ export class FakeWorld implements World {
   stderr = '';
   /** Width of the terminal, or null for none. */
   width: number | null = null;
+  /** The same for standard output. */
+  outWidth: number | null = null;
+  readonly input = new PassThrough();
+  terminal: World['terminal'] = null;
+  readonly #outputClosed = new AbortController();
   nowMs = 0;
   /** Called with the time before each wait; may change anything. */
   onWait: (nowMs: number) => void | Promise<void> = () => {};
@@ -33,6 +39,15 @@ export class FakeWorld implements World {
     return this.#interrupt.signal;
   }
 
+  get outputClosed(): AbortSignal {
+    return this.#outputClosed.signal;
+  }
+
+  /** Nobody reads results any more. */
+  closeOutput(): void {
+    this.#outputClosed.abort();
+  }
+
   signal(name: 'SIGINT' | 'SIGTERM'): void {
     this.#interrupt.abort(name);
   }
@@ -47,6 +62,10 @@ export class FakeWorld implements World {
 
   columns(): number | null {
     return this.width;
+  }
+
+  outColumns(): number | null {
+    return this.outWidth;
   }
 
   /** Standard output as JSON lines. */
@@ -65,5 +84,10 @@ export function worldOf(service: FakeService): FakeWorld {
 
 /** Runs `vmferry snapshot WORDS`. */
 export function run(world: FakeWorld, ...words: string[]): Promise<ExitStatus> {
-  return runSnapshot(words, world);
+  return runProgram(['snapshot', ...words], world);
+}
+
+/** Runs `vmferry WORDS`. */
+export function runVmferry(world: FakeWorld, ...words: string[]): Promise<ExitStatus> {
+  return runProgram(words, world);
 }

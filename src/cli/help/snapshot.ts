@@ -1,15 +1,6 @@
-import { EXIT_STATUSES } from './exit-status.ts';
-import { URL_DEFAULT } from './settings.ts';
+import { ENVIRONMENT, SNAPSHOT_EXIT_STATUS as EXIT_STATUS, join } from './sections.ts';
 
-/* What --help says beside the options: written for whoever has nothing else at hand. */
-
-const EXIT_STATUS = ['Exit status:', ...EXIT_STATUSES.map(([status, text]) => `  ${String(status).padEnd(5)}${text}`)];
-
-const ENVIRONMENT = [
-  'Environment:',
-  `  VMFERRY_URL    address of the service where --url is not given [${URL_DEFAULT}]`,
-  '  VMFERRY_TOKEN  bearer token to send, for a service behind a proxy that asks for one',
-];
+/* What --help of `vmferry snapshot` says beside the options: written for whoever has nothing else at hand. */
 
 const OUTPUT = [
   'Output:',
@@ -32,9 +23,6 @@ const RETRIES = [
   '  again, running or ended, and follows it. Give it the name of the CI run and step, and a step that is',
   '  retried does not fail because its first attempt did the work.',
 ];
-
-const join = (...parts: readonly (readonly string[])[]): string =>
-  parts.map((lines) => `\n${lines.join('\n')}\n`).join('');
 
 /** Below the list of verbs. */
 export const SNAPSHOT_HELP = join(

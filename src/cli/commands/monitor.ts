@@ -1,0 +1,58 @@
+import { createInterface } from 'node:readline';
+import type { ServiceClient } from '../client.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { ConnectionLost, Failure } from '../failure.ts';
+import { type Common, failureObject, guarded, jsonLine } from '../guarded.ts';
+import { QUIT, runPrompt } from '../monitor-prompt.ts';
+import { oneLine } from '../printable.ts';
+import { PrintableStream } from '../printable-stream.ts';
+import type { World } from '../world.ts';
+
+/* monitor: lines of the text monitor, typed at a prompt or taken from standard input. */
+
+export type MonitorCommand = Common & {
+  /** Null: none is kept. */
+  readonly historyFile: string | null;
+  readonly showsEvents: boolean;
+};
+
+export function runMonitorCommand(command: MonitorCommand, world: World): Promise<ExitStatus> {
+  const { json, historyFile, showsEvents } = command;
+  return guarded({ ...command, what: 'monitor' }, world, (client) => {
+    const { terminal } = world;
+    if (terminal === null || json) return runLines(client, json, world);
+    return runPrompt({ client, terminal, historyFile, showsEvents, world });
+  });
+}
+
+/** Each line is sent when the one before has been answered. A refusal ends nothing, but shows in the exit status. */
+async function runLines(client: ServiceClient, json: boolean, world: World): Promise<ExitStatus> {
+  let status: ExitStatus = EXIT.done;
+  const lines = createInterface({ input: world.input, crlfDelay: Number.POSITIVE_INFINITY });
+  world.interrupt.addEventListener('abort', () => lines.close(), { once: true });
+  for await (const line of lines) {
+    if (QUIT.has(line.trim()) || world.outputClosed.aborted) break;
+    if (line.trim() === '') continue;
+    try {
+      await sendLine(client, line, json, world);
+    } catch (error) {
+      if (!(error instanceof Failure) || error instanceof ConnectionLost) throw error;
+      status = error.exitStatus;
+      if (json) world.out(jsonLine({ ...failureObject(error), line }));
+      else world.err(`vmferry: monitor: ${oneLine(`${line}: ${error.message}`)}\n`);
+    }
+  }
+  world.interrupt.throwIfAborted();
+  return status;
+}
+
+async function sendLine(client: ServiceClient, line: string, json: boolean, world: World): Promise<void> {
+  const decoder = new PrintableStream();
+  let text = '';
+  for await (const chunk of client.text('/hmp', line, world.interrupt)) {
+    const piece = decoder.take(chunk);
+    if (json) text += piece;
+    else world.out(piece);
+  }
+  if (json) world.out(jsonLine({ type: 'output', line, text }));
+}

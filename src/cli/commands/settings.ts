@@ -1,0 +1,57 @@
+import type { ServiceClient } from '../client.ts';
+import { isRecord } from '../exact-json.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { unexpectedAnswer } from '../failure.ts';
+import { type Common, guarded, jsonLine } from '../guarded.ts';
+import { parameterText, parameterValue } from '../parameter-text.ts';
+import { oneLine } from '../printable.ts';
+import type { Assignment } from '../settings.ts';
+import type { World } from '../world.ts';
+
+/* set, enable, disable: parameters and capabilities, all that are given at once or none of them. */
+
+/** Without assignments it prints every parameter. */
+export function runSetCommand(
+  command: Common & { readonly assignments: readonly Assignment[] },
+  world: World,
+): Promise<ExitStatus> {
+  const { assignments, json } = command;
+  return guarded({ ...command, what: 'parameters' }, world, async (client) => {
+    const now = await client.record({ method: 'GET', path: '/migrate/parameters' });
+    const names = assignments.length === 0 ? Object.keys(now) : assignments.map(([name]) => name);
+    const then = assignments.length === 0 ? now : await set(client, assignments, now);
+    if (json) world.out(jsonLine(then));
+    else world.out(names.map((name) => `${oneLine(`${name}=${parameterText(then[name] ?? '')}`)}\n`).join(''));
+    return EXIT.done;
+  });
+}
+
+function set(
+  client: ServiceClient,
+  assignments: readonly Assignment[],
+  now: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  const body = Object.fromEntries(assignments.map(([name, text]) => [name, parameterValue(name, text, now[name])]));
+  return client.record({ method: 'PATCH', path: '/migrate/parameters', body });
+}
+
+/** Without names it prints every capability. */
+export function runCapabilitiesCommand(
+  command: Common & { readonly names: readonly string[]; readonly state: boolean },
+  world: World,
+): Promise<ExitStatus> {
+  const { names, state, json } = command;
+  return guarded({ ...command, what: 'capabilities' }, world, async (client) => {
+    const path = '/migrate/capabilities';
+    const capabilities = names.map((capability) => ({ capability, state }));
+    const answer = await client.ask(
+      names.length === 0 ? { method: 'GET', path } : { method: 'PATCH', path, body: { capabilities } },
+    );
+    if (!Array.isArray(answer) || !answer.every(isRecord)) throw unexpectedAnswer('capabilities were asked for');
+    const told = answer.filter(({ capability }) => names.length === 0 || names.includes(String(capability)));
+    if (json) world.out(jsonLine(answer));
+    else
+      world.out(told.map((entry) => `${oneLine(String(entry.capability))}: ${entry.state ? 'on' : 'off'}\n`).join(''));
+    return EXIT.done;
+  });
+}

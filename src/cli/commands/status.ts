@@ -1,0 +1,97 @@
+import type { ServiceClient } from '../client.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { ConnectionLost } from '../failure.ts';
+import { type Common, guarded, jsonLine } from '../guarded.ts';
+import { oneLine } from '../printable.ts';
+import { type Overview, overviewLine, overviewText } from '../status-text.ts';
+import type { World } from '../world.ts';
+
+/* status: the machine and its migration, once or for as long as one looks. */
+
+export type StatusCommand = Common & {
+  readonly watches: boolean;
+  /** Between two looks. */
+  readonly everyMs: number;
+  /** For how long a service that went away is asked again. */
+  readonly reconnectMs: number;
+};
+
+export function runStatusCommand(command: StatusCommand, world: World): Promise<ExitStatus> {
+  return guarded({ ...command, what: 'status' }, world, async (client) => {
+    if (command.watches) return await watch(command, client, world);
+    const overview = await look(client);
+    world.out(command.json ? jsonLine(overview) : overviewText(overview));
+    return EXIT.done;
+  });
+}
+
+/** The service as it is now. */
+async function look(client: ServiceClient): Promise<Overview> {
+  const [status, machine, migrate, progress] = await Promise.all(
+    ['/status', '/machine', '/migrate', '/migrate/progress'].map((path) => client.record({ method: 'GET', path })),
+  );
+  return { status, machine, migrate, progress } as Overview;
+}
+
+/** Ends with a signal, or when nobody reads the output any more. */
+async function watch(command: StatusCommand, client: ServiceClient, world: World): Promise<ExitStatus> {
+  const screen = new Screen(command.json, world);
+  let lostAtMs: number | null = null;
+  while (!world.outputClosed.aborted) {
+    try {
+      screen.show(await look(client));
+      lostAtMs = null;
+    } catch (error) {
+      if (world.interrupt.aborted || !(error instanceof ConnectionLost)) throw error;
+      if (lostAtMs === null) screen.note(`${error.message}; trying again`);
+      lostAtMs ??= world.clock.nowMs();
+      if (world.clock.nowMs() - lostAtMs >= command.reconnectMs) throw error;
+    }
+    await world.clock.wait(command.everyMs, world.interrupt);
+    world.interrupt.throwIfAborted();
+  }
+  return EXIT.done;
+}
+
+/** Written over on a terminal; elsewhere a line whenever it says something new. */
+class Screen {
+  readonly #json: boolean;
+  readonly #world: World;
+  #last = '';
+  #lines = 0;
+
+  constructor(json: boolean, world: World) {
+    this.#json = json;
+    this.#world = world;
+  }
+
+  show(overview: Overview): void {
+    const isScreen = !this.#json && this.#world.outColumns() !== null;
+    const text = this.#json ? jsonLine(overview) : isScreen ? this.#fitted(overview) : overviewLine(overview);
+    if (text === this.#last) return;
+    this.#last = text;
+    this.#world.out(isScreen ? `${this.#back()}${text}` : text);
+    this.#lines = isScreen ? text.split('\n').length - 1 : 0;
+  }
+
+  note(text: string): void {
+    if (this.#json) this.#world.out(jsonLine({ type: 'note', detail: text }));
+    else this.#world.err(`vmferry: status: ${oneLine(text)}\n`);
+    this.#last = '';
+    this.#lines = 0;
+  }
+
+  /** To the first of the lines that were written, and nothing from there on. */
+  #back(): string {
+    return this.#lines === 0 ? '' : `\u001b[${this.#lines}A\r\u001b[J`;
+  }
+
+  /** No line may wrap, or else the way back would not be known. */
+  #fitted(overview: Overview): string {
+    const columns = this.#world.outColumns() ?? 0;
+    return overviewText(overview)
+      .split('\n')
+      .map((line) => line.slice(0, Math.max(columns - 1, 0)))
+      .join('\n');
+  }
+}

@@ -1,0 +1,65 @@
+import { ServiceClient } from '../client.ts';
+import { JOB_VERBS } from '../commands/jobs.ts';
+import { isRecord } from '../exact-json.ts';
+import { serviceToken, serviceUrl } from '../settings.ts';
+import type { World } from '../world.ts';
+import { SHELLS } from './shells.ts';
+import { optionsOf, type Place } from './words.ts';
+
+/* What may stand at a place of a command line. Names that only the service knows are asked for. */
+
+/** Somebody waits for it with a finger on the key. */
+const ANSWER_MS_MAX = 1500;
+
+const TRANSPORTS = ['tcp:', 'unix:', 'file:', 'exec:', 'fd:'];
+/** Commands that are not the client's. */
+const OTHERS = ['serve', 'help'];
+
+/** Whole words that begin with what was typed. Where files may stand, and where nobody knows, there are none. */
+export async function candidates(place: Place, world: World): Promise<readonly string[]> {
+  const found = place.option === null ? await wordsFor(place, world) : [];
+  return found.filter((word) => word.startsWith(place.piece));
+}
+
+async function wordsFor(place: Place, world: World): Promise<readonly string[]> {
+  const { command, given, piece, path } = place;
+  if (piece.startsWith('-')) return [...flagsOf(place), '--help'];
+  const commands = given.length === 0 ? command.commands.map((entry) => entry.name()) : [];
+  const own = commands.filter((name) => !name.startsWith('_'));
+  if (path.length === 0) return given.length === 0 ? [...own, ...OTHERS] : [];
+  return [...own, ...(await argumentsFor(place, world))];
+}
+
+function flagsOf({ command }: Place): string[] {
+  return optionsOf(command).map(({ long, short }) => long ?? short ?? '');
+}
+
+async function argumentsFor(place: Place, world: World): Promise<readonly string[]> {
+  const [family = '', verb] = place.path;
+  const { given } = place;
+  const isFirst = given.length === 0;
+  if (family === 'completion') return isFirst ? SHELLS : [];
+  if (family === 'migrate') return isFirst ? TRANSPORTS : [];
+  if (family === 'set') return (await names(place, world, '/migrate/parameters')).map((name) => `${name}=`);
+  if (family === 'enable' || family === 'disable') {
+    const all = await names(place, world, '/migrate/capabilities', 'capability');
+    return all.filter((name) => !given.includes(name));
+  }
+  if (family === 'snapshot' && isFirst && verb !== undefined && verb !== 'save') {
+    return await names(place, world, '/snapshots', 'tag');
+  }
+  const isJobVerb = verb === 'show' || (JOB_VERBS as readonly string[]).includes(verb ?? '');
+  return family === 'jobs' && isFirst && isJobVerb ? await names(place, world, '/jobs', 'id') : [];
+}
+
+/** Names of members, or one member of each entry of the list that the answer is or holds. */
+async function names(place: Place, world: World, path: string, member?: string): Promise<readonly string[]> {
+  const { values } = place;
+  const url = serviceUrl(values.get('url'), world.environment.url);
+  const token = serviceToken(values.get('token-file'), world.environment.token);
+  const client = new ServiceClient({ url, token }, world.interrupt);
+  const body = await client.ask({ method: 'GET', path, deadlineMs: ANSWER_MS_MAX });
+  if (member === undefined) return isRecord(body) ? Object.keys(body) : [];
+  const list = isRecord(body) ? Object.values(body).find(Array.isArray) : body;
+  return Array.isArray(list) ? list.filter(isRecord).map((entry) => String(entry[member])) : [];
+}

@@ -1,0 +1,51 @@
+/* What makes a shell complete command lines: it asks `vmferry __complete`, which knows all commands. */
+
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof SHELLS)[number];
+
+// Bash takes a word to end at ":" and "=", so what stands before them is taken from the candidates. Names from the
+// service are never looked at as shell words: none is expanded or run.
+const BASH = `# vmferry completion for bash: source <(vmferry completion bash)
+_vmferry() {
+  local line=\${COMP_LINE:0:COMP_POINT} words current prefix= candidate
+  read -ra words <<<"$line"
+  [[ $line == *[[:space:]] ]] && words+=('')
+  current=\${words[-1]}
+  [[ $current == *[:=]* ]] && prefix=\${current%"\${current##*[:=]}"}
+  COMPREPLY=()
+  while IFS= read -r candidate; do
+    COMPREPLY+=("\${candidate#"$prefix"}")
+  done < <("\${words[0]}" __complete -- "\${words[@]:1}" 2>/dev/null)
+  if [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *[:=] ]]; then compopt -o nospace; fi
+}
+complete -o default -F _vmferry vmferry
+`;
+
+const ZSH = `#compdef vmferry
+# vmferry completion for zsh: source <(vmferry completion zsh), or as a file _vmferry in a folder of fpath
+_vmferry() {
+  local -a found open closed
+  found=("\${(@f)$("\${words[1]}" __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  found=("\${(@)found:#}")
+  (( \${#found} )) || { _files; return }
+  open=("\${(@M)found:#*[:=]}")
+  closed=("\${(@)found:#*[:=]}")
+  (( \${#open} )) && compadd -S '' -- "\${open[@]}"
+  (( \${#closed} )) && compadd -- "\${closed[@]}"
+}
+if [ "$funcstack[1]" = "_vmferry" ]; then _vmferry "$@"; else compdef _vmferry vmferry; fi
+`;
+
+const FISH = `# vmferry completion for fish: vmferry completion fish | source
+function __vmferry_complete
+    set -l words (commandline -opc) (commandline -ct)
+    set -l program $words[1]
+    set -e words[1]
+    $program __complete -- $words 2>/dev/null
+end
+complete -c vmferry -f -a '(__vmferry_complete)'
+complete -c vmferry -l token-file -r -F
+complete -c vmferry -l history-file -r -F
+`;
+
+export const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH };

@@ -1,0 +1,41 @@
+import { ENVIRONMENT, EXIT_STATUS, join } from './sections.ts';
+
+/* What --help of `vmferry status` and `vmferry events` says beside the options. */
+
+/** Below the options of status. */
+export const STATUS_HELP = join(
+  [
+    'Output:',
+    '  The machine, its run state, its guest, and the migration that runs or ended last. --watch writes it over on a',
+    '  terminal, and elsewhere prints a line whenever it says something new. With --json one object a line:',
+    '  {"status":…,"machine":…,"migrate":…,"progress":…}, the answers of GET /status, /machine, /migrate and',
+    '  /migrate/progress.',
+  ],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  [
+    'Examples:',
+    '  vmferry status',
+    '  vmferry status --watch --interval 0.5',
+    '  vmferry status --json | jq -r .status.status',
+  ],
+);
+
+/** Below the options of events. */
+export const EVENTS_HELP = join(
+  [
+    'Output:',
+    '  A line an event: time of day, number, name and data. With --json one object a line:',
+    '  {"type":"event","id":N,"event":NAME,"data":…,"timestamp":…}; {"type":"gap","from":…,"to":…} for events that',
+    '  the service no longer keeps; {"type":"bye"} when it closes.',
+    '',
+    '  If the connection breaks it is opened again behind the last event that was seen, for the time of --reconnect.',
+  ],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  [
+    'Examples:',
+    '  vmferry events --since 0',
+    '  vmferry events --json | jq -c \'select(.event == "MIGRATION") | .data\'',
+  ],
+);

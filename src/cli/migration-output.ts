@@ -1,0 +1,174 @@
+import type { ServiceEvent } from './event-source.ts';
+import { eventObject } from './event-text.ts';
+import { isRecord, numberOf } from './exact-json.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import type { Failure } from './failure.ts';
+import type { Ending } from './follow.ts';
+import { failureObject, jsonLine } from './guarded.ts';
+import { type Migration, shownMigration, verdictOf } from './migration.ts';
+import { durationText, oneLine, sizeText } from './printable.ts';
+import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress.ts';
+import type { World } from './world.ts';
+
+/* What `vmferry migrate` says: to people, or to programs as a JSON object a line. */
+
+export type MigrationOutput = Pick<Progress, 'note' | 'end'> & {
+  report(migration: Migration): void;
+  event(event: ServiceEvent): void;
+  /** The service took it, and nobody waits for it. */
+  accepted(migration: Migration): void;
+  /** The last word on a migration that was followed. */
+  result(ending: Ending<Migration>, exitStatus: ExitStatus): void;
+  /** The last word if nothing is known of it. */
+  failure(failure: Failure): void;
+};
+
+export type MigrationOutputOptions = {
+  readonly uri: string;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly world: World;
+};
+
+export function createMigrationOutput(options: MigrationOutputOptions): MigrationOutput {
+  return options.json ? new JsonOutput(options) : new HumanOutput(options);
+}
+
+class HumanOutput implements MigrationOutput {
+  readonly #options: MigrationOutputOptions;
+  readonly #doing: string;
+  readonly #progress: Progress;
+  #verdict = '';
+
+  constructor(options: MigrationOutputOptions) {
+    const { uri, quiet, world } = options;
+    this.#options = options;
+    this.#doing = `migrating to ${oneLine(uri)}`;
+    this.#progress = createProgress({ style: progressStyle(world, quiet), label: this.#doing, world });
+  }
+
+  report(migration: Migration): void {
+    const verdict = verdictOf(migration.progress);
+    if (verdict !== null && verdict.verdict !== this.#verdict) {
+      // That all goes well is what the figures show.
+      const isNews = verdict.verdict !== 'converging' || this.#verdict !== '';
+      this.#verdict = verdict.verdict;
+      if (isNews) this.note(`${verdict.verdict}: ${verdict.reason}`);
+    }
+    this.#progress.show(shownMigration(migration));
+  }
+
+  event(): void {}
+
+  note(text: string): void {
+    if (!this.#options.quiet) this.#progress.note(text);
+  }
+
+  end(): void {
+    this.#progress.end();
+  }
+
+  accepted({ id }: Migration): void {
+    this.end();
+    const { quiet, world } = this.#options;
+    world.out(quiet ? `${id}\n` : `${this.#doing}: migration ${id} has begun\n`);
+  }
+
+  result({ last, stop }: Ending<Migration>, exitStatus: ExitStatus): void {
+    this.end();
+    if (exitStatus === EXIT.done) this.#succeeded(last);
+    else if (stop === null) this.#complain(endedBadly(last));
+    else this.#complain(`${stop === 'timeout' ? 'not done in time' : 'interrupted'}: ${standing(last)}`);
+  }
+
+  failure(failure: Failure): void {
+    this.end();
+    this.#complain(failure.message);
+  }
+
+  #succeeded({ uri, raw: { result } }: Migration): void {
+    const { quiet, world } = this.#options;
+    if (!quiet) world.out(`migrated to ${oneLine(uri)}: ${summary(result)}\n`);
+  }
+
+  #complain(text: string): void {
+    this.#options.world.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
+  }
+}
+
+/** `79.4 MiB in 0.5 s, downtime 16 ms`: as much of it as the service says. */
+function summary(result: unknown): string {
+  const figures = isRecord(result) ? result : {};
+  const ram = isRecord(figures.ram) ? figures.ram : {};
+  const [bytes, totalMs, downtimeMs] = [ram.transferred, figures['total-time'], figures.downtime].map(numberOf);
+  const size = bytes == null ? 'done' : sizeText(bytes);
+  const time = totalMs == null ? '' : ` in ${durationText(totalMs)}`;
+  return `${size}${time}${downtimeMs == null ? '' : `, downtime ${downtimeMs} ms`}`;
+}
+
+const WHERE: Readonly<Record<string, string>> = {
+  here: '; the guest is here',
+  there: '; the guest is at the other side',
+  unknown: '; nobody here knows who has the guest',
+};
+
+function endedBadly({ status, error, guest }: Migration): string {
+  const how = status === 'cancelled' ? 'cancelled' : 'failed';
+  const why = error === null || status === 'cancelled' ? '' : ` (${error.code}): ${error.detail.replace(/\.$/, '')}`;
+  return `${how}${why}${WHERE[guest ?? ''] ?? ''}`;
+}
+
+/** Where a migration stands whose end was not awaited, or came another way. */
+function standing(migration: Migration): string {
+  const { id, status, isConcluded, isCompleted, guest } = migration;
+  if (!isConcluded) return `migration ${id} goes on (${status})`;
+  return isCompleted ? `the migration had completed already${WHERE[guest ?? ''] ?? ''}` : endedBadly(migration);
+}
+
+/** Everything on standard output, so that a program reads one stream; the last line always has `exit-status`. */
+class JsonOutput implements MigrationOutput {
+  readonly #options: MigrationOutputOptions;
+  #last = '';
+  #nextMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: MigrationOutputOptions) {
+    this.#options = options;
+  }
+
+  report({ progress }: Migration): void {
+    const { quiet, world } = this.#options;
+    const now = world.clock.nowMs();
+    const text = JSON.stringify(progress);
+    if (quiet || progress === null || now < this.#nextMs || text === this.#last) return;
+    this.#last = text;
+    this.#nextMs = now + LINE_MS_MIN;
+    this.#line({ type: 'progress', progress });
+  }
+
+  event({ id, body }: ServiceEvent): void {
+    if (!this.#options.quiet && id !== null) this.#line(eventObject(id, body));
+  }
+
+  note(text: string): void {
+    if (!this.#options.quiet) this.#line({ type: 'note', detail: text });
+  }
+
+  end(): void {}
+
+  accepted({ raw }: Migration): void {
+    this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', migration: raw });
+  }
+
+  result({ last, stop }: Ending<Migration>, exitStatus: ExitStatus): void {
+    const outcome = last.outcome ?? 'running';
+    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, migration: last.raw });
+  }
+
+  failure(failure: Failure): void {
+    this.#line(failureObject(failure));
+  }
+
+  #line(value: object): void {
+    this.#options.world.out(jsonLine(value));
+  }
+}

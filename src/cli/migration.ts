@@ -1,0 +1,107 @@
+import type { ServiceClient } from './client.ts';
+import { isRecord, numberOf } from './exact-json.ts';
+import { unexpectedAnswer } from './failure.ts';
+import { clockText, sizeText } from './printable.ts';
+import type { Shown } from './progress.ts';
+
+/* A migration as the service shows it, as far as the client looks into it. */
+
+export type Figures = Readonly<Record<string, unknown>>;
+
+export type Migration = {
+  readonly id: string;
+  readonly uri: string;
+  readonly status: string;
+  /** True from when nothing of it will change. */
+  readonly isConcluded: boolean;
+  readonly isCompleted: boolean;
+  /** How it ended; null while it goes on. */
+  readonly outcome: string | null;
+  readonly error: { readonly code: string; readonly detail: string } | null;
+  /** Who has the guest once it ended: `here`, `there`, `unknown`. */
+  readonly guest: string | null;
+  /** Figures of `GET /migrate/progress`; null once it ended, or if they are not of this migration. */
+  readonly progress: Figures | null;
+  /** All that the service said, to be passed on. */
+  readonly raw: Figures;
+};
+
+const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
+
+/** @throws Failure if the value is no migration. */
+export function decodeMigration(value: unknown, progress: Figures | null = null): Migration {
+  if (!isRecord(value)) throw unexpectedAnswer('a migration was asked for');
+  const { id, uri, status, error = null, guest = null } = value;
+  if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the migration has no id or status');
+  const isConcluded = ENDED.has(status);
+  return {
+    id,
+    uri: typeof uri === 'string' ? uri : '',
+    status,
+    isConcluded,
+    isCompleted: status === 'completed',
+    outcome: isConcluded ? status : null,
+    error: isRecord(error) ? { code: String(error.code), detail: String(error.desc ?? '') } : null,
+    guest: typeof guest === 'string' ? guest : null,
+    progress: isConcluded ? null : progress,
+    raw: value,
+  };
+}
+
+/** Asks for a migration, and for the figures of it while it goes on. */
+export async function lookAtMigration(client: ServiceClient, id: string, deadlineMs: number): Promise<Migration> {
+  const seen = decodeMigration(
+    await client.ask({ method: 'GET', path: `/migrations/${encodeURIComponent(id)}`, deadlineMs }),
+  );
+  if (seen.isConcluded) return seen;
+  return decodeMigration(seen.raw, await client.record({ method: 'GET', path: '/migrate/progress', deadlineMs }));
+}
+
+/** What a cancel did: `cancelled`, `already-completed`, `already-failed`, `not-cancellable`, `nothing-to-cancel`. */
+export async function cancelMigration(client: ServiceClient): Promise<string> {
+  const { outcome } = await client.record({ method: 'POST', path: '/migrate/cancel' });
+  if (typeof outcome !== 'string') throw unexpectedAnswer('the cancel has no outcome');
+  return outcome;
+}
+
+/** As its progress shows it: pass, rate, what is left, the downtime that is expected, and the time to go. */
+export function shownMigration({ status, progress, isConcluded }: Migration): Shown {
+  if (progress === null) return { state: status, status, fraction: null, figures: [], isOver: isConcluded };
+  const figure = (name: string): number => numberOf(progress[name]) ?? 0;
+  const percent = figure('first-pass-percent');
+  const pass = figure('pass');
+  const figures =
+    pass === 0
+      ? []
+      : [
+          `${Math.floor(percent)} %`,
+          `pass ${pass}`,
+          `${sizeText(Math.round(figure('rate')))}/s`,
+          `${sizeText(figure('remaining'))} left`,
+          `downtime ${Math.round(figure('expected-downtime'))} ms`,
+          timeToGo(progress),
+        ];
+  return {
+    state: [status, pass, percent, figure('remaining')].join(' '),
+    status,
+    fraction: pass === 0 ? null : Math.min(percent / 100, 1),
+    figures,
+    isOver: isConcluded,
+  };
+}
+
+/** `0:05 to go`, `0:05 to 0:20 to go`, or that nobody knows. */
+export function timeToGo(progress: Figures): string {
+  const range = progress['time-to-go'];
+  const [min, max] = isRecord(range) ? [numberOf(range.min), numberOf(range.max)] : [null, null];
+  if (min === null || max === null) return 'time to go unknown';
+  const [from, to] = [clockText(min), clockText(max)];
+  return from === to ? `${from} to go` : `${from} to ${to} to go`;
+}
+
+/** Whether the end comes nearer, and why not: `hopeless: …`; null where there is nothing to say. */
+export function verdictOf(progress: Figures | null): { readonly verdict: string; readonly reason: string } | null {
+  const value = progress?.verdict;
+  if (!isRecord(value) || typeof value.verdict !== 'string') return null;
+  return { verdict: value.verdict, reason: String(value.reason ?? '') };
+}

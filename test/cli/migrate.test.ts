@@ -1,0 +1,218 @@
+import { describe, expect, test } from 'vitest';
+import { type Answer, type FakeService, fakeService, ok, problem, type Seen } from './fake-service.ts';
+import { type FakeWorld, runVmferry, worldOf } from './fake-world.ts';
+
+const URI = 'tcp:10.0.0.7:4444';
+const RESULT = { status: 'completed', 'total-time': 2040, downtime: 16, ram: { transferred: 83302521 } };
+const PROGRESS = {
+  status: 'active',
+  'first-pass-percent': 64.2,
+  pass: 1,
+  verdict: { verdict: 'converging', reason: 'It goes well.' },
+  rate: 2 ** 20 * 59.4,
+  remaining: 2 ** 20 * 92,
+  'expected-downtime': 300,
+  'downtime-limit': 300,
+  'time-to-go': { min: 2000, max: 2000 },
+};
+
+function migration(status: string, more: object = {}): Record<string, unknown> {
+  return { id: 'm1', uri: URI, status, error: null, guest: null, ...more };
+}
+
+type Script = { readonly states: object[]; readonly progress?: object[]; readonly cancel?: (seen: Seen) => Answer };
+
+/** A service whose migration goes through the states given; each look takes the next, the last one stays. */
+async function migrating({ states, progress = [PROGRESS], cancel }: Script): Promise<FakeService> {
+  const service = await fakeService();
+  const next = (list: object[]): object => (list.length > 1 ? list.shift() : list[0]) ?? {};
+  service.handler = (seen) => {
+    switch (`${seen.method} ${seen.path}`) {
+      case 'POST /migrate':
+        return { status: 202, body: migration('setup') };
+      case 'GET /migrations/m1':
+        return ok(next(states));
+      case 'GET /migrate/progress':
+        return ok(next(progress));
+      case 'POST /migrate/cancel':
+        return cancel?.(seen) ?? ok({ outcome: 'nothing-to-cancel' });
+      default:
+        return problem(404, 'not_found');
+    }
+  };
+  return service;
+}
+
+const COMPLETED = migration('completed', { guest: 'there', result: RESULT });
+const FAILED = migration('failed', { guest: 'here', error: { code: 'connection_refused', desc: 'Nobody listens.' } });
+
+describe('migrate', () => {
+  test('ends when the service has begun, and says how the migration is called', async () => {
+    const service = await migrating({ states: [COMPLETED] });
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'migrate', URI)).toBe(0);
+    expect(world.stdout).toBe(`migrating to ${URI}: migration m1 has begun\n`);
+    expect(service.asked).toEqual(['POST /migrate']);
+    expect(service.requests[0]?.body).toEqual({ uri: URI });
+    const quiet = worldOf(service);
+    expect([await runVmferry(quiet, 'migrate', URI, '-q'), quiet.stdout]).toEqual([0, 'm1\n']);
+  });
+
+  test('resumes, under the key that was given', async () => {
+    const service = await migrating({ states: [COMPLETED] });
+    await runVmferry(worldOf(service), 'migrate', URI, '--resume', '--idempotency-key', 'k');
+    expect(service.requests[0]?.body).toEqual({ uri: URI, resume: true });
+    expect(service.requests[0]?.headers['idempotency-key']).toBe('k');
+  });
+
+  test('is refused with 4', async () => {
+    const service = await fakeService();
+    service.handler = () => problem(409, 'migration_in_progress', 'One runs.');
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'migrate', URI)).toBe(4);
+    expect(world.stderr).toBe(`vmferry: migrating to ${URI}: refused (409 migration_in_progress): One runs.\n`);
+  });
+
+  test.each([
+    [['--timeout', '1'], '--timeout needs --wait'],
+    [['--wait', '--cancel-on-timeout'], '--cancel-on-timeout needs --timeout'],
+  ])('%j ends with 2 and no request', async (words, said) => {
+    const service = await migrating({ states: [COMPLETED] });
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'migrate', URI, ...words)).toBe(2);
+    expect([world.stderr.includes(said), service.asked]).toEqual([true, []]);
+  });
+});
+
+describe('migrate --wait', () => {
+  test('follows it to its end and says what it took', async () => {
+    const world = worldOf(await migrating({ states: [migration('active'), COMPLETED] }));
+    expect(await runVmferry(world, 'migrate', URI, '--wait')).toBe(0);
+    expect(world.stdout).toBe(`migrated to ${URI}: 79.4 MiB in 2.0 s, downtime 16 ms\n`);
+  });
+
+  test('shows pass, rate, what is left, downtime and time to go in lines', async () => {
+    const states = [...Array(20).fill(migration('active')), COMPLETED];
+    const world = worldOf(await migrating({ states }));
+    await runVmferry(world, 'migrate', URI, '--wait');
+    expect(world.stderr.split('\n').at(-2)).toBe(
+      `migrating to ${URI}: active, 64 %, pass 1, 59.4 MiB/s, 92.0 MiB left, downtime 300 ms, 0:02 to go`,
+    );
+  });
+
+  test('shows them beside a bar on a terminal', async () => {
+    const world = worldOf(await migrating({ states: [migration('active'), COMPLETED] }));
+    world.width = 130;
+    await runVmferry(world, 'migrate', URI, '--wait');
+    const shown = world.stderr.split('\r\u001b[K');
+    expect(shown.at(-2)).toMatch(/ {2}active {2}\[#+\.+\] {2}64 % {2}pass 1 {2}.* {2}0:02 to go$/);
+    expect(shown.at(-1)).toBe('');
+  });
+
+  test('says why an end is not in sight, once', async () => {
+    const verdict = { verdict: 'hopeless', reason: 'It dirties more than is sent.' };
+    const progress = [PROGRESS, { ...PROGRESS, verdict, 'time-to-go': null }];
+    const states = [...Array(5).fill(migration('active')), COMPLETED];
+    const world = worldOf(await migrating({ states, progress }));
+    await runVmferry(world, 'migrate', URI, '--wait');
+    expect(world.stderr.match(/hopeless: It dirties more than is sent\./g)).toHaveLength(1);
+  });
+
+  test.each([
+    [FAILED, 'failed (connection_refused): Nobody listens; the guest is here'],
+    [migration('cancelled', { guest: 'here' }), 'cancelled; the guest is here'],
+    [migration('failed', { guest: 'unknown' }), 'failed; nobody here knows who has the guest'],
+  ])('ends with 1 and says who has the guest: %j', async (state, said) => {
+    const world = worldOf(await migrating({ states: [state] }));
+    expect(await runVmferry(world, 'migrate', URI, '--wait', '-q')).toBe(1);
+    expect([world.stdout, world.stderr]).toEqual(['', `vmferry: migrating to ${URI}: ${said}\n`]);
+  });
+
+  test('gives progress, events and the result as JSON lines', async () => {
+    const service = await migrating({ states: [migration('active'), COMPLETED] });
+    const plain = service.handler;
+    const event = { event: 'MIGRATION', data: { status: 'active' }, timestamp: { seconds: 1, microseconds: 0 } };
+    const pieces = [`id: 7\nevent: MIGRATION\ndata: ${JSON.stringify(event)}\n\n`];
+    const headers = { 'content-type': 'text/event-stream' };
+    service.handler = (seen) => (seen.path === '/events' ? { status: 200, headers, pieces } : plain(seen));
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'migrate', URI, '--wait', '--json')).toBe(0);
+    expect(world.lines).toContainEqual({ type: 'event', id: 7, ...event });
+    expect(world.lines).toContainEqual({ type: 'progress', progress: PROGRESS });
+    const result = { type: 'result', 'exit-status': 0, outcome: 'completed', stopped: null, migration: COMPLETED };
+    expect(world.lines.at(-1)).toEqual(result);
+    expect(service.asked.slice(0, 2)).toEqual(['GET /events', 'POST /migrate']);
+  });
+});
+
+describe('an interrupt', () => {
+  async function interrupted(outcome: string, end: object, signal: 'SIGINT' | 'SIGTERM' = 'SIGINT') {
+    const states: object[] = [migration('active')];
+    const cancel = (): Answer => {
+      states.splice(0, 1, end);
+      return ok({ outcome });
+    };
+    const service = await migrating({ states, cancel });
+    const world: FakeWorld = worldOf(service);
+    world.onWait = () => world.signal(signal);
+    return {
+      status: await runVmferry(world, 'migrate', URI, '--wait'),
+      said: world.stderr.split('\n').at(-2),
+      service,
+    };
+  }
+
+  test.each([
+    ['cancelled', migration('cancelled', { guest: 'here' }), 'cancelled; the guest is here'],
+    ['already-completed', COMPLETED, 'the migration had completed already; the guest is there'],
+    ['already-failed', FAILED, 'failed (connection_refused): Nobody listens; the guest is here'],
+  ])('cancels it and says what came of it: %s', async (outcome, end, said) => {
+    const { status, said: last, service } = await interrupted(outcome, end);
+    expect(status).toBe(130);
+    expect(last).toBe(`vmferry: migrating to ${URI}: interrupted: ${said.replace('is there', 'is at the other side')}`);
+    expect(service.asked.filter((asked) => asked === 'POST /migrate/cancel')).toHaveLength(1);
+  });
+
+  test('by SIGTERM ends with 143', async () => {
+    expect((await interrupted('cancelled', migration('cancelled'), 'SIGTERM')).status).toBe(143);
+  });
+});
+
+describe('a time-out', () => {
+  test('ends with 5 and leaves the migration alone', async () => {
+    const service = await migrating({ states: [migration('active')] });
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'migrate', URI, '--wait', '--timeout', '2', '-q')).toBe(5);
+    expect(world.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: migration m1 goes on (active)\n`);
+    expect(service.asked).not.toContain('POST /migrate/cancel');
+  });
+
+  test('cancels it if it is to', async () => {
+    const states: object[] = [migration('active')];
+    const cancel = (): Answer => {
+      states.splice(0, 1, migration('cancelled', { guest: 'here' }));
+      return ok({ outcome: 'cancelled' });
+    };
+    const world = worldOf(await migrating({ states, cancel }));
+    const words = ['--wait', '--timeout', '2', '--cancel-on-timeout', '-q'];
+    expect(await runVmferry(world, 'migrate', URI, ...words)).toBe(5);
+    expect(world.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: cancelled; the guest is here\n`);
+  });
+});
+
+describe('cancel', () => {
+  test.each([
+    ['cancelled', 0, 'cancelled\n', ''],
+    ['already-completed', 1, '', 'vmferry: cancel: too late: the migration had completed\n'],
+    ['already-failed', 1, '', 'vmferry: cancel: too late: the migration had failed\n'],
+    ['not-cancellable', 1, '', 'vmferry: cancel: it cannot be cancelled any more: the guest has been handed over\n'],
+    ['nothing-to-cancel', 1, '', 'vmferry: cancel: there is no migration to cancel\n'],
+  ])('says what came of it: %s ends with %i', async (outcome, status, stdout, stderr) => {
+    const service = await migrating({ states: [], cancel: () => ok({ outcome }) });
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'cancel')).toBe(status);
+    expect([world.stdout, world.stderr]).toEqual([stdout, stderr]);
+    const json = worldOf(service);
+    expect([await runVmferry(json, 'cancel', '--json'), json.lines, json.stderr]).toEqual([status, [{ outcome }], '']);
+  });
+});

@@ -1,0 +1,162 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { parameterText, parameterValue } from '../../src/cli/parameter-text.ts';
+import { answers, type FakeService, fakeService, ok, problem } from './fake-service.ts';
+import { runVmferry, worldOf } from './fake-world.ts';
+
+const MOST = '18446744073709551615';
+const PARAMETERS = `{"max-bandwidth":${MOST},"downtime-limit":300,"cpu-throttle-tailslow":false,"mode":"normal"}`;
+
+async function service(): Promise<FakeService> {
+  const made = await fakeService();
+  made.handler = answers({
+    'GET /migrate/parameters': ok(PARAMETERS),
+    'PATCH /migrate/parameters': ({ body }) => ok({ ...JSON.parse(PARAMETERS), ...(body as object) }),
+    'GET /migrate/capabilities': ok([
+      { capability: 'events', state: true },
+      { capability: 'return-path', state: false },
+    ]),
+    'PATCH /migrate/capabilities': ({ body }) => ok((body as { capabilities: unknown }).capabilities),
+  });
+  return made;
+}
+
+describe('set', () => {
+  test('gives each value the type that its parameter has, all in one request', async () => {
+    const fake = await service();
+    const world = worldOf(fake);
+    const words = ['max-bandwidth=100M', 'downtime-limit=0x10', 'cpu-throttle-tailslow=on', 'mode=normal'];
+    expect(await runVmferry(world, 'set', ...words)).toBe(0);
+    expect(fake.asked).toEqual(['GET /migrate/parameters', 'PATCH /migrate/parameters']);
+    expect(JSON.stringify(fake.requests[1]?.body)).toBe(
+      '{"max-bandwidth":104857600,"downtime-limit":16,"cpu-throttle-tailslow":true,"mode":"normal"}',
+    );
+    expect(world.stdout).toBe('max-bandwidth=104857600\ndowntime-limit=16\ncpu-throttle-tailslow=on\nmode=normal\n');
+  });
+
+  test('keeps every digit of a large integer, there and back', async () => {
+    const fake = await service();
+    const world = worldOf(fake);
+    expect(await runVmferry(world, 'set', `max-bandwidth=${MOST}`, '--json')).toBe(0);
+    expect(JSON.stringify(fake.requests[1]?.body)).toBe(`{"max-bandwidth":${MOST}}`);
+    expect(world.stdout).toContain(`"max-bandwidth":${MOST}`);
+  });
+
+  test('prints every parameter and changes none if none is given', async () => {
+    const fake = await service();
+    const world = worldOf(fake);
+    expect(await runVmferry(world, 'set')).toBe(0);
+    expect(world.stdout.split('\n')).toEqual([
+      `max-bandwidth=${MOST}`,
+      'downtime-limit=300',
+      'cpu-throttle-tailslow=off',
+      'mode=normal',
+      '',
+    ]);
+    expect(fake.asked).toEqual(['GET /migrate/parameters']);
+  });
+
+  test('leaves it to the service to refuse', async () => {
+    const fake = await service();
+    const handler = fake.handler;
+    fake.handler = (seen) => (seen.method === 'PATCH' ? problem(422, 'value_out_of_range', 'No.') : handler(seen));
+    const world = worldOf(fake);
+    expect(await runVmferry(world, 'set', 'downtime-limit=soon', 'speed=1')).toBe(4);
+    expect(fake.requests[1]?.body).toEqual({ 'downtime-limit': 'soon', speed: 1 });
+    expect([world.stdout, world.stderr]).toEqual(['', 'vmferry: parameters: refused (422 value_out_of_range): No.\n']);
+  });
+
+  test.each([
+    [['max-bandwidth'], 'It must be NAME=VALUE.'],
+    [['=1'], 'It must be NAME=VALUE.'],
+    [['mode=a', 'mode=b'], 'mode is given twice'],
+  ])('%j ends with 2 and no request', async (words, said) => {
+    const fake = await service();
+    const world = worldOf(fake);
+    expect(await runVmferry(world, 'set', ...words)).toBe(2);
+    expect(world.stderr).toContain(said);
+    expect(fake.asked).toEqual([]);
+  });
+});
+
+describe('enable and disable', () => {
+  test.each([
+    ['enable', true, 'on'],
+    ['disable', false, 'off'],
+  ])('%s switches all that are given in one request', async (verb, state, said) => {
+    const fake = await service();
+    const world = worldOf(fake);
+    expect(await runVmferry(world, verb, 'events', 'return-path')).toBe(0);
+    expect(fake.requests.map(({ body }) => body)).toEqual([
+      {
+        capabilities: [
+          { capability: 'events', state },
+          { capability: 'return-path', state },
+        ],
+      },
+    ]);
+    expect(world.stdout).toBe(`events: ${said}\nreturn-path: ${said}\n`);
+  });
+
+  test('print every capability and change none if none is given', async () => {
+    const fake = await service();
+    const world = worldOf(fake);
+    expect(await runVmferry(world, 'enable')).toBe(0);
+    expect([world.stdout, fake.asked]).toEqual(['events: on\nreturn-path: off\n', ['GET /migrate/capabilities']]);
+  });
+});
+
+describe('a value as it is typed', () => {
+  test.each([
+    ['max-bandwidth', '1T', 1, '1099511627776'],
+    ['max-bandwidth', '-1', 1, '-1'],
+    ['max-bandwidth', '16777216T', 1, '18446744073709551616'],
+    ['downtime-limit', '1k', 1, '"1k"'],
+    ['downtime-limit', '', 1, '""'],
+    ['direct-io', 'no', true, 'false'],
+    ['direct-io', 'maybe', true, '"maybe"'],
+    ['tls-creds', '12', '', '"12"'],
+    ['block-bitmap-mapping', '[{"n":1}]', undefined, '[{"n":1}]'],
+    ['unknown', 'text', undefined, '"text"'],
+  ])('%s=%s, where it is %j now, is %s', (name, text, now, expected) => {
+    expect(JSON.stringify(parameterValue(name, text, now))).toBe(expected);
+  });
+
+  test('is printed as it could be typed', () => {
+    expect([true, 'x', 7, [1]].map(parameterText)).toEqual(['on', 'x', '7', '[1]']);
+  });
+});
+
+describe('the token', () => {
+  function tokenFile(text: string): string {
+    const directory = mkdtempSync(join(tmpdir(), 'vmferry-token-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'token');
+    writeFileSync(file, text);
+    return file;
+  }
+
+  test('is the one of the file, which goes before VMFERRY_TOKEN', async () => {
+    const fake = await service();
+    const world = worldOf(fake);
+    world.environment = { ...world.environment, token: 'other' };
+    expect(await runVmferry(world, 'set', '--token-file', tokenFile('abc\n'))).toBe(0);
+    expect(fake.requests[0]?.headers.authorization).toBe('Bearer abc');
+  });
+
+  test.each([
+    ['has several', 'secret1 operator\nsecret2 viewer\n', 'must be one token of visible ASCII characters'],
+    ['is empty', '\n', 'must be one token of visible ASCII characters'],
+    ['is not there', null, 'cannot be read'],
+  ])('is not taken from a file that %s, and nothing of it is told', async (_, text, said) => {
+    const fake = await service();
+    const world = worldOf(fake);
+    const file = text === null ? '/nowhere/token' : tokenFile(text);
+    expect(await runVmferry(world, 'snapshot', 'list', '--token-file', file)).toBe(2);
+    expect(world.stderr).toContain(said);
+    expect(world.stderr).not.toContain('secret');
+    expect(fake.asked).toEqual([]);
+  });
+});
