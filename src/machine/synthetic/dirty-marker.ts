@@ -19,6 +19,7 @@ export type DirtyMarkerOptions = {
  */
 export class DirtyMarker {
   readonly #trace: DirtyTrace;
+  readonly #words: Int32Array;
   readonly #vcpu: number;
   readonly #ring: Uint32Array | null;
   readonly #pacer = new Pacer();
@@ -29,8 +30,14 @@ export class DirtyMarker {
 
   constructor({ trace, vcpu, ringEntries }: DirtyMarkerOptions) {
     this.#trace = trace;
+    this.#words = trace.epochWord;
     this.#vcpu = vcpu;
     this.#ring = ringEntries === null ? null : new Uint32Array(ringEntries);
+  }
+
+  /** A plain read of a shared word, for what is done a million times a second: a page late is early enough. */
+  get isWanted(): boolean {
+    return this.#words[0] !== 0;
   }
 
   /** Called after the page was written. */

@@ -33,6 +33,11 @@ export class DirtyTrace {
     this.#bits = new Int32Array(this.buffer, words * 4, bitWords);
   }
 
+  /** For a look at the epoch that costs next to nothing. */
+  get epochWord(): Int32Array {
+    return this.#words.subarray(EPOCH, EPOCH + 1);
+  }
+
   /** 0 while nobody wants to know. */
   get epoch(): number {
     return Atomics.load(this.#words, EPOCH);

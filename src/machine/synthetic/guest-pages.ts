@@ -67,6 +67,7 @@ export class GuestPages {
     kernels.guestMarkDirty(DIRTY_LOG_ADDRESS, map.dirtyBitOf(page));
     this.#ledger.guestLedgerStore(map.ledgerAddressOf(page), seq);
     this.#ledger.guestMarkDirty(DIRTY_LOG_ADDRESS, map.dirtyBitOf(ledgerPage));
+    if (!this.#marker.isWanted) return;
     this.#marker.mark(page);
     this.#marker.mark(ledgerPage);
   }
