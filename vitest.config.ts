@@ -15,6 +15,10 @@ const TIMED = [
   'qemu-hostile-streams',
   'snapshot-requests',
 ].map((name) => `test/integration/${name}.test.ts`);
+/** Cheap tests in many files: to start a process and to load the code for each of them would take most of their time. */
+const SHARED = ['cli', 'commands', 'domain', 'engine/source', 'engine/stream', 'engine/target', 'hmp', 'routes'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
 const TIDY = 'test/tidy/**/*.test.ts';
 
 export default defineConfig({
@@ -39,9 +43,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [SOAK, INTEGRATION, TIDY],
+          exclude: [SOAK, INTEGRATION, TIDY, ...SHARED],
           sequence: { groupOrder: 0 },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'shared', include: SHARED, isolate: false, sequence: { groupOrder: 0 } },
       },
       {
         extends: true,

@@ -10,12 +10,15 @@ const STEP_MS = 10;
 
 const running = new Set<Worker>();
 
-process.on('worker', (worker) => {
+function watch(worker: Worker): void {
   running.add(worker);
   worker.once('exit', () => running.delete(worker));
-});
+}
+process.on('worker', watch);
 
 afterAll(async () => {
+  // The next file may have this process too.
+  process.off('worker', watch);
   for (let waitedMs = 0; running.size > 0 && waitedMs < GRACE_MS; waitedMs += STEP_MS) await sleep(STEP_MS);
   const leaked = [...running].map((worker) => worker.threadId);
   await Promise.all([...running].map((worker) => worker.terminate()));
