@@ -11,6 +11,13 @@ function config(flags: readonly string[], environment: Record<string, string> = 
 /** Without a token file and without --drain-timeout. */
 const UNGUARDED = { tokens: null, drainTimeoutMs: 10_000, warnings: [] };
 
+const EVERY_FLAG = [
+  '--http localhost:0 --data /d --name=guest --uuid 8C6B7A5E-3f0d-4f35-9d3c-0d5f7f0a1b2c',
+  '--ram 1G --vcpus=4 --dirty-ring-size=4096 --workload rate=0,span=4k,pattern=seq,fill=zero,check=1M --paused --ram-prealloc',
+  '--incoming defer --file-root /f --allow-exec --fd a=3 --fd b=4 --qmp unix:/run/a --qmp=tcp:[::1]:0',
+  '--set downtime-limit=5 --set tls-hostname=a=b --enable events --enable multifd --blockdev a0=/disks/a.qcow2',
+].flatMap((flags) => flags.split(' '));
+
 describe('the command line', () => {
   test('without flags it is a synthetic guest on loopback', () => {
     expect(config([])).toMatchObject({
@@ -34,42 +41,7 @@ describe('the command line', () => {
   });
 
   test('every flag is heard', () => {
-    const flags = [
-      '--http',
-      'localhost:0',
-      '--data',
-      '/d',
-      '--name=guest',
-      '--uuid',
-      '8C6B7A5E-3f0d-4f35-9d3c-0d5f7f0a1b2c',
-    ];
-    const more = [
-      '--ram',
-      '1G',
-      '--vcpus=4',
-      '--dirty-ring-size=4096',
-      '--workload',
-      'rate=0,span=4k,pattern=seq,fill=zero,check=1M',
-      '--paused',
-      '--ram-prealloc',
-    ];
-    const rest = ['--incoming', 'defer', '--file-root', '/f', '--allow-exec', '--fd', 'a=3', '--fd', 'b=4'];
-    const settings = [
-      '--qmp',
-      'unix:/run/a',
-      '--qmp=tcp:[::1]:0',
-      '--set',
-      'downtime-limit=5',
-      '--set',
-      'tls-hostname=a=b',
-      '--enable',
-      'events',
-      '--enable',
-      'multifd',
-      '--blockdev',
-      'a0=/disks/a.qcow2',
-    ];
-    expect(config([...flags, ...more, ...rest, ...settings])).toEqual({
+    expect(config(EVERY_FLAG)).toEqual({
       http: { host: 'localhost', port: 0 },
       qmp: [
         { kind: 'unix', path: '/run/a' },
