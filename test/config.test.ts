@@ -33,6 +33,13 @@ describe('the command line', () => {
     expect(config([]).fileRoot).toBe(`${config([]).dataDirectory}/files`);
   });
 
+  test('QMP sockets are taken in the order given', () => {
+    expect(config(['--qmp', 'unix:/run/a', '--qmp=tcp:[::1]:0']).qmp).toEqual([
+      { kind: 'unix', path: '/run/a' },
+      { kind: 'tcp', host: '::1', port: 0 },
+    ]);
+  });
+
   test('every flag is heard', () => {
     const flags = [
       '--http',
@@ -55,9 +62,6 @@ describe('the command line', () => {
     ];
     const rest = ['--incoming', 'defer', '--file-root', '/f', '--allow-exec', '--fd', 'a=3', '--fd', 'b=4'];
     const settings = [
-      '--qmp',
-      'unix:/run/a',
-      '--qmp=tcp:[::1]:0',
       '--set',
       'downtime-limit=5',
       '--set',
@@ -71,10 +75,7 @@ describe('the command line', () => {
     ];
     expect(config([...flags, ...more, ...rest, ...settings])).toEqual({
       http: { host: 'localhost', port: 0 },
-      qmp: [
-        { kind: 'unix', path: '/run/a' },
-        { kind: 'tcp', host: '::1', port: 0 },
-      ],
+      qmp: [],
       dataDirectory: '/d',
       machine: {
         kind: 'synthetic',
