@@ -12,6 +12,7 @@ import { JOB_ID_LENGTH_MAX } from '../../src/domain/jobs/job-id.ts';
 import { CONCLUDED_JOBS_LISTED, JOBS_MAX } from '../../src/domain/jobs/jobs.ts';
 import { TAG_BYTES_MAX } from '../../src/domain/snapshots/tag.ts';
 import { LINE_LENGTH_MAX } from '../../src/hmp/monitor.ts';
+import { QMP_LIMITS } from '../../src/qmp/limits.ts';
 import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import { HTTP_LIMITS } from '../../src/routes/limits.ts';
@@ -226,5 +227,10 @@ describe('docs/limits.md', () => {
 
   test.each(limits)('the page says that %s is %i', (name, value) => {
     expect(page).toContain(`| \`${name}\` | ${value} |`);
+  });
+
+  test.each(Object.entries(QMP_LIMITS))('the page says that %s of a QMP socket is %i', (name, value) => {
+    const [, section] = page.split('## QMP');
+    expect(section?.split('\n## ')[0]).toContain(`| \`${name}\` | ${value} |`);
   });
 });
