@@ -30,8 +30,8 @@ _vmferry() {
   (( \${#found} )) || { _files; return }
   open=("\${(@M)found:#*[:=]}")
   closed=("\${(@)found:#*[:=]}")
-  (( \${#open} )) && compadd -S '' -- "\${open[@]}"
-  (( \${#closed} )) && compadd -- "\${closed[@]}"
+  if (( \${#open} )); then compadd -S '' -- "\${open[@]}"; fi
+  if (( \${#closed} )); then compadd -- "\${closed[@]}"; fi
 }
 if [ "$funcstack[1]" = "_vmferry" ]; then _vmferry "$@"; else compdef _vmferry vmferry; fi
 `;

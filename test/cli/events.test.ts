@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import { type FakeService, fakeService, problem } from './fake-service.ts';
+import { runVmferry, worldOf } from './fake-world.ts';
+
+function frame(id: number, name: string, data: object): string {
+  const body = { event: name, data, timestamp: { seconds: 1, microseconds: 250_000 } };
+  return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(body)}\n\n`;
+}
+
+/** A service whose event stream ends after each list of pieces, and is refused after the last. */
+async function telling(...streams: readonly (readonly string[])[]): Promise<FakeService> {
+  const service = await fakeService();
+  const left = [...streams];
+  service.handler = () => {
+    const pieces = left.shift();
+    if (pieces === undefined) return problem(404, 'not_found');
+    return { status: 200, headers: { 'content-type': 'text/event-stream; charset=utf-8' }, pieces };
+  };
+  return service;
+}
+
+const FIRST = frame(7, 'MIGRATION', { status: 'active' });
+const SECOND = frame(8, 'GUEST_PANICKED', { action: 'pause', info: { type: 'x y' } });
+
+describe('events', () => {
+  test('are a line each, and go on behind the last one when the stream ends', async () => {
+    const service = await telling([':\n\n', FIRST], [SECOND]);
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'events', '--since', '6')).toBe(4);
+    expect(world.stdout.split('\n')).toEqual([
+      expect.stringMatching(/^\d\d:\d\d:01\.250 {2}#7 {2}MIGRATION {2}status=active$/),
+      expect.stringMatching(/#8 {2}GUEST_PANICKED {2}action=pause info=\{"type":"x y"\}$/),
+      '',
+    ]);
+    expect(service.asked).toEqual(['GET /events?since=6', 'GET /events?since=7', 'GET /events?since=8']);
+  });
+
+  test('begin now without --since', async () => {
+    const service = await telling([]);
+    await runVmferry(worldOf(service), 'events');
+    expect(service.asked[0]).toBe('GET /events');
+  });
+
+  test('are JSON lines with --json, those that are no longer kept too', async () => {
+    const gap = 'event: gap\ndata: {"from":1,"to":6}\n\n';
+    const bye = 'event: bye\ndata: {"reason":"shutting-down"}\n\n';
+    const world = worldOf(await telling([gap, FIRST, bye]));
+    await runVmferry(world, 'events', '--since', '0', '--json');
+    expect(world.lines.slice(0, 3)).toEqual([
+      { type: 'gap', from: 1, to: 6 },
+      {
+        type: 'event',
+        id: 7,
+        event: 'MIGRATION',
+        data: { status: 'active' },
+        timestamp: { seconds: 1, microseconds: 250_000 },
+      },
+      { type: 'bye', reason: 'shutting-down' },
+    ]);
+  });
+
+  test('are coloured on a terminal, unless somebody does not want that', async () => {
+    const coloured = worldOf(await telling([FIRST]));
+    coloured.outWidth = 80;
+    await runVmferry(coloured, 'events');
+    expect(coloured.stdout).toContain('\u001b[33mMIGRATION\u001b[0m');
+    const plain = worldOf(await telling([FIRST]));
+    plain.outWidth = 80;
+    plain.environment = { ...plain.environment, noColor: '1' };
+    await runVmferry(plain, 'events');
+    expect(plain.stdout).not.toContain('\u001b');
+  });
+
+  test('wait for a service that went away, but not for ever', async () => {
+    const service = await telling([FIRST]);
+    const world = worldOf(service);
+    world.onWait = async () => await service.stop();
+    expect(await runVmferry(world, 'events', '--reconnect', '5')).toBe(3);
+    expect(world.stderr.match(/trying again/g)).toHaveLength(1);
+    expect(world.nowMs).toBeGreaterThanOrEqual(5000);
+    expect(world.nowMs).toBeLessThanOrEqual(6000);
+  });
+
+  test('end with 3 at once where no service is', async () => {
+    const service = await telling();
+    await service.stop();
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'events')).toBe(3);
+    expect(world.nowMs).toBe(0);
+  });
+
+  test('end with 130 at Ctrl-C, also while the stream is silent', async () => {
+    const service = await fakeService();
+    const world = worldOf(service);
+    const pieces = async function* () {
+      yield FIRST;
+      world.signal('SIGINT');
+      await new Promise(() => {});
+    };
+    service.handler = () => ({ status: 200, headers: { 'content-type': 'text/event-stream' }, pieces: pieces() });
+    expect(await runVmferry(world, 'events')).toBe(130);
+  });
+
+  test('end when nobody reads them any more', async () => {
+    const service = await telling([FIRST]);
+    const world = worldOf(service);
+    world.onWait = () => world.closeOutput();
+    expect(await runVmferry(world, 'events')).toBe(0);
+  });
+
+  test.each(['x', '-1', '1e3', ''])('refuse to begin at "%s"', async (since) => {
+    const service = await telling([]);
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'events', '--since', since)).toBe(2);
+    expect(service.asked).toEqual([]);
+  });
+});

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest';
+import { answers, type FakeService, fakeService, ok, problem } from './fake-service.ts';
+import { runVmferry, worldOf } from './fake-world.ts';
+
+const MACHINE = {
+  kind: 'synthetic',
+  name: 'vm0',
+  uuid: 'u',
+  'ram-blocks': [{ name: 'ram', size: 2 ** 28 }],
+  vcpus: 2,
+  ticks: 7,
+  panic: null,
+  workload: { rate: 20 * 2 ** 20 },
+};
+const ACTIVE = {
+  status: 'active',
+  pass: 2,
+  'first-pass-percent': 100,
+  verdict: { verdict: 'stalled', reason: 'It stands still.' },
+  rate: 2 ** 20,
+  remaining: 2 ** 22,
+  'expected-downtime': 400,
+  'downtime-limit': 300,
+  'time-to-go': { min: 4000, max: 65000 },
+};
+const IDLE = { status: 'none', pass: 0, verdict: null };
+
+/** A service in a migration that takes `looks` looks, after which the progress is what it was. */
+async function watched(looks: number): Promise<FakeService> {
+  const service = await fakeService();
+  let seen = 0;
+  const progress = () => {
+    seen = Math.min(seen + 1, looks);
+    return ok({ ...ACTIVE, rate: 2 ** 20 * seen });
+  };
+  service.handler = answers({
+    'GET /status': ok({ running: true, status: 'running' }),
+    'GET /machine': ok(MACHINE),
+    'GET /migrate': ok({ status: 'active', 'total-time': 9000 }),
+    'GET /migrate/progress': progress,
+  });
+  return service;
+}
+
+describe('status', () => {
+  test('says how the machine is and how its migration goes', async () => {
+    const world = worldOf(await watched(1));
+    expect(await runVmferry(world, 'status')).toBe(0);
+    expect(world.stdout.split('\n')).toEqual([
+      'machine    vm0: synthetic, 256.0 MiB RAM, 2 vCPUs, uuid u',
+      'state      running (running)',
+      'guest      7 ticks, dirties 20.0 MiB/s',
+      'migration  active, pass 2, 100 % of the first pass, 1.0 MiB/s, 4.0 MiB left, downtime 400 ms expected, ' +
+        '300 ms allowed, since 0:09, 0:04 to 1:05 to go',
+      'verdict    stalled: It stands still.',
+      '',
+    ]);
+  });
+
+  test.each([
+    [{}, 'none'],
+    [{ status: 'completed', 'total-time': 2040, downtime: 16 }, 'completed, in 2.0 s, downtime 16 ms'],
+    [{ status: 'failed', 'error-desc': 'Broken.' }, 'failed, Broken.'],
+    [{ status: 'setup' }, 'setup'],
+  ])('says of a migration that does not run what there is: %j', async (migrate, said) => {
+    const service = await fakeService();
+    service.handler = answers({
+      'GET /status': ok({ running: false, status: 'paused' }),
+      'GET /machine': ok({ kind: 'image', name: 'i', uuid: 'u' }),
+      'GET /migrate': ok(migrate),
+      'GET /migrate/progress': ok(IDLE),
+    });
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'status')).toBe(0);
+    expect(world.stdout).toBe(`machine    i: image, uuid u\nstate      stopped (paused)\nmigration  ${said}\n`);
+  });
+
+  test('gives the four answers as one JSON document, integers exact', async () => {
+    const service = await watched(1);
+    const handler = service.handler;
+    service.handler = (seen) => (seen.path === '/status' ? ok('{"n":18446744073709551615}') : handler(seen));
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'status', '--json')).toBe(0);
+    const rest = `"machine":${JSON.stringify(MACHINE)},"migrate":{"status":"active","total-time":9000}`;
+    const progress = JSON.stringify(ACTIVE);
+    expect(world.stdout).toBe(`{"status":{"n":18446744073709551615},${rest},"progress":${progress}}\n`);
+  });
+
+  test('ends with the service: refused, or not there', async () => {
+    const service = await fakeService();
+    service.handler = () => problem(401, 'token_missing', 'Who?');
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'status')).toBe(4);
+    expect(world.stderr).toBe('vmferry: status: refused (401 token_missing): Who?\n');
+    await service.stop();
+    expect(await runVmferry(worldOf(service), 'status')).toBe(3);
+  });
+});
+
+describe('status --watch', () => {
+  test('prints a line whenever it says something new, until Ctrl-C', async () => {
+    const world = worldOf(await watched(3));
+    world.onWait = (nowMs) => {
+      if (nowMs >= 5000) world.signal('SIGINT');
+    };
+    expect(await runVmferry(world, 'status', '--watch')).toBe(130);
+    const rates = world.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => /[\d.]+ MiB\/s/.exec(line)?.[0]);
+    expect(rates).toEqual(['1.0 MiB/s', '2.0 MiB/s', '3.0 MiB/s']);
+    expect(world.stderr).toBe('');
+  });
+
+  test('writes over what it wrote on a terminal, in lines that do not wrap', async () => {
+    const world = worldOf(await watched(2));
+    world.outWidth = 60;
+    world.onWait = (nowMs) => {
+      if (nowMs >= 2000) world.signal('SIGTERM');
+    };
+    expect(await runVmferry(world, 'status', '--watch')).toBe(143);
+    const shown = world.stdout.split('\u001b[5A\r\u001b[J');
+    expect(shown).toHaveLength(2);
+    for (const text of shown) expect(text.split('\n')).toHaveLength(6);
+    expect(Math.max(...shown.flatMap((text) => text.split('\n')).map(({ length }) => length))).toBe(59);
+  });
+
+  test('looks as often as it is told to', async () => {
+    const service = await watched(1000);
+    const world = worldOf(service);
+    world.onWait = (nowMs) => {
+      if (nowMs >= 900) world.signal('SIGINT');
+    };
+    await runVmferry(world, 'status', '--watch', '--interval', '0.1');
+    expect(service.asked.filter((asked) => asked === 'GET /status')).toHaveLength(10);
+  });
+
+  test('waits for a service that went away, but not for ever', async () => {
+    const service = await watched(1);
+    const world = worldOf(service);
+    world.onWait = async (nowMs) => {
+      if (nowMs === 1000) await service.stop();
+    };
+    expect(await runVmferry(world, 'status', '--watch', '--reconnect', '7')).toBe(3);
+    expect(world.stderr.match(/trying again/g)).toHaveLength(1);
+    expect(world.nowMs).toBe(9000);
+  });
+
+  test('ends when nobody reads it any more', async () => {
+    const world = worldOf(await watched(1));
+    world.onWait = () => world.closeOutput();
+    expect(await runVmferry(world, 'status', '--watch')).toBe(0);
+  });
+
+  test.each(['0', 'often', '0.01'])('refuses an interval of %s', async (seconds) => {
+    const service = await watched(1);
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'status', '--watch', '--interval', seconds)).toBe(2);
+    expect(service.asked).toEqual([]);
+  });
+});
