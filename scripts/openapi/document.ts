@@ -76,7 +76,7 @@ export function openApiDocument(operations: readonly Operation[] = OPERATIONS): 
             "A token of the service's token file. Those of viewers only look; without such a file none is asked for.",
         },
       },
-      schemas: { ...namedSchemas(), Problem: problemSchema() },
+      schemas: { ...namedSchemas(paths), Problem: problemSchema() },
     },
   };
 }
@@ -90,6 +90,8 @@ function operationObject(operation: Operation): Json {
     tags: [tag],
     summary,
     ...(description === undefined ? {} : { description }),
+    // Asked for by those who watch the process, who have no token.
+    ...(operation.path === '/healthz' ? { security: [{}] } : {}),
     ...(command === null ? {} : { 'x-command': command.name, 'x-role': command.role }),
     parameters: parametersOf(operation),
     ...(takesBody(operation) ? { requestBody: requestBodyOf(operation) } : {}),
@@ -225,9 +227,20 @@ function problemSchema(): Json {
   };
 }
 
-function namedSchemas(): Json {
-  const entries = [...NAMED].map(([text, name]) => [name, mapMembers(JSON.parse(text) as Json)]);
-  return Object.fromEntries(entries.sort(([a], [b]) => String(a).localeCompare(String(b))));
+/** Those that the paths lead to, directly or through others. */
+function namedSchemas(paths: Json): Json {
+  const all = new Map([...NAMED].map(([text, name]) => [name, mapMembers(JSON.parse(text) as Json)]));
+  const used = new Set<string>();
+  const follow = (schema: unknown): void => {
+    for (const [, name = ''] of JSON.stringify(schema).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      if (used.has(name) || !all.has(name)) continue;
+      used.add(name);
+      follow(all.get(name));
+    }
+  };
+  follow(paths);
+  const entries = [...all].filter(([name]) => used.has(name));
+  return Object.fromEntries(entries.sort(([a], [b]) => a.localeCompare(b)));
 }
 
 /** A schema in which every named one is a reference. */
