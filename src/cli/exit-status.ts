@@ -37,8 +37,11 @@ export const GENERAL_EXIT_STATUSES: typeof EXIT_STATUSES = [
     EXIT.unreachable,
     'no service there, lost for too long, or an unexpected answer; or output that could not be written',
   ],
-  [EXIT.refused, 'the service refused: a wrong name or value, a conflict, no permission; qmp: the answer is an error'],
+  [
+    EXIT.refused,
+    'the service refused: wrong name or value, conflict, no permission; qmp, monitor: an answer is an error',
+  ],
   [EXIT.timedOut, '--timeout passed and the migration did not complete; without --cancel-on-timeout it goes on'],
-  [EXIT.interrupted, 'ended by Ctrl-C (SIGINT); a migration that was waited for was cancelled, if it still could be'],
+  [EXIT.interrupted, 'ended by Ctrl-C (SIGINT); a migration that was waited for was cancelled if it still could be'],
   [EXIT.terminated, 'ended by SIGTERM, as above'],
 ];

@@ -47,6 +47,7 @@ class Prompt {
   /** Breaks off the line that is being answered; null at the prompt. */
   #busy: AbortController | null = null;
   #isAtLineStart = true;
+  #hasQuit = false;
 
   constructor(options: PromptOptions) {
     const { client, terminal, world } = options;
@@ -82,13 +83,15 @@ class Prompt {
     this.#busy?.abort();
     this.#ended.abort();
     await events;
-    this.#write('\n');
+    // Ctrl-D leaves the cursor behind the prompt.
+    if (!this.#hasQuit) this.#write('\n');
   }
 
   /** Answers what was typed, in its order, and shows the prompt again. */
   async #answerAll(): Promise<void> {
     for (let line = this.#waiting.shift(); line !== undefined; line = this.#waiting.shift()) {
       if (QUIT.has(line.trim())) {
+        this.#hasQuit = true;
         this.#lines.close();
         return;
       }

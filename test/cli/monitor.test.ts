@@ -54,6 +54,16 @@ describe('monitor where no terminal is', () => {
     expect(world.stderr).toBe('vmferry: monitor: bad: refused (403 not_allowed): No.\n');
   });
 
+  test('ends with 4 for an error of the monitor, which is text', async () => {
+    const service = await echoing(({ body }) =>
+      body === 'bad' ? { status: 200, pieces: ['a\nErr', 'or: No.\r\n'] } : null,
+    );
+    const world = worldOf(service);
+    world.input.end('bad\ngood\n');
+    expect(await runVmferry(world, 'monitor')).toBe(4);
+    expect(world.stdout).toBe('a\nError: No.\nyou said good\n');
+  });
+
   test('cannot steer the terminal by what it says', async () => {
     const service = await echoing(() => ({ status: 200, pieces: ['a\u001b[2Jb\tc\u202e\n'] }));
     const world = worldOf(service);

@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
+import { EXIT_STATUSES, GENERAL_EXIT_STATUSES } from '../../src/cli/exit-status.ts';
+import { createProgram } from '../../src/cli/program.ts';
 import { generatedTag } from '../../src/cli/settings.ts';
+import { readInvocation } from '../../src/config.ts';
 import { fakeService } from './fake-service.ts';
-import { FakeWorld, run, worldOf } from './fake-world.ts';
+import { FakeWorld, run, runVmferry, worldOf } from './fake-world.ts';
 
 const VERBS = ['save', 'load', 'delete', 'list', 'verify'];
 
@@ -74,6 +78,70 @@ describe('--help', () => {
     const sections = ['Usage: vmferry snapshot', '--url <URL>', 'Exit status:', 'Environment:', 'Examples:'];
     for (const section of sections) expect(world.stdout).toContain(section);
     expect(Math.max(...world.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(110);
+  });
+});
+
+/** Every command that can be typed: `['jobs', 'cancel']`. */
+function pathsOf(command: Command, above: readonly string[] = []): string[][] {
+  return command.commands
+    .filter((entry) => !entry.name().startsWith('_'))
+    .flatMap((entry) => [[...above, entry.name()], ...pathsOf(entry, [...above, entry.name()])]);
+}
+
+const PATHS = pathsOf(createProgram(new FakeWorld(undefined), () => {}));
+
+function document(name: string): string {
+  return readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+}
+
+describe('every command of the client', () => {
+  test.each(PATHS.map((path) => [path.join(' '), path] as const))(
+    'has help that says all there is to know: %s',
+    async (name, path) => {
+      const world = new FakeWorld(undefined);
+      expect(await runVmferry(world, ...path, '--help')).toBe(0);
+      for (const section of [`Usage: vmferry ${name}`, 'Exit status:', 'Environment:', 'Examples:']) {
+        expect(world.stdout).toContain(section);
+      }
+      const options = name === 'completion' ? [] : ['--url <URL>', '--token-file <FILE>', '--json'];
+      for (const option of options) expect(world.stdout).toContain(option);
+      expect(Math.max(...world.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(110);
+      expect(world.stderr).toBe('');
+    },
+  );
+
+  test('is in the overview and in docs/cli.md', () => {
+    const { text } = readInvocation(['--help'], '1.2.3', {}) as { text: string };
+    const page = document('cli.md');
+    for (const [first] of PATHS) {
+      expect(text).toContain(`\n  ${first} `);
+      expect(page).toContain(`\`${first}`);
+    }
+  });
+
+  test('ends with a status that its page has, in the same words', () => {
+    for (const [status, meaning] of GENERAL_EXIT_STATUSES) {
+      expect(document('cli.md')).toContain(`\n| ${status} | ${meaning} |`);
+    }
+  });
+
+  test.each([
+    [['fly'], "unknown command 'fly'"],
+    [['statsu'], 'Did you mean status?'],
+    [['migrate'], "missing required argument 'URI'"],
+    [['migrate', 'tcp:x', '--wiat'], 'Did you mean --wait?'],
+    [['cancel', 'm1'], 'too many arguments'],
+    [['jobs', 'cancel'], "missing required argument 'ID'"],
+    [['qmp'], "missing required argument 'JSON'"],
+    [['status', '--url', 'ftp://x'], '--url must be an address'],
+    [['events', '--token', 'x'], "unknown option '--token'"],
+  ])('refuses a wrong line with 2, and asks nobody: %j', async (words, said) => {
+    const service = await fakeService();
+    const world = worldOf(service);
+    expect(await runVmferry(world, ...words)).toBe(2);
+    expect(world.stderr).toContain(said);
+    expect(world.stderr).toMatch(/^vmferry: [^\n]+\n$/);
+    expect([world.stdout, service.asked]).toEqual(['', []]);
   });
 });
 

@@ -25,7 +25,7 @@ export function runMonitorCommand(command: MonitorCommand, world: World): Promis
   });
 }
 
-/** Each line is sent when the one before has been answered. A refusal ends nothing, but shows in the exit status. */
+/** Each line is sent when the one before has been answered. An error ends nothing, but shows in the exit status. */
 async function runLines(client: ServiceClient, json: boolean, world: World): Promise<ExitStatus> {
   let status: ExitStatus = EXIT.done;
   const lines = createInterface({ input: world.input, crlfDelay: Number.POSITIVE_INFINITY });
@@ -34,7 +34,7 @@ async function runLines(client: ServiceClient, json: boolean, world: World): Pro
     if (QUIT.has(line.trim()) || world.outputClosed.aborted) break;
     if (line.trim() === '') continue;
     try {
-      await sendLine(client, line, json, world);
+      if (await sendLine(client, line, json, world)) status = EXIT.refused;
     } catch (error) {
       if (!(error instanceof Failure) || error instanceof ConnectionLost) throw error;
       status = error.exitStatus;
@@ -46,13 +46,15 @@ async function runLines(client: ServiceClient, json: boolean, world: World): Pro
   return status;
 }
 
-async function sendLine(client: ServiceClient, line: string, json: boolean, world: World): Promise<void> {
+/** @returns true if the answer is an error of the monitor: its last line begins with "Error: ". */
+async function sendLine(client: ServiceClient, line: string, json: boolean, world: World): Promise<boolean> {
   const decoder = new PrintableStream();
   let text = '';
   for await (const chunk of client.text('/hmp', line, world.interrupt)) {
     const piece = decoder.take(chunk);
-    if (json) text += piece;
-    else world.out(piece);
+    text += piece;
+    if (!json) world.out(piece);
   }
   if (json) world.out(jsonLine({ type: 'output', line, text }));
+  return text.trimEnd().split('\n').at(-1)?.startsWith('Error: ') ?? false;
 }

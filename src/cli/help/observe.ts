@@ -6,8 +6,8 @@ import { ENVIRONMENT, EXIT_STATUS, join } from './sections.ts';
 export const STATUS_HELP = join(
   [
     'Output:',
-    '  The machine, its run state, its guest, and the migration that runs or ended last. --watch writes it over on a',
-    '  terminal, and elsewhere prints a line whenever it says something new. With --json one object a line:',
+    '  The machine, its run state, its guest, and the migration that runs or ended last. --watch writes it over on',
+    '  a terminal, and elsewhere prints a line whenever it says something new. With --json one object a line:',
     '  {"status":…,"machine":…,"migrate":…,"progress":…}, the answers of GET /status, /machine, /migrate and',
     '  /migrate/progress.',
   ],
@@ -29,7 +29,7 @@ export const EVENTS_HELP = join(
     '  {"type":"event","id":N,"event":NAME,"data":…,"timestamp":…}; {"type":"gap","from":…,"to":…} for events that',
     '  the service no longer keeps; {"type":"bye"} when it closes.',
     '',
-    '  If the connection breaks it is opened again behind the last event that was seen, for the time of --reconnect.',
+    '  If the connection breaks, it is made again behind the last event seen, for the time of --reconnect.',
   ],
   ENVIRONMENT,
   EXIT_STATUS,
