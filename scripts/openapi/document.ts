@@ -177,7 +177,7 @@ function replyObject({ examples }: Operation, status: string, reply: Reply): Jso
 
 /** One response for each status, with every code that has it. */
 function errorResponses(operation: Operation): Json {
-  const bodyErrors = operation.input === 'query' ? [] : BODY_ERRORS;
+  const bodyErrors = operation.method === 'GET' ? [] : BODY_ERRORS;
   const pathErrors: readonly AnyErrorCode[] = operation.path.includes(':') ? ['path_too_long'] : [];
   const rateErrors: readonly AnyErrorCode[] = beginsSomething(operation) ? ['too_many_requests'] : [];
   const codes = [...new Set([...COMMON_ERRORS, ...rateErrors, ...pathErrors, ...bodyErrors, ...operation.errors])];
