@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
-import type { CommandContext } from '../commands/command.ts';
+import type { Caller, CommandContext } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
 import { Connection } from './connection.ts';
@@ -40,7 +40,7 @@ export async function listenQmp(address: QmpAddress, options: QmpListenerOptions
   const connections = new Map<Socket, Connection>();
   const held = { bytes: 0 };
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    const session = new Session(options);
+    const session = new Session({ ...options, context: { ...options.context, caller: callerOf(address, socket) } });
     const connection = new Connection({ socket, session, limits, held, isGuarded: address.kind === 'tcp' });
     connections.set(socket, connection);
     socket.once('close', () => connections.delete(socket));
@@ -59,6 +59,12 @@ export async function listenQmp(address: QmpAddress, options: QmpListenerOptions
       return close(server, connections, limits);
     },
   };
+}
+
+/** For the audit trail: a socket asks nobody who they are. */
+function callerOf({ kind }: QmpAddress, { remoteAddress }: Socket): Caller {
+  const name = kind === 'unix' ? 'owner' : 'anyone';
+  return { door: 'qmp', name, address: remoteAddress ?? null, requestId: null };
 }
 
 async function listen(server: Server, address: QmpAddress, { removeStaleSocket }: QmpListenerOptions): Promise<void> {

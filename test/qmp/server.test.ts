@@ -125,6 +125,18 @@ describe('events', () => {
   });
 });
 
+describe('the audit trail', () => {
+  test('says that a command came over a QMP socket', async () => {
+    const { address } = await unixApp();
+    const client = await negotiated(address);
+    client.send('{"execute":"migrate_cancel"}{"execute":"x-ferry-query-audit"}');
+    const [, trail] = await client.take(2);
+    expect(trail?.return).toMatchObject({
+      audit: [{ door: 'qmp', caller: 'owner', command: 'migrate_cancel', outcome: 'succeeded' }],
+    });
+  });
+});
+
 describe('the socket', () => {
   test('is its owner’s only, and gone when the service closes', async () => {
     const { app, path } = await unixApp();
