@@ -72,13 +72,8 @@ describe('what the README says is not there yet', () => {
 
   it('names only paths that are not served', async () => {
     const { server } = await fakeApp();
-    const [verbs, paths] = [/^[a-z-]+$/, /^\/[a-z/-]+$/];
-    const codes = codesOf(rowOf(section, '404 `not_found`')).filter((code) => code !== '/migrate');
-    const missing = [
-      ...codes.filter((code) => paths.test(code)),
-      ...codes.filter((code) => verbs.test(code)).map((verb) => `/migrate/${verb}`),
-    ];
-    expect(missing.length).toBeGreaterThan(8);
+    const missing = codesOf(rowOf(section, '404 `not_found`')).filter((code) => code.startsWith('/'));
+    expect(missing.length).toBeGreaterThan(0);
     for (const path of missing) {
       for (const method of ['GET', 'POST'] as const) {
         expect((await ask(server, path, { method })).status, `${method} ${path}`).toBe(404);
