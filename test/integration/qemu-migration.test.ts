@@ -139,12 +139,18 @@ describeWithQemu72('a machine of QEMU 7.2', (binary) => {
   const machine = 'pc-i440fx-7.2';
 
   it('travels through an image into QEMU 7.2 over unix sockets', async () => {
-    await travels({ transport: 'unix', source: { binary, machine }, target: { binary, machine } });
+    await travels({ transport: 'unix', stopsFirst: true, source: { binary, machine }, target: { binary, machine } });
   });
 
   it('travels through an image into QEMU 10.0 with a return path', async () => {
     const capabilities = ['return-path'];
-    await travels({ transport: 'tcp', source: { binary, machine }, target: { machine }, capabilities });
+    await travels({
+      transport: 'tcp',
+      stopsFirst: true,
+      source: { binary, machine },
+      target: { machine },
+      capabilities,
+    });
   });
 
   it('travels from QEMU 10.0 with the machine type of 7.2 back to QEMU 7.2', async () => {
