@@ -36,7 +36,7 @@ describe('the client of a whole service', () => {
     expect((await run(source, ['set', 'max-bandwidth=1M'])).output).toBe('max-bandwidth=1048576\n');
 
     const slow = startCommand(source, ['migrate', socket, '--wait']);
-    await expect.poll(slow.errors, { timeout: 20_000 }).toContain(': active, ');
+    await expect.poll(slow.errors).toContain(': active, ');
     slow.child.kill('SIGINT');
     expect(await slow.ended).toEqual([130, null]);
     expect(slow.errors()).toMatch(/\nvmferry: migrating to unix:.*: interrupted: cancelled; the guest is here\n$/);
@@ -55,7 +55,7 @@ describe('the client of a whole service', () => {
     expect((await run(target, ['monitor'], { input: 'info status\n' })).output).toBe('VM status: running\n');
 
     const events = startCommand(source, ['events', '--since', '0', '--json']);
-    await expect.poll(events.output, { timeout: 20_000 }).toContain('"completed"');
+    await expect.poll(events.output).toContain('"completed"');
     events.child.kill('SIGINT');
     expect(await events.ended).toEqual([130, null]);
     const statuses = linesOf(events.output()).filter(({ event }) => event === 'MIGRATION');
