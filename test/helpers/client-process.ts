@@ -1,4 +1,4 @@
-// `vmferry snapshot` as a process of its own, and a service at an address that stays.
+// The client as a process of its own, and a service at an address that stays.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,9 +18,17 @@ export type Client = {
 
 /** Starts `vmferry snapshot WORDS`; `node` is what Node is given before that. */
 export function startClient(url: string, words: readonly string[], node: readonly string[] = [MAIN]): Client {
+  return startCommand(url, ['snapshot', ...words], { node });
+}
+
+type CommandOptions = { readonly node?: readonly string[]; readonly token?: string };
+
+/** Starts `vmferry WORDS`. */
+export function startCommand(url: string, words: readonly string[], options: CommandOptions = {}): Client {
+  const { node = [MAIN], token = '' } = options;
   const { PATH, NODE_COMPILE_CACHE } = process.env;
-  const env = { PATH, NODE_COMPILE_CACHE, VMFERRY_URL: url, VMFERRY_NONSENSE: '1' };
-  const child = spawn(process.execPath, [...node, 'snapshot', ...words], { env });
+  const env = { PATH, NODE_COMPILE_CACHE, VMFERRY_URL: url, VMFERRY_TOKEN: token, VMFERRY_NONSENSE: '1' };
+  const child = spawn(process.execPath, [...node, ...words], { env });
   onTestFinished(() => void child.kill('SIGKILL'));
   const said = { output: '', errors: '' };
   child.stdout.on('data', (chunk) => {

@@ -8,7 +8,7 @@ export const MONITOR_HELP = join(
     'At a terminal:',
     '  Lines are those of QEMU\'s monitor; "help" names them. Tab completes commands, parameters, capabilities and',
     '  tags. Events of the service appear above the prompt. Ctrl-C gives up a line, or the wait for its answer;',
-    '  quit or Ctrl-D ends the monitor, never the machine. What was typed is kept, in a file that only you can read:',
+    '  quit or Ctrl-D ends the monitor, never the machine. What was typed is kept in a file that only you can read:',
     '  $XDG_STATE_HOME/vmferry/monitor-history, or ~/.local/state/vmferry/monitor-history.',
   ],
   [
@@ -18,8 +18,7 @@ export const MONITOR_HELP = join(
     '  understood, or whose answer ends with a line "Error: …", makes the status 4; the lines behind it are sent',
     '  all the same.',
   ],
-  ENVIRONMENT,
-  ['  NO_COLOR       if set, no colours'],
+  [...ENVIRONMENT, '  NO_COLOR       if set, no colours'],
   EXIT_STATUS,
   ['Examples:', '  vmferry monitor', '  echo "info migrate" | vmferry monitor'],
 );

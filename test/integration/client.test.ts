@@ -1,0 +1,114 @@
+// The command line client against whole services: a machine that moves, a cancel, QMP and HMP, tokens.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { startCommand, startService } from '../helpers/client-process.ts';
+
+const GUEST = ['--ram', '32M', '--workload', 'rate=1M,span=4M'];
+
+async function service(...flags: string[]): Promise<string> {
+  const { url } = await startService(['--http', '127.0.0.1:0', '--data', temporaryDirectory(), ...GUEST, ...flags]);
+  return url;
+}
+
+async function run(url: string, words: readonly string[], options: { input?: string; token?: string } = {}) {
+  const client = startCommand(url, words, options.token === undefined ? {} : { token: options.token });
+  client.child.stdin?.end(options.input ?? '');
+  const [status] = await client.ended;
+  return { status, output: client.output(), errors: client.errors() };
+}
+
+function linesOf(text: string): Readonly<Record<string, unknown>>[] {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+}
+
+describe('the client of a whole service', () => {
+  test('sets, migrates, is interrupted, migrates again, and follows the events of all that', async () => {
+    const socket = `unix:${join(temporaryDirectory(), 'socket')}`;
+    const [source, target] = await Promise.all([service(), service('--incoming', socket)]);
+    expect((await run(source, ['enable', 'events', 'return-path'])).output).toBe('events: on\nreturn-path: on\n');
+    expect((await run(target, ['enable', 'return-path'])).status).toBe(0);
+    expect((await run(source, ['set', 'max-bandwidth=1M'])).output).toBe('max-bandwidth=1048576\n');
+
+    const slow = startCommand(source, ['migrate', socket, '--wait']);
+    await expect.poll(slow.errors).toContain(': active, ');
+    slow.child.kill('SIGINT');
+    expect(await slow.ended).toEqual([130, null]);
+    expect(slow.errors()).toMatch(/\nvmferry: migrating to unix:.*: interrupted: cancelled; the guest is here\n$/);
+    const { output: status } = await run(source, ['status']);
+    expect(status).toContain('\nstate      running (running)\n');
+    expect(status).toContain('\nmigration  cancelled');
+
+    const again = { execute: 'migrate-incoming', arguments: { uri: socket } };
+    expect(await run(target, ['qmp', '-'], { input: JSON.stringify(again) })).toMatchObject({ status: 0 });
+    await run(source, ['set', 'max-bandwidth=0']);
+    const moved = await run(source, ['migrate', socket, '--wait', '--json']);
+    expect(moved.status).toBe(0);
+    const said = linesOf(moved.output);
+    expect(said.at(-1)).toMatchObject({ type: 'result', outcome: 'completed', migration: { guest: 'there' } });
+    expect(said).toContainEqual(expect.objectContaining({ event: 'MIGRATION', data: { status: 'setup' } }));
+    expect((await run(target, ['monitor'], { input: 'info status\n' })).output).toBe('VM status: running\n');
+
+    const events = startCommand(source, ['events', '--since', '0', '--json']);
+    await expect.poll(events.output).toContain('"completed"');
+    events.child.kill('SIGINT');
+    expect(await events.ended).toEqual([130, null]);
+    const statuses = linesOf(events.output()).filter(({ event }) => event === 'MIGRATION');
+    expect(statuses.map(({ data }) => (data as { status: string }).status)).toEqual(
+      expect.arrayContaining(['setup', 'active', 'cancelling', 'cancelled', 'device', 'completed']),
+    );
+    expect((await run(source, ['cancel', '--json'])).output).toBe('{"outcome":"already-completed"}\n');
+  });
+
+  test('keeps every digit over QMP and HMP, and tells their errors by its status', async () => {
+    const url = await service('--paused');
+    const most = 2n ** 64n - 1n;
+    expect((await run(url, ['set', `max-bandwidth=${most}`])).output).toBe(`max-bandwidth=${most}\n`);
+    expect((await run(url, ['qmp', 'query-migrate-parameters', '--json'])).output).toContain(`"max-bandwidth":${most}`);
+    const refused = await run(url, ['qmp', '{"execute":"no-such","id":7}', '--json']);
+    expect([refused.status, linesOf(refused.output)]).toEqual([
+      4,
+      [{ error: { class: 'CommandNotFound', desc: expect.any(String) }, id: 7 }],
+    ]);
+    const input = 'info migrate_parameters\nmigrate_set_parameter downtime-limit -1\ninfo status\n';
+    const { status, output } = await run(url, ['monitor'], { input });
+    expect(status).toBe(4);
+    expect(output).toContain(`max-bandwidth: ${most} bytes/second\n`);
+    expect(output).toMatch(/\nError: .*\nVM status: paused.*\n$/);
+  });
+
+  test('lists jobs and steers them', async () => {
+    const url = await service();
+    expect((await run(url, ['snapshot', 'save', 'warm', '--job-id', 'j', '-q'])).status).toBe(0);
+    expect((await run(url, ['jobs'])).output).toMatch(/\nj +snapshot-save +concluded +completed +100 % /);
+    expect(await run(url, ['jobs', 'pause', 'j'])).toMatchObject({
+      status: 4,
+      errors: expect.stringContaining('job_verb_not_allowed'),
+    });
+    expect((await run(url, ['jobs', 'dismiss', 'j'])).status).toBe(0);
+    expect((await run(url, ['jobs', '-q'])).output).toBe('');
+    expect((await run(url, ['jobs', '--history', '-q'])).output).toBe('j\n');
+  });
+
+  test('shows a token, and does what its role may', async () => {
+    const [viewer, operator] = ['v'.repeat(32), 'o'.repeat(32)];
+    const directory = temporaryDirectory();
+    const [tokens, mine] = [join(directory, 'tokens'), join(directory, 'mine')];
+    writeFileSync(tokens, `${viewer} viewer\n${operator} operator\n`, { mode: 0o600 });
+    writeFileSync(mine, `${operator}\n`, { mode: 0o600 });
+    const url = await service('--token-file', tokens);
+    expect(await run(url, ['status'])).toMatchObject({ status: 4, errors: expect.stringContaining('refused (401 ') });
+    expect((await run(url, ['status'], { token: viewer })).status).toBe(0);
+    const set = ['set', 'downtime-limit=50'];
+    expect(await run(url, set, { token: viewer })).toMatchObject({
+      status: 4,
+      errors: expect.stringContaining('refused (403 not_allowed)'),
+    });
+    expect((await run(url, [...set, '--token-file', mine], { token: viewer })).output).toBe('downtime-limit=50\n');
+  });
+});
