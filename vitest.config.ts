@@ -28,7 +28,7 @@ export default defineConfig({
     // Tests spawn worker threads and child processes of their own; they are not to end vitest's own.
     pool: 'forks',
     setupFiles: ['test/setup/leaked-workers.ts'],
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Of a poll without a limit of its own; vitest's one second is no time on a machine that has other work.
