@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import { waitQuiet } from './process.ts';
 import { filledMachine } from './qemu-pair.ts';
@@ -19,21 +20,29 @@ const PLACE = { vmstate: NODE, devices: [NODE] };
 const DISK_BYTES = 2 ** 30;
 const JOB_SECONDS_MAX = 60;
 const PAGE_BYTES = 4096;
+/** What is done beside a save has been done for so long when it begins. */
+const BEFORE_MS = 1500;
 
-/** What else is done while a save runs; ends soon once `isOver` says so. */
-export type During = (service: Service, isOver: () => boolean) => Promise<void>;
+/** Whether the save has yet to begin, runs, or has ended. */
+export type Phase = 'before' | 'during' | 'over';
+/** What else is done beside a save; begins a little before it, and ends soon once the phase is `over`. */
+export type Beside = (service: Service, phase: () => Phase) => Promise<void>;
 
 /** A paused guest of a service, saved into (and loaded from) the service's own disk. */
-export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob, during?: During): Promise<Run> {
+export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob, beside?: Beside): Promise<Run> {
   const flags = ['--ram', String(ramBytes), '--paused'];
   await using service = await Service.start(directory, [...flags, '--workload', 'fill=random,rate=0']);
   await waitQuiet(service.pid);
   await warmMemory(ramBytes);
-  let isOver = false;
-  const beside = during?.(service, () => isOver);
+  // The asking process loads what it asks with, which would hold up its polls.
+  await service.migration();
+  let phase: Phase = 'before';
+  const other = beside?.(service, () => phase);
+  if (other !== undefined) await sleep(BEFORE_MS);
+  phase = 'during';
   const saved = await timedJob(service, '/snapshots', { tag: TAG, ...PLACE });
-  isOver = true;
-  await beside;
+  phase = 'over';
+  await other;
   const normalPages = Number(saved.job.result?.['vm-state-size'] ?? 0) / PAGE_BYTES;
   if (work === 'save') return runOf(saved.wallMs, normalPages);
   const path = `/snapshots/${TAG}/load`;
