@@ -145,6 +145,8 @@ function follow(context: Context, followed: Followed): void {
         transfer.refused(adoptError(error));
         return;
       }
+      // As in QEMU before the guest runs, and also for one that is to stay stopped; an image never runs.
+      if (context.machine.canRun) context.announcer.afterMigration(migration.id);
       guestArrived(context, loaded.globalState);
       transfer.started();
     },
