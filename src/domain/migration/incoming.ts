@@ -145,10 +145,10 @@ function follow(context: Context, followed: Followed): void {
         transfer.refused(adoptError(error));
         return;
       }
-      // As in QEMU before the guest runs, and also for one that is to stay stopped; an image never runs.
-      if (context.machine.canRun) context.announcer.afterMigration(migration.id);
       guestArrived(context, loaded.globalState);
       transfer.started();
+      // A guest that is to stay stopped is announced too, as by QEMU; an image never runs. The guest does not wait for it.
+      if (context.machine.canRun) context.announcer.afterMigration(migration.id);
     },
     () => {}, // `ended` says why nothing was loaded.
   );
