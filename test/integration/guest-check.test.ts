@@ -23,15 +23,10 @@ const LARGE = { ramBytes: 32 * MIB, workload: { rate: 10 * MIB, span: 22 * MIB }
 const FIRST_DATA_PAGE = 1 + 16;
 
 describe('an untouched migration', () => {
-  test.each([
-    [
-      'three vCPUs, RAM in four segments here and in three there',
-      { vcpus: 3, segmentBytesMax: 2 * MIB },
-      { segmentBytesMax: 3 * MIB },
-    ],
-    ['RAM full of noise', { workload: { ...WORKLOAD, fill: 'random' as const } }, {}],
-  ])('gives the target the same memory, in which the guest finds nothing wrong: %s', async (_, options, there) => {
-    await expectSameThere({ workload: WORKLOAD, ...options }, there);
+  test('gives the target the same memory, in which the guest finds nothing wrong', async () => {
+    // Three vCPUs, RAM full of noise, in four segments here and in three there.
+    const options = { vcpus: 3, segmentBytesMax: 2 * MIB, workload: { ...WORKLOAD, fill: 'random' as const } };
+    await expectSameThere(options, { segmentBytesMax: 3 * MIB });
   });
 });
 
