@@ -159,16 +159,6 @@ describe('the socket', () => {
     expect(await connectQmp(await qmpAddress(fourth)).next()).toHaveProperty('QMP');
   });
 
-  test('is where the audit trail says that a command came from', async () => {
-    const { app, path, address } = await unixApp();
-    const client = await negotiated(address);
-    client.send('{"execute":"stop"}');
-    await client.take(2);
-    expect(app.domain.audit.list({ limit: 9, cursor: null }).items).toMatchObject([
-      { door: 'qmp', name: 'anyone', address: `unix:${path}`, command: 'stop', outcome: 'succeeded' },
-    ]);
-  });
-
   test('of TCP cuts a client that does not begin with JSON, such as a browser', async () => {
     const app = await fakeApp({ flags: ['--qmp', 'tcp:127.0.0.1:0'] });
     const client = connectQmp(await qmpAddress(app));
