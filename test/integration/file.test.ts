@@ -38,10 +38,8 @@ describe('a file', () => {
     await expectRestored(root, `file:${join(root, 'guest')}`, ticks);
   });
 
-  test.each([
-    ['0x1000', 4096],
-    ['2M', 2 * 2 ** 20],
-  ])('is written and read from offset %s on', async (text, offset) => {
+  test('is written and read from an offset on', async () => {
+    const [text, offset] = ['0x1000', 4096] as const;
     const { root, source } = await withRoot();
     writeFileSync(join(root, 'guest'), 'h'.repeat(100));
     expect(await source.migrate(`file:guest,offset=${text}`)).toMatchObject({ status: 'completed' });

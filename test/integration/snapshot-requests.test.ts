@@ -9,7 +9,7 @@ import { type Job, Snapshots, type Work } from '../helpers/snapshots/snapshot-cl
 
 const LARGE = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** So large that its progress is told many times. */
-const LARGER = ['--ram', '128M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+const LARGER = ['--ram', '256M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** Requests in a second, and how many of either kind make a test. */
 const POLLS_PER_SECOND = 200;
 

@@ -45,6 +45,26 @@ const FORMS: readonly Form[] = [
   ['query-status', undefined, 'told'],
   ['stop', undefined, 'done'],
   ['cont', undefined, 'done'],
+  ['calc-dirty-rate', { 'calc-time': 1, 'sample-pages': 512 }, 'done'],
+  ['calc-dirty-rate', { 'calc-time': 500, 'calc-time-unit': 'millisecond', 'sample-pages': 512 }, 'done'],
+  ['calc-dirty-rate', { 'calc-time': 1, mode: 'dirty-ring' }, 'refused'],
+  ['query-dirty-rate', undefined, 'told'],
+  ['query-dirty-rate', { 'calc-time-unit': 'millisecond' }, 'told'],
+  ['set-vcpu-dirty-limit', { 'dirty-rate': 200, 'cpu-index': 1 }, 'refused'],
+  ['cancel-vcpu-dirty-limit', { 'cpu-index': 1 }, 'done'],
+  ['query-vcpu-dirty-limit', undefined, 'told'],
+  ['query-migrationthreads', undefined, 'told'],
+  ['announce-self', { initial: 50, max: 550, rounds: 10, step: 50, interfaces: ['vn2', 'vn3'], id: 'bob' }, 'done'],
+  ['xen-save-devices-state', { filename: 'save' }, 'done'],
+  // Outside the file root.
+  ['xen-save-devices-state', { filename: '/tmp/save' }, 'refused'],
+  ['xen-load-devices-state', { filename: '/tmp/resume' }, 'refused'],
+  ['xen-set-global-dirty-log', { enable: true }, 'done'],
+  ['xen-set-replication', { enable: true, primary: false }, 'done'],
+  ['query-xen-replication-status', undefined, 'told'],
+  ['xen-colo-do-checkpoint', undefined, 'done'],
+  ['query-colo-status', undefined, 'told'],
+  ['x-colo-lost-heartbeat', undefined, 'refused'],
   ['query-name', undefined, 'told'],
   ['query-uuid', undefined, 'told'],
   ['query-version', undefined, 'told'],
@@ -66,16 +86,18 @@ function isOf(outcome: Form[2], answer: unknown): boolean {
   return outcome === 'told' || JSON.stringify(result) === '{}';
 }
 
-async function socketApp() {
-  const app = await fakeApp({ flags: ['--qmp', `unix:${join(temporaryDirectory(), 'qmp')}`] });
+async function socketApp(fileRoot = temporaryDirectory()) {
+  const address = `unix:${join(temporaryDirectory(), 'qmp')}`;
+  const app = await fakeApp({ flags: ['--qmp', address, '--file-root', fileRoot] });
   return { app, client: await negotiated(await qmpAddress(app)) };
 }
 
 describe('the forms of the documentation', () => {
   test.each(FORMS)('%s %j is %s, over a socket as over HTTP', async (execute, given, outcome) => {
     const envelope = { execute, ...(given === undefined ? {} : { arguments: given }), id: 'own' };
-    const { app, client } = await socketApp();
-    const { app: other } = await socketApp();
+    const fileRoot = temporaryDirectory();
+    const { app, client } = await socketApp(fileRoot);
+    const { app: other } = await socketApp(fileRoot);
     if (execute === 'snapshot-load') {
       for (const { blocks } of [app, other]) blocks.put('disk0', { tag: 'my-snap', vmStateBytes: 1 });
     }

@@ -23,12 +23,12 @@ describeWithQemu72('a machine', (binary) => {
     { ...LARGE, machine: MACHINE },
   ];
   describe.each([
-    { from: '7.2', to: '7.2', source: old, target: old },
-    { from: '7.2', to: '10.0', source: old, target: recent },
-    { from: '10.0', to: '7.2', source: recent, target: old },
-  ])('of QEMU $from', ({ to, source, target }) => {
+    { from: '7.2', to: '7.2', source: old, target: old, stopsFirst: true },
+    { from: '7.2', to: '10.0', source: old, target: recent, stopsFirst: true },
+    { from: '10.0', to: '7.2', source: recent, target: old, stopsFirst: false },
+  ])('of QEMU $from', ({ to, ...ends }) => {
     it.each(WAYS)(`travels into QEMU ${to} over $transport with $capabilities`, async (way) => {
-      await travels({ ...way, source, target });
+      await travels({ ...way, ...ends });
     });
   });
 });

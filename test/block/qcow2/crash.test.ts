@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { crashStates, judgeAll, powerFailureStates, type State } from '../../helpers/qcow2/crash-states.ts';
 
 /** Of the states each so many is judged, the last among them. */
-const JUDGED_EVERY = 3;
+const JUDGED_EVERY = 6;
 /** QEMU judges so many of these. */
 const QEMU_STATES_MAX = 12;
 

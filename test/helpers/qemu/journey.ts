@@ -12,6 +12,11 @@ export type Route = {
   readonly capabilities?: readonly string[];
   readonly source?: QemuOptions;
   readonly target?: QemuOptions;
+  /**
+   * The guest is stopped before it leaves. QEMU 7.2 with TCG loses a write now and then that meets the reading of its
+   * dirty log: on a busy machine one of 25 of its migrations, to another QEMU 7.2 with nothing between them, lost pages.
+   */
+  readonly stopsFirst?: boolean;
 };
 
 /** An image that waits for a machine, and the URI where it does. */
@@ -39,6 +44,7 @@ export async function travels(route: Route): Promise<void> {
   const image = await startImage(route);
   await source.waitForTicks(SMALL_GUEST_LAP_TICKS + 10);
 
+  if (route.stopsFirst === true) await source.qmp.execute('stop');
   const sent = await source.migrate(image.uri);
   const received = await image.service.waitForEnd();
   const { target, uri } = await startTarget(route);

@@ -21,7 +21,7 @@ export async function cancelAtMoments(bed: Bed, work: Work, rounds: number): Pro
   for (let round = 0; round < rounds; round += 1) {
     const tag = await prepare(bed, work);
     const id = await bed.snapshots.start(work, tag, optionsOf(work));
-    await spin((usualMs * round) / rounds);
+    await spin((usualMs * (round + 0.5)) / rounds);
     const cancelled = await bed.service.call(`/jobs/${id}/cancel`, { method: 'POST' });
     expect([200, 409], cancelled.text).toContain(cancelled.status);
     const job = await bed.snapshots.ended(id);
