@@ -18,7 +18,10 @@ import {
 import { jobView } from './views/job.ts';
 import { snapshotDetailView, snapshotView } from './views/snapshot.ts';
 
-/* Snapshots of the machine. What changes or reads images is a job; the answer comes when its row is written. */
+/*
+ * Snapshots of the machine. What changes or reads images is a job; the answer comes when its row is written. As in QEMU
+ * that is all that the commands of QAPI say; their short forms, which are ours, refuse at once what the job would fail for.
+ */
 
 export const snapshotSave = command({
   name: 'snapshot-save',
@@ -31,7 +34,9 @@ export const snapshotSave = command({
     jobView(snapshots.save({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
   short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const all = devices ?? snapshots.nodesToSave().devices;
-    return { 'job-id': jobId ?? snapshots.newJobId('save'), tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
+    const given = { tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
+    snapshots.checkSave({ tag, vmState: given.vmstate, devices: all });
+    return { 'job-id': jobId ?? snapshots.newJobId('save'), ...given };
   }),
 });
 
@@ -47,6 +52,7 @@ export const snapshotLoad = command({
   short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const found = snapshots.nodesToLoad(tag, devices);
     const given = { tag, devices: found.devices, vmstate: vmstate ?? found.vmState };
+    snapshots.checkLoad({ tag, vmState: given.vmstate, devices: given.devices });
     return { 'job-id': jobId ?? snapshots.newJobId('load'), ...given };
   }),
 });
@@ -60,11 +66,11 @@ export const snapshotDelete = command({
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, ...rest }, { begun }) =>
     jobView(snapshots.delete({ jobId, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
-  short: shortForm(SnapshotDeleteRequest, ({ snapshots }, { tag, devices, 'job-id': jobId }) => ({
-    'job-id': jobId ?? snapshots.newJobId('delete'),
-    tag,
-    devices: snapshots.nodesToDelete(tag, devices),
-  })),
+  short: shortForm(SnapshotDeleteRequest, ({ snapshots }, { tag, devices, 'job-id': jobId }) => {
+    const given = { tag, devices: snapshots.nodesToDelete(tag, devices) };
+    snapshots.checkDelete(given);
+    return { 'job-id': jobId ?? snapshots.newJobId('delete'), ...given };
+  }),
 });
 
 export const snapshotVerify = command({
