@@ -50,7 +50,7 @@ export type AppOptions = {
   readonly machine?: Machine;
   readonly blocks?: BlockEngine;
   /** Of the block engine that opens the images, where `blocks` does not take its place. */
-  readonly blockThread?: Pick<BlockEngineOptions, 'workerUrl' | 'diskStallMs'>;
+  readonly blockThread?: Pick<BlockEngineOptions, 'firstWorker' | 'workerUrl' | 'diskStallMs'>;
   readonly clock?: Clock;
   /** Where the log goes; standard error unless given. */
   readonly logStream?: NodeJS.WritableStream;

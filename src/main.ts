@@ -34,10 +34,13 @@ async function run(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(config: import('./config.ts').Config): Promise<number> {
+  const { startBlockWorker } = await import('./engine/snapshot/block-worker.ts');
+  // Its start takes as long as loading the rest.
+  const firstWorker = startBlockWorker();
   const { createApp } = await import('./app.ts');
   const { trimHeap } = await import('./engine/memory/trim-heap.ts');
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
-  const app = await createApp(config, { onExit: (failed) => end(failed ? 1 : 0) });
+  const app = await createApp(config, { blockThread: { firstWorker }, onExit: (failed) => end(failed ? 1 : 0) });
   try {
     let isToldToStop = false;
     onSignal(() => {

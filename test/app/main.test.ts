@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const MAIN = join(ROOT, 'src/main.ts');
+const MAIN = join(ROOT, 'bin/vmferry.js');
 
 /** Says at the end which modules of Node and of packages the main thread has loaded. */
 const TELL_MODULES = `data:text/javascript,${encodeURIComponent(`

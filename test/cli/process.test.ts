@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { MAIN, startClient } from '../helpers/client-process.ts';
+import { BIN, startClient } from '../helpers/client-process.ts';
 import { concluded, fakeService, running } from './fake-service.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 describe('vmferry snapshot as a process', () => {
   test.each([
@@ -64,7 +64,7 @@ describe('vmferry snapshot as a process', () => {
     onTestFinished(() => closeSync(full));
     const stdio = { out: ['ignore', full, 'pipe'], err: ['ignore', 'ignore', full] } as const;
     const env = { PATH: process.env.PATH, VMFERRY_URL: service.url };
-    const child = spawn(process.execPath, [MAIN, 'snapshot', 'save', 'warm'], { env, stdio: [...stdio[which]] });
+    const child = spawn(process.execPath, [BIN, 'snapshot', 'save', 'warm'], { env, stdio: [...stdio[which]] });
     onTestFinished(() => void child.kill('SIGKILL'));
     let errors = '';
     child.stderr?.on('data', (chunk) => {

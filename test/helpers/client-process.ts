@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
-export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+/** Runs what was built, if that is as new as the sources. */
+export const BIN = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
 
 export type Client = {
   readonly child: ChildProcess;
@@ -17,7 +18,7 @@ export type Client = {
 };
 
 /** Starts `vmferry snapshot WORDS`; `node` is what Node is given before that. */
-export function startClient(url: string, words: readonly string[], node: readonly string[] = [MAIN]): Client {
+export function startClient(url: string, words: readonly string[], node: readonly string[] = [BIN]): Client {
   return startCommand(url, ['snapshot', ...words], { node });
 }
 
@@ -25,7 +26,7 @@ type CommandOptions = { readonly node?: readonly string[]; readonly token?: stri
 
 /** Starts `vmferry WORDS`. */
 export function startCommand(url: string, words: readonly string[], options: CommandOptions = {}): Client {
-  const { node = [MAIN], token = '' } = options;
+  const { node = [BIN], token = '' } = options;
   const { PATH, NODE_COMPILE_CACHE } = process.env;
   const env = { PATH, NODE_COMPILE_CACHE, VMFERRY_URL: url, VMFERRY_TOKEN: token, VMFERRY_NONSENSE: '1' };
   const child = spawn(process.execPath, [...node, ...words], { env });
@@ -46,7 +47,7 @@ export type ServiceProcess = { readonly child: ChildProcess; readonly url: strin
 /** Starts `vmferry serve FLAGS`; resolves when it answers. It ends with the test at the latest. */
 export async function startService(flags: readonly string[]): Promise<ServiceProcess> {
   const options = { stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'] };
-  const child = spawn(process.execPath, [MAIN, 'serve', '--log-level', 'silent', ...flags], options);
+  const child = spawn(process.execPath, [BIN, 'serve', '--log-level', 'silent', ...flags], options);
   onTestFinished(() => void child.kill('SIGKILL'));
   const [line] = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line'),

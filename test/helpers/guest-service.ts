@@ -209,7 +209,7 @@ export async function spawnService(data: string, flags: readonly string[] = []):
 
 /** The bare process, for starts that are to fail. */
 export function startProcess(data: string, flags: readonly string[]): ChildProcess {
-  const fixed = ['src/main.ts', 'serve', '--http', '127.0.0.1:0', '--data', data, '--log-level', 'silent'];
+  const fixed = ['bin/vmferry.js', 'serve', '--http', '127.0.0.1:0', '--data', data, '--log-level', 'silent'];
   return spawn(process.execPath, [...fixed, ...withGuest(flags)], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 

@@ -41,9 +41,10 @@ describe('the npm package', () => {
       expect.arrayContaining([
         'bin/vmferry.js',
         'dist/main.js',
-        'dist/engine/worker/main.js',
-        'dist/engine/snapshot/worker/main.js',
-        'dist/machine/synthetic/vcpu-worker.js',
+        'dist/engine-worker-main.js',
+        'dist/engine-snapshot-worker-main.js',
+        'dist/machine-synthetic-vcpu-worker.js',
+        'dist/license-typebox.txt',
         'kernels/build/kernels.wasm',
         'migrations-db/0001_history.sql',
         'openapi/openapi.json',

@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads';
 import { BlockError } from '../../block/image.ts';
 import type {
   BlockEngine,
@@ -16,6 +17,7 @@ import type {
 import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX } from '../watchdog.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
+import { startBlockWorker } from './block-worker.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
 import { GuestDisks } from './guest-disks.ts';
 import type { FromBlockThread, NodeRepair, NodeSpec, OpenError, TaskOrder, ToBlockThread } from './messages.ts';
@@ -34,6 +36,8 @@ export type BlockEngineOptions = {
   readonly nodes: readonly NodeSpec[];
   /** Told of repairs, crashes of the thread, and faults that no task's end speaks of. */
   readonly report: (error: unknown) => void;
+  /** The first thread, from startBlockWorker, if it was started beforehand. */
+  readonly firstWorker?: Worker;
   /** The program of the block thread; for tests. */
   readonly workerUrl?: URL;
   /** A thread whose heart has not beaten for about this long is ended; milliseconds. */
@@ -52,8 +56,6 @@ type Task = { readonly order: TaskOrder; readonly handle: TaskHandle };
 
 /** For opening and checking all images: a large one on a slow disk takes minutes, one that hangs takes for ever. */
 const OPEN_MS_MAX = 10 * 60_000;
-
-const WORKER_URL = new URL('./worker/main.ts', import.meta.url);
 
 /**
  * Starts the block thread and opens every node in it.
@@ -77,11 +79,13 @@ class Engine implements ThreadedBlockEngine {
   #nodes: readonly BlockNode[] = [];
   #thread: ThreadRun | null = null;
   #starting: Promise<void> | null = null;
+  #firstWorker: Worker | null;
   #nextTask = 1;
   #isClosed = false;
 
   constructor(options: BlockEngineOptions) {
     this.#options = options;
+    this.#firstWorker = options.firstWorker ?? null;
   }
 
   nodes(): readonly BlockNode[] {
@@ -144,9 +148,11 @@ class Engine implements ThreadedBlockEngine {
   }
 
   async #start(): Promise<void> {
-    const { nodes, hangMsMax = HANG_MS_MAX, diskStallMs = DISK_STALL_MS, workerUrl = WORKER_URL } = this.#options;
+    const { nodes, hangMsMax = HANG_MS_MAX, diskStallMs = DISK_STALL_MS, workerUrl } = this.#options;
+    const worker = this.#firstWorker ?? startBlockWorker(workerUrl);
+    this.#firstWorker = null;
     const opened = Promise.withResolvers<void>();
-    const thread = new ThreadRun(workerUrl, hangMsMax, {
+    const thread = new ThreadRun(worker, hangMsMax, {
       message: (message) => {
         if (message.type === 'opened') opened.resolve();
         else if (message.type === 'not-opened') opened.reject(toBlockError(message.error));

@@ -1,10 +1,8 @@
-import { type TransferListItem, Worker } from 'node:worker_threads';
+import type { TransferListItem, Worker } from 'node:worker_threads';
 import { FigureBlock } from '../figures.ts';
 import { watchHeartbeat } from '../watchdog.ts';
 import type { FromBlockThread, ToBlockThread } from './messages.ts';
 
-/** Heaps of the block thread, MiB: it keeps tables of images and little else; buffers are not in them. */
-const WORKER_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 192 };
 /** How long the thread may take to end its tasks and close its images, and to end at all once it was told to. */
 const CLOSE_MS_MAX = 10_000;
 const TERMINATE_MS_MAX = 5000;
@@ -17,7 +15,7 @@ export type ThreadListener = {
   died(reason: string): void;
 };
 
-/** One block thread from its start to its end. */
+/** One block thread from its first order to its end. */
 export class ThreadRun {
   readonly #worker: Worker;
   readonly #figures = new FigureBlock();
@@ -28,9 +26,9 @@ export class ThreadRun {
   #isClosing = false;
   #isOver = false;
 
-  constructor(url: URL, hangMsMax: number, listener: ThreadListener) {
+  constructor(worker: Worker, hangMsMax: number, listener: ThreadListener) {
     this.#listener = listener;
-    this.#worker = new Worker(url, { resourceLimits: WORKER_LIMITS, name: 'block' });
+    this.#worker = worker;
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.on('message', (message: FromBlockThread) => {
       if (!this.#isOver && this.#reason === null) listener.message(message);

@@ -1,0 +1,61 @@
+// Builds dist, unless it is as new as the sources: few files in place of hundreds, since to find, read and link so many
+// takes most of a start (docs/adr/0045-a-start-reads-few-files.md).
+
+import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Plugin, rolldown } from 'rolldown';
+import { isBuilt } from '../bin/built.js';
+import { assertNoSources, entryName, withBuiltUrls } from './build/built-urls.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const SRC = join(ROOT, 'src');
+const DIST = join(ROOT, 'dist');
+/** What a process or a thread begins with, relative to `src`. */
+const ENTRIES = [
+  'main.ts',
+  'engine/worker/main.ts',
+  'engine/snapshot/worker/main.ts',
+  'machine/synthetic/vcpu-worker.ts',
+];
+/** Packages that go into dist: of hundreds of files of which no start can do without one. */
+const INLINED = ['typebox'];
+
+if (!isBuilt()) await build();
+
+/** The folder appears as a whole: a service that starts meanwhile finds all of it or nothing. */
+async function build(): Promise<void> {
+  const fresh = `${DIST}.${process.pid}`;
+  const bundle = await rolldown({
+    input: Object.fromEntries(ENTRIES.map((path) => [entryName(path), join(SRC, path)])),
+    platform: 'node',
+    external: (id) => !id.startsWith('.') && !id.startsWith(sep) && !INLINED.includes(id),
+    plugins: [builtUrls()],
+  });
+  try {
+    const options = { dir: fresh, entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' };
+    const { output } = await bundle.write({ ...options, format: 'esm' });
+    for (const file of output) if (file.type === 'chunk') assertNoSources(file.code);
+    for (const name of INLINED) copyFileSync(licenseOf(name), join(fresh, `license-${name}.txt`));
+    rmSync(DIST, { recursive: true, force: true });
+    renameSync(fresh, DIST);
+  } finally {
+    await bundle.close();
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+function builtUrls(): Plugin {
+  return {
+    name: 'built-urls',
+    transform(code, id) {
+      const path = relative(SRC, id);
+      if (path.startsWith('..') || !code.includes('import.meta.url')) return null;
+      return { code: withBuiltUrls(path, code, (target) => ENTRIES.includes(target)), map: null };
+    },
+  };
+}
+
+function licenseOf(name: string): string {
+  return join(ROOT, 'node_modules', name, 'license');
+}

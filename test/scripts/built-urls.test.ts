@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { assertNoSources, entryName, withBuiltUrls } from '../../scripts/build/built-urls.ts';
+
+test('the address of a worker names what it is built to', () => {
+  const text = `new Worker(new URL('./worker/main.ts', import.meta.url)); new URL("../x.ts", import.meta.url);`;
+  expect(withBuiltUrls('engine/engine.ts', text, () => true)).toBe(
+    `new Worker(new URL('./engine-worker-main.js', import.meta.url)); new URL("./x.js", import.meta.url);`,
+  );
+  expect(entryName('engine/worker/main.ts')).toBe('engine-worker-main');
+});
+
+test('other addresses lead where they did, from a folder beside src', () => {
+  const text = `new URL('../../../docs/errors/', import.meta.url); new URL('./a.wasm', import.meta.url); f(import.meta.url)`;
+  expect(withBuiltUrls('engine/kernels/index.ts', text, () => false)).toBe(
+    `new URL('./../docs/errors/', import.meta.url); new URL('./engine/kernels/a.wasm', import.meta.url); f(import.meta.url)`,
+  );
+});
+
+test('a worker that is not built is refused', () => {
+  expect(() =>
+    withBuiltUrls('a/b.ts', `new URL('./gone.ts', import.meta.url)`, (path) => path !== 'a/gone.ts'),
+  ).toThrow('./gone.ts was not built.');
+});
+
+test.each([
+  ["a path that is no address of its own: `'./x.ts'`", `const worker = './x.ts';`],
+  ['an address with another base', `new URL('../x.ts', base)`],
+])('a source that is named in another way is refused: %s', (_, text) => {
+  expect(() => assertNoSources(text)).toThrow('x.ts would not be found in the package.');
+  expect(() => assertNoSources(`import './a.js'; 'it.ts is a word';`)).not.toThrow();
+});
