@@ -28,6 +28,7 @@ export const snapshotSave = command({
   summary: 'Save the machine and its disks under a tag',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
@@ -45,6 +46,7 @@ export const snapshotLoad = command({
   summary: 'Put a snapshot in the place of the machine and its disks',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
@@ -62,6 +64,7 @@ export const snapshotDelete = command({
   summary: 'Delete a snapshot from the nodes that hold it',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: SnapshotDeleteArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, ...rest }, { begun }) =>
@@ -78,6 +81,7 @@ export const snapshotVerify = command({
   summary: 'Read a snapshot back and compare it with the digests kept with it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: SnapshotRequest,
   result: Job,
   run: ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }, { begun }) => {
@@ -123,6 +127,7 @@ export const saveVm = command({
   summary: 'Save the machine under a name, in the place of a snapshot that has it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: VmName,
   result: VmSaved,
   run: async ({ snapshots }, { name }) => ({ name: await snapshots.saveVm(name ?? null) }),
@@ -133,6 +138,7 @@ export const loadVm = command({
   summary: 'Put a snapshot in the place of the machine, and wait for it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: SnapshotTag,
   result: Empty,
   run: async ({ snapshots }, { tag }) => {
@@ -146,6 +152,7 @@ export const deleteVm = command({
   summary: 'Delete a snapshot, if it is there, and wait for it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: SnapshotTag,
   result: Empty,
   run: async ({ snapshots }, { tag }) => {

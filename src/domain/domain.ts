@@ -247,6 +247,8 @@ export interface MachineUseCases {
   cont(): Promise<void>;
   /** Tells that the machine ends, and asks for the end of the process. */
   quit(): void;
+  /** The event that the process ends, and why. */
+  tellShutdown(reason: 'host-signal'): void;
 }
 
 export interface EventUseCases {
