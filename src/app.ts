@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { BlockError } from './block/image.ts';
 import type { CommandContext } from './commands/command.ts';
 import type { Config } from './config.ts';
+import type { Surroundings } from './domain/context.ts';
 import { createDomain } from './domain/create-domain.ts';
 import type { Domain } from './domain/domain.ts';
 import { DomainError } from './domain/errors.ts';
@@ -12,6 +13,7 @@ import type { Clock, Machine } from './domain/ports.ts';
 import type { BlockEngine, BlockNode } from './domain/snapshot-port.ts';
 import type { Store } from './domain/store-ports.ts';
 import type { Deadlines, TransferEngine } from './domain/transfer-port.ts';
+import { deviceFiles } from './engine/device-state/device-files.ts';
 import { createTransferEngine } from './engine/engine.ts';
 import {
   type BlockEngineOptions,
@@ -82,12 +84,20 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const store = parts.adopt(openStore(config.dataDirectory, SCHEMA_DIRECTORY), (opened) => opened.close());
   makeFileRoot(config.fileRoot);
   let logError = (error: unknown): void => console.error(error);
+  let note: Surroundings['note'] = () => {};
   const report = (error: unknown): void => logError(error);
   const images = options.blocks === undefined ? await openImages(config, options, report) : null;
   const blocks = parts.adopt(images ?? options.blocks!, (made) => made.close());
   const machine = parts.adopt(options.machine ?? machineOf(config, images), (made) => made.close());
   const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
-  const domain = domainOf(config, options, { store, machine, engine, blocks, report });
+  const domain = domainOf(config, options, {
+    store,
+    machine,
+    engine,
+    blocks,
+    report,
+    note: (...line) => note(...line),
+  });
   parts.adopt(domain, (made) => made.close());
   await domain.recovered();
   // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
@@ -106,6 +116,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   logError = (error) => server.log.error({ err: error }, 'work in the background failed');
+  note = (message, details) => server.log.info(details, message);
   for (const warning of config.warnings) server.log.warn(warning);
   parts.adopt(server, (made) => made.close());
   if (config.incoming !== null && config.incoming !== 'defer')
@@ -182,20 +193,24 @@ type Parts = {
   readonly engine: TransferEngine;
   readonly blocks: BlockEngine;
   readonly report: (error: unknown) => void;
+  readonly note: Surroundings['note'];
 };
 
 function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
   return createDomain({
     ...parts,
     clock: options.clock ?? { now: () => Date.now(), monotonic: () => performance.now() },
-    schedule: (work, delayMs) => {
+    schedule: (work, delayMs, { isBackground } = { isBackground: false }) => {
       const timer = setTimeout(work, delayMs);
+      if (isBackground) timer.unref();
       return () => clearTimeout(timer);
     },
     ids: randomUUID,
     identity: { name: config.machine.name, uuid: uuidOf(config, parts.store) },
     fileRoot: config.fileRoot,
     allowExec: config.allowExec,
+    isOnlyMigratable: config.onlyMigratable,
+    deviceFiles,
     fds: config.descriptors,
     deadlines: { ...DEADLINES, ...options.deadlines },
     startPaused: config.machine.paused,

@@ -51,6 +51,8 @@ export type Config = {
   readonly incoming: string | null;
   readonly fileRoot: string;
   readonly allowExec: boolean;
+  /** Nothing may forbid an outgoing migration. */
+  readonly onlyMigratable: boolean;
   readonly descriptors: ReadonlyMap<string, number>;
   /** Block device nodes, in the order given. */
   readonly blockDevices: readonly BlockDeviceConfig[];
@@ -198,6 +200,7 @@ function configOf(given: Given): Config {
     incoming: oneOrNull('incoming') === null ? null : nonEmpty('incoming', one('incoming', '')),
     fileRoot: resolve(nonEmpty('file-root', one('file-root', join(dataDirectory, 'files')))),
     allowExec: given.has('allow-exec'),
+    onlyMigratable: given.has('only-migratable'),
     descriptors: readDescriptors(given.get('fd') ?? []),
     blockDevices: readBlockDevices(given.get('blockdev') ?? [], dataDirectory),
     overrides: {

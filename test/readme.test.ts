@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NOT_AVAILABLE } from '../src/config/flags.ts';
 import { CAPABILITIES_NOT_AVAILABLE, PARAMETERS_NOT_AVAILABLE } from '../src/domain/options/not-available.ts';
-import { ask, fakeApp, listen, startApp, testConfig } from './helpers/app.ts';
+import { ask, listen, startApp, testConfig } from './helpers/app.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -68,17 +68,6 @@ describe('what the README says is not there yet', () => {
   it('names all flags that are refused', () => {
     const flags = codesOf(rowOf(section, 'exit status 2'));
     expect(flags).toEqual(expect.arrayContaining(Object.keys(NOT_AVAILABLE).map((name) => `--${name}`)));
-  });
-
-  it('names only paths that are not served', async () => {
-    const { server } = await fakeApp();
-    const missing = codesOf(rowOf(section, '404 `not_found`')).filter((code) => code.startsWith('/'));
-    expect(missing.length).toBeGreaterThan(0);
-    for (const path of missing) {
-      for (const method of ['GET', 'POST'] as const) {
-        expect((await ask(server, path, { method })).status, `${method} ${path}`).toBe(404);
-      }
-    }
   });
 });
 

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import * as address from '../../src/commands/schemas/address.ts';
+import * as announce from '../../src/commands/schemas/announce.ts';
 import * as audit from '../../src/commands/schemas/audit.ts';
 import * as blockers from '../../src/commands/schemas/blockers.ts';
 import * as common from '../../src/commands/schemas/common.ts';
@@ -12,6 +13,7 @@ import * as machine from '../../src/commands/schemas/machine.ts';
 import * as migrate from '../../src/commands/schemas/migrate.ts';
 import * as options from '../../src/commands/schemas/options.ts';
 import * as snapshots from '../../src/commands/schemas/snapshots.ts';
+import * as xen from '../../src/commands/schemas/xen.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import {
   argumentsSchemaOf,
@@ -38,7 +40,7 @@ const TAGS = [
 
 /** Schemas by their JSON text: wherever the text turns up, a reference takes its place. */
 const NAMED = new Map(
-  [address, audit, blockers, common, dirtyRate, history, jobs, machine, migrate, options, snapshots]
+  [address, announce, audit, blockers, common, dirtyRate, history, jobs, machine, migrate, options, snapshots, xen]
     .flatMap((family) => Object.entries(family as Json))
     .filter(([name, schema]) => /^[A-Z][a-z]/.test(name) && typeof schema === 'object' && name !== 'Empty')
     .map(([name, schema]) => [JSON.stringify(schema), name]),

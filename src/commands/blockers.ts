@@ -11,7 +11,7 @@ export const queryBlockers = command({
   role: 'viewer',
   arguments: Empty,
   result: BlockerList,
-  run: (domain) => ({ blockers: domain.blockers.list() }),
+  run: (domain) => ({ blockers: domain.blockers.list(), 'only-migratable': domain.blockers.isOnlyMigratable }),
 });
 
 export const addBlocker = command({

@@ -1,5 +1,7 @@
+import * as announce from './announce.ts';
 import * as audit from './audit.ts';
 import * as blockers from './blockers.ts';
+import * as colo from './colo.ts';
 import type { Command } from './command.ts';
 import * as dirtyRate from './dirty-rate.ts';
 import * as history from './history.ts';
@@ -18,12 +20,28 @@ import {
   quit,
 } from './service.ts';
 import * as snapshots from './snapshots.ts';
+import * as xen from './xen.ts';
 
 const service = { queryVersion, queryName, queryUuid, quit, humanMonitorCommand, qmpCapabilities };
 
 /** Every command by its name: what all doors can do, and all that they can do. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
-  [migrate, options, machine, history, jobs, blockers, snapshots, dirtyRate, audit, legacy, service]
+  [
+    migrate,
+    options,
+    machine,
+    history,
+    jobs,
+    blockers,
+    snapshots,
+    dirtyRate,
+    announce,
+    xen,
+    colo,
+    audit,
+    legacy,
+    service,
+  ]
     .flatMap((family) => Object.values(family) as unknown as Command[])
     .concat(introspectionCommands(() => COMMANDS))
     .map((entry) => [entry.name, entry]),

@@ -31,6 +31,7 @@ export const FLAGS = {
     help: 'a dirty ring of N pages for each vCPU of the synthetic guest, 1024 to 65536 [0: none]',
   },
   paused: { type: 'boolean', form: '', help: 'start with the guest stopped' },
+  'only-migratable': { type: 'boolean', form: '', help: 'take nothing that could forbid a migration' },
   'ram-prealloc': { type: 'boolean', form: '', help: 'take all memory for guest RAM at the start' },
   incoming: { type: 'string', form: 'defer|URI', help: 'start as the destination of a migration' },
   'file-root': { type: 'string', form: 'DIR', help: 'the only folder for file: addresses [DATA/files]' },
@@ -77,6 +78,7 @@ export type FlagName =
   | 'workload'
   | 'dirty-ring-size'
   | 'paused'
+  | 'only-migratable'
   | 'ram-prealloc'
   | 'incoming'
   | 'file-root'

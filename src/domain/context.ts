@@ -1,3 +1,5 @@
+import type { Announcer } from './announce/announcer.ts';
+import type { DeviceFiles } from './device-port.ts';
 import type { DirtyLimits } from './dirty/dirty-limits.ts';
 import type { DirtyRate } from './dirty/dirty-rate.ts';
 import type { EventHub } from './events.ts';
@@ -14,8 +16,11 @@ import type { Store } from './store-ports.ts';
 import type { Tally } from './tally.ts';
 import type { Deadlines, TransferEngine } from './transfer-port.ts';
 
-/** Calls `work` once after `delayMs`. @returns a function that calls it off. */
-export type Schedule = (work: () => void, delayMs: number) => () => void;
+/**
+ * Calls `work` once after `delayMs`. What is done in the background does not keep the process alive.
+ * @returns a function that calls it off.
+ */
+export type Schedule = (work: () => void, delayMs: number, options?: { readonly isBackground: boolean }) => () => void;
 
 /** Makes a new id that was never used before. */
 export type IdSource = () => string;
@@ -26,6 +31,7 @@ export type Surroundings = {
   readonly machine: Machine;
   readonly engine: TransferEngine;
   readonly blocks: BlockEngine;
+  readonly deviceFiles: DeviceFiles;
   readonly clock: Clock;
   readonly schedule: Schedule;
   readonly ids: IdSource;
@@ -35,10 +41,14 @@ export type Surroundings = {
   readonly allowExec: boolean;
   readonly fds: ReadonlyMap<string, number>;
   readonly deadlines: Deadlines;
+  /** --only-migratable: nothing may forbid an outgoing migration. */
+  readonly isOnlyMigratable: boolean;
   /** Called when the process is to end: `failed` is true if an incoming migration with exit-on-error has failed. */
   readonly exitProcess: (failed: boolean) => void;
   /** Told of faults that no caller waits for, such as a full disk in the middle of a migration. */
   readonly report: (error: unknown) => void;
+  /** Told of what is worth a line in the log: a sentence, and plain data. */
+  readonly note: (message: string, details: Readonly<Record<string, unknown>>) => void;
 };
 
 /** What one machine's use cases share. Everything mutable about the machine is in here, nothing in a module. */
@@ -52,11 +62,14 @@ export type Context = Surroundings & {
   readonly catalogue: Catalogue;
   readonly dirtyRate: DirtyRate;
   readonly dirtyLimits: DirtyLimits;
+  readonly announcer: Announcer;
   readonly tally: Tally;
   /** The newest migration, running or ended, of this process. */
   current: CurrentMigration | null;
   /** An incoming migration whose listener is not yet bound. */
   isListenerStarting: boolean;
+  /** The state of the devices is being taken, or put back. */
+  isMovingDevices: boolean;
   /** False if the guest is to stay stopped once it has arrived (--paused, or a stop while inmigrate). */
   autostart: boolean;
   isClosing: boolean;

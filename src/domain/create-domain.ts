@@ -1,5 +1,7 @@
+import { Announcer } from './announce/announcer.ts';
 import { AuditTrail } from './audit.ts';
 import type { Context, Surroundings } from './context.ts';
+import { deviceStateUseCases } from './devices/device-state.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
 import { DirtyRate } from './dirty/dirty-rate.ts';
 import { dirtyUseCases } from './dirty/use-cases.ts';
@@ -23,10 +25,11 @@ import { pausePostcopy, recoverPostcopy, startPostcopy } from './migration/postc
 import { progressOf } from './migration/progress.ts';
 import { queryMigration } from './migration/query.ts';
 import { recoverMigrations } from './migration/recovery.ts';
-import { startMigration } from './migration/start.ts';
+import { refuseBlockerTooLate, startMigration } from './migration/start.ts';
 import { migrationThreads } from './migration/threads.ts';
 import { Settings, type SettingsOverrides } from './options/settings.ts';
 import { optionsUseCases } from './options/use-cases.ts';
+import { NO_REPLICATION } from './replication.ts';
 import { Catalogue } from './snapshots/catalogue.ts';
 import { recoverSnapshots } from './snapshots/recovery.ts';
 import { snapshotUseCases } from './snapshots/use-cases.ts';
@@ -89,6 +92,9 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     blockers: context.blockers,
     machine: machineUseCases(context),
     dirty: dirtyUseCases(context),
+    announcements: context.announcer,
+    devices: deviceStateUseCases(context),
+    replication: NO_REPLICATION,
     events: context.events,
     audit: new AuditTrail({ audit: context.store.audit, clock: context.clock, report: context.report }),
     figures: () => figuresOf(context),
@@ -102,7 +108,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
 }
 
 function createContext(dependencies: DomainDependencies): Context {
-  const { store, clock, schedule, ids, report } = dependencies;
+  const { store, clock, schedule, ids, note, report } = dependencies;
   const events = new EventHub(store, clock, report);
   const tally = new Tally();
   const changes = new Changes(schedule, () => context.current?.liveRevision() ?? 0);
@@ -111,15 +117,22 @@ function createContext(dependencies: DomainDependencies): Context {
     events,
     settings: new Settings(store, dependencies.overrides, () => isIncomingUnderWay(context)),
     runState: new RunStateHolder(firstRunState(dependencies)),
-    blockers: new Blockers(ids, () => changes.bump()),
+    blockers: new Blockers({
+      ids,
+      isOnlyMigratable: dependencies.isOnlyMigratable,
+      onChange: () => changes.bump(),
+      refuseTooLate: () => refuseBlockerTooLate(context),
+    }),
     changes,
     jobs: new Jobs({ store, events, clock, schedule, report, tally }),
     tally,
     catalogue: new Catalogue(dependencies.blocks),
     dirtyRate: new DirtyRate({ port: dependencies.machine.dirty, clock, schedule, report }),
     dirtyLimits: new DirtyLimits(dependencies.machine),
+    announcer: new Announcer({ store, clock, schedule, note, report, parameters: () => context.settings.announce() }),
     current: null,
     isListenerStarting: false,
+    isMovingDevices: false,
     autostart: !dependencies.startPaused,
     isClosing: false,
   };
@@ -144,6 +157,7 @@ function holdAtStart(context: Context, { incoming, startPaused }: DomainDependen
 
 async function closeDomain(context: Context): Promise<void> {
   context.isClosing = true;
+  context.announcer.close();
   await Promise.all([context.jobs.close(), closeMigration(context), context.dirtyRate.close()]);
 }
 

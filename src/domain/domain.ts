@@ -1,4 +1,6 @@
+import type { AnnounceUseCases } from './announce/announce.ts';
 import type { AuditUseCases } from './audit.ts';
+import type { DeviceStateUseCases } from './devices/device-state.ts';
 import type { DirtyUseCases, MigrationThreadInfo } from './dirty/dirty.ts';
 import type { IdempotencyUseCases } from './idempotency.ts';
 import type { JobName } from './jobs/jobs.ts';
@@ -8,6 +10,7 @@ import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
+import type { ReplicationUseCases } from './replication.ts';
 import type { DigestReading } from './snapshot-port.ts';
 import type { Snapshot, SnapshotQuery } from './snapshots/catalogue.ts';
 import type { DeleteRequest } from './snapshots/delete.ts';
@@ -231,6 +234,8 @@ export interface JobUseCases {
 }
 
 export interface BlockerUseCases {
+  /** True with --only-migratable: none can be added. */
+  readonly isOnlyMigratable: boolean;
   list(): readonly Blocker[];
   add(reason: string): Blocker;
   remove(id: string): void;
@@ -269,6 +274,9 @@ export interface Domain {
   readonly blockers: BlockerUseCases;
   readonly machine: MachineUseCases;
   readonly dirty: DirtyUseCases;
+  readonly devices: DeviceStateUseCases;
+  readonly replication: ReplicationUseCases;
+  readonly announcements: AnnounceUseCases;
   readonly events: EventUseCases;
   readonly audit: AuditUseCases;
   /** Figures for those who watch from outside. */

@@ -18,9 +18,11 @@ export const ERRORS = {
   // missing
   migration_not_found: { kind: 'missing', title: 'There is no migration with this id' },
   job_not_found: { kind: 'missing', title: 'There is no job with this id' },
+  announcement_not_found: { kind: 'missing', title: 'There is no announcement with this id' },
   blocker_not_found: { kind: 'missing', title: 'There is no blocker with this id' },
   snapshot_not_found: { kind: 'missing', title: 'There is no such snapshot' },
   node_not_found: { kind: 'missing', title: 'There is no block device node of this name' },
+  no_such_file: { kind: 'missing', title: 'There is no such file' },
   image_not_found: { kind: 'missing', title: 'There is no such image file' },
   no_console: { kind: 'missing', title: 'This machine has no console' },
   // conflict
@@ -29,6 +31,7 @@ export const ERRORS = {
   machine_postmigrate: { kind: 'conflict', title: 'The guest has already left' },
   machine_inmigrate: { kind: 'conflict', title: 'The guest is waiting for an incoming migration' },
   machine_not_loaded: { kind: 'conflict', title: 'There is no machine here yet' },
+  machine_running: { kind: 'conflict', title: 'The guest runs' },
   machine_cannot_run: { kind: 'conflict', title: 'This machine has no vCPU that could run' },
   no_workload: { kind: 'conflict', title: 'This machine has no workload' },
   machine_reset_required: { kind: 'conflict', title: 'The guest cannot go on' },
@@ -57,7 +60,10 @@ export const ERRORS = {
   dirty_rate_measuring: { kind: 'conflict', title: 'The dirty rate is being measured' },
   dirty_ring_needed: { kind: 'conflict', title: 'This machine has no dirty ring' },
   dirty_ring_in_use: { kind: 'conflict', title: 'This machine has a dirty ring in place of a dirty bitmap' },
+  only_migratable: { kind: 'conflict', title: 'Nothing may forbid a migration here' },
+  not_in_colo: { kind: 'conflict', title: 'The machine is not in COLO mode' },
   too_many_blockers: { kind: 'conflict', title: 'There are too many blockers' },
+  too_many_announcements: { kind: 'conflict', title: 'There are too many announcements under way' },
   // stale
   settings_changed: { kind: 'stale', title: 'The settings have changed meanwhile' },
   // invalid
@@ -68,6 +74,8 @@ export const ERRORS = {
   invalid_address: { kind: 'invalid', title: 'This is not an address to migrate to or from' },
   transport_unsuitable: { kind: 'invalid', title: 'The transport does not suit the capabilities' },
   idempotency_key_reused: { kind: 'invalid', title: 'The Idempotency-Key was used for another request' },
+  not_a_plain_file: { kind: 'invalid', title: 'This is not a plain file' },
+  device_state_refused: { kind: 'invalid', title: 'The file holds no device state of this machine' },
   invalid_job_id: { kind: 'invalid', title: 'A job cannot have this id' },
   invalid_tag: { kind: 'invalid', title: 'A snapshot cannot have this tag' },
   invalid_devices: { kind: 'invalid', title: 'A snapshot cannot be made of these nodes' },

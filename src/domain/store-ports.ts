@@ -1,3 +1,4 @@
+import type { AnnouncementRepository } from './announce/announce.ts';
 import type { JobOutcome, JobStatus } from './jobs/status.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MigrationEnd, PassFigures } from './transfer-port.ts';
@@ -224,6 +225,7 @@ export interface Store {
   readonly events: EventRepository;
   readonly identity: IdentityRepository;
   readonly audit: AuditRepository;
+  readonly announcements: AnnouncementRepository;
   /** Runs `work` in one transaction: all of it is durable, or nothing. Synchronous; never awaits. */
   transaction<T>(work: () => T): T;
   figures(): StoreFigures;

@@ -68,6 +68,11 @@ export class MonitorCall {
     return execute(entry, { domain: this.domain, arguments: arguments_, ...this.#context });
   }
 
+  /** The same with arguments of which some may be left out. @throws DomainError if it is refused. */
+  askShort<A extends TSchema, R extends TSchema>(entry: Command<A, R>, arguments_: object) {
+    return execute(entry, { domain: this.domain, arguments: arguments_, isShort: true, ...this.#context });
+  }
+
   /** The same for a command that is looked up by its name. @throws NotInTable */
   async askByName(name: string, arguments_: object = {}): Promise<unknown> {
     const entry = COMMANDS.get(name);

@@ -31,7 +31,7 @@ export const blockersOperations: readonly Operation[] = [
         headers: { Location: 'The blocker.' },
       },
     },
-    errors: ['too_many_blockers', 'migration_in_progress'],
+    errors: ['too_many_blockers', 'migration_in_progress', 'job_in_progress', 'only_migratable'],
     examples: examples.addBlocker,
     handle: sendCreated,
   },

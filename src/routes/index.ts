@@ -1,7 +1,9 @@
 import * as legacy from '../commands/legacy.ts';
 import { COMMANDS } from '../commands/table.ts';
+import { announceOperations } from './announce.ts';
 import { auditOperations } from './audit.ts';
 import { blockersOperations } from './blockers.ts';
+import { coloOperations } from './colo.ts';
 import { dirtyRateOperations } from './dirty-rate.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
@@ -18,6 +20,7 @@ import { registerOperation } from './register.ts';
 import type { Server } from './server-type.ts';
 import { settingsOperations } from './settings.ts';
 import { snapshotsOperations } from './snapshots.ts';
+import { xenOperations } from './xen.ts';
 
 const PLAIN_OPERATIONS: readonly Operation[] = [
   ...migrateOperations,
@@ -28,6 +31,9 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
   ...migrationsOperations,
   ...dirtyRateOperations,
   ...machineOperations,
+  ...announceOperations,
+  ...xenOperations,
+  ...coloOperations,
   ...hmpOperations,
   ...qmpOperations,
   ...auditOperations,

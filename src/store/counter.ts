@@ -1,7 +1,10 @@
 import type { Connection } from './database.ts';
 
 /** Hands out the next number of a counter; to be called inside the transaction that uses it. */
-export function counter(connection: Connection, name: 'migrations' | 'jobs' | 'events' | 'audit'): () => number {
+export function counter(
+  connection: Connection,
+  name: 'migrations' | 'jobs' | 'events' | 'audit' | 'announcements',
+): () => number {
   const next = connection.prepare<[string], { readonly value: number }>(
     'UPDATE counters SET value = value + 1 WHERE name = ? RETURNING value',
   );

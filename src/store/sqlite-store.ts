@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Store, StoreFigures } from '../domain/store-ports.ts';
+import { announcementRepository } from './announcement-repository.ts';
 import { auditRepository } from './audit-repository.ts';
 import { type Connection, type OpenDatabase, openDatabase } from './database.ts';
 import { eventLog } from './event-log.ts';
@@ -28,6 +29,7 @@ export function storeOver({ connection, close }: OpenDatabase): Store {
     events: eventLog(connection),
     identity: identityRepository(connection),
     audit: auditRepository(connection),
+    announcements: announcementRepository(connection),
     transaction: (work) => inTransaction(connection, work),
     figures: () => figuresOf(connection),
     close,

@@ -1,5 +1,7 @@
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { type FakeApp, fakeApp, temporaryDirectory } from '../helpers/app.ts';
 import { MemoryBlocks } from '../helpers/memory-blocks.ts';
 import type { JsonObject } from '../helpers/qemu/qmp.ts';
@@ -7,8 +9,7 @@ import { negotiated, type QmpSocket, qmpAddress } from '../helpers/qmp-client.ts
 
 /*
  * The examples of QEMU's schema document, sent over a socket as they stand there, of a service that is in the state in
- * which each is meant. What is printed of an answer has to be in ours. Examples of COLO, Xen and announce-self are in none
- * of these lists.
+ * which each is meant. What is printed of an answer has to be in ours.
  */
 type Example = {
   readonly execute: string;
@@ -178,7 +179,32 @@ const DIRTY: readonly Example[] = [
   },
 ];
 
-/** Examples that cannot work here, and what about them that is. The first three work once the engine can do them. */
+/** In the place of /tmp, where the files of the document lie. */
+const FILES = join(tmpdir(), `vmferry-examples-${process.pid}`);
+afterAll(() => rmSync(FILES, { recursive: true, force: true }));
+const SAVED = { filename: join(FILES, 'save') };
+
+const XEN_AND_COLO: readonly Example[] = [
+  { execute: 'xen-save-devices-state', arguments: SAVED, flags: ['--file-root', FILES] },
+  {
+    execute: 'xen-load-devices-state',
+    arguments: SAVED,
+    flags: ['--file-root', FILES, '--paused'],
+    before: ({ domain }) => domain.devices.save(SAVED.filename),
+  },
+  { execute: 'xen-set-global-dirty-log', arguments: { enable: true } },
+  { execute: 'xen-set-replication', arguments: { enable: true, primary: false } },
+  { execute: 'query-xen-replication-status', answer: { error: false } },
+  { execute: 'xen-colo-do-checkpoint' },
+  // Of a machine in COLO it would be primary, none, request.
+  { execute: 'query-colo-status', answer: { mode: 'none', 'last-mode': 'none', reason: 'none' } },
+  {
+    execute: 'announce-self',
+    arguments: { initial: 50, max: 550, rounds: 10, step: 50, interfaces: ['vn2', 'vn3'], id: 'bob' },
+  },
+];
+
+/** Examples that cannot work here, and what about them that is. The first five work once the engine can do them. */
 const REFUSED: readonly (Example & { readonly answer: string })[] = [
   {
     execute: 'migrate-set-capabilities',
@@ -188,6 +214,7 @@ const REFUSED: readonly (Example & { readonly answer: string })[] = [
   { execute: 'migrate-start-postcopy', answer: 'postcopy' },
   { execute: 'migrate-recover', arguments: { uri: 'tcp:192.168.1.200:12345' }, answer: 'postcopy' },
   { execute: 'migrate-pause', answer: 'postcopy' },
+  { execute: 'x-colo-lost-heartbeat', answer: 'COLO' },
   // As in a QEMU on a host without RDMA.
   { execute: 'migrate', arguments: RDMA, answer: 'not available on this host' },
   { execute: 'migrate-incoming', arguments: RDMA, flags: DEFER, answer: 'not available on this host' },
@@ -228,13 +255,16 @@ async function askedFor(example: Example): Promise<JsonObject> {
 }
 
 describe('the examples of the document', () => {
-  test.each([...MIGRATING, ...SETTINGS, ...DIRTY])('$execute $arguments answers as printed', async (example) => {
-    const { return: result, error } = await askedFor(example);
-    expect(error).toBeUndefined();
-    if (example.answer === undefined) expect(result).toEqual({});
-    else if (example.execute === 'query-migrate-capabilities') expect(result).toEqual(example.answer);
-    else expect(result).toMatchObject(example.answer as object);
-  });
+  test.each([...MIGRATING, ...SETTINGS, ...DIRTY, ...XEN_AND_COLO])(
+    '$execute $arguments answers as printed',
+    async (example) => {
+      const { return: result, error } = await askedFor(example);
+      expect(error).toBeUndefined();
+      if (example.answer === undefined) expect(result).toEqual({});
+      else if (example.execute === 'query-migrate-capabilities') expect(result).toEqual(example.answer);
+      else expect(result).toMatchObject(example.answer as object);
+    },
+  );
 
   test.each(REFUSED)('$execute $arguments is refused, and the error says why', async (example) => {
     const { error } = await askedFor(example);

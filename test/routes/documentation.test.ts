@@ -5,6 +5,7 @@ import { DEADLINES } from '../../src/app.ts';
 import { ARGUMENTS_LENGTH_MAX } from '../../src/commands/arguments-text.ts';
 import { JSON_LIMITS } from '../../src/commands/json/parse.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
+import { ANNOUNCEMENTS_KEPT, ANNOUNCEMENTS_MAX, ROUNDS_KEPT } from '../../src/domain/announce/announcer.ts';
 import { AUDIT_KEPT, AUDIT_REFUSALS_KEPT } from '../../src/domain/audit.ts';
 import { EVENTS_KEPT } from '../../src/domain/events.ts';
 import { IDEMPOTENCY_KEPT_MS } from '../../src/domain/idempotency.ts';
@@ -88,6 +89,10 @@ async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, 
   const jobState = JOB_STATES[id];
   if (jobState !== undefined) await jobIn(app, 'save-1', jobState);
   if (id === 'setVcpuDirtyLimit') app.machine.dirty.ringEntries = 4096;
+  if (id === 'xenLoadDevicesState')
+    await ask(app.server, '/xen/save-devices-state', { body: { filename: 'devices.bin' } });
+  if (id === 'xenLoadDevicesState') await ask(app.server, '/stop', { method: 'POST' });
+  if (id === 'queryAnnouncement') await ask(app.server, '/announcements', { body: {} });
   if (id === 'queryAudit') await ask(app.server, '/stop', { method: 'POST' });
   if (id !== 'removeBlocker') return {};
   const { json } = await ask(app.server, '/migrate/blockers', { body: { reason: 'A test.' } });
@@ -219,6 +224,9 @@ describe('docs/limits.md', () => {
     CONCLUDED_JOBS_LISTED,
     JOB_ID_LENGTH_MAX,
     JOBS_KEPT,
+    ANNOUNCEMENTS_KEPT,
+    ANNOUNCEMENTS_MAX,
+    ROUNDS_KEPT,
     KEY_LENGTH_MAX,
     LINE_LENGTH_MAX,
   };

@@ -157,7 +157,7 @@ describe('the rest of a migration', () => {
     const added = await ask(server, '/migrate/blockers', { body: { reason: 'A backup is being made.' } });
     expect(added.status).toBe(201);
     const place = String(added.headers.location);
-    expect((await ask(server, '/migrate/blockers')).json).toEqual({ blockers: [added.json] });
+    expect((await ask(server, '/migrate/blockers')).json).toEqual({ blockers: [added.json], 'only-migratable': false });
     expect((await ask(server, '/migrate', { body: TCP })).json).toMatchObject({
       status: 409,
       code: 'migration_blocked',

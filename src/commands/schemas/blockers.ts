@@ -6,7 +6,10 @@ import { Text } from './common.ts';
 const REASON_LENGTH_MAX = 1024;
 
 export const Blocker = Type.Object({ id: Type.String(), reason: Type.String() });
-export const BlockerList = Type.Object({ blockers: Type.Array(Blocker) });
+export const BlockerList = Type.Object({
+  blockers: Type.Array(Blocker),
+  'only-migratable': Type.Boolean({ description: 'The service was started so: none can be added.' }),
+});
 
 export const BlockerAddArguments = Type.Object(
   { reason: Type.String({ minLength: 1, maxLength: REASON_LENGTH_MAX }) },

@@ -6,15 +6,26 @@ import { DomainError } from '../errors.ts';
 export const BLOCKERS_MAX = 1000;
 export const BLOCKER_REASON_CHARACTERS_MAX = 1000;
 
+export type BlockerOptions = {
+  readonly ids: IdSource;
+  readonly onChange: () => void;
+  /** --only-migratable: nothing may ever forbid a migration. */
+  readonly isOnlyMigratable: boolean;
+  /** Throws while it is too late for a reason: what it would forbid is under way. */
+  readonly refuseTooLate: () => void;
+};
+
 /** Reasons that forbid an outgoing migration, for as long as this process lives: whoever sets one also removes it. */
 export class Blockers implements BlockerUseCases {
-  readonly #ids: IdSource;
-  readonly #onChange: () => void;
+  readonly #options: BlockerOptions;
   readonly #blockers = new Map<string, Blocker>();
 
-  constructor(ids: IdSource, onChange: () => void) {
-    this.#ids = ids;
-    this.#onChange = onChange;
+  constructor(options: BlockerOptions) {
+    this.#options = options;
+  }
+
+  get isOnlyMigratable(): boolean {
+    return this.#options.isOnlyMigratable;
   }
 
   list(): readonly Blocker[] {
@@ -30,17 +41,22 @@ export class Blockers implements BlockerUseCases {
       const detail = `reason has ${reason.length} characters; it needs 1 to ${BLOCKER_REASON_CHARACTERS_MAX}, not only blanks.`;
       throw new DomainError('value_out_of_range', detail, { violations: [{ pointer: '/reason', reason: detail }] });
     }
+    if (this.isOnlyMigratable) {
+      const detail = `The service was started with --only-migratable, so nothing may forbid a migration: ${reason}`;
+      throw new DomainError('only_migratable', detail);
+    }
+    this.#options.refuseTooLate();
     if (this.#blockers.size >= BLOCKERS_MAX) {
       throw new DomainError('too_many_blockers', `There are ${BLOCKERS_MAX} blockers, the most there may be.`);
     }
-    const blocker = { id: this.#ids(), reason };
+    const blocker = { id: this.#options.ids(), reason };
     this.#blockers.set(blocker.id, blocker);
-    this.#onChange();
+    this.#options.onChange();
     return blocker;
   }
 
   remove(id: string): void {
     if (!this.#blockers.delete(id)) throw new DomainError('blocker_not_found', `There is no blocker '${id}'.`);
-    this.#onChange();
+    this.#options.onChange();
   }
 }

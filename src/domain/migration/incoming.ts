@@ -147,6 +147,8 @@ function follow(context: Context, followed: Followed): void {
       }
       guestArrived(context, loaded.globalState);
       transfer.started();
+      // A guest that is to stay stopped is announced too, as by QEMU; an image never runs. The guest does not wait for it.
+      if (context.machine.canRun) context.announcer.afterMigration(migration.id);
     },
     () => {}, // `ended` says why nothing was loaded.
   );

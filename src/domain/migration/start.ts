@@ -74,6 +74,14 @@ function refuseUnlessReady(context: Context, isResume: boolean): void {
   if (reasons.length > 0) throw new DomainError('migration_blocked', `Migration is blocked: ${reasons.join('; ')}`);
 }
 
+/** @throws DomainError while what a blocker would forbid is under way. */
+export function refuseBlockerTooLate({ current, runState }: Context): void {
+  if (current !== null && current.direction === 'outgoing' && !current.isEnded) {
+    throw new DomainError('migration_in_progress', `Migration ${current.id} is in progress (${current.status}).`);
+  }
+  if (runState.current === 'save-vm') throw new DomainError('job_in_progress', 'The machine is being saved.');
+}
+
 function planFor(context: Context, address: MigrationAddress): OutgoingPlan {
   return {
     address,

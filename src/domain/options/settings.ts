@@ -1,3 +1,4 @@
+import type { AnnounceSchedule } from '../announce/announce.ts';
 import type { CapabilityStatus, MigrationParameters } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { type ExactJson, readExactJson, writeExactJson } from '../exact-json.ts';
@@ -87,6 +88,17 @@ export class Settings {
       maxBandwidth: this.#clamped('max-bandwidth'),
       availSwitchoverBandwidth: this.#clamped('avail-switchover-bandwidth'),
       downtimeLimitMs: this.#clamped('downtime-limit'),
+    };
+  }
+
+  /** The schedule of the announcement that a migration makes. */
+  announce(): AnnounceSchedule {
+    const part = (name: ParameterName) => this.#parameters.get(name) as number | bigint;
+    return {
+      initial: part('announce-initial'),
+      max: part('announce-max'),
+      rounds: part('announce-rounds'),
+      step: part('announce-step'),
     };
   }
 

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import { DomainError } from '../errors.ts';
 import { refuseDeadMachine } from '../machine/snapshot-steps.ts';
+import { refuseMovingDevices } from '../migration/waiting-jobs.ts';
 
 /*
  * What rules a snapshot out, beside its tag and nodes. Asked twice: when it is asked for, and when its turn has come,
@@ -14,6 +15,7 @@ const RULED_OUT = ['multifd', 'mapped-ram'] as const;
 export function refuseBusyMachine(context: Context): void {
   refuseAbsentGuest(context);
   refuseMigration(context);
+  refuseMovingDevices(context);
   refuseDeadMachine(context);
   refuseCapabilities(context);
 }

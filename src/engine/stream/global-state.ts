@@ -25,6 +25,13 @@ export function encodeGlobalState(runState: string): Uint8Array {
   return body;
 }
 
+/** The same body with another run state; what is behind the name stays. */
+export function withRunState(body: Uint8Array, runState: string): Uint8Array {
+  const changed = Uint8Array.from(body);
+  changed.set(encodeGlobalState(runState).subarray(0, 4 + NAME_BYTES));
+  return changed;
+}
+
 /** The run state's name. @throws StreamError if the body is not one. */
 export function decodeGlobalState(body: Uint8Array): string {
   if (body.length !== GLOBAL_STATE_BYTES) {

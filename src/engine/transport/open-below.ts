@@ -1,7 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, renameSync, unlinkSync } from 'node:fs';
 import { isAbsolute, relative, sep } from 'node:path';
 import type { TransferError } from '../../domain/transfer-port.ts';
-import { channelError } from './channel.ts';
+import { channelError, toTransferError } from './channel.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
@@ -27,6 +27,25 @@ export function openToWrite(root: string, path: string): { readonly fd: number; 
       return { fd: checked(openPart(name, flags, path), path), isNew: false };
     }
   });
+}
+
+/**
+ * Gives the file `from` below `root` another name in its folder. A file that has that name goes, if it is a plain one with
+ * no other name.
+ * @throws TransferError
+ */
+export function renameBelow(root: string, from: string, to: string): void {
+  inFolder(root, from, (source) =>
+    inFolder(root, to, (target) => {
+      try {
+        const there = lstatSync(target, { throwIfNoEntry: false });
+        if (there !== undefined && (!there.isFile() || there.nlink !== 1)) throw notPlain(to);
+        renameSync(source, target);
+      } catch (error) {
+        throw toTransferError(error, `file:${to}`);
+      }
+    }),
+  );
 }
 
 /** Removes a file below `root`, found as it was opened. One that is gone already is no fault. */
@@ -63,7 +82,11 @@ function checked(fd: number, path: string): number {
   const status = fstatSync(fd);
   if (status.isFile() && status.nlink === 1) return fd;
   closeSync(fd);
-  throw { code: 'not_a_plain_file', message: `file:${path} is not a plain file with one name` } satisfies TransferError;
+  throw notPlain(path);
+}
+
+function notPlain(path: string): TransferError {
+  return { code: 'not_a_plain_file', message: `file:${path} is not a plain file with one name` };
 }
 
 function openPart(name: string, flags: number, path: string): number {

@@ -4,6 +4,7 @@ import { DEVICE_BYTES_MAX, ELEMENT, VM_DESCRIPTION_BYTES_MAX } from '../stream/c
 import { GLOBAL_STATE_BYTES, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
 import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES, type SectionHead } from '../stream/section.ts';
 import { decodeVmDescription, describedBodySizes, findVmDescription } from '../stream/vm-description.ts';
+import { sectionsBySize } from './sized-sections.ts';
 
 export type OpaqueDevices = { readonly sections: readonly OpaqueSection[]; readonly vmDescription: Uint8Array | null };
 
@@ -143,7 +144,7 @@ export class OpaqueDeviceReader {
 
   #sectionsBefore(endMark: number, text: Uint8Array): readonly OpaqueSection[] {
     const sizes = describedBodySizes(text);
-    const described = sizes === null ? null : this.#readBySizes(sizes, endMark);
+    const described = sizes === null ? null : sectionsBySize(this.#bytes.subarray(0, endMark), sizes);
     if (described !== null) return described;
     this.#guess();
     if (this.#endMark === endMark) return this.#sections;
@@ -151,26 +152,6 @@ export class OpaqueDeviceReader {
     const last = this.#sections.at(-1);
     const where = last === undefined ? 'the first section' : `section '${last.idstr}', instance ${last.instanceId},`;
     throw new StreamError('section_size_unclear', `where sections end behind ${where} cannot be told`);
-  }
-
-  /** @returns null if the sizes do not lead from footer to footer and to the end mark. */
-  #readBySizes(sizes: ReadonlyMap<string, number>, endMark: number): readonly OpaqueSection[] | null {
-    const reader = new ByteReader(this.#bytes.subarray(0, endMark));
-    const sections: OpaqueSection[] = [];
-    try {
-      while (reader.left > 0) {
-        if (reader.u8() !== ELEMENT.sectionFull) return null;
-        const head = decodeSectionHead(reader);
-        const size = sizes.get(`${head.idstr}/${head.instanceId}`);
-        if (size === undefined) return null;
-        sections.push({ ...head, body: Buffer.from(reader.bytes(size)) });
-        decodeFooter(reader, head);
-      }
-    } catch (error) {
-      if (error instanceof IncompleteError || error instanceof StreamError) return null;
-      throw error;
-    }
-    return sections;
   }
 }
 

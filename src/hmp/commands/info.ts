@@ -1,3 +1,4 @@
+import * as blockers from '../../commands/blockers.ts';
 import * as jobs from '../../commands/jobs.ts';
 import * as machine from '../../commands/machine.ts';
 import * as migrate from '../../commands/migrate.ts';
@@ -29,7 +30,10 @@ export const INFO_COMMANDS: readonly MonitorCommand[] = [
     names: ['migrate'],
     flags: [{ flag: 'a', name: 'all' }],
     help: 'how the newest migration stands\n-a: figures that are zero too',
-    run: async (call) => migrateText(await call.ask(migrate.queryMigrate), { withZeros: call.flag('all') }),
+    run: async (call) => {
+      const { 'only-migratable': isOnlyMigratable } = await call.ask(blockers.queryBlockers);
+      return migrateText(await call.ask(migrate.queryMigrate), { withZeros: call.flag('all'), isOnlyMigratable });
+    },
   },
   {
     names: ['migrate_capabilities'],

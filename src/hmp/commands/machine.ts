@@ -1,5 +1,5 @@
+import { announceSelf as announceSelfCommand } from '../../commands/announce.ts';
 import * as table from '../../commands/machine.ts';
-import * as options from '../../commands/options.ts';
 import type { MonitorCommand } from '../command.ts';
 
 /* The machine itself. */
@@ -31,13 +31,8 @@ export const announceSelf: MonitorCommand = {
   ],
   help: 'announce where the guest is: on all interfaces, or on those of a list with commas; id names this announcement',
   run: async (call) => {
-    const parameters = await call.ask(options.queryMigrateParameters);
-    const schedule = Object.fromEntries(
-      (['initial', 'max', 'rounds', 'step'] as const).map((part) => [part, parameters[`announce-${part}`]]),
-    );
     const { interfaces, id } = call.values;
-    await call.askByName('announce-self', {
-      ...schedule,
+    await call.askShort(announceSelfCommand, {
       ...(typeof interfaces === 'string' && { interfaces: interfaces.split(',') }),
       ...(id !== undefined && { id }),
     });

@@ -9,20 +9,24 @@ type Info = Answer<typeof MigrationInfo>;
 type Stats = Answer<typeof MigrationStats>;
 type Amount = number | bigint;
 
-/** What our streams are like, in the words of QEMU's settings of its own. */
-const GLOBALS = [
-  'globals:',
-  'store-global-state: on',
-  'only-migratable: off',
-  'send-configuration: on',
-  'send-section-footer: on',
-  'send-switchover-start: on',
-  'clear-bitmap-shift: 18',
-];
+export type MigrateTextOptions = { readonly withZeros: boolean; readonly isOnlyMigratable: boolean };
 
-export function migrateText(info: Info, options: { readonly withZeros: boolean }): string {
+/** What our streams are like, in the words of QEMU's settings of its own. */
+function globals(isOnlyMigratable: boolean): string[] {
+  return [
+    'globals:',
+    'store-global-state: on',
+    `only-migratable: ${isOnlyMigratable ? 'on' : 'off'}`,
+    'send-configuration: on',
+    'send-section-footer: on',
+    'send-switchover-start: on',
+    'clear-bitmap-shift: 18',
+  ];
+}
+
+export function migrateText(info: Info, options: MigrateTextOptions): string {
   const lines = [
-    ...GLOBALS,
+    ...globals(options.isOnlyMigratable),
     ...blockedLines(info),
     ...statusLines(info),
     ...(info.ram === undefined ? [] : ramLines(info.ram, options.withZeros)),

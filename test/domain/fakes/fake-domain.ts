@@ -4,6 +4,7 @@ import type { Domain } from '../../../src/domain/domain.ts';
 import type { Store } from '../../../src/domain/store-ports.ts';
 import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
+import { FakeDeviceFiles } from './fake-device-files.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from './fake-engine.ts';
 import { FakeMachine } from './fake-machine.ts';
 import { FakeTime } from './fake-time.ts';
@@ -16,6 +17,8 @@ export type FakeWorld = {
   readonly time: FakeTime;
   readonly store: Store;
   readonly faults: unknown[];
+  /** Lines of the log. */
+  readonly notes: { readonly message: string; readonly details: Readonly<Record<string, unknown>> }[];
   /** How often the process was asked to end. */
   readonly exits: { count: number };
   /** Names of all events so far; MIGRATION and MIGRATION_PASS with what they tell. */
@@ -40,6 +43,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
   const store = change.store ?? openMemoryStore();
   if (change.store === undefined) onTestFinished(() => store.close());
   const faults: unknown[] = [];
+  const notes: FakeWorld['notes'] = [];
   const exits = { count: 0 };
   let lastId = 0;
   const { capabilities = [], ...given } = change;
@@ -49,6 +53,8 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     fileRoot: '/data/files',
     allowExec: false,
     fds: new Map(),
+    deviceFiles: new FakeDeviceFiles(),
+    isOnlyMigratable: false,
     deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000 },
     startPaused: false,
     incoming: false,
@@ -58,6 +64,9 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     },
     report: (fault) => {
       faults.push(fault);
+    },
+    note: (message, details) => {
+      notes.push({ message, details });
     },
     ...given,
     store,
@@ -76,6 +85,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     time,
     store,
     faults,
+    notes,
     exits,
     events: () => domain.events.since(0, 1000).map(({ name, data }) => [name, ...Object.values(data ?? {})].join(' ')),
     outgoing: () => engine.outgoing.at(-1)!,

@@ -42,6 +42,8 @@ describe('the codes of transfer errors', () => {
       'engine_failed',
       'file_outside_root',
       'no_space',
+      'no_such_file',
+      'not_a_plain_file',
       'permission_denied',
     ]);
     for (const code of shared) expect(Object.entries(TRANSFER_ERRORS)).toContainEqual([code, ERRORS[code].title]);

@@ -114,7 +114,8 @@ const MIGRATION_ROWS: Readonly<Record<string, DoorRow>> = {
     good: {
       prepare: migrating('active'),
       line: 'info migrate',
-      shown: (info: Parameters<typeof migrateText>[0]) => migrateText(info, { withZeros: false }),
+      shown: (info: Parameters<typeof migrateText>[0]) =>
+        migrateText(info, { withZeros: false, isOnlyMigratable: false }),
     },
   },
   'x-ferry-query-progress': { good: { prepare: migrating('active') } },
@@ -294,6 +295,59 @@ const SNAPSHOT_ROWS: Readonly<Record<string, DoorRow>> = {
   },
 };
 
+const SCHEDULE = { initial: 100_000, max: 100_000, rounds: 5, step: 100 };
+
+/** The line takes the schedule from the parameters. The round after the first is too far away to come. */
+function withSlowAnnouncements({ domain }: FakeApp): void {
+  domain.options.setParameters({ 'announce-initial': 100_000, 'announce-max': 100_000 });
+}
+
+function announced({ domain }: FakeApp): void {
+  domain.announcements.announce(SCHEDULE);
+}
+
+const ANNOUNCE_ROWS: Readonly<Record<string, DoorRow>> = {
+  'announce-self': {
+    good: {
+      prepare: withSlowAnnouncements,
+      given: { ...SCHEDULE, interfaces: ['vn2', 'vn3'], id: 'bob' },
+      line: 'announce_self vn2,vn3 bob',
+      shows: { query: 'x-ferry-query-announcement', given: { id: '1' } },
+    },
+  },
+  'x-ferry-query-announcements': {
+    good: { prepare: announced, given: { limit: 1 } },
+    refused: { given: { limit: 0 } },
+  },
+  'x-ferry-query-announcement': {
+    good: { prepare: announced, given: { id: '1' } },
+    refused: { given: { id: 'none' } },
+  },
+};
+
+const STATE_FILE = { filename: 'state.bin' };
+
+const XEN_AND_COLO_ROWS: Readonly<Record<string, DoorRow>> = {
+  'xen-save-devices-state': { good: { given: STATE_FILE }, refused: { given: { filename: '../x' } } },
+  'xen-load-devices-state': {
+    good: {
+      flags: ['--paused'],
+      prepare: ({ domain }) => domain.devices.save(STATE_FILE.filename),
+      given: STATE_FILE,
+    },
+    refused: { given: STATE_FILE },
+  },
+  'xen-set-global-dirty-log': { good: { given: { enable: true } }, refused: { given: { enable: 1 } } },
+  'xen-set-replication': {
+    good: { given: { enable: true, primary: false }, shows: { query: 'query-xen-replication-status' } },
+    refused: { given: { enable: true, primary: false, failover: true } },
+  },
+  'query-xen-replication-status': { good: {} },
+  'xen-colo-do-checkpoint': { good: { shows: { query: 'query-xen-replication-status' } } },
+  'query-colo-status': { good: {} },
+  'x-colo-lost-heartbeat': { good: 'x-colo', refused: { line: 'x_colo_lost_heartbeat' } },
+};
+
 const SERVICE_ROWS: Readonly<Record<string, DoorRow>> = {
   'x-ferry-query-audit': { good: { prepare: ({ domain }) => execute(stop, { domain, arguments: {} }) } },
   'query-version': { good: {} },
@@ -315,7 +369,8 @@ const SERVICE_ROWS: Readonly<Record<string, DoorRow>> = {
 
 /** A row for every command of the table. */
 export const ROWS: ReadonlyMap<string, DoorRow> = new Map(
-  [MIGRATION_ROWS, SETTINGS_ROWS, MACHINE_ROWS, JOB_ROWS, SNAPSHOT_ROWS, SERVICE_ROWS].flatMap((family) =>
-    Object.entries(family),
-  ),
+  [
+    ...[MIGRATION_ROWS, SETTINGS_ROWS, MACHINE_ROWS, JOB_ROWS, SNAPSHOT_ROWS],
+    ...[ANNOUNCE_ROWS, XEN_AND_COLO_ROWS, SERVICE_ROWS],
+  ].flatMap((family) => Object.entries(family)),
 );

@@ -1,0 +1,43 @@
+import { Type } from 'typebox';
+import { COLO_EXIT_REASONS, COLO_MODES } from '../../domain/replication.ts';
+import { Int64, Text } from './common.ts';
+
+/* Types of the QAPI schema around Xen and COLO. */
+
+const closed = { additionalProperties: false } as const;
+const filename = Text('A path below the file root, as in file: addresses.');
+
+export const XenSaveDevicesStateArguments = Type.Object(
+  {
+    filename,
+    live: Type.Optional(
+      Type.Boolean({ description: 'Changes nothing here: the images of a guest that is stopped stay locked.' }),
+    ),
+  },
+  closed,
+);
+
+export const XenLoadDevicesStateArguments = Type.Object({ filename }, closed);
+
+export const DeviceStateFile = Type.Object({
+  filename: Type.String({ description: 'Below the file root.' }),
+  bytes: Int64(),
+  sections: Int64({ description: 'Devices, and the one with the run state.' }),
+});
+
+export const XenSetGlobalDirtyLogArguments = Type.Object({ enable: Type.Boolean() }, closed);
+
+export const XenSetReplicationArguments = Type.Object(
+  {
+    enable: Type.Boolean(),
+    primary: Type.Boolean(),
+    failover: Type.Optional(Type.Boolean({ description: 'Only with enable false.' })),
+  },
+  closed,
+);
+
+export const ReplicationStatus = Type.Object({ error: Type.Boolean(), desc: Type.Optional(Type.String()) });
+
+export const COLOMode = Type.Enum([...COLO_MODES]);
+export const COLOExitReason = Type.Enum([...COLO_EXIT_REASONS]);
+export const COLOStatus = Type.Object({ mode: COLOMode, 'last-mode': COLOMode, reason: COLOExitReason });
