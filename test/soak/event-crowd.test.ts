@@ -10,9 +10,12 @@ import { pollSteadily } from '../../bench/service/poller.ts';
 import { percentile } from '../../bench/statistics.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { type Spawned, spawnService } from '../helpers/guest-service.ts';
+import { QmpFollower } from './crowd/qmp-clients.ts';
 
 const READERS = 450;
 const DEAF = 50;
+const QMP_CLIENTS = 50;
+const QMP_DEAF = 5;
 const MIGRATIONS = 4;
 const MIB = 2 ** 20;
 /** What it sends is so much and so slow that no migration ends by itself. */
@@ -22,10 +25,17 @@ const MIGRATED_BYTES = 10 * MIB;
 /** Half a MiB for each of them: what Node buffers, in pieces, and what it keeps of that. */
 const GROWTH_MIB_MAX = (READERS + DEAF) / 2;
 
-test('500 follow, a tenth of whom do not read, while migrations run', async () => {
-  const source = await spawnService(temporaryDirectory(), [...SOURCE]);
+test('500 follow, and 50 over QMP, a tenth of whom do not read, while migrations run', async () => {
+  const socket = `${temporaryDirectory()}/qmp.sock`;
+  const source = await spawnService(temporaryDirectory(), [...SOURCE, '--qmp', `unix:${socket}`]);
   const target = await spawnService(temporaryDirectory(), ['--incoming', 'defer']);
   const crowd = await startCrowd(source.url);
+  const qmp = await Promise.all(Array.from({ length: QMP_CLIENTS }, () => QmpFollower.connect(socket)));
+  onTestFinished(() => {
+    for (const client of qmp) client.close();
+  });
+  const [qmpDeaf, qmpReaders] = [qmp.slice(0, QMP_DEAF), qmp.slice(QMP_DEAF)];
+  for (const client of qmpDeaf) client.stopReading();
   const before = residentBytes(source);
 
   const latencies: number[] = [];
@@ -36,8 +46,22 @@ test('500 follow, a tenth of whom do not read, while migrations run', async () =
   await floodUntilCut(source);
   expect(await crowd.caughtUp(await newestEvent(source))).toEqual({ faults: [], furthest: 0 });
   expect(await eventStreams(source)).toBe(READERS);
+  await expectSameEvents(qmpReaders);
+  for (const client of qmpDeaf) {
+    await client.readToEnd();
+    expect(client.events.length).toBeLessThan(qmpReaders[0]?.events.length ?? 0);
+  }
   expect((residentBytes(source) - before) / MIB).toBeLessThan(GROWTH_MIB_MAX);
 });
+
+/** None was closed, and all were told of the same, in the same order. */
+async function expectSameEvents(clients: readonly QmpFollower[]): Promise<void> {
+  await Promise.all(clients.map((client) => client.caughtUp()));
+  const told = clients.map(({ events }) => events.join('\n'));
+  expect(told[0]).toContain('"MIGRATION"');
+  expect(told.filter((text) => text !== told[0])).toEqual([]);
+  expect(clients.filter(({ isClosed }) => isClosed)).toEqual([]);
+}
 
 type Seen = { readonly faults: readonly string[]; readonly furthest: number };
 
