@@ -41,8 +41,9 @@ export const polling: BenchRow = {
 function run({ directory }: BenchContext, ramBytes: number, latencies: number[] | null = null): Promise<Run> {
   const job = { directory, ramBytes, workload: 'fill=random,rate=0', isPreallocated: true };
   if (latencies === null) return migrateVmferry(job);
+  const tell = (latencyMs: number): number => latencies.push(latencyMs);
   return migrateVmferry(job, {
     during: (source, isOver) =>
-      pollSteadily({ url: source.url, path: '/migrate', requestsPerSecond: REQUESTS_PER_SECOND, isOver, latencies }),
+      pollSteadily({ url: source.url, path: '/migrate', requestsPerSecond: REQUESTS_PER_SECOND, isOver, tell }),
   });
 }

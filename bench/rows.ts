@@ -8,6 +8,7 @@ import { precopyRandom } from './precopy-random.bench.ts';
 import { precopyZero } from './precopy-zero.bench.ts';
 import { snapshotLoad } from './snapshot-load.bench.ts';
 import { snapshotPolling } from './snapshot-polling.bench.ts';
+import { snapshotRestore } from './snapshot-restore.bench.ts';
 import { snapshotSave } from './snapshot-save.bench.ts';
 import { start } from './start.bench.ts';
 
@@ -18,6 +19,7 @@ export const ROWS: readonly BenchRow[] = [
   fileStream,
   snapshotSave,
   snapshotLoad,
+  snapshotRestore,
   snapshotPolling,
   busyGuest,
   polling,

@@ -55,12 +55,12 @@ export type SteadyPolling = {
   readonly path: string;
   readonly requestsPerSecond: number;
   readonly isOver: () => boolean;
-  /** Gets the milliseconds of each answer. */
-  readonly latencies: number[];
+  /** Told the milliseconds of each answer. */
+  readonly tell: (latencyMs: number) => void;
 };
 
 /** Asks at a steady rate. An answer that is late counts from when its question was due. */
-export async function pollSteadily({ url, path, requestsPerSecond, isOver, latencies }: SteadyPolling): Promise<void> {
+export async function pollSteadily({ url, path, requestsPerSecond, isOver, tell }: SteadyPolling): Promise<void> {
   const poller = await Poller.connect(url, path);
   const started = performance.now();
   for (let count = 0; !isOver(); count += 1) {
@@ -69,7 +69,7 @@ export async function pollSteadily({ url, path, requestsPerSecond, isOver, laten
     if (!isLate) await sleep(due - performance.now());
     const asked = isLate ? due : performance.now();
     await poller.ask();
-    latencies.push(performance.now() - asked);
+    tell(performance.now() - asked);
   }
   poller.close();
 }

@@ -35,9 +35,12 @@ export class Service implements AsyncDisposable {
     this.url = place.url;
   }
 
-  /** Starts `vmferry serve` with these flags on a free port and with data of its own below `directory`. */
-  static async start(directory: string, flags: readonly string[]): Promise<Service> {
-    const data = mkdtempSync(join(directory, 'service-'));
+  /**
+   * Starts `vmferry serve` with these flags on a free port, on the data of an earlier one or with data of its own below
+   * `directory`. What is there goes with it.
+   */
+  static async start(directory: string, flags: readonly string[], earlier?: string): Promise<Service> {
+    const data = earlier ?? mkdtempSync(join(directory, 'service-'));
     const fixed = ['--http', '127.0.0.1:0', '--data', data, '--log-level', 'error'];
     const child = spawn(process.execPath, [...startCommand(), ...fixed, ...flags], {
       cwd: ROOT,
@@ -57,6 +60,13 @@ export class Service implements AsyncDisposable {
 
   get pid(): number {
     return this.#child.pid!;
+  }
+
+  /** Ends it and leaves its data. @returns where they are. */
+  async stop(): Promise<string> {
+    this.#child.kill('SIGTERM');
+    await this.#exited;
+    return this.#directory;
   }
 
   get fileRoot(): string {

@@ -1,6 +1,9 @@
 import { createRequire } from 'node:module';
 
-type Madvise = (address: Uint8Array, length: number, advice: number) => number;
+type Madvise = {
+  (address: Uint8Array, length: number, advice: number): number;
+  async(address: Uint8Array, length: number, advice: number, done: () => void): void;
+};
 
 let call: Madvise | null = null;
 
@@ -11,11 +14,27 @@ let call: Madvise | null = null;
 export function madvise(bytes: Uint8Array, advice: number): boolean {
   if (process.platform !== 'linux' || bytes.length === 0) return false;
   try {
-    call ??= koffi().load(null).func('int madvise(void *address, size_t length, int advice)') as Madvise;
-    return call(bytes, bytes.length, advice) === 0;
+    return madviseOf()(bytes, bytes.length, advice) === 0;
   } catch {
     return false;
   }
+}
+
+/** The same on a thread of the pool. Resolves when the call has ended, however it did. */
+export async function madviseAsync(bytes: Uint8Array, advice: number): Promise<void> {
+  if (process.platform !== 'linux' || bytes.length === 0) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  try {
+    madviseOf().async(bytes, bytes.length, advice, resolve);
+  } catch {
+    return;
+  }
+  await promise;
+}
+
+function madviseOf(): Madvise {
+  call ??= koffi().load(null).func('int madvise(void *address, size_t length, int advice)') as Madvise;
+  return call;
 }
 
 /** Where `bytes` lie in the process. @throws Error if the library is missing. */

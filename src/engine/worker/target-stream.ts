@@ -1,4 +1,4 @@
-import type { LoadedMachine, OpaqueSection } from '../../domain/ports.ts';
+import type { GuestMemory, LoadedMachine, OpaqueSection } from '../../domain/ports.ts';
 import type { IncomingPlan } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeCommand, type StreamCommand } from '../stream/command.ts';
@@ -65,8 +65,13 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     return this.#ram.pages;
   }
 
+  /** Where RAM goes; null until that is known. */
+  get memory(): GuestMemory | null {
+    return this.#ram.memory;
+  }
+
   get ramBytes(): number {
-    return this.#ram.memory?.blocks.reduce((sum, block) => sum + block.bytes, 0) ?? 0;
+    return this.memory?.blocks.reduce((sum, block) => sum + block.bytes, 0) ?? 0;
   }
 
   /** True when only a vmdescription is missing, which the stream of an unknown machine may lack. */

@@ -1,4 +1,5 @@
 import type { LoadedMachine } from '../../../domain/ports.ts';
+import { PopulateAhead } from '../../memory/populate-ahead.ts';
 import { StreamError } from '../../stream/byte-reader.ts';
 import { type ExpectedMachine, TargetStream } from '../../worker/target-stream.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
@@ -25,6 +26,7 @@ export async function readMachine(reading: Reading): Promise<LoadedMachine | nul
   const { stored, expected, damage, control } = reading;
   const window = new InputWindow();
   const stream = new TargetStream(expected, () => {}, window);
+  const populate = new PopulateAhead();
   let fed = 0;
   try {
     for await (const { read, position, bytes } of checkedStream(stored, { damage, control }, window)) {
@@ -32,6 +34,7 @@ export async function readMachine(reading: Reading): Promise<LoadedMachine | nul
       if (position !== fed) continue;
       window.filled(read, bytes);
       stream.advance();
+      populate.follow(stream.memory, stream.pages);
       fed += bytes.length;
     }
     if (fed !== stored.reader.snapshot.vmStateBytes) return null;
@@ -39,6 +42,8 @@ export async function readMachine(reading: Reading): Promise<LoadedMachine | nul
   } catch (error) {
     if (!(error instanceof StreamError)) throw error;
     await streamFault(reading, error);
+  } finally {
+    await populate.idle();
   }
   return stream.loaded;
 }
