@@ -90,14 +90,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const blocks = parts.adopt(images ?? options.blocks!, (made) => made.close());
   const machine = parts.adopt(options.machine ?? machineOf(config, images), (made) => made.close());
   const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
-  const domain = domainOf(config, options, {
-    store,
-    machine,
-    engine,
-    blocks,
-    report,
-    note: (...line) => note(...line),
-  });
+  const noted: Surroundings['note'] = (...line) => note(...line);
+  const domain = domainOf(config, options, { store, machine, engine, blocks, report, note: noted });
   parts.adopt(domain, (made) => made.close());
   await domain.recovered();
   // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
