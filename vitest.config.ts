@@ -72,6 +72,7 @@ export default defineConfig({
         test: {
           name: 'timed',
           include: TIMED,
+          isolate: false,
           testTimeout: 60_000,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },

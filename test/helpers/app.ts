@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import { type Config, readInvocation } from '../../src/config.ts';
 import type { Clock } from '../../src/domain/ports.ts';
@@ -12,11 +11,12 @@ import type { Server } from '../../src/routes/server-type.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { MemoryBlocks } from './memory-blocks.ts';
+import { whenOver } from './shared.ts';
 
-/** A directory that is gone after the test. */
+/** A directory that is gone after the test, or after the tests that share it. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-test-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  whenOver(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
@@ -38,7 +38,7 @@ export function testConfig(flags: readonly string[] = [], dataDirectory = tempor
 /** Any app, closed after the test. */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const app = await createApp(config, options);
-  onTestFinished(() => app.close());
+  whenOver(() => app.close());
   return app;
 }
 
@@ -71,7 +71,7 @@ export async function fakeApp(
     for (const transfer of engine.outgoing) if (transfer.cancel() === 'cancelled') transfer.letGo();
     await closed;
   };
-  onTestFinished(close);
+  whenOver(close);
   const outgoing = (): FakeOutgoing => engine.outgoing.at(-1)!;
   return { ...made, close, machine, blocks, outgoing, incoming: () => engine.incoming.at(-1)! };
 }

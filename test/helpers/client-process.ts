@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { whenOver } from './shared.ts';
 
 /** Runs what was built, if that is as new as the sources. */
 export const BIN = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
@@ -30,7 +30,7 @@ export function startCommand(url: string, words: readonly string[], options: Com
   const { PATH, NODE_COMPILE_CACHE } = process.env;
   const env = { PATH, NODE_COMPILE_CACHE, VMFERRY_URL: url, VMFERRY_TOKEN: token, VMFERRY_NONSENSE: '1' };
   const child = spawn(process.execPath, [...node, ...words], { env });
-  onTestFinished(() => void child.kill('SIGKILL'));
+  whenOver(() => void child.kill('SIGKILL'));
   const said = { output: '', errors: '' };
   child.stdout.on('data', (chunk) => {
     said.output += String(chunk);
@@ -48,7 +48,7 @@ export type ServiceProcess = { readonly child: ChildProcess; readonly url: strin
 export async function startService(flags: readonly string[]): Promise<ServiceProcess> {
   const options = { stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'] };
   const child = spawn(process.execPath, [BIN, 'serve', '--log-level', 'silent', ...flags], options);
-  onTestFinished(() => void child.kill('SIGKILL'));
+  whenOver(() => void child.kill('SIGKILL'));
   const [line] = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line'),
     once(child, 'exit').then(() => Promise.reject(new Error('the service ended'))),

@@ -3,10 +3,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { expect, onTestFinished } from 'vitest';
+import { expect } from 'vitest';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import type { CancelOutcome } from '../../src/domain/migration/lifecycle.ts';
 import { ask, type Reply, temporaryDirectory, testConfig } from './app.ts';
+import { whenOver } from './shared.ts';
 
 type Request = NonNullable<Parameters<typeof ask>[2]>;
 
@@ -160,7 +161,7 @@ export async function localService(
 ): Promise<LocalService> {
   const { data, ...rest } = options;
   const app = await createApp(testConfig(withGuest(flags), data ?? temporaryDirectory()), rest);
-  onTestFinished(() => app.close());
+  whenOver(() => app.close());
   return Object.assign(new Service((path, request) => ask(app.server, path, request)), { app });
 }
 
@@ -185,7 +186,7 @@ export type Spawned = Service & {
 /** A service in a process of its own, ended after the test at the latest. */
 export async function spawnService(data: string, flags: readonly string[] = []): Promise<Spawned> {
   const child = startProcess(data, flags);
-  onTestFinished(() => void child.kill('SIGKILL'));
+  whenOver(() => void child.kill('SIGKILL'));
   const errors: string[] = [];
   child.stderr?.on('data', (chunk) => errors.push(String(chunk)));
   const exited = once(child, 'exit');

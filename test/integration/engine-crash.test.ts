@@ -1,6 +1,7 @@
 // Transfer workers that die or hang: the migration has failed, the service answers, the guest runs on.
 
 import { expect, test } from 'vitest';
+import type { TransferEngine } from '../../src/domain/transfer-port.ts';
 import { createTransferEngine } from '../../src/engine/engine.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { openPeer } from '../helpers/peer.ts';
@@ -10,60 +11,87 @@ const SHORT_HANG_MS_MAX = 500;
 
 type Fault = { readonly code: string; readonly word: string; readonly hangMsMax?: number };
 
-/** What a worker does with its first message, and what its end is told with. */
-const FAULTS: Readonly<Record<'throws' | 'exits' | 'fills its memory' | 'loops', Fault>> = {
-  throws: { code: 'throw new Error("a fault made for a test")', word: 'a fault made for a test' },
-  exits: { code: 'process.exit(3)', word: 'exited with status 3' },
-  'fills its memory': { code: 'for (const kept = [];;) kept.push(new Array(10000).fill(0))', word: 'memory limit' },
-  loops: { code: 'for (;;);', word: `no sign of life for ${SHORT_HANG_MS_MAX} ms`, hangMsMax: SHORT_HANG_MS_MAX },
-};
+const onMessage = (code: string): string =>
+  `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => { ${code} });`;
 
-function engineOf({ code, hangMsMax }: Fault) {
-  const program = `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => { ${code} });`;
-  const workerUrl = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
+/** What a worker does, and what its end is told with. */
+const FAULTS = {
+  'dies before it has work': { code: 'throw new Error("dead on arrival")', word: 'dead on arrival' },
+  throws: { code: onMessage('throw new Error("a fault made for a test")'), word: 'a fault made for a test' },
+  'fills its memory': {
+    code: onMessage('for (const kept = [];;) kept.push(new Array(10000).fill(0))'),
+    word: 'memory limit',
+  },
+  loops: {
+    code: onMessage('for (;;);'),
+    word: `no sign of life for ${SHORT_HANG_MS_MAX} ms`,
+    hangMsMax: SHORT_HANG_MS_MAX,
+  },
+  exits: { code: onMessage('process.exit(3)'), word: 'exited with status 3' },
+} as const satisfies Readonly<Record<string, Fault>>;
+
+function engineOf({ code, hangMsMax }: Fault): TransferEngine {
+  const workerUrl = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
   return createTransferEngine({ workerUrl, ...(hangMsMax === undefined ? {} : { hangMsMax }) });
 }
 
-test.each(Object.entries(FAULTS))(
-  'a source worker that %s fails the migration and nothing else',
-  async (_name, fault) => {
-    const service = await localService([], { engine: engineOf(fault) });
-    const peer = await openPeer();
+/** An engine whose next worker has the fault that a test chooses. */
+class FaultyEngine implements TransferEngine {
+  readonly #engines: TransferEngine[] = [];
+
+  choose(fault: Fault): void {
+    this.#engines.push(engineOf(fault));
+  }
+
+  startOutgoing(...work: Parameters<TransferEngine['startOutgoing']>) {
+    return this.#engines.at(-1)!.startOutgoing(...work);
+  }
+
+  startIncoming(...work: Parameters<TransferEngine['startIncoming']>) {
+    return this.#engines.at(-1)!.startIncoming(...work);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#engines.map((engine) => engine.close()));
+  }
+}
+
+test(`a source worker that ${Object.keys(FAULTS).join(', ')} fails the migration and nothing else`, async () => {
+  const engine = new FaultyEngine();
+  const service = await localService([], { engine });
+  await service.expectRunning();
+  const peer = await openPeer();
+  for (const [what, fault] of Object.entries(FAULTS)) {
+    engine.choose(fault);
     const pending = service.migrate(peer.uri);
-    expect((await service.call('/healthz')).status).toBe(200);
+    expect((await service.call('/healthz')).status, what).toBe(200);
 
     const row = await pending;
-    expect(row).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'engine_crashed' } });
+    expect(row, what).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'engine_crashed' } });
     expect(row.error?.desc).toContain(fault.word);
     expect((await service.query())['error-desc']).toBe(row.error?.desc);
     await service.expectRunning();
-    // The next one has a worker of its own.
-    expect(await service.migrate(peer.uri)).toMatchObject({ status: 'failed', error: { code: 'engine_crashed' } });
-  },
-);
-
-test.each(['throws', 'loops'] as const)('a target worker that %s is told when it was to listen', async (name) => {
-  const fault = FAULTS[name];
-  const service = await localService(['--incoming', 'defer'], { engine: engineOf(fault) });
-  const reply = await service.call('/migrate/incoming', { body: { uri: 'tcp:127.0.0.1:0' } });
-  expect(reply.status).toBeGreaterThanOrEqual(400);
-  expect(reply.json.detail).toContain(fault.word);
-  expect((await service.call('/healthz')).status).toBe(200);
-  expect(await service.runState()).toBe('inmigrate');
+  }
+  // Of one engine too, the next migration has a worker of its own.
+  expect(await service.migrate(peer.uri)).toMatchObject({ status: 'failed', error: { code: 'engine_crashed' } });
 });
 
-test('a worker that dies before it has work does not end the service', async () => {
-  const workerUrl = new URL('data:text/javascript,throw new Error("dead on arrival")');
-  const service = await localService([], { engine: createTransferEngine({ workerUrl }) });
-  await service.expectRunning();
-  const peer = await openPeer();
-  expect(await service.migrate(peer.uri)).toMatchObject({ status: 'failed', error: { code: 'engine_crashed' } });
-  await service.expectRunning();
+test('a target worker that throws or loops is told when it was to listen', async () => {
+  const engine = new FaultyEngine();
+  const service = await localService(['--incoming', 'defer'], { engine });
+  for (const fault of [FAULTS.throws, FAULTS.loops]) {
+    engine.choose(fault);
+    const reply = await service.call('/migrate/incoming', { body: { uri: 'tcp:127.0.0.1:0' } });
+    expect(reply.status).toBeGreaterThanOrEqual(400);
+    expect(reply.json.detail).toContain(fault.word);
+    expect((await service.call('/healthz')).status).toBe(200);
+    expect(await service.runState()).toBe('inmigrate');
+  }
 });
 
 test('a worker that is busy for longer than the limit, but lives, is left alone', async () => {
   // A thread that starts shows no sign of life until its code is loaded, which on a busy machine takes a while.
-  const hangMsMax = 1500;
+  const hangMsMax = 1000;
   const service = await localService(['--enable', 'pause-before-switchover'], {
     engine: createTransferEngine({ hangMsMax }),
   });

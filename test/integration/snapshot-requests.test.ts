@@ -1,15 +1,18 @@
 // Requests that are repeated, and requests that never stop: one job each, and answers that are true.
 
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from '../helpers/app.ts';
-import { type Service, spawnService } from '../helpers/guest-service.ts';
+import { type Reply, temporaryDirectory } from '../helpers/app.ts';
+import { type Service, type Spawned, spawnService } from '../helpers/guest-service.ts';
+import { shared } from '../helpers/shared.ts';
 import { type Bed, snapshotBed } from '../helpers/snapshots/bed.ts';
 import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
 import { type Job, Snapshots, type Work } from '../helpers/snapshots/snapshot-client.ts';
 
 const LARGE = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
-/** So large that its progress is told many times. */
-const LARGER = ['--ram', '256M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+/** So large that work on it takes far longer than a pause needs to reach it. */
+const LARGER = ['--ram', '160M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+/** How often a job is stopped on its way. */
+const STOPS = 4;
 /** Requests in a second, and how many of either kind make a test. */
 const POLLS_PER_SECOND = 200;
 
@@ -17,14 +20,26 @@ async function jobCount(service: Service): Promise<number> {
   return (await service.get<{ jobs: unknown[] }>('/jobs/history')).jobs.length;
 }
 
+const KEY = { 'idempotency-key': 'kept over a crash' };
+
+function idOf({ headers }: Reply): string {
+  return String(headers.location).replace('/jobs/', '');
+}
+
+function imageOf({ data }: Spawned): string {
+  return `${data}/disk0.qcow2`;
+}
+
+const local = shared(() => snapshotBed({ flags: LARGER }));
+
 test('a request that is repeated with its Idempotency-Key has the same answer and no second job', async () => {
-  const { service, snapshots } = await snapshotBed({ flags: LARGE });
+  const { service, snapshots } = local();
   const key = { 'idempotency-key': 'a-key-of-the-test' };
   const first = await snapshots.ask('save', 'one', {}, key);
   const during = await snapshots.ask('save', 'one', {}, key);
   expect(first.status, first.text).toBe(202);
   expect([202, 409]).toContain(during.status);
-  await snapshots.ended(String(first.headers.location).replace('/jobs/', ''));
+  await snapshots.ended(idOf(first));
   const again = await snapshots.ask('save', 'one', {}, key);
   expect([again.status, again.headers.location]).toEqual([first.status, first.headers.location]);
   expect(again.json).toEqual(first.json);
@@ -34,26 +49,8 @@ test('a request that is repeated with its Idempotency-Key has the same answer an
   expect(await jobCount(service)).toBe(1);
 });
 
-test('an Idempotency-Key holds over kill -9 right behind the answer', async () => {
-  const data = temporaryDirectory();
-  const key = { 'idempotency-key': 'kept over a crash' };
-  const service = await spawnService(data, LARGE);
-  const first = await new Snapshots(service).ask('save', 'one', {}, key);
-  await service.end('SIGKILL');
-  const again = await spawnService(data, LARGE);
-  const snapshots = new Snapshots(again);
-  const second = await snapshots.ask('save', 'one', {}, key);
-  expect([second.status, second.headers.location, second.json]).toEqual([202, first.headers.location, first.json]);
-  expect(await jobCount(again)).toBe(1);
-  const job = await snapshots.ended(String(first.headers.location).replace('/jobs/', ''));
-  expect(tagsOf(`${data}/disk0.qcow2`)).toEqual(job.error === undefined ? ['one'] : []);
-  await snapshots.does('save', 'two');
-  expect(await again.end('SIGTERM')).toBe(0);
-  expectClean(`${data}/disk0.qcow2`);
-});
-
 test('the progress of a save, a load and a verify is seen to grow at every stop, and ends at its total', async () => {
-  const bed = await snapshotBed({ flags: LARGER });
+  const bed = local();
   for (const work of ['save', 'load', 'verify'] as const) {
     const { end, stops } = await stopOnTheWay(bed, work);
     expect(end.error, work).toBeUndefined();
@@ -64,23 +61,49 @@ test('the progress of a save, a load and a verify is seen to grow at every stop,
   }
 });
 
-/** Pauses a job again and again: a pause makes a moment stand still, so its middle is seen however fast the machine is. */
+/**
+ * Pauses a job again and again, each time as soon as it has gone on: a pause makes a moment stand still, so its middle is
+ * seen however fast the machine is. Its figures are looked at in this process, without the wait of a poll.
+ */
 async function stopOnTheWay({ service, snapshots }: Bed, work: Work): Promise<{ end: Job; stops: readonly Job[] }> {
-  const id = await snapshots.start(work, 'one');
+  const { jobs } = service.app.domain;
+  const id = await snapshots.start(work, 'two');
   const stops: Job[] = [];
-  while ((await service.call(`/jobs/${id}/pause`, { method: 'POST' })).status === 200) {
-    const job = await snapshots.until(id, ({ status }) => ['paused', 'concluded'].includes(status));
-    if (job.status === 'concluded') break;
-    stops.push(job);
+  while (stops.length < STOPS) {
+    const before = stops.at(-1)?.['current-progress'] ?? 0;
+    await until(() => jobs.get(id).currentProgress > before || jobs.get(id).endedAt !== null);
+    await service.post(`/jobs/${id}/pause`);
+    stops.push(await snapshots.until(id, ({ status }) => status === 'paused'));
     await service.post(`/jobs/${id}/resume`);
-    const before = job['current-progress'];
-    await snapshots.until(id, (now) => now.status === 'concluded' || now['current-progress'] > before);
   }
   return { end: await snapshots.ended(id), stops };
 }
 
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** A service that was killed right behind its answer to a request with a key, and has been started again. */
+const revived = shared(async () => {
+  const data = temporaryDirectory();
+  const service = await spawnService(data, LARGE);
+  const first = await new Snapshots(service).ask('save', 'one', {}, KEY);
+  await service.end('SIGKILL');
+  return { service: await spawnService(data, LARGE), first };
+});
+
+test('an Idempotency-Key holds over kill -9 right behind the answer', async () => {
+  const { service, first } = revived();
+  const snapshots = new Snapshots(service);
+  const second = await snapshots.ask('save', 'one', {}, KEY);
+  expect([second.status, second.headers.location, second.json]).toEqual([202, first.headers.location, first.json]);
+  expect(await jobCount(service)).toBe(1);
+  const job = await snapshots.ended(idOf(first));
+  expect(tagsOf(imageOf(service))).toEqual(job.error === undefined ? ['one'] : []);
+});
+
 test(`${POLLS_PER_SECOND} requests in a second see no job go back, and disturb nothing`, async () => {
-  const service = await spawnService(temporaryDirectory(), LARGE);
+  const { service } = revived();
   const snapshots = new Snapshots(service);
   let isOver = false;
   const seen: Sight[] = [];
@@ -100,6 +123,7 @@ test(`${POLLS_PER_SECOND} requests in a second see no job go back, and disturb n
   }
   await service.expectRunning();
   expect(await service.end('SIGTERM')).toBe(0);
+  expectClean(imageOf(service));
 });
 
 /** A job as one answer showed it; times are milliseconds. */
