@@ -14,7 +14,7 @@ test('kill -9 while a guest is received leaves it at its source', () => crashInc
 test('SIGTERM during a migration cancels it and ends with 0; a second service on the data is refused and harms nothing', async () => {
   const data = temporaryDirectory();
   const peer = await openPeer();
-  const service = await spawnService(data, ['--set', 'max-bandwidth=100000']);
+  const service = await spawnService(data, ['--set', 'max-bandwidth=100000', '--drain-timeout', '1']);
   await service.expectRunning();
   const id = await service.start(peer.uri);
   await service.untilStatus('active');
