@@ -53,7 +53,7 @@ describe('encodePages', () => {
         expect(bench.encode(call)).toBe(reference.encodePages(call));
         bench.expectSame(reference);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
