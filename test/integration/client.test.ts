@@ -1,10 +1,10 @@
 // The command line client against whole services: a machine that moves, a cancel, QMP and HMP, tokens.
 
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { temporaryDirectory } from '../helpers/app.ts';
+import { temporaryDirectory, tokenFile } from '../helpers/app.ts';
 import { startCommand, startService } from '../helpers/client-process.ts';
+import { shared } from '../helpers/shared.ts';
 
 const GUEST = ['--ram', '32M', '--workload', 'rate=1M,span=4M'];
 
@@ -64,51 +64,54 @@ describe('the client of a whole service', () => {
     );
     expect((await run(source, ['cancel', '--json'])).output).toBe('{"outcome":"already-completed"}\n');
   });
+});
+
+describe('the client of a service that asks for tokens', () => {
+  const [viewer, operator] = ['v'.repeat(32), 'o'.repeat(32)];
+  const url = shared(() =>
+    service('--paused', '--token-file', tokenFile([`${viewer} viewer`, `${operator} operator`])),
+  );
+  const asOperator = (words: readonly string[], input = '') => run(url(), words, { input, token: operator });
 
   test('keeps every digit over QMP and HMP, and tells their errors by its status', async () => {
-    const url = await service('--paused');
     const most = 2n ** 64n - 1n;
-    expect((await run(url, ['set', `max-bandwidth=${most}`])).output).toBe(`max-bandwidth=${most}\n`);
-    expect((await run(url, ['qmp', 'query-migrate-parameters', '--json'])).output).toContain(`"max-bandwidth":${most}`);
-    const refused = await run(url, ['qmp', '{"execute":"no-such","id":7}', '--json']);
+    expect((await asOperator(['set', `max-bandwidth=${most}`])).output).toBe(`max-bandwidth=${most}\n`);
+    expect((await asOperator(['qmp', 'query-migrate-parameters', '--json'])).output).toContain(
+      `"max-bandwidth":${most}`,
+    );
+    const refused = await asOperator(['qmp', '{"execute":"no-such","id":7}', '--json']);
     expect([refused.status, linesOf(refused.output)]).toEqual([
       4,
       [{ error: { class: 'CommandNotFound', desc: expect.any(String) }, id: 7 }],
     ]);
     const input = 'info migrate_parameters\nmigrate_set_parameter downtime-limit -1\ninfo status\n';
-    const { status, output } = await run(url, ['monitor'], { input });
+    const { status, output } = await asOperator(['monitor'], input);
     expect(status).toBe(4);
     expect(output).toContain(`max-bandwidth: ${most} bytes/second\n`);
     expect(output).toMatch(/\nError: .*\nVM status: paused.*\n$/);
   });
 
   test('lists jobs and steers them', async () => {
-    const url = await service();
-    expect((await run(url, ['snapshot', 'save', 'warm', '--job-id', 'j', '-q'])).status).toBe(0);
-    expect((await run(url, ['jobs'])).output).toMatch(/\nj +snapshot-save +concluded +completed +100 % /);
-    expect(await run(url, ['jobs', 'pause', 'j'])).toMatchObject({
+    expect((await asOperator(['snapshot', 'save', 'warm', '--job-id', 'j', '-q'])).status).toBe(0);
+    expect((await asOperator(['jobs'])).output).toMatch(/\nj +snapshot-save +concluded +completed +100 % /);
+    expect(await asOperator(['jobs', 'pause', 'j'])).toMatchObject({
       status: 4,
       errors: expect.stringContaining('job_verb_not_allowed'),
     });
-    expect((await run(url, ['jobs', 'dismiss', 'j'])).status).toBe(0);
-    expect((await run(url, ['jobs', '-q'])).output).toBe('');
-    expect((await run(url, ['jobs', '--history', '-q'])).output).toBe('j\n');
+    expect((await asOperator(['jobs', 'dismiss', 'j'])).status).toBe(0);
+    expect((await asOperator(['jobs', '-q'])).output).toBe('');
+    expect((await asOperator(['jobs', '--history', '-q'])).output).toBe('j\n');
   });
 
   test('shows a token, and does what its role may', async () => {
-    const [viewer, operator] = ['v'.repeat(32), 'o'.repeat(32)];
-    const directory = temporaryDirectory();
-    const [tokens, mine] = [join(directory, 'tokens'), join(directory, 'mine')];
-    writeFileSync(tokens, `${viewer} viewer\n${operator} operator\n`, { mode: 0o600 });
-    writeFileSync(mine, `${operator}\n`, { mode: 0o600 });
-    const url = await service('--token-file', tokens);
-    expect(await run(url, ['status'])).toMatchObject({ status: 4, errors: expect.stringContaining('refused (401 ') });
-    expect((await run(url, ['status'], { token: viewer })).status).toBe(0);
+    const mine = tokenFile([operator]);
+    expect(await run(url(), ['status'])).toMatchObject({ status: 4, errors: expect.stringContaining('refused (401 ') });
+    expect((await run(url(), ['status'], { token: viewer })).status).toBe(0);
     const set = ['set', 'downtime-limit=50'];
-    expect(await run(url, set, { token: viewer })).toMatchObject({
+    expect(await run(url(), set, { token: viewer })).toMatchObject({
       status: 4,
       errors: expect.stringContaining('refused (403 not_allowed)'),
     });
-    expect((await run(url, [...set, '--token-file', mine], { token: viewer })).output).toBe('downtime-limit=50\n');
+    expect((await run(url(), [...set, '--token-file', mine], { token: viewer })).output).toBe('downtime-limit=50\n');
   });
 });

@@ -1,8 +1,17 @@
 // A process that is told to end: what runs ends first, or is taken back when time is up; followers are told.
 
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
-import { localService, type Spawned, spawnService } from '../helpers/guest-service.ts';
+import { localService, type Spawned, spawnService, startProcess } from '../helpers/guest-service.ts';
+import { shared } from '../helpers/shared.ts';
+import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
+import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
+
+const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
+/** So large that a save does not end before the signal comes. */
+const LARGE = ['--ram', '48M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'] as const;
 
 /** The text of the event stream of a process, until it ends. */
 async function followed(service: Spawned): Promise<Promise<string>> {
@@ -17,14 +26,25 @@ function namesIn(stream: string): string[] {
   return [...stream.matchAll(/^event: (\S+)$/gm)].map((match) => match[1] ?? '');
 }
 
+/** Starts to send the guest away. @returns the migration's id, once pages travel. */
+async function startSending(source: Spawned, uri: string): Promise<string> {
+  const id = await source.start(uri);
+  await source.until(({ ram }) => (ram?.transferred ?? 0) > 0);
+  return id;
+}
+
+/** Each test begins with a service on what the one before has left, and looks at that. */
 describe('SIGTERM', () => {
+  const data = shared(async () => temporaryDirectory());
+  const start = (...flags: readonly string[]): Promise<Spawned> => spawnService(data(), flags);
+  let last = '';
+
   test('during an outgoing migration: it completes, nothing new begins, then followers are told and the status is 0', async () => {
-    const target = await localService(['--incoming', 'tcp:127.0.0.1:0']);
-    const source = await spawnService(temporaryDirectory(), ['--set', 'max-bandwidth=8M', '--drain-timeout', '40']);
+    const target = await localService(INCOMING);
+    const source = await start('--set', 'max-bandwidth=8M', '--drain-timeout', '40');
     await source.enable('events');
-    const id = await source.start(await target.incomingUri());
     const stream = followed(source);
-    await source.until(({ ram }) => (ram?.transferred ?? 0) > 0);
+    last = await startSending(source, await target.incomingUri());
     const ended = source.end('SIGTERM');
     await expect.poll(async () => (await source.call('/readyz')).status).toBe(503);
     const refused = await source.call('/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
@@ -34,40 +54,60 @@ describe('SIGTERM', () => {
     expect(await ended).toBe(0);
     expect(namesIn(await stream).slice(-3)).toEqual(['MIGRATION', 'SHUTDOWN', 'bye']);
     expect(await target.runState()).toBe('running');
-    const { migrations } = await historyAfter(source, id);
-    expect(migrations).toMatchObject([{ status: 'completed', guest: 'there' }]);
   });
 
   test('during an outgoing migration without time for it: it is cancelled, the target gives up, the status is 0', async () => {
-    const target = await localService(['--incoming', 'tcp:127.0.0.1:0']);
-    const source = await spawnService(temporaryDirectory(), ['--set', 'max-bandwidth=1M', '--drain-timeout', '0']);
-    const id = await source.start(await target.incomingUri());
+    const target = await localService(INCOMING);
+    const source = await start('--set', 'max-bandwidth=1M', '--drain-timeout', '0');
+    expect(await source.row(last)).toMatchObject({ status: 'completed', guest: 'there' });
     const stream = followed(source);
-    await source.until(({ ram }) => (ram?.transferred ?? 0) > 0);
+    last = await startSending(source, await target.incomingUri());
     expect(await source.end('SIGTERM')).toBe(0);
+    expect(source.errors()).toBe('');
     expect(namesIn(await stream).at(-1)).toBe('bye');
     expect((await target.ended()).status).toBe('failed');
-    expect((await historyAfter(source, id)).migrations).toMatchObject([{ status: 'cancelled', guest: 'here' }]);
   });
 
-  test('during a save: the snapshot is whole', async () => {
-    const service = await spawnService(temporaryDirectory(), ['--drain-timeout', '40']);
+  test('during a save: the snapshot is whole; a second service on the data was refused before that, and harmed nothing', async () => {
+    const service = await start(...LARGE, '--drain-timeout', '40');
+    expect(await service.row(last)).toMatchObject({ status: 'cancelled', guest: 'here' });
+    const second = startProcess(data(), []);
+    const errors: string[] = [];
+    second.stderr?.on('data', (chunk) => errors.push(String(chunk)));
+    expect((await once(second, 'close'))[0]).toBeGreaterThan(0);
+    expect(errors.join('')).toMatch(/^vmferry: Another service uses the data/);
+
     const stream = followed(service);
-    await service.post('/snapshots', { tag: 'kept' });
+    await service.expectRunning();
+    last = await new Snapshots(service).start('save', 'kept');
     expect(await service.end('SIGTERM')).toBe(0);
     expect(namesIn(await stream).at(-1)).toBe('bye');
-    const next = await spawnService(service.data, ['--paused']);
-    const { jobs } = await next.get<{ jobs: readonly unknown[] }>('/jobs/history');
-    expect(jobs).toMatchObject([{ outcome: 'completed' }]);
-    const verified = await next.call('/snapshots/kept/verify', { method: 'POST', headers: { prefer: 'wait=30' } });
-    expect(verified.json).toMatchObject({ status: 'concluded', outcome: 'completed' });
   });
 
-  test('a second signal, also another one, ends it at once', async () => {
-    const target = await localService(['--incoming', 'tcp:127.0.0.1:0']);
-    const source = await spawnService(temporaryDirectory(), ['--set', 'max-bandwidth=1M', '--drain-timeout', '40']);
-    await source.start(await target.incomingUri());
-    await source.until(({ ram }) => (ram?.transferred ?? 0) > 0);
+  test('during a save without time for it: it is taken back, and the status is 0', async () => {
+    const service = await start(...LARGE, '--drain-timeout', '0');
+    const snapshots = new Snapshots(service);
+    expect(await snapshots.job(last)).toMatchObject({ status: 'concluded', outcome: 'completed' });
+    last = await snapshots.start('save', 'cut-off');
+    expect(await service.end('SIGTERM')).toBe(0);
+    expect(service.errors()).toBe('');
+    expectClean(join(data(), 'disk0.qcow2'));
+  });
+
+  test('a second time, also another signal, ends it at once', async () => {
+    const target = await localService([...INCOMING, ...LARGE]);
+    const source = await start(...LARGE, '--set', 'max-bandwidth=1M', '--drain-timeout', '40');
+    const snapshots = new Snapshots(source);
+    const job = await snapshots.job(last);
+    expect(job.status).toBe('concluded');
+    // It may have been done already when the signal came.
+    const tags = job.error === undefined ? ['kept', 'cut-off'] : ['kept'];
+    expect(tagsOf(join(data(), 'disk0.qcow2'))).toEqual(tags);
+    await snapshots.does('verify', 'kept');
+    await snapshots.does('load', 'kept');
+    await source.expectRunning();
+
+    await startSending(source, await target.incomingUri());
     const ended = source.end('SIGTERM');
     await expect.poll(async () => (await source.call('/readyz')).status).toBe(503);
     source.process.kill('SIGINT');
@@ -75,9 +115,3 @@ describe('SIGTERM', () => {
     expect((await target.ended()).status).toBe('failed');
   });
 });
-
-/** What the next service on the same data says of a migration of the one before. */
-async function historyAfter(before: Spawned, id: string): Promise<{ migrations: readonly unknown[] }> {
-  const next = await spawnService(before.data, ['--paused']);
-  return { migrations: [await next.row(id)] };
-}

@@ -2,15 +2,11 @@
 
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
-import { freePort, type ServiceProcess, startClient, startService } from '../helpers/client-process.ts';
+import { type Client, freePort, startClient, startService } from '../helpers/client-process.ts';
 
 /** A guest that is saved in a moment, and one that takes long enough to be caught at it. */
 const SMALL = ['--ram', '16M', '--workload', 'rate=2M,span=4M'];
-const LARGE = ['--ram', '384M', '--workload', 'rate=0,fill=random'];
-
-async function service(guest: readonly string[]): Promise<ServiceProcess> {
-  return startService(['--http', '127.0.0.1:0', '--data', temporaryDirectory(), ...guest]);
-}
+const LARGE = ['--ram', '256M', '--workload', 'rate=0,fill=random'];
 
 async function run(url: string, ...words: string[]) {
   const client = startClient(url, words);
@@ -24,7 +20,7 @@ async function runState(url: string): Promise<unknown> {
 
 describe('vmferry snapshot', () => {
   test('saves, lists, verifies, loads and deletes, finds a job again under its key, and ends with 4 at what is refused', async () => {
-    const { url } = await service(SMALL);
+    const { url } = await startService(['--http', '127.0.0.1:0', '--data', temporaryDirectory(), ...SMALL]);
     for (const verb of ['load', 'list']) {
       const refused = { status: 4, output: '', errors: expect.stringContaining('refused (404 snapshot_not_found): ') };
       expect(await run(url, verb, 'warm')).toEqual(refused);
@@ -61,39 +57,40 @@ describe('vmferry snapshot', () => {
     expect(await runState(url)).toBe('running');
   });
 
-  test('cancels its job at Ctrl-C, and at a time-out ends with 5 and cancels it or lets it go on', async () => {
-    const { url } = await service(LARGE);
-    const client = startClient(url, ['save', 'warm']);
-    await expect.poll(client.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
-    client.child.kill('SIGINT');
-    expect(await client.ended).toEqual([130, null]);
-    expect(client.errors()).toContain('interrupted: was cancelled (job_cancelled)');
+  test('cancels its job at Ctrl-C, at a time-out ends with 5, and outlives the service, with 1 once it is back, with 3 if it is not', async () => {
+    const flags = ['--http', `127.0.0.1:${await freePort()}`, '--data', temporaryDirectory(), ...LARGE];
+    const first = await startService(flags);
+    const { url } = first;
+    const interrupted = await caughtSaving(url, 'warm');
+    interrupted.child.kill('SIGINT');
+    expect(await interrupted.ended).toEqual([130, null]);
+    expect(interrupted.errors()).toContain('interrupted: was cancelled (job_cancelled)');
     expect((await run(url, 'list', '-q')).output).toBe('');
     expect(await runState(url)).toBe('running');
     expect((await run(url, 'save', 'a', '--timeout', '0.01', '--cancel-on-timeout')).status).toBe(5);
     expect((await run(url, 'list', '-q')).output).toBe('');
-    const left = await run(url, 'save', 'b', '--timeout', '0', '--idempotency-key', 'b');
-    expect(left).toMatchObject({ status: 5, errors: expect.stringMatching(/job \S+ still runs/) });
+    const late = await run(url, 'save', 'b', '--timeout', '0', '--idempotency-key', 'b');
+    expect(late).toMatchObject({ status: 5, errors: expect.stringMatching(/job \S+ still runs/) });
     expect((await run(url, 'save', 'b', '--idempotency-key', 'b')).status).toBe(0);
-  });
 
-  test('outlives the service: ends with 1 once it is back and the job has failed, with 3 if it does not come back', async () => {
-    const flags = ['--http', `127.0.0.1:${await freePort()}`, '--data', temporaryDirectory(), ...LARGE];
-    const first = await startService(flags);
-    const { url } = first;
-    const client = startClient(url, ['save', 'warm']);
-    await expect.poll(client.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
+    const client = await caughtSaving(url, 'warm');
     first.child.kill('SIGKILL');
     const second = await startService(flags);
     expect(await client.ended).toEqual([1, null]);
     expect(client.errors()).toContain('trying again');
     expect(client.errors()).toContain('failed (service_stopped): ');
-    expect((await run(url, 'list', '-q')).output).toBe('');
+    expect((await run(url, 'list', '-q')).output).toBe('b\n');
 
-    const left = startClient(url, ['save', 'warm', '--reconnect', '1']);
-    await expect.poll(left.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
+    const left = await caughtSaving(url, 'warm', '--reconnect', '1');
     second.child.kill('SIGKILL');
     expect(await left.ended).toEqual([3, null]);
     expect(left.errors()).toMatch(/what became of job \S+ is not known/);
   });
 });
+
+/** A client whose save is under way. */
+async function caughtSaving(url: string, ...words: readonly string[]): Promise<Client> {
+  const client = startClient(url, ['save', ...words]);
+  await expect.poll(client.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');
+  return client;
+}

@@ -2,6 +2,7 @@
 
 import { statSync, truncateSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { shared } from '../helpers/shared.ts';
 import { type Bed, DISK_PATTERN, expectFailed, expectUnharmed, snapshotBed } from '../helpers/snapshots/bed.ts';
 import { flipBit, ImageMap, overwriteEntry } from '../helpers/snapshots/qcow2-map.ts';
 
@@ -51,10 +52,15 @@ async function expectRefused({ service, snapshots }: Bed): Promise<void> {
   await service.expectRunning();
 }
 
+const common = shared(() => snapshotBed({ extraDisks: 1 }));
+
+/** With a snapshot of both disks, which every test leaves as it found it, but for the last. */
 async function savedBed(): Promise<{ bed: Bed; map: ImageMap }> {
-  const bed = await snapshotBed({ extraDisks: 1 });
-  await bed.service.expectRunning();
-  await bed.snapshots.does('save', 'whole', NODES);
+  const bed = common();
+  if ((await bed.snapshots.tags()).length === 0) {
+    await bed.service.expectRunning();
+    await bed.snapshots.does('save', 'whole', NODES);
+  }
   return { bed, map: new ImageMap(bed.images[0]!) };
 }
 
@@ -105,7 +111,7 @@ describe('a bit that turned over', () => {
   test('in the digests themselves is found', async () => {
     const { bed, map } = await savedBed();
     const position = Number(map.entry('whole').extra.readBigUInt64BE(MANIFEST_POSITION));
-    for (const offset of [0, 20, 40, 100, 300]) {
+    for (const offset of [0, 40, 300]) {
       await expectFound(bed, flipVmState(map, position + offset), { node: 'disk0', area: 'metadata' });
     }
     await expectUnharmed(bed, ['whole']);
