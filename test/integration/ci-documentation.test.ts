@@ -216,7 +216,7 @@ class Runner {
 const AWAIT_SERVICE = `for word; do
   [ "$word" = --retry-connrefused ] || continue
   for look in {1..1200}; do
-    (exec 3<>"/dev/tcp/\${VMFERRY_HTTP/:/\/}") 2>/dev/null && break
+    (exec 3<>"/dev/tcp/\${VMFERRY_HTTP/://}") 2>/dev/null && break
     sleep 0.05
   done
 done`;
