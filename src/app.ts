@@ -30,6 +30,7 @@ import { QmpListeners } from './qmp/listeners.ts';
 import { answerOnce } from './qmp/session.ts';
 import type { HttpLimits } from './routes/limits.ts';
 import type { Readiness } from './routes/operation.ts';
+import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
 import type { Server } from './routes/server-type.ts';
 import { openStore } from './store/sqlite-store.ts';
@@ -66,7 +67,9 @@ export type App = {
   readonly domain: Domain;
   /** Listens on the QMP sockets of the configuration. @returns where they are, in the flag's form. */
   listenQmp(): Promise<readonly string[]>;
-  /** Refuses new work, is not ready any more, and lets what runs go on until it ends, or for `timeoutMs`. */
+  /** Takes these tokens in the place of those that it knows, if it asks for any. */
+  replaceTokens(tokens: readonly KnownToken[]): void;
+  /** Refuses new work, is not ready any more, lets what runs go on until it ends, or for `timeoutMs`, and tells of the end. */
   drain(timeoutMs: number): Promise<void>;
   /** Refuses new work, ends what runs, and lets go of everything. May be called more than once. */
   close(): Promise<void>;
@@ -87,27 +90,22 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const blocks = parts.adopt(images ?? options.blocks!, (made) => made.close());
   const machine = parts.adopt(options.machine ?? machineOf(config, images), (made) => made.close());
   const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
-  const domain = domainOf(config, options, {
-    store,
-    machine,
-    engine,
-    blocks,
-    report,
-    note: (...line) => note(...line),
-  });
+  const noted: Surroundings['note'] = (...line) => note(...line);
+  const domain = domainOf(config, options, { store, machine, engine, blocks, report, note: noted });
   parts.adopt(domain, (made) => made.close());
   await domain.recovered();
   // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
   if (options.machine === undefined) serveGuestDisk(machine, images);
   const monitor = new Monitor(domain);
   const line = lineOf(monitor);
+  const tokens = config.tokens === null ? null : new KnownTokens(config.tokens);
   let isDraining = false;
   const server = createServer({
     domain,
     monitor,
     logger: loggerOptions(config.logLevel, options.logStream),
     readiness: () => readinessOf(config, isDraining),
-    tokens: config.tokens,
+    tokens,
     qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
@@ -125,10 +123,12 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     server,
     domain,
     listenQmp: () => sockets.listen(),
+    replaceTokens: (list) => tokens?.replace(list),
     drain: async (timeoutMs) => {
       isDraining = true;
       server.log.info({ timeoutMs }, 'told to stop: what runs is given time to end');
       await domain.drain(timeoutMs);
+      domain.machine.tellShutdown('host-signal');
     },
     close: () => {
       closed ??= owned.disposeAsync();

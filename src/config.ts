@@ -20,6 +20,7 @@ import {
   type WorkloadSpec,
 } from './config/values.ts';
 
+export { readTokenFile } from './config/tokens.ts';
 export { ConfigError } from './config/values.ts';
 
 /** What the service was started with; checked, complete and frozen. Sizes in bytes. */
@@ -29,6 +30,8 @@ export type Config = {
   readonly qmp: readonly QmpAddress[];
   /** Null: no token is asked for, and the listener is on loopback. */
   readonly tokens: readonly AccessToken[] | null;
+  /** Where the tokens came from; absolute. */
+  readonly tokenFile: string | null;
   readonly dataDirectory: string;
   readonly machine: {
     readonly kind: 'synthetic' | 'image';
@@ -181,6 +184,7 @@ function configOf(given: Given): Config {
     http: parseHttpAddress(one('http', '127.0.0.1:8080'), access !== null),
     qmp: (given.get('qmp') ?? []).map(parseQmpAddress),
     tokens: access?.tokens ?? null,
+    tokenFile: tokenFile === null ? null : resolve(tokenFile),
     dataDirectory,
     machine: {
       kind: machineKind(one('machine', 'synthetic')),

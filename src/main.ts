@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 
 /** What can wait is done so long after the start, in milliseconds: no request of the first moments waits for it. */
 const SETTLE_MS = 1000;
-/** What tells the service to stop. */
+/** What tells the service to stop; without a token file, which it makes to be read again, SIGHUP does so too. */
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 // Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url));
 enableCompileCache(compileCache);
-const { ConfigError, passCompileCache, readInvocation } = await import('./config.ts');
+const { ConfigError, passCompileCache, readInvocation, readTokenFile } = await import('./config.ts');
 passCompileCache(compileCache);
 process.exit(await run(process.argv.slice(2)));
 
@@ -43,7 +43,9 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
   const app = await createApp(config, { blockThread: { firstWorker }, onExit: (failed) => end(failed ? 1 : 0) });
   try {
     let isToldToStop = false;
-    onSignal(() => {
+    const { tokenFile } = config;
+    if (tokenFile !== null) process.on('SIGHUP', () => reload(app, tokenFile));
+    onSignal(tokenFile === null ? [...SIGNALS, 'SIGHUP'] : SIGNALS, () => {
       isToldToStop = true;
       end(0);
     });
@@ -66,13 +68,26 @@ function settle(trimHeap: () => void): void {
   trimHeap();
 }
 
-/** Calls `stop` at the first signal; the second, of either kind, ends the process at once, as it would without us. */
-function onSignal(stop: () => void): void {
+/** Takes the tokens that the file has now; if it cannot be used those known before stay. */
+function reload(app: import('./app.ts').App, tokenFile: string): void {
+  const { log } = app.server;
+  try {
+    const { tokens, warnings } = readTokenFile(tokenFile);
+    app.replaceTokens(tokens);
+    for (const warning of warnings) log.warn(warning);
+    log.info({ tokens: tokens.length }, 'the token file was read again');
+  } catch (error) {
+    log.error({ err: error }, 'the token file cannot be used; the tokens known before stay');
+  }
+}
+
+/** Calls `stop` at the first signal; the second, of whichever kind, ends the process at once, as it would without us. */
+function onSignal(signals: readonly NodeJS.Signals[], stop: () => void): void {
   const first = (): void => {
-    for (const signal of SIGNALS) process.off(signal, first);
+    for (const signal of signals) process.off(signal, first);
     stop();
   };
-  for (const signal of SIGNALS) process.on(signal, first);
+  for (const signal of signals) process.on(signal, first);
 }
 
 function addressOf(address: import('node:net').AddressInfo | string | null): string {

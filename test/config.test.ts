@@ -9,7 +9,7 @@ function config(flags: readonly string[], environment: Record<string, string> = 
 }
 
 /** Without a token file and without --drain-timeout. */
-const UNGUARDED = { tokens: null, drainTimeoutMs: 10_000, warnings: [] };
+const UNGUARDED = { tokens: null, tokenFile: null, drainTimeoutMs: 10_000, warnings: [] };
 
 const EVERY_FLAG = [
   '--http localhost:0 --data /d --name=guest --uuid 8C6B7A5E-3f0d-4f35-9d3c-0d5f7f0a1b2c',

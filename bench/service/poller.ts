@@ -8,29 +8,37 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 export class Poller {
   readonly #socket: net.Socket;
-  readonly #request: string;
+  readonly #head: string;
+  readonly #isRevalidating: boolean;
+  #tag: string | null = null;
   #answered: (() => void) | null = null;
   #received = '';
 
-  private constructor(socket: net.Socket, request: string) {
+  /** Answers that said that nothing had changed. */
+  unchanged = 0;
+
+  private constructor(socket: net.Socket, head: string, isRevalidating: boolean) {
     this.#socket = socket;
-    this.#request = request;
+    this.#head = head;
+    this.#isRevalidating = isRevalidating;
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => this.#receive(text));
   }
 
-  static async connect(url: string, path: string): Promise<Poller> {
+  /** @param isRevalidating each question carries the tag of the answer before, and may be answered with 304. */
+  static async connect(url: string, path: string, { isRevalidating = false } = {}): Promise<Poller> {
     const { hostname, port, host } = new URL(url);
     const socket = net.connect({ host: hostname, port: Number(port), noDelay: true });
     await once(socket, 'connect');
-    return new Poller(socket, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    return new Poller(socket, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n`, isRevalidating);
   }
 
   /** Resolves when the whole answer is there. */
   ask(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#answered = resolve;
-    this.#socket.write(this.#request);
+    const condition = this.#tag === null ? '' : `If-None-Match: ${this.#tag}\r\n`;
+    this.#socket.write(`${this.#head}${condition}\r\n`);
     return promise;
   }
 
@@ -42,9 +50,12 @@ export class Poller {
     this.#received += text;
     const end = this.#received.indexOf('\r\n\r\n');
     if (end < 0) return;
-    const length = /^content-length: (\d+)/im.exec(this.#received)?.[1];
+    const isUnchanged = this.#tag !== null && this.#received.startsWith('HTTP/1.1 304');
+    const length = isUnchanged ? '0' : /^content-length: (\d+)/im.exec(this.#received)?.[1];
     if (length === undefined || this.#received.length < end + 4 + Number(length)) return;
-    if (!this.#received.startsWith('HTTP/1.1 200')) throw new Error(this.#received.slice(0, 80));
+    if (!isUnchanged && !this.#received.startsWith('HTTP/1.1 200')) throw new Error(this.#received.slice(0, 80));
+    if (isUnchanged) this.unchanged += 1;
+    else if (this.#isRevalidating) this.#tag = /^etag: (\S+)/im.exec(this.#received)?.[1] ?? null;
     this.#received = '';
     this.#answered?.();
   }
@@ -55,13 +66,16 @@ export type SteadyPolling = {
   readonly path: string;
   readonly requestsPerSecond: number;
   readonly isOver: () => boolean;
+  /** As for Poller.connect; default false. */
+  readonly isRevalidating?: boolean;
   /** Told the milliseconds of each answer. */
   readonly tell: (latencyMs: number) => void;
 };
 
-/** Asks at a steady rate. An answer that is late counts from when its question was due. */
-export async function pollSteadily({ url, path, requestsPerSecond, isOver, tell }: SteadyPolling): Promise<void> {
-  const poller = await Poller.connect(url, path);
+/** Asks at a steady rate. An answer that is late counts from when its question was due. @returns how many were 304. */
+export async function pollSteadily(polling: SteadyPolling): Promise<number> {
+  const { url, path, requestsPerSecond, isOver, isRevalidating = false, tell } = polling;
+  const poller = await Poller.connect(url, path, { isRevalidating });
   const started = performance.now();
   for (let count = 0; !isOver(); count += 1) {
     const due = started + (count * 1000) / requestsPerSecond;
@@ -72,4 +86,5 @@ export async function pollSteadily({ url, path, requestsPerSecond, isOver, tell 
     tell(performance.now() - asked);
   }
   poller.close();
+  return poller.unchanged;
 }

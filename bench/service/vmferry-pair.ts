@@ -31,7 +31,7 @@ export type Watch = {
   /** Both are ready, nothing has been sent; the time starts when this has resolved. */
   before?(source: Service, target: Service): Promise<void> | void;
   /** Runs beside the migration; `isOver` tells when it has ended. */
-  during?(source: Service, isOver: () => boolean): Promise<void>;
+  during?(source: Service, isOver: () => boolean): Promise<unknown>;
   after?(source: Service, target: Service, info: MigrationInfo): Promise<void> | void;
 };
 

@@ -19,6 +19,7 @@ export const announceSelf = command({
   summary: 'Announce where the guest is, in rounds',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: AnnounceParameters,
   result: AnnouncementDetail,
   run: ({ announcements }, request) => detailView(announcements.announce(request)),

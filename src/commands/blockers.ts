@@ -19,6 +19,7 @@ export const addBlocker = command({
   summary: 'Forbid outgoing migrations, with a reason',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: BlockerAddArguments,
   result: Blocker,
   run: (domain, { reason }) => domain.blockers.add(reason),

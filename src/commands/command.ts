@@ -3,6 +3,7 @@ import type { AuditEntry } from '../domain/audit.ts';
 import type { Domain } from '../domain/domain.ts';
 import { DomainError } from '../domain/errors.ts';
 import { argumentsText } from './arguments-text.ts';
+import { DoorError } from './errors.ts';
 import { collectFindings, refuseFindings } from './findings.ts';
 import type { JsonSchema } from './validate.ts';
 
@@ -19,6 +20,8 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   readonly qapi: Qapi;
   /** Whom it needs. A viewer may only look. */
   readonly role: Role;
+  /** True of what leaves something behind that stays or goes on: a migration, a job, a blocker. */
+  readonly begins?: true;
   /** True for what only looks, though it needs an operator: it leaves no trace in the audit trail. */
   readonly isUnaudited?: true;
   readonly arguments: A;
@@ -79,6 +82,8 @@ export type CommandContext = {
   /** What the caller may do; undefined: everything. */
   readonly role?: Role;
   readonly caller?: Caller;
+  /** Asked before a command begins something. @throws DoorError to a caller of whom the door has had enough. */
+  readonly admit?: () => void;
   /** Version of the settings that the caller has seen, to guard a change; undefined: no guard. */
   readonly expectedVersion?: number;
   /**
@@ -112,13 +117,14 @@ type Execution = {
 /**
  * Checks the caller's role and the arguments, and runs the command. What needs an operator leaves a trace in the audit
  * trail, when it begins and how it ended, and so does what a viewer was refused.
- * @throws DomainError, with every violation, when the caller, the arguments or the command are refused.
+ * @throws DomainError, with every violation, when the caller, the arguments or the command are refused; a DoorError.
  */
 export async function execute<A extends TSchema, R extends TSchema>(
   entry: Command<A, R>,
   call: Execution,
 ): Promise<Result<R>> {
   authorize(entry, call);
+  if (entry.begins === true) call.context?.admit?.();
   if (entry.role === 'viewer' || entry.isUnaudited === true) return await checkAndRun(entry, call);
   const trace = call.domain.audit.begin(traceOf(entry, call));
   try {
@@ -126,7 +132,7 @@ export async function execute<A extends TSchema, R extends TSchema>(
     trace.end(null);
     return result;
   } catch (error) {
-    trace.end(error instanceof DomainError ? error.code : 'internal_error');
+    trace.end(error instanceof DomainError || error instanceof DoorError ? error.code : 'internal_error');
     throw error;
   }
 }

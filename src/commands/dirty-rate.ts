@@ -17,6 +17,7 @@ export const calcDirtyRate = command({
   summary: 'Begin to measure how fast the guest dirties its memory',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: CalcDirtyRateArguments,
   result: DirtyRateInfo,
   run: ({ dirty }, arguments_) => {

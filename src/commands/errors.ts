@@ -3,6 +3,11 @@
 export { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../domain/errors.ts';
 export { TRANSFER_ERRORS } from '../domain/migration/transfer-errors.ts';
 
+/** What a door has to say to a caller, whatever was asked for: no command has refused it, and no answer in its form holds it. */
+export abstract class DoorError extends Error {
+  abstract readonly code: string;
+}
+
 /** Classes of errors over QMP that we have; QEMU has more, for things that are not here. */
 export type QmpClass = 'GenericError' | 'CommandNotFound';
 

@@ -31,6 +31,7 @@ export const migrate = command({
   summary: 'Start to migrate the machine away',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: MigrateArguments,
   result: Migration,
   run: (domain, { detach: _detach, ...rest }, { begun }) =>
@@ -42,6 +43,7 @@ export const migrateIncoming = command({
   summary: 'Start to receive a migration',
   qapi: { returns: 'nothing', defaults: { 'exit-on-error': true } },
   role: 'operator',
+  begins: true,
   arguments: MigrateIncomingArguments,
   result: Migration,
   run: async (domain, arguments_, { begun }) => {

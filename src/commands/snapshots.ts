@@ -18,20 +18,26 @@ import {
 import { jobView } from './views/job.ts';
 import { snapshotDetailView, snapshotView } from './views/snapshot.ts';
 
-/* Snapshots of the machine. What changes or reads images is a job; the answer comes when its row is written. */
+/*
+ * Snapshots of the machine. What changes or reads images is a job; the answer comes when its row is written. As in QEMU
+ * that is all that the commands of QAPI say; their short forms, which are ours, refuse at once what the job would fail for.
+ */
 
 export const snapshotSave = command({
   name: 'snapshot-save',
   summary: 'Save the machine and its disks under a tag',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
     jobView(snapshots.save({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
   short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const all = devices ?? snapshots.nodesToSave().devices;
-    return { 'job-id': jobId ?? snapshots.newJobId('save'), tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
+    const given = { tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
+    snapshots.checkSave({ tag, vmState: given.vmstate, devices: all });
+    return { 'job-id': jobId ?? snapshots.newJobId('save'), ...given };
   }),
 });
 
@@ -40,6 +46,7 @@ export const snapshotLoad = command({
   summary: 'Put a snapshot in the place of the machine and its disks',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: SnapshotArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
@@ -47,6 +54,7 @@ export const snapshotLoad = command({
   short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
     const found = snapshots.nodesToLoad(tag, devices);
     const given = { tag, devices: found.devices, vmstate: vmstate ?? found.vmState };
+    snapshots.checkLoad({ tag, vmState: given.vmstate, devices: given.devices });
     return { 'job-id': jobId ?? snapshots.newJobId('load'), ...given };
   }),
 });
@@ -56,15 +64,16 @@ export const snapshotDelete = command({
   summary: 'Delete a snapshot from the nodes that hold it',
   qapi: { returns: 'nothing' },
   role: 'operator',
+  begins: true,
   arguments: SnapshotDeleteArguments,
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, ...rest }, { begun }) =>
     jobView(snapshots.delete({ jobId, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
-  short: shortForm(SnapshotDeleteRequest, ({ snapshots }, { tag, devices, 'job-id': jobId }) => ({
-    'job-id': jobId ?? snapshots.newJobId('delete'),
-    tag,
-    devices: snapshots.nodesToDelete(tag, devices),
-  })),
+  short: shortForm(SnapshotDeleteRequest, ({ snapshots }, { tag, devices, 'job-id': jobId }) => {
+    const given = { tag, devices: snapshots.nodesToDelete(tag, devices) };
+    snapshots.checkDelete(given);
+    return { 'job-id': jobId ?? snapshots.newJobId('delete'), ...given };
+  }),
 });
 
 export const snapshotVerify = command({
@@ -72,6 +81,7 @@ export const snapshotVerify = command({
   summary: 'Read a snapshot back and compare it with the digests kept with it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: SnapshotRequest,
   result: Job,
   run: ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }, { begun }) => {
@@ -117,6 +127,7 @@ export const saveVm = command({
   summary: 'Save the machine under a name, in the place of a snapshot that has it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: VmName,
   result: VmSaved,
   run: async ({ snapshots }, { name }) => ({ name: await snapshots.saveVm(name ?? null) }),
@@ -127,6 +138,7 @@ export const loadVm = command({
   summary: 'Put a snapshot in the place of the machine, and wait for it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: SnapshotTag,
   result: Empty,
   run: async ({ snapshots }, { tag }) => {
@@ -140,6 +152,7 @@ export const deleteVm = command({
   summary: 'Delete a snapshot, if it is there, and wait for it',
   qapi: null,
   role: 'operator',
+  begins: true,
   arguments: SnapshotTag,
   result: Empty,
   run: async ({ snapshots }, { tag }) => {

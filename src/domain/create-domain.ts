@@ -115,7 +115,10 @@ function createContext(dependencies: DomainDependencies): Context {
   const context: Context = {
     ...dependencies,
     events,
-    settings: new Settings(store, dependencies.overrides, () => isIncomingUnderWay(context)),
+    settings: new Settings(store, dependencies.overrides, {
+      isIncomingStarted: () => isIncomingUnderWay(context),
+      hasDirtyRing: () => dependencies.machine.dirty.ringEntries !== null,
+    }),
     runState: new RunStateHolder(firstRunState(dependencies)),
     blockers: new Blockers({
       ids,

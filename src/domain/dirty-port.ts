@@ -27,4 +27,6 @@ export interface DirtyPort {
   limit(vcpu: number, mibPerSecond: number | null): void;
   /** Bytes/s that each vCPU dirtied in about the last second; zeros while none is limited. */
   currentRates(): readonly number[];
+  /** The part of about the last second, 0 to 1, for which its limit let each vCPU write nothing; zeros while none is limited. */
+  heldShares(): readonly number[];
 }

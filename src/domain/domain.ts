@@ -177,10 +177,15 @@ export interface SnapshotUseCases {
   get(tag: string): Snapshot;
   /** The digests kept with each part, in their order. Never rejects: what cannot be read, or not soon, says so. */
   digests(snapshot: Snapshot): Promise<readonly DigestReading[]>;
+  /** Of a save, a load and a deletion: what rules them out is the error of the job, as in QEMU, but for a job that cannot be. */
   save(request: SaveRequest, begun?: Begun<SeenJob>): SeenJob;
   load(request: LoadRequest, begun?: Begun<SeenJob>): SeenJob;
   delete(request: DeleteRequest, begun?: Begun<SeenJob>): SeenJob;
   verify(request: VerifyRequest, begun?: Begun<SeenJob>): SeenJob;
+  /** @throws DomainError with what a job for this would have for its error already now. */
+  checkSave(request: Omit<SaveRequest, 'jobId'>): void;
+  checkLoad(request: Omit<LoadRequest, 'jobId'>): void;
+  checkDelete(request: Omit<DeleteRequest, 'jobId'>): void;
   /** What a request that leaves nodes out means; those given stay as they are. */
   nodesToSave(): { readonly vmState: string; readonly devices: readonly string[] };
   nodesToLoad(
@@ -247,6 +252,8 @@ export interface MachineUseCases {
   cont(): Promise<void>;
   /** Tells that the machine ends, and asks for the end of the process. */
   quit(): void;
+  /** The event that the process ends, and why. */
+  tellShutdown(reason: 'host-signal'): void;
 }
 
 export interface EventUseCases {

@@ -1,5 +1,6 @@
 import { type Command, type CommandContext, execute } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
+import { DoorError } from '../commands/errors.ts';
 import { VERSION } from '../commands/service.ts';
 import { COMMANDS } from '../commands/table.ts';
 import type { QmpInput } from './decoder.ts';
@@ -92,13 +93,14 @@ async function runCommand(request: Request, { domain, context }: Surroundings): 
   return entry.qapi?.returns === 'nothing' ? {} : result;
 }
 
-/** One command by itself, of a client that has no connection and nothing to negotiate. Never rejects. */
+/** One command by itself, of a client that has no connection and nothing to negotiate. @throws DoorError, and nothing else */
 export async function answerOnce(value: unknown, options: SessionOptions): Promise<Answer> {
   const id = idOf(value);
   try {
     const { domain, context = {} } = options;
     return { return: await runCommand(readRequest(value, false), { domain, context }), ...id };
   } catch (error) {
+    if (error instanceof DoorError) throw error;
     if (!isOurs(error)) options.report(error);
     return failure(id, error);
   }

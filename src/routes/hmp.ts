@@ -6,7 +6,7 @@ import { deleteVm, loadVm, queryVmSnapshots, saveVm } from '../commands/snapshot
 import * as examples from './examples/hmp.ts';
 import type { Call, Operation } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
-import { sendJson } from './register.ts';
+import { callContext, sendJson } from './register.ts';
 
 const TEXT = 'text/plain; charset=utf-8';
 /** Progress that a reader has not taken yet, in bytes; what comes meanwhile is left out. */
@@ -28,7 +28,7 @@ export const hmpOperations: readonly Operation[] = [
     bodyType: 'text/plain',
     body: Type.String(),
     replies: { 200: { description: 'What a terminal would show.', schema: Type.String(), type: 'text/plain' } },
-    errors: ['line_not_understood'],
+    errors: ['line_not_understood', 'too_many_requests'],
     examples: examples.runMonitorLine,
     handle: runLine,
   },
@@ -62,8 +62,7 @@ async function runLine(call: Call): Promise<FastifyReply> {
     begun.resolve(stream);
     if (!stream.destroyed && stream.writableLength < PROGRESS_BYTES_MAX) stream.write(text);
   };
-  const { role, caller } = request.access;
-  const asked = { role, caller: { ...caller, door: 'hmp' as const } };
+  const asked = callContext(context, request, 'hmp');
   const answer = context.monitor.answer(request.body, { progress, signal, context: asked });
   const first = await Promise.race([answer, begun.promise]);
   reply.type(TEXT).header('cache-control', 'no-store');

@@ -28,7 +28,7 @@ export type HttpLimits = {
   /** Addresses or callers that each of the two remembers. */
   readonly rateLimitedAddressesMax: number;
   readonly eventStreamsMax: number;
-  /** Bytes that an event stream's reader may lag behind before it is cut. */
+  /** Bytes of events that may happen while an event stream's reader takes nothing; then it is cut. */
   readonly eventBufferBytesMax: number;
   /** Events read from the log in one go while a client catches up. */
   readonly eventPageMax: number;
@@ -53,7 +53,7 @@ export const HTTP_LIMITS: HttpLimits = {
   beginningsBurst: 2000,
   beginningsPerSecond: 100,
   rateLimitedAddressesMax: 1024,
-  eventStreamsMax: 256,
+  eventStreamsMax: 1024,
   eventBufferBytesMax: 2 ** 20,
   eventPageMax: 256,
   eventHeartbeatMs: 15_000,

@@ -31,7 +31,7 @@ export type RouteContext = {
   readonly qmp: QmpAnswers;
 };
 
-/** Answers one QMP envelope with another; never rejects. */
+/** Answers one QMP envelope with another; rejects only with what `admit` of the context throws. */
 export type QmpAnswers = (envelope: unknown, context: CommandContext) => Promise<unknown>;
 
 /** Whether the service can do its work, and what it looked at. */
@@ -110,8 +110,8 @@ export function argumentsSchemaOf({ command, takesShortForm }: Operation): TSche
 }
 
 /** True of operations whose success leaves something behind: a migration, a job, a blocker. */
-export function beginsSomething({ replies }: Operation): boolean {
-  return replies[201] !== undefined || replies[202] !== undefined;
+export function beginsSomething({ command }: Operation): boolean {
+  return command?.begins === true;
 }
 
 /** Codes that any operation may answer with. */

@@ -3,7 +3,7 @@ import { QmpAnswer, QmpEnvelope } from '../commands/schemas/service.ts';
 import * as examples from './examples/qmp.ts';
 import type { Call, Operation } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
-import { sendJson } from './register.ts';
+import { callContext, sendJson } from './register.ts';
 
 export const qmpOperations: readonly Operation[] = [
   {
@@ -19,7 +19,7 @@ export const qmpOperations: readonly Operation[] = [
     input: 'body',
     body: QmpEnvelope,
     replies: { 200: { description: 'What a QMP socket would answer.', schema: QmpAnswer } },
-    errors: [],
+    errors: ['too_many_requests'],
     examples: examples.qmp,
     handle: answer,
   },
@@ -29,6 +29,5 @@ async function answer({ context, request, reply }: Call): Promise<FastifyReply> 
   const { body } = request;
   if (body === undefined || body === null)
     throw new HttpError('body_missing', 'POST /qmp needs a JSON object as its body.');
-  const { role, caller } = request.access;
-  return sendJson(reply, await context.qmp(body, { role, caller: { ...caller, door: 'qmp' } }));
+  return sendJson(reply, await context.qmp(body, callContext(context, request, 'qmp')));
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { authorize, execute } from '../commands/command.ts';
+import { authorize, type CommandContext, execute } from '../commands/command.ts';
 import { DomainError } from '../commands/errors.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
 import { networkOf } from './http/rate-limit.ts';
@@ -38,6 +38,12 @@ function authorizeCaller({ domain }: RouteContext, { command }: Operation, reque
   const { params, query, body } = request as { params: object; query: object; body?: unknown };
   const given = isPlainObject(body) ? body : body === undefined || body === null ? {} : { body };
   authorize(command, { domain, arguments: { ...query, ...params, ...given }, context: accessContext(request) });
+}
+
+/** What a command is told of a caller by a door that leads to many: /qmp and /hmp. */
+export function callContext(context: RouteContext, request: FastifyRequest, door: 'qmp' | 'hmp'): CommandContext {
+  const { role, caller } = request.access;
+  return { role, caller: { ...caller, door }, admit: () => refuseTooMany(context, request) };
 }
 
 function refuseTooMany({ beginnings }: RouteContext, { access, ip }: FastifyRequest): void {

@@ -10,7 +10,7 @@ import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
 import { HttpFigures } from './metrics/http-figures.ts';
 import type { QmpAnswers, Readiness } from './operation.ts';
-import { type KnownToken, registerAuthentication } from './plugins/auth.ts';
+import { type KnownTokens, registerAuthentication } from './plugins/auth.ts';
 import { registerBodyParser } from './plugins/body.ts';
 import { answerClientError } from './plugins/client-errors.ts';
 import { registerDocs } from './plugins/docs.ts';
@@ -31,7 +31,7 @@ export type ServerOptions = {
   readonly logger: NonNullable<FastifyServerOptions['logger']>;
   readonly limits?: Partial<HttpLimits>;
   /** Null: no token is asked for. */
-  readonly tokens: readonly KnownToken[] | null;
+  readonly tokens: KnownTokens | null;
 };
 
 /** The HTTP door: a server with every route, not listening. */

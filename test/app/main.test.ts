@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { temporaryDirectory } from '../helpers/app.ts';
+import { temporaryDirectory, tokenFile } from '../helpers/app.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MAIN = join(ROOT, 'bin/vmferry.js');
@@ -46,7 +46,8 @@ function startNode(arguments_: readonly string[]) {
 describe('the service as a process', () => {
   test.each([
     { signal: 'SIGTERM', nodeFlags: [] },
-    // The start before has filled the cache, if nothing had yet.
+    { signal: 'SIGHUP', nodeFlags: [] },
+    // The starts before have filled the cache, if nothing had yet.
     { signal: 'SIGINT', nodeFlags: ['--import', TELL_MODULES] },
   ] as const)('prints its address alone, answers, and ends with 0 at $signal', async ({ signal, nodeFlags }) => {
     const service = startAsNpm(nodeFlags, '--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M');
@@ -55,11 +56,34 @@ describe('the service as a process', () => {
     expect((await fetch(`${address}/migrate`)).status).toBe(200);
     const events = await fetch(`${address}/events`);
     service.child.kill(signal);
-    expect(await events.text()).toContain('event: bye');
+    const told = await events.text();
+    expect(told).toMatch(/event: SHUTDOWN\n.*"guest":false,"reason":"host-signal".*event: bye/s);
     expect(await service.ended).toBe(0);
     expect(service.output().split('\n')).toHaveLength(2);
     if (nodeFlags.length === 0) expect(service.errors()).toBe('');
     else expectFewModules(service.errors());
+  });
+
+  test('reads its tokens again at SIGHUP, and keeps those that it has if it cannot', async () => {
+    const file = tokenFile([`${'a'.repeat(20)} viewer`]);
+    const flags = ['--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M', '--log-level', 'info'];
+    const service = start(...flags, '--token-file', file);
+    await expect.poll(service.output, { timeout: 10_000 }).toContain('http://');
+    const address = service.output().trim().replace('vmferry: ', '');
+    const statusOf = async (letter: string): Promise<number> =>
+      (await fetch(`${address}/status`, { headers: { authorization: `Bearer ${letter.repeat(20)}` } })).status;
+    expect([await statusOf('a'), await statusOf('b')]).toEqual([200, 401]);
+    for (const [text, said] of [
+      [`${'b'.repeat(20)} operator\n`, 'was read again'],
+      ['nonsense\n', 'cannot be used'],
+    ] as const) {
+      writeFileSync(file, text);
+      service.child.kill('SIGHUP');
+      await expect.poll(service.errors).toContain(said);
+      expect([await statusOf('a'), await statusOf('b')]).toEqual([401, 200]);
+    }
+    service.child.kill('SIGTERM');
+    expect(await service.ended).toBe(0);
   });
 
   test('ends with 2 and one line when a flag is wrong', async () => {

@@ -110,6 +110,16 @@ describe('parseJson', () => {
     expect(() => parseJson(`[${members.slice(1).fill('1').join(',')}]`)).not.toThrow();
   });
 
+  test('a body of the largest size is refused, whatever is in it', () => {
+    const hostile = [
+      '['.repeat(2 ** 20),
+      '{"a":'.repeat(2 ** 17),
+      `{${'"k":1,'.repeat(2 ** 17)}`,
+      `"${'\\u0041'.repeat(2 ** 17)}`,
+    ];
+    for (const text of hostile) expect(() => parseJson(text)).toThrow(JsonSyntaxError);
+  });
+
   test('a number of a million digits is refused without being read', () => {
     expect(() => parseJson('1'.repeat(1_000_000))).toThrow(/longer than 64 characters/);
   });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import { type Config, readInvocation } from '../../src/config.ts';
+import type { Clock } from '../../src/domain/ports.ts';
 import type { Server } from '../../src/routes/server-type.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
@@ -55,13 +56,15 @@ export async function fakeApp(
     readonly limits?: AppOptions['limits'];
     readonly machine?: FakeMachine;
     readonly blocks?: MemoryBlocks;
+    readonly clock?: Clock;
   } = {},
 ): Promise<FakeApp> {
   const engine = new FakeEngine();
   const machine = setup.machine ?? new FakeMachine();
   const blocks = setup.blocks ?? new MemoryBlocks();
-  const limits = setup.limits === undefined ? {} : { limits: setup.limits };
-  const made = await createApp(testConfig(setup.flags), { engine, machine, blocks, ...limits });
+  const { flags, limits, clock } = setup;
+  const given = { ...(limits === undefined ? {} : { limits }), ...(clock === undefined ? {} : { clock }) };
+  const made = await createApp(testConfig(flags), { engine, machine, blocks, ...given });
   const close = async (): Promise<void> => {
     const closed = made.close();
     // A real worker lets go when it is cancelled; this one has to be told.

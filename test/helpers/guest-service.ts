@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import type { CancelOutcome } from '../../src/domain/migration/lifecycle.ts';
 import { ask, type Reply, temporaryDirectory, testConfig } from './app.ts';
+import { MemoryBlocks } from './memory-blocks.ts';
 import { whenOver } from './shared.ts';
 
 type Request = NonNullable<Parameters<typeof ask>[2]>;
@@ -154,13 +155,14 @@ function withGuest(flags: readonly string[]): readonly string[] {
 
 export type LocalService = Service & { readonly app: App };
 
-/** A service in this process. */
+/** A service in this process. Without `hasDisk` it has no images, and no thread for them: a good part of its start. */
 export async function localService(
   flags: readonly string[] = [],
-  options: AppOptions & { readonly data?: string } = {},
+  options: AppOptions & { readonly data?: string; readonly hasDisk?: boolean } = {},
 ): Promise<LocalService> {
-  const { data, ...rest } = options;
-  const app = await createApp(testConfig(withGuest(flags), data ?? temporaryDirectory()), rest);
+  const { data, hasDisk = false, ...rest } = options;
+  const blocks = hasDisk ? {} : { blocks: new MemoryBlocks() };
+  const app = await createApp(testConfig(withGuest(flags), data ?? temporaryDirectory()), { ...blocks, ...rest });
   whenOver(() => app.close());
   return Object.assign(new Service((path, request) => ask(app.server, path, request)), { app });
 }

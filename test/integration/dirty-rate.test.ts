@@ -33,6 +33,35 @@ describe('while a migration runs', () => {
   });
 });
 
+describe('the capability dirty-limit', () => {
+  test('holds a guest that dirties more than can be sent to its limit, until it has gone over', async () => {
+    const flags = ['--ram', '32M', '--dirty-ring-size', '1024', '--workload', 'rate=60M,span=16M,pattern=seq'];
+    const [source, target] = [
+      await localService(flags),
+      await localService([...flags, '--incoming', 'tcp:127.0.0.1:0']),
+    ];
+    await source.enable('dirty-limit');
+    await source.set({ 'vcpu-dirty-limit': 8, 'max-bandwidth': 16 * 2 ** 20, 'downtime-limit': 1 });
+    await source.start(await target.incomingUri());
+    const limits = () => source.get<unknown[]>('/vcpu-dirty-limit');
+    await expect.poll(limits).toMatchObject([{ 'cpu-index': 0, 'limit-rate': 8 }]);
+    const measure = { body: { 'calc-time': 2, mode: 'dirty-ring' }, headers: { prefer: 'wait=30' } };
+    const { json } = await source.call('/dirty-rate', measure);
+    expect(json['dirty-rate']).toBeGreaterThan(7);
+    expect(json['dirty-rate']).toBeLessThan(9);
+    const info = (await source.query()) as unknown as Record<string, number>;
+    expect(info['dirty-limit-ring-full-time']).toBeGreaterThan(400_000);
+    expect(info['dirty-limit-ring-full-time']).toBeLessThan(600_000);
+    expect(info['dirty-limit-throttle-time-per-round']).toBeGreaterThan(200_000);
+    await source.set({ 'max-bandwidth': 0, 'downtime-limit': 2000 });
+    expect(await source.ended()).toMatchObject({ status: 'completed' });
+    expect(await limits()).toEqual([]);
+    await target.untilStatus('completed');
+    await target.expectRunning();
+    expect((await target.guest()).panic).toBeNull();
+  });
+});
+
 type Step = { readonly command: string; readonly arguments?: Readonly<Record<string, unknown>> };
 
 const calc = (arguments_: Step['arguments'] = {}): Step => ({ command: 'calc-dirty-rate', arguments: arguments_ });

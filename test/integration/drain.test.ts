@@ -52,7 +52,7 @@ describe('SIGTERM', () => {
     expect((await source.query()).status).not.toBe('cancelled');
     await source.set({ 'max-bandwidth': 0 });
     expect(await ended).toBe(0);
-    expect(namesIn(await stream).slice(-2)).toEqual(['MIGRATION', 'bye']);
+    expect(namesIn(await stream).slice(-3)).toEqual(['MIGRATION', 'SHUTDOWN', 'bye']);
     expect(await target.runState()).toBe('running');
   });
 

@@ -53,7 +53,7 @@ describeWithMounts('a disk that is full', () => {
     const [second] = makeImages(directory, 0);
     const images = [image!, second!];
     const data = temporaryDirectory();
-    const service = await localService([...nodeFlags(images), ...NOISE], { data });
+    const service = await localService([...nodeFlags(images), ...NOISE], { data, hasDisk: true });
     const bed = { service, snapshots: new Snapshots(service), images, data };
     const giveBack = fillUp(directory, 0);
     const both = { vmstate: 'disk0', devices: ['disk0', 'disk1'] };
@@ -66,13 +66,13 @@ describeWithMounts('a disk that is full', () => {
   test('that is read-only can be listed and verified, and is refused for all else', async () => {
     const directory = smallDisk(32);
     const images = makeImages(directory, 0);
-    const writable = await localService([...nodeFlags(images), ...NOISE]);
+    const writable = await localService([...nodeFlags(images), ...NOISE], { hasDisk: true });
     await new Snapshots(writable).does('save', 'kept');
     await writable.app.close();
     const before = sha256(images[0]!);
     setReadOnly(directory, true);
     const data = temporaryDirectory();
-    const service = await localService([...nodeFlags(images), ...NOISE], { data });
+    const service = await localService([...nodeFlags(images), ...NOISE], { data, hasDisk: true });
     const snapshots = new Snapshots(service);
     expect(await snapshots.tags()).toEqual(['kept']);
     await snapshots.does('verify', 'kept');
@@ -90,7 +90,7 @@ describeWithMounts('a data directory that is full', () => {
   test('refuses a job it could not record, and the guest runs on', async () => {
     const data = smallDisk(8);
     const images = makeImages(temporaryDirectory(), 0);
-    const service = await localService([...nodeFlags(images), ...NOISE], { data });
+    const service = await localService([...nodeFlags(images), ...NOISE], { data, hasDisk: true });
     const bed = { service, snapshots: new Snapshots(service), images, data };
     await bed.snapshots.does('save', 'before');
     const giveBack = fillUp(data, 0);

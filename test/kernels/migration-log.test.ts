@@ -21,7 +21,7 @@ describe('syncDirtyLog', () => {
         expect(bench.kernels.syncDirtyLog(words)).toBe(reference.syncDirtyLog(words));
         bench.expectSame(reference);
       }),
-      { numRuns: 70 },
+      { numRuns: 80 },
     );
   });
 

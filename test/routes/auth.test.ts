@@ -1,11 +1,13 @@
 import { Writable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createApp } from '../../src/app.ts';
+import { COMMANDS } from '../../src/commands/table.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import type { Operation } from '../../src/routes/operation.ts';
 import { FakeEngine } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, type FakeApp, fakeApp, listen, testConfig, tokenFile } from '../helpers/app.ts';
+import { ROWS } from '../helpers/doors/rows.ts';
 import { MemoryBlocks } from '../helpers/memory-blocks.ts';
 
 const OPERATOR = 'operator-token-of-this-test';
@@ -63,14 +65,20 @@ describe('a service with tokens', () => {
       ask(server, '/hmp', { body: line, headers: { ...bearer(token), 'content-type': 'text/plain' } });
     expect((await run('info status', VIEWER)).text).toContain('running');
     expect((await run('stop', VIEWER)).json.code).toBe('not_allowed');
+    for (const [name, { good, refused }] of ROWS) {
+      const { line } = typeof good === 'string' ? { ...refused } : good;
+      if (line === undefined) continue;
+      const { status, json } = await run(line, VIEWER);
+      const mayNot = COMMANDS.get(name)?.role === 'operator' && name !== 'human-monitor-command';
+      expect([line, status, json.code]).toEqual([line, ...(mayNot ? [403, 'not_allowed'] : [200, undefined])]);
+    }
     expect(domain.machine.status().running).toBe(true);
     await run('stop', OPERATOR);
     expect(domain.machine.status().running).toBe(false);
     const trail = domain.audit.list({ limit: 9, cursor: null }).items;
-    expect(trail.map(({ door, command, outcome }) => `${door} ${command} ${outcome}`)).toEqual([
-      'hmp stop succeeded',
-      'hmp stop refused',
-    ]);
+    const texts = trail.map(({ door, command, outcome }) => `${door} ${command} ${outcome}`);
+    expect(texts[0]).toBe('hmp stop succeeded');
+    expect(texts.slice(1).filter((text) => !/^hmp \S+ refused$/.test(text))).toEqual([]);
   });
 
   test('lets an operator act, whatever the case of the scheme', async () => {
@@ -159,6 +167,29 @@ describe('requests that begin something', () => {
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(1);
     expect((await ask(server, '/migrate/blockers')).json.blockers).toHaveLength(2);
     expect((await ask(server, '/stop', { method: 'POST' })).status).toBe(200);
+  });
+
+  test('are those with something to show for it, and count through whichever door they come', async () => {
+    for (const { id, replies, command } of OPERATIONS)
+      expect([id, command?.begins === true]).toEqual([id, (replies[201] ?? replies[202]) !== undefined]);
+    const { server, domain } = await fakeApp({ limits: { beginningsBurst: 3, beginningsPerSecond: 0.1 } });
+    const qmp = (execute: string, given: object) => ask(server, '/qmp', { body: { execute, arguments: given } });
+    const hmp = (body: string) => ask(server, '/hmp', { body, headers: { 'content-type': 'text/plain' } });
+    expect((await qmp('x-ferry-add-blocker', { reason: 'A test.' })).json).toHaveProperty('return');
+    expect((await hmp('calc_dirty_rate 1')).status).toBe(200);
+    expect((await ask(server, '/migrate/blockers', { body: { reason: 'A test.' } })).status).toBe(201);
+    for (const refused of [
+      await qmp('x-ferry-add-blocker', { reason: 'A test.' }),
+      await qmp('human-monitor-command', { 'command-line': 'savevm a' }),
+      await hmp('savevm a'),
+      await ask(server, '/migrate/blockers', { body: { reason: 'A test.' } }),
+    ]) {
+      expect([refused.status, refused.json.code]).toEqual([429, 'too_many_requests']);
+      expect(Number(refused.headers['retry-after'])).toBeGreaterThan(1);
+    }
+    expect((await qmp('query-status', {})).json).toHaveProperty('return');
+    expect((await hmp('stop')).status).toBe(200);
+    expect([domain.blockers.list().length, domain.jobs.list()]).toEqual([2, []]);
   });
 });
 

@@ -1,6 +1,13 @@
 import { connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ask, type FakeApp, fakeApp, listen } from '../helpers/app.ts';
+import { openStore } from '../../src/store/sqlite-store.ts';
+import { FakeEngine } from '../domain/fakes/fake-engine.ts';
+import { FakeMachine } from '../domain/fakes/fake-machine.ts';
+import { ask, type FakeApp, fakeApp, listen, startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
+import { MemoryBlocks } from '../helpers/memory-blocks.ts';
+
+const SCHEMA_DIRECTORY = fileURLToPath(new URL('../../migrations-db', import.meta.url));
 
 /** A client of the event stream that keeps what it was told. */
 async function follow(port: number, path = '/events', headers: Record<string, string> = {}) {
@@ -74,6 +81,27 @@ describe('GET /events', () => {
     await stopAndGo(app, 1);
     await expect.poll(client.names).toEqual(['STOP']);
     expect(client.ids()).toEqual([1]);
+  });
+
+  test('a storm of clients that come back with numbers of long ago is told what is no longer kept, and the rest', async () => {
+    const data = temporaryDirectory();
+    const store = openStore(data, SCHEMA_DIRECTORY);
+    for (let made = 0; made < 20; made += 1) store.events.append({ name: 'STOP', data: null, at: 0 });
+    store.events.prune(5);
+    store.close();
+    const app = await startApp(testConfig([], data), {
+      engine: new FakeEngine(),
+      machine: new FakeMachine(),
+      blocks: new MemoryBlocks(),
+    });
+    const port = await listen(app.server);
+    const clients = await Promise.all(
+      Array.from({ length: 100 }, () => follow(port, '/events', { 'last-event-id': '3' })),
+    );
+    for (const client of clients)
+      await expect.poll(client.names).toEqual(['gap', ...Array.from({ length: 5 }, () => 'STOP')]);
+    expect(clients[0]?.data()[0]).toEqual({ from: 4, to: 15 });
+    expect(clients[0]?.ids().slice(1)).toEqual([16, 17, 18, 19, 20]);
   });
 
   test('a heartbeat keeps the connection alive', async () => {

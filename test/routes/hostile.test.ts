@@ -65,6 +65,46 @@ describe('bodies that are too large or too slow', () => {
     expect(statusOf(answer)).toBe(413);
   });
 
+  test('of a body that never ends hardly more than the limit is read', async () => {
+    const { server } = await fakeApp({ limits: { bodyBytesMax: 1024 } });
+    const socket = connect(await listen(server), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const gone = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => {}).resume();
+    socket.write(`PATCH /migrate/parameters HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+    const chunk = Buffer.from(`10000\r\n${' '.repeat(0x10000)}\r\n`);
+    const pour = (): void => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on('drain', pour);
+    pour();
+    await gone;
+    // What lies in the buffers of the two sockets is not the service's.
+    expect(socket.bytesWritten).toBeLessThan(64 * 2 ** 20);
+  });
+
+  test('a body that comes a byte at a time is timed out, and others are served meanwhile', async () => {
+    const { server } = await fakeApp({
+      limits: { requestTimeoutMs: 200, headersTimeoutMs: 100, connectionsCheckMs: 20 },
+    });
+    const port = await listen(server);
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    let answer = '';
+    const gone = new Promise((resolve) => socket.once('close', resolve));
+    socket
+      .on('error', () => {})
+      .on('data', (chunk) => {
+        answer += String(chunk);
+      });
+    socket.write(`PATCH /migrate/parameters HTTP/1.1\r\n${HEAD}Content-Length: 1000\r\n\r\n`);
+    const drip = setInterval(() => socket.write(' '), 10);
+    onTestFinished(() => clearInterval(drip));
+    expect((await fetch(`http://127.0.0.1:${port}/status`)).status).toBe(200);
+    await gone;
+    expect(statusOf(answer)).toBe(408);
+  });
+
   test('a body shorter than its length is timed out', async () => {
     const { server } = await fakeApp({
       limits: { requestTimeoutMs: 100, headersTimeoutMs: 100, connectionsCheckMs: 20 },

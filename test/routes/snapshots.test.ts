@@ -40,6 +40,20 @@ describe('POST /snapshots', () => {
     expect(refused.headers['retry-after']).toBe('1');
   });
 
+  test('of a flood of requests all that were accepted come to their end, the others are told to come back', async () => {
+    const { server, blocks, domain } = await app('a');
+    const gate = blocks.hold('verify');
+    const flood = Array.from({ length: JOBS_MAX + 50 }, () => ask(server, '/snapshots/a/verify', { method: 'POST' }));
+    const replies = await Promise.all(flood);
+    const accepted = replies.filter(({ status }) => status === 202).map(({ json }) => String(json.id));
+    const refused = replies.filter(({ status }) => status !== 202);
+    expect([accepted.length, new Set(accepted).size, refused.length]).toEqual([JOBS_MAX, JOBS_MAX, 50]);
+    for (const { json, headers } of refused)
+      expect([json.code, headers['retry-after']]).toEqual(['too_many_jobs', '1']);
+    gate.open();
+    for (const id of accepted) expect((await domain.jobs.ended(id, 20_000)).outcome).toBe('completed');
+  });
+
   test('with Prefer: wait the answer is the job as it ended, well or not', async () => {
     const { server, blocks } = await app();
     const request = { body: { tag: TAG, 'job-id': 'mine' }, headers: WAIT };

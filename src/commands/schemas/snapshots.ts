@@ -5,11 +5,19 @@ import { paging } from './history.ts';
 /* Snapshots: the arguments of the QAPI commands, what they may leave out over HTTP, and what the nodes hold. */
 
 const NODES_MAX = 256;
+/** No node has a name that long; what is longer is not kept with a job. */
+const NODE_NAME_LENGTH_MAX = 255;
 
 const jobId = Text('Name of the job, not one that is there; letters, digits, -, . and _, a letter first.');
 const tag = Text('Name of the snapshot: 1 to 255 bytes, no control character, not only digits.');
-const vmstate = Text('The node that has RAM and device state; one of devices.');
-const devices = Type.Array(Text(), { maxItems: NODES_MAX, description: 'The nodes that take part.' });
+const vmstate = Type.String({
+  maxLength: NODE_NAME_LENGTH_MAX,
+  description: 'The node that has RAM and device state; one of devices.',
+});
+const devices = Type.Array(Type.String({ maxLength: NODE_NAME_LENGTH_MAX }), {
+  maxItems: NODES_MAX,
+  description: 'The nodes that take part.',
+});
 
 const closed = { additionalProperties: false };
 const machine = { 'job-id': jobId, tag, vmstate, devices };

@@ -4,11 +4,18 @@ import type { Machine } from '../ports.ts';
 import type { DirtyLimitInfo } from './dirty.ts';
 
 const MIB = 2 ** 20;
+const PAGE_BYTES = 4096;
+const US_PER_SECOND = 1e6;
+
+/** What a migration does to the vCPUs, microseconds: the most that one stands still until its ring is full, and how long that takes. */
+export type ThrottleFigures = { readonly perRoundUs: number; readonly ringFullUs: number };
 
 /** What holds single vCPUs to a dirty rate: their limits as they were given, in MiB/s. */
 export class DirtyLimits {
   readonly #machine: Machine;
   readonly #limits = new Map<number, number | bigint>();
+  /** The limits from before, while a migration holds all vCPUs. */
+  #before: ReadonlyMap<number, number | bigint> | null = null;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -25,6 +32,7 @@ export class DirtyLimits {
       throw new DomainError('dirty_ring_needed', message);
     }
     const vcpus = this.#vcpus(cpuIndex);
+    this.#refuseWhileThrottled();
     if (rate === 0) this.#cancel(vcpus);
     else for (const vcpu of vcpus) this.#setOne(vcpu, rate);
   }
@@ -32,7 +40,37 @@ export class DirtyLimits {
   /** As in QEMU, harmless where there is no ring, and so nothing to cancel. */
   cancel(cpuIndex?: number | bigint): void {
     if (this.#port.ringEntries === null) return;
-    this.#cancel(this.#vcpus(cpuIndex));
+    const vcpus = this.#vcpus(cpuIndex);
+    this.#refuseWhileThrottled();
+    this.#cancel(vcpus);
+  }
+
+  /** Holds all vCPUs on behalf of a migration; a machine without a ring is left alone. */
+  throttle(rate: number | bigint): void {
+    if (this.#port.ringEntries === null) return;
+    this.#before ??= new Map(this.#limits);
+    for (const vcpu of this.#vcpus(undefined)) this.#setOne(vcpu, rate);
+  }
+
+  /** The limits are as they were before. */
+  endThrottle(): void {
+    const before = this.#before;
+    if (before === null) return;
+    this.#before = null;
+    this.#cancel([...this.#limits.keys()].filter((vcpu) => !before.has(vcpu)));
+    for (const [vcpu, rate] of before) this.#setOne(vcpu, rate);
+  }
+
+  /** Null while no migration holds the vCPUs. */
+  throttleFigures(): ThrottleFigures | null {
+    const { ringEntries } = this.#port;
+    if (this.#before === null || ringEntries === null) return null;
+    const rates = this.#port.currentRates();
+    const shares = this.#port.heldShares();
+    const fullUs = (rate: number): number => (rate === 0 ? 0 : (ringEntries * PAGE_BYTES * US_PER_SECOND) / rate);
+    const mean = rates.reduce((sum, rate) => sum + rate, 0) / Math.max(1, rates.length);
+    const perRound = rates.map((rate, vcpu) => fullUs(rate) * (shares[vcpu] ?? 0));
+    return { perRoundUs: Math.round(Math.max(0, ...perRound)), ringFullUs: Math.round(fullUs(mean)) };
   }
 
   list(): readonly DirtyLimitInfo[] {
@@ -44,6 +82,12 @@ export class DirtyLimits {
         'limit-rate': limit,
         'current-rate': Math.round((rates[vcpu] ?? 0) / MIB),
       }));
+  }
+
+  #refuseWhileThrottled(): void {
+    if (this.#before === null) return;
+    const message = 'A migration holds the vCPUs to vcpu-dirty-limit (capability dirty-limit) until it has ended.';
+    throw new DomainError('migration_in_progress', message);
   }
 
   #setOne(vcpu: number, rate: number | bigint): void {

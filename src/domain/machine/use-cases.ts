@@ -25,15 +25,18 @@ export function machineUseCases(context: Context): MachineUseCases {
     stop: () => stopMachine(context),
     cont: async () => contMachine(context),
     quit: () => quit(context),
+    tellShutdown: (reason) => tellShutdown(context, reason),
   };
 }
 
 /** Everything that runs ends with the process, as at a signal. */
 function quit(context: Context): void {
-  saveAndTell(context, () =>
-    context.events.commit((emit) => emit('SHUTDOWN', { guest: false, reason: 'host-qmp-quit' })),
-  );
+  tellShutdown(context, 'host-qmp-quit');
   context.exitProcess(false);
+}
+
+function tellShutdown(context: Context, reason: 'host-qmp-quit' | 'host-signal'): void {
+  saveAndTell(context, () => context.events.commit((emit) => emit('SHUTDOWN', { guest: false, reason })));
 }
 
 function changeWorkload({ machine }: Context, change: Partial<Workload>): Workload {

@@ -35,6 +35,7 @@ export function applyEnd(context: Context, migration: CurrentMigration, ending: 
   if (migration.isEnded) return;
   if (ending.status === 'cancelled') applyStatus(context, migration, 'cancelling');
   migration.recorder?.stop();
+  migration.throttle?.end();
   migration.status = ending.status;
   migration.error = ending.error;
   const revision = migration.liveRevision();

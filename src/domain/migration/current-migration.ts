@@ -1,5 +1,6 @@
 import type { SocketAddress } from '../domain.ts';
 import type { IncomingTransfer, MigrationFigures, OutgoingTransfer, TransferError } from '../transfer-port.ts';
+import type { DirtyThrottle } from './dirty-throttle.ts';
 import type { Recorder } from './recorder.ts';
 import { isEnded, type MigrationStatus } from './status.ts';
 
@@ -16,6 +17,8 @@ export class CurrentMigration {
   /** Null until the engine took the plan. */
   transfer: OutgoingTransfer | IncomingTransfer | null = null;
   recorder: Recorder | null = null;
+  /** With the capability dirty-limit. */
+  throttle: DirtyThrottle | null = null;
   socketAddress: readonly SocketAddress[] | null = null;
   /** The most of the first pass that was ever shown, in percent. */
   firstPassPercent = 0;

@@ -12,11 +12,11 @@ export function queryMigration(context: Context): MigrationInfo {
   const reasons = context.blockers.reasons();
   return {
     ...(reasons.length > 0 && { 'blocked-reasons': reasons }),
-    ...(context.current !== null && describe(context.current)),
+    ...(context.current !== null && describe(context, context.current)),
   };
 }
 
-function describe(migration: CurrentMigration): MigrationInfo {
+function describe(context: Context, migration: CurrentMigration): MigrationInfo {
   const { status, error } = migration;
   const common = { status, ...(error !== null && { 'error-desc': error.message }) };
   if (migration.direction === 'incoming') {
@@ -27,6 +27,7 @@ function describe(migration: CurrentMigration): MigrationInfo {
   if (figures === null || !WITH_FIGURES.has(status)) return common;
   const isCompleted = status === 'completed';
   const throttle = figures.cpuThrottlePercentage;
+  const held = isCompleted ? null : context.dirtyLimits.throttleFigures();
   return {
     ...common,
     'setup-time': figures.setupTimeMs,
@@ -36,6 +37,10 @@ function describe(migration: CurrentMigration): MigrationInfo {
       : { 'expected-downtime': figures.expectedDowntimeMs }),
     ram: ramStats(figures, isCompleted),
     ...(throttle > 0 && !isCompleted && { 'cpu-throttle-percentage': throttle }),
+    ...(held !== null && {
+      'dirty-limit-throttle-time-per-round': held.perRoundUs,
+      'dirty-limit-ring-full-time': held.ringFullUs,
+    }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { MigrationAddress, MigrationEnd, OutgoingPlan, TransferListener } f
 import { applyEnd, applyStatus, type Ending, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
 import { CurrentMigration } from './current-migration.ts';
+import { DirtyThrottle } from './dirty-throttle.ts';
 import { engineFailure, failureOf } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
@@ -34,6 +35,7 @@ export function startMigration(
     begun?.(record);
   });
   context.current = migration;
+  if (context.settings.has('dirty-limit')) migration.throttle = new DirtyThrottle(context);
   context.changes.bump();
   try {
     const transfer = context.engine.startOutgoing(plan, listenerFor(context, migration));
@@ -108,6 +110,7 @@ function listenerFor(context: Context, migration: CurrentMigration): TransferLis
     passEnded: (figures) => {
       migration.dirtyBytesBySync = [...migration.dirtyBytesBySync, figures.dirtyBytes].slice(-SYNCS_KEPT);
       migration.recorder?.passEnded(figures);
+      migration.throttle?.passEnded(figures);
     },
     guestStopped: () => guestStopped(context),
     guestResumed: () => guestResumed(context),

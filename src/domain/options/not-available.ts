@@ -5,8 +5,7 @@ import { entryPointer } from './validate.ts';
 
 /**
  * What passes QEMU's rules but what the engine does not do yet. These two lists are the only place that knows; a
- * feature that arrives is taken off here. dirty-limit is not among them: its rule refuses it, as in a QEMU without a
- * KVM dirty ring.
+ * feature that arrives is taken off here.
  */
 export const CAPABILITIES_NOT_AVAILABLE: readonly Capability[] = [
   'xbzrle',

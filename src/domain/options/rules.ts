@@ -11,6 +11,8 @@ export type RuleSubject = {
   readonly parameters: ParameterSet;
   /** True once a listener for an incoming migration has been started. */
   readonly incomingStarted: boolean;
+  /** True for a machine with a dirty ring. */
+  readonly hasDirtyRing: boolean;
 };
 
 export type CapabilityRule = {
@@ -96,8 +98,8 @@ export const CAPABILITY_RULES: readonly CapabilityRule[] = [
   {
     name: 'dirty-limit needs a dirty ring',
     capability: 'dirty-limit',
-    breaks: () => true,
-    message: "Capability 'dirty-limit' needs KVM with a dirty ring, which this host does not have.",
+    breaks: ({ hasDirtyRing }) => !hasDirtyRing,
+    message: "Capability 'dirty-limit' needs a machine with a dirty ring (--dirty-ring-size).",
   },
   excludes('multifd', 'xbzrle'),
   excludes('mapped-ram', 'xbzrle'),

@@ -23,6 +23,13 @@ export type SettingsOverrides = {
   readonly capabilities: readonly string[];
 };
 
+/** What rules look at beside the settings. */
+export type Circumstances = {
+  /** True once a listener for an incoming migration has been started. */
+  readonly isIncomingStarted: () => boolean;
+  readonly hasDirtyRing: () => boolean;
+};
+
 /**
  * The capabilities and parameters of a machine. What was set is persisted version by version; overrides of this start
  * lie on top and are never written, until the same setting is set, which ends its override.
@@ -30,22 +37,23 @@ export type SettingsOverrides = {
 export class Settings {
   readonly #store: Store;
   readonly #versions: Record<SettingsKind, number>;
-  readonly #isIncomingStarted: () => boolean;
+  readonly #circumstances: Circumstances;
   #kept: { capabilities: CapabilitySet; parameters: ParameterSet };
   #capabilities: CapabilitySet;
   #parameters: ParameterSet;
   readonly #overridden: { capabilities: Set<string>; parameters: Set<string> };
 
   /** @throws DomainError if stored settings cannot be read, or an override is refused by a rule. */
-  constructor(store: Store, overrides: SettingsOverrides, isIncomingStarted: () => boolean) {
+  constructor(store: Store, overrides: SettingsOverrides, circumstances: Circumstances) {
     this.#store = store;
     this.#versions = {
       capabilities: store.settings.load('capabilities')?.version ?? 0,
       parameters: store.settings.load('parameters')?.version ?? 0,
     };
-    this.#isIncomingStarted = isIncomingStarted;
-    this.#kept = { capabilities: loadCapabilities(store), parameters: loadParameters(store) };
-    const kept = { ...this.#kept, incomingStarted: false };
+    this.#circumstances = circumstances;
+    const hasDirtyRing = circumstances.hasDirtyRing();
+    this.#kept = { capabilities: loadCapabilities(store, hasDirtyRing), parameters: loadParameters(store) };
+    const kept = { ...this.#kept, incomingStarted: false, hasDirtyRing };
     const switchedOn = overrides.capabilities.map((capability) => ({ capability, state: true }));
     const values = Object.entries(overrides.parameters).map(([name, text]) => [
       name,
@@ -100,6 +108,12 @@ export class Settings {
       rounds: part('announce-rounds'),
       step: part('announce-step'),
     };
+  }
+
+  /** What the capability dirty-limit goes by: percent, and MiB/s of each vCPU. */
+  dirtyThrottle(): { readonly triggerPercent: number; readonly vcpuDirtyLimit: number | bigint } {
+    const vcpuDirtyLimit = this.#parameters.get('vcpu-dirty-limit') as number | bigint;
+    return { triggerPercent: this.#clamped('throttle-trigger-threshold'), vcpuDirtyLimit };
   }
 
   /** False with zero-page-detection `none`. */
@@ -172,7 +186,8 @@ export class Settings {
     return {
       capabilities: this.#capabilities,
       parameters: this.#parameters,
-      incomingStarted: this.#isIncomingStarted(),
+      incomingStarted: this.#circumstances.isIncomingStarted(),
+      hasDirtyRing: this.#circumstances.hasDirtyRing(),
     };
   }
 
@@ -196,11 +211,14 @@ export class Settings {
   }
 }
 
+/** Stored settings are looked at by themselves, whatever a start makes of them. */
+const AT_REST = { incomingStarted: false, hasDirtyRing: true } as const;
+
 /** True if stored settings would pass the rules by themselves at the next start. */
 function isSound(kept: { capabilities: CapabilitySet; parameters: ParameterSet }): boolean {
   try {
-    changeCapabilities({ ...kept, incomingStarted: false }, []);
-    changeParameters({ ...kept, incomingStarted: false }, {});
+    changeCapabilities({ ...kept, ...AT_REST }, []);
+    changeParameters({ ...kept, ...AT_REST }, {});
     return true;
   } catch (error) {
     if (error instanceof DomainError) return false;
@@ -212,13 +230,15 @@ function difference(names: ReadonlySet<string>, without: ReadonlySet<string>): S
   return new Set([...names].filter((name) => !without.has(name)));
 }
 
-function loadCapabilities(store: Store): CapabilitySet {
+/** Without a dirty ring, which an earlier start had, dirty-limit is off again: a service must be able to start. */
+function loadCapabilities(store: Store, hasDirtyRing: boolean): CapabilitySet {
   const names = read(store, 'capabilities');
   if (names === null) return new Set();
   return unreadableIfRefused('capabilities', () => {
     const list = (names as string[]).map((capability) => ({ capability, state: true }));
-    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), incomingStarted: false };
-    return changeCapabilities(subject, list);
+    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), ...AT_REST };
+    const loaded = changeCapabilities(subject, list);
+    return hasDirtyRing ? loaded : new Set([...loaded].filter((name) => name !== 'dirty-limit'));
   });
 }
 
@@ -226,7 +246,7 @@ function loadParameters(store: Store): ParameterSet {
   const values = read(store, 'parameters');
   if (values === null) return defaultParameters();
   return unreadableIfRefused('parameters', () => {
-    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), incomingStarted: false };
+    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), ...AT_REST };
     return changeParameters(subject, values as Record<string, unknown>);
   });
 }

@@ -14,7 +14,6 @@ export const DELETING = 'delete';
 /** The job that deletes a snapshot from those of the nodes that hold it; none may, as in QEMU. @throws DomainError */
 export function deleteSnapshot(context: Context, request: DeleteRequest, options: JobOptions = {}): SeenJob {
   const { tag, devices } = request;
-  refuseDelete(context, request);
   return startJob(context, {
     ...options,
     id: request.jobId,
@@ -25,7 +24,8 @@ export function deleteSnapshot(context: Context, request: DeleteRequest, options
   });
 }
 
-function refuseDelete(context: Context, { devices }: DeleteRequest): void {
+/** @throws DomainError for all that can be known, before there is a job, to rule the deletion out. */
+export function refuseDelete(context: Context, { devices }: Pick<DeleteRequest, 'devices'>): void {
   checkDevices(context.catalogue, devices);
   refuseAbsentGuest(context);
 }

@@ -19,7 +19,7 @@ type SnapshotSpec = Pick<JobSpec, 'type' | 'run'> &
 /** Starts a job that has the nodes it works on, and the machine where it needs that, for itself. */
 export function startJob(context: Context, { needsMachine, ...spec }: SnapshotSpec): SeenJob {
   refuseWhenClosing(context);
-  const nodes = spec.details.devices.map((name) => `node:${name}`);
+  const nodes = new Set(spec.details.devices.map((name) => `node:${name}`));
   return context.jobs.start({ ...spec, resources: [...(needsMachine ? ['machine'] : []), ...nodes] });
 }
 

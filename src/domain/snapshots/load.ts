@@ -24,10 +24,9 @@ export const APPLYING = 'apply';
 const APPLIED = 'release';
 const TURNED_BACK = 'revert';
 
-/** The job that puts a snapshot in the place of the machine and its disks. @throws DomainError */
+/** The job that puts a snapshot in the place of the machine and its disks; what rules that out is its to say. @throws DomainError */
 export function loadSnapshot(context: Context, request: LoadRequest, options: JobOptions = {}): SeenJob {
   const { tag, vmState, devices } = request;
-  refuseLoad(context, request);
   return startJob(context, {
     ...options,
     id: request.jobId,
@@ -38,7 +37,8 @@ export function loadSnapshot(context: Context, request: LoadRequest, options: Jo
   });
 }
 
-function refuseLoad(context: Context, { tag, vmState, devices }: LoadRequest): void {
+/** @throws DomainError for all that can be known, before there is a job, to rule the load out. */
+export function refuseLoad(context: Context, { tag, vmState, devices }: Omit<LoadRequest, 'jobId'>): void {
   checkDevices(context.catalogue, devices);
   checkVmState(context.catalogue, devices, vmState);
   requireVmState(requireOnAll(context.catalogue, tag, devices), vmState);

@@ -2,10 +2,10 @@ import type { Context } from '../context.ts';
 import { DomainError, type ErrorCode, isErrorCode } from '../errors.ts';
 import type { JobRecord } from '../store-ports.ts';
 import type { Snapshot } from './catalogue.ts';
-import { deleteSnapshot } from './delete.ts';
+import { deleteSnapshot, refuseDelete } from './delete.ts';
 import { nodesToSave } from './devices.ts';
 import type { JobOptions } from './job-work.ts';
-import { loadSnapshot } from './load.ts';
+import { loadSnapshot, refuseLoad } from './load.ts';
 import { refuseSaveAs, saveSnapshot } from './save.ts';
 
 /*
@@ -29,12 +29,14 @@ export async function loadVm(context: Context, tag: string): Promise<void> {
   const { vmState, devices } = nodesToSave(context.catalogue);
   const holder = context.catalogue.find(tag)?.vmState ?? null;
   const request = { jobId: jobIdOf(context, 'loadvm'), tag, vmState: holder ?? vmState, devices };
+  refuseLoad(context, request);
   await done(context, loadSnapshot(context, request, OWN));
 }
 
 /** Deletes from all nodes that can be written; a name that none of them holds is not an error. */
 export async function deleteVm(context: Context, tag: string): Promise<void> {
   const { devices } = nodesToSave(context.catalogue);
+  refuseDelete(context, { devices });
   await done(context, deleteSnapshot(context, { jobId: jobIdOf(context, 'delvm'), tag, devices }, OWN));
 }
 

@@ -21,11 +21,9 @@ export type SaveRequest = {
 /** Phase of a save from which on its nodes may hold something half-made. */
 export const WRITING = 'write';
 
-/** The job that saves the machine and its disks under a tag. @throws DomainError */
+/** The job that saves the machine and its disks under a tag; what rules that out is the job's to say. @throws DomainError */
 export function saveSnapshot(context: Context, request: SaveRequest, options: JobOptions = {}): SeenJob {
   const { tag, vmState, devices } = request;
-  refuseSaveAs(context, request);
-  refuseExisting(context.catalogue, tag, devices);
   return startJob(context, {
     ...options,
     id: request.jobId,
@@ -36,7 +34,13 @@ export function saveSnapshot(context: Context, request: SaveRequest, options: Jo
   });
 }
 
-/** @throws DomainError for all that rules a save out but a tag that is taken. */
+/** @throws DomainError for all that can be known, before there is a job, to rule the save out. */
+export function refuseSave(context: Context, request: Omit<SaveRequest, 'jobId'>): void {
+  refuseSaveAs(context, request);
+  refuseExisting(context.catalogue, request.tag, request.devices);
+}
+
+/** The same but for a tag that is taken. */
 export function refuseSaveAs(context: Context, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): void {
   checkTag(tag);
   checkDevices(context.catalogue, devices);
@@ -46,8 +50,7 @@ export function refuseSaveAs(context: Context, { tag, vmState, devices }: Omit<S
 }
 
 async function save(context: Context, request: SaveRequest, job: JobControl): Promise<void> {
-  refuseSaveAs(context, request);
-  refuseExisting(context.catalogue, request.tag, request.devices);
+  refuseSave(context, request);
   const warning = leftOut(context.catalogue, request.devices);
   if (warning !== null) job.warn(warning);
   try {

@@ -1,11 +1,11 @@
 import type { Context } from '../context.ts';
 import type { SnapshotUseCases } from '../domain.ts';
-import { deleteSnapshot } from './delete.ts';
+import { deleteSnapshot, refuseDelete } from './delete.ts';
 import { nodesThatHold, nodesToDelete, nodesToSave, requireVmStateIn } from './devices.ts';
 import { KeptDigests } from './kept-digests.ts';
-import { loadSnapshot } from './load.ts';
+import { loadSnapshot, refuseLoad } from './load.ts';
 import { deleteVm, listVm, loadVm, saveVm } from './monitor.ts';
-import { saveSnapshot } from './save.ts';
+import { refuseSave, saveSnapshot } from './save.ts';
 import { verifySnapshot } from './verify.ts';
 
 /** Everything that can be done with snapshots of one machine. */
@@ -20,6 +20,9 @@ export function snapshotUseCases(context: Context): SnapshotUseCases {
     load: (request, begun) => loadSnapshot(context, request, begunOf(begun)),
     delete: (request, begun) => deleteSnapshot(context, request, begunOf(begun)),
     verify: (request, begun) => verifySnapshot(context, request, begunOf(begun)),
+    checkSave: (request) => refuseSave(context, request),
+    checkLoad: (request) => refuseLoad(context, request),
+    checkDelete: (request) => refuseDelete(context, request),
     nodesToSave: () => nodesToSave(catalogue),
     nodesToLoad: (tag, given) => {
       const devices = given ?? nodesThatHold(catalogue, tag);

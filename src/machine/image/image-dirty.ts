@@ -27,4 +27,8 @@ export class ImageDirty implements DirtyPort {
   currentRates(): readonly number[] {
     return [];
   }
+
+  heldShares(): readonly number[] {
+    return [];
+  }
 }

@@ -27,6 +27,8 @@ export class DirtyMarker {
   #filled = 0;
   #reapedMs = 0;
   #isLimited = false;
+  /** True from a slice that its limit ended until the next one. */
+  #isHeld = false;
 
   constructor({ trace, vcpu, ringEntries }: DirtyMarkerOptions) {
     this.#trace = trace;
@@ -56,6 +58,8 @@ export class DirtyMarker {
 
   /** Lets time pass; called before each slice. `workedMs`: running time since the last. */
   advance(nowMs: number, workedMs: number): void {
+    if (this.#isHeld) this.#trace.addHeld(this.#vcpu, Math.round(workedMs * 1000));
+    this.#isHeld = false;
     const limit = this.#trace.limitOf(this.#vcpu);
     this.#isLimited = limit > 0;
     if (this.#isLimited) {
@@ -70,6 +74,11 @@ export class DirtyMarker {
   /** True while its limit lets the vCPU make no page dirty. */
   get isAtLimit(): boolean {
     return this.#isLimited && this.#pacer.untilDueMs > 0;
+  }
+
+  /** The vCPU has pages to write, and its limit lets it write none. */
+  holdBack(): void {
+    this.#isHeld = true;
   }
 
   /** Milliseconds until its limit lets it make a page dirty. */

@@ -7,6 +7,7 @@
  * | EPOCH            | 0: off; otherwise a number that changes with each start. Main thread |
  * | per vCPU         | its limit in MiB/s, 0: none. Main thread |
  * | per vCPU         | pages that it made dirty, modulo 2^32. The vCPU |
+ * | per vCPU         | microseconds for which its limit let it write nothing, modulo 2^32. The vCPU |
  * | a bit per page   | set by the vCPU that makes it dirty; with a ring the vCPU clears it once its ring was taken |
  */
 const EPOCH = 0;
@@ -24,7 +25,7 @@ export class DirtyTrace {
   #lastEpoch = 0;
 
   constructor(vcpus: number, pages: number, buffer?: SharedArrayBuffer) {
-    const words = FIXED_WORDS + 2 * vcpus;
+    const words = FIXED_WORDS + 3 * vcpus;
     const bitWords = Math.ceil(pages / 32);
     this.vcpus = vcpus;
     this.pages = pages;
@@ -82,13 +83,29 @@ export class DirtyTrace {
 
   /** How far the counts of all vCPUs stand: only differences have a meaning. */
   counts(): Uint32Array {
-    return Uint32Array.from({ length: this.vcpus }, (_, vcpu) =>
-      Atomics.load(this.#words, FIXED_WORDS + this.vcpus + vcpu),
-    );
+    return this.#figures(FIXED_WORDS + this.vcpus);
+  }
+
+  addHeld(vcpu: number, microseconds: number): void {
+    Atomics.add(this.#words, FIXED_WORDS + 2 * this.vcpus + vcpu, microseconds);
+  }
+
+  /** Microseconds; only differences have a meaning. */
+  held(): Uint32Array {
+    return this.#figures(FIXED_WORDS + 2 * this.vcpus);
+  }
+
+  #figures(first: number): Uint32Array {
+    return Uint32Array.from({ length: this.vcpus }, (_, vcpu) => Atomics.load(this.#words, first + vcpu));
   }
 }
 
 /** Pages counted since `before`, by vCPU. */
 export function countedSince(trace: DirtyTrace, before: Uint32Array): readonly number[] {
-  return [...trace.counts()].map((now, vcpu) => (now - (before[vcpu] ?? 0)) >>> 0);
+  return grownSince(trace.counts(), before);
+}
+
+/** How far figures that go round have gone, by vCPU. */
+export function grownSince(figures: Uint32Array, before: Uint32Array): readonly number[] {
+  return [...figures].map((now, vcpu) => (now - (before[vcpu] ?? 0)) >>> 0);
 }

@@ -125,6 +125,7 @@ export class GuestWork {
       writes -= batch;
       if (performance.now() - startMs > WRITING_MS) break;
     }
+    if (writes > 0 && this.#marker.isAtLimit) this.#marker.holdBack();
     let checks = this.#checkPacer.advance(workedMs);
     while (checks > 0 && performance.now() - startMs < SLICE_MS) {
       const batch = Math.min(checks, BATCH_PAGES);

@@ -3,7 +3,7 @@ import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/di
 import type { GuestMemory } from '../../domain/ports.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { measureBySampling } from '../dirty/page-sampling.ts';
-import { countedSince, DirtyTrace } from './dirty-trace.ts';
+import { countedSince, DirtyTrace, grownSince } from './dirty-trace.ts';
 
 /** How often the rates of limited vCPUs are taken. */
 const RATE_PERIOD_MS = 1000;
@@ -23,6 +23,7 @@ export class SyntheticDirty implements DirtyPort {
   readonly #limited = new Set<number>();
   #isTracing = false;
   #rates: readonly number[];
+  #shares: readonly number[];
   #meter: NodeJS.Timeout | null = null;
 
   constructor({ vcpus, pages, ringEntries, memory }: SyntheticDirtyOptions) {
@@ -30,6 +31,7 @@ export class SyntheticDirty implements DirtyPort {
     this.trace = new DirtyTrace(vcpus, pages);
     this.#memory = memory;
     this.#rates = this.#zeros();
+    this.#shares = this.#zeros();
   }
 
   async measure(plan: DirtyRatePlan, signal: AbortSignal): Promise<DirtyRateFigures> {
@@ -70,6 +72,10 @@ export class SyntheticDirty implements DirtyPort {
     return this.#rates;
   }
 
+  heldShares(): readonly number[] {
+    return this.#shares;
+  }
+
   /** Ends what runs by itself. */
   close(): void {
     this.#stopMeter();
@@ -79,15 +85,19 @@ export class SyntheticDirty implements DirtyPort {
     if (this.#meter !== null) clearInterval(this.#meter);
     this.#meter = null;
     this.#rates = this.#zeros();
+    this.#shares = this.#zeros();
   }
 
   #startMeter(): NodeJS.Timeout {
     let before = this.trace.counts();
+    let heldBefore = this.trace.held();
     let begunMs = performance.now();
     const meter = setInterval(() => {
       const pages = countedSince(this.trace, before);
       const elapsedMs = performance.now() - begunMs;
       before = this.trace.counts();
+      this.#shares = grownSince(this.trace.held(), heldBefore).map((us) => Math.min(1, us / (elapsedMs * 1000)));
+      heldBefore = this.trace.held();
       begunMs += elapsedMs;
       this.#rates = pages.map((count) => (count * PAGE_BYTES * 1000) / elapsedMs);
     }, RATE_PERIOD_MS);

@@ -16,6 +16,25 @@ import { HttpError } from './http-errors.ts';
 /** A token's SHA-256 in hexadecimal, and what it allows. */
 export type KnownToken = { readonly digest: string; readonly role: Role };
 
+/** The tokens that are known now. */
+export class KnownTokens {
+  #known: readonly { readonly digest: Buffer; readonly role: Role }[] = [];
+
+  constructor(tokens: readonly KnownToken[]) {
+    this.replace(tokens);
+  }
+
+  /** From the next request on; what an earlier one began, such as an event stream, goes on. */
+  replace(tokens: readonly KnownToken[]): void {
+    this.#known = tokens.map(({ digest, role }) => ({ digest: Buffer.from(digest, 'hex'), role }));
+  }
+
+  find(text: string): { readonly digest: Buffer; readonly role: Role } | undefined {
+    const digest = createHash('sha256').update(text).digest();
+    return this.#known.filter((token) => timingSafeEqual(token.digest, digest))[0];
+  }
+}
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks, and what they may do. */
@@ -32,9 +51,8 @@ const BEARER = /^bearer +([^ ]+) *$/i;
 /** Finds out who asks; with tokens, refuses those who show none of them. */
 export function registerAuthentication(
   server: Server,
-  { tokens, limits }: { readonly tokens: readonly KnownToken[] | null; readonly limits: HttpLimits },
+  { tokens, limits }: { readonly tokens: KnownTokens | null; readonly limits: HttpLimits },
 ): void {
-  const known = tokens?.map(({ digest, role }) => ({ digest: Buffer.from(digest, 'hex'), role })) ?? null;
   const wrongTokens = new RateLimit({
     burst: limits.wrongTokensBurst,
     perSecond: limits.wrongTokensPerSecond,
@@ -43,11 +61,10 @@ export function registerAuthentication(
   server.decorateRequest('access', undefined as never);
   server.addHook('onRequest', async (request) => {
     request.access = accessOf(request, { role: 'operator', name: 'anyone' });
-    if (known === null || OPEN_PATHS.has(request.routeOptions.url ?? '')) return;
+    if (tokens === null || OPEN_PATHS.has(request.routeOptions.url ?? '')) return;
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1];
     if (given === undefined) throw notAuthenticated('This service asks for a token: Authorization: Bearer TOKEN.', '');
-    const digest = createHash('sha256').update(given).digest();
-    const found = known.filter((token) => timingSafeEqual(token.digest, digest))[0];
+    const found = tokens.find(given);
     if (found === undefined) throw wrongToken(request, wrongTokens);
     const name = `token-${found.digest.toString('hex').slice(0, FINGERPRINT_LENGTH)}`;
     request.access = accessOf(request, { role: found.role, name });

@@ -1,3 +1,5 @@
+import { DoorError } from '../../commands/errors.ts';
+
 /** What can be wrong with a request before it reaches a command. Like the domain's codes: stable, a page for each. */
 export const HTTP_ERRORS = {
   malformed_request: { status: 400, title: 'This is not an HTTP request as it should be' },
@@ -23,7 +25,7 @@ export const HTTP_ERRORS = {
 export type HttpErrorCode = keyof typeof HTTP_ERRORS;
 
 /** An error of the HTTP door itself. `message` is a sentence for people. */
-export class HttpError extends Error {
+export class HttpError extends DoorError {
   readonly code: HttpErrorCode;
   readonly headers: Readonly<Record<string, string>>;
 

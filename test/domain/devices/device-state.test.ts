@@ -161,10 +161,10 @@ describe('the state of the devices', () => {
     const written = Promise.withResolvers<void>();
     own.files.delay = written.promise;
     const saved = save(own);
-    const request = { jobId: 'one', tag: 'a', vmState: 'disk0', devices: ['disk0'] };
+    const request = { tag: 'a', vmState: 'disk0', devices: ['disk0'] };
     for (const begin of [
       () => own.domain.migration.start({ uri: 'tcp:127.0.0.1:1' }),
-      () => own.domain.snapshots.save(request),
+      () => own.domain.snapshots.checkSave(request),
       () => save(own),
     ]) {
       expect(await rejectionOf((async () => begin())())).toMatchObject({ code: 'job_in_progress' });

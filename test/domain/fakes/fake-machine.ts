@@ -19,6 +19,7 @@ export class FakeDirty implements DirtyPort {
   readonly plans: DirtyRatePlan[] = [];
   readonly limits = new Map<number, number>();
   rates: readonly number[] = [];
+  shares: readonly number[] = [];
   #measured: PromiseWithResolvers<DirtyRateFigures> | null = null;
 
   measure(plan: DirtyRatePlan, signal: AbortSignal): Promise<DirtyRateFigures> {
@@ -44,6 +45,10 @@ export class FakeDirty implements DirtyPort {
 
   currentRates(): readonly number[] {
     return this.rates;
+  }
+
+  heldShares(): readonly number[] {
+    return this.shares;
   }
 }
 

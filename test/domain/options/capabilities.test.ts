@@ -11,6 +11,7 @@ function subject(on: readonly string[] = [], change: Partial<RuleSubject> = {}):
     capabilities: new Set(on as Capability[]),
     parameters: defaultParameters(),
     incomingStarted: false,
+    hasDirtyRing: false,
     ...change,
   };
 }

@@ -14,7 +14,10 @@ import qemu from '../../fixtures/qemu/parameter-bounds.json' with { type: 'json'
 import { refusalOf } from '../fakes/refusal.ts';
 
 function change(members: Record<string, unknown>, parameters: ParameterSet = defaultParameters()): ParameterSet {
-  return changeParameters({ capabilities: new Set(), parameters, incomingStarted: false }, members);
+  return changeParameters(
+    { capabilities: new Set(), parameters, incomingStarted: false, hasDirtyRing: false },
+    members,
+  );
 }
 
 /**

@@ -21,9 +21,9 @@ function world(change: Parameters<typeof snapshotWorld>[0] = {}): FakeWorld {
 /** Codes of what a save, a load, a deletion and a verification are refused with; null where they are not. */
 function refusals({ domain: { snapshots } }: FakeWorld): readonly (string | null)[] {
   const started = [
-    () => snapshots.save(NEW),
-    () => snapshots.load({ ...OLD, jobId: 'k' }),
-    () => snapshots.delete({ ...OLD, jobId: 'l' }),
+    () => snapshots.checkSave(NEW),
+    () => snapshots.checkLoad(OLD),
+    () => snapshots.checkDelete(OLD),
     () => snapshots.verify({ ...OLD, jobId: 'm' }),
   ];
   return started.map((work) => refusalOf(work)?.code ?? null);
@@ -37,22 +37,29 @@ describe('nodes of a snapshot', () => {
     [{ devices: ['disk0', 'disk9'] }, 'node_not_found', '/devices/1'],
     [{ vmState: 'disk9' }, 'node_not_found', '/vmstate'],
     [{ devices: ['disk0', 'rom'] }, 'node_read_only', null],
-  ] as const)('that are %j are refused as %s, and nothing begins', (change, code, pointer) => {
+  ] as const)('that are %j are refused as %s, before there is a job and by the job', async (change, code, pointer) => {
     const made = world();
     const { snapshots } = made.domain;
-    for (const work of [() => snapshots.save({ ...NEW, ...change }), () => snapshots.load({ ...OLD, ...change })]) {
-      const refusal = refusalOf(work);
+    const [save, load] = [
+      { ...NEW, ...change },
+      { ...OLD, jobId: 'k', ...change },
+    ];
+    for (const check of [() => snapshots.checkSave(save), () => snapshots.checkLoad(load)]) {
+      const refusal = refusalOf(check);
       expect(refusal).toMatchObject({ code });
       if (pointer !== null) expect(refusal?.violations).toMatchObject([{ pointer }]);
     }
-    expect([made.domain.jobs.list(), made.blocks.log]).toEqual([[], []]);
+    expect(made.domain.jobs.list()).toEqual([]);
+    for (const job of [snapshots.save(save), snapshots.load(load)])
+      expect(await endOf(made, job)).toMatchObject({ outcome: 'failed', errorCode: code });
+    expect([made.blocks.log, made.events().filter((name) => name === 'STOP')]).toEqual([[], []]);
     expectRuns(made);
   });
 
   it('may be read-only for a verify, and only for that', () => {
     const { domain } = world();
     expect(refusalOf(() => domain.snapshots.verify({ ...OLD, vmState: null, devices: ['rom'] }))).toBeNull();
-    expect(refusalOf(() => domain.snapshots.delete({ ...OLD, devices: ['rom'] }))).toMatchObject({
+    expect(refusalOf(() => domain.snapshots.checkDelete({ ...OLD, devices: ['rom'] }))).toMatchObject({
       code: 'node_read_only',
     });
   });
@@ -60,15 +67,19 @@ describe('nodes of a snapshot', () => {
   it('that hold a tag are not saved to under it, nor loaded from under another', () => {
     const { domain, blocks } = world();
     blocks.put('disk1', { tag: 'half' });
-    expect(refusalOf(() => domain.snapshots.save({ ...NEW, tag: 'half' }))).toMatchObject({ code: 'snapshot_exists' });
+    expect(refusalOf(() => domain.snapshots.checkSave({ ...NEW, tag: 'half' }))).toMatchObject({
+      code: 'snapshot_exists',
+    });
     for (const tag of ['half', 'none', '1']) {
-      expect(refusalOf(() => domain.snapshots.load({ ...OLD, tag }))).toMatchObject({ code: 'snapshot_not_found' });
+      expect(refusalOf(() => domain.snapshots.checkLoad({ ...OLD, tag }))).toMatchObject({
+        code: 'snapshot_not_found',
+      });
     }
   });
 
   it('that have only their disk in a snapshot give no machine, whether the guest runs or not', async () => {
     const { domain } = world();
-    const refused = () => refusalOf(() => domain.snapshots.load({ ...OLD, vmState: 'disk1' }))?.code;
+    const refused = () => refusalOf(() => domain.snapshots.checkLoad({ ...OLD, vmState: 'disk1' }))?.code;
     expect(refused()).toBe('snapshot_without_vm_state');
     await domain.machine.stop();
     expect(refused()).toBe('snapshot_without_vm_state');
@@ -86,22 +97,24 @@ describe('a machine that is not to be touched', () => {
     const { id } = made.domain.migration.start({ uri: 'tcp:h:1' });
     made.outgoing().step('active');
     expect(refusals(made)).toEqual(['migration_in_progress', 'migration_in_progress', null, null]);
+    const tooEarly = await endOf(made, made.domain.snapshots.load({ ...OLD, jobId: 'early' }));
+    expect(tooEarly).toMatchObject({ outcome: 'failed', errorCode: 'migration_in_progress' });
     made.outgoing().step('device');
     made.outgoing().finish('completed');
     await made.domain.migration.ended(id, 1000);
     await expect.poll(() => made.domain.jobs.list().every(({ outcome }) => outcome !== null)).toBe(true);
-    expect(refusalOf(() => made.domain.snapshots.delete({ ...OLD, jobId: 'x' }))).toMatchObject({
+    expect(refusalOf(() => made.domain.snapshots.checkDelete(OLD))).toMatchObject({
       code: 'machine_postmigrate',
     });
-    expect(refusalOf(() => made.domain.snapshots.save({ ...NEW, jobId: 'x' }))?.code).toBe('machine_postmigrate');
+    expect(refusalOf(() => made.domain.snapshots.checkSave(NEW))?.code).toBe('machine_postmigrate');
   });
 
   it('is empty: there is nothing to save, but it can be filled', async () => {
     const made = world({ machine: new FakeMachine('image') });
-    expect(refusalOf(() => made.domain.snapshots.save(NEW))).toMatchObject({ code: 'machine_not_loaded' });
+    expect(refusalOf(() => made.domain.snapshots.checkSave(NEW))).toMatchObject({ code: 'machine_not_loaded' });
     expect(await endOf(made, made.domain.snapshots.load(OLD))).toMatchObject({ outcome: 'completed' });
     expect(made.domain.machine.status().status).toBe('prelaunch');
-    expect(refusalOf(() => made.domain.snapshots.save({ ...NEW, jobId: 'k' }))).toBeNull();
+    expect(refusalOf(() => made.domain.snapshots.checkSave(NEW))).toBeNull();
   });
 
   it.each(['multifd', 'mapped-ram'])('sends its stream in another form while %s is on', (capability) => {
@@ -110,7 +123,7 @@ describe('a machine that is not to be touched', () => {
     const has = vi.spyOn(Settings.prototype, 'has').mockImplementation((name) => name === capability);
     onTestFinished(() => has.mockRestore());
     expect(refusals(made)).toEqual(['snapshot_with_capability', 'snapshot_with_capability', null, null]);
-    expect(refusalOf(() => made.domain.snapshots.save({ ...NEW, jobId: 'x' }))?.message).toContain(capability);
+    expect(refusalOf(() => made.domain.snapshots.checkSave(NEW))?.message).toContain(capability);
   });
 });
 

@@ -222,7 +222,7 @@ describe('while a guest is captured', () => {
     await endOf(world, job);
     expect(world.domain.machine.status().status).toBe('internal-error');
     expect(world.machine.isHeldFor('snapshot')).toBe(false);
-    expect(refusalOf(() => world.domain.snapshots.save({ ...SAVE, jobId: 'k', tag: 'b' }))).toMatchObject({
+    expect(refusalOf(() => world.domain.snapshots.checkSave({ ...SAVE, tag: 'b' }))).toMatchObject({
       code: 'machine_reset_required',
     });
   });

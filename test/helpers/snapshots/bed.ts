@@ -33,7 +33,11 @@ export type BedSetup = {
 export async function snapshotBed(setup: BedSetup = {}): Promise<Bed> {
   const data = temporaryDirectory();
   const images = makeImages(setup.imageDirectory ?? temporaryDirectory(), setup.extraDisks ?? 0);
-  const service = await localService([...nodeFlags(images), ...(setup.flags ?? [])], { ...setup.options, data });
+  const service = await localService([...nodeFlags(images), ...(setup.flags ?? [])], {
+    ...setup.options,
+    data,
+    hasDisk: true,
+  });
   return { service, snapshots: new Snapshots(service), images, data };
 }
 

