@@ -27,7 +27,7 @@ export default defineConfig({
     environment: 'node',
     // Tests spawn worker threads and child processes of their own; they are not to end vitest's own.
     pool: 'forks',
-    setupFiles: ['test/setup/leaked-workers.ts'],
+    setupFiles: ['test/setup/leaked-workers.ts', 'test/setup/built-workers.ts'],
     maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,

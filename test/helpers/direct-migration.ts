@@ -17,7 +17,16 @@ import {
   RAM_ADDRESS,
 } from '../../src/engine/memory/layout.ts';
 import type { SyntheticMachine } from '../../src/machine/synthetic/synthetic-machine.ts';
-import { type GuestOptions, nextPanic, pageCount, pageOf, startGuest, untilWritten } from '../machine/guest-bench.ts';
+import {
+  dataPages,
+  type GuestOptions,
+  MIB,
+  nextPanic,
+  pageCount,
+  pageOf,
+  startGuest,
+  untilWritten,
+} from '../machine/guest-bench.ts';
 import { temporaryDirectory } from './app.ts';
 
 export type Pair = { readonly source: SyntheticMachine; readonly target: SyntheticMachine };
@@ -170,4 +179,41 @@ export async function expectSameThere(options: GuestOptions, there: GuestOptions
   const { panic, pagesWritten } = pair.target.describe().guest!;
   expect(panic).toBeNull();
   expect(pagesWritten).toBeGreaterThan(pair.source.describe().guest!.pagesWritten);
+}
+
+/** Has pages that were written before they were sent, and others that were not, whenever it is stopped. */
+export const LARGE = { ramBytes: 32 * MIB, workload: { rate: 10 * MIB, span: 22 * MIB } } as const;
+/** Behind the ledger. */
+export const FIRST_DATA_PAGE = 1 + 16;
+
+/** Changes a byte, whatever it is: a fixed value would leave one page in 256 as it was. */
+export function flip(page: Uint8Array, offset: number): void {
+  page[offset]! ^= 0x5a;
+}
+
+/** Damages a written page at the target, whose guest finds that. */
+export async function expectDamageFound(pair: Pair, kind: string, damage: (page: Uint8Array) => void): Promise<void> {
+  let page = 0;
+  const { panic } = await migrate(pair, {
+    beforeAdoption: ({ target }) => {
+      page = dataPages(target, true)[7]!;
+      damage(pageOf(target, page));
+    },
+  });
+  await expect(panic).resolves.toMatchObject({ kind, address: page * PAGE_BYTES });
+  expect((await panic).detail).toContain(`page ${page} `);
+}
+
+/** A data page that differs and has this property. */
+export function pageWhere(pair: Pair, holds: (page: number) => boolean): number {
+  const differing = differingPages(pair).filter((page) => page >= FIRST_DATA_PAGE);
+  const page = differing.find(holds);
+  if (page === undefined) throw new Error(`none of these pages that differ is of use: ${differing.join(', ')}`);
+  return page;
+}
+
+/** Which write a data page holds; 0 if it was never written. */
+export function sequenceOf(machine: Parameters<typeof pageCount>[0], page: number): number {
+  const bytes = pageOf(machine, page);
+  return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(16, true));
 }

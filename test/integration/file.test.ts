@@ -5,17 +5,18 @@ import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
-import { type LocalService, localService } from '../helpers/guest-service.ts';
+import { localService } from '../helpers/guest-service.ts';
+import { shared } from '../helpers/shared.ts';
 import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
 
 const SECRET = 'not to be touched';
 
-/** Services that share a file root. */
-async function withRoot(flags: readonly string[] = []): Promise<{ root: string; source: LocalService }> {
+/** A folder with ways that seem to lead out of it, and a service whose guest goes into files there. */
+const rooted = shared(async () => {
   const root = join(temporaryDirectory(), 'files');
   mkdirSync(root);
-  return { root, source: await localService(['--file-root', root, ...flags]) };
-}
+  return { root, ...makeTraps(root), source: await localService(['--file-root', root]) };
+});
 
 /** The guest goes on from what lies at `uri`. */
 async function expectRestored(root: string, uri: string, ticks: readonly number[]): Promise<void> {
@@ -26,47 +27,6 @@ async function expectRestored(root: string, uri: string, ticks: readonly number[
   expect(now.slice(0, ticks.length)).toEqual(ticks);
   expect(now).toEqual(now.map((_, index) => index + 1));
 }
-
-describe('a file', () => {
-  test('takes a guest and gives it back, again and again', async () => {
-    const { root, source } = await withRoot();
-    await expect.poll(async () => (await source.guest()).ticks).toBeGreaterThan(1);
-    expect(await source.migrate('file:guest')).toMatchObject({ status: 'completed', guest: 'there' });
-    expect(await source.runState()).toBe('postmigrate');
-    const ticks = await source.consoleTicks();
-    await expectRestored(root, 'file:guest', ticks);
-    await expectRestored(root, `file:${join(root, 'guest')}`, ticks);
-  });
-
-  test('is written and read from an offset on', async () => {
-    const [text, offset] = ['0x1000', 4096] as const;
-    const { root, source } = await withRoot();
-    writeFileSync(join(root, 'guest'), 'h'.repeat(100));
-    expect(await source.migrate(`file:guest,offset=${text}`)).toMatchObject({ status: 'completed' });
-    const bytes = readFileSync(join(root, 'guest'));
-    expect(bytes.subarray(0, 100).toString()).toBe('h'.repeat(100));
-    expect(bytes.subarray(100, offset).every((byte) => byte === 0)).toBe(true);
-    expect(bytes.subarray(offset, offset + 4).toString()).toBe('QEVM');
-    await expectRestored(root, `file:guest,offset=${text}`, await source.consoleTicks());
-  });
-
-  test('that ends before the offset, or in the middle of the stream, is refused and can be followed by a good one', async () => {
-    const { root, source } = await withRoot();
-    await source.migrate('file:guest');
-    const whole = readFileSync(join(root, 'guest'));
-    writeFileSync(join(root, 'half'), whole.subarray(0, whole.length / 2));
-    const target = await localService(['--file-root', root, '--incoming', 'defer']);
-    const short = await target.call('/migrate/incoming', { body: { uri: 'file:half,offset=1G' } });
-    expect([short.status, short.json.detail]).toEqual([expect.any(Number), expect.stringContaining('1073741824')]);
-    expect(short.status).toBeGreaterThanOrEqual(400);
-    await target.post('/migrate/incoming', { uri: 'file:half' });
-    expect(await target.ended()).toMatchObject({ status: 'failed', guest: 'there' });
-    expect(await target.runState()).toBe('inmigrate');
-    await target.post('/migrate/incoming', { uri: 'file:guest' });
-    await target.untilStatus('completed');
-    await target.expectRunning();
-  });
-});
 
 /** What is outside of the root, and ways that seem to lead there. */
 function makeTraps(root: string): { outside: string; uris: Readonly<Record<string, string>> } {
@@ -98,8 +58,7 @@ function makeTraps(root: string): { outside: string; uris: Readonly<Record<strin
 
 describe('a way out of the file root', () => {
   test('is refused for writing, the guest runs on and nothing outside is touched', async () => {
-    const { root, source } = await withRoot();
-    const { outside, uris } = makeTraps(root);
+    const { root, outside, uris, source } = rooted();
     for (const [name, uri] of Object.entries(uris)) {
       const reply = await source.call('/migrate', { body: { uri }, headers: { prefer: 'wait=20' } });
       const isRefused = reply.status >= 400 || reply.json.status === 'failed';
@@ -109,12 +68,43 @@ describe('a way out of the file root', () => {
     expect(existsSync(join(root, '..', 'new'))).toBe(false);
     expect(existsSync(join(root, 'nowhere'))).toBe(false);
     await source.expectRunning();
-    expect(await source.migrate('file:guest')).toMatchObject({ status: 'completed' });
   });
 
-  test('is refused for reading', async () => {
-    const { root } = await withRoot();
-    const { uris } = makeTraps(root);
+  test('is not opened by an offset that is no number of bytes', async () => {
+    const { root, source } = rooted();
+    for (const offset of ['-1', '1.5', '0x', '1e3', '99999999999999999999', '']) {
+      const reply = await source.call('/migrate', { body: { uri: `file:guest,offset=${offset}` } });
+      expect([reply.status, reply.json.code], `offset '${offset}'`).toEqual([422, 'invalid_address']);
+    }
+    expect(existsSync(join(root, 'guest'))).toBe(false);
+  });
+});
+
+/** Each test goes on with what the one before wrote. */
+describe('a file', () => {
+  test('takes a guest and gives it back', async () => {
+    const { root, source } = rooted();
+    await expect.poll(async () => (await source.guest()).ticks).toBeGreaterThan(1);
+    expect(await source.migrate('file:guest')).toMatchObject({ status: 'completed', guest: 'there' });
+    expect(await source.runState()).toBe('postmigrate');
+    await expectRestored(root, 'file:guest', await source.consoleTicks());
+  });
+
+  test('is written and read from an offset on', async () => {
+    const [text, offset] = ['0x1000', 4096] as const;
+    const { root, source } = rooted();
+    await source.post('/cont');
+    writeFileSync(join(root, 'behind'), 'h'.repeat(100));
+    expect(await source.migrate(`file:behind,offset=${text}`)).toMatchObject({ status: 'completed' });
+    const bytes = readFileSync(join(root, 'behind'));
+    expect(bytes.subarray(0, 100).toString()).toBe('h'.repeat(100));
+    expect(bytes.subarray(100, offset).every((byte) => byte === 0)).toBe(true);
+    expect(bytes.subarray(offset, offset + 4).toString()).toBe('QEVM');
+    await expectRestored(root, `file:behind,offset=${text}`, await source.consoleTicks());
+  });
+
+  test('is refused outside of the root, before the offset, or with half a stream, and one that was read before follows', async () => {
+    const { root, uris } = rooted();
     const target = await localService(['--file-root', root, '--incoming', 'defer']);
     for (const [name, uri] of Object.entries(uris)) {
       const reply = await target.call('/migrate/incoming', { body: { uri }, headers: { prefer: 'wait=20' } });
@@ -122,15 +112,17 @@ describe('a way out of the file root', () => {
       expect(reply.text, name).not.toContain(SECRET);
     }
     expect(await target.runState()).toBe('inmigrate');
-  });
-
-  test('is not opened by an offset that is no number of bytes', async () => {
-    const { root, source } = await withRoot();
-    for (const offset of ['-1', '1.5', '0x', '1e3', '99999999999999999999', '']) {
-      const reply = await source.call('/migrate', { body: { uri: `file:guest,offset=${offset}` } });
-      expect([reply.status, reply.json.code], `offset '${offset}'`).toEqual([422, 'invalid_address']);
-    }
-    expect(existsSync(join(root, 'guest'))).toBe(false);
+    const whole = readFileSync(join(root, 'guest'));
+    writeFileSync(join(root, 'half'), whole.subarray(0, whole.length / 2));
+    const short = await target.call('/migrate/incoming', { body: { uri: 'file:half,offset=1G' } });
+    expect([short.status, short.json.detail]).toEqual([expect.any(Number), expect.stringContaining('1073741824')]);
+    expect(short.status).toBeGreaterThanOrEqual(400);
+    await target.post('/migrate/incoming', { uri: 'file:half' });
+    expect(await target.ended()).toMatchObject({ status: 'failed', guest: 'there' });
+    expect(await target.runState()).toBe('inmigrate');
+    await target.post('/migrate/incoming', { uri: `file:${join(root, 'guest')}` });
+    await target.untilStatus('completed');
+    await target.expectRunning();
   });
 });
 

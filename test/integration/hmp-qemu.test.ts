@@ -11,6 +11,7 @@ import { Monitor } from '../../src/hmp/monitor.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { describeWithQemu, type Qemu, startQemu } from '../helpers/qemu/qemu.ts';
 import { startService } from '../helpers/service.ts';
+import { shared } from '../helpers/shared.ts';
 
 const SMALL = ['--ram', '16M', '--workload', 'rate=0'];
 
@@ -130,8 +131,10 @@ const SETTINGS: Readonly<Record<string, readonly string[]>> = {
 };
 
 describeWithQemu('the text monitor beside that of QEMU', () => {
+  const both = shared(async () => ({ qemu: await startQemu(), monitor: await monitorOf() }));
+
   test('settings are taken and refused alike, and are shown alike', async () => {
-    const [qemu, monitor] = [await startQemu(), await monitorOf()];
+    const { qemu, monitor } = both();
     expect(await monitor.run('info migrate_parameters')).toBe(await say(qemu, 'info migrate_parameters'));
     for (const [name, values] of Object.entries(SETTINGS)) {
       for (const value of values) {
@@ -146,7 +149,7 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
   });
 
   test('capabilities are switched and shown alike', async () => {
-    const [qemu, monitor] = [await startQemu(), await monitorOf()];
+    const { qemu, monitor } = both();
     for (const line of [
       'migrate_set_capability events on',
       'migrate_set_capability return-path on',
@@ -232,7 +235,7 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
   });
 
   test('lines that are no commands are told apart alike', async () => {
-    const [qemu, monitor] = [await startQemu(), await monitorOf()];
+    const { qemu, monitor } = both();
     for (const line of [
       ...['', ' ', 'foo', 'foo bar', 'info foo', 'info stat', 'stop; cont', 'info status;', 'infostatus', '?x'],
       ...['info "status"', '"info" status', 'migrate-set-parameters', 'help foo', 'help info foo', '`stop`'],

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { localService } from '../helpers/guest-service.ts';
 import {
@@ -21,7 +21,14 @@ import { mortalThread } from '../helpers/workers/mortal.ts';
 const MIB = 2 ** 20;
 const NOISE = ['--ram', '16M', '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'];
 /** Free bytes with which a save of 16 MiB of noise cannot do, from its first write to one of its last. */
-const TOO_LITTLE = [0, 64 * 1024, 256 * 1024, MIB, 6 * MIB, 14 * MIB, 16 * MIB];
+const TOO_LITTLE = [0, 256 * 1024, 6 * MIB, 16 * MIB];
+
+/** Work on a bed with the snapshot `kept`. */
+const WORKS = [
+  ['save', 'more'],
+  ['load', 'kept'],
+  ['delete', 'kept'],
+] as const;
 
 describeWithMounts('a disk that is full', () => {
   test('fails a save wherever it is met, and a save that fits afterwards works', async () => {
@@ -69,11 +76,7 @@ describeWithMounts('a disk that is full', () => {
     const snapshots = new Snapshots(service);
     expect(await snapshots.tags()).toEqual(['kept']);
     await snapshots.does('verify', 'kept');
-    for (const [work, tag] of [
-      ['save', 'more'],
-      ['load', 'kept'],
-      ['delete', 'kept'],
-    ] as const) {
+    for (const [work, tag] of WORKS) {
       const reply = await snapshots.ask(work, tag);
       expect([reply.status, reply.json.code], reply.text).toEqual([409, 'node_read_only']);
       await service.expectRunning();
@@ -101,56 +104,41 @@ describeWithMounts('a data directory that is full', () => {
   });
 });
 
-describe('an image', () => {
-  test('that was removed fails what is asked of it, and the guest runs on', async () => {
-    const { service, snapshots, images } = await snapshotBed();
-    await snapshots.does('save', 'kept');
-    rmSync(images[0]!);
-    for (const [work, tag] of [
-      ['save', 'more'],
-      ['load', 'kept'],
-      ['delete', 'kept'],
-    ] as const) {
+test('an image that was removed, or replaced by another file, fails what is asked of it, and is left as it is', async () => {
+  const { service, snapshots, images } = await snapshotBed();
+  await snapshots.does('save', 'kept');
+  const expectGone = async () => {
+    for (const [work, tag] of WORKS) {
       expectFailed(await snapshots.run(work, tag), 'image_gone');
       await service.expectRunning();
     }
-  });
-
-  test('that was replaced by another file is left as it is', async () => {
-    const { service, snapshots, images } = await snapshotBed();
-    await snapshots.does('save', 'kept');
-    const other = join(temporaryDirectory(), 'other.qcow2');
-    copyFileSync(images[0]!, other);
-    renameSync(other, images[0]!);
-    const before = sha256(images[0]!);
-    for (const [work, tag] of [
-      ['save', 'more'],
-      ['load', 'kept'],
-      ['delete', 'kept'],
-    ] as const) {
-      expectFailed(await snapshots.run(work, tag), 'image_gone');
-      await service.expectRunning();
-    }
-    await service.app.close();
-    expect(sha256(images[0]!)).toBe(before);
-  });
+  };
+  const other = join(temporaryDirectory(), 'other.qcow2');
+  copyFileSync(images[0]!, other);
+  rmSync(images[0]!);
+  await expectGone();
+  renameSync(other, images[0]!);
+  const before = sha256(images[0]!);
+  await expectGone();
+  await service.app.close();
+  expect(sha256(images[0]!)).toBe(before);
 });
 
-describe('a disk that takes nothing any more', () => {
-  test.each(['save', 'load', 'delete'] as const)('fails a %s, and the guest goes on as it was', async (work) => {
-    const { workerUrl, tell } = mortalThread();
-    const options = { blockThread: { workerUrl, diskStallMs: 1000 } };
-    const bed = await snapshotBed({ flags: NOISE, options });
-    await bed.snapshots.does('save', 'kept');
+test('a disk that takes nothing any more fails a save, a load and a delete, and the guest goes on as it was', async () => {
+  const { workerUrl, tell } = mortalThread();
+  const options = { blockThread: { workerUrl, diskStallMs: 1000 } };
+  const bed = await snapshotBed({ flags: NOISE, options });
+  await bed.snapshots.does('save', 'kept');
+  for (const [work, tag] of WORKS) {
     await tell('stall now');
-    const job = await bed.snapshots.run(work, work === 'save' ? 'new' : 'kept');
+    const job = await bed.snapshots.run(work, tag);
     expectFailed(job, 'engine_crashed');
     expect(job.error).toContain('the disk of node disk0 takes nothing any more');
     await expectUnharmed(bed, ['kept']);
     await bed.snapshots.does('load', 'kept');
-    await bed.snapshots.does('delete', 'kept');
-    await expectUsable(bed);
-  });
+  }
+  await bed.snapshots.does('delete', 'kept');
+  await expectUsable(bed);
 });
 
 function sha256(path: string): string {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
+import { shared } from '../helpers/shared.ts';
 
 const PARAMETERS = '/migrate/parameters';
+/** What is refused leaves it as it was. */
+const common = shared(() => fakeApp());
 
 async function patch(app: FakeApp, body: unknown, headers: Record<string, string> = {}) {
   return await ask(app.server, PARAMETERS, { method: 'PATCH', body, headers });
@@ -35,7 +38,7 @@ describe('bodies', () => {
     ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, 400, 'malformed_json'],
     ['too large a body', `"${'x'.repeat(2 ** 20)}"`, {}, 413, 'body_too_large'],
   ])('%s is refused and changes nothing', async (_what, body, headers, status, code) => {
-    const app = await fakeApp();
+    const app = common();
     const before = await ask(app.server, PARAMETERS);
     const reply = await patch(app, body, headers);
     expect([reply.status, reply.json.code]).toEqual([status, code]);
@@ -44,7 +47,7 @@ describe('bodies', () => {
   });
 
   test('a syntax error is told with its place', async () => {
-    const reply = await patch(await fakeApp(), '{\n "downtime-limit": 1,\n}');
+    const reply = await patch(common(), '{\n "downtime-limit": 1,\n}');
     expect(reply.json.detail).toContain('line 3, column 1');
   });
 
@@ -57,7 +60,7 @@ describe('bodies', () => {
   });
 
   test('JSON in UTF-8 may say so', async () => {
-    const reply = await patch(await fakeApp(), '{"downtime-limit":1}', {
+    const reply = await patch(common(), '{"downtime-limit":1}', {
       'content-type': 'application/json; charset=UTF-8',
     });
     expect(reply.status).toBe(200);
@@ -80,14 +83,14 @@ describe('paths and methods', () => {
     '/docs/static/..%2f..%2fpackage.json',
     `/migrations/${'x'.repeat(300)}`,
   ])('%s leads nowhere', async (path) => {
-    const { server } = await fakeApp();
+    const { server } = common();
     const reply = await ask(server, path);
     expect([400, 404, 414]).toContain(reply.status);
     expect(reply.headers['content-type']).toBe('application/problem+json');
   });
 
   test.each(['/migrations/%', '/migrations/%ff', '/migrations/%c0%af'])('%s is a broken path', async (path) => {
-    const { server } = await fakeApp();
+    const { server } = common();
     const reply = await ask(server, path);
     expect([400, 404]).toContain(reply.status);
     expect(reply.headers['content-type']).toBe('application/problem+json');
@@ -96,7 +99,7 @@ describe('paths and methods', () => {
   const paths = [...new Set(OPERATIONS.map(({ path }) => path))];
 
   test.each(paths)('%s tells what is allowed', async (path) => {
-    const { server } = await fakeApp();
+    const { server } = common();
     const url = path.replace(':id', '1').replace(':code', 'wrong_type');
     const methods = OPERATIONS.filter((operation) => operation.path === path).map(({ method }) => method);
     const allow = [...new Set([...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])].sort().join(', ');
@@ -110,7 +113,7 @@ describe('paths and methods', () => {
   test.each(OPERATIONS.filter(({ method, id }) => method === 'GET' && id !== 'followEvents').map(({ path }) => path))(
     'HEAD of %s is GET without a body',
     async (path) => {
-      const { server } = await fakeApp();
+      const { server } = common();
       const url = path.replace(':id', '1').replace(':code', 'wrong_type');
       const [get, head] = [await ask(server, url), await ask(server, url, { method: 'HEAD' })];
       expect([head.status, head.headers['content-type'], head.text]).toEqual([
@@ -122,7 +125,7 @@ describe('paths and methods', () => {
   );
 
   test('HEAD of the events does not begin a stream', async () => {
-    const { server } = await fakeApp();
+    const { server } = common();
     const head = await ask(server, '/events', { method: 'HEAD' });
     expect([head.status, head.text]).toEqual([200, '']);
   });
@@ -143,7 +146,7 @@ describe('query parameters', () => {
     ['/events?since=-1', 400],
     ['/events?from=1', 400],
   ])('%s is refused', async (url, status) => {
-    const { server } = await fakeApp();
+    const { server } = common();
     expect((await ask(server, url)).status).toBe(status);
   });
 });
@@ -156,14 +159,14 @@ describe('foreign pages', () => {
     { origin: 'null' },
     { 'sec-fetch-site': 'cross-site' },
   ])('a request with %j is refused', async (headers) => {
-    const { server } = await fakeApp();
+    const { server } = common();
     const reply = await ask(server, '/stop', { method: 'POST', headers });
     expect(reply.json).toMatchObject({ status: 403, code: 'foreign_origin' });
     expect((await ask(server, '/status')).json.running).toBe(true);
   });
 
   test.each(['localhost', 'localhost:80', '127.0.0.1:8080', '[::1]:80'])('as %s the service answers', async (host) => {
-    const { server } = await fakeApp();
+    const { server } = common();
     const headers = { host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' };
     expect((await ask(server, '/status', { headers })).status).toBe(200);
   });

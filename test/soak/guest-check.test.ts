@@ -1,7 +1,20 @@
-// Migrations that nobody touches, of guests with any number of vCPUs, segments of RAM and fill.
+// Migrations of guests with any number of vCPUs, segments of RAM and fill, untouched and damaged.
 
-import { test } from 'vitest';
-import { expectSameThere } from '../helpers/direct-migration.ts';
+import { describe, expect, test } from 'vitest';
+import { PAGE_BYTES } from '../../src/engine/memory/layout.ts';
+import {
+  differingPages,
+  expectDamageFound,
+  expectSameThere,
+  FIRST_DATA_PAGE,
+  flip,
+  forgetDirtyPage,
+  guestPair,
+  LARGE,
+  migrate,
+  pageWhere,
+  sequenceOf,
+} from '../helpers/direct-migration.ts';
 import { MIB } from '../machine/guest-bench.ts';
 
 const WORKLOAD = { rate: 10 * MIB, span: 5 * MIB } as const;
@@ -24,3 +37,40 @@ test.each([
     await expectSameThere({ workload: WORKLOAD, ...options }, there);
   },
 );
+
+test('a byte that changes at the target in the header of a written page stops the guest there', async () => {
+  await expectDamageFound(await guestPair({ vcpus: 2, workload: WORKLOAD }), 'corrupt', (page) => flip(page, 0));
+});
+
+describe('one dirty page that is not sent', () => {
+  test('is found as lost if its first write was in it', async () => {
+    const pair = await guestPair(LARGE);
+    let page = 0;
+    const { panic } = await migrate(pair, {
+      beforeSwitchover: ({ source, target }) => {
+        page = pageWhere(pair, (candidate) => sequenceOf(target, candidate) === 0);
+        forgetDirtyPage(source, page);
+      },
+      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
+    });
+    await expect(panic).resolves.toMatchObject({ kind: 'lost', address: page * PAGE_BYTES });
+    expect((await panic).detail).toContain('is all zeros; expected its write');
+  });
+
+  test('is found before the guest runs at all if it is a page of the ledger', async () => {
+    const pair = await guestPair(LARGE);
+    let page = 0;
+    const { panic } = await migrate(pair, {
+      beforeSwitchover: ({ source }) => {
+        page = differingPages(pair)[0]!;
+        expect(page).toBeGreaterThan(0);
+        expect(page).toBeLessThan(FIRST_DATA_PAGE);
+        forgetDirtyPage(source, page);
+      },
+      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
+    });
+    await expect(panic).resolves.toMatchObject({ kind: 'lost', address: null });
+    const { source, target } = pair;
+    expect(target.describe().guest?.pagesWritten).toBe(source.describe().guest?.pagesWritten);
+  });
+});

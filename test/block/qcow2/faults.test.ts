@@ -19,14 +19,24 @@ import {
 } from '../images.ts';
 import { LoggedFile } from '../logged-file.ts';
 
+/** Images by the options they were made with: made once, and written anew for each test. */
+const made = new Map<string, Buffer>();
+
 /** An image of QEMU with a snapshot and data of its own. */
 async function imageFile(...options: string[]): Promise<string> {
   const path = join(temporaryFolder(), 'disk.qcow2');
+  const bytes = made.get(options.join()) ?? (await makeImage(path, options));
+  made.set(options.join(), bytes);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+async function makeImage(path: string, options: readonly string[]): Promise<Buffer> {
   await qemuImg('create', '-f', 'qcow2', ...options, path, '8M');
   await qemuIo(path, 'write -P 1 0 2M');
   await qemuImg('snapshot', '-c', 'one', path);
   await qemuIo(path, 'write -P 2 1M 2M');
-  return path;
+  return readFileSync(path);
 }
 
 function change(path: string, edit: (bytes: Buffer) => void): void {

@@ -3,33 +3,38 @@ import { describe, expect, test } from 'vitest';
 import { openImage } from '../../../src/block/qcow2/open.ts';
 import type { DamageReport, DigestReading, SnapshotError } from '../../../src/domain/snapshot-port.ts';
 import { CLEAN, check, qemuWrite } from '../../helpers/qcow2/tools.ts';
+import { shared } from '../../helpers/shared.ts';
 import {
+  copiesOf,
   damageFile,
   emptyMemory,
   failureOf,
   loadPlan,
   MEBIBYTE,
   machineMemory,
+  newImages,
   pageAt,
-  type Rig,
   ramOf,
   savePlan,
   startOn,
-  startRig,
 } from './rig.ts';
 
 type SnapshotPlace = { readonly area: 'vm-state' | 'disk'; readonly at: number };
 
-/** A node whose disk holds something, with a snapshot `one`; the engine is closed. */
-async function savedImage(): Promise<{ readonly rig: Rig; readonly ram: Buffer }> {
-  const first = await startRig();
-  await first.engine.close();
-  await qemuWrite(first.paths[0]!, 3 * 65536, Buffer.alloc(65536, 7));
-  const rig = await startOn(first.paths);
+/** A node whose disk holds something, with a snapshot `one` of a machine. */
+const saved = shared(async () => {
+  const paths = await newImages(1);
+  await qemuWrite(paths[0]!, 3 * 65536, Buffer.alloc(65536, 7));
+  const { engine } = await startOn(paths);
   const memory = machineMemory();
-  await rig.engine.save(savePlan('one', memory)).ended;
-  await rig.engine.close();
-  return { rig, ram: ramOf(memory) };
+  await engine.save(savePlan('one', memory)).ended;
+  await engine.close();
+  return { paths, memory, ram: ramOf(memory) };
+});
+
+/** An image with that snapshot, for one test. */
+function savedImage(): string {
+  return copiesOf(saved().paths)[0]!;
 }
 
 /** Where a byte of the snapshot lies in the file. */
@@ -52,24 +57,24 @@ async function findInVmState(path: string, wanted: Uint8Array): Promise<number> 
   return stream.indexOf(wanted);
 }
 
-async function loadError(rig: Rig): Promise<SnapshotError> {
-  const { engine } = await startOn(rig.paths);
+async function loadError(path: string): Promise<SnapshotError> {
+  const { engine } = await startOn([path]);
   const error = await failureOf(engine.load(loadPlan('one', emptyMemory())).loaded);
   await engine.close();
-  expect(await check(rig.paths[0]!)).toEqual(CLEAN);
+  expect(await check(path)).toEqual(CLEAN);
   return error;
 }
 
 /** What is shown of the digests on a node. */
-async function shownDigests(rig: Rig): Promise<DigestReading | undefined> {
-  const { engine } = await startOn(rig.paths);
+async function shownDigests(path: string): Promise<DigestReading | undefined> {
+  const { engine } = await startOn([path]);
   const [reading] = await engine.digests({ tag: 'one', devices: ['disk0'] }).ended;
   await engine.close();
   return reading;
 }
 
-async function verifyError(rig: Rig): Promise<SnapshotError> {
-  const { engine } = await startOn(rig.paths);
+async function verifyError(path: string): Promise<SnapshotError> {
+  const { engine } = await startOn([path]);
   const error = await failureOf(engine.verify({ tag: 'one', vmState: 'disk0', devices: ['disk0'] }).ended);
   await engine.close();
   return error;
@@ -80,15 +85,12 @@ describe('a byte that is not what was stored', () => {
     { name: 'main.ram', block: 0, page: 512 },
     { name: 'video.ram', block: 1, page: 10 },
   ])('in a page of $name is found and named by both load and verify', async ({ name, block, page }) => {
-    const first = await startRig();
-    const memory = machineMemory();
-    await first.engine.save(savePlan('one', memory)).ended;
-    await first.engine.close();
+    const path = savedImage();
     const offset = page * 4096;
-    const at = (await findInVmState(first.paths[0]!, pageAt(memory, block, offset))) + 100;
-    const fileAt = await placeInFile(first.paths[0]!, { area: 'vm-state', at });
-    damageFile(first.paths[0]!, fileAt);
-    for (const error of [await loadError(first), await verifyError(first)]) {
+    const at = (await findInVmState(path, pageAt(saved().memory, block, offset))) + 100;
+    const fileAt = await placeInFile(path, { area: 'vm-state', at });
+    damageFile(path, fileAt);
+    for (const error of [await loadError(path), await verifyError(path)]) {
       expect(error.code).toBe('snapshot_damaged');
       expect(error.message).toContain(`Snapshot 'one' is damaged`);
       expect(error.message).toContain(`RAM block '${name}'`);
@@ -103,49 +105,49 @@ describe('a byte that is not what was stored', () => {
   });
 
   test('in the device state is found', async () => {
-    const { rig } = await savedImage();
-    const at = await findInVmState(rig.paths[0]!, Buffer.from('ticking'));
-    damageFile(rig.paths[0]!, await placeInFile(rig.paths[0]!, { area: 'vm-state', at }));
-    const error = await loadError(rig);
+    const path = savedImage();
+    const at = await findInVmState(path, Buffer.from('ticking'));
+    damageFile(path, await placeInFile(path, { area: 'vm-state', at }));
+    const error = await loadError(path);
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ ramBlock: null, area: 'vm-state' }] });
   });
 
   test('on the disk is found, and the machine is not loaded either', async () => {
-    const { rig } = await savedImage();
-    damageFile(rig.paths[0]!, await placeInFile(rig.paths[0]!, { area: 'disk', at: 3 * 65536 + 9 }));
+    const path = savedImage();
+    damageFile(path, await placeInFile(path, { area: 'disk', at: 3 * 65536 + 9 }));
     const expected = { area: 'disk', ramBlock: null, offset: 3 * 65536, bytes: 65536 };
-    expect(await loadError(rig)).toMatchObject({ code: 'snapshot_damaged', damage: [expected] });
-    expect(await verifyError(rig)).toMatchObject({ code: 'snapshot_damaged', damage: [expected] });
+    expect(await loadError(path)).toMatchObject({ code: 'snapshot_damaged', damage: [expected] });
+    expect(await verifyError(path)).toMatchObject({ code: 'snapshot_damaged', damage: [expected] });
   });
 
   test('in the digests themselves is found, and nothing is loaded without them', async () => {
-    const { rig } = await savedImage();
-    const image = await openImage(rig.paths[0]!, { readOnly: true });
+    const path = savedImage();
+    const image = await openImage(path, { readOnly: true });
     const position = Number(Buffer.from(image.snapshots[0]!.extra).readBigUInt64BE(16));
     await image.close();
-    damageFile(rig.paths[0]!, await placeInFile(rig.paths[0]!, { area: 'vm-state', at: position + 70 }));
-    const error = await loadError(rig);
+    damageFile(path, await placeInFile(path, { area: 'vm-state', at: position + 70 }));
+    const error = await loadError(path);
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ area: 'metadata' }] });
     expect(error.message).toContain('its SHA-256 is wrong');
     const fault = 'The digests cannot be used, its SHA-256 is wrong';
-    expect(await shownDigests(rig)).toEqual({ node: 'disk0', digests: null, fault });
+    expect(await shownDigests(path)).toEqual({ node: 'disk0', digests: null, fault });
   });
 });
 
 test('damage where the snapshot table says where its digests are is found, and nothing is loaded without them', async () => {
-  const { rig } = await savedImage();
-  damageFile(rig.paths[0]!, readFileSync(rig.paths[0]!).indexOf('FERRYSUM') + 2);
-  for (const error of [await loadError(rig), await verifyError(rig)]) {
+  const path = savedImage();
+  damageFile(path, readFileSync(path).indexOf('FERRYSUM') + 2);
+  for (const error of [await loadError(path), await verifyError(path)]) {
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ node: 'disk0', area: 'metadata' }] });
   }
   const fault = 'The digests cannot be used, the snapshot table does not say where they are';
-  expect(await shownDigests(rig)).toEqual({ node: 'disk0', digests: null, fault });
+  expect(await shownDigests(path)).toEqual({ node: 'disk0', digests: null, fault });
 });
 
 describe('verifying', () => {
   test('tells the digests of what is whole, the same each time', async () => {
-    const { rig } = await savedImage();
-    const { engine } = await startOn(rig.paths);
+    const path = savedImage();
+    const { engine } = await startOn([path]);
     const plan = { tag: 'one', vmState: 'disk0', devices: ['disk0'] };
     const result = await engine.verify(plan).ended;
     expect(result.hadDigests).toBe(true);
@@ -174,27 +176,26 @@ describe('verifying', () => {
   });
 
   test('goes on to the end and lists every place, the first 64', async () => {
-    const { rig } = await savedImage();
-    const path = rig.paths[0]!;
+    const path = savedImage();
     for (let piece = 0; piece < 5; piece += 1) {
       damageFile(path, await placeInFile(path, { area: 'vm-state', at: piece * 3 * 65536 + 5000 }));
     }
     damageFile(path, await placeInFile(path, { area: 'disk', at: 3 * 65536 }));
-    const error = await verifyError(rig);
+    const error = await verifyError(path);
     expect(error.damage?.map(({ area }) => area)).toEqual(['ram', 'ram', 'ram', 'ram', 'ram', 'disk']);
     expect(error.message).toMatch(/, and at 5 more places\.$/);
   });
 
   test('changes nothing of the snapshot', async () => {
-    const { rig, ram } = await savedImage();
-    const { engine } = await startOn(rig.paths);
+    const path = savedImage();
+    const { engine } = await startOn([path]);
     await engine.verify({ tag: 'one', vmState: 'disk0', devices: ['disk0'] }).ended;
     const target = emptyMemory();
     const task = engine.load(loadPlan('one', target));
     await task.loaded;
     task.cancel();
     await failureOf(task.ended);
-    expect(ramOf(target).equals(ram)).toBe(true);
-    expect(await check(rig.paths[0]!)).toEqual(CLEAN);
+    expect(ramOf(target).equals(saved().ram)).toBe(true);
+    expect(await check(path)).toEqual(CLEAN);
   });
 });

@@ -4,6 +4,7 @@ import { BlockError } from '../../../src/block/image.ts';
 import { createBlockEngine } from '../../../src/engine/snapshot/block-engine.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
+import { shared } from '../../helpers/shared.ts';
 import { emptyMemory, failureOf, loadPlan, machineMemory, ramOf, savePlan, startRig } from './rig.ts';
 
 const both = ['disk0', 'disk1'];
@@ -93,42 +94,44 @@ describe('an image that is gone', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test.each(['load', 'verify', 'delete', 'applyDisks'] as const)('fails a task: %s', async (verb) => {
+  test('fails a load, a verify, a deletion and a turning of disks', async () => {
     const { engine, paths } = await startRig();
     await engine.save(savePlan('one', machineMemory())).ended;
     rmSync(paths[0]!);
     const plan = { tag: 'one', vmState: 'disk0', devices: ['disk0'] };
-    const task = verb === 'load' ? engine.load(loadPlan('one', emptyMemory())) : engine[verb](plan);
-    expect(await failureOf(task.ended)).toMatchObject({ code: 'image_gone' });
+    for (const verb of ['load', 'verify', 'delete', 'applyDisks'] as const) {
+      const task = verb === 'load' ? engine.load(loadPlan('one', emptyMemory())) : engine[verb](plan);
+      expect(await failureOf(task.ended), verb).toMatchObject({ code: 'image_gone' });
+    }
   });
 });
 
 describe('a machine that does not suit', () => {
-  test('is refused with the reason that a migration has for it, and the disks stay', async () => {
-    const { engine, paths } = await startRig();
-    await engine.save(savePlan('one', machineMemory())).ended;
-    const small = emptyMemory(2 ** 20);
-    const error = await failureOf(engine.load(loadPlan('one', small)).loaded);
-    expect(error).toMatchObject({ code: 'ram_block_length' });
-    expect(error.message).toContain('main.ram');
-    await engine.close();
-    expect(await check(paths[0]!)).toEqual(CLEAN);
-  });
-
-  test('is not looked for in a snapshot of disks alone', async () => {
-    const { engine } = await startRig(2);
-    await engine.save(savePlan('one', machineMemory(), { devices: both })).ended;
-    const error = await failureOf(engine.load(loadPlan('one', emptyMemory(), { vmState: 'disk1' })).loaded);
-    expect(error).toMatchObject({ code: 'snapshot_without_vm_state' });
+  const saved = shared(async () => {
+    const rig = await startRig(2);
+    await rig.engine.save(savePlan('one', machineMemory(), { devices: both })).ended;
+    return rig;
   });
 
   test.each([
     [{ tag: 'two' }, 'snapshot_not_found'],
     [{ vmState: 'disk7' }, 'node_not_found'],
-  ])('nor where %j says', async (changes, code) => {
-    const { engine } = await startRig();
-    await engine.save(savePlan('one', machineMemory())).ended;
-    expect(await failureOf(engine.load(loadPlan('one', emptyMemory(), changes)).ended)).toMatchObject({ code });
+    // A snapshot of disks alone.
+    [{ vmState: 'disk1' }, 'snapshot_without_vm_state'],
+  ])('is not looked for where %j says', async (changes, code) => {
+    const task = saved().engine.load(loadPlan('one', emptyMemory(), changes));
+    expect(await failureOf(task.loaded)).toMatchObject({ code });
+    expect(await failureOf(task.ended)).toMatchObject({ code });
+  });
+
+  test('is refused with the reason that a migration has for it, and the disks stay', async () => {
+    const { engine, paths } = saved();
+    const small = emptyMemory(2 ** 20);
+    const error = await failureOf(engine.load(loadPlan('one', small)).loaded);
+    expect(error).toMatchObject({ code: 'ram_block_length' });
+    expect(error.message).toContain('main.ram');
+    await engine.close();
+    for (const path of paths) expect(await check(path)).toEqual(CLEAN);
   });
 });
 

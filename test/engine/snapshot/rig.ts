@@ -1,9 +1,8 @@
 // A block engine on real images, and machines to save into them and to load from them.
 
 import { randomFillSync } from 'node:crypto';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { createImage } from '../../../src/block/qcow2/open.ts';
 import type { GuestMemory, TransferDevice, TransferSource } from '../../../src/domain/ports.ts';
 import type { LoadPlan, SavePlan, SnapshotError } from '../../../src/domain/snapshot-port.ts';
@@ -15,6 +14,7 @@ import {
   type ThreadedBlockEngine,
 } from '../../../src/engine/snapshot/block-engine.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
+import { whenOver } from '../../helpers/shared.ts';
 
 export const MEBIBYTE = 2 ** 20;
 export const DISK_BYTES = 8 * MEBIBYTE;
@@ -29,10 +29,25 @@ export type Rig = {
 
 /** An engine with new images on so many nodes, closed after the test. */
 export async function startRig(nodes = 1, options: Partial<BlockEngineOptions> = {}): Promise<Rig> {
+  return startOn(await newImages(nodes), options);
+}
+
+/** @returns the paths of empty images for so many nodes. */
+export async function newImages(nodes: number): Promise<readonly string[]> {
   const directory = temporaryDirectory();
   const paths = Array.from({ length: nodes }, (_, index) => join(directory, `disk${index}.qcow2`));
   for (const path of paths) await createImage(path, { diskBytes: DISK_BYTES });
-  return startOn(paths, options);
+  return paths;
+}
+
+/** @returns the paths of copies, in their order. */
+export function copiesOf(paths: readonly string[]): readonly string[] {
+  const directory = temporaryDirectory();
+  return paths.map((path, index) => {
+    const copy = join(directory, `disk${index}.qcow2`);
+    copyFileSync(path, copy);
+    return copy;
+  });
 }
 
 /** An engine on images that are there. */
@@ -43,7 +58,7 @@ export async function startOn(paths: readonly string[], options: Partial<BlockEn
     report: (error) => reports.push(String(error)),
     ...options,
   });
-  onTestFinished(() => engine.close());
+  whenOver(() => engine.close());
   return { engine, paths, reports };
 }
 

@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import type { GuestMemory } from '../../../src/domain/ports.ts';
 import { CLEAN, check, qemuImg, qemuIo, qemuWrite } from '../../helpers/qcow2/tools.ts';
+import { shared } from '../../helpers/shared.ts';
 import {
+  copiesOf,
   emptyMemory,
   failureOf,
   loadPlan,
   MEBIBYTE,
   machineMemory,
+  newImages,
   type Rig,
   ramOf,
   savePlan,
@@ -30,23 +33,10 @@ async function load(rig: Rig, tag: string, memory: GuestMemory, devices = ['disk
 }
 
 describe('a saved machine', () => {
-  test('comes back with its RAM, its devices and its run state', async () => {
-    const rig = await startRig();
-    const memory = machineMemory();
-    const plan = savePlan('one', memory, { source: sourceOf(memory, 'tick 42'), globalState: 'paused' });
-    await rig.engine.save(plan).ended;
-    const target = emptyMemory();
-    const { state, globalState } = await load(rig, 'one', target);
-    expect(globalState).toBe('paused');
-    if (state.form !== 'devices') throw new Error('it is an image');
-    expect(Buffer.from(state.bodies[0]!).toString()).toBe('tick 42'.padEnd(16, '\0'));
-    expect(state.memory.blocks).toEqual(target.blocks);
-    expect(ramOf(target).equals(ramOf(memory))).toBe(true);
-    expect(await check(rig.paths[0]!)).toEqual(CLEAN);
-  });
+  const common = shared(() => startRig());
 
   test('is listed with its figures, and whoever listens is told', async () => {
-    const rig = await startRig();
+    const rig = common();
     let changes = 0;
     rig.engine.onChange(() => {
       changes += 1;
@@ -62,15 +52,54 @@ describe('a saved machine', () => {
     expect(await qemuImg('snapshot', '-U', '-l', rig.paths[0]!)).toMatch(/^1 +one +2\.\d+ MiB 2026-01-02/m);
   });
 
-  test('is there for the next service', async () => {
-    const rig = await startRig();
+  test('comes back with its RAM, its devices and its run state', async () => {
+    const rig = common();
     const memory = machineMemory();
-    await save(rig, 'one', memory);
+    const plan = savePlan('two', memory, { source: sourceOf(memory, 'tick 42'), globalState: 'paused' });
+    await rig.engine.save(plan).ended;
+    const target = emptyMemory();
+    const { state, globalState } = await load(rig, 'two', target);
+    expect(globalState).toBe('paused');
+    if (state.form !== 'devices') throw new Error('it is an image');
+    expect(Buffer.from(state.bodies[0]!).toString()).toBe('tick 42'.padEnd(16, '\0'));
+    expect(state.memory.blocks).toEqual(target.blocks);
+    expect(ramOf(target).equals(ramOf(memory))).toBe(true);
+  });
+
+  test('takes memory that was written before: zero pages of the snapshot clear it', async () => {
+    const rig = common();
+    const memory = machineMemory();
+    await save(rig, 'three', memory);
+    const target = machineMemory();
+    await load(rig, 'three', target);
+    expect(ramOf(target).equals(ramOf(memory))).toBe(true);
+  });
+
+  test('progress ends where it was to end, and never ran ahead', async () => {
+    const rig = common();
+    const memory = machineMemory();
+    const saving = rig.engine.save(savePlan('four', memory));
+    await saving.ended;
+    const ramBytes = ramOf(memory).length;
+    expect(saving.progress()).toEqual({ current: ramBytes, total: ramBytes });
+    const loading = rig.engine.load(loadPlan('four', emptyMemory()));
+    await loading.loaded;
+    const { current, total } = loading.progress();
+    expect([current, total]).toEqual([rig.engine.nodes()[0]?.snapshots.at(-1)?.vmStateBytes, current]);
+    loading.cancel();
+    expect(await failureOf(loading.ended)).toMatchObject({ code: 'job_cancelled' });
+  });
+
+  test('is there for the next service', async () => {
+    const rig = common();
+    const memory = machineMemory();
+    await save(rig, 'five', memory);
     await rig.engine.close();
+    expect(await check(rig.paths[0]!)).toEqual(CLEAN);
     const next = await startOn(rig.paths);
     expect(next.reports).toEqual([]);
     const target = emptyMemory();
-    await load(next, 'one', target);
+    await load(next, 'five', target);
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
   });
 
@@ -87,64 +116,38 @@ describe('a saved machine', () => {
     expect(rig.engine.nodes()[0]?.snapshots).toEqual([]);
     expect(await check(rig.paths[0]!)).toEqual(CLEAN);
   });
-
-  test('takes memory that was written before: zero pages of the snapshot clear it', async () => {
-    const rig = await startRig();
-    const memory = machineMemory();
-    await save(rig, 'one', memory);
-    const target = machineMemory();
-    await load(rig, 'one', target);
-    expect(ramOf(target).equals(ramOf(memory))).toBe(true);
-  });
-
-  test('progress ends where it was to end, and never ran ahead', async () => {
-    const rig = await startRig();
-    const memory = machineMemory();
-    const saving = rig.engine.save(savePlan('one', memory));
-    await saving.ended;
-    const ramBytes = ramOf(memory).length;
-    expect(saving.progress()).toEqual({ current: ramBytes, total: ramBytes });
-    const loading = rig.engine.load(loadPlan('one', emptyMemory()));
-    await loading.loaded;
-    const { current, total } = loading.progress();
-    expect([current, total]).toEqual([rig.engine.nodes()[0]?.snapshots[0]?.vmStateBytes, current]);
-    loading.cancel();
-    expect(await failureOf(loading.ended)).toMatchObject({ code: 'job_cancelled' });
-  });
 });
 
 describe('the disks of several nodes', () => {
   const both = ['disk0', 'disk1'];
 
-  /** Two nodes whose disks hold a stretch of this byte. */
-  async function written(byte: number): Promise<Rig> {
-    const { engine, paths } = await startRig(2);
-    await engine.close();
-    await fill(paths, byte);
-    return startOn(paths);
-  }
+  /** Two nodes with a snapshot `one`, whose disks held a stretch of one byte then and hold one of another now. */
+  const saved = shared(async () => {
+    const paths = await newImages(2);
+    await fill(paths, 1);
+    const rig = await startOn(paths);
+    await save(rig, 'one', machineMemory(), both);
+    const snapshots = rig.engine.nodes().map((node) => node.snapshots);
+    await rig.engine.close();
+    await fill(paths, 2);
+    return { paths, snapshots };
+  });
+  const startSaved = (): Promise<Rig> => startOn(copiesOf(saved().paths));
 
   test('are saved together and turned together', async () => {
-    const rig = await written(1);
-    await save(rig, 'one', machineMemory(), both);
-    expect(
-      rig.engine.nodes().map(({ snapshots }) => snapshots.map(({ tag, vmStateBytes }) => [tag, vmStateBytes > 0])),
-    ).toEqual([[['one', true]], [['one', false]]]);
+    expect(saved().snapshots.map((list) => list.map(({ tag, vmStateBytes }) => [tag, vmStateBytes > 0]))).toEqual([
+      [['one', true]],
+      [['one', false]],
+    ]);
+    const rig = await startSaved();
+    await load(rig, 'one', emptyMemory(), both);
     await rig.engine.close();
-    await fill(rig.paths, 2);
-    const next = await startOn(rig.paths);
-    await load(next, 'one', emptyMemory(), both);
-    await next.engine.close();
     await expectFilled(rig.paths, 1);
   });
 
   test.each(['revert', 'cancel'] as const)('stay as they are when a load ends with %s', async (end) => {
-    const rig = await written(1);
-    await save(rig, 'one', machineMemory(), both);
-    await rig.engine.close();
-    await fill(rig.paths, 2);
-    const next = await startOn(rig.paths);
-    const task = next.engine.load(loadPlan('one', emptyMemory(), { devices: both }));
+    const rig = await startSaved();
+    const task = rig.engine.load(loadPlan('one', emptyMemory(), { devices: both }));
     await task.loaded;
     if (end === 'cancel') task.cancel();
     else {
@@ -152,18 +155,14 @@ describe('the disks of several nodes', () => {
       await task.revert();
     }
     expect(await failureOf(task.ended)).toMatchObject({ code: end === 'cancel' ? 'job_cancelled' : 'machine_refused' });
-    await next.engine.close();
+    await rig.engine.close();
     await expectFilled(rig.paths, 2);
   });
 
   test('can be turned without a machine', async () => {
-    const rig = await written(1);
-    await save(rig, 'one', machineMemory(), both);
+    const rig = await startSaved();
+    await rig.engine.applyDisks({ tag: 'one', devices: both }).ended;
     await rig.engine.close();
-    await fill(rig.paths, 2);
-    const next = await startOn(rig.paths);
-    await next.engine.applyDisks({ tag: 'one', devices: both }).ended;
-    await next.engine.close();
     await expectFilled(rig.paths, 1);
   });
 

@@ -38,6 +38,8 @@ export type MigrationResult = { readonly status: string; readonly info: JsonObje
 const START_TIMEOUT_MS = 15_000;
 const STDERR_CHARACTERS_MAX = 64 * 1024;
 const BYTES_PER_MEBIBYTE = 1024 * 1024;
+/** From one look at the serial text to the next, at least. */
+const LOOK_MS = 20;
 const PDEATHSIG_TOOL = '/usr/bin/setpriv';
 const FINAL_STATES: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 
@@ -131,7 +133,14 @@ export class Qemu implements AsyncDisposable {
       const text = this.serialText();
       if (passes(text)) resolve(text);
     };
-    const watcher = watch(this.directory, look);
+    // The guest's serial port writes byte by byte, and a look reads everything.
+    let next: NodeJS.Timeout | undefined;
+    const watcher = watch(this.directory, () => {
+      next ??= setTimeout(() => {
+        next = undefined;
+        look();
+      }, LOOK_MS);
+    });
     const timer = setTimeout(() => {
       reject(new Error(`Serial text not as awaited within ${timeoutMs} ms; its end: ${this.serialText().slice(-200)}`));
     }, timeoutMs);
@@ -139,6 +148,7 @@ export class Qemu implements AsyncDisposable {
     look();
     return promise.finally(() => {
       clearTimeout(timer);
+      clearTimeout(next);
       watcher.close();
     });
   }

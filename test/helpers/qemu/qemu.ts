@@ -1,6 +1,6 @@
-/** The real QEMU as tests use it: started for one test, gone after it. */
-import { onTestFinished } from 'vitest';
+/** The real QEMU as tests use it: started for a test, or for several, and gone after it. */
 import { describeNeeding } from '../needs.ts';
+import { whenOver } from '../shared.ts';
 import { qemu72Binary, qemuBinary } from './binaries.ts';
 import { GUEST_SETTINGS_DEFAULT } from './guest.ts';
 import { launchQemu, type Qemu, type QemuOptions } from './process.ts';
@@ -16,10 +16,10 @@ export const SMALL_GUEST = { ramMebibytes: 8, guest: { ringPages: 1024 } } as co
 /** Ticks of a lap of its ring, after which every page that it touches has been checked. */
 export const SMALL_GUEST_LAP_TICKS = SMALL_GUEST.guest.ringPages / GUEST_SETTINGS_DEFAULT.pagesPerTick;
 
-/** Starts a QEMU that ends with the running test. */
+/** Starts a QEMU that ends with the running test, or with those that share it. */
 export async function startQemu(options: QemuOptions = {}): Promise<Qemu> {
   const qemu = await launchQemu(options);
-  onTestFinished(() => qemu.stop());
+  whenOver(() => qemu.stop());
   return qemu;
 }
 
