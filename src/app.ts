@@ -1,5 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BlockError } from './block/image.ts';
 import type { CommandContext } from './commands/command.ts';
@@ -199,6 +200,7 @@ function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
       if (isBackground) timer.unref();
       return () => clearTimeout(timer);
     },
+    nextTurn,
     ids: randomUUID,
     identity: { name: config.machine.name, uuid: uuidOf(config, parts.store) },
     fileRoot: config.fileRoot,

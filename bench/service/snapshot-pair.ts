@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import { waitQuiet } from './process.ts';
 import { filledMachine } from './qemu-pair.ts';
@@ -20,50 +19,64 @@ const PLACE = { vmstate: NODE, devices: [NODE] };
 const DISK_BYTES = 2 ** 30;
 const JOB_SECONDS_MAX = 60;
 const PAGE_BYTES = 4096;
-/** What is done beside a save has been done for so long when it begins. */
-const BEFORE_MS = 1500;
-
-/** Whether the save has yet to begin, runs, or has ended. */
-export type Phase = 'before' | 'during' | 'over';
-/** What else is done beside a save; begins a little before it, and ends soon once the phase is `over`. */
-export type Beside = (service: Service, phase: () => Phase) => Promise<void>;
-
-/** A paused guest of a service, saved into (and loaded from) the service's own disk. */
-export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob, beside?: Beside): Promise<Run> {
-  const flags = ['--ram', String(ramBytes), '--paused'];
-  await using service = await Service.start(directory, [...flags, '--workload', 'fill=random,rate=0']);
+/** After a save the memory that comes next is not always what was freed last: as much again made it so every time. */
+const LOAD_WARM_FACTOR = 2;
+/** A service with a paused guest of random bytes and the service's own disk. */
+export async function startFilled(directory: string, ramBytes: number): Promise<Service> {
+  const flags = [...flagsFor(ramBytes), '--workload', 'fill=random,rate=0'];
+  const service = await Service.start(directory, flags);
   await waitQuiet(service.pid);
+  return service;
+}
+
+/** Saves the guest under a tag. */
+export function save(service: Service, tag: string): Promise<TimedJob> {
+  return timedJob(service, '/snapshots', { tag, ...PLACE });
+}
+
+/** Deletes what was saved under it. */
+export async function remove(service: Service, tag: string): Promise<void> {
+  const path = `/snapshots/${tag}`;
+  refuseFailed(path, await service.call(path, { method: 'DELETE', waitSeconds: JOB_SECONDS_MAX }));
+}
+
+/** The guest of such a service, saved into its disk and loaded from there. */
+export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob): Promise<Run> {
+  await using service = await startFilled(directory, ramBytes);
   await warmMemory(ramBytes);
-  // The asking process loads what it asks with, which would hold up its polls.
-  await service.migration();
-  let phase: Phase = 'before';
-  const other = beside?.(service, () => phase);
-  if (other !== undefined) await sleep(BEFORE_MS);
-  phase = 'during';
-  const saved = await timedJob(service, '/snapshots', { tag: TAG, ...PLACE });
-  phase = 'over';
-  await other;
+  const saved = await save(service, TAG);
   const normalPages = Number(saved.job.result?.['vm-state-size'] ?? 0) / PAGE_BYTES;
   if (work === 'save') return runOf(saved.wallMs, normalPages);
   const path = `/snapshots/${TAG}/load`;
   if (work === 'restore') {
-    await using fresh = await Service.start(directory, [...flags, '--workload', 'rate=0'], await service.stop());
-    await warmMemory(ramBytes);
+    const flags = [...flagsFor(ramBytes), '--workload', 'rate=0'];
+    await using fresh = await Service.start(directory, flags, await service.stop());
+    await warmMemory(ramBytes * LOAD_WARM_FACTOR);
     return runOf((await timedJob(fresh, path, PLACE)).wallMs, normalPages);
   }
-  await warmMemory(ramBytes);
+  await warmMemory(ramBytes * LOAD_WARM_FACTOR);
   return runOf((await timedJob(service, path, PLACE)).wallMs, normalPages);
+}
+
+function flagsFor(ramBytes: number): string[] {
+  return ['--ram', String(ramBytes), '--paused'];
 }
 
 type JobReply = { readonly status: string; readonly error?: string; readonly result?: JsonObject | null };
 
-async function timedJob(service: Service, path: string, body: JsonObject): Promise<{ job: JobReply; wallMs: number }> {
+type TimedJob = { readonly job: JobReply; readonly wallMs: number };
+
+async function timedJob(service: Service, path: string, body: JsonObject): Promise<TimedJob> {
   const from = performance.now();
-  const job = (await service.call(path, { body, waitSeconds: JOB_SECONDS_MAX })) as JobReply;
+  const reply = await service.call(path, { body, waitSeconds: JOB_SECONDS_MAX });
   const wallMs = performance.now() - from;
-  if (job.status !== 'concluded' || job.error !== undefined)
-    throw new Error(`${path} ended so: ${JSON.stringify(job)}`);
-  return { job, wallMs };
+  return { job: refuseFailed(path, reply), wallMs };
+}
+
+function refuseFailed(path: string, reply: unknown): JobReply {
+  const job = reply as JobReply;
+  if (job.status === 'concluded' && job.error === undefined) return job;
+  throw new Error(`${path} ended so: ${JSON.stringify(job)}`);
 }
 
 /** The same with a QEMU whose guest never ran, into a qcow2 image in the same folder. */
@@ -85,10 +98,10 @@ export async function snapshotQemu({ directory, ramBytes, work }: SnapshotJob): 
     if (work === 'restore') {
       await qemu.stop();
       await using fresh = await launchQemu(withDisk(filledMachine({ directory, ramBytes, fill: 'zero' })));
-      await warmMemory(ramBytes);
+      await warmMemory(ramBytes * LOAD_WARM_FACTOR);
       return runOf(await timedQemuJob(fresh, 'load'), normalPages);
     }
-    await warmMemory(ramBytes);
+    await warmMemory(ramBytes * LOAD_WARM_FACTOR);
     return runOf(await timedQemuJob(qemu, 'load'), normalPages);
   } finally {
     rmSync(image, { force: true });

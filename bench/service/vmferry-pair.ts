@@ -30,8 +30,6 @@ export type VmferryJob = {
 export type Watch = {
   /** Both are ready, nothing has been sent; the time starts when this has resolved. */
   before?(source: Service, target: Service): Promise<void> | void;
-  /** Runs beside the migration; `isOver` tells when it has ended. */
-  during?(source: Service, isOver: () => boolean): Promise<unknown>;
   after?(source: Service, target: Service, info: MigrationInfo): Promise<void> | void;
 };
 
@@ -52,7 +50,7 @@ export async function migrateVmferry(job: VmferryJob, watch: Watch = {}): Promis
   if (job.isRunning !== true) await waitQuiet(source.pid);
   await warmMemory(job.ramBytes);
   await watch.before?.(source, target);
-  const run = await timed(source, uri, watch);
+  const run = await timed(source, uri);
   await watch.after?.(source, target, await source.migration());
   return run;
 }
@@ -64,20 +62,13 @@ export async function migrateVmferryToFile(job: VmferryJob): Promise<Run> {
   await source.call('/migrate/parameters', { method: 'PATCH', body: { 'max-bandwidth': 0 } });
   await waitQuiet(source.pid);
   await warmMemory(job.ramBytes);
-  return await timed(source, 'file:stream.bin', {});
+  return await timed(source, 'file:stream.bin');
 }
 
-async function timed(source: Service, uri: string, watch: Watch): Promise<Run> {
-  let isOver = false;
+async function timed(source: Service, uri: string): Promise<Run> {
   const from = performance.now();
-  const watching = watch.during?.(source, () => isOver);
-  try {
-    await source.call('/migrate', { body: { uri }, waitSeconds: MIGRATION_SECONDS_MAX });
-  } finally {
-    isOver = true;
-  }
+  await source.call('/migrate', { body: { uri }, waitSeconds: MIGRATION_SECONDS_MAX });
   const wallMs = performance.now() - from;
-  await watching;
   return { ...runOf(await source.migration()), wallMs };
 }
 

@@ -22,6 +22,9 @@ import type { Deadlines, TransferEngine } from './transfer-port.ts';
  */
 export type Schedule = (work: () => void, delayMs: number, options?: { readonly isBackground: boolean }) => () => void;
 
+/** Resolves once others who wait for the thread, such as for an answer, have had it. */
+export type NextTurn = () => Promise<void>;
+
 /** Makes a new id that was never used before. */
 export type IdSource = () => string;
 
@@ -34,6 +37,7 @@ export type Surroundings = {
   readonly deviceFiles: DeviceFiles;
   readonly clock: Clock;
   readonly schedule: Schedule;
+  readonly nextTurn: NextTurn;
   readonly ids: IdSource;
   readonly identity: { readonly name: string; readonly uuid: string };
   /** Absolute path of the only folder below which `file:` addresses may lie. */

@@ -108,7 +108,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
 }
 
 function createContext(dependencies: DomainDependencies): Context {
-  const { store, clock, schedule, ids, note, report } = dependencies;
+  const { store, clock, schedule, nextTurn, ids, note, report } = dependencies;
   const events = new EventHub(store, clock, report);
   const tally = new Tally();
   const changes = new Changes(schedule, () => context.current?.liveRevision() ?? 0);
@@ -127,7 +127,7 @@ function createContext(dependencies: DomainDependencies): Context {
       refuseTooLate: () => refuseBlockerTooLate(context),
     }),
     changes,
-    jobs: new Jobs({ store, events, clock, schedule, report, tally }),
+    jobs: new Jobs({ store, events, clock, schedule, nextTurn, report, tally }),
     tally,
     catalogue: new Catalogue(dependencies.blocks),
     dirtyRate: new DirtyRate({ port: dependencies.machine.dirty, clock, schedule, report }),

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { authorize, type CommandContext, execute } from '../commands/command.ts';
 import { DomainError } from '../commands/errors.ts';
@@ -16,10 +17,14 @@ export function registerOperation(server: Server, context: RouteContext, operati
     place.route({
       method: operation.method,
       url: operation.path,
-      handler: (request, reply) => {
+      handler: async (request, reply) => {
         authorizeCaller(context, operation, request);
-        if (beginsSomething(operation)) refuseTooMany(context, request);
-        return handle(callOf({ context, operation, request, reply }));
+        if (beginsSomething(operation)) {
+          refuseTooMany(context, request);
+          // To begin something is long work, as is to read what is asked for: others who ask do not wait for both.
+          await nextTurn();
+        }
+        return await handle(callOf({ context, operation, request, reply }));
       },
     });
   };
@@ -91,7 +96,7 @@ function callOf({ context, operation, request, reply }: Parts): Call {
       return await execute(operation.command, {
         domain: context.domain,
         arguments: arguments_,
-        context: { ...commandContext, ...accessContext(request) },
+        context: { ...commandContext, ...accessContext(request), giveWay: nextTurn },
         isShort: operation.takesShortForm === true,
       });
     },

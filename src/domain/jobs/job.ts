@@ -1,3 +1,4 @@
+import type { NextTurn } from '../context.ts';
 import type { Clock } from '../ports.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { errorOf, jobCancelled, notCancellable, verbNotAllowed } from './job-errors.ts';
@@ -12,6 +13,7 @@ const MORE_WARNINGS = 'There were more warnings.';
 /** What a job needs of the registry that it belongs to. */
 export type JobSurroundings = {
   readonly clock: Clock;
+  readonly nextTurn: NextTurn;
   /** Writes the job and the steps that were not told yet; a fault is reported, and the next write has it all. */
   readonly keep: (job: Job) => void;
   /** The same, but a fault is thrown. */
@@ -152,12 +154,12 @@ export class Job implements JobControl {
 
   /** Begins the work, which has its resources now. */
   start(): void {
-    const { clock } = this.#surroundings;
+    const { clock, nextTurn } = this.#surroundings;
     this.#startedMs = clock.monotonic();
     this.#step('running', { startedAt: clock.now() });
     this.#surroundings.keep(this);
-    // By a microtask: whoever starts a job has it in hands before its work begins, and what that throws is a rejection.
-    void Promise.resolve()
+    // Whoever starts a job has it in hands before its work begins, and others do not wait for both.
+    void nextTurn()
       .then(() => this.spec.run(this))
       .then(
         () => this.#succeeded(),

@@ -1,4 +1,4 @@
-import type { Schedule } from '../context.ts';
+import type { NextTurn, Schedule } from '../context.ts';
 import { DomainError } from '../errors.ts';
 import type { EventHub } from '../events.ts';
 import { Changes } from '../migration/changes.ts';
@@ -26,6 +26,7 @@ export type JobsSurroundings = {
   readonly events: EventHub;
   readonly clock: Clock;
   readonly schedule: Schedule;
+  readonly nextTurn: NextTurn;
   readonly report: (error: unknown) => void;
   readonly tally: Tally;
 };
@@ -196,9 +197,10 @@ export class Jobs {
   }
 
   #add(spec: JobSpec, record: JobRecord): Job {
-    const { clock, report } = this.#surroundings;
+    const { clock, nextTurn, report } = this.#surroundings;
     const job = new Job(spec, record, {
       clock,
+      nextTurn,
       report,
       keep: (changed) => this.#keep(changed),
       keepNow: (changed) => this.#journal.keepNow(changed),

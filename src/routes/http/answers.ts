@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import type { Domain, KeptAnswer, KeyedRequest } from '../../commands/domain.ts';
 import { DomainError } from '../../commands/errors.ts';
@@ -84,6 +85,7 @@ async function begin(call: Call, { placeOf }: Begun, request?: KeyedRequest): Pr
       if (request !== undefined) idempotency.keep(request, answer);
     },
   });
+  await nextTurn();
   // As it was kept, not as it may be a moment later: the same as every answer to come.
   return kept[0] ?? answerOf(result);
 }

@@ -7,7 +7,7 @@ import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { FakeDeviceFiles } from './fake-device-files.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from './fake-engine.ts';
 import { FakeMachine } from './fake-machine.ts';
-import { FakeTime } from './fake-time.ts';
+import { FakeTime, nextTurn } from './fake-time.ts';
 
 export type FakeWorld = {
   readonly domain: Domain;
@@ -27,7 +27,7 @@ export type FakeWorld = {
   incoming(): FakeIncoming;
 };
 
-type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'blocks' | 'clock' | 'schedule'>> & {
+type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'blocks' | 'clock' | 'schedule' | 'nextTurn'>> & {
   readonly machine?: FakeMachine;
   readonly blocks?: MemoryBlocks;
   /** Capabilities to switch on before anything else; `events` is always on. */
@@ -75,6 +75,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     blocks,
     clock: time,
     schedule: time.schedule,
+    nextTurn,
   });
   domain.options.setCapabilities(['events', ...capabilities].map((capability) => ({ capability, state: true })));
   return {

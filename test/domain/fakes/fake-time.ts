@@ -1,7 +1,10 @@
-import type { Schedule } from '../../../src/domain/context.ts';
+import type { NextTurn, Schedule } from '../../../src/domain/context.ts';
 import type { Clock } from '../../../src/domain/ports.ts';
 
 type Timer = { readonly at: number; readonly work: () => void };
+
+/** Nobody else waits for the thread of a test. */
+export const nextTurn: NextTurn = () => Promise.resolve();
 
 /** Time that only passes when a test says so. */
 export class FakeTime implements Clock {

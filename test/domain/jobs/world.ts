@@ -8,7 +8,7 @@ import type { JobControl, JobHooks, JobSpec } from '../../../src/domain/jobs/spe
 import type { JobRecord, Store } from '../../../src/domain/store-ports.ts';
 import { Tally } from '../../../src/domain/tally.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
-import { FakeTime } from '../fakes/fake-time.ts';
+import { FakeTime, nextTurn } from '../fakes/fake-time.ts';
 
 export type JobWorld = {
   readonly jobs: Jobs;
@@ -39,7 +39,15 @@ export function jobWorld(given?: Store): JobWorld {
     },
   };
   const events = new EventHub(breaking, time, report);
-  const jobs = new Jobs({ store: breaking, events, clock: time, schedule: time.schedule, report, tally: new Tally() });
+  const jobs = new Jobs({
+    store: breaking,
+    events,
+    clock: time,
+    schedule: time.schedule,
+    nextTurn,
+    report,
+    tally: new Tally(),
+  });
   return {
     jobs,
     store,
