@@ -1,6 +1,6 @@
 import { readEvents, type ServiceEvent } from './event-source.ts';
 import { isRecord, parseExactJson } from './exact-json.ts';
-import { ConnectionLost, type Failure, refused, unexpectedAnswer } from './failure.ts';
+import { ConnectionLost, type Failure, failed, refused, unexpectedAnswer } from './failure.ts';
 import { type Answer, type Exchange, exchange, type OpenAnswer, open, readText } from './http.ts';
 import { decodeJob, type Job } from './job.ts';
 
@@ -170,8 +170,9 @@ export function failureOf(answer: Answer): Failure {
     const about = { mayHaveArrived: status !== SHUTTING_DOWN, code: problem?.code ?? null };
     return new ConnectionLost(`the service does not take requests now: ${said}`, about);
   }
+  if (problem === null) return unexpectedAnswer(said);
   const isRefusal = (status >= 400 && status < 500) || status === NOT_AVAILABLE;
-  return isRefusal && problem !== null ? refused({ status, ...problem }) : unexpectedAnswer(said);
+  return isRefusal ? refused({ status, ...problem }) : failed({ status, ...problem });
 }
 
 /** RFC 9457's body with the service's code; null if the answer is something else, such as a proxy's page. */

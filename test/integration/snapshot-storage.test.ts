@@ -95,7 +95,7 @@ describeWithMounts('a data directory that is full', () => {
     await bed.snapshots.does('save', 'before');
     const giveBack = fillUp(data, 0);
     const refused = await bed.snapshots.ask('save', 'unrecorded');
-    expect(refused.status, refused.text).toBeGreaterThanOrEqual(500);
+    expect([refused.status, refused.json.code], refused.text).toEqual([507, 'no_space']);
     await service.expectRunning();
     expect(await bed.snapshots.tags()).toEqual(['before']);
     giveBack();
