@@ -1,4 +1,5 @@
 import type { Schedule } from '../context.ts';
+import { DomainError } from '../errors.ts';
 import type { Emit, EventHub } from '../events.ts';
 import type { JobRecord, Store } from '../store-ports.ts';
 import type { Job } from './job.ts';
@@ -15,7 +16,8 @@ type Surroundings = {
 
 /**
  * Writes jobs down: the row and the events of all steps that were not told yet, in one transaction. Where that fails the
- * job goes on; what is missing is written with the next job that is, or after a while.
+ * job goes on; what is missing is written with the next job that is, or after a while. On a full disk it is written in the
+ * room that was kept for it when the job was made.
  */
 export class JobJournal {
   readonly #surroundings: Surroundings;
@@ -42,7 +44,7 @@ export class JobJournal {
   /** Writes what is missing, if that can be done. Never throws. */
   catchUp(): void {
     try {
-      this.#write();
+      this.#writeWithReserve();
     } catch (error) {
       this.#surroundings.report(error);
       this.#callOff ??= this.#surroundings.schedule(() => {
@@ -57,6 +59,17 @@ export class JobJournal {
     this.catchUp();
     this.#callOff?.();
     this.#callOff = null;
+  }
+
+  /** Where the disk is full, in the room that is kept for this. */
+  #writeWithReserve(): void {
+    try {
+      this.#write();
+    } catch (error) {
+      const isFull = error instanceof DomainError && error.code === 'no_space';
+      if (!isFull || !this.#surroundings.store.reserve.free()) throw error;
+      this.#write();
+    }
   }
 
   #write(): void {
