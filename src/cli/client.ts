@@ -7,7 +7,11 @@ import { decodeJob, type Job } from './job.ts';
 /* The service as the commands see it. One request each; what to do when a connection is lost is for the callers. */
 
 const ANSWER_MS_MAX = 30_000;
+/** Of the largest pages: more than a service keeps of anything. */
 const PAGES_MAX = 1000;
+const PAGE_ENTRIES = 1000;
+/** Lists whose pages have a length. */
+const PAGED: ReadonlySet<string> = new Set(['/jobs/history', '/snapshots']);
 /** Longer than the service's event stream is ever silent. */
 const EVENT_SILENCE_MS_MAX = 60_000;
 
@@ -59,10 +63,10 @@ export class ServiceClient {
     return await exchange(this.#exchangeOf(request));
   }
 
-  /** All entries of all pages, as the service gives them. */
+  /** All entries of all pages, as the service gives them, the largest that there are. */
   async pages(path: string, member: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const found: Readonly<Record<string, unknown>>[] = [];
-    let query = '';
+    let query = PAGED.has(path) ? `?limit=${PAGE_ENTRIES}` : '';
     for (let page = 0; page < PAGES_MAX; page += 1) {
       const answer = await this.#exchange({ method: 'GET', path: `${path}${query}` });
       const body = bodyOf(answer);

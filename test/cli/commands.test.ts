@@ -192,7 +192,7 @@ describe('list', () => {
     const service = await fakeService();
     const pages = new Map([
       [
-        '/snapshots',
+        '/snapshots?limit=1000',
         { body: `{"snapshots":[{"tag":"a","n":18446744073709551615}]}`, next: '</snapshots?cursor=b%3D>' },
       ],
       ['/snapshots?cursor=b%3D', { body: { snapshots: [{ tag: 'b' }] }, next: '<http://other/snapshots?cursor=c>' }],
