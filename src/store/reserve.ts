@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DomainError } from '../domain/errors.ts';
 import type { Reserve } from '../domain/store-ports.ts';
@@ -20,10 +20,13 @@ export function reserveIn(directory: string): Reserve {
       isKept = true;
     },
     free: () => {
-      const wasKept = isKept;
       isKept = false;
-      rmSync(path, { force: true });
-      return wasKept;
+      try {
+        unlinkSync(path);
+        return true;
+      } catch {
+        return false;
+      }
     },
   };
 }

@@ -30,6 +30,7 @@ describe('the room that is kept for the ends of jobs', () => {
     const reserve = reserveIn(directory);
     reserve.keep();
     expect(statSync(path).mtimeMs).toBe(mtimeMs);
+    expect(reserveIn(directory).free()).toBe(true);
     reserve.free();
     writeFileSync(path, 'half');
     reserve.keep();

@@ -1,8 +1,8 @@
 import type { Schedule } from '../context.ts';
-import { DomainError } from '../errors.ts';
 import type { Emit, EventHub } from '../events.ts';
 import type { JobRecord, Store } from '../store-ports.ts';
 import type { Job } from './job.ts';
+import { withReserve } from './with-reserve.ts';
 
 /** Between two attempts to write what could not be written, milliseconds. */
 const RETRY_MS = 1000;
@@ -44,7 +44,7 @@ export class JobJournal {
   /** Writes what is missing, if that can be done. Never throws. */
   catchUp(): void {
     try {
-      this.#writeWithReserve();
+      withReserve(this.#surroundings.store, () => this.#write());
     } catch (error) {
       this.#surroundings.report(error);
       this.#callOff ??= this.#surroundings.schedule(() => {
@@ -59,17 +59,6 @@ export class JobJournal {
     this.catchUp();
     this.#callOff?.();
     this.#callOff = null;
-  }
-
-  /** Where the disk is full, in the room that is kept for this. */
-  #writeWithReserve(): void {
-    try {
-      this.#write();
-    } catch (error) {
-      const isFull = error instanceof DomainError && error.code === 'no_space';
-      if (!isFull || !this.#surroundings.store.reserve.free()) throw error;
-      this.#write();
-    }
   }
 
   #write(): void {

@@ -33,7 +33,7 @@ export function jobWorld(given?: Store): JobWorld {
   const report = (fault: unknown): void => {
     faults.push(fault);
   };
-  let [isBroken, isFull, hasReserve] = [false, false, false];
+  let [isBroken, isFull] = [false, false];
   const breaking: Store = {
     ...store,
     transaction: (work) => {
@@ -42,12 +42,10 @@ export function jobWorld(given?: Store): JobWorld {
       return store.transaction(work);
     },
     reserve: {
-      keep: () => {
-        hasReserve = true;
-      },
+      keep: () => {},
       free: () => {
-        if (hasReserve) isFull = false;
-        return hasReserve;
+        isFull = false;
+        return true;
       },
     },
   };
@@ -69,7 +67,7 @@ export function jobWorld(given?: Store): JobWorld {
     breakStore: (broken) => {
       isBroken = broken;
     },
-    recover: () => recoverJobs({ store, clock: time, events, jobs }),
+    recover: () => recoverJobs({ store: breaking, clock: time, events, jobs }),
   };
 }
 
