@@ -1,5 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BlockError } from './block/image.ts';
@@ -34,6 +35,7 @@ import type { Readiness } from './routes/operation.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
 import type { Server } from './routes/server-type.ts';
+import { DATABASE_FILE } from './store/database.ts';
 import { openStore } from './store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
@@ -241,9 +243,11 @@ function readinessOf({ dataDirectory }: Config, isDraining: boolean): Readiness 
 function stateOf(directory: string): string {
   try {
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    // An open file that was removed takes everything, and nothing of it is there at the next start.
+    accessSync(join(directory, DATABASE_FILE), constants.R_OK | constants.W_OK);
     return 'ok';
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    return `${directory} cannot be used: ${code}`;
+    const { code = 'unknown error', path = directory } = error as NodeJS.ErrnoException;
+    return `${path} cannot be used: ${code}`;
   }
 }

@@ -22,6 +22,8 @@ import {
   COMMON_ERRORS,
   type Operation,
   type Reply,
+  STORE_ERRORS,
+  writesSomething,
 } from '../../src/routes/operation.ts';
 import { ALL_ERROR_CODES, type AnyErrorCode, describeCode, problem } from '../../src/routes/plugins/problem-details.ts';
 
@@ -182,7 +184,9 @@ function errorResponses(operation: Operation): Json {
   const bodyErrors = operation.method === 'GET' ? [] : BODY_ERRORS;
   const pathErrors: readonly AnyErrorCode[] = operation.path.includes(':') ? ['path_too_long'] : [];
   const rateErrors: readonly AnyErrorCode[] = beginsSomething(operation) ? ['too_many_requests'] : [];
-  const codes = [...new Set([...COMMON_ERRORS, ...rateErrors, ...pathErrors, ...bodyErrors, ...operation.errors])];
+  const storeErrors = writesSomething(operation) ? STORE_ERRORS : [];
+  const general = [...COMMON_ERRORS, ...storeErrors, ...rateErrors, ...pathErrors, ...bodyErrors];
+  const codes = [...new Set([...general, ...operation.errors])];
   const byStatus = Map.groupBy(codes, (code) => describeCode(code).status);
   return Object.fromEntries(
     [...byStatus]

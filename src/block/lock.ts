@@ -14,7 +14,8 @@ const VMFERRY = 300;
 /** @throws BlockError `image_locked`, or `image_unsupported` where there are no such locks. */
 export function lockForWriting(fd: number, path: string): void {
   const own = lockByte(fd, VMFERRY, 'write');
-  if (own === 'busy') throw new BlockError('image_locked', `${path}: another vmferry has this image open.`);
+  if (own === 'busy')
+    throw new BlockError('image_locked', `${path}: another vmferry, or another node of this one, has this image open.`);
   if (own === 'unsupported' || lockByte(fd, QEMU_FORBIDS_WRITING, 'read') === 'unsupported') {
     throw new BlockError(
       'image_unsupported',

@@ -1,13 +1,17 @@
 import { readEvents, type ServiceEvent } from './event-source.ts';
 import { isRecord, parseExactJson } from './exact-json.ts';
-import { ConnectionLost, type Failure, refused, unexpectedAnswer } from './failure.ts';
+import { ConnectionLost, type Failure, failed, refused, unexpectedAnswer } from './failure.ts';
 import { type Answer, type Exchange, exchange, type OpenAnswer, open, readText } from './http.ts';
 import { decodeJob, type Job } from './job.ts';
 
 /* The service as the commands see it. One request each; what to do when a connection is lost is for the callers. */
 
 const ANSWER_MS_MAX = 30_000;
+/** Of the largest pages: more than a service keeps of anything. */
 const PAGES_MAX = 1000;
+const PAGE_ENTRIES = 1000;
+/** Lists whose pages have a length. */
+const PAGED: ReadonlySet<string> = new Set(['/jobs/history', '/snapshots']);
 /** Longer than the service's event stream is ever silent. */
 const EVENT_SILENCE_MS_MAX = 60_000;
 
@@ -59,10 +63,10 @@ export class ServiceClient {
     return await exchange(this.#exchangeOf(request));
   }
 
-  /** All entries of all pages, as the service gives them. */
+  /** All entries of all pages, as the service gives them, the largest that there are. */
   async pages(path: string, member: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const found: Readonly<Record<string, unknown>>[] = [];
-    let query = '';
+    let query = PAGED.has(path) ? `?limit=${PAGE_ENTRIES}` : '';
     for (let page = 0; page < PAGES_MAX; page += 1) {
       const answer = await this.#exchange({ method: 'GET', path: `${path}${query}` });
       const body = bodyOf(answer);
@@ -170,8 +174,9 @@ export function failureOf(answer: Answer): Failure {
     const about = { mayHaveArrived: status !== SHUTTING_DOWN, code: problem?.code ?? null };
     return new ConnectionLost(`the service does not take requests now: ${said}`, about);
   }
+  if (problem === null) return unexpectedAnswer(said);
   const isRefusal = (status >= 400 && status < 500) || status === NOT_AVAILABLE;
-  return isRefusal && problem !== null ? refused({ status, ...problem }) : unexpectedAnswer(said);
+  return isRefusal ? refused({ status, ...problem }) : failed({ status, ...problem });
 }
 
 /** RFC 9457's body with the service's code; null if the answer is something else, such as a proxy's page. */

@@ -33,7 +33,14 @@ export function unexpectedAnswer(what: string): Failure {
   return new Failure(EXIT.unreachable, `the answer is not what a vmferry service gives: ${what}`);
 }
 
+type Problem = { readonly status: number; readonly code: string; readonly detail: string };
+
+/** The service could not do it, and nobody is to take that for an answer: its disk is full, say. */
+export function failed({ status, code, detail }: Problem): Failure {
+  return new Failure(EXIT.unreachable, `the service failed (${status} ${code}): ${detail}`, code);
+}
+
 /** The service understood and refused. */
-export function refused(problem: { readonly status: number; readonly code: string; readonly detail: string }): Failure {
+export function refused(problem: Problem): Failure {
   return new Failure(EXIT.refused, `refused (${problem.status} ${problem.code}): ${problem.detail}`, problem.code);
 }

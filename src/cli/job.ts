@@ -1,5 +1,6 @@
 import { isRecord, numberOf } from './exact-json.ts';
-import { unexpectedAnswer } from './failure.ts';
+import { EXIT } from './exit-status.ts';
+import { Failure, unexpectedAnswer } from './failure.ts';
 
 /* A job as the service shows it, as far as the client looks into it. */
 
@@ -7,6 +8,8 @@ export type JobError = { readonly code: string | null; readonly detail: string }
 
 export type Job = {
   readonly id: string;
+  /** Tells it from other jobs that had its id. */
+  readonly createdAt: unknown;
   readonly status: string;
   /** True from when nothing of it will change. */
   readonly isConcluded: boolean;
@@ -39,7 +42,14 @@ export function decodeJob(value: unknown): Job {
   const error = errorOf(value);
   const isCompleted = isConcluded && outcome === 'completed' && error === null;
   const about = { error, warnings: Array.isArray(warnings) ? warnings.map(String) : [] };
-  return { id, status, isConcluded, isCompleted, outcome, doneBytes, totalBytes, ...about, raw: value };
+  const createdAt = value['created-at'];
+  return { id, createdAt, status, isConcluded, isCompleted, outcome, doneBytes, totalBytes, ...about, raw: value };
+}
+
+/** @throws Failure if it is another job, which has the id now. */
+export function sameJob(first: Job, now: Job): Job {
+  if (now.createdAt === first.createdAt) return now;
+  throw new Failure(EXIT.unreachable, `job ${first.id} is another one by now, made at ${String(now.createdAt)}`);
 }
 
 function errorOf({ error, 'error-code': code }: Readonly<Record<string, unknown>>): JobError | null {

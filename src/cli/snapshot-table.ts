@@ -44,7 +44,7 @@ function namesOf(value: unknown): string | null {
 function remarksOn(snapshot: Snapshot): string {
   const remarks = [
     snapshot.vmstate === null ? 'disks only' : '',
-    snapshot.consistent === false ? 'not on every node' : '',
+    snapshot.consistent === false ? 'inconsistent' : '',
     snapshot['has-digests'] === false ? 'without digests' : '',
   ];
   return remarks.filter((remark) => remark !== '').join(', ');

@@ -92,6 +92,8 @@ export const ERRORS = {
   shutting_down: { kind: 'closing', title: 'The service is shutting down' },
   // busy
   too_many_jobs: { kind: 'busy', title: 'There are too many jobs' },
+  // full
+  no_space: { kind: 'full', title: 'No space is left' },
   // internal
   data_directory_unusable: { kind: 'internal', title: 'The data directory cannot be used' },
   data_directory_in_use: { kind: 'internal', title: 'Another service uses the data directory' },
@@ -104,12 +106,11 @@ export const ERRORS = {
   image_io_error: { kind: 'internal', title: 'The image file cannot be read or written' },
   snapshot_damaged: { kind: 'internal', title: 'The snapshot is damaged' },
   disks_in_doubt: { kind: 'internal', title: 'Which state the disks are in is not known' },
-  no_space: { kind: 'internal', title: 'No space is left' },
   job_failed: { kind: 'internal', title: 'The work of a job failed' },
   engine_failed: { kind: 'internal', title: 'The transfer engine failed' },
 } as const satisfies Record<string, { kind: ErrorKind; title: string }>;
 
-/** malformed 400 · forbidden 403 · missing 404 · conflict 409 · stale 412 · invalid 422 · unavailable 501 · closing, busy 503 */
+/** malformed 400 · forbidden 403 · missing 404 · conflict 409 · stale 412 · invalid 422 · unavailable 501 · closing, busy 503 · full 507 */
 export type ErrorKind =
   | 'malformed'
   | 'forbidden'
@@ -120,6 +121,7 @@ export type ErrorKind =
   | 'unavailable'
   | 'closing'
   | 'busy'
+  | 'full'
   | 'internal';
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -217,6 +217,14 @@ export type StoreFigures = {
   readonly transactionMs: number;
 };
 
+/** Room on the disk that is kept for the words on how work ended: they are to be written where nothing else can be. */
+export interface Reserve {
+  /** Takes the room if it is not taken already. @throws DomainError if there is none. */
+  keep(): void;
+  /** Gives it to whoever writes next. @returns false if there was none. */
+  free(): boolean;
+}
+
 export interface Store {
   readonly settings: SettingsRepository;
   readonly migrations: MigrationRepository;
@@ -226,6 +234,7 @@ export interface Store {
   readonly identity: IdentityRepository;
   readonly audit: AuditRepository;
   readonly announcements: AnnouncementRepository;
+  readonly reserve: Reserve;
   /** Runs `work` in one transaction: all of it is durable, or nothing. Synchronous; never awaits. */
   transaction<T>(work: () => T): T;
   figures(): StoreFigures;

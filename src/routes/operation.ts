@@ -114,6 +114,11 @@ export function beginsSomething({ command }: Operation): boolean {
   return command?.begins === true;
 }
 
+/** True of operations that change something, or begin it, and so write it down. */
+export function writesSomething({ command }: Operation): boolean {
+  return command?.role === 'operator' && command.isUnaudited !== true;
+}
+
 /** Codes that any operation may answer with. */
 export const COMMON_ERRORS: readonly AnyErrorCode[] = [
   'malformed_request',
@@ -128,6 +133,9 @@ export const COMMON_ERRORS: readonly AnyErrorCode[] = [
   'internal_error',
   'shutting_down',
 ];
+
+/** Codes that any operation may answer with that has something to write down. */
+export const STORE_ERRORS: readonly AnyErrorCode[] = ['no_space', 'data_directory_unusable', 'database_corrupt'];
 
 /** Codes that any operation with a body may answer with. */
 export const BODY_ERRORS: readonly AnyErrorCode[] = [

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
+import { databaseCodeOf, databaseCorrupt, isCorruption } from './database-fault.ts';
 import { applySchema } from './schema.ts';
 
 /*
@@ -75,7 +76,7 @@ function takeLock(directory: string): Connection {
     return lock;
   } catch (cause) {
     lock?.close();
-    if (codeOf(cause).startsWith('SQLITE_BUSY')) {
+    if (databaseCodeOf(cause).startsWith('SQLITE_BUSY')) {
       throw new DomainError('data_directory_in_use', `Another service uses the data directory ${directory}.`, {
         cause,
       });
@@ -88,21 +89,20 @@ function openFile(directory: string, schemaDirectory: string): Connection {
   const path = join(directory, DATABASE_FILE);
   if (!existsSync(path)) createFile(directory, schemaDirectory);
   // An empty file would be taken for a new database, and all history would silently be gone.
-  if (statSync(path).size === 0) throw corrupt(path, 'it is empty');
+  if (statSync(path).size === 0) throw databaseCorrupt(path, 'it is empty');
   let connection: Connection | null = null;
   try {
     connection = connect(path);
     if (statSync(path).size <= CHECKED_BYTES_MAX) {
       const found = connection.pragma('quick_check(1)', { simple: true });
-      if (found !== 'ok') throw corrupt(path, String(found));
+      if (found !== 'ok') throw databaseCorrupt(path, String(found));
     }
     applySchema(connection, schemaDirectory);
     return connection;
   } catch (cause) {
     connection?.close();
     if (cause instanceof DomainError) throw cause;
-    const code = codeOf(cause);
-    if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) throw corrupt(path, messageOf(cause), cause);
+    if (isCorruption(databaseCodeOf(cause))) throw databaseCorrupt(path, messageOf(cause), cause);
     throw unusable(directory, cause);
   }
 }
@@ -139,19 +139,9 @@ function connect(path: string): Connection {
   }
 }
 
-function corrupt(path: string, why: string, cause?: unknown): DomainError {
-  const advice = 'Restore it from a copy, or move it away to begin with an empty one.';
-  return new DomainError('database_corrupt', `The database ${path} is damaged: ${why}. ${advice}`, { cause });
-}
-
 function unusable(directory: string, cause: unknown): DomainError {
   const detail = `The data directory ${directory} cannot be used: ${messageOf(cause)}.`;
   return new DomainError('data_directory_unusable', detail, { cause });
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : null;
-  return typeof code === 'string' ? code : '';
 }
 
 function messageOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { Store, StoreFigures } from '../domain/store-ports.ts';
+import type { Reserve, Store, StoreFigures } from '../domain/store-ports.ts';
 import { announcementRepository } from './announcement-repository.ts';
 import { auditRepository } from './audit-repository.ts';
 import { type Connection, type OpenDatabase, openDatabase } from './database.ts';
@@ -8,6 +8,7 @@ import { identityRepository } from './identity-repository.ts';
 import { jobRepository } from './job-repository.ts';
 import { migrationRepository } from './migration-repository.ts';
 import { requestKeyRepository } from './request-key-repository.ts';
+import { NO_RESERVE, reserveIn } from './reserve.ts';
 import { settingsRepository } from './settings-repository.ts';
 import { inTransaction, transactionFigures } from './transaction.ts';
 
@@ -16,11 +17,11 @@ import { inTransaction, transactionFigures } from './transaction.ts';
  * @throws DomainError if the directory cannot be used, is in use, or holds a damaged or newer database.
  */
 export function openStore(dataDirectory: string, schemaDirectory: string): Store {
-  return storeOver(openDatabase(dataDirectory, schemaDirectory));
+  return storeOver(openDatabase(dataDirectory, schemaDirectory), reserveIn(dataDirectory));
 }
 
 /** The store of a database whose schema is up to date. */
-export function storeOver({ connection, close }: OpenDatabase): Store {
+export function storeOver({ connection, close }: OpenDatabase, reserve: Reserve = NO_RESERVE): Store {
   return {
     settings: settingsRepository(connection),
     migrations: migrationRepository(connection),
@@ -30,6 +31,7 @@ export function storeOver({ connection, close }: OpenDatabase): Store {
     identity: identityRepository(connection),
     audit: auditRepository(connection),
     announcements: announcementRepository(connection),
+    reserve,
     transaction: (work) => inTransaction(connection, work),
     figures: () => figuresOf(connection),
     close,

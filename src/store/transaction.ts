@@ -1,8 +1,10 @@
 import type { Connection } from './database.ts';
+import { databaseFault } from './database-fault.ts';
 
 /**
  * Runs `work` in one transaction: all of it is kept, or nothing. Synchronous by design: nothing else can happen on the
  * connection meanwhile. Inside another transaction it is part of that one.
+ * @throws DomainError if the database did not take it; what `work` throws.
  */
 export function inTransaction<T>(connection: Connection, work: () => T): T {
   if (connection.inTransaction) return work();
@@ -10,6 +12,8 @@ export function inTransaction<T>(connection: Connection, work: () => T): T {
   const began = performance.now();
   try {
     return connection.transaction(work).immediate();
+  } catch (error) {
+    throw databaseFault(error, connection.name);
   } finally {
     figures.count += 1;
     figures.ms += performance.now() - began;

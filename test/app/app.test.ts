@@ -62,11 +62,14 @@ describe('an app', () => {
     await expect(createApp(testConfig([], file), fakes())).rejects.toMatchObject({ code: 'data_directory_unusable' });
   });
 
-  test('is not ready any more when its data directory is gone', async () => {
+  test('is not ready any more when its database is gone, or all of its data directory', async () => {
     const directory = join(temporaryDirectory(), 'data');
     mkdirSync(directory);
     const { server } = await startApp(testConfig([], directory), fakes());
     expect((await ask(server, '/readyz')).status).toBe(200);
+    rmSync(join(directory, 'vmferry.db'));
+    const said = `${join(directory, 'vmferry.db')} cannot be used: ENOENT`;
+    expect((await ask(server, '/readyz')).json).toMatchObject({ ready: false, checks: { data: said } });
     rmSync(directory, { recursive: true });
     const reply = await ask(server, '/readyz');
     expect(reply.status).toBe(503);

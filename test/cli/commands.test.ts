@@ -142,13 +142,25 @@ describe('a service that cannot be understood', () => {
     ['has a broken outcome', { status: 202, body: { ...running(), outcome: 7 } }, 'job j1 has a broken outcome'],
     ['is an error without a code', { status: 404, body: {} }, 'status 404'],
     ['is a redirect', { status: 302, body: {}, headers: { location: '/elsewhere' } }, 'status 302'],
-    ['is an error of its own', problem(500, 'internal_error'), 'status 500, internal_error: It says internal_error.'],
+    ['is an error of some proxy', { status: 500, body: {} }, 'status 500'],
   ])('ends with 3: the answer %s', async (_, answer, said) => {
     const service = await fakeService();
     service.handler = () => answer;
     const world = worldOf(service);
     expect(await run(world, 'save', 'warm')).toBe(3);
     expect(world.stderr).toBe(`vmferry: saving warm: the answer is not what a vmferry service gives: ${said}\n`);
+    expect(service.requests).toHaveLength(1);
+  });
+
+  test.each([
+    [500, 'internal_error'],
+    [507, 'no_space'],
+  ])('ends with 3 and the reason: it fails with %i %s', async (status, code) => {
+    const service = await fakeService();
+    service.handler = () => problem(status, code);
+    const world = worldOf(service);
+    expect(await run(world, 'save', 'warm')).toBe(3);
+    expect(world.stderr).toBe(`vmferry: saving warm: the service failed (${status} ${code}): It says ${code}.\n`);
     expect(service.requests).toHaveLength(1);
   });
 
@@ -180,7 +192,7 @@ describe('list', () => {
     const service = await fakeService();
     const pages = new Map([
       [
-        '/snapshots',
+        '/snapshots?limit=1000',
         { body: `{"snapshots":[{"tag":"a","n":18446744073709551615}]}`, next: '</snapshots?cursor=b%3D>' },
       ],
       ['/snapshots?cursor=b%3D', { body: { snapshots: [{ tag: 'b' }] }, next: '<http://other/snapshots?cursor=c>' }],

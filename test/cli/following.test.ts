@@ -188,6 +188,18 @@ describe('a connection that is lost', () => {
   });
 });
 
+test('a job whose id is that of a later one by now ends with 3, whatever became of that one', async () => {
+  const [first, later] = [running(1, 64), concluded()].map((job, at) => ({
+    ...job,
+    'created-at': `2026-01-0${at + 1}`,
+  }));
+  const world = worldOf(await fakeService(first!, later!));
+  expect(await run(world, 'save', 'warm', '--job-id', 'j1', '--idempotency-key', 'k')).toBe(3);
+  expect(world.stderr).toContain(
+    'what became of job j1 is not known: job j1 is another one by now, made at 2026-01-02',
+  );
+});
+
 describe('a job that the service does not know any more', () => {
   test('ends with 3: what became of it is not known', async () => {
     const service = await fakeService(running());

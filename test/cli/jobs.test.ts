@@ -22,7 +22,10 @@ describe('jobs', () => {
   test('with --history is all pages of those that ended', async () => {
     const service = await fakeService();
     service.handler = answers({
-      'GET /jobs/history': { ...ok({ jobs: [RUNNING] }), headers: { link: '</jobs/history?cursor=a>; rel="next"' } },
+      'GET /jobs/history?limit=1000': {
+        ...ok({ jobs: [RUNNING] }),
+        headers: { link: '</jobs/history?cursor=a>; rel="next"' },
+      },
       'GET /jobs/history?cursor=a': ok(`{"jobs":[{"id":"j2","n":18446744073709551615}]}`),
     });
     const world = worldOf(service);

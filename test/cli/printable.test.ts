@@ -82,7 +82,7 @@ describe('the table of snapshots', () => {
     expect(snapshotTable([sound, odd]).split('\n')).toEqual([
       'TAG   DATE                  VM STATE   VM CLOCK  NODES        REMARKS',
       'warm  2026-11-24T02:15:26Z  256.0 MiB  1:01      disk0,disk1',
-      'x     2026-11-24T02:15:26Z  256.0 MiB  1:01      disk0,disk1  disks only, not on every node, without digests',
+      'x     2026-11-24T02:15:26Z  256.0 MiB  1:01      disk0,disk1  disks only, inconsistent, without digests',
       '',
     ]);
   });

@@ -89,6 +89,25 @@ describe('the shell blocks', () => {
   });
 });
 
+test('the function for curl asks again while an earlier attempt waits, and not where the key is another request', async () => {
+  const runner = await Runner.create(temporaryDirectory());
+  const [functionBlock = ''] = blocksOf(sectionOf(PAGE, 'With curl alone'), 'sh');
+  /** In the place of curl: answers of a service, one after the other. */
+  const answer = (...answers: readonly (readonly [status: number, body: string])[]) =>
+    [
+      'sleep() { :; }',
+      'curl() { echo >>asked; case $(wc -l <asked) in',
+      ...answers.map(([status, body], at) => `${at + 1}) echo '${body}' >job.json; printf ${status} ;;`),
+      'esac; }',
+    ].join('\n');
+  const run = (stub: string) =>
+    runner.shell(`rm -f asked\n${stub}\n${functionBlock}\nsnapshot_job POST /snapshots k '{}'`);
+  const [held, reused] = ['idempotency_key_in_use', 'idempotency_key_reused'].map((code) => `{"code":"${code}"}`);
+  const done = [200, '{"outcome":"completed"}'] as const;
+  expect(await run(answer([409, held!], [202, '{}'], done))).toEqual({ status: 0, output: '' });
+  expect(await run(answer([422, reused!], done))).toEqual({ status: 1, output: `${reused}\n` });
+});
+
 describe('the table of exit statuses', () => {
   test('says what --help says', () => {
     const rows = [

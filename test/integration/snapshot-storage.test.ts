@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { localService } from '../helpers/guest-service.ts';
+import { shared } from '../helpers/shared.ts';
 import {
   expectFailed,
   expectUnharmed,
@@ -87,20 +88,42 @@ describeWithMounts('a disk that is full', () => {
 });
 
 describeWithMounts('a data directory that is full', () => {
-  test('refuses a job it could not record, and the guest runs on', async () => {
+  const common = shared(async () => {
     const data = smallDisk(8);
     const images = makeImages(temporaryDirectory(), 0);
     const service = await localService([...nodeFlags(images), ...NOISE], { data, hasDisk: true });
-    const bed = { service, snapshots: new Snapshots(service), images, data };
+    return { service, snapshots: new Snapshots(service), images, data };
+  });
+
+  test('refuses a job it could not record, and the guest runs on', async () => {
+    const bed = common();
     await bed.snapshots.does('save', 'before');
-    const giveBack = fillUp(data, 0);
+    const giveBack = fillUp(bed.data, 0);
     const refused = await bed.snapshots.ask('save', 'unrecorded');
-    expect(refused.status, refused.text).toBeGreaterThanOrEqual(500);
-    await service.expectRunning();
+    expect([refused.status, refused.json.code], refused.text).toEqual([507, 'no_space']);
+    await bed.service.expectRunning();
     expect(await bed.snapshots.tags()).toEqual(['before']);
     giveBack();
     await bed.snapshots.does('delete', 'before');
     await expectUsable(bed);
+  });
+
+  test('records how a job ended that ran, and begins no other before there is room for its end, too', async () => {
+    const bed = common();
+    const id = await bed.snapshots.start('save', 'recorded');
+    await bed.service.post(`/jobs/${id}/pause`);
+    await bed.snapshots.until(id, ({ status }) => status === 'paused');
+    const giveBack = fillUp(bed.data, 0);
+    await bed.service.post(`/jobs/${id}/resume`);
+    await bed.snapshots.ended(id);
+    const { jobs } = await bed.service.get<{ jobs: readonly object[] }>('/jobs/history?limit=1');
+    expect(jobs).toMatchObject([{ id, outcome: 'completed' }]);
+    const refused = await bed.snapshots.ask('verify', 'recorded');
+    expect([refused.status, refused.json.code], refused.text).toEqual([507, 'no_space']);
+    await bed.service.expectRunning();
+    expect(await bed.snapshots.tags()).toEqual(['recorded']);
+    giveBack();
+    await bed.snapshots.does('delete', 'recorded');
   });
 });
 

@@ -1,10 +1,11 @@
-import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { DATABASE_FILE } from '../../src/store/database.ts';
 import { openStore } from '../../src/store/sqlite-store.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';
+import { describeWithMounts, setReadOnly, smallDisk } from '../helpers/snapshots/mounts.ts';
 import { dataDirectory, migrationRecord, openedStore, SCHEMA_DIRECTORY } from './fixtures.ts';
 
 function filled(): string {
@@ -95,6 +96,25 @@ describe('a database', () => {
     expect(refusalOf(open(directory))).toMatchObject({ code: 'database_newer' });
   });
 
+  it('that was cut off by a crash has all that was kept, and without the end of its log all but what that held', () => {
+    const [live, whole, cut] = [dataDirectory(), dataDirectory(), dataDirectory()];
+    const store = openedStore(live);
+    const ids = Array.from({ length: 20 }, (_, index) => `m${index}`);
+    for (const id of ids) store.migrations.insert(migrationRecord(id, { settingsJson: 'x'.repeat(5000) }));
+    // As after kill -9: two of the three files, neither closed.
+    const log = `${DATABASE_FILE}-wal`;
+    for (const to of [whole, cut]) for (const name of [DATABASE_FILE, log]) cpSync(join(live, name), join(to, name));
+    truncateSync(join(cut, log), Math.floor(statSync(join(cut, log)).size / 2));
+    const kept = (directory: string) => {
+      const found = openedStore(directory).migrations.unfinished();
+      return found.map(({ id }) => id);
+    };
+    expect(kept(whole)).toEqual(ids);
+    const rest = kept(cut);
+    expect(rest.length).toBeGreaterThan(0);
+    expect(rest).toEqual(ids.slice(0, rest.length));
+  });
+
   it('whose first schema step was cut short begins anew', () => {
     const directory = dataDirectory();
     writeFileSync(join(directory, 'vmferry.db.new'), 'half of a database');
@@ -115,3 +135,15 @@ function schemaWith(files: Record<string, string>): string {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   return directory;
 }
+
+describeWithMounts('a data directory on a disk that is read-only', () => {
+  it('is refused by name, and left as it was', () => {
+    const directory = smallDisk(4);
+    cpSync(filled(), directory, { recursive: true });
+    const before = readdirSync(directory);
+    setReadOnly(directory, true);
+    const refusal = refusalOf(open(directory));
+    expect(refusal).toMatchObject({ code: 'data_directory_unusable', message: expect.stringContaining(directory) });
+    expect(readdirSync(directory)).toEqual(before);
+  });
+});

@@ -6,6 +6,18 @@ import type { TablePlace } from './header.ts';
 /** Blocks and tables are written from and to multiples of this. */
 const WRITE_BYTES = 512;
 
+/** What an image's counts are made of. */
+export type RefcountOptions = {
+  readonly path: string;
+  readonly geometry: Geometry;
+  readonly counts: Counts;
+  readonly place: TablePlace;
+  /** Offset of each refcount block, 0 for none. */
+  readonly blocks: number[];
+  /** Told of each cluster that nobody uses any more. */
+  readonly onFree: (offset: number) => void;
+};
+
 export type Write = { readonly position: number; readonly bytes: Buffer };
 
 /** Counts of a block that differ from the file's lie between these two. */

@@ -9,19 +9,9 @@ import {
   encodeBlock,
   encodeEntries,
   encodeTable,
+  type RefcountOptions,
   type Write,
 } from './refcount-encoding.ts';
-
-export type RefcountOptions = {
-  readonly path: string;
-  readonly geometry: Geometry;
-  readonly counts: Counts;
-  readonly place: TablePlace;
-  /** Offset of each refcount block, 0 for none. */
-  readonly blocks: number[];
-  /** Told of each cluster that nobody uses any more. */
-  readonly onFree: (offset: number) => void;
-};
 
 /**
  * The reference counts of an image: those in memory decide, the refcount blocks follow (who writes them when is the
@@ -56,6 +46,13 @@ export class Refcounts {
 
   get(offset: number): number {
     return this.#counts.get(Math.floor(offset / this.#geometry.clusterBytes));
+  }
+
+  /** Where the counts themselves lie: the table and its blocks. */
+  *ownClusters(): Iterable<number> {
+    const end = this.place.offset + this.place.entries * ENTRY_BYTES;
+    for (let offset = this.place.offset; offset < end; offset += this.#geometry.clusterBytes) yield offset;
+    for (const block of this.#blocks) if (block) yield block;
   }
 
   /** One reference more. @throws BlockError if the count has no room for it. */

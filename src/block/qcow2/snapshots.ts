@@ -4,6 +4,7 @@ import { offsetAt, setPointer } from './entries.ts';
 import { flip } from './flip.ts';
 import { ENTRY_BYTES, L1_BYTES_MAX, l1EntriesOf, SNAPSHOTS_MAX } from './geometry.ts';
 import type { Pointers, TablePlace } from './header.ts';
+import { OwnClusters } from './own-clusters.ts';
 import { readSnapshotL1 } from './snapshot-reader.ts';
 import { encodeSnapshotTable, nextSnapshotId, type SnapshotEntry } from './snapshot-table.ts';
 import { clustersOfTable, copyTree, lowerTree, markCopied, writeNewL1 } from './tree.ts';
@@ -61,9 +62,10 @@ export async function deleteSnapshot(
   await turnOver(volume, committer, async (last) => {
     const l1 = await readSnapshotL1(volume, entry);
     await lowerTree(volume, { l1, first: 0, meter }, last);
+    const own = new OwnClusters(volume, { entry, last });
     last.push(...clustersOfTable(volume, { offset: entry.l1.offset, bytes: l1.length }));
     const snapshots = volume.snapshots.filter((other) => other !== entry);
-    const marked = await markCopied(volume, last);
+    const marked = await markCopied(volume, own, last);
     const tables = await replaceTables(volume, { l1: marked, snapshots }, last);
     return { l1: marked ?? volume.l1, snapshots, ...tables };
   });

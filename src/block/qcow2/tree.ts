@@ -1,6 +1,7 @@
 import type { WorkMeter } from '../image.ts';
 import { compressedAt, isCopied, kindAt, offsetAt, setCopied, setPointer } from './entries.ts';
 import { ENTRY_BYTES, type Geometry } from './geometry.ts';
+import type { OwnClusters } from './own-clusters.ts';
 import type { Write } from './refcount-encoding.ts';
 import type { Volume } from './volume.ts';
 
@@ -140,9 +141,11 @@ export function clustersOfTable(volume: Volume, table: { offset: number; bytes: 
  * After counts have fallen: the active tables with COPIED where a cluster has one reference left. Tables that change
  * are written anew; `last` gets those that they take the place of.
  * @returns the new L1 table, not written yet, or null if nothing changes.
+ * @throws BlockError if the active disk uses what only the snapshot that goes should.
  */
-export async function markCopied(volume: Volume, last: number[]): Promise<Buffer | null> {
+export async function markCopied(volume: Volume, own: OwnClusters, last: number[]): Promise<Buffer | null> {
   const { geometry, counts } = volume;
+  const visitor = { geometry, visit: (offset: number) => own.refuse(offset, 'data of the disk') };
   const writer = new TableWriter(volume);
   const l1 = Buffer.from(volume.l1);
   for (let index = 0; index < l1.length / ENTRY_BYTES; index += 1) {
@@ -164,6 +167,7 @@ export async function markCopied(volume: Volume, last: number[]): Promise<Buffer
     let changed: Buffer | null = null;
     for (let entry = 0; entry < geometry.tableEntries; entry += 1) {
       const kind = kindAt(table, entry);
+      forEachClusterOf(table, entry, visitor);
       const offset = kind === 'data' || kind === 'zero' ? offsetAt(table, entry) : 0;
       if (offset === 0 || (counts.get(offset) === 1) === isCopied(table, entry)) continue;
       changed ??= Buffer.from(table);

@@ -2,6 +2,7 @@ import { type JobRequest, type Service, ServiceClient, type Verb } from '../clie
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { Failure } from '../failure.ts';
 import { follow } from '../follow.ts';
+import { sameJob } from '../job.ts';
 import { createJobOutput, type JobOutput } from '../job-output.ts';
 import { startOnce } from '../start.ts';
 import { exitStatusOf, retryMsOf, type Waiting } from '../waiting.ts';
@@ -52,7 +53,7 @@ async function run(command: JobCommand, { world, output, client }: Parts): Promi
   }
   const ending = await follow(job, {
     name: `job ${job.id}`,
-    look: (deadlineMs) => client.job(job.id, deadlineMs),
+    look: async (deadlineMs) => sameJob(job, await client.job(job.id, deadlineMs)),
     cancel: () => client.cancelJob(job.id),
     wake: null,
     world,

@@ -57,7 +57,7 @@ export const Snapshot = Type.Object({
   icount: orNull(Int64({ description: 'Instructions counted, where that was on.' })),
   vmstate: orNull(Type.String({ description: 'The node that has the VM state.' })),
   nodes: Type.Array(SnapshotNode, { description: 'Those that hold a part.' }),
-  consistent: Type.Boolean({ description: 'Every node that can be written has a part.' }),
+  consistent: Type.Boolean({ description: 'Every node that can be written has a part, and all are of one moment.' }),
   'has-digests': Type.Boolean({ description: 'Every part has digests.' }),
 });
 

@@ -65,6 +65,7 @@ export class Jobs {
     this.#refuseId(spec.id);
     this.#refuseTooMany();
     const { store, events, clock } = this.#surroundings;
+    store.reserve.keep();
     const { id, type, resources, details } = spec;
     const waitsFor = behindAll(this.#alive(), resources);
     const record = events.commit((emit) => {

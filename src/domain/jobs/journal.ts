@@ -2,6 +2,7 @@ import type { Schedule } from '../context.ts';
 import type { Emit, EventHub } from '../events.ts';
 import type { JobRecord, Store } from '../store-ports.ts';
 import type { Job } from './job.ts';
+import { withReserve } from './with-reserve.ts';
 
 /** Between two attempts to write what could not be written, milliseconds. */
 const RETRY_MS = 1000;
@@ -15,7 +16,8 @@ type Surroundings = {
 
 /**
  * Writes jobs down: the row and the events of all steps that were not told yet, in one transaction. Where that fails the
- * job goes on; what is missing is written with the next job that is, or after a while.
+ * job goes on; what is missing is written with the next job that is, or after a while. On a full disk it is written in the
+ * room that was kept for it when the job was made.
  */
 export class JobJournal {
   readonly #surroundings: Surroundings;
@@ -42,7 +44,7 @@ export class JobJournal {
   /** Writes what is missing, if that can be done. Never throws. */
   catchUp(): void {
     try {
-      this.#write();
+      withReserve(this.#surroundings.store, () => this.#write());
     } catch (error) {
       this.#surroundings.report(error);
       this.#callOff ??= this.#surroundings.schedule(() => {

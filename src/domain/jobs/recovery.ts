@@ -5,6 +5,7 @@ import type { JobRecord, Store } from '../store-ports.ts';
 import type { Jobs } from './jobs.ts';
 import { emitJobStatus } from './journal.ts';
 import { WORK_DONE } from './spec.ts';
+import { withReserve } from './with-reserve.ts';
 
 type Recovery = {
   readonly store: Store;
@@ -31,10 +32,12 @@ function conclude({ store, clock, events, jobs }: Recovery, left: JobRecord): Jo
     endedAt: clock.now(),
     ...(left.phase === WORK_DONE ? DONE : stopped(left)),
   };
-  events.commit((emit) => {
-    store.jobs.save(concluded);
-    emitJobStatus(emit, concluded);
-  });
+  withReserve(store, () =>
+    events.commit((emit) => {
+      store.jobs.save(concluded);
+      emitJobStatus(emit, concluded);
+    }),
+  );
   jobs.adopt(concluded);
   return concluded;
 }

@@ -23,6 +23,8 @@ export type Snapshot = {
   /** In the order of the service's nodes. */
   readonly parts: readonly SnapshotPart[];
   /** True if every node that can be written has a part. */
+  readonly isOnAllNodes: boolean;
+  /** The same, and all those parts were taken in one moment. */
   readonly isConsistent: boolean;
   /** True if digests were kept with every part. */
   readonly hasDigests: boolean;
@@ -118,6 +120,8 @@ function indexOf(nodes: readonly BlockNode[]): Index {
 function snapshotOf(tag: string, parts: readonly SnapshotPart[], writable: readonly string[]): Snapshot {
   const withState = parts.find(({ vmStateBytes }) => vmStateBytes > 0);
   const { id, dateMs, clockNs, icount } = withState ?? parts[0]!;
+  const loadable = parts.filter(({ node }) => writable.includes(node));
+  const isOnAllNodes = loadable.length === writable.length;
   return {
     tag,
     id,
@@ -127,7 +131,8 @@ function snapshotOf(tag: string, parts: readonly SnapshotPart[], writable: reado
     icount,
     vmState: withState?.node ?? null,
     parts,
-    isConsistent: writable.every((name) => parts.some(({ node }) => node === name)),
+    isOnAllNodes,
+    isConsistent: isOnAllNodes && loadable.every((part) => part.dateMs === loadable[0]?.dateMs),
     hasDigests: parts.every(({ hasDigests }) => hasDigests),
   };
 }

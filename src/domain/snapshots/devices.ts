@@ -99,6 +99,19 @@ export function leftOut(catalogue: Catalogue, devices: readonly string[]): strin
   return `${list(missing)} can be written by the guest and ${are} not part of this: ${their} content may not fit the rest.`;
 }
 
+/**
+ * What to warn of: nodes whose part of a snapshot was taken in another moment than that of the first of them that has the
+ * VM state, or than the first, such as when one of them was saved again under the tag.
+ */
+export function ofOtherMoments({ tag, parts }: Snapshot, devices: readonly string[]): string | null {
+  const used = parts.filter(({ node }) => devices.includes(node));
+  const first = used.find(({ vmStateBytes }) => vmStateBytes > 0) ?? used[0];
+  const others = used.filter(({ dateMs }) => dateMs !== first?.dateMs).map(({ node }) => node);
+  if (first === undefined || others.length === 0) return null;
+  const what = `What ${list(others)} ${others.length === 1 ? 'holds' : 'hold'} of snapshot ${shown(tag)}`;
+  return `${what} was taken in another moment than that on '${first.node}': its content may not fit the rest.`;
+}
+
 /** The node of these that has the VM state, or else the one that has it. @throws DomainError if none has. */
 export function requireVmStateIn({ tag, vmState, parts }: Snapshot, devices: readonly string[]): string {
   const found = parts.find(({ node, vmStateBytes }) => vmStateBytes > 0 && devices.includes(node))?.node ?? vmState;

@@ -3,7 +3,7 @@ import type { SeenJob } from '../jobs/line.ts';
 import type { JobControl } from '../jobs/spec.ts';
 import { holdForSnapshot, keepGuestStopped, letGuestGo, loadedGuestGoes } from '../machine/snapshot-steps.ts';
 import type { LoadPlan, LoadTask, SnapshotError } from '../snapshot-port.ts';
-import { checkDevices, checkVmState, leftOut, requireOnAll, requireVmState } from './devices.ts';
+import { checkDevices, checkVmState, leftOut, ofOtherMoments, requireOnAll, requireVmState } from './devices.ts';
 import { codeOf, type JobOptions, messageOf, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
 import { refuseBusyMachine } from './refusals.ts';
@@ -47,8 +47,9 @@ export function refuseLoad(context: Context, { tag, vmState, devices }: Omit<Loa
 
 async function load(context: Context, request: LoadRequest, job: JobControl): Promise<void> {
   refuseLoad(context, request);
-  const warning = leftOut(context.catalogue, request.devices);
-  if (warning !== null) job.warn(warning);
+  const { catalogue } = context;
+  const moments = ofOtherMoments(catalogue.get(request.tag), request.devices);
+  for (const warning of [leftOut(catalogue, request.devices), moments]) if (warning !== null) job.warn(warning);
   // As they were when they were looked at: they may be set while the guest is being stopped.
   const capabilities = context.settings.enabled();
   try {

@@ -46,8 +46,8 @@ export type VmList = { readonly all: readonly Snapshot[]; readonly partial: read
 export function listVm({ catalogue }: Context): VmList {
   const oldestFirst = catalogue.all().toReversed();
   return {
-    all: oldestFirst.filter(({ isConsistent }) => isConsistent),
-    partial: oldestFirst.filter(({ isConsistent }) => !isConsistent),
+    all: oldestFirst.filter(({ isOnAllNodes }) => isOnAllNodes),
+    partial: oldestFirst.filter(({ isOnAllNodes }) => !isOnAllNodes),
   };
 }
 

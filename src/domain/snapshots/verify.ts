@@ -2,7 +2,7 @@ import type { Context } from '../context.ts';
 import type { SeenJob } from '../jobs/line.ts';
 import type { JobControl } from '../jobs/spec.ts';
 import type { VerifyResult } from '../snapshot-port.ts';
-import { checkList, checkVmState, requireOnAll, requireVmState } from './devices.ts';
+import { checkList, checkVmState, ofOtherMoments, requireOnAll, requireVmState } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 
 export type VerifyRequest = {
@@ -38,6 +38,8 @@ async function verify(context: Context, request: VerifyRequest, job: JobControl)
   refuseVerify(context, request);
   throwIfCancelled(job);
   const { tag, vmState, devices } = request;
+  const warning = ofOtherMoments(context.catalogue.get(tag), devices);
+  if (warning !== null) job.warn(warning);
   const task = context.blocks.verify({ tag, vmState, devices });
   await workOn(job, task, async () => {
     job.setResult(verifiedView(await task.ended));

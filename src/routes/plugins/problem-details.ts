@@ -28,6 +28,7 @@ const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
   unavailable: 501,
   closing: 503,
   busy: 503,
+  full: 507,
 };
 
 export type AnyErrorCode = ErrorCode | HttpErrorCode;

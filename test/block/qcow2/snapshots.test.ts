@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { AllocatedStretch, Image } from '../../../src/block/image.ts';
+import { ImageMap, overwriteEntry } from '../../helpers/snapshots/qcow2-map.ts';
 import { checked, MIB, newImage, opened, pattern, qemuImg, qemuIo, readAt, snapshotNamed } from '../images.ts';
 
 async function clean(image: Image): Promise<void> {
@@ -142,6 +143,40 @@ test('a deleted snapshot gives its space back to the file system', async () => {
   await image.close();
   expect(JSON.parse(await qemuImg('info', '--output=json', image.path))['actual-size']).toBeLessThan(3 * MIB);
   expect(readFileSync(image.path).length).toBeLessThan(12 * MIB);
+});
+
+/** Where the file holds what the disk has at an offset, and the table that says so. */
+function placeOnDisk(map: ImageMap, offset: number): { readonly data: number; readonly table: number } {
+  const disk = { ...map.entry('one'), l1Offset: Number(map.bytes(40, 8).readBigUInt64BE()) };
+  const slot = map.slots(disk, offset).l2!;
+  return { data: map.fileOffset(disk, offset)!, table: slot - (slot % map.clusterBytes) };
+}
+
+test.each([
+  ['another cluster of its own', (map: ImageMap, own: number) => map.fileOffset(map.entry('one'), own + 65_536)!],
+  ['what only the disk uses', (map: ImageMap) => placeOnDisk(map, 2 * MIB).data],
+  ['a table of the disk', (map: ImageMap) => placeOnDisk(map, 2 * MIB).table],
+  ['the table of counts', (map: ImageMap) => Number(map.bytes(48, 8).readBigUInt64BE())],
+])('a snapshot whose table has rotted to name %s is not deleted, and nothing is lost', async (_, victimOf) => {
+  const image = await newImage();
+  await image.write(0, pattern(MIB, 1));
+  await saved(image, 'one', pattern(MIB, 2));
+  await image.write(2 * MIB, pattern(MIB, 3));
+  await image.flush();
+  const map = new ImageMap(image.path);
+  const own = map.vmStateStart(map.entry('one'));
+  const undo = overwriteEntry(image.path, map.slots(map.entry('one'), own).l2!, BigInt(victimOf(map, own)));
+  await expect(image.deleteSnapshot('1')).rejects.toMatchObject({ code: 'image_corrupt' });
+  expect(image.snapshots.map(({ name }) => name)).toEqual(['one']);
+  await image.write(4 * MIB, pattern(8 * MIB, 4));
+  await image.flush();
+  expect((await readAt(image, 0, MIB)).equals(pattern(MIB, 1))).toBe(true);
+  expect((await readAt(image, 2 * MIB, MIB)).equals(pattern(MIB, 3))).toBe(true);
+  await image.close();
+  undo();
+  const again = await opened(image.path);
+  await again.deleteSnapshot('1');
+  await clean(again);
 });
 
 test('a deletion tells how far it is, in bytes: of the tables that it looks through, and of what it frees', async () => {

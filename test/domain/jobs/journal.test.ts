@@ -55,6 +55,19 @@ describe('a database that cannot be written', () => {
     expect(time.pending).toBe(0);
   });
 
+  test('since the disk is full fails a job that needs it, and that is written in the room kept for it', async () => {
+    const { jobs, fillStore, store, steps, faults } = jobWorld();
+    const run: Work['run'] = async (control) => {
+      fillStore();
+      control.setPhase('write');
+    };
+    jobs.start({ ...new Work().spec('a'), run });
+    await settled();
+    expect(store.jobs.get('a')).toMatchObject({ status: 'concluded', outcome: 'failed', errorCode: 'no_space' });
+    expect(steps('a')).toEqual(['created', 'running', 'aborting', 'concluded']);
+    expect(faults).toEqual([]);
+  });
+
   test('fails a job whose phase cannot be kept, since nobody could put it right after a crash', async () => {
     const { jobs, breakStore, store } = jobWorld();
     const work = new Work();

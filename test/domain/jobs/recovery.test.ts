@@ -41,6 +41,14 @@ describe('a service that starts after another was killed', () => {
     expect(jobs.holderOf('machine')).toBeNull();
   });
 
+  test('does so on a full disk, too, in the room that the other kept for it', async () => {
+    const { jobs, recover, fillStore, faults } = jobWorld(await killedService());
+    fillStore();
+    recover();
+    expect(jobs.list().map(({ outcome }) => outcome)).toEqual(['failed', 'failed', 'failed']);
+    expect(faults).toEqual([]);
+  });
+
   test('is given the jobs that left something half-done, with what they were about', async () => {
     const store = await killedService();
     const interrupted = jobWorld(store).recover();

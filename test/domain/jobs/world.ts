@@ -1,6 +1,7 @@
 // Jobs over a real store in memory, and work that a test drives.
 
 import { onTestFinished } from 'vitest';
+import { DomainError } from '../../../src/domain/errors.ts';
 import { EventHub } from '../../../src/domain/events.ts';
 import { Jobs } from '../../../src/domain/jobs/jobs.ts';
 import { recoverJobs } from '../../../src/domain/jobs/recovery.ts';
@@ -19,6 +20,8 @@ export type JobWorld = {
   steps(id?: string): readonly string[];
   /** Makes writes fail, or not any more. */
   readonly breakStore: (isBroken: boolean) => void;
+  /** Leaves no room on the disk but what is kept for the ends of jobs. */
+  readonly fillStore: () => void;
   recover(): readonly JobRecord[];
 };
 
@@ -30,12 +33,20 @@ export function jobWorld(given?: Store): JobWorld {
   const report = (fault: unknown): void => {
     faults.push(fault);
   };
-  let isBroken = false;
+  let [isBroken, isFull] = [false, false];
   const breaking: Store = {
     ...store,
     transaction: (work) => {
       if (isBroken) throw new Error('the disk is full');
+      if (isFull) throw new DomainError('no_space', 'The disk is full.');
       return store.transaction(work);
+    },
+    reserve: {
+      keep: () => {},
+      free: () => {
+        isFull = false;
+        return true;
+      },
     },
   };
   const events = new EventHub(breaking, time, report);
@@ -58,10 +69,13 @@ export function jobWorld(given?: Store): JobWorld {
         .since(0, 10_000)
         .filter(({ name, data }) => name === 'JOB_STATUS_CHANGE' && (id === undefined || data?.id === id))
         .map(({ data }) => (id === undefined ? `${data?.id} ${data?.status}` : String(data?.status))),
+    fillStore: () => {
+      isFull = true;
+    },
     breakStore: (broken) => {
       isBroken = broken;
     },
-    recover: () => recoverJobs({ store, clock: time, events, jobs }),
+    recover: () => recoverJobs({ store: breaking, clock: time, events, jobs }),
   };
 }
 

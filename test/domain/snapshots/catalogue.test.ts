@@ -13,7 +13,7 @@ describe('the snapshots of all nodes', () => {
   it('are put together by tag, and the part with the VM state speaks for all', () => {
     const blocks = new MemoryBlocks(TWO);
     const catalogue = new Catalogue(blocks);
-    blocks.put('disk0', { tag: 'a', id: '4', dateMs: 1 });
+    blocks.put('disk0', { tag: 'a', id: '4', dateMs: 2 });
     blocks.put('disk1', { tag: 'a', id: '9', dateMs: 2, vmStateBytes: 7, clockNs: 3n, icount: 5n, hasDigests: false });
     expect(catalogue.get('a')).toMatchObject({
       tag: 'a',
@@ -39,6 +39,18 @@ describe('the snapshots of all nodes', () => {
     const catalogue = new Catalogue(blocks);
     expect(catalogue.get('a')).toMatchObject({ isConsistent: false, vmState: null, vmStateBytes: 0, hasDigests: true });
     expect(catalogue.get('b')).toMatchObject({ isConsistent: false, parts: [{ node: 'rom' }] });
+  });
+
+  it('are not consistent if parts that would be loaded together are of different moments', () => {
+    const blocks = new MemoryBlocks(TWO);
+    blocks.put('disk0', { tag: 'a', dateMs: 2 });
+    blocks.put('disk1', { tag: 'a', dateMs: 1, vmStateBytes: 7 });
+    blocks.put('disk0', { tag: 'b', dateMs: 3 });
+    blocks.put('disk1', { tag: 'b', dateMs: 3 });
+    blocks.put('rom', { tag: 'b', dateMs: 1 });
+    const catalogue = new Catalogue(blocks);
+    expect(catalogue.get('a')).toMatchObject({ isOnAllNodes: true, isConsistent: false });
+    expect(catalogue.get('b')).toMatchObject({ isOnAllNodes: true, isConsistent: true });
   });
 
   it('are found by their tag and never by an id, byte for byte', () => {

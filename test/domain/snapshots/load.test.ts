@@ -96,6 +96,18 @@ describe('a load', () => {
     expectRuns(world);
   });
 
+  it('and a verify of parts that were not taken together say so', async () => {
+    const world = snapshotWorld();
+    world.blocks.put('disk0', { tag: 'a', dateMs: 1 });
+    world.blocks.put('disk1', { tag: 'a', dateMs: 2, vmStateBytes: 1 });
+    const warning = expect.stringMatching(/'disk0' .*"a" was taken in another moment than that on 'disk1'/);
+    const both = { ...LOAD, vmState: 'disk1' };
+    for (const job of [world.domain.snapshots.verify(both), world.domain.snapshots.load({ ...both, jobId: 'k' })])
+      expect(await endOf(world, job)).toMatchObject({ outcome: 'completed', warnings: [warning] });
+    const one = { jobId: 'm', tag: 'a', vmState: null, devices: ['disk0'] };
+    expect(await endOf(world, world.domain.snapshots.verify(one))).toMatchObject({ warnings: [] });
+  });
+
   it('that the machine refuses turns the disks back, and the guest goes on', async () => {
     const world = loadable();
     world.machine.refusal = new Error('another number of vCPUs');

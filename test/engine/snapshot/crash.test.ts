@@ -38,6 +38,23 @@ describe('a block thread that dies', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
+  test.each([
+    ['exit', 'it exited with status 3'],
+    ['fill', 'memory limit'],
+  ] as const)('since it was told to %s fails what was under way, and the next save works', async (end, reason) => {
+    const { engine, paths, tell } = await startMortal();
+    const task = engine.save(savePlan('one', machineMemory()));
+    task.pause();
+    void tell(end);
+    const message = expect.stringContaining(reason);
+    expect(await failureOf(task.captured)).toMatchObject({ code: 'engine_crashed', message });
+    expect(await failureOf(task.ended)).toMatchObject({ code: 'engine_crashed', message });
+    await engine.save(savePlan('two', machineMemory())).ended;
+    expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(['two']);
+    await engine.close();
+    expect(await check(paths[0]!)).toEqual(CLEAN);
+  });
+
   test('once a snapshot was taken leaves none, and the guest did not wait for that', async () => {
     const { engine, paths, tell } = await startMortal();
     const task = engine.save(savePlan('one', machineMemory()));

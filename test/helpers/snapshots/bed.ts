@@ -68,9 +68,7 @@ export async function expectUnharmed({ service, images, data }: Bed, tags: reado
   await service.expectRunning();
   await expectCleanWhileQuiet(service, ...images);
   for (const path of images) expect(tagsOf(path)).toEqual(tags);
-  expect(readdirSync(data).filter((name) => !/^(vmferry\.db.*|files|lock|.*\.db.*|disk0\.qcow2)$/.test(name))).toEqual(
-    [],
-  );
+  expect(readdirSync(data).filter((name) => !/^(.*\.db.*|reserve|files|disk0\.qcow2)$/.test(name))).toEqual([]);
 }
 
 /** A further round works. */

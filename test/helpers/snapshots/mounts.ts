@@ -3,9 +3,9 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdirSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../app.ts';
 import { describeNeeding } from '../needs.ts';
+import { whenOver } from '../shared.ts';
 
 /** A describe that needs file systems of its own: skipped with a notice where this process may not mount, in CI too. */
 export function describeWithMounts(name: string, body: () => void): void {
@@ -24,13 +24,13 @@ function canMount(): boolean {
   }
 }
 
-/** A file system of so many MiB, gone after the test. */
+/** A file system of so many MiB, gone after the test, or the last of those that share it. */
 export function smallDisk(mebibytes: number): string {
   const directory = join(temporaryDirectory(), 'small');
   mkdirSync(directory);
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'none', directory]);
   // Lazily: a service that a failed test has left may still have files open there.
-  onTestFinished(() => void execFileSync('umount', ['--lazy', directory]));
+  whenOver(() => execFileSync('umount', ['--lazy', directory]));
   return directory;
 }
 

@@ -11,6 +11,8 @@ setInterval(() => {
   const what = readFileSync(order, 'utf8');
   rmSync(order);
   if (what === 'die') throw new Error('told to die');
+  if (what === 'exit') process.exit(3);
+  if (what === 'fill') for (const kept: unknown[] = []; ; ) kept.push(new Array(10_000).fill(0));
   if (what.startsWith('stall ')) {
     stallFrom(what.replace('stall ', ''));
     return;

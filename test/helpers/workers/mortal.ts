@@ -11,7 +11,7 @@ export type Moment = 'now' | 'room' | 'table' | 'header' | 'behind header' | 'ma
 export type MortalThread = {
   readonly workerUrl: URL;
   /** Resolves when the thread has taken the order; one that dies of it has by then. */
-  tell(what: 'die' | 'hang' | `stall ${Moment}`): Promise<void>;
+  tell(what: 'die' | 'exit' | 'fill' | 'hang' | `stall ${Moment}`): Promise<void>;
 };
 
 /** For the block threads that this test starts from now on. */
