@@ -9,6 +9,14 @@ import { type Document, type FuzzRequest, faultOf, fuzzRequests } from './openap
 
 const DOCUMENT = JSON.parse(readFileSync(new URL('../../openapi/openapi.json', import.meta.url), 'utf8')) as Document;
 
+/** What is wrong, by the document, with an answer to the operation of this id; null if nothing is. */
+export function faultOfAnswer(id: string, reply: Reply): string | null {
+  const operations = Object.values(DOCUMENT.paths).flatMap((methods) => Object.values(methods));
+  const operation = operations.find(({ operationId }) => operationId === id);
+  if (operation === undefined) throw new Error(`there is no operation ${id}`);
+  return faultOf(DOCUMENT, { operation }, reply);
+}
+
 /** Sends requests one after another, and expects of each answer what the document says. @returns how often each status came. */
 export async function fuzz(
   app: FakeApp,
