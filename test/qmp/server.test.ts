@@ -154,6 +154,8 @@ describe('the socket', () => {
     writeFileSync(file, 'kept');
     const third = await fakeApp({ flags: ['--qmp', `unix:${file}`] });
     await expect(third.listenQmp()).rejects.toThrow('cannot be listened on');
+    const nowhere = await fakeApp({ flags: ['--qmp', `unix:${path}-none/qmp`] });
+    await expect(nowhere.listenQmp()).rejects.toThrow('its folder is not there');
     const stale = crashedSocket(temporaryDirectory());
     const fourth = await fakeApp({ flags: ['--qmp', `unix:${stale}`] });
     expect(await connectQmp(await qmpAddress(fourth)).next()).toHaveProperty('QMP');
