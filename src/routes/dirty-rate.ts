@@ -53,10 +53,10 @@ export const dirtyRateOperations: readonly Operation[] = [
     path: '/vcpu-dirty-limit',
     id: 'queryVcpuDirtyLimit',
     tag: 'machine',
-    command: commands.queryVcpuDirtyLimit,
+    command: commands.queryOneVcpuDirtyLimit,
     input: 'query',
     replies: { 200: { description: 'Those that are limited.', schema: DirtyLimitInfoList } },
-    errors: [],
+    errors: QUERY_ERRORS,
     examples: examples.queryVcpuDirtyLimit,
   },
   {

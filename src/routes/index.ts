@@ -49,6 +49,8 @@ const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
   Object.values<{ readonly name: string }>(legacy)
     .map(({ name }) => name)
     .concat([
+      // Its path leads to a command that answers the same, and of one vCPU if asked to.
+      'query-vcpu-dirty-limit',
       'query-version',
       'query-name',
       'query-uuid',

@@ -82,6 +82,9 @@ describe('/vcpu-dirty-limit', () => {
     expect([one.status, one.json]).toEqual([200, [limit]]);
     await ask(server, '/vcpu-dirty-limit', { method: 'PUT', body: { 'dirty-rate': 60 } });
     expect([...machine.dirty.limits.values()]).toEqual([60, 60]);
+    const shown = await ask(server, '/vcpu-dirty-limit?cpu-index=1');
+    expect([shown.status, shown.json]).toEqual([200, [{ ...limit, 'limit-rate': 60 }]]);
+    expect((await ask(server, '/vcpu-dirty-limit?cpu-index=2')).json).toMatchObject({ code: 'value_out_of_range' });
     const left = await ask(server, '/vcpu-dirty-limit?cpu-index=1', { method: 'DELETE' });
     expect([left.status, left.json]).toEqual([200, [{ ...limit, 'cpu-index': 0, 'limit-rate': 60 }]]);
     expect((await ask(server, '/vcpu-dirty-limit', { method: 'DELETE' })).json).toEqual([]);
