@@ -17,6 +17,7 @@ import type { Store } from './domain/store-ports.ts';
 import type { Deadlines, TransferEngine } from './domain/transfer-port.ts';
 import { deviceFiles } from './engine/device-state/device-files.ts';
 import { createTransferEngine } from './engine/engine.ts';
+import { workerMemory } from './engine/memory/worker-memory.ts';
 import {
   type BlockEngineOptions,
   createBlockEngine,
@@ -109,6 +110,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     logger: loggerOptions(config.logLevel, options.logStream),
     readiness: () => readinessOf(config, isDraining),
     tokens,
+    workers: workerMemory,
     qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

@@ -9,7 +9,8 @@ import type { JsonSchema } from './validate.ts';
 
 /**
  * One thing that can be asked of the service, whichever door it comes through. A door parses text, finds the
- * command, calls `execute`, and shows the result in its own way; it adds no rule.
+ * command, calls `execute`, and shows the result in its own way; it adds no rule. In which states of the machine, of a
+ * migration or of a job it may be called is decided where these states are known, in the domain, and stands there once.
  */
 export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = {
   /** As in QMP; commands that QEMU does not have begin with `x-ferry-`. */

@@ -7,6 +7,7 @@ import {
   DirtyRateInfo,
   MigrationThreadInfoList,
   QueryDirtyRateArguments,
+  QueryVcpuDirtyLimitArguments,
   SetVcpuDirtyLimitArguments,
 } from './schemas/dirty-rate.ts';
 
@@ -71,6 +72,16 @@ export const queryVcpuDirtyLimit = command({
   arguments: Empty,
   result: DirtyLimitInfoList,
   run: ({ dirty }) => dirty.queryVcpuDirtyLimit(),
+});
+
+export const queryOneVcpuDirtyLimit = command({
+  name: 'x-ferry-query-vcpu-dirty-limit',
+  summary: 'The vCPUs that are held to a dirty rate, or one of them',
+  qapi: null,
+  role: 'viewer',
+  arguments: QueryVcpuDirtyLimitArguments,
+  result: DirtyLimitInfoList,
+  run: ({ dirty }, { 'cpu-index': cpuIndex }) => dirty.queryVcpuDirtyLimit(cpuIndex),
 });
 
 export const queryMigrationThreads = command({

@@ -14,6 +14,7 @@ import type {
 } from '../domain/transfer-port.ts';
 import { trimHeap } from './memory/trim-heap.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
+import { counted } from './memory/worker-memory.ts';
 import type { FromWorker } from './messages.ts';
 import { type Staff, Transfer } from './transfer.ts';
 import { HANG_MS_MAX } from './watchdog.ts';
@@ -63,7 +64,8 @@ class WorkerEngine implements TransferEngine {
 
   #takeWorker(): Worker {
     if (this.#isClosed) throw new Error('the engine is closed');
-    const worker = new Worker(this.#options.workerUrl, { resourceLimits: WORKER_LIMITS, name: 'transfer' });
+    const options = { resourceLimits: WORKER_LIMITS, name: 'transfer' };
+    const worker = counted(new Worker(this.#options.workerUrl, options), 'transfer');
     this.#running.add(worker);
     worker.once('exit', () => this.#ended(worker));
     return worker;

@@ -2,7 +2,6 @@ import type { TSchema } from 'typebox';
 import { type Command, execute } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
 import type { MonitorIo } from '../commands/monitor.ts';
-import { COMMANDS } from '../commands/table.ts';
 
 /* A command of the text monitor: its words, how its arguments are read, and which command of the table it leads to. */
 
@@ -73,23 +72,8 @@ export class MonitorCall {
     return execute(entry, { domain: this.domain, arguments: arguments_, isShort: true, ...this.#context });
   }
 
-  /** The same for a command that is looked up by its name. @throws NotInTable */
-  async askByName(name: string, arguments_: object = {}): Promise<unknown> {
-    const entry = COMMANDS.get(name);
-    if (entry === undefined) throw new NotInTable(name);
-    return await this.ask(entry, arguments_);
-  }
-
   get #context() {
     return this.io.context === undefined ? {} : { context: this.io.context };
-  }
-}
-
-/** A command of the table that this version does not have. */
-export class NotInTable extends Error {
-  constructor(name: string) {
-    super(`${name} is not available in this version.`);
-    this.name = 'NotInTable';
   }
 }
 

@@ -2,7 +2,7 @@ import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
 import type { MonitorAnswer, MonitorIo, TextMonitor } from '../commands/monitor.ts';
 import { readArguments } from './arguments.ts';
-import { findCommand, MonitorCall, type MonitorCommand, NotInTable } from './command.ts';
+import { findCommand, MonitorCall, type MonitorCommand } from './command.ts';
 import { completions } from './completion.ts';
 import { unknown } from './help.ts';
 import { LineError } from './line-error.ts';
@@ -76,7 +76,6 @@ export class Monitor implements TextMonitor {
 
 /** What the monitor says of itself. Who may not ask at all is told by the door, in its own way. */
 function isRefusal(error: unknown): error is Error {
-  if (error instanceof NotInTable) return true;
   return error instanceof DomainError && (error.code as string) !== NOT_ALLOWED;
 }
 

@@ -1,5 +1,6 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
@@ -102,7 +103,9 @@ function refused(address: QmpAddress, cause: unknown): DomainError {
   const where = address.kind === 'unix' ? `unix:${address.path}` : `tcp:${address.host}:${address.port}`;
   const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
   const inUse = code === 'EADDRINUSE';
-  const why = inUse ? 'something else is there' : code;
+  // Node says of a folder that is not there what it says of one that may not be written.
+  const isFolderGone = address.kind === 'unix' && !existsSync(dirname(address.path));
+  const why = inUse ? 'something else is there' : isFolderGone ? 'its folder is not there' : code;
   const message = `--qmp ${where} cannot be listened on: ${why}.`;
   return new DomainError(inUse ? 'address_in_use' : 'address_not_available', message, { cause });
 }

@@ -53,10 +53,10 @@ export const dirtyRateOperations: readonly Operation[] = [
     path: '/vcpu-dirty-limit',
     id: 'queryVcpuDirtyLimit',
     tag: 'machine',
-    command: commands.queryVcpuDirtyLimit,
+    command: commands.queryOneVcpuDirtyLimit,
     input: 'query',
     replies: { 200: { description: 'Those that are limited.', schema: DirtyLimitInfoList } },
-    errors: [],
+    errors: QUERY_ERRORS,
     examples: examples.queryVcpuDirtyLimit,
   },
   {
@@ -68,7 +68,7 @@ export const dirtyRateOperations: readonly Operation[] = [
     description: 'Of the synthetic guest, if it was started with --dirty-ring-size.',
     input: 'body or query',
     replies: { 200: { description: 'All limits, afterwards.', schema: DirtyLimitInfoList } },
-    errors: ['dirty_ring_needed'],
+    errors: ['dirty_ring_needed', 'migration_in_progress'],
     examples: examples.setVcpuDirtyLimit,
   },
   {
@@ -80,7 +80,7 @@ export const dirtyRateOperations: readonly Operation[] = [
     description: 'Harmless where there is no limit.',
     input: 'query',
     replies: { 200: { description: 'All limits, afterwards.', schema: DirtyLimitInfoList } },
-    errors: QUERY_ERRORS,
+    errors: [...QUERY_ERRORS, 'migration_in_progress'],
     examples: examples.cancelVcpuDirtyLimit,
   },
   {

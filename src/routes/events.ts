@@ -4,6 +4,7 @@ import * as examples from './examples/events.ts';
 import { followEvents } from './http/event-stream.ts';
 import type { Call, Operation } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
+import { SECURITY_HEADERS } from './plugins/security-headers.ts';
 import type { Server } from './server-type.ts';
 
 const LAST_EVENT_ID = /^\d{1,15}$/;
@@ -51,7 +52,8 @@ async function follow(call: Call, streams: Set<ReturnType<typeof followEvents>>)
   if (request.method === 'HEAD') return reply.send();
   reply.hijack();
   const { raw } = reply;
-  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+  for (const [name, value] of Object.entries({ ...SECURITY_HEADERS, ...reply.getHeaders() }))
+    if (value !== undefined) raw.setHeader(name, value);
   raw.writeHead(200);
   const stream = followEvents({ response: raw, domain: context.domain, limits: context.limits, since });
   streams.add(stream);

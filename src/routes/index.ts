@@ -49,6 +49,8 @@ const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
   Object.values<{ readonly name: string }>(legacy)
     .map(({ name }) => name)
     .concat([
+      // Its path leads to a command that answers the same, and of one vCPU if asked to.
+      'query-vcpu-dirty-limit',
       'query-version',
       'query-name',
       'query-uuid',
@@ -68,8 +70,8 @@ export function registerOperations(server: Server, context: RouteContext): void 
   for (const name of COMMANDS.keys())
     if (!reachable.has(name) && !ONLY_THROUGH_QMP.has(name)) throw new Error(`no route leads to the command ${name}`);
   const events = eventsOperations(server);
-  const { domain, httpFigures: http } = context;
-  const metrics = metricsOperations({ domain, http, eventStreams: events.open });
+  const { domain, httpFigures: http, workers } = context;
+  const metrics = metricsOperations({ domain, http, eventStreams: events.open, workers });
   for (const operation of [...PLAIN_OPERATIONS, ...events.operations, ...metrics]) {
     registerOperation(server, context, operation);
   }

@@ -44,6 +44,15 @@ const START_ERRORS = [
   'migration_in_progress',
 ] as const;
 
+/** What the system may refuse where a migration is to come in. */
+const LISTEN_ERRORS = [
+  'address_in_use',
+  'address_not_available',
+  'no_such_file',
+  'not_a_plain_file',
+  'permission_denied',
+] as const;
+
 /** Every answer to the verbs of post-copy as long as no migration has such a phase. */
 const NOT_IN_POSTCOPY: Reply = {
   description: 'No migration is in its post-copy phase.',
@@ -129,14 +138,7 @@ export const migrateOperations: readonly Operation[] = [
     input: 'body',
     headers: { ...WAIT_HEADERS, ...KEY_HEADERS },
     replies: ACCEPTED,
-    errors: [
-      ...START_ERRORS,
-      ...KEY_ERRORS,
-      'job_in_progress',
-      'not_expecting_incoming',
-      'address_in_use',
-      'address_not_available',
-    ],
+    errors: [...START_ERRORS, ...KEY_ERRORS, 'job_in_progress', 'not_expecting_incoming', ...LISTEN_ERRORS],
     examples: examples.migrateIncoming,
     handle: (call) => sendAccepted(call, MIGRATION),
   },

@@ -6,6 +6,7 @@ import type { TextMonitor } from '../commands/monitor.ts';
 import type { KeysInUse } from './http/idempotency.ts';
 import type { RateLimit } from './http/rate-limit.ts';
 import type { HttpLimits } from './limits.ts';
+import type { WorkersMemory } from './metrics/exposition.ts';
 import type { HttpFigures } from './metrics/http-figures.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
 
@@ -23,6 +24,7 @@ export type RouteContext = {
   readonly instance: string;
   readonly keysInUse: KeysInUse;
   readonly httpFigures: HttpFigures;
+  readonly workers: WorkersMemory;
   /** How often one caller may begin something. */
   readonly beginnings: RateLimit;
   /** Aborts when the service begins to close. */

@@ -8,6 +8,7 @@ import { KeysInUse } from './http/idempotency.ts';
 import { RateLimit } from './http/rate-limit.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
+import type { WorkersMemory } from './metrics/exposition.ts';
 import { HttpFigures } from './metrics/http-figures.ts';
 import type { QmpAnswers, Readiness } from './operation.ts';
 import { type KnownTokens, registerAuthentication } from './plugins/auth.ts';
@@ -32,6 +33,7 @@ export type ServerOptions = {
   readonly limits?: Partial<HttpLimits>;
   /** Null: no token is asked for. */
   readonly tokens: KnownTokens | null;
+  readonly workers: WorkersMemory;
 };
 
 /** The HTTP door: a server with every route, not listening. */
@@ -59,6 +61,7 @@ export function createServer(options: ServerOptions): Server {
     limits,
     instance,
     httpFigures,
+    workers: options.workers,
     keysInUse: new KeysInUse(),
     beginnings: new RateLimit({
       burst: limits.beginningsBurst,

@@ -3,20 +3,42 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import type { App } from '../../src/app.ts';
 import { settled } from '../domain/jobs/world.ts';
 import { ask, type FakeApp, type Reply } from './app.ts';
 import { type Document, type FuzzRequest, faultOf, fuzzRequests } from './openapi-fuzz.ts';
 
 const DOCUMENT = JSON.parse(readFileSync(new URL('../../openapi/openapi.json', import.meta.url), 'utf8')) as Document;
 
+/** What is wrong, by the document, with an answer to the operation of this id; null if nothing is. */
+export function faultOfAnswer(id: string, reply: Reply): string | null {
+  const operations = Object.values(DOCUMENT.paths).flatMap((methods) => Object.values(methods));
+  const operation = operations.find(({ operationId }) => operationId === id);
+  if (operation === undefined) throw new Error(`there is no operation ${id}`);
+  return faultOf(DOCUMENT, { operation }, reply);
+}
+
+type Sample = { readonly count: number; readonly seed: number };
+type Statuses = ReadonlyMap<number, number>;
+
 /** Sends requests one after another, and expects of each answer what the document says. @returns how often each status came. */
-export async function fuzz(
-  app: FakeApp,
-  { count, seed }: { readonly count: number; readonly seed: number },
-): Promise<{ readonly statuses: ReadonlyMap<number, number> }> {
+export async function fuzz(app: FakeApp, sample: Sample): Promise<{ readonly statuses: Statuses }> {
+  return await expectDescribed(sample, (request) => send(app, request));
+}
+
+/** The same of a whole service, whose parts do what they do by themselves. */
+export async function fuzzService({ server }: Pick<App, 'server'>, sample: Sample): Promise<Statuses> {
+  const { statuses } = await expectDescribed(sample, (request) => asked(server, request));
+  return statuses;
+}
+
+async function expectDescribed(
+  { count, seed }: Sample,
+  answerTo: (request: FuzzRequest) => Promise<Reply>,
+): Promise<{ readonly statuses: Statuses }> {
   const statuses = new Map<number, number>();
   for (const [index, request] of fc.sample(fuzzRequests(DOCUMENT), { numRuns: count, seed }).entries()) {
-    const reply = await send(app, request);
+    const reply = await answerTo(request);
     statuses.set(reply.status, (statuses.get(reply.status) ?? 0) + 1);
     const { method, url, headers, body } = request;
     expect(
@@ -27,9 +49,13 @@ export async function fuzz(
   return { statuses };
 }
 
-async function send(app: FakeApp, { method, url, headers, body }: FuzzRequest): Promise<Reply> {
+function asked(server: App['server'], { method, url, headers, body }: FuzzRequest): Promise<Reply> {
+  return ask(server, url, { method: method as 'GET', headers, ...(body === undefined ? {} : { body }) });
+}
+
+async function send(app: FakeApp, request: FuzzRequest): Promise<Reply> {
   const state = { isAnswered: false };
-  const pending = ask(app.server, url, { method: method as 'GET', headers, ...(body === undefined ? {} : { body }) });
+  const pending = asked(app.server, request);
   void pending.finally(() => {
     state.isAnswered = true;
   });

@@ -56,7 +56,11 @@ export function fuzzRequests(document: Document): fc.Arbitrary<FuzzRequest> {
 }
 
 /** What is wrong with an answer, by the document; null if nothing is. */
-export function faultOf({ components }: Document, { operation }: FuzzRequest, reply: Reply): string | null {
+export function faultOf(
+  { components }: Document,
+  { operation }: Pick<FuzzRequest, 'operation'>,
+  reply: Reply,
+): string | null {
   if (reply.status === 500) return `a 500: ${reply.text}`;
   const described = operation.responses[reply.status];
   if (described === undefined) return `status ${reply.status} is not described: ${reply.text}`;

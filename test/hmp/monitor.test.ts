@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { MonitorCall } from '../../src/hmp/command.ts';
 import { Monitor } from '../../src/hmp/monitor.ts';
 import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { fakeApp } from '../helpers/app.ts';
@@ -159,16 +158,6 @@ describe('snapshots', () => {
     expect(await monitor.run('delvm before')).toBe('');
     expect(await monitor.run('info snapshots')).toBe('There is no snapshot available.\n');
     expect(await monitor.run('info jobs')).toBe('No active jobs\n');
-  });
-});
-
-describe('a command that this version does not have', () => {
-  test('is told by its name', async () => {
-    const { domain } = world();
-    const call = new MonitorCall({ domain, values: {}, io: {}, progressEveryMs: 1000 });
-    await expect(call.askByName('x-ferry-nothing')).rejects.toThrow(
-      /^x-ferry-nothing is not available in this version.$/,
-    );
   });
 });
 

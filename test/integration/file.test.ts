@@ -5,6 +5,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { faultOfAnswer } from '../helpers/fuzzed-app.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { shared } from '../helpers/shared.ts';
 import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
@@ -106,10 +107,11 @@ describe('a file', () => {
   test('is refused outside of the root, before the offset, or with half a stream, and one that was read before follows', async () => {
     const { root, uris } = rooted();
     const target = await localService(['--file-root', root, '--incoming', 'defer']);
-    for (const [name, uri] of Object.entries(uris)) {
+    for (const [name, uri] of Object.entries({ ...uris, 'no such file': 'file:none' })) {
       const reply = await target.call('/migrate/incoming', { body: { uri }, headers: { prefer: 'wait=20' } });
       expect(reply.status >= 400 || reply.json.status === 'failed', `${name}: ${reply.text}`).toBe(true);
       expect(reply.text, name).not.toContain(SECRET);
+      expect(faultOfAnswer('migrateIncoming', reply), name).toBeNull();
     }
     expect(await target.runState()).toBe('inmigrate');
     const whole = readFileSync(join(root, 'guest'));

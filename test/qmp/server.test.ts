@@ -59,6 +59,22 @@ describe('a session', () => {
     ]);
   });
 
+  test('what is out of band is answered ahead of commands that wait, which keep their order', async () => {
+    const path = join(temporaryDirectory(), 'qmp');
+    const app = await fakeApp({ flags: ['--qmp', `unix:${path}`, '--incoming', 'defer'] });
+    const client = await negotiated(await qmpAddress(app), ['oob']);
+    // It is answered when the address is bound, which this test does.
+    client.send('{"execute":"migrate-incoming","arguments":{"uri":"tcp:127.0.0.1:4444"},"id":1}');
+    client.send('{"execute":"query-name","id":2}{"exec-oob":"migrate-pause","id":3}');
+    client.send('{"exec-oob":"migrate-recover","arguments":{"uri":"tcp:127.0.0.1:4445"},"id":4}');
+    expect((await client.take(2)).map((answer) => answer?.id)).toEqual([3, 4]);
+    app.incoming().listen();
+    expect(await client.take(2)).toMatchObject([
+      { id: 1, return: {} },
+      { id: 2, return: { name: 'vm0' } },
+    ]);
+  });
+
   test('answers in the order of the commands, with their ids', async () => {
     const { address } = await unixApp();
     const client = await negotiated(address);
@@ -154,6 +170,8 @@ describe('the socket', () => {
     writeFileSync(file, 'kept');
     const third = await fakeApp({ flags: ['--qmp', `unix:${file}`] });
     await expect(third.listenQmp()).rejects.toThrow('cannot be listened on');
+    const nowhere = await fakeApp({ flags: ['--qmp', `unix:${path}-none/qmp`] });
+    await expect(nowhere.listenQmp()).rejects.toThrow('its folder is not there');
     const stale = crashedSocket(temporaryDirectory());
     const fourth = await fakeApp({ flags: ['--qmp', `unix:${stale}`] });
     expect(await connectQmp(await qmpAddress(fourth)).next()).toHaveProperty('QMP');

@@ -4,6 +4,7 @@ import { createApp } from '../../src/app.ts';
 import { COMMANDS } from '../../src/commands/table.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import type { Operation } from '../../src/routes/operation.ts';
+import { SECURITY_HEADERS } from '../../src/routes/plugins/security-headers.ts';
 import { FakeEngine } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, type FakeApp, fakeApp, listen, testConfig, tokenFile } from '../helpers/app.ts';
@@ -206,11 +207,17 @@ describe('request ids and logs', () => {
     expect(given).toMatch(/^[\w.:-]+$/);
   });
 
-  test('every answer has one: refusals, broken paths, documentation', async () => {
+  test('every answer has one, and what keeps browsers from harm: refusals, broken paths, documentation', async () => {
     const { server } = await fakeApp();
-    for (const url of ['/nowhere', '/migrations/%', '/docs', '/migrate?x=1', `/migrations/${'x'.repeat(300)}`]) {
-      const reply = await ask(server, url, { headers: { 'x-request-id': 'mine' } });
-      expect([reply.headers['x-request-id'], url]).toEqual(['mine', url]);
+    const { 'content-security-policy': _policy, ...plain } = SECURITY_HEADERS;
+    const paths = ['/status', '/nowhere', '/migrations/%', '/docs', '/migrate?x=1', `/migrations/${'x'.repeat(300)}`];
+    for (const url of paths) {
+      const { headers } = await ask(server, url, { headers: { 'x-request-id': 'mine' } });
+      expect([headers['x-request-id'], url]).toEqual(['mine', url]);
+      expect(headers, url).toMatchObject(plain);
+      // The interactive page loads what lies beside it.
+      expect(headers['content-security-policy'], url).toContain("default-src 'none'");
+      expect(headers['content-security-policy'], url).toContain("frame-ancestors 'none'");
     }
   });
 

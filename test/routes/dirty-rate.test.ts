@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
+import { faultOfAnswer } from '../helpers/fuzzed-app.ts';
 import { localService } from '../helpers/guest-service.ts';
 
 const MIB = 2 ** 20;
@@ -81,6 +82,9 @@ describe('/vcpu-dirty-limit', () => {
     expect([one.status, one.json]).toEqual([200, [limit]]);
     await ask(server, '/vcpu-dirty-limit', { method: 'PUT', body: { 'dirty-rate': 60 } });
     expect([...machine.dirty.limits.values()]).toEqual([60, 60]);
+    const shown = await ask(server, '/vcpu-dirty-limit?cpu-index=1');
+    expect([shown.status, shown.json]).toEqual([200, [{ ...limit, 'limit-rate': 60 }]]);
+    expect((await ask(server, '/vcpu-dirty-limit?cpu-index=2')).json).toMatchObject({ code: 'value_out_of_range' });
     const left = await ask(server, '/vcpu-dirty-limit?cpu-index=1', { method: 'DELETE' });
     expect([left.status, left.json]).toEqual([200, [{ ...limit, 'cpu-index': 0, 'limit-rate': 60 }]]);
     expect((await ask(server, '/vcpu-dirty-limit', { method: 'DELETE' })).json).toEqual([]);
@@ -98,6 +102,27 @@ describe('/vcpu-dirty-limit', () => {
     const refused = await ask(server, `/vcpu-dirty-limit${query}`, { method: 'PUT', body });
     expect(refused.json).toMatchObject({ status, code });
     expect(machine.dirty.limits.size).toBe(0);
+  });
+
+  test('is left alone while a migration holds the vCPUs, as the document says', async () => {
+    const machine = new FakeMachine();
+    machine.dirty.ringEntries = 4096;
+    const { server, outgoing } = await fakeApp({ machine, flags: ['--enable', 'dirty-limit'] });
+    await ask(server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
+    outgoing().step('active');
+    const isHigh = { startedMs: 0, durationMs: 1000, sentBytes: 1, normalPages: 1, duplicatePages: 0, dirtyBytes: MIB };
+    for (const pass of [1, 2]) outgoing().listener.passEnded({ pass, ...isHigh });
+    const held = [...machine.dirty.limits];
+    expect(held).toHaveLength(1);
+    for (const [id, request] of [
+      ['setVcpuDirtyLimit', { method: 'PUT', body: { 'dirty-rate': 9 } }],
+      ['cancelVcpuDirtyLimit', { method: 'DELETE' }],
+    ] as const) {
+      const reply = await ask(server, '/vcpu-dirty-limit', request);
+      expect(reply.json).toMatchObject({ status: 409, code: 'migration_in_progress' });
+      expect(faultOfAnswer(id, reply)).toBeNull();
+    }
+    expect([...machine.dirty.limits]).toEqual(held);
   });
 
   test('without a dirty ring cannot be set, and there is none to take away', async () => {

@@ -45,6 +45,7 @@ describe('GET /events', () => {
     const app = await fakeApp();
     const client = await follow(await listen(app.server));
     expect(client.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    expect(client.response.headers.get('x-content-type-options')).toBe('nosniff');
     await stopAndGo(app, 2);
     await expect.poll(client.names).toEqual(['STOP', 'RESUME']);
     expect(client.ids()).toEqual([1, 2]);

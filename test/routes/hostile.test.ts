@@ -41,6 +41,7 @@ describe('requests that are not as they should be', () => {
     const answer = await exchange(await listen(server), `GET /status HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`);
     expect(statusOf(answer)).toBe(431);
     expect(answer).toContain('"code":"headers_too_large"');
+    expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff');
   });
 });
 

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { counted, workerMemory } from '../../src/engine/memory/worker-memory.ts';
 import { HttpFigures, LATENCY_BOUNDS } from '../../src/routes/metrics/http-figures.ts';
 import { NO_FIGURES } from '../domain/fakes/fake-engine.ts';
 import { settled } from '../domain/jobs/world.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
+import { localService } from '../helpers/guest-service.ts';
 import { jobIn } from '../helpers/jobs.ts';
 
 /** Samples of a scrape by name and labels as they are written. */
@@ -64,6 +66,37 @@ describe('GET /metrics', () => {
     for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'vmferry_events_total']) {
       expect([name, Number(samples.get(name)) > 0]).toEqual([name, true]);
     }
+  });
+});
+
+describe('worker threads', () => {
+  test('are counted with what they hold, a vCPU that stands still among them', async () => {
+    const service = await localService(['--paused']);
+    const figure = async (name: string) => {
+      const { text } = await service.call('/metrics');
+      return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
+    };
+    expect(await figure('vmferry_workers{kind="vcpu"}')).toBe(1);
+    const part = (name: string) => figure(`vmferry_worker_memory_bytes{kind="vcpu",part="${name}"}`);
+    await expect.poll(() => part('heap_used')).toBeGreaterThan(2 ** 20);
+    expect(await part('heap_total')).toBeGreaterThan(2 ** 20);
+  });
+
+  test('that do not answer have no figures, and those that have ended are not counted', async () => {
+    const heap = { total_heap_size: 3, used_heap_size: 2, external_memory: 1 } as never;
+    const ends: (() => void)[] = [];
+    const answering = (answer: Promise<never>) =>
+      counted({ once: (_, end) => ends.push(end), getHeapStatistics: () => answer }, 'block');
+    for (const answer of [new Promise<never>(() => {}), Promise.resolve(heap)]) answering(answer);
+    answering(Promise.reject(new Error('It ends.')));
+    const blocks = async () => (await workerMemory()).filter(({ kind }) => kind === 'block');
+    expect(await blocks()).toEqual([
+      { kind: 'block', memory: null },
+      { kind: 'block', memory: { heapBytes: 3, heapUsedBytes: 2, externalBytes: 1 } },
+      { kind: 'block', memory: null },
+    ]);
+    for (const end of ends) end();
+    expect(await blocks()).toEqual([]);
   });
 });
 

@@ -21,11 +21,16 @@ describe('POST /migrate', () => {
 
   test('a second one is refused while the first runs, and the first is untouched', async () => {
     const { server, outgoing } = await fakeApp();
-    await ask(server, '/migrate', { body: TCP });
+    const { id } = (await ask(server, '/migrate', { body: TCP })).json;
     outgoing().step('active');
     const reply = await ask(server, '/migrate', { body: { uri: 'tcp:127.0.0.1:5555' } });
     expect(reply.status).toBe(409);
     expect(reply.json).toMatchObject({ code: 'migration_in_progress', 'qmp-class': 'GenericError' });
+    expect(reply.json.detail).toContain(id);
+    const capabilities = { capabilities: [{ capability: 'events', state: true }] };
+    const change = await ask(server, '/migrate/capabilities', { method: 'PATCH', body: capabilities });
+    expect(change.json).toMatchObject({ status: 409, code: 'migration_in_progress' });
+    expect(change.json.detail).toContain(id);
     expect((await ask(server, '/migrate')).json).toMatchObject({ status: 'active' });
     expect((await ask(server, '/migrations')).json).toMatchObject({ migrations: [expect.anything()] });
   });

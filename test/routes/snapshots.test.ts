@@ -244,6 +244,10 @@ describe('load, verify and delete', () => {
     const refused = await ask(server, '/migrate', { body: { uri: 'tcp:127.0.0.1:4444' } });
     expect(refused.json).toMatchObject({ status: 409, code: 'job_in_progress' });
     expect(refused.json.detail).toContain(json.id);
+    await expect.poll(async () => (await ask(server, '/status')).json.status).toBe('save-vm');
+    const late = await ask(server, '/migrate/blockers', { body: { reason: 'A test.' } });
+    expect(late.json).toMatchObject({ status: 409, code: 'job_in_progress' });
+    expect(late.json.detail).toContain(json.id);
     gate.open();
   });
 });

@@ -43,6 +43,7 @@ const Rate = Type.Unsafe<number | bigint>({ type: 'integer', minimum: 0, descrip
 
 export const SetVcpuDirtyLimitArguments = Type.Object({ 'cpu-index': CpuIndex, 'dirty-rate': Rate }, closed);
 export const CancelVcpuDirtyLimitArguments = Type.Object({ 'cpu-index': CpuIndex }, closed);
+export const QueryVcpuDirtyLimitArguments = Type.Object({ 'cpu-index': CpuIndex }, closed);
 
 export const DirtyLimitInfo = Type.Object({
   'cpu-index': Int64(),

@@ -2,8 +2,9 @@ import { type TSchema, Type } from 'typebox';
 import { JOB_STATUSES } from '../../domain/jobs/status.ts';
 import { Int64 } from './common.ts';
 import { MigrationStatus } from './migrate.ts';
+import { COLOExitReason, COLOMode } from './xen.ts';
 
-/* The events of the QAPI schema that happen here, and what they carry. */
+/* The events of the QAPI schema, and what they carry. The last two wait for what they tell of: COLO, network interfaces. */
 
 const ShutdownCause = Type.Enum([
   'none',
@@ -30,4 +31,6 @@ export const EVENTS: ReadonlyMap<string, TSchema | null> = new Map<string, TSche
   ['SHUTDOWN', Type.Object({ guest: Type.Boolean(), reason: ShutdownCause })],
   ['GUEST_PANICKED', Type.Object({ action: GuestPanicAction })],
   ['JOB_STATUS_CHANGE', Type.Object({ id: Type.String(), status: Type.Enum(['undefined', ...JOB_STATUSES]) })],
+  ['COLO_EXIT', Type.Object({ mode: COLOMode, reason: COLOExitReason })],
+  ['UNPLUG_PRIMARY', Type.Object({ 'device-id': Type.String() })],
 ]);

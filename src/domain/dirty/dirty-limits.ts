@@ -73,9 +73,12 @@ export class DirtyLimits {
     return { perRoundUs: Math.round(Math.max(0, ...perRound)), ringFullUs: Math.round(fullUs(mean)) };
   }
 
-  list(): readonly DirtyLimitInfo[] {
+  /** @throws DomainError for a vCPU that there is not. */
+  list(cpuIndex?: number | bigint): readonly DirtyLimitInfo[] {
     const rates = this.#port.currentRates();
+    const meant = new Set(this.#vcpus(cpuIndex));
     return [...this.#limits]
+      .filter(([vcpu]) => meant.has(vcpu))
       .sort(([one], [other]) => one - other)
       .map(([vcpu, limit]) => ({
         'cpu-index': vcpu,
@@ -104,7 +107,8 @@ export class DirtyLimits {
     const { vcpus } = this.#machine.describe();
     if (cpuIndex === undefined) return Array.from({ length: vcpus }, (_, vcpu) => vcpu);
     if (cpuIndex >= 0 && cpuIndex < vcpus) return [Number(cpuIndex)];
-    const reason = `is ${cpuIndex}; allowed are 0 to ${vcpus - 1}, or none for all vCPUs`;
+    const allowed = vcpus === 0 ? 'this machine has no vCPU' : `allowed are 0 to ${vcpus - 1}, or none for all vCPUs`;
+    const reason = `is ${cpuIndex}; ${allowed}`;
     const violations = [{ pointer: '/cpu-index', reason }];
     throw new DomainError('value_out_of_range', `cpu-index ${reason}.`, { violations });
   }

@@ -50,6 +50,6 @@ export interface DirtyUseCases {
   /** @param rate MiB/s; 0 cancels. @param cpuIndex Default: all. */
   setVcpuDirtyLimit(rate: number | bigint, cpuIndex?: number | bigint): void;
   cancelVcpuDirtyLimit(cpuIndex?: number | bigint): void;
-  /** Of the vCPUs that are limited. */
-  queryVcpuDirtyLimit(): readonly DirtyLimitInfo[];
+  /** Of the vCPUs that are limited. @param cpuIndex Default: all. */
+  queryVcpuDirtyLimit(cpuIndex?: number | bigint): readonly DirtyLimitInfo[];
 }

@@ -10,6 +10,6 @@ export function dirtyUseCases({ dirtyRate, dirtyLimits }: Context): DirtyUseCase
     dirtyRateMeasured: (timeoutMs, signal) => dirtyRate.measured(timeoutMs, signal),
     setVcpuDirtyLimit: (rate, cpuIndex) => dirtyLimits.set(rate, cpuIndex),
     cancelVcpuDirtyLimit: (cpuIndex) => dirtyLimits.cancel(cpuIndex),
-    queryVcpuDirtyLimit: () => dirtyLimits.list(),
+    queryVcpuDirtyLimit: (cpuIndex) => dirtyLimits.list(cpuIndex),
   };
 }

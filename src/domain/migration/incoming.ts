@@ -73,7 +73,8 @@ function refuseUnlessExpected(context: Context): void {
   }
   refuseWhileJobNeedsMachine(context);
   if (context.isListenerStarting || isIncomingUnderWay(context)) {
-    throw new DomainError('migration_in_progress', 'An incoming migration is already listened for.');
+    const who = context.isListenerStarting ? 'Another migration' : `Migration ${context.current?.id}`;
+    throw new DomainError('migration_in_progress', `${who} is listened for, or comes in, already.`);
   }
 }
 

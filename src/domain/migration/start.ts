@@ -77,11 +77,14 @@ function refuseUnlessReady(context: Context, isResume: boolean): void {
 }
 
 /** @throws DomainError while what a blocker would forbid is under way. */
-export function refuseBlockerTooLate({ current, runState }: Context): void {
+export function refuseBlockerTooLate({ current, runState, jobs }: Context): void {
   if (current !== null && current.direction === 'outgoing' && !current.isEnded) {
     throw new DomainError('migration_in_progress', `Migration ${current.id} is in progress (${current.status}).`);
   }
-  if (runState.current === 'save-vm') throw new DomainError('job_in_progress', 'The machine is being saved.');
+  if (runState.current !== 'save-vm') return;
+  const job = jobs.holderOf('machine');
+  const by = job === null ? '' : ` by job '${job}'`;
+  throw new DomainError('job_in_progress', `The machine is being saved${by}.`);
 }
 
 function planFor(context: Context, address: MigrationAddress): OutgoingPlan {

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { counted } from '../memory/worker-memory.ts';
 
 /** Heaps of the block thread, MiB: it keeps tables of images and little else; buffers are not in them. */
 const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 192 };
@@ -9,5 +10,5 @@ const PROGRAM = new URL('./worker/main.ts', import.meta.url);
  * that a service can start it first and load the rest of itself meanwhile.
  */
 export function startBlockWorker(program: URL = PROGRAM): Worker {
-  return new Worker(program, { resourceLimits: LIMITS, name: 'block' });
+  return counted(new Worker(program, { resourceLimits: LIMITS, name: 'block' }), 'block');
 }

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import net from 'node:net';
+import { dirname } from 'node:path';
 import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
 import { readInto } from './read-into.ts';
@@ -39,7 +41,7 @@ export class SocketListener {
     } catch (error) {
       const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
       const isFree = isTaken && address.transport === 'unix' && (await removeStaleSocket(address.path));
-      if (!isFree) throw channelError(error, this.#name);
+      if (!isFree) throw this.#bindError(error, address);
       await this.#bind(address);
     }
     // An accept that fails later (no descriptors left) concerns that connection alone.
@@ -58,6 +60,13 @@ export class SocketListener {
       resolve();
     });
     return promise;
+  }
+
+  /** Node says of a folder that is not there what it says of one that may not be written. */
+  #bindError(error: unknown, address: Parameters<SocketListener['listen']>[0]): TransferError {
+    const isFolderThere = address.transport !== 'unix' || existsSync(dirname(address.path));
+    if (isFolderThere) return channelError(error, this.#name);
+    return { code: 'no_such_file', message: `${this.#name}: the folder is not there` };
   }
 
   onSender(listener: (channel: IncomingChannel) => void): void {

@@ -1,3 +1,4 @@
+import * as table from '../../commands/dirty-rate.ts';
 import type { MonitorCommand, Parameter } from '../command.ts';
 import { LineError } from '../line-error.ts';
 
@@ -21,7 +22,7 @@ export const calcDirtyRate: MonitorCommand = {
       throw new LineError('calc_dirty_rate: -r and -b name two ways to measure; one is needed', 'calc_dirty_rate');
     }
     const { second, sample_pages_per_GB: samplePages } = call.values;
-    await call.askByName('calc-dirty-rate', {
+    await call.ask(table.calcDirtyRate, {
       'calc-time': second,
       ...(samplePages !== undefined && { 'sample-pages': samplePages }),
       mode: modeOf(call.flag('ring'), call.flag('bitmap')),
@@ -41,7 +42,7 @@ export const setVcpuDirtyLimit: MonitorCommand = {
   help: 'hold one vCPU, or all of them, to a rate at which it dirties memory, in MB/s',
   run: async (call) => {
     const { dirty_rate: rate } = call.values;
-    await call.askByName('set-vcpu-dirty-limit', { 'dirty-rate': rate, ...cpuOf(call.values.cpu_index) });
+    await call.ask(table.setVcpuDirtyLimit, { 'dirty-rate': rate, ...cpuOf(call.values.cpu_index) });
     return QUERY_LIMITS;
   },
 };
@@ -51,7 +52,7 @@ export const cancelVcpuDirtyLimit: MonitorCommand = {
   parameters: [cpuIndex],
   help: 'let one vCPU, or all of them, dirty memory as fast as it can again',
   run: async (call) => {
-    await call.askByName('cancel-vcpu-dirty-limit', cpuOf(call.values.cpu_index));
+    await call.ask(table.cancelVcpuDirtyLimit, cpuOf(call.values.cpu_index));
     return QUERY_LIMITS;
   },
 };

@@ -1,4 +1,5 @@
 import * as blockers from '../../commands/blockers.ts';
+import * as dirtyRate from '../../commands/dirty-rate.ts';
 import * as jobs from '../../commands/jobs.ts';
 import * as machine from '../../commands/machine.ts';
 import * as migrate from '../../commands/migrate.ts';
@@ -6,7 +7,7 @@ import * as options from '../../commands/options.ts';
 import * as snapshots from '../../commands/snapshots.ts';
 import type { MonitorCommand } from '../command.ts';
 import { capabilitiesText } from '../formats/capabilities.ts';
-import { type DirtyLimit, type DirtyRate, dirtyLimitText, dirtyRateText } from '../formats/dirty-rate.ts';
+import { dirtyLimitText, dirtyRateText } from '../formats/dirty-rate.ts';
 import { jobsText } from '../formats/jobs.ts';
 import { migrateText } from '../formats/migrate.ts';
 import { parametersText } from '../formats/parameters.ts';
@@ -19,7 +20,7 @@ export const INFO_COMMANDS: readonly MonitorCommand[] = [
   {
     names: ['dirty_rate'],
     help: 'how fast the guest dirties its memory, as it was measured last',
-    run: async (call) => dirtyRateText((await call.askByName('query-dirty-rate')) as DirtyRate),
+    run: async (call) => dirtyRateText(await call.ask(dirtyRate.queryDirtyRate)),
   },
   {
     names: ['jobs'],
@@ -58,6 +59,6 @@ export const INFO_COMMANDS: readonly MonitorCommand[] = [
   {
     names: ['vcpu_dirty_limit'],
     help: 'the rates that vCPUs are held to',
-    run: async (call) => dirtyLimitText((await call.askByName('query-vcpu-dirty-limit')) as readonly DirtyLimit[]),
+    run: async (call) => dirtyLimitText(await call.ask(dirtyRate.queryVcpuDirtyLimit)),
   },
 ];

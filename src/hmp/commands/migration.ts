@@ -1,5 +1,8 @@
 import type { Static } from 'typebox';
+import { coloLostHeartbeat } from '../../commands/colo.ts';
+import type { Command } from '../../commands/command.ts';
 import * as table from '../../commands/migrate.ts';
+import type { Empty } from '../../commands/schemas/common.ts';
 import type { Migration } from '../../commands/schemas/history.ts';
 import { MigrationStatus } from '../../commands/schemas/migrate.ts';
 import { migrationEnded } from '../../commands/waiting.ts';
@@ -63,29 +66,29 @@ export const migrateRecover: MonitorCommand = {
   parameters: [uri],
   help: 'let a paused post-copy migration come in again at an address',
   run: async (call) => {
-    await call.askByName('migrate-recover', { uri: call.text('uri') });
+    await call.ask(table.migrateRecover, { uri: call.text('uri') });
     return '';
   },
 };
 
-export const migratePause = plain('migrate_pause', 'migrate-pause', 'pause a post-copy migration');
+export const migratePause = plain('migrate_pause', table.migratePause, 'pause a post-copy migration');
 export const migrateStartPostcopy = plain(
   'migrate_start_postcopy',
-  'migrate-start-postcopy',
+  table.migrateStartPostcopy,
   'switch the migration under way to post-copy; the capability postcopy-ram must be on at both ends before it starts',
 );
 export const colo = plain(
   'x_colo_lost_heartbeat',
-  'x-colo-lost-heartbeat',
+  coloLostHeartbeat,
   'tell COLO that its peer is not heard any more, so that this side takes over',
 );
 
-function plain(name: string, inTable: string, help: string): MonitorCommand {
+function plain(name: string, entry: Command<typeof Empty>, help: string): MonitorCommand {
   return {
     names: [name],
     help,
     run: async (call) => {
-      await call.askByName(inTable);
+      await call.ask(entry);
       return '';
     },
   };

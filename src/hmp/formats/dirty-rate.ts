@@ -1,17 +1,9 @@
+import type { DirtyLimitInfoList, DirtyRateInfo } from '../../commands/schemas/dirty-rate.ts';
+import type { Answer } from './answer.ts';
+
 /* `info dirty_rate` and `info vcpu_dirty_limit`. */
 
-type Amount = number | bigint;
-
-/** DirtyRateInfo of the QAPI schema. */
-export type DirtyRate = {
-  readonly status: string;
-  readonly 'start-time': Amount;
-  readonly 'calc-time': Amount;
-  readonly 'sample-pages': Amount;
-  readonly mode: string;
-  readonly 'dirty-rate'?: Amount;
-  readonly 'vcpu-dirty-rate'?: readonly { readonly id: Amount; readonly 'dirty-rate': Amount }[];
-};
+export type DirtyRate = Answer<typeof DirtyRateInfo>;
 
 export function dirtyRateText(info: DirtyRate): string {
   const rate = info['dirty-rate'];
@@ -28,14 +20,7 @@ export function dirtyRateText(info: DirtyRate): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** DirtyLimitInfo of the QAPI schema. */
-export type DirtyLimit = {
-  readonly 'cpu-index': Amount;
-  readonly 'limit-rate': Amount;
-  readonly 'current-rate': Amount;
-};
-
-export function dirtyLimitText(limits: readonly DirtyLimit[]): string {
+export function dirtyLimitText(limits: Answer<typeof DirtyLimitInfoList>): string {
   if (limits.length === 0) return 'Dirty page limit not enabled!\n';
   return limits
     .map(

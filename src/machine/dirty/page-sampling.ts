@@ -1,8 +1,9 @@
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import type { DirtyRateFigures, DirtyRatePlan } from '../../domain/dirty-port.ts';
 import type { GuestMemory, RamBlock } from '../../domain/ports.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
+import { timePassed } from './time-passed.ts';
 
 /** Smaller blocks are not looked at. */
 const BLOCK_BYTES_MIN = 128 * 2 ** 10;
@@ -42,9 +43,7 @@ export async function measureBySampling({ memory, plan, signal }: PageSamplingOp
       takenMs[index] = nowMs;
     });
   }
-  const begunMs = performance.now();
-  await sleep(plan.calcTimeMs, undefined, { signal });
-  const waitedMs = performance.now() - begunMs;
+  const waitedMs = await timePassed(plan.calcTimeMs, signal);
   let compared = 0;
   let changed = 0;
   let betweenMs = 0;

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/dirty-port.ts';
 import type { GuestMemory } from '../../domain/ports.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import { measureBySampling } from '../dirty/page-sampling.ts';
+import { timePassed } from '../dirty/time-passed.ts';
 import { countedSince, DirtyTrace, grownSince } from './dirty-trace.ts';
 
 /** How often the rates of limited vCPUs are taken. */
@@ -42,7 +42,7 @@ export class SyntheticDirty implements DirtyPort {
     const before = trace.counts();
     const begunMs = performance.now();
     try {
-      await sleep(plan.calcTimeMs, undefined, { signal });
+      await timePassed(plan.calcTimeMs, signal);
       const bytesByVcpu = countedSince(trace, before).map((pages) => pages * PAGE_BYTES);
       const elapsedMs = performance.now() - begunMs;
       const bytes = bytesByVcpu.reduce((sum, own) => sum + own, 0);

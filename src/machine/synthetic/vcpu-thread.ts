@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { GuestMemory } from '../../domain/ports.ts';
+import { counted } from '../../engine/memory/worker-memory.ts';
 import type { VcpuPlan } from './vcpu.ts';
 
 /** A vCPU needs next to no heap: its guest's RAM is shared memory. What it gets is for loading its modules. */
@@ -27,6 +28,7 @@ export class VcpuThread {
       transferList: plan.disk === null ? [port2] : [port2, plan.disk.port],
       resourceLimits: RESOURCE_LIMITS,
     });
+    counted(worker, 'vcpu');
     let detail = 'it ended by itself';
     worker.on('message', () => listener.onPanic());
     worker.on('error', (error) => {

@@ -12,13 +12,20 @@ export type MetricsSource = {
   readonly http: HttpFigures;
   /** Clients that follow the events now. */
   readonly eventStreams: () => number;
+  readonly workers: WorkersMemory;
 };
+
+/** The worker threads of the process, and what each holds now, in bytes; null: it did not say. */
+export type WorkersMemory = () => Promise<
+  readonly { readonly kind: string; readonly memory: Readonly<Record<MemoryPart, number>> | null }[]
+>;
+type MemoryPart = 'heapBytes' | 'heapUsedBytes' | 'externalBytes';
 
 type Sample = { readonly labels?: Readonly<Record<string, string>>; readonly value: number };
 type Family = {
   readonly name: string;
   readonly help: string;
-  readonly of: (source: MetricsSource) => readonly Sample[];
+  readonly of: (source: MetricsSource) => readonly Sample[] | Promise<readonly Sample[]>;
 };
 
 /** A registry that reads `source` at every scrape; process, heap and event loop are the library's own. */
@@ -42,11 +49,12 @@ function register(
     help,
     labelNames: LABELS[name] ?? [],
     registers: [registry],
-    collect() {
+    async collect() {
+      const samples = await of(source);
       this.reset();
       // The library gives what has no labels a zero, which would be a lie where there is nothing to tell.
       if (!(name in LABELS)) this.remove();
-      for (const { labels = {}, value } of of(source)) this.inc(labels, value);
+      for (const { labels = {}, value } of samples) this.inc(labels, value);
     },
   });
 }
@@ -57,6 +65,8 @@ const LABELS: Readonly<Record<string, string[]>> = {
   vmferry_jobs: ['status'],
   vmferry_jobs_total: ['type', 'outcome'],
   vmferry_sqlite_size_bytes: ['file'],
+  vmferry_workers: ['kind'],
+  vmferry_worker_memory_bytes: ['kind', 'part'],
 };
 
 const one = (value: number | undefined): readonly Sample[] => (value === undefined ? [] : [{ value }]);
@@ -140,6 +150,27 @@ const GAUGES: readonly Family[] = [
     name: 'vmferry_event_streams',
     help: 'Clients that follow the events.',
     of: ({ eventStreams }) => one(eventStreams()),
+  },
+  {
+    name: 'vmferry_workers',
+    help: 'Worker threads of the process: of migrations, of the images, of vCPUs.',
+    of: async ({ workers }) => {
+      const byKind = Map.groupBy(await workers(), ({ kind }) => kind);
+      return [...byKind].map(([kind, all]) => ({ labels: { kind }, value: all.length }));
+    },
+  },
+  {
+    name: 'vmferry_worker_memory_bytes',
+    help: 'What they hold beside the memory that they share, all of a kind together.',
+    of: async ({ workers }) =>
+      (await workers()).flatMap(({ kind, memory }) => {
+        const parts: readonly (readonly [string, number | undefined])[] = [
+          ['heap_total', memory?.heapBytes],
+          ['heap_used', memory?.heapUsedBytes],
+          ['external', memory?.externalBytes],
+        ];
+        return parts.flatMap(([part, bytes]) => one(bytes).map(({ value }) => ({ labels: { kind, part }, value })));
+      }),
   },
   {
     name: 'vmferry_sqlite_size_bytes',

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { stringifyJson } from '../../commands/json/stringify.ts';
 import type { HttpErrorCode } from './http-errors.ts';
 import { PROBLEM_TYPE, problem } from './problem-details.ts';
+import { SECURITY_HEADERS } from './security-headers.ts';
 
 /** What Node's parser refused, by its code; anything else is a malformed request. */
 const CODE_OF_NODE: Readonly<Record<string, { readonly code: HttpErrorCode; readonly detail: string }>> = {
@@ -24,6 +25,7 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
     'Connection: close',
     `Content-Type: ${PROBLEM_TYPE}`,
     `Content-Length: ${Buffer.byteLength(text)}`,
+    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ];
   // Not `end`: the peer may never close its side, and what it still sends is of no interest.
   socket.write(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());

@@ -12,6 +12,7 @@ import { JsonSyntaxError } from '../../commands/json/parse.ts';
 import { stringifyJson } from '../../commands/json/stringify.ts';
 import type { Server } from '../server-type.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from './http-errors.ts';
+import { SECURITY_HEADERS } from './security-headers.ts';
 
 /* Errors as RFC 9457 problem details: one place where a code becomes a status. */
 
@@ -69,7 +70,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const body = toProblem(error);
   if (body.status >= 500 && body.code === 'internal_error') request.log.error({ err: error }, 'a request failed');
   // Where the framework refuses a path no hook was run.
-  reply.header('x-request-id', request.id);
+  reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
   if (error instanceof HttpError) reply.headers(error.headers);
   // What is left of a body that was refused half-way is not worth reading.
   if (!request.raw.complete) reply.header('connection', 'close');

@@ -1,9 +1,18 @@
 import type { Server } from '../server-type.ts';
 
-/** What every answer carries, unless it says otherwise itself: nothing in it is a page that may load anything. */
+/** Nothing in an answer is a page that may load or be shown within anything. */
+export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+};
+
+/** Every answer carries them, unless it says otherwise itself. */
 export function registerSecurityHeaders(server: Server): void {
   server.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
-    if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', "default-src 'none'");
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      if (!reply.hasHeader(name)) reply.header(name, value);
+    }
   });
 }

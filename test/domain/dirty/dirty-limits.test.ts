@@ -37,6 +37,8 @@ describe('with a dirty ring', () => {
       [2, 60],
     ]);
     expect(domain.dirty.queryVcpuDirtyLimit().map((info) => info['cpu-index'])).toEqual([0, 1, 2]);
+    expect(domain.dirty.queryVcpuDirtyLimit(2n).map((info) => info['cpu-index'])).toEqual([2]);
+    expect(refusalOf(() => domain.dirty.queryVcpuDirtyLimit(3))).toMatchObject({ code: 'value_out_of_range' });
   });
 
   test('a limit is cancelled by name, by a rate of 0, or with all others', () => {

@@ -153,8 +153,9 @@ describe('an incoming migration', () => {
       code: 'migration_in_progress',
     });
     world.incoming().listen(BOUND);
-    await first;
-    expect(await rejectionOf(world.domain.migration.incoming({ uri: URI }))).toMatchObject({ kind: 'conflict' });
+    const { id } = await first;
+    const second = await rejectionOf(world.domain.migration.incoming({ uri: URI }));
+    expect(second).toMatchObject({ kind: 'conflict', message: expect.stringContaining(id) });
     expect(world.engine.incoming).toHaveLength(1);
     const source = fakeDomain();
     expect(await rejectionOf(source.domain.migration.incoming({ uri: URI }))).toMatchObject({

@@ -43,3 +43,7 @@ test('a file that is no socket is left alone', async () => {
   await expect(listen(path)).rejects.toMatchObject({ code: 'address_in_use' });
   expect(existsSync(path)).toBe(true);
 });
+
+test('a folder that is not there is told from one that may not be written', async () => {
+  await expect(listen(join(directory(), 'none', 'socket'))).rejects.toMatchObject({ code: 'no_such_file' });
+});

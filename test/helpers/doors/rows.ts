@@ -231,6 +231,17 @@ const MACHINE_ROWS: Readonly<Record<string, DoorRow>> = {
       shown: dirtyLimitText,
     },
   },
+  'x-ferry-query-vcpu-dirty-limit': {
+    good: {
+      prepare: (app) => {
+        withRing(app);
+        app.domain.dirty.setVcpuDirtyLimit(5);
+      },
+      given: { 'cpu-index': 0 },
+      shows: { query: 'query-vcpu-dirty-limit' },
+    },
+    refused: { given: { 'cpu-index': 9 } },
+  },
 };
 
 /** JobInfo has a part of what HTTP shows of a job. */
