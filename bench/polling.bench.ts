@@ -1,26 +1,26 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type BenchContext, type BenchRow, GIBIBYTE } from './bench.ts';
-import { pollSteadily } from './service/poller.ts';
-import { migrateVmferry, type Run } from './service/vmferry-pair.ts';
+import { type BenchRow, GIBIBYTE } from './bench.ts';
+import { BEFORE_MS, migrateWatched } from './service/watched-migration.ts';
 import { median, percentile } from './statistics.ts';
 
 const REQUESTS_PER_SECOND = 200;
+const WATCHING = { pollers: 1, requestsPerSecond: REQUESTS_PER_SECOND, isRevalidating: false };
 const P99_MS_MAX = 5;
 const SLOWDOWN_MAX = 0.03;
-/** So long a dashboard has been there before: at 200 polls/s V8 has compiled for good what answers them after 5 s. */
-const BEFORE_MS = 8000;
 
 /** Does a dashboard disturb a migration, or wait for it? */
 export const polling: BenchRow = {
   name: 'polling',
   async measure(context) {
     const ramBytes = context.ramBytes ?? 4 * GIBIBYTE;
+    const job = { directory: context.directory, ramBytes, workload: 'fill=random,rate=0', isPreallocated: true };
     const latencies: number[] = [];
     const polled: number[] = [];
     const alone: number[] = [];
     for (let index = 0; index < context.runs; index += 1) {
-      alone.push((await run(context, ramBytes)).transferMs);
-      polled.push((await run(context, ramBytes, latencies)).transferMs);
+      alone.push((await migrateWatched(job, null)).transferMs);
+      const watched = await migrateWatched(job, WATCHING);
+      polled.push(watched.transferMs);
+      latencies.push(...watched.latencies);
       context.log(`  run ${index + 1}: alone ${alone.at(-1)} ms, polled ${polled.at(-1)} ms`);
     }
     const p99 = percentile(latencies, 99);
@@ -40,32 +40,3 @@ export const polling: BenchRow = {
     };
   },
 };
-
-async function run({ directory }: BenchContext, ramBytes: number, latencies: number[] | null = null): Promise<Run> {
-  const job = { directory, ramBytes, workload: 'fill=random,rate=0', isPreallocated: true };
-  // Both kinds of run: memory that nobody touches for so long may be slower to use.
-  if (latencies === null) return await migrateVmferry(job, { before: () => sleep(BEFORE_MS) });
-  let isMigrating = false;
-  let isOver = false;
-  let polls: Promise<number> | null = null;
-  const tell = (latencyMs: number): void => {
-    if (isMigrating) latencies.push(latencyMs);
-  };
-  return await migrateVmferry(job, {
-    before: async ({ url }) => {
-      polls = pollSteadily({
-        url,
-        path: '/migrate',
-        requestsPerSecond: REQUESTS_PER_SECOND,
-        isOver: () => isOver,
-        tell,
-      });
-      await sleep(BEFORE_MS);
-      isMigrating = true;
-    },
-    after: async () => {
-      isOver = true;
-      await polls;
-    },
-  });
-}

@@ -4,6 +4,7 @@ import { costPerGib } from './cost-per-gib.bench.ts';
 import { fileStream } from './file-stream.bench.ts';
 import { memory } from './memory.bench.ts';
 import { polling } from './polling.bench.ts';
+import { pollingCrowd } from './polling-crowd.bench.ts';
 import { precopyRandom } from './precopy-random.bench.ts';
 import { precopyZero } from './precopy-zero.bench.ts';
 import { snapshotLoad } from './snapshot-load.bench.ts';
@@ -23,6 +24,7 @@ export const ROWS: readonly BenchRow[] = [
   snapshotPolling,
   busyGuest,
   polling,
+  pollingCrowd,
   memory,
   start,
   costPerGib,

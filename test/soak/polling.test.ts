@@ -2,7 +2,6 @@
 
 import { expect, test } from 'vitest';
 import { pollSteadily } from '../../bench/service/poller.ts';
-import { percentile } from '../../bench/statistics.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { spawnService } from '../helpers/guest-service.ts';
 
@@ -13,8 +12,8 @@ const GUEST = ['--ram', '4G', '--workload', 'rate=0,fill=random', '--set', 'max-
 test('1 000 polls a second during a migration: all are answered, many with 304, and the guest arrives', async () => {
   const target = await spawnService(temporaryDirectory(), ['--ram', '4G', '--incoming', 'tcp:127.0.0.1:0']);
   const source = await spawnService(temporaryDirectory(), GUEST);
-  const latencies: number[] = [];
-  const before: number[] = [];
+  let before = 0;
+  let during = 0;
   let isMigrating = false;
   let isOver = false;
   const steadily = {
@@ -23,10 +22,13 @@ test('1 000 polls a second during a migration: all are answered, many with 304, 
     requestsPerSecond: PER_SECOND,
     isRevalidating: true,
     isOver: () => isOver,
-    tell: (latencyMs: number) => void (isMigrating ? latencies : before).push(latencyMs),
+    tell: () => {
+      if (isMigrating) during += 1;
+      else before += 1;
+    },
   };
   const polls = Array.from({ length: POLLERS }, () => pollSteadily(steadily));
-  await expect.poll(() => before.length).toBeGreaterThan(2 * POLLERS * PER_SECOND);
+  await expect.poll(() => before).toBeGreaterThan(2 * POLLERS * PER_SECOND);
   await source.start(await target.incomingUri());
   isMigrating = true;
   const row = await source.ended();
@@ -34,10 +36,5 @@ test('1 000 polls a second during a migration: all are answered, many with 304, 
   const unchanged = (await Promise.all(polls)).reduce((sum, count) => sum + count, 0);
   expect([row.status, row.guest], JSON.stringify(row)).toEqual(['completed', 'there']);
   expect(unchanged).toBeGreaterThan(0);
-  expect(before.length + latencies.length).toBeGreaterThan(unchanged);
-  const [p50, p99] = [50, 99].map((part) => percentile(latencies, part));
-  console.log(`before the migration: p99 ${percentile(before, 99).toFixed(1)} ms`);
-  console.log(
-    `${latencies.length} answers, ${unchanged} of them 304: p50 ${p50?.toFixed(1)} ms, p99 ${p99?.toFixed(1)} ms`,
-  );
+  expect([during > POLLERS * PER_SECOND, before + during > unchanged]).toEqual([true, true]);
 });
