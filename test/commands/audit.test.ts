@@ -7,6 +7,7 @@ import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { openMemoryStore } from '../helpers/memory-store.ts';
 
 const CALLER = { door: 'qmp', name: 'unix', address: null, requestId: null } as const;
+const SAVE = { 'job-id': 'a', tag: 'one', vmstate: 'disk0', devices: ['disk0'] };
 
 function entry(name: string): Command {
   return COMMANDS.get(name)!;
@@ -44,6 +45,15 @@ describe('the audit trail', () => {
         durationMs: 0,
       }),
     ]);
+  });
+
+  test('is there when others have their turn before something begins', async () => {
+    const world = fakeDomain();
+    const seen: unknown[] = [];
+    const giveWay = async () => void seen.push(trail(world)[0]?.command, world.domain.jobs.list().length);
+    await call(world, 'snapshot-save', SAVE, { caller: CALLER, giveWay });
+    await call(world, 'stop', {}, { caller: CALLER, giveWay });
+    expect([seen, world.domain.jobs.list().length]).toEqual([['snapshot-save', 0], 1]);
   });
 
   test('leaves out what only looks, and the looking at itself', async () => {

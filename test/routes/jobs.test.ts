@@ -140,6 +140,7 @@ describe('POST /jobs/:id/VERB', () => {
     await jobIn(app, 'c', 'ready');
     expect(await status('/jobs/a/cancel')).toBe('running');
     await expect.poll(() => app.domain.jobs.get('a').outcome).toBe('cancelled');
+    await expect.poll(() => app.domain.jobs.get('b').status).toBe('pending');
     expect(await status('/jobs/b/finalize')).toBe('concluded');
     await expect.poll(() => app.domain.jobs.get('c').status).toBe('ready');
     await status('/jobs/c/complete');

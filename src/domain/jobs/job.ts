@@ -160,7 +160,7 @@ export class Job implements JobControl {
     this.#surroundings.keep(this);
     // Whoever starts a job has it in hands before its work begins, and others do not wait for both.
     void nextTurn()
-      .then(() => this.spec.run(this))
+      .then(() => (this.isCancelled ? Promise.reject(jobCancelled()) : this.spec.run(this)))
       .then(
         () => this.#succeeded(),
         (error: unknown) => this.#abort(errorOf(error, this.#surroundings.report)),

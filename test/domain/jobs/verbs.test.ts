@@ -29,6 +29,17 @@ describe('cancel', () => {
     expect(steps('a')).toEqual(['created', 'running', 'aborting', 'concluded']);
   });
 
+  test('before the work has had its turn, lets it not begin at all', async () => {
+    const { jobs, steps } = jobWorld();
+    const work = new Work();
+    jobs.start(work.spec('a'));
+    expect(jobs.apply('a', 'cancel').status).toBe('running');
+    await settled();
+    expect(work.hasBegun).toBe(false);
+    expect(jobs.get('a').outcome).toBe('cancelled');
+    expect(steps('a')).toEqual(['created', 'running', 'aborting', 'concluded']);
+  });
+
   test('before the work has said how, is told as soon as it does', async () => {
     const { jobs } = jobWorld();
     const work = new Work({ hasHooks: false });
