@@ -17,7 +17,15 @@ import { inTransaction, transactionFigures } from './transaction.ts';
  * @throws DomainError if the directory cannot be used, is in use, or holds a damaged or newer database.
  */
 export function openStore(dataDirectory: string, schemaDirectory: string): Store {
-  return storeOver(openDatabase(dataDirectory, schemaDirectory), reserveIn(dataDirectory));
+  const database = openDatabase(dataDirectory, schemaDirectory);
+  const reserve = reserveIn(dataDirectory);
+  try {
+    // It takes milliseconds, which nobody waits for now.
+    reserve.keep();
+  } catch {
+    // Told to whoever begins a job, if there is no room then either.
+  }
+  return storeOver(database, reserve);
 }
 
 /** The store of a database whose schema is up to date. */

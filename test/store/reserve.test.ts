@@ -2,8 +2,9 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RESERVE_BYTES, reserveIn } from '../../src/store/reserve.ts';
+import { openStore } from '../../src/store/sqlite-store.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';
-import { dataDirectory } from './fixtures.ts';
+import { dataDirectory, SCHEMA_DIRECTORY } from './fixtures.ts';
 
 const bytesOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? null;
 
@@ -35,6 +36,12 @@ describe('the room that is kept for the ends of jobs', () => {
     writeFileSync(path, 'half');
     reserve.keep();
     expect(bytesOf(path)).toBe(RESERVE_BYTES);
+  });
+
+  it('is taken when a store is opened', () => {
+    const directory = dataDirectory();
+    openStore(directory, SCHEMA_DIRECTORY).close();
+    expect(bytesOf(join(directory, 'reserve'))).toBe(RESERVE_BYTES);
   });
 
   it('that cannot be had is said by name', () => {
