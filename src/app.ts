@@ -102,7 +102,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   if (options.machine === undefined) serveGuestDisk(machine, images);
   const monitor = new Monitor(domain);
   const line = lineOf(monitor);
-  const tokens = config.tokens === null ? null : new KnownTokens(config.tokens);
+  const tokens = config.tokens === null ? null : new KnownTokens(config.tokens, () => (options.clock ?? Date).now());
   let isDraining = false;
   const server = createServer({
     domain,

@@ -7,6 +7,8 @@ export type AccessToken = {
   /** SHA-256 in hexadecimal. */
   readonly digest: string;
   readonly role: 'viewer' | 'operator';
+  /** From then on it is worth nothing, in milliseconds since 1970; null: never. */
+  readonly expiresMs: number | null;
 };
 
 /** What a token file holds, and what is unwise about it. */
@@ -21,11 +23,14 @@ const FILE_BYTES_MAX = 2 ** 20;
 
 /** What RFC 6750 lets a bearer token be. */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+/** A date, or a date and a time with its zone (RFC 3339). */
+const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/;
 const OTHERS_WRITE = 0o002;
 const OTHERS_READ_OR_GROUP_WRITES = 0o024;
 
 /**
- * Reads a file of `TOKEN operator` and `TOKEN viewer` lines; empty lines and those that begin with `#` mean nothing.
+ * Reads a file of `TOKEN operator` and `TOKEN viewer` lines, each with a time behind it or none, from which on the token
+ * is worth nothing; empty lines and those that begin with `#` mean nothing.
  * @throws ConfigError that names the line, and nothing of what stands in it.
  */
 export function readTokenFile(path: string): TokenFile {
@@ -37,6 +42,8 @@ export function readTokenFile(path: string): TokenFile {
     const place = `line ${index + 1} of --token-file`;
     const { token, length } = parseLine(words, place);
     if (length < TOKEN_LENGTH_ADVISED) warnings.push(`the token in ${place} is short enough to be guessed`);
+    const { expiresMs } = token;
+    if (expiresMs !== null && expiresMs <= Date.now()) warnings.push(`the token in ${place} has expired`);
     if (tokens.has(token.digest)) throw new ConfigError(`${place} gives a token that an earlier line gives`);
     if (tokens.size === TOKENS_MAX) throw new ConfigError(`--token-file has more than ${TOKENS_MAX} tokens`);
     tokens.set(token.digest, token);
@@ -46,9 +53,9 @@ export function readTokenFile(path: string): TokenFile {
 }
 
 function parseLine(words: string, place: string): { readonly token: AccessToken; readonly length: number } {
-  const [text = '', role, ...rest] = words.split(/\s+/);
+  const [text = '', role, expires, ...rest] = words.split(/\s+/);
   if (rest.length > 0 || (role !== 'viewer' && role !== 'operator')) {
-    throw new ConfigError(`${place} must be a token, a space, and viewer or operator`);
+    throw new ConfigError(`${place} must be a token, a space, viewer or operator, and perhaps when it expires`);
   }
   if (text.length > TOKEN_LENGTH_MAX || !TOKEN.test(text)) {
     throw new ConfigError(
@@ -56,7 +63,16 @@ function parseLine(words: string, place: string): { readonly token: AccessToken;
     );
   }
   const digest = createHash('sha256').update(text).digest('hex');
-  return { token: { digest, role }, length: text.length };
+  return {
+    token: { digest, role, expiresMs: expires === undefined ? null : timeOf(expires, place) },
+    length: text.length,
+  };
+}
+
+function timeOf(text: string, place: string): number {
+  const ms = TIME.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(ms)) return ms;
+  throw new ConfigError(`when the token in ${place} expires must be as 2027-01-31 or 2027-01-31T18:00:00Z`);
 }
 
 /** The text of a file that others may not write; if they may read it, with a warning. */

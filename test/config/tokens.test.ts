@@ -14,17 +14,35 @@ describe('a token file', () => {
     const path = tokenFile(['# who looks', `${LONG} viewer`, '', `  ${LONG}2==\toperator \r`]);
     expect(readTokenFile(path)).toEqual({
       tokens: [
-        { digest: digestOf(LONG), role: 'viewer' },
-        { digest: digestOf(`${LONG}2==`), role: 'operator' },
+        { digest: digestOf(LONG), role: 'viewer', expiresMs: null },
+        { digest: digestOf(`${LONG}2==`), role: 'operator', expiresMs: null },
       ],
       warnings: [],
     });
   });
 
+  test('may say when a token expires, and is warned of for one that has', () => {
+    const lines = [`${LONG} viewer 2999-01-31T18:00:00+01:00`, `${LONG}2 viewer 2001-01-31`];
+    const { tokens, warnings } = readTokenFile(tokenFile(lines));
+    expect(tokens.map(({ expiresMs }) => expiresMs)).toEqual([Date.UTC(2999, 0, 31, 17), Date.UTC(2001, 0, 31)]);
+    expect(warnings).toEqual(['the token in line 2 of --token-file has expired']);
+  });
+
   test.each([
-    ['no role', [LONG], 'line 1 of --token-file must be a token, a space, and viewer or operator'],
+    [
+      'no role',
+      [LONG],
+      'line 1 of --token-file must be a token, a space, viewer or operator, and perhaps when it expires',
+    ],
     ['another role', ['# one', `${LONG} admin`], 'line 2 of --token-file'],
-    ['a word too many', [`${LONG} viewer really`], 'line 1 of --token-file'],
+    [
+      'a word too many',
+      [`${LONG} viewer 2999-01-31 really`],
+      'line 1 of --token-file must be a token, a space, viewer',
+    ],
+    ['no time', [`${LONG} viewer really`], 'when the token in line 1 of --token-file expires must be as 2027-01-31'],
+    ['no such day', [`${LONG} viewer 2999-13-31`], 'when the token in line 1 of --token-file expires'],
+    ['a time without its zone', [`${LONG} viewer 2999-01-31T18:00:00`], 'when the token in line 1'],
     ['a character that no token has', [`${LONG}! viewer`], 'the token in line 1 of --token-file must be'],
     ['a token that is too long', [`${'x'.repeat(513)} viewer`], 'must be 1 to 512'],
     ['a token twice', [`${LONG} viewer`, `${LONG} operator`], 'line 2 of --token-file gives a token'],

@@ -82,6 +82,19 @@ describe('a service with tokens', () => {
     expect(texts.slice(1).filter((text) => !/^hmp \S+ refused$/.test(text))).toEqual([]);
   });
 
+  test('takes a token until it expires, and says that it has', async () => {
+    const file = tokenFile([`${OPERATOR} operator 2001-01-31`, `${VIEWER} viewer 2999-01-31`]);
+    const { server } = await guarded({ flags: ['--token-file', file] });
+    const reply = await ask(server, '/status', { headers: bearer(OPERATOR) });
+    expect([reply.status, reply.json.code, reply.json.detail]).toEqual([
+      401,
+      'not_authenticated',
+      'The token has expired.',
+    ]);
+    expect(reply.headers['www-authenticate']).toBe('Bearer realm="vmferry", error="invalid_token"');
+    expect((await ask(server, '/status', { headers: bearer(VIEWER) })).status).toBe(200);
+  });
+
   test('lets an operator act, whatever the case of the scheme', async () => {
     const { server } = await guarded();
     const headers = { authorization: `bEARER  ${OPERATOR}` };

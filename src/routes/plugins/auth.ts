@@ -13,25 +13,31 @@ import { HttpError } from './http-errors.ts';
  * otherwise anyone behind the same proxy could lock the others out.
  */
 
-/** A token's SHA-256 in hexadecimal, and what it allows. */
-export type KnownToken = { readonly digest: string; readonly role: Role };
+/** A token's SHA-256 in hexadecimal, what it allows, and until when: milliseconds since 1970, null for ever. */
+export type KnownToken = { readonly digest: string; readonly role: Role; readonly expiresMs: number | null };
+
+type Found = Omit<KnownToken, 'digest'> & { readonly digest: Buffer; readonly hasExpired: boolean };
 
 /** The tokens that are known now. */
 export class KnownTokens {
-  #known: readonly { readonly digest: Buffer; readonly role: Role }[] = [];
+  readonly #now: () => number;
+  #known: readonly Omit<Found, 'hasExpired'>[] = [];
 
-  constructor(tokens: readonly KnownToken[]) {
+  constructor(tokens: readonly KnownToken[], now: () => number = Date.now) {
+    this.#now = now;
     this.replace(tokens);
   }
 
   /** From the next request on; what an earlier one began, such as an event stream, goes on. */
   replace(tokens: readonly KnownToken[]): void {
-    this.#known = tokens.map(({ digest, role }) => ({ digest: Buffer.from(digest, 'hex'), role }));
+    this.#known = tokens.map(({ digest, ...token }) => ({ ...token, digest: Buffer.from(digest, 'hex') }));
   }
 
-  find(text: string): { readonly digest: Buffer; readonly role: Role } | undefined {
+  find(text: string): Found | undefined {
     const digest = createHash('sha256').update(text).digest();
-    return this.#known.filter((token) => timingSafeEqual(token.digest, digest))[0];
+    const found = this.#known.filter((token) => timingSafeEqual(token.digest, digest))[0];
+    if (found === undefined) return undefined;
+    return { ...found, hasExpired: found.expiresMs !== null && found.expiresMs <= this.#now() };
   }
 }
 
@@ -66,6 +72,7 @@ export function registerAuthentication(
     if (given === undefined) throw notAuthenticated('This service asks for a token: Authorization: Bearer TOKEN.', '');
     const found = tokens.find(given);
     if (found === undefined) throw wrongToken(request, wrongTokens);
+    if (found.hasExpired) throw notAuthenticated('The token has expired.', ', error="invalid_token"');
     const name = `token-${found.digest.toString('hex').slice(0, FINGERPRINT_LENGTH)}`;
     request.access = accessOf(request, { role: found.role, name });
   });
