@@ -245,5 +245,6 @@ const TICKS = `for look in $(seq 1 1000); do
   ticks=$(curl -sS --fail "$VMFERRY_URL/machine" | sed -n 's/.*"ticks":\\([0-9]*\\),.*"panic":null.*/\\1/p')
   [ -n "$ticks" ] || exit 1
   [ "$ticks" -lt 3 ] || break
+  sleep 0.05
 done
 echo "$ticks"`;
