@@ -1,23 +1,17 @@
-// The command line client against whole services: a machine that moves, a cancel, QMP and HMP, tokens.
+// The command line client against whole services: a machine that moves, a cancel, QMP and HMP, tokens. What is
+// interrupted is a process of its own.
 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory, tokenFile } from '../helpers/app.ts';
-import { startCommand, startService } from '../helpers/client-process.ts';
+import { listeningService, runCommand as run } from '../helpers/client-here.ts';
+import { startCommand } from '../helpers/client-process.ts';
 import { shared } from '../helpers/shared.ts';
 
 const GUEST = ['--ram', '32M', '--workload', 'rate=1M,span=4M'];
 
-async function service(...flags: string[]): Promise<string> {
-  const { url } = await startService(['--http', '127.0.0.1:0', '--data', temporaryDirectory(), ...GUEST, ...flags]);
-  return url;
-}
-
-async function run(url: string, words: readonly string[], options: { input?: string; token?: string } = {}) {
-  const client = startCommand(url, words, options.token === undefined ? {} : { token: options.token });
-  client.child.stdin?.end(options.input ?? '');
-  const [status] = await client.ended;
-  return { status, output: client.output(), errors: client.errors() };
+function service(...flags: string[]): Promise<string> {
+  return listeningService([...GUEST, ...flags]);
 }
 
 function linesOf(text: string): Readonly<Record<string, unknown>>[] {

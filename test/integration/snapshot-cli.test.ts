@@ -1,17 +1,17 @@
-// The command line client against a whole service: a real engine, real images, real signals.
+// The command line client against a whole service: a real engine, real images, real signals. What is
+// interrupted, and what outlives its service, is a process of its own.
 
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { listeningService, type Ran, runCommand } from '../helpers/client-here.ts';
 import { type Client, freePort, startClient, startService } from '../helpers/client-process.ts';
 
 /** A guest that is saved in a moment, and one that takes long enough to be caught at it. */
 const SMALL = ['--ram', '16M', '--workload', 'rate=2M,span=4M'];
 const LARGE = ['--ram', '256M', '--workload', 'rate=0,fill=random'];
 
-async function run(url: string, ...words: string[]) {
-  const client = startClient(url, words);
-  const [status] = await client.ended;
-  return { status, output: client.output(), errors: client.errors() };
+function run(url: string, ...words: string[]): Promise<Ran> {
+  return runCommand(url, ['snapshot', ...words]);
 }
 
 async function runState(url: string): Promise<unknown> {
@@ -20,7 +20,7 @@ async function runState(url: string): Promise<unknown> {
 
 describe('vmferry snapshot', () => {
   test('saves, lists, verifies, loads and deletes, finds a job again under its key, and ends with 4 at what is refused', async () => {
-    const { url } = await startService(['--http', '127.0.0.1:0', '--data', temporaryDirectory(), ...SMALL]);
+    const url = await listeningService(SMALL);
     for (const verb of ['load', 'list']) {
       const refused = { status: 4, output: '', errors: expect.stringContaining('refused (404 snapshot_not_found): ') };
       expect(await run(url, verb, 'warm')).toEqual(refused);

@@ -1,0 +1,44 @@
+// The client in this process, as test/cli/process.test.ts shows it to be one of its own, against a service at an address.
+
+import { PassThrough } from 'node:stream';
+import type { AppOptions } from '../../src/app.ts';
+import { runProgram } from '../../src/cli/program.ts';
+import { CLOCK, type World } from '../../src/cli/world.ts';
+import { readInvocation } from '../../src/config.ts';
+import { listen, startApp, testConfig } from './app.ts';
+
+export type Ran = { readonly status: number; readonly output: string; readonly errors: string };
+
+type RunOptions = { readonly token?: string; readonly input?: string };
+
+/** Runs `vmferry WORDS` to its end, with no terminal and nobody who interrupts it. */
+export async function runCommand(url: string, words: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { token = '', input = '' } = options;
+  const invocation = readInvocation(words, '0.0.0', { VMFERRY_URL: url, VMFERRY_TOKEN: token, VMFERRY_NONSENSE: '1' });
+  if (invocation.action !== 'client') throw new Error('this is no command of the client');
+  let [output, errors] = ['', ''];
+  const world: World = {
+    environment: invocation.environment,
+    out: (text) => {
+      output += text;
+    },
+    err: (text) => {
+      errors += text;
+    },
+    columns: () => null,
+    outColumns: () => null,
+    input: new PassThrough().end(input),
+    terminal: null,
+    clock: CLOCK,
+    interrupt: new AbortController().signal,
+    outputClosed: new AbortController().signal,
+  };
+  const status = await runProgram(invocation.argv, world);
+  return { status, output, errors };
+}
+
+/** A service in this process that listens. @returns its address. */
+export async function listeningService(flags: readonly string[], options: AppOptions = {}): Promise<string> {
+  const { server } = await startApp(testConfig(flags), options);
+  return `http://127.0.0.1:${await listen(server)}`;
+}
