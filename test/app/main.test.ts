@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { temporaryDirectory, tokenFile } from '../helpers/app.ts';
+import { listen, temporaryDirectory, tokenFile } from '../helpers/app.ts';
+import { localService } from '../helpers/guest-service.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MAIN = join(ROOT, 'bin/vmferry.js');
@@ -45,33 +46,26 @@ function startNode(arguments_: readonly string[]) {
 
 describe('the service as a process', () => {
   test.each([
-    { signal: 'SIGTERM', nodeFlags: [] },
     { signal: 'SIGHUP', nodeFlags: [] },
     // The starts before have filled the cache, if nothing had yet.
     { signal: 'SIGINT', nodeFlags: ['--import', TELL_MODULES] },
   ] as const)('prints its address alone, answers, and ends with 0 at $signal', async ({ signal, nodeFlags }) => {
     const service = startAsNpm(nodeFlags, '--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M');
-    await expect.poll(service.output, { timeout: 10_000 }).toMatch(/^vmferry: http:\/\/127\.0\.0\.1:\d+\n$/);
-    const address = service.output().trim().replace('vmferry: ', '');
+    const address = await addressOf(service);
     expect((await fetch(`${address}/migrate`)).status).toBe(200);
-    const events = await fetch(`${address}/events`);
-    service.child.kill(signal);
-    const told = await events.text();
-    expect(told).toMatch(/event: SHUTDOWN\n.*"guest":false,"reason":"host-signal".*event: bye/s);
-    expect(await service.ended).toBe(0);
-    expect(service.output().split('\n')).toHaveLength(2);
+    await expectEnds(service, signal, await fetch(`${address}/events`));
     if (nodeFlags.length === 0) expect(service.errors()).toBe('');
     else expectFewModules(service.errors());
   });
 
-  test('reads its tokens again at SIGHUP, and keeps those that it has if it cannot', async () => {
+  test('reads its tokens again at SIGHUP, keeps those that it has if it cannot, and ends with 0 at SIGTERM', async () => {
     const file = tokenFile([`${'a'.repeat(20)} viewer`]);
     const flags = ['--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M', '--log-level', 'info'];
     const service = start(...flags, '--token-file', file);
-    await expect.poll(service.output, { timeout: 10_000 }).toContain('http://');
-    const address = service.output().trim().replace('vmferry: ', '');
-    const statusOf = async (letter: string): Promise<number> =>
-      (await fetch(`${address}/status`, { headers: { authorization: `Bearer ${letter.repeat(20)}` } })).status;
+    const address = await addressOf(service);
+    const ask = (path: string, letter: string): Promise<Response> =>
+      fetch(`${address}${path}`, { headers: { authorization: `Bearer ${letter.repeat(20)}` } });
+    const statusOf = async (letter: string): Promise<number> => (await ask('/status', letter)).status;
     expect([await statusOf('a'), await statusOf('b')]).toEqual([200, 401]);
     for (const [text, said] of [
       [`${'b'.repeat(20)} operator\n`, 'was read again'],
@@ -82,8 +76,7 @@ describe('the service as a process', () => {
       await expect.poll(service.errors).toContain(said);
       expect([await statusOf('a'), await statusOf('b')]).toEqual([401, 200]);
     }
-    service.child.kill('SIGTERM');
-    expect(await service.ended).toBe(0);
+    await expectEnds(service, 'SIGTERM', await ask('/events', 'b'));
   });
 
   test('ends with 2 and one line when a flag is wrong', async () => {
@@ -99,29 +92,40 @@ describe('the service as a process', () => {
     expect(service.errors()).toMatch(/^vmferry: .*teleport.*\n$/);
   });
 
-  test('ends with 2 and one line when an image is missing, no image, or in use, with 1 when its port is taken', async () => {
+  test('ends with 2 and one line when an image is no image, or in use, with 1 when its port is taken', async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, 'text'), 'this is a text\n'.repeat(100));
+    const data = temporaryDirectory();
+    const first = await localService([], { data, hasDisk: true });
+    const port = await listen(first.app.server);
     const flags = ['--http', '127.0.0.1:0', '--ram', '8M', '--data', directory, '--blockdev'];
-    for (const file of ['missing.qcow2', 'text']) {
-      const service = start(...flags, `sda=${join(directory, file)}`);
+    for (const path of [join(directory, 'text'), join(data, 'disk0.qcow2')]) {
+      const service = start(...flags, `sda=${path}`);
       expect(await service.ended).toBe(2);
-      expect(service.errors()).toMatch(new RegExp(`^vmferry: block device node 'sda': [^\n]*${file}[^\n]*\n$`));
+      expect(service.errors()).toMatch(new RegExp(`^vmferry: block device node 'sda': [^\n]*${path}[^\n]*\n$`));
       expect(service.output()).toBe('');
     }
-    const data = temporaryDirectory();
-    const first = start('--http', '127.0.0.1:0', '--ram', '8M', '--data', data);
-    await expect.poll(first.output, { timeout: 10_000 }).toContain('http://');
-    const second = start(...flags, `sda=${join(data, 'disk0.qcow2')}`);
-    expect(await second.ended).toBe(2);
-    expect(second.errors()).toMatch(/^vmferry: block device node 'sda': [^\n]*disk0\.qcow2[^\n]*\n$/);
-
-    const port = /:(\d+)\n$/.exec(first.output())?.[1];
-    const third = start('--http', `127.0.0.1:${port}`, '--ram', '8M', '--data', temporaryDirectory());
-    expect(await third.ended).toBe(1);
-    expect(third.errors()).toMatch(/^vmferry: .*EADDRINUSE.*\n$/);
+    const last = start('--http', `127.0.0.1:${port}`, '--ram', '8M', '--data', temporaryDirectory());
+    expect(await last.ended).toBe(1);
+    expect(last.errors()).toMatch(/^vmferry: .*EADDRINUSE.*\n$/);
   });
 });
+
+type Started = ReturnType<typeof startNode>;
+
+async function addressOf(service: Started): Promise<string> {
+  await expect.poll(service.output, { timeout: 10_000 }).toMatch(/^vmferry: http:\/\/127\.0\.0\.1:\d+\n$/);
+  return service.output().trim().replace('vmferry: ', '');
+}
+
+/** It tells who follows its events, and has printed nothing but its address. */
+async function expectEnds(service: Started, signal: NodeJS.Signals, events: Response): Promise<void> {
+  service.child.kill(signal);
+  const told = await events.text();
+  expect(told).toMatch(/event: SHUTDOWN\n.*"guest":false,"reason":"host-signal".*event: bye/s);
+  expect(await service.ended).toBe(0);
+  expect(service.output().split('\n')).toHaveLength(2);
+}
 
 /** Code that is in the cache needs neither the type stripper nor a schema compiler. */
 function expectFewModules(modules: string): void {
