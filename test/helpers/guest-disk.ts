@@ -1,8 +1,8 @@
-import { onTestFinished } from 'vitest';
 import { type DiskRequest, DiskSlot } from '../../src/engine/memory/disk-slot.ts';
 import { VcpuControl } from '../../src/engine/memory/vcpu-control.ts';
 import { DISK_BLOCK_BYTES } from '../../src/machine/synthetic/disk-block.ts';
 import type { SyntheticMachine } from '../../src/machine/synthetic/synthetic-machine.ts';
+import { whenOver } from './shared.ts';
 
 /** What becomes of a request: served, left without an answer, refused for want of room, or failed with a text. */
 export type DiskConduct = (request: DiskRequest) => 'serve' | 'ignore' | 'refuse' | { readonly fail: string };
@@ -18,7 +18,7 @@ export class TestDisk {
     this.bytes = bytes;
   }
 
-  /** Serves the machine's disk until the test ends; a disk may be moved from one machine to another. */
+  /** Serves the machine's disk until the test ends, or the tests that share it; a disk may be moved from one machine to another. */
   attach(machine: SyntheticMachine): this {
     const attachment = machine.diskAttachment();
     if (attachment === null) throw new Error('this machine has no disk');
@@ -36,7 +36,7 @@ export class TestDisk {
       control.addHold(0);
     };
     attachment.port.on('message', this.#serve);
-    onTestFinished(() => attachment.port.close());
+    whenOver(() => attachment.port.close());
     this.#serve();
     return this;
   }

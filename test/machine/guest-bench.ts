@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { onTestFinished, vi } from 'vitest';
+import { vi } from 'vitest';
 import type { GuestPanic, LoadedMachine, TransferDevice } from '../../src/domain/ports.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../src/engine/memory/layout.ts';
 import {
@@ -7,6 +7,7 @@ import {
   type SyntheticMachine,
   type SyntheticMachineOptions,
 } from '../../src/machine/synthetic/synthetic-machine.ts';
+import { whenOver } from '../helpers/shared.ts';
 
 export const MIB = 2 ** 20;
 
@@ -14,7 +15,7 @@ export type GuestOptions = Partial<Omit<SyntheticMachineOptions, 'workload'>> & 
   readonly workload?: Partial<SyntheticMachineOptions['workload']>;
 };
 
-/** A small guest that is closed when the test ends. */
+/** A small guest that is closed when the test ends, or the tests that share it. */
 export function startGuest(options: GuestOptions = {}): SyntheticMachine {
   const machine = createSyntheticMachine({
     ramBytes: 8 * MIB,
@@ -24,7 +25,7 @@ export function startGuest(options: GuestOptions = {}): SyntheticMachine {
     ...options,
     workload: { rate: 20 * MIB, span: 4 * MIB, pattern: 'random', fill: 'quarter', check: 'auto', ...options.workload },
   });
-  onTestFinished(() => machine.close());
+  whenOver(() => machine.close());
   return machine;
 }
 

@@ -4,6 +4,7 @@ import { DISK_BLOCK_BYTES, readDiskBlock } from '../../../src/machine/synthetic/
 import { bodyOf } from '../../../src/machine/synthetic/guest-devices.ts';
 import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
 import { TestDisk } from '../../helpers/guest-disk.ts';
+import { shared } from '../../helpers/shared.ts';
 import {
   type DiskGuest,
   type DiskSnapshot,
@@ -23,7 +24,9 @@ const BLOCKS = 32;
 type Moments = { readonly old: DiskSnapshot; readonly recent: DiskSnapshot };
 
 /** A guest that stands still, what it was at two moments, and blocks that it wrote again, or first, between them. */
-async function guestWithPast(): Promise<{ guest: DiskGuest; moments: Moments; again: number; first: number }> {
+type Past = { readonly guest: DiskGuest; readonly moments: Moments; readonly again: number; readonly first: number };
+
+async function guestWithPast(): Promise<Past> {
   const guest = startDiskGuest(new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES)));
   await untilDiskWritten(guest.machine, 6);
   const old = await takeAll(guest);
@@ -42,15 +45,6 @@ function sequences(disk: TestDisk): number[] {
     const content = readDiskBlock(disk.block(block));
     return content.kind === 'whole' ? content.sequence : 0;
   });
-}
-
-/** What the guest finds if it is loaded with its newest RAM and a disk that is not as it was. */
-async function findingWith(change: (past: Awaited<ReturnType<typeof guestWithPast>>, disk: TestDisk) => void) {
-  const past = await guestWithPast();
-  const disk = new TestDisk(Buffer.from(past.moments.recent.disk));
-  change(past, disk);
-  const panic = await findingAfter(past.guest, { ...past.moments.recent, disk: disk.bytes });
-  return { panic, ...past };
 }
 
 describe('a guest that is loaded with its disk', () => {
@@ -117,23 +111,35 @@ function isStill(machine: SyntheticMachine): boolean {
 }
 
 describe('a guest that is loaded finds that', () => {
+  /** Each test loads it anew. */
+  const common = shared(guestWithPast);
+
+  /** What the guest finds if it is loaded with its newest RAM and a disk that is not as it was. */
+  function findingWith(change: (past: Past, disk: TestDisk) => void): Promise<GuestPanic> {
+    const past = common();
+    const disk = new TestDisk(Buffer.from(past.moments.recent.disk));
+    change(past, disk);
+    return findingAfter(past.guest, { ...past.moments.recent, disk: disk.bytes });
+  }
+
   it('its disk is older than its RAM', async () => {
-    const { guest, moments } = await guestWithPast();
+    const { guest, moments } = common();
     const panic = await findingAfter(guest, { ...moments.recent, disk: moments.old.disk });
     expect(panic.kind).toMatch(/^disk-(stale|lost)$/);
     expect(panic.detail).toMatch(/holds (write \d+|zeros); the ledger in RAM says write \d+$/);
   });
 
   it('its disk is newer than its RAM', async () => {
-    const { guest, moments } = await guestWithPast();
+    const { guest, moments } = common();
     const panic = await findingAfter(guest, { ...moments.old, disk: moments.recent.disk });
     expect(panic.kind).toBe('disk-ahead');
     expect(panic.detail).toMatch(/the ledger in RAM says (write \d+|that it was never written)$/);
   });
 
   it('a block is one write behind', async () => {
-    const { panic, again, moments } = await findingWith((past, disk) => {
-      disk.block(past.again).set(new TestDisk(past.moments.old.disk).block(past.again));
+    const { again, moments } = common();
+    const panic = await findingWith((_, disk) => {
+      disk.block(again).set(new TestDisk(moments.old.disk).block(again));
     });
     const [before, after] = [moments.old, moments.recent].map(({ disk }) => sequences(new TestDisk(disk))[again]);
     expect(panic).toEqual({
@@ -144,12 +150,13 @@ describe('a guest that is loaded finds that', () => {
   });
 
   it('the first write of a block was lost', async () => {
-    const { panic, first } = await findingWith((past, disk) => disk.block(past.first).fill(0));
+    const { first } = common();
+    const panic = await findingWith((_, disk) => disk.block(first).fill(0));
     expect(panic.kind).toBe('disk-lost');
     expect(panic.detail).toContain(`block ${first} of the guest disk (offset ${first * 4096}) holds zeros`);
   });
 
-  it.each<[string, string, (past: Awaited<ReturnType<typeof guestWithPast>>, disk: TestDisk) => void]>([
+  it.each<[string, string, (past: Past, disk: TestDisk) => void]>([
     [
       'half a block is of an older write',
       'disk-torn',
@@ -178,12 +185,12 @@ describe('a guest that is loaded finds that', () => {
     ['the superblock is something else', 'disk-corrupt', (_, disk) => disk.block(0).fill(1)],
     ['every block is blank', 'disk-lost', (_, disk) => disk.bytes.fill(0)],
   ])('of its disk %s', async (_, kind, change) => {
-    const { panic } = await findingWith(change);
+    const panic = await findingWith(change);
     expect(panic).toMatchObject({ kind, address: null });
   });
 
   it('its disk is another one, though that is sound', async () => {
-    const { guest, moments } = await guestWithPast();
+    const { guest, moments } = common();
     const other = startDiskGuest(new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES)), { seed: 8 });
     await untilDiskWritten(other.machine, 3);
     const { disk } = await takeAll(other);
@@ -193,7 +200,7 @@ describe('a guest that is loaded finds that', () => {
   });
 
   it('its disk ends too early', async () => {
-    const { moments } = await guestWithPast();
+    const { moments } = common();
     const disk = Buffer.from(moments.recent.disk.subarray(0, 2 * DISK_BLOCK_BYTES));
     const short = startDiskGuest(new TestDisk(disk), {
       holds: ['operator'],
