@@ -1,42 +1,15 @@
-// What a hostile or broken peer does to an outgoing migration: the guest runs on, unless the peer may have it.
+// What a hostile or broken peer does to an outgoing migration: the guest runs on, unless the peer may have it;
+// test/soak/migration.test.ts has closings of either kind in all phases.
 
 import { describe, expect, test } from 'vitest';
-import type { AppOptions } from '../../src/app.ts';
 import type { Deadlines } from '../../src/domain/transfer-port.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
+import { busyService, closeInPhases, closingsWith, expectMigrates, setCapabilities } from '../helpers/closing-peer.ts';
 import { localService, type MigrationRow, type Service } from '../helpers/guest-service.ts';
 import { closedPort, openPeer, type Peer } from '../helpers/peer.ts';
 
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
-const BUSY = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'] as const;
-
 const IMPATIENT: Deadlines = { connectMs: 300, stallMs: 700, handoverMs: 700 };
-
-/** A guest that dirties so much all the time that a migration of it, which may not stop it at all, does not complete. */
-async function busyService(options: AppOptions = {}) {
-  const source = await localService(BUSY, options);
-  await source.set({ 'downtime-limit': 0 });
-  await source.expectRunning();
-  return source;
-}
-
-/** The failed migration changed nothing here, and the next one works. */
-async function expectUnharmed(source: Service): Promise<void> {
-  await source.expectRunning();
-  await source.set({ 'max-bandwidth': 2 ** 40, 'downtime-limit': 100_000 });
-  const target = await localService([...INCOMING, ...BUSY]);
-  const capabilities = { 'pause-before-switchover': false, 'return-path': false };
-  await setCapabilities(source, capabilities);
-  expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
-  await target.untilStatus('completed');
-  await target.expectRunning();
-}
-
-async function setCapabilities(service: Service, states: Readonly<Record<string, boolean>>): Promise<void> {
-  const capabilities = Object.entries(states).map(([capability, state]) => ({ capability, state }));
-  const reply = await service.call('/migrate/capabilities', { method: 'PATCH', body: { capabilities } });
-  expect(reply.status, reply.text).toBe(200);
-}
 
 describe('a target', () => {
   test('that cannot be reached is told by distinct codes in the history, and the guest is untouched', async () => {
@@ -63,7 +36,7 @@ describe('a target', () => {
     expect(['deadline_exceeded', 'host_unreachable', 'connection_refused', 'channel_failed']).toContain(
       row.error?.code,
     );
-    await expectUnharmed(source);
+    await expectMigrates(source);
   });
 
   test('that accepts and never reads fails at the deadline for silence, with memory flat', async () => {
@@ -82,49 +55,11 @@ describe('a target', () => {
   });
 });
 
-/** Brings a migration to a peer into a phase: so slow that none is over before the test acts. */
-type Phase = (source: Service, peer: Peer) => Promise<unknown>;
-const PHASES: Readonly<Record<string, Phase>> = {
-  setup: async (_source, peer) => peer.has(1),
-  'first pass': async (_source, peer) => peer.has(100_000),
-  iteration: async (source) => {
-    await source.set({ 'max-bandwidth': 0 });
-    await source.until(({ ram }) => (ram?.['dirty-sync-count'] ?? 0) >= 2);
-  },
-  'pre-switchover': stopBeforeSwitchover,
-  // 24 MiB are left for the stopped guest's pass, and the peer has stopped reading: more than sockets hold.
-  'last pass': async (source, peer) => {
-    await stopBeforeSwitchover(source);
-    peer.socket.pause();
-    await source.post('/migrate/continue', { state: 'pre-switchover' });
-    await source.untilStatus('device');
-  },
-};
-
-async function stopBeforeSwitchover(source: Service): Promise<void> {
-  await source.set({ 'max-bandwidth': 10_000_000, 'downtime-limit': 100_000 });
-  await source.untilStatus('pre-switchover');
-}
-
 describe('a peer that closes', () => {
-  test(`with FIN or RST in ${Object.keys(PHASES).join(', ')} leaves the guest running here`, async () => {
-    const source = await busyService();
-    for (const how of ['FIN', 'RST'] as const) {
-      for (const [phase, reach] of Object.entries(PHASES)) {
-        const peer = await openPeer();
-        await source.set({ 'max-bandwidth': 8_000_000, 'downtime-limit': 0 });
-        await source.enable('pause-before-switchover');
-        const id = await source.start(peer.uri);
-        await reach(source, peer);
-        peer.hangUp(how);
-
-        const row = await source.ended();
-        expect(row, `${how} in ${phase}`).toMatchObject({ id, status: 'failed', guest: 'here' });
-        expect(['peer_closed', 'peer_reset'], `${how} in ${phase}`).toContain(row.error?.code);
-        await source.expectRunning();
-      }
-    }
-    await expectUnharmed(source);
+  test('with FIN in any phase, or with RST in the first pass and in the last, leaves the guest running here', async () => {
+    const resets = closingsWith('RST').filter(({ phase }) => ['first pass', 'last pass'].includes(phase));
+    expect(resets).toHaveLength(2);
+    await closeInPhases([...closingsWith('FIN'), ...resets]);
   });
 });
 
@@ -209,7 +144,7 @@ describe('a return path', () => {
       expect(row, what).toMatchObject({ status: 'failed', guest: 'here', error: { code } });
       await source.expectRunning();
     }
-    await expectUnharmed(source);
+    await expectMigrates(source);
   });
 });
 

@@ -111,18 +111,8 @@ describeWithQemu('a machine of QEMU 10.0', () => {
 describeWithQemu72('a machine of QEMU 7.2', (binary) => {
   const machine = 'pc-i440fx-7.2';
 
-  it('travels through an image into QEMU 7.2 over unix sockets', async () => {
-    await travels({ transport: 'unix', stopsFirst: true, source: { binary, machine }, target: { binary, machine } });
-  });
-
-  it('travels through an image into QEMU 10.0 with a return path', async () => {
-    const capabilities = ['return-path'];
-    await travels({
-      transport: 'tcp',
-      stopsFirst: true,
-      source: { binary, machine },
-      target: { machine },
-      capabilities,
-    });
+  it('travels through an image into QEMU 7.2 over unix sockets with a return path', async () => {
+    const old = { binary, machine };
+    await travels({ transport: 'unix', stopsFirst: true, source: old, target: old, capabilities: ['return-path'] });
   });
 });

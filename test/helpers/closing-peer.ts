@@ -1,0 +1,84 @@
+// A peer that hangs up in the midst of a migration of a busy guest, in whatever phase that is.
+
+import { expect } from 'vitest';
+import type { AppOptions } from '../../src/app.ts';
+import { localService, type Service } from './guest-service.ts';
+import { openPeer, type Peer } from './peer.ts';
+
+const BUSY = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'] as const;
+
+/** A guest that dirties so much all the time that a migration of it, which may not stop it at all, does not complete. */
+export async function busyService(options: AppOptions = {}) {
+  const source = await localService(BUSY, options);
+  await source.set({ 'downtime-limit': 0 });
+  await source.expectRunning();
+  return source;
+}
+
+/** The failed migration changed nothing here, and the next one works. */
+export async function expectMigrates(source: Service): Promise<void> {
+  await source.expectRunning();
+  await source.set({ 'max-bandwidth': 2 ** 40, 'downtime-limit': 100_000 });
+  const target = await localService(['--incoming', 'tcp:127.0.0.1:0', ...BUSY]);
+  const capabilities = { 'pause-before-switchover': false, 'return-path': false };
+  await setCapabilities(source, capabilities);
+  expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
+  await target.untilStatus('completed');
+  await target.expectRunning();
+}
+
+export async function setCapabilities(service: Service, states: Readonly<Record<string, boolean>>): Promise<void> {
+  const capabilities = Object.entries(states).map(([capability, state]) => ({ capability, state }));
+  const reply = await service.call('/migrate/capabilities', { method: 'PATCH', body: { capabilities } });
+  expect(reply.status, reply.text).toBe(200);
+}
+
+/** Brings a migration to a peer into a phase: so slow that none is over before the test acts. */
+type Phase = (source: Service, peer: Peer) => Promise<unknown>;
+const PHASES: Readonly<Record<string, Phase>> = {
+  setup: async (_source, peer) => peer.has(1),
+  'first pass': async (_source, peer) => peer.has(100_000),
+  iteration: async (source) => {
+    await source.set({ 'max-bandwidth': 0 });
+    await source.until(({ ram }) => (ram?.['dirty-sync-count'] ?? 0) >= 2);
+  },
+  'pre-switchover': stopBeforeSwitchover,
+  // 24 MiB are left for the stopped guest's pass, and the peer has stopped reading: more than sockets hold.
+  'last pass': async (source, peer) => {
+    await stopBeforeSwitchover(source);
+    peer.socket.pause();
+    await source.post('/migrate/continue', { state: 'pre-switchover' });
+    await source.untilStatus('device');
+  },
+};
+
+async function stopBeforeSwitchover(source: Service): Promise<void> {
+  await source.set({ 'max-bandwidth': 10_000_000, 'downtime-limit': 100_000 });
+  await source.untilStatus('pre-switchover');
+}
+
+type Closing = { readonly how: 'FIN' | 'RST'; readonly phase: string };
+
+/** A closing in every phase. */
+export function closingsWith(how: Closing['how']): Closing[] {
+  return Object.keys(PHASES).map((phase) => ({ how, phase }));
+}
+
+/** Migrates one guest again and again; each time the peer hangs up, and the guest runs on here, and can be migrated. */
+export async function closeInPhases(closings: readonly Closing[]): Promise<void> {
+  const source = await busyService();
+  for (const { how, phase } of closings) {
+    const peer = await openPeer();
+    await source.set({ 'max-bandwidth': 8_000_000, 'downtime-limit': 0 });
+    await source.enable('pause-before-switchover');
+    const id = await source.start(peer.uri);
+    await PHASES[phase]!(source, peer);
+    peer.hangUp(how);
+
+    const row = await source.ended();
+    expect(row, `${how} in ${phase}`).toMatchObject({ id, status: 'failed', guest: 'here' });
+    expect(['peer_closed', 'peer_reset'], `${how} in ${phase}`).toContain(row.error?.code);
+    await source.expectRunning();
+  }
+  await expectMigrates(source);
+}
