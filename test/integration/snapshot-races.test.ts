@@ -9,7 +9,7 @@ import { cancelAtMoments, cancelWhilePaused } from '../helpers/snapshots/cancels
 import { tagsOf } from '../helpers/snapshots/qemu-image.ts';
 
 /** So large that a request surely comes while it is saved. */
-const LARGE = ['--ram', '48M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+const LARGE = ['--ram', '32M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 
 /** Starts work and stops it in its middle. @returns the job's id. */
 async function startAndPause({ snapshots, service }: Bed, work: 'save' | 'load', tag: string): Promise<string> {

@@ -3,14 +3,14 @@
 import { expect, test } from 'vitest';
 import { type Reply, temporaryDirectory } from '../helpers/app.ts';
 import { type Service, type Spawned, spawnService } from '../helpers/guest-service.ts';
-import { shared } from '../helpers/shared.ts';
+import { shared, whenOver } from '../helpers/shared.ts';
 import { type Bed, snapshotBed } from '../helpers/snapshots/bed.ts';
 import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
 import { type Job, Snapshots, type Work } from '../helpers/snapshots/snapshot-client.ts';
 
 const LARGE = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** So large that work on it takes far longer than a pause needs to reach it. */
-const LARGER = ['--ram', '160M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+const LARGER = ['--ram', '96M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** How often a job is stopped on its way. */
 const STOPS = 4;
 /** Requests in a second, and how many of either kind make a test. */
@@ -105,13 +105,13 @@ test('an Idempotency-Key holds over kill -9 right behind the answer', async () =
 test(`${POLLS_PER_SECOND} requests in a second see no job go back, and disturb nothing`, async () => {
   const { service } = revived();
   const snapshots = new Snapshots(service);
-  let isOver = false;
   const seen: Sight[] = [];
-  const polled = poll(service, () => isOver, seen);
+  const over = Promise.withResolvers<void>();
+  const polled = poll(service, over.promise, seen);
   const ids: string[] = [];
   for (const tag of ['a', 'b', 'c']) ids.push((await snapshots.does('save', tag)).id);
   ids.push((await snapshots.does('load', 'b')).id);
-  isOver = true;
+  over.resolve();
   const { asked, seconds } = await polled;
   expect(asked).toBeGreaterThanOrEqual(Math.floor(0.8 * POLLS_PER_SECOND * seconds));
   for (const id of ids) {
@@ -130,20 +130,18 @@ test(`${POLLS_PER_SECOND} requests in a second see no job go back, and disturb n
 type Sight = { readonly askedAt: number; readonly answeredAt: number; readonly job: Job };
 
 /** Asks both questions in turn at the rate, until it is over and all are answered. */
-async function poll(
-  service: Service,
-  isOver: () => boolean,
-  seen: Sight[],
-): Promise<{ asked: number; seconds: number }> {
+async function poll(service: Service, over: Promise<void>, seen: Sight[]): Promise<{ asked: number; seconds: number }> {
   const pending: Promise<void>[] = [];
   const from = performance.now();
-  while (!isOver()) {
+  const pace = setInterval(() => {
     const due = Math.floor(((performance.now() - from) * POLLS_PER_SECOND) / 1000);
     for (let asked = pending.length; asked < due; asked += 1) {
       pending.push(asked % 2 === 0 ? askJobs(service, seen) : askMigrate(service));
     }
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
+  }, 1000 / POLLS_PER_SECOND);
+  whenOver(() => clearInterval(pace));
+  await over;
+  clearInterval(pace);
   const seconds = (performance.now() - from) / 1000;
   await Promise.all(pending);
   return { asked: pending.length, seconds };
