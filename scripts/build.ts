@@ -4,7 +4,7 @@
 import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Plugin, rolldown } from 'rolldown';
+import type { Plugin } from 'rolldown';
 import { isBuilt } from '../bin/built.js';
 import { assertNoSources, entryName, withBuiltUrls } from './build/built-urls.ts';
 
@@ -25,6 +25,8 @@ if (!isBuilt()) await build();
 
 /** The folder appears as a whole: a service that starts meanwhile finds all of it or nothing. */
 async function build(): Promise<void> {
+  // Loaded only here: most who call find nothing to do.
+  const { rolldown } = await import('rolldown');
   const fresh = `${DIST}.${process.pid}`;
   const bundle = await rolldown({
     input: Object.fromEntries(ENTRIES.map((path) => [entryName(path), join(SRC, path)])),

@@ -10,8 +10,15 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What no program needs when it runs: most of the bytes, and half of the files. */
-const UNUSED = ['./node_modules', '*.c', '*.h', '*.cpp', '*.map', '*.d.ts', '*.d.cts', '*.d.mts', '*.md'];
+/** What no program of ours needs when it runs: most of the bytes, and more than half of the files. */
+const UNUSED = [
+  './node_modules',
+  ...['c', 'h', 'cc', 'cpp', 'map', 'd.ts', 'd.cts', 'd.mts', 'md'].map((ending) => `*.${ending}`),
+  ...['test', 'tests', 'benchmark', 'benchmarks', 'examples', 'docs', 'doc', 'vendor', '.github'].map(
+    (name) => `./${name}`,
+  ),
+  ...['win32', 'darwin'].map((platform) => `./prebuilds/${platform}-*`),
+];
 
 type Locked = { readonly version: string; readonly dev?: boolean; readonly [member: string]: unknown };
 
@@ -76,7 +83,7 @@ function sendVersions(
 
 function sendTarball(directory: string, response: ServerResponse): void {
   const flags = [...UNUSED.map((pattern) => `--exclude=${pattern}`), '--transform=s,^\\.,package,'];
-  const tar = spawn('tar', ['-c', '-I', 'gzip -1', ...flags, '-C', directory, '.'], {
+  const tar = spawn('tar', ['-c', ...flags, '-C', directory, '.'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   response.writeHead(200, { 'content-type': 'application/octet-stream' });
