@@ -2,4 +2,4 @@
 
 import { describeChunking } from '../helpers/fuzz/chunking.ts';
 
-describeChunking({ recordedRuns: 1, smallRuns: 20, singleBytesMax: 20_000 });
+describeChunking({ recordedRuns: 1, smallRuns: 10, singleBytesMax: 10_000 });

@@ -5,9 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { crashStates, judgeAll, powerFailureStates, type State } from '../../helpers/qcow2/crash-states.ts';
 
 /** Of the states each so many is judged, the last among them. */
-const JUDGED_EVERY = 6;
+const JUDGED_EVERY = 9;
 /** QEMU judges so many of these. */
-const QEMU_STATES_MAX = 12;
+const QEMU_STATES_MAX = 8;
 
 describe.each([12])('with %i cluster bits', (clusterBits) => {
   test('a crash between two writes leaves leaks at most', async () => {
