@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What no program of ours needs when it runs: most of the bytes, and more than half of the files. */
 const UNUSED = [
   './node_modules',
-  ...['c', 'h', 'cc', 'cpp', 'map', 'd.ts', 'd.cts', 'd.mts', 'md', 'mjs.map'].map((ending) => `*.${ending}`),
+  ...['c', 'h', 'cc', 'cpp', 'map', 'd.ts', 'd.cts', 'd.mts', 'md'].map((ending) => `*.${ending}`),
   ...['test', 'tests', 'benchmark', 'benchmarks', 'examples', 'docs', 'doc', 'vendor', '.github'].map(
     (name) => `./${name}`,
   ),
