@@ -16,6 +16,14 @@ const TIMED = [
   'qemu-hostile-streams',
   'snapshot-requests',
 ].map((name) => `test/integration/${name}.test.ts`);
+/** What people are given, used as they use it: a test of any of it is minutes of installing, starting and waiting. */
+const PRODUCT = [
+  'integration/ci-documentation',
+  'integration/generated-client',
+  'integration/package',
+  'readme',
+  'scripts/demo',
+].map((name) => `test/${name}.test.ts`);
 /** To start a process and to load the code for each of so many files would take a good part of their time. */
 const SHARED = [
   ...['app', 'block', 'cli', 'commands', 'domain', 'engine', 'hmp', 'kernels', 'machine', 'qmp', 'routes', 'store'],
@@ -43,7 +51,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [SOAK, INTEGRATION, TIDY, ...SHARED],
+          exclude: [SOAK, INTEGRATION, TIDY, ...PRODUCT, ...SHARED],
           sequence: { groupOrder: 0 },
         },
       },
@@ -60,11 +68,15 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: [INTEGRATION],
-          exclude: TIMED,
+          exclude: [...TIMED, ...PRODUCT],
           isolate: false,
           testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'product', include: PRODUCT, testTimeout: 60_000, sequence: { groupOrder: 0 } },
       },
       {
         // Measured against the clock: one file at a time, with nothing beside it.

@@ -131,7 +131,7 @@ export async function execute<A extends TSchema, R extends TSchema>(
   if (entry.role === 'viewer' || entry.isUnaudited === true) return await checkAndRun(entry, call);
   const trace = call.domain.audit.begin(traceOf(entry, call));
   try {
-    if (entry.begins === true) await call.context?.giveWay?.();
+    if (entry.begins === true && call.context?.giveWay !== undefined) await call.context.giveWay();
     const result = await checkAndRun(entry, call);
     trace.end(null);
     return result;
