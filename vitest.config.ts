@@ -18,10 +18,12 @@ const TIMED = [
 ].map((name) => `test/integration/${name}.test.ts`);
 /** What people are given, used as they use it: a test of any of it is minutes of installing, starting and waiting. */
 const PRODUCT = [
+  'cli/completion',
   'integration/ci-documentation',
   'integration/generated-client',
   'integration/package',
   'readme',
+  'routes/openapi-lint',
   'scripts/demo',
 ].map((name) => `test/${name}.test.ts`);
 /** To start a process and to load the code for each of so many files would take a good part of their time. */
@@ -57,7 +59,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'shared', include: SHARED, isolate: false, sequence: { groupOrder: 0 } },
+        test: { name: 'shared', include: SHARED, exclude: PRODUCT, isolate: false, sequence: { groupOrder: 0 } },
       },
       {
         extends: true,
