@@ -47,7 +47,8 @@ async function move(source: Spawned, target: Spawned, ticksBefore: readonly numb
   const [there, here] = [await source.consoleTicks(), await target.consoleTicks()];
   // The console keeps the newest 4 KiB, so its first line may be half of one.
   expect(here).toEqual(here.map((_, index) => here[0]! + index));
-  expect(here).toEqual(expect.arrayContaining(there.slice(8)));
+  // The source's stands still and the target's goes on: between them no tick is missing.
+  expect(here[0]).toBeLessThanOrEqual(there.at(-1)! + 1);
   expect(here.at(-1)).toBeGreaterThan(ticksBefore.at(-1) ?? 0);
   return downtime;
 }
