@@ -1,6 +1,6 @@
 import { type BenchRow, GIBIBYTE } from './bench.ts';
-import { migrateWatched } from './service/watched-migration.ts';
-import { median, percentile } from './statistics.ts';
+import { compareWatched } from './service/watched-migration.ts';
+import { percentile } from './statistics.ts';
 
 const POLLERS = 20;
 const REQUESTS_PER_SECOND = 1000;
@@ -22,20 +22,8 @@ export const pollingCrowd: BenchRow = {
       isPreallocated: true,
       parameters: { 'max-bandwidth': BANDWIDTH },
     };
-    const latencies: number[] = [];
-    let unchanged = 0;
-    const polled: number[] = [];
-    const alone: number[] = [];
-    for (let index = 0; index < context.runs; index += 1) {
-      alone.push((await migrateWatched(job, null)).transferMs);
-      const watched = await migrateWatched(job, WATCHING);
-      polled.push(watched.transferMs);
-      latencies.push(...watched.latencies);
-      unchanged += watched.unchanged;
-      context.log(`  run ${index + 1}: alone ${alone.at(-1)} ms, polled ${polled.at(-1)} ms`);
-    }
+    const { alone, polled, latencies, slowdown, unchanged } = await compareWatched(context, job, WATCHING);
     const p99 = percentile(latencies, 99);
-    const slowdown = median(polled) / median(alone) - 1;
     return {
       name: 'polling-crowd',
       job: `GET /migrate at ${REQUESTS_PER_SECOND} requests/s, with tags, during a migration at the default max-bandwidth`,

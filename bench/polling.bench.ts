@@ -1,6 +1,6 @@
 import { type BenchRow, GIBIBYTE } from './bench.ts';
-import { BEFORE_MS, migrateWatched } from './service/watched-migration.ts';
-import { median, percentile } from './statistics.ts';
+import { BEFORE_MS, compareWatched } from './service/watched-migration.ts';
+import { percentile } from './statistics.ts';
 
 const REQUESTS_PER_SECOND = 200;
 const WATCHING = { pollers: 1, requestsPerSecond: REQUESTS_PER_SECOND, isRevalidating: false };
@@ -13,18 +13,8 @@ export const polling: BenchRow = {
   async measure(context) {
     const ramBytes = context.ramBytes ?? 4 * GIBIBYTE;
     const job = { directory: context.directory, ramBytes, workload: 'fill=random,rate=0', isPreallocated: true };
-    const latencies: number[] = [];
-    const polled: number[] = [];
-    const alone: number[] = [];
-    for (let index = 0; index < context.runs; index += 1) {
-      alone.push((await migrateWatched(job, null)).transferMs);
-      const watched = await migrateWatched(job, WATCHING);
-      polled.push(watched.transferMs);
-      latencies.push(...watched.latencies);
-      context.log(`  run ${index + 1}: alone ${alone.at(-1)} ms, polled ${polled.at(-1)} ms`);
-    }
+    const { alone, polled, latencies, slowdown } = await compareWatched(context, job, WATCHING);
     const p99 = percentile(latencies, 99);
-    const slowdown = median(polled) / median(alone) - 1;
     return {
       name: 'polling',
       job: `GET /migrate at ${REQUESTS_PER_SECOND} requests/s during a migration at full speed`,

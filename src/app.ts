@@ -31,7 +31,7 @@ import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/sy
 import type { QmpLimits } from './qmp/limits.ts';
 import { QmpListeners } from './qmp/listeners.ts';
 import { answerOnce } from './qmp/session.ts';
-import type { HttpLimits } from './routes/limits.ts';
+import { HTTP_LIMITS, type HttpLimits } from './routes/limits.ts';
 import type { Readiness } from './routes/operation.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
@@ -66,9 +66,11 @@ export type AppOptions = {
 };
 
 export type App = {
-  /** Has every route; does not listen yet. */
+  /** Has every route; listens where `listenHttp` or a test says. */
   readonly server: Server;
   readonly domain: Domain;
+  /** Listens where the configuration says. */
+  listenHttp(): Promise<void>;
   /** Listens on the QMP sockets of the configuration. @returns where they are, in the flag's form. */
   listenQmp(): Promise<readonly string[]>;
   /** Takes these tokens in the place of those that it knows, if it asks for any. */
@@ -127,6 +129,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   return {
     server,
     domain,
+    listenHttp: () => listenOn(server, config.http),
     listenQmp: () => sockets.listen(),
     replaceTokens: (list) => tokens?.replace(list),
     drain: async (timeoutMs) => {
@@ -140,6 +143,11 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       return closed;
     },
   };
+}
+
+/** As many connections as may be open may come in one moment: one that finds no room in the queue is never told so. */
+async function listenOn(server: Server, address: Config['http']): Promise<void> {
+  await server.listen({ ...address, backlog: HTTP_LIMITS.connectionsMax });
 }
 
 /** @throws DomainError, with the image's own code, if a node cannot be opened. */

@@ -50,7 +50,7 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
       end(0);
     });
     const qmp = await app.listenQmp();
-    await app.server.listen({ ...config.http });
+    await app.listenHttp();
     process.stdout.write(`vmferry: ${addressOf(app.server.server.address())}\n`);
     for (const address of qmp) process.stdout.write(`vmferry: qmp ${address}\n`);
     setTimeout(() => settle(trimHeap), SETTLE_MS).unref();

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BenchContext } from '../bench.ts';
+import { median } from '../statistics.ts';
 import { pollSteadily } from './poller.ts';
 import { migrateVmferry, type Run, type VmferryJob } from './vmferry-pair.ts';
 
@@ -17,15 +19,46 @@ export type Watching = {
 };
 
 /** What those who polled `GET /migrate` met during the migration. */
-export type Watched = Run & {
+type Watched = Run & {
   /** Milliseconds. */
   readonly latencies: readonly number[];
   /** Answers that were 304, those before the migration too. */
   readonly unchanged: number;
 };
 
+/** The same job with and without those who poll, in turn. */
+export type Comparison = {
+  /** transferMs of each run. */
+  readonly alone: readonly number[];
+  readonly polled: readonly number[];
+  /** Of all polled runs. */
+  readonly latencies: readonly number[];
+  readonly unchanged: number;
+  /** How much longer the median migration took when it was polled; 0.05 is 5 %. */
+  readonly slowdown: number;
+};
+
+/** Runs both as often as the bench is told to. */
+export async function compareWatched(context: BenchContext, job: VmferryJob, watching: Watching): Promise<Comparison> {
+  const alone: number[] = [];
+  const watched: Watched[] = [];
+  for (let index = 0; index < context.runs; index += 1) {
+    alone.push((await migrateWatched(job, null)).transferMs);
+    watched.push(await migrateWatched(job, watching));
+    context.log(`  run ${index + 1}: alone ${alone.at(-1)} ms, polled ${watched.at(-1)?.transferMs} ms`);
+  }
+  const polled = watched.map(({ transferMs }) => transferMs);
+  return {
+    alone,
+    polled,
+    latencies: watched.flatMap(({ latencies }) => latencies),
+    unchanged: watched.reduce((sum, { unchanged }) => sum + unchanged, 0),
+    slowdown: median(polled) / median(alone) - 1,
+  };
+}
+
 /** Migrates while the source is polled, or with no one to watch. */
-export async function migrateWatched(job: VmferryJob, watching: Watching | null): Promise<Watched> {
+async function migrateWatched(job: VmferryJob, watching: Watching | null): Promise<Watched> {
   const latencies: number[] = [];
   let isMigrating = false;
   let isOver = false;

@@ -20,7 +20,7 @@ export function openStore(dataDirectory: string, schemaDirectory: string): Store
   const database = openDatabase(dataDirectory, schemaDirectory);
   const reserve = reserveIn(dataDirectory);
   try {
-    // It takes milliseconds, which nobody waits for now.
+    // It takes milliseconds: better here than while a job begins.
     reserve.keep();
   } catch {
     // Told to whoever begins a job, if there is no room then either.
