@@ -31,7 +31,7 @@ import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/sy
 import type { QmpLimits } from './qmp/limits.ts';
 import { QmpListeners } from './qmp/listeners.ts';
 import { answerOnce } from './qmp/session.ts';
-import { HTTP_LIMITS, type HttpLimits } from './routes/limits.ts';
+import type { HttpLimits } from './routes/limits.ts';
 import type { Readiness } from './routes/operation.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
@@ -147,7 +147,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
 
 /** As many connections as may be open may come in one moment: one that finds no room in the queue is never told so. */
 async function listenOn(server: Server, address: Config['http']): Promise<void> {
-  await server.listen({ ...address, backlog: HTTP_LIMITS.connectionsMax });
+  await server.listen({ ...address, backlog: server.server.maxConnections });
 }
 
 /** @throws DomainError, with the image's own code, if a node cannot be opened. */

@@ -86,7 +86,7 @@ export type CommandContext = {
   /** Asked before a command begins something. @throws DoorError to a caller of whom the door has had enough. */
   readonly admit?: () => void;
   /** Awaited between the parts of what begins something, by doors where others wait for an answer meanwhile. */
-  readonly giveWay?: () => Promise<void>;
+  readonly nextTurn?: () => Promise<void>;
   /** Version of the settings that the caller has seen, to guard a change; undefined: no guard. */
   readonly expectedVersion?: number;
   /**
@@ -131,7 +131,7 @@ export async function execute<A extends TSchema, R extends TSchema>(
   if (entry.role === 'viewer' || entry.isUnaudited === true) return await checkAndRun(entry, call);
   const trace = call.domain.audit.begin(traceOf(entry, call));
   try {
-    if (entry.begins === true && call.context?.giveWay !== undefined) await call.context.giveWay();
+    if (entry.begins === true && call.context?.nextTurn !== undefined) await call.context.nextTurn();
     const result = await checkAndRun(entry, call);
     trace.end(null);
     return result;

@@ -96,7 +96,7 @@ function callOf({ context, operation, request, reply }: Parts): Call {
       return await execute(operation.command, {
         domain: context.domain,
         arguments: arguments_,
-        context: { ...commandContext, ...accessContext(request), giveWay: nextTurn },
+        context: { ...commandContext, ...accessContext(request), nextTurn },
         isShort: operation.takesShortForm === true,
       });
     },

@@ -50,9 +50,9 @@ describe('the audit trail', () => {
   test('is there when others have their turn before something begins', async () => {
     const world = fakeDomain();
     const seen: unknown[] = [];
-    const giveWay = async () => void seen.push(trail(world)[0]?.command, world.domain.jobs.list().length);
-    await call(world, 'snapshot-save', SAVE, { caller: CALLER, giveWay });
-    await call(world, 'stop', {}, { caller: CALLER, giveWay });
+    const nextTurn = async () => void seen.push(trail(world)[0]?.command, world.domain.jobs.list().length);
+    await call(world, 'snapshot-save', SAVE, { caller: CALLER, nextTurn });
+    await call(world, 'stop', {}, { caller: CALLER, nextTurn });
     expect([seen, world.domain.jobs.list().length]).toEqual([['snapshot-save', 0], 1]);
   });
 
