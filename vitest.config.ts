@@ -16,6 +16,8 @@ const TIMED = [
   'qemu-hostile-streams',
   'snapshot-requests',
 ].map((name) => `test/integration/${name}.test.ts`);
+/** Tests of mended faults that hold rates, deadlines or races against the clock. */
+const TIMED_ISSUES = 'test/issues/**/*.timed.test.ts';
 /** What people are given, used as they use it: a test of any of it is minutes of installing, starting and waiting. */
 const PRODUCT = [
   'cli/completion',
@@ -28,7 +30,21 @@ const PRODUCT = [
 ].map((name) => `test/${name}.test.ts`);
 /** To start a process and to load the code for each of so many files would take a good part of their time. */
 const SHARED = [
-  ...['app', 'block', 'cli', 'commands', 'domain', 'engine', 'hmp', 'kernels', 'machine', 'qmp', 'routes', 'store'],
+  ...[
+    'app',
+    'block',
+    'cli',
+    'commands',
+    'domain',
+    'engine',
+    'hmp',
+    'issues',
+    'kernels',
+    'machine',
+    'qmp',
+    'routes',
+    'store',
+  ],
 ].map((folder) => `test/${folder}/**/*.test.ts`);
 const TIDY = 'test/tidy/**/*.test.ts';
 
@@ -59,7 +75,13 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'shared', include: SHARED, exclude: PRODUCT, isolate: false, sequence: { groupOrder: 0 } },
+        test: {
+          name: 'shared',
+          include: SHARED,
+          exclude: [...PRODUCT, TIMED_ISSUES],
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
@@ -85,7 +107,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'timed',
-          include: TIMED,
+          include: [...TIMED, TIMED_ISSUES],
           isolate: false,
           testTimeout: 60_000,
           maxWorkers: 1,
