@@ -1,0 +1,22 @@
+// npm runs this after `npm ci` in a checkout. Plain JavaScript, since `npm ci --omit=dev` leaves the system's own Node,
+// which may be too old to strip types.
+
+import { createRequire } from 'node:module';
+
+const { resolve } = createRequire(import.meta.url);
+
+if (isInstalled('rolldown')) await import('./build.ts');
+else
+  process.stdout.write(
+    'vmferry is not bundled, since the bundler is a development package; it runs from its sources\n',
+  );
+
+/** @param {string} name */
+function isInstalled(name) {
+  try {
+    resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
