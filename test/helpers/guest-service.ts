@@ -19,7 +19,7 @@ export type MigrateInfo = {
   readonly 'total-time'?: number;
   readonly downtime?: number;
   readonly 'expected-downtime'?: number;
-  readonly 'socket-address'?: readonly { readonly host: string; readonly port: string }[];
+  readonly 'socket-address'?: readonly { readonly host: string; readonly port: string; readonly path?: string }[];
   readonly ram?: Readonly<Record<string, number>>;
 };
 
@@ -141,8 +141,8 @@ export class Service {
 
   /** Where an incoming service listens. */
   async incomingUri(): Promise<string> {
-    const { 'socket-address': addresses } = await this.query();
-    return `tcp:127.0.0.1:${addresses?.[0]?.port}`;
+    const [address] = (await this.query())['socket-address'] ?? [];
+    return address?.path === undefined ? `tcp:127.0.0.1:${address?.port}` : `unix:${address.path}`;
   }
 }
 

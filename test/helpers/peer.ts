@@ -2,6 +2,8 @@
 
 import net, { type AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { breakOff } from '../../src/engine/transport/break-off.ts';
+import { type SocketTransport, socketPath } from './transports.ts';
 
 /** Bytes of the stream's end that a peer keeps: more than a synthetic guest's vmdescription. */
 const TAIL_BYTES = 64 * 1024;
@@ -20,8 +22,8 @@ export class Peer {
   #tail = Buffer.alloc(0);
   #socket: net.Socket | null = null;
 
-  constructor(port: number) {
-    this.uri = `tcp:127.0.0.1:${port}`;
+  constructor(uri: string) {
+    this.uri = uri;
   }
 
   /** The newest connection. */
@@ -72,23 +74,28 @@ export class Peer {
     }
   }
 
-  /** Ends the newest connection: in order (FIN) or not (RST). */
+  /** Ends the newest connection: in order (FIN) or not (RST, or what is nearest to it over a unix socket). */
   hangUp(how: 'FIN' | 'RST'): void {
     if (how === 'FIN') this.socket.end();
-    else this.socket.resetAndDestroy();
+    else breakOff(this.socket);
   }
 }
 
 /** A peer that listens on a free port; without a behaviour it reads everything and says nothing. */
-export async function openPeer(behaviour: Behaviour = () => {}, { reads = true } = {}): Promise<Peer> {
+export async function openPeer(
+  behaviour: Behaviour = () => {},
+  { reads = true, transport = 'tcp' }: { readonly reads?: boolean; readonly transport?: SocketTransport } = {},
+): Promise<Peer> {
   const sockets = new Set<net.Socket>();
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const peer = new Peer((server.address() as AddressInfo).port);
+  const where = transport === 'tcp' ? { host: '127.0.0.1', port: 0 } : { path: socketPath() };
+  await new Promise<void>((resolve) => server.listen(where, resolve));
+  const bound = server.address() as AddressInfo | string;
+  const peer = new Peer(typeof bound === 'string' ? `unix:${bound}` : `tcp:127.0.0.1:${bound.port}`);
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.on('error', () => {});

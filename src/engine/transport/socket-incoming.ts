@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
 import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
+import { breakOff } from './break-off.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
 import { readInto } from './read-into.ts';
 import { removeStaleSocket } from './stale-socket.ts';
@@ -156,7 +157,7 @@ export class SocketIncomingChannel implements IncomingChannel {
   reset(): void {
     this.#ended = null;
     this.#reader = { buffer: () => this.#first, received: () => {} };
-    this.#socket.resetAndDestroy();
+    breakOff(this.#socket);
   }
 
   #buffer(): Uint8Array<SharedArrayBuffer> {

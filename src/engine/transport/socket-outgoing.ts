@@ -1,5 +1,6 @@
 import net from 'node:net';
 import type { TransferError } from '../../domain/transfer-port.ts';
+import { breakOff } from './break-off.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';
 
 const KEEP_ALIVE_MS = 10_000;
@@ -77,7 +78,7 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   destroy(): void {
     this.#failed = null;
     this.#socket.removeAllListeners('data');
-    this.#socket.resetAndDestroy();
+    breakOff(this.#socket);
   }
 
   #peerEnded(): void {

@@ -1,0 +1,35 @@
+// The sockets that a migration may go over: what is true of one has to be true of the other.
+
+import net from 'node:net';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { temporaryDirectory } from './app.ts';
+
+export const SOCKET_TRANSPORTS = ['tcp', 'unix'] as const;
+export type SocketTransport = (typeof SOCKET_TRANSPORTS)[number];
+
+/** A path at which a socket may be made; its folder is gone after the test. */
+export function socketPath(): string {
+  return join(temporaryDirectory(), 's');
+}
+
+/** An address to listen on: a free port of loopback, or a path in a folder of its own. */
+export function addressToListen(transport: SocketTransport): string {
+  return transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${socketPath()}`;
+}
+
+/** Connects to `tcp:127.0.0.1:PORT` or `unix:PATH`. The socket is destroyed after the test, and its errors mean nothing. */
+export async function connectTo(uri: string): Promise<net.Socket> {
+  const socket = uri.startsWith('unix:')
+    ? net.connect({ path: uri.slice('unix:'.length) })
+    : net.connect({ host: '127.0.0.1', port: Number(uri.slice(uri.lastIndexOf(':') + 1)) });
+  onTestFinished(() => void socket.destroy());
+  const connected = new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  await connected;
+  socket.on('error', () => {});
+  socket.resume();
+  return socket;
+}
