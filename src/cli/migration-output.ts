@@ -86,9 +86,11 @@ class HumanOutput implements MigrationOutput {
     this.#complain(failure.message);
   }
 
-  #succeeded({ uri, raw: { result } }: Migration): void {
+  #succeeded({ uri, note, raw: { result } }: Migration): void {
     const { quiet, world } = this.#options;
     if (!quiet) world.out(`migrated to ${oneLine(uri)}: ${summary(result)}\n`);
+    // It concerns where the guest is, so it is said with --quiet too.
+    if (note !== null) this.#complain(note);
   }
 
   #complain(text: string): void {
@@ -109,6 +111,7 @@ function summary(result: unknown): string {
 const WHERE: Readonly<Record<string, string>> = {
   here: '; the guest is here',
   there: '; the guest is at the other side',
+  'there, unconfirmed': '; the guest is at the other side, not confirmed by the target',
   unknown: '; nobody here knows who has the guest',
 };
 

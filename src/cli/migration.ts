@@ -18,8 +18,10 @@ export type Migration = {
   /** How it ended; null while it goes on. */
   readonly outcome: string | null;
   readonly error: { readonly code: string; readonly detail: string } | null;
-  /** Who has the guest once it ended: `here`, `there`, `unknown`. */
+  /** Who has the guest once it ended: `here`, `there`, `there, unconfirmed`, `unknown`. */
   readonly guest: string | null;
+  /** What there is to know about one that did not fail. */
+  readonly note: string | null;
   /** Figures of `GET /migrate/progress`; null once it ended, or if they are not of this migration. */
   readonly progress: Figures | null;
   /** All that the service said, to be passed on. */
@@ -31,7 +33,7 @@ const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
 /** @throws Failure if the value is no migration. */
 export function decodeMigration(value: unknown, progress: Figures | null = null): Migration {
   if (!isRecord(value)) throw unexpectedAnswer('a migration was asked for');
-  const { id, uri, status, error = null, guest = null } = value;
+  const { id, uri, status, error = null, guest = null, note = null } = value;
   if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the migration has no id or status');
   const isConcluded = ENDED.has(status);
   return {
@@ -43,6 +45,7 @@ export function decodeMigration(value: unknown, progress: Figures | null = null)
     outcome: isConcluded ? status : null,
     error: isRecord(error) ? { code: String(error.code), detail: String(error.desc ?? '') } : null,
     guest: typeof guest === 'string' ? guest : null,
+    note: typeof note === 'string' ? note : null,
     progress: isConcluded ? null : progress,
     raw: value,
   };

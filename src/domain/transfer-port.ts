@@ -40,6 +40,8 @@ export type OutgoingPlan = {
   readonly fileRoot: string;
   readonly source: TransferSource;
   readonly capabilities: readonly string[];
+  /** False if the return path is not to be opened. Where the channel has no reverse direction there is none either way. */
+  readonly opensReturnPath: boolean;
   readonly parameters: LiveParameters;
   /** False with zero-page-detection `none`: every page is sent as it is. */
   readonly detectsZeroPages: boolean;
@@ -102,12 +104,16 @@ export type PassFigures = {
 export type MigrationEnd = {
   readonly status: 'completed' | 'failed' | 'cancelled';
   readonly error: TransferError | null;
-  /**
-   * Who has the guest: `here`, `there`, or `unknown` if the connection broke after the handover began. A guest whose
-   * owner is unknown stays stopped on this side.
-   */
-  readonly guest: 'here' | 'there' | 'unknown';
+  readonly guest: GuestOwner;
 };
+
+/**
+ * Who has the guest. `there`: the target said so, or the file was written to its end. `there, unconfirmed`: the stream
+ * was taken to its end, but there was no return path on which the target could have said that it loaded the guest.
+ * `unknown`: the connection broke after the handover began; such a guest stays stopped on this side.
+ */
+export const GUEST_OWNERS = ['here', 'there', 'there, unconfirmed', 'unknown'] as const;
+export type GuestOwner = (typeof GUEST_OWNERS)[number];
 
 /** What an engine tells while it works; called on the main thread in the order in which things happened. */
 export type TransferListener = {

@@ -78,12 +78,13 @@ class WorkerEngine implements TransferEngine {
 }
 
 class Outgoing extends Transfer implements OutgoingTransfer {
-  protected readonly ownerOnceCompleted = 'there';
+  protected readonly ownerOnceCompleted: MigrationEnd['guest'];
   readonly #control: VcpuControl | null;
 
   constructor(staff: Staff, plan: OutgoingPlan) {
     super(staff);
     this.#control = plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl);
+    this.ownerOnceCompleted = isConfirmedAtItsEnd(plan) ? 'there' : 'there, unconfirmed';
     this.live.write(plan.parameters);
     this.tell({ type: 'source', plan, words: this.words });
   }
@@ -116,6 +117,11 @@ class Outgoing extends Transfer implements OutgoingTransfer {
     if (wasStopped) this.listener.guestResumed();
     return 'here';
   }
+}
+
+/** Of a worker that died after the end: whether its channel has a reverse direction is certain for these only. */
+function isConfirmedAtItsEnd({ address: { transport }, opensReturnPath }: OutgoingPlan): boolean {
+  return transport === 'file' || (opensReturnPath && (transport === 'tcp' || transport === 'unix'));
 }
 
 class Incoming extends Transfer implements IncomingTransfer {

@@ -72,7 +72,13 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
   };
   const address = { transport: 'tcp', host: '127.0.0.1', port: 0 } as const;
   const incoming = engine.startIncoming({ ...common, address, target: target.transferTarget() }, QUIET);
-  const plan = { ...common, source: source.transferSource(), parameters: PARAMETERS, detectsZeroPages: true };
+  const plan = {
+    ...common,
+    opensReturnPath: true,
+    source: source.transferSource(),
+    parameters: PARAMETERS,
+    detectsZeroPages: true,
+  };
   const outgoing = engine.startOutgoing({ ...plan, address: await incoming.listening }, QUIET);
   await untilAllReceived(outgoing, incoming);
   await writeOn(source);

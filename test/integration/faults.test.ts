@@ -91,14 +91,14 @@ describe('at the boundary of the handover', () => {
     await source.expectRunning();
   }
 
-  test('without a return path a reset or a silence leave the outcome unknown, a closing in order is a completion', async () => {
+  test('without a return path a reset or a silence leave the outcome unknown, a closing in order is a completion that nobody confirmed', async () => {
     const source = await idleSource();
     await expectUnknown(source, await handOver(source, false, (peer) => peer.hangUp('RST')));
     const silent = await handOver(source, false, () => {});
     expect(silent.error?.desc).toContain('nothing happened for 700 ms');
     await expectUnknown(source, silent);
     const row = await handOver(source, false, (peer) => peer.hangUp('FIN'));
-    expect(row).toMatchObject({ status: 'completed', guest: 'there' });
+    expect(row).toMatchObject({ status: 'completed', guest: 'there, unconfirmed' });
     expect(await source.runState()).toBe('postmigrate');
   });
 

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { GUEST_OWNERS } from '../../domain/transfer-port.ts';
 import { Int64, Text } from './common.ts';
 import { MigrationInfo, MigrationStatus } from './migrate.ts';
 import { MigrationParameters } from './options.ts';
@@ -23,7 +24,8 @@ export const Migration = Type.Object({
   'started-at': Type.String(),
   'ended-at': orNull(Type.String()),
   error: orNull(MigrationError),
-  guest: orNull(Type.Enum(['here', 'there', 'unknown'])),
+  guest: orNull(Type.Enum([...GUEST_OWNERS], { description: 'Who has the guest.' })),
+  note: orNull(Type.String({ description: 'What there is to know about a migration that did not fail.' })),
 });
 
 export const MigrationPass = Type.Object({

@@ -1,5 +1,6 @@
 import type { Static } from 'typebox';
 import { readExactJson } from '../../domain/exact-json.ts';
+import { noteOf } from '../../domain/migration/unconfirmed.ts';
 import type { MigrationRecord, MigrationSample } from '../../domain/store-ports.ts';
 import type { PassFigures } from '../../domain/transfer-port.ts';
 import type { Migration, MigrationDetail, MigrationPass, MigrationSample as SampleView } from '../schemas/history.ts';
@@ -18,6 +19,7 @@ export function migrationView(record: MigrationRecord): Static<typeof Migration>
     'ended-at': record.endedAt === null ? null : timeView(record.endedAt),
     error: errorView(record),
     guest,
+    note: noteOf(record),
   };
 }
 

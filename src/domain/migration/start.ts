@@ -12,6 +12,7 @@ import { engineFailure, failureOf } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
 import { refuseUnsuitableTransport } from './transport.ts';
+import { noteOf } from './unconfirmed.ts';
 import { refuseWhileJobNeedsMachine } from './waiting-jobs.ts';
 
 /**
@@ -93,6 +94,7 @@ function planFor(context: Context, address: MigrationAddress): OutgoingPlan {
     fileRoot: context.fileRoot,
     source: context.machine.transferSource(),
     capabilities: context.settings.enabled(),
+    opensReturnPath: context.settings.opensReturnPath(),
     parameters: context.settings.live(),
     detectsZeroPages: context.settings.detectsZeroPages(),
     deadlines: context.deadlines,
@@ -133,8 +135,10 @@ function tellPass(context: Context, migration: CurrentMigration, pass: number): 
 async function endMigration(context: Context, migration: CurrentMigration, end: MigrationEnd): Promise<void> {
   const ending: Ending = { status: end.status, error: failureOf(end), guest: end.guest };
   if (end.guest === 'unknown') await guestUnknown(context);
-  else if (end.status === 'completed' || end.guest === 'there') guestLeft(context);
+  else if (end.status === 'completed' || end.guest !== 'here') guestLeft(context);
   applyEnd(context, migration, ending);
+  const note = noteOf(end);
+  if (note !== null) context.note(`migration ${migration.id} has completed. ${note}`, { guest: end.guest });
   if (end.guest === 'here') {
     // A worker that died could not let the vCPUs go.
     if (context.machine.isHeldFor('migration')) context.machine.release('migration');

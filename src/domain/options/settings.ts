@@ -40,6 +40,8 @@ export class Settings {
   readonly #circumstances: Circumstances;
   #kept: { capabilities: CapabilitySet; parameters: ParameterSet };
   #capabilities: CapabilitySet;
+  /** Capabilities of OFF_IS_KEPT that somebody switched off, which is not the same as never having been set. */
+  #switchedOff: CapabilitySet;
   #parameters: ParameterSet;
   readonly #overridden: { capabilities: Set<string>; parameters: Set<string> };
 
@@ -52,7 +54,9 @@ export class Settings {
     };
     this.#circumstances = circumstances;
     const hasDirtyRing = circumstances.hasDirtyRing();
-    this.#kept = { capabilities: loadCapabilities(store, hasDirtyRing), parameters: loadParameters(store) };
+    const stored = loadCapabilities(store, hasDirtyRing);
+    this.#kept = { capabilities: stored.on, parameters: loadParameters(store) };
+    this.#switchedOff = stored.switchedOff;
     const kept = { ...this.#kept, incomingStarted: false, hasDirtyRing };
     const switchedOn = overrides.capabilities.map((capability) => ({ capability, state: true }));
     const values = Object.entries(overrides.parameters).map(([name, text]) => [
@@ -71,6 +75,14 @@ export class Settings {
 
   has(capability: Capability): boolean {
     return this.#capabilities.has(capability);
+  }
+
+  /**
+   * True if an outgoing migration opens the return path where its channel has a reverse direction: always, unless the
+   * capability was switched off. Without it nobody learns whether the target loaded the guest.
+   */
+  opensReturnPath(): boolean {
+    return this.has('return-path') || !this.#switchedOff.has('return-path');
   }
 
   /** Names of the capabilities that are on, in QEMU's order. */
@@ -144,7 +156,9 @@ export class Settings {
     );
     // What now rests on an override has to be kept together with it.
     if (!isSound({ ...this.#kept, capabilities: kept })) [kept, overridden] = [changed, new Set<string>()];
-    this.#save('capabilities', writeExactJson([...kept]), now);
+    const switchedOff = switchedOffAfter(this.#switchedOff, list);
+    this.#save('capabilities', writeExactJson([...kept, ...[...switchedOff].map((name) => OFF + name)]), now);
+    this.#switchedOff = switchedOff;
     this.#kept = { ...this.#kept, capabilities: kept };
     this.#capabilities = changed;
     this.#overridden.capabilities = overridden;
@@ -230,15 +244,34 @@ function difference(names: ReadonlySet<string>, without: ReadonlySet<string>): S
   return new Set([...names].filter((name) => !without.has(name)));
 }
 
+/** Capabilities of which it is kept that they were switched off, as opposed to never set. */
+const OFF_IS_KEPT: readonly Capability[] = ['return-path'];
+/** Stored capabilities are a list of names: those that are on and, behind this mark, those that were switched off. */
+const OFF = '-';
+
+function switchedOffAfter(before: CapabilitySet, list: readonly CapabilityStatus[]): CapabilitySet {
+  const after = new Set(before);
+  for (const name of OFF_IS_KEPT) {
+    const newest = list.findLast(({ capability }) => capability === name);
+    if (newest?.state === true) after.delete(name);
+    else if (newest !== undefined) after.add(name);
+  }
+  return after;
+}
+
 /** Without a dirty ring, which an earlier start had, dirty-limit is off again: a service must be able to start. */
-function loadCapabilities(store: Store, hasDirtyRing: boolean): CapabilitySet {
+function loadCapabilities(store: Store, hasDirtyRing: boolean): { on: CapabilitySet; switchedOff: CapabilitySet } {
   const names = read(store, 'capabilities');
-  if (names === null) return new Set();
+  if (names === null) return { on: new Set(), switchedOff: new Set() };
   return unreadableIfRefused('capabilities', () => {
-    const list = (names as string[]).map((capability) => ({ capability, state: true }));
+    const list = (names as string[]).map((name) => {
+      const state = !name.startsWith(OFF);
+      return { capability: state ? name : name.slice(OFF.length), state };
+    });
     const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), ...AT_REST };
     const loaded = changeCapabilities(subject, list);
-    return hasDirtyRing ? loaded : new Set([...loaded].filter((name) => name !== 'dirty-limit'));
+    const on = hasDirtyRing ? loaded : new Set([...loaded].filter((name) => name !== 'dirty-limit'));
+    return { on, switchedOff: switchedOffAfter(new Set(), list as CapabilityStatus[]) };
   });
 }
 

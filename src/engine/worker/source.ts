@@ -38,7 +38,7 @@ export class SourceMigration {
   async run(): Promise<MigrationEnd> {
     try {
       await this.#transfer();
-      return this.#end({ status: 'completed', error: null, guest: 'there' });
+      return this.#end({ status: 'completed', error: null, guest: this.#ownerOnceCompleted() });
     } catch (error) {
       return this.#giveUp(error);
     }
@@ -51,7 +51,7 @@ export class SourceMigration {
     const channel = await this.#connect();
     channel.onFailure((error) => monitor.fail(error));
     const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
-    const hasReverse = this.#context.has('return-path') && channel.hasReverse;
+    const hasReverse = plan.opensReturnPath && channel.hasReverse;
     const isHandedOver = () => this.#context.status.isHandedOver();
     const reverse = hasReverse ? new ReversePath(channel, monitor, isHandedOver) : null;
     const precopy = new Precopy(this.#context, staging, reverse);
@@ -59,6 +59,10 @@ export class SourceMigration {
     await precopy.iterate();
     this.#switchover = new Switchover({ context: this.#context, channel, staging, precopy, reverse });
     await this.#switchover.run();
+  }
+
+  #ownerOnceCompleted(): MigrationEnd['guest'] {
+    return this.#switchover?.isConfirmed === true ? 'there' : 'there, unconfirmed';
   }
 
   async #connect(): Promise<OutgoingChannel> {

@@ -49,6 +49,14 @@ export class Switchover {
     return this.#context.status.isHandedOver() && !this.#isAnswered && !this.#isRefusal(code);
   }
 
+  /**
+   * True if a completion is more than the taking of the stream's end: the target said that it has the guest, or the
+   * stream was written to a file, which needs nobody's word.
+   */
+  get isConfirmed(): boolean {
+    return this.#reverse !== null || this.#context.plan.address.transport === 'file';
+  }
+
   allow(): void {
     this.#isAllowed = true;
     this.#context.monitor.notify();

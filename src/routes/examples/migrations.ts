@@ -9,6 +9,7 @@ const migration = {
   'ended-at': '2025-06-01T12:00:02.100Z',
   error: null,
   guest: 'there',
+  note: null,
 };
 
 export const queryMigrations: readonly Example[] = [

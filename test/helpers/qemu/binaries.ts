@@ -5,6 +5,8 @@ import { delimiter, dirname, join } from 'node:path';
 
 const NAME = 'qemu-system-x86_64';
 const QEMU72_INSTALLED = `/opt/qemu-7.2/usr/bin/${NAME}`;
+/** A script that starts the unpacked QEMU with the libraries that were unpacked with it; docs/testing.md says how. */
+const QEMU11_INSTALLED = `/opt/qemu-11.1/bin/${NAME}`;
 const SEABIOS_DIRECTORY = '/usr/share/seabios';
 const VERSION_TIMEOUT_MS = 10_000;
 
@@ -24,6 +26,13 @@ export function qemu72Binary(): string | null {
   const chosen = process.env.VMFERRY_TEST_QEMU72;
   if (chosen !== undefined && chosen !== '') return existsSync(chosen) ? chosen : null;
   return existsSync(QEMU72_INSTALLED) && qemuMajorVersion(QEMU72_INSTALLED) === 7 ? QEMU72_INSTALLED : null;
+}
+
+/** QEMU 11.1: VMFERRY_TEST_QEMU11, or the unpacked one; null when there is none. */
+export function qemu11Binary(): string | null {
+  const chosen = process.env.VMFERRY_TEST_QEMU11;
+  if (chosen !== undefined && chosen !== '') return existsSync(chosen) ? chosen : null;
+  return existsSync(QEMU11_INSTALLED) && qemuMajorVersion(QEMU11_INSTALLED) === 11 ? QEMU11_INSTALLED : null;
 }
 
 /** 0 when the binary does not start. */

@@ -1,0 +1,42 @@
+// A QEMU target answers the return path whatever its own capability says, so a source may open it without being asked.
+// Were that not so, a migration with default settings would end with an unknown owner after the handover deadline.
+
+import { afterAll, expect, test } from 'vitest';
+import { qemu11Binary, qemu72Binary, qemuBinary } from '../helpers/qemu/binaries.ts';
+import { startImage, startTarget } from '../helpers/qemu/journey.ts';
+import { describeWithQemu, SMALL_GUEST, startQemu } from '../helpers/qemu/qemu.ts';
+import type { Service } from '../helpers/service.ts';
+import { shared } from '../helpers/shared.ts';
+
+/** Known to all of them. */
+const MACHINE = 'pc-i440fx-7.2';
+const TARGETS = { '7.2': qemu72Binary(), '10.0': qemuBinary(), '11.1': qemu11Binary() };
+const MISSING = Object.entries(TARGETS).filter(([, binary]) => binary === null);
+
+describeWithQemu('a machine that is sent with default settings', () => {
+  const image = shared(async (): Promise<Service> => {
+    const { service, uri } = await startImage({ transport: 'tcp' });
+    const source = await startQemu({ ...SMALL_GUEST, machine: MACHINE, paused: true });
+    expect((await source.migrate(uri)).status).toBe('completed');
+    await service.waitForEnd();
+    return service;
+  });
+
+  const there = Object.entries(TARGETS).flatMap(([version, binary]) => (binary === null ? [] : [{ version, binary }]));
+  const routes = there.map((target, index) => ({ ...target, transport: (['tcp', 'unix'] as const)[index % 2]! }));
+
+  test.each(routes)('is confirmed by QEMU $version over $transport, whose return-path is off', async (route) => {
+    const { binary, transport } = route;
+    const { target, uri } = await startTarget({ transport, target: { binary, machine: MACHINE, paused: true } });
+    const capabilities = await target.qmp.query('query-migrate-capabilities');
+    expect(capabilities).toContainEqual({ capability: 'return-path', state: false });
+
+    expect(await image().send(uri)).toMatchObject({ status: 'completed', guest: 'there', note: null });
+    expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
+    await image().post('/cont', undefined);
+  });
+});
+
+afterAll(() => {
+  for (const [version] of MISSING) process.stderr.write(`NOTICE: QEMU ${version} is missing and was not asked.\n`);
+});
