@@ -134,6 +134,12 @@ export function describedBodySizes(text: Uint8Array): ReadonlyMap<string, number
   return sizes;
 }
 
+/** The size of a page in bytes as the description has it; null if it names none. */
+export function describedPageBytes(text: Uint8Array): number | null {
+  const bytes = member(parsed(text), 'page_size');
+  return isCount(bytes) ? bytes : null;
+}
+
 const NESTING_MAX = 16;
 
 function describedSize(part: unknown, depth: number): number | null {

@@ -28,6 +28,12 @@ export class OpaqueDeviceReader {
   #position = 0;
   #scan = 0;
   #endMark = -1;
+  #openRam: Buffer | null = null;
+
+  /** RAM had no END, as with QEMU's `background-snapshot`: then none of this section may come behind a device. */
+  ramIsOpen(sectionId: number): void {
+    this.#openRam = Buffer.from(encodeFooter(sectionId).subarray(1));
+  }
 
   append(bytes: Uint8Array): void {
     const needed = this.#length + bytes.length;
@@ -113,7 +119,7 @@ export class OpaqueDeviceReader {
     const from = Math.max(body, this.#scan);
     const all = this.#bytes.subarray(0, this.#length);
     for (let at = all.indexOf(footer, from); at >= 0; at = all.indexOf(footer, at + 1)) {
-      const verdict = beginsSection(all.subarray(at + FOOTER_BYTES));
+      const verdict = this.#begins(all.subarray(at + FOOTER_BYTES));
       if (verdict === true) return at;
       if (verdict === null) {
         this.#scan = at;
@@ -122,6 +128,18 @@ export class OpaqueDeviceReader {
     }
     this.#scan = Math.max(from, this.#length - FOOTER_BYTES + 1);
     return -1;
+  }
+
+  /**
+   * True if a section may begin with `next`, null if too little is there to tell.
+   * @throws StreamError if the open ram section goes on there.
+   */
+  #begins(next: Buffer): boolean | null {
+    const isPart = next[0] === ELEMENT.sectionPart || next[0] === ELEMENT.sectionEnd;
+    if (this.#openRam === null || !isPart) return beginsSection(next);
+    if (next.length <= this.#openRam.length) return null;
+    if (next.indexOf(this.#openRam) !== 1) return false;
+    throw new StreamError('section_order', 'a part of the ram section comes behind a device section');
   }
 
   /** @throws StreamError if what follows the end mark is no beginning of a vmdescription, or goes on behind it. */

@@ -5,6 +5,10 @@ import { PAGE_BYTES } from '../memory/layout.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
 import type { StreamInput } from './input-buffer.ts';
+import { PageSizeProbe, pageSizeDiffers, smallerPageBytes } from './page-size.ts';
+
+/** A zero page of the current block: word and fill byte. */
+const ZERO_RECORD_BYTES = 9;
 
 /** Applies the records of ram sections to guest memory. */
 export class RamReceiver {
@@ -14,6 +18,8 @@ export class RamReceiver {
   #block: RamBlock | null = null;
   #extent: RamExtent | null = null;
   #segment = -1;
+  readonly #pageSize = new PageSizeProbe();
+  #isAll = false;
   normalPages = 0;
   zeroPages = 0;
 
@@ -23,6 +29,16 @@ export class RamReceiver {
     this.#segments = kernelsOf(memory);
     // What a guest wrote here before counts as written: a zero page of the stream has to clear it.
     for (const { kernels, words } of this.#segments) kernels.syncDirtyLog(words);
+  }
+
+  /** Nothing more will come: what is there has to decide. */
+  noMore(): void {
+    this.#isAll = true;
+  }
+
+  /** RAM is complete. @throws StreamError if its pages can only have been larger ones. */
+  finish(): void {
+    this.#pageSize.finish();
   }
 
   /** Applies what is there of a section's body. @returns true when the body has ended; false: more is needed. */
@@ -47,17 +63,42 @@ export class RamReceiver {
       throw new StreamError('ram_block_unknown', 'a page record continues a block, but none was named');
     }
     const extent = this.#extentAt(this.#block, offset);
-    return this.#batch(extent);
+    if (this.#pageSize.isSettled) return this.#batch(extent, this.#input.length);
+    const zeros = this.#zeroRun();
+    if (zeros > 0) return this.#batch(extent, zeros);
+    if (!this.#isPageSizeSettled({ kind, body: 8, offset })) return false;
+    return this.#batch(extent, this.#input.length);
   }
 
-  /** Records of the current block, as many as there are. */
-  #batch(extent: RamExtent): boolean {
+  /** Looks at a record that waits in front. @returns false while bytes are missing that tell the size of its page. */
+  #isPageSizeSettled(record: { readonly kind: number; readonly body: number; readonly offset: number }): boolean {
+    if (this.#pageSize.isSettled) return true;
+    this.#pageSize.note(record.offset % 2 ** 32);
+    return record.kind !== RAM_FLAG.page || this.#pageSize.settle(this.#input.view(), record, this.#isAll);
+  }
+
+  /** Bytes of the whole zero-page records that wait in front; their offsets are noted. */
+  #zeroRun(): number {
+    const view = this.#input.view();
+    const words = new DataView(view.buffer, view.byteOffset, view.byteLength);
+    let at = 0;
+    while (at + ZERO_RECORD_BYTES <= view.byteLength) {
+      const low = words.getUint32(at + 4);
+      if ((low & RAM_FLAGS_MASK) !== (RAM_FLAG.zero | RAM_FLAG.continue)) break;
+      this.#pageSize.note(low & ~RAM_FLAGS_MASK);
+      at += ZERO_RECORD_BYTES;
+    }
+    return at;
+  }
+
+  /** Records of the current block, as many as there are in the first `bytes` that wait. */
+  #batch(extent: RamExtent, bytes: number): boolean {
     const { kernels, results } = this.#kernelsAt(extent);
     const input = this.#input;
     const low = BigInt(extent.blockOffset);
     const taken = kernels.decodePages(
       input.address,
-      input.address + input.length,
+      input.address + Math.min(bytes, input.length),
       low,
       low + BigInt(extent.bytes),
       firstPageOf(extent),
@@ -68,7 +109,7 @@ export class RamReceiver {
     if (taken === 0 && results.get(0) === DECODE_STOP.other) {
       throw new StreamError('ram_record_broken', 'a zero page has a fill byte that is not 0');
     }
-    return results.get(0) !== DECODE_STOP.incomplete;
+    return taken > 0 || results.get(0) !== DECODE_STOP.incomplete;
   }
 
   /** A record that names its block, alone. */
@@ -86,6 +127,7 @@ export class RamReceiver {
         );
       const extent = this.#extentAt(block, offset);
       const body = reader.position;
+      if (!this.#isPageSizeSettled({ kind, body, offset })) return false;
       const fill = kind === RAM_FLAG.zero ? reader.u8() : reader.bytes(PAGE_BYTES).length;
       if (kind === RAM_FLAG.zero && fill !== 0) {
         throw new StreamError('ram_record_broken', `a zero page of RAM block '${name}' has fill byte ${fill}, not 0`);
@@ -139,6 +181,8 @@ export class RamReceiver {
   }
 
   #unknownRecord(flags: number): StreamError {
+    const smaller = smallerPageBytes(flags);
+    if (smaller !== null) return pageSizeDiffers(smaller);
     const name = Object.entries(RAM_FLAG).find(([, value]) => value === (flags & ~RAM_FLAG.continue))?.[0];
     const what =
       name === undefined ? `unknown flags 0x${flags.toString(16)}` : `a record of kind ${name}, which is not on here`;

@@ -16,6 +16,8 @@ export class RamSection {
   #isEnd = false;
   /** Null before the START. */
   memory: GuestMemory | null = null;
+  /** True once a PART or the END has come, with its footer. */
+  hasParts = false;
   /** True once the END has come, with its footer. */
   isEnded = false;
 
@@ -75,8 +77,19 @@ export class RamSection {
     return this.#receiver.receive();
   }
 
+  /** Nothing more will come of the stream. */
+  noMore(): void {
+    this.#receiver?.noMore();
+  }
+
   /** The footer has come. */
   close(): void {
+    this.hasParts = true;
     this.isEnded = this.#isEnd;
+  }
+
+  /** RAM is complete. @throws StreamError if its pages can only have been of another size. */
+  finish(): void {
+    this.#receiver?.finish();
   }
 }

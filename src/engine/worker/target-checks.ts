@@ -4,9 +4,7 @@ import { createGuestMemory } from '../memory/guest-memory.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 import type { Configuration } from '../stream/configuration.ts';
 import type { RamBlockLength } from '../stream/ram-setup.ts';
-
-/** 4 KiB pages: the only size that is read. */
-const PAGE_BITS = 12;
+import { pageSizeDiffers, STREAM_PAGE_BYTES } from './page-size.ts';
 
 /** Holds the stream's configuration against this machine. @throws StreamError with both values where they differ. */
 export function checkConfiguration(
@@ -14,11 +12,8 @@ export function checkConfiguration(
   plan: Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>,
 ): void {
   const { target } = plan;
-  if (configuration.targetPageBits !== null && configuration.targetPageBits !== PAGE_BITS) {
-    throw new StreamError(
-      'page_size_differs',
-      `the stream has pages of 2^${configuration.targetPageBits} bytes; 2^${PAGE_BITS} are read`,
-    );
+  if (configuration.targetPageBits !== null && 2 ** configuration.targetPageBits !== STREAM_PAGE_BYTES) {
+    throw pageSizeDiffers(2 ** configuration.targetPageBits);
   }
   if (target.form === 'devices' && configuration.machineName !== target.machineName) {
     throw new StreamError(
@@ -39,6 +34,11 @@ export function checkConfiguration(
         `the stream has the uuid ${dashed(received)}; this machine has ${dashed(own)}`,
       );
   }
+}
+
+/** Holds the page size that the vmdescription names, if it does, against the one that is read. */
+export function checkPageBytes(described: number | null): void {
+  if (described !== null && described !== STREAM_PAGE_BYTES) throw pageSizeDiffers(described);
 }
 
 /** The memory that the stream's RAM goes to: the machine's own, or, for an image, memory made to fit. */

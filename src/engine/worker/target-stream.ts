@@ -6,13 +6,13 @@ import { type Configuration, decodeConfiguration, decodeHeader } from '../stream
 import { ELEMENT, KNOWN_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
 import { decodeFooter, decodeSectionHead } from '../stream/section.ts';
-import { decodeVmDescription } from '../stream/vm-description.ts';
+import { decodeVmDescription, describedPageBytes } from '../stream/vm-description.ts';
 import { findEarlyFooter } from './early-section.ts';
 import type { InputBuffer, StreamInput } from './input-buffer.ts';
 import { KnownDevices } from './known-devices.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { RamSection } from './ram-section.ts';
-import { checkConfiguration } from './target-checks.ts';
+import { checkConfiguration, checkPageBytes } from './target-checks.ts';
 
 /** Where in the stream the reader is; named in errors. */
 export type TargetPhase =
@@ -94,6 +94,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
 
   /** The sender has sent everything. @throws StreamError if that was too early. */
   end(): void {
+    this.#ram.noMore();
     this.advance();
     const opaque = this.#opaque;
     if (this.loaded === null && opaque?.isAtEndMark) this.#placed(() => this.#finishOpaque(opaque, true));
@@ -127,12 +128,18 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     return true;
   }
 
-  /** Behind RAM, all that follows in a stream of unknown devices goes to their reader: FULL sections and the end. */
+  /**
+   * Behind RAM, all that follows in a stream of unknown devices goes to their reader: FULL sections and the end. QEMU
+   * writes no END of RAM with `background-snapshot` on; devices that are sent early come before the first PART.
+   */
   #isOpaqueNext(): boolean {
     if (this.phase === 'devices') return true;
     const type = this.input.view()[0];
-    if (this.phase !== 'elements' || !this.#ram.isEnded) return false;
-    if (type !== ELEMENT.sectionFull && type !== ELEMENT.eof) return false;
+    if (this.phase !== 'elements') return false;
+    const isFull = type === ELEMENT.sectionFull && this.#ram.hasParts;
+    const isEnd = type === ELEMENT.eof && this.#ram.isEnded;
+    if (!isFull && !isEnd) return false;
+    if (!this.#ram.isEnded) this.#opaque?.ramIsOpen(this.#ram.head.sectionId);
     this.phase = 'devices';
     return true;
   }
@@ -252,6 +259,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     if (found === null) return;
     const globalState = found.sections.find((section) => section.idstr === GLOBAL_STATE_SECTION.idstr);
     if (globalState === undefined) throw new StreamError('section_missing', "the stream has no section 'globalstate'");
+    if (found.vmDescription !== null) checkPageBytes(describedPageBytes(found.vmDescription));
     this.#finish(decodeGlobalState(globalState.body), {
       form: 'image',
       machineName: this.#configuration?.machineName ?? '',
@@ -271,7 +279,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     if (type !== ELEMENT.vmDescription) {
       throw new StreamError('data_after_end', `the end mark is followed by byte 0x${type.toString(16)}`);
     }
-    decodeVmDescription(reader, KNOWN_DESCRIPTION_BYTES_MAX);
+    checkPageBytes(describedPageBytes(decodeVmDescription(reader, KNOWN_DESCRIPTION_BYTES_MAX)));
     if (reader.left > 0) throw new StreamError('data_after_end', `${reader.left} bytes follow the vmdescription`);
     return () => this.#finishKnown();
   }
@@ -284,6 +292,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   }
 
   #finish(globalState: string, state: LoadedMachine['state']): void {
+    this.#ram.finish();
     this.loaded = { globalState, state };
     this.phase = 'done';
   }
