@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { TRANSFER_ERRORS } from '../commands/errors.ts';
 import * as examples from './examples/service.ts';
+import { DOCUMENT_HEADERS, type Document, documentOf, sendDocument } from './http/document.ts';
 import type { Call, Operation } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
 import { ALL_ERROR_CODES } from './plugins/problem-details.ts';
@@ -14,6 +15,18 @@ export const OPENAPI_FILE = new URL('../../openapi/openapi.json', import.meta.ur
 
 /** Every code that has a page: of answers that refuse something, and of migrations that failed. */
 const EXPLAINED: ReadonlySet<string> = new Set([...ALL_ERROR_CODES, ...Object.keys(TRANSFER_ERRORS)]);
+
+/** What is answered of a document beside the whole of it. */
+function partsOf(type?: string): Operation['replies'] {
+  const headers = { 'Content-Range': 'Which bytes these are.', ...DOCUMENT_HEADERS };
+  const whole = { description: 'The range that was asked for.', schema: Type.String(), headers };
+  return {
+    206: type === undefined ? whole : { ...whole, type },
+    304: { description: 'The content has the tag that If-None-Match gives.', schema: null, headers: DOCUMENT_HEADERS },
+  };
+}
+
+const RANGE = { Range: 'One range of bytes.', 'If-None-Match': 'A tag seen before: 304 if nothing has changed since.' };
 
 const Index = Type.Object({ name: Type.String(), documentation: Type.String(), openapi: Type.String() });
 
@@ -39,10 +52,18 @@ export const documentationOperations: readonly Operation[] = [
     command: null,
     summary: 'This description, for machines',
     input: 'query',
-    replies: { 200: { description: 'OpenAPI 3.1.', schema: Type.Object({ openapi: Type.String() }) } },
-    errors: [],
+    replies: {
+      200: {
+        description: 'OpenAPI 3.1.',
+        schema: Type.Object({ openapi: Type.String() }),
+        headers: DOCUMENT_HEADERS,
+      },
+      ...partsOf(),
+    },
+    headers: RANGE,
+    errors: ['range_not_satisfiable'],
     examples: examples.openapi,
-    handle: async ({ reply }) => reply.type('application/json; charset=utf-8').send(await readFile(OPENAPI_FILE)),
+    handle: async ({ request, reply }) => sendDocument(request, reply, openApi()),
   },
   {
     method: 'GET',
@@ -52,8 +73,17 @@ export const documentationOperations: readonly Operation[] = [
     command: null,
     summary: 'What an error code means and what to do',
     input: 'query',
-    replies: { 200: { description: 'A page in Markdown.', schema: Type.String(), type: 'text/markdown' } },
-    errors: ['not_found'],
+    replies: {
+      200: {
+        description: 'A page in Markdown.',
+        schema: Type.String(),
+        type: 'text/markdown',
+        headers: DOCUMENT_HEADERS,
+      },
+      ...partsOf('text/markdown'),
+    },
+    headers: RANGE,
+    errors: ['not_found', 'range_not_satisfiable'],
     examples: examples.explainError,
     handle: sendErrorPage,
   },
@@ -62,6 +92,26 @@ export const documentationOperations: readonly Operation[] = [
 async function sendErrorPage({ request, reply }: Call): Promise<FastifyReply> {
   const { code } = request.params as { readonly code: string };
   if (!EXPLAINED.has(code)) throw new HttpError('not_found', 'There is no error with this code.');
-  const page = await readFile(new URL(`${code}.md`, ERRORS_DIRECTORY), 'utf8');
-  return reply.type('text/markdown; charset=utf-8').send(page);
+  return sendDocument(request, reply, errorPage(code));
+}
+
+/** What was read so far, by the file's name: at most the committed document and a page for each code. */
+const read = new Map<string, Document>();
+
+/** The committed OpenAPI document. */
+export function openApi(): Document {
+  return documentIn(OPENAPI_FILE, 'application/json; charset=utf-8');
+}
+
+function errorPage(code: string): Document {
+  return documentIn(new URL(`${code}.md`, ERRORS_DIRECTORY), 'text/markdown; charset=utf-8');
+}
+
+/** Reads a file the first time, in one go: a start does not need it, and a thread of the pool might not be free. */
+function documentIn(file: URL, type: string): Document {
+  const known = read.get(file.href);
+  if (known !== undefined) return known;
+  const document = documentOf(readFileSync(file), type);
+  read.set(file.href, document);
+  return document;
 }

@@ -6,6 +6,7 @@ import { DomainError } from '../commands/errors.ts';
 import type { TextMonitor } from '../commands/monitor.ts';
 import { KeysInUse } from './http/idempotency.ts';
 import { RateLimit } from './http/rate-limit.ts';
+import { createHttpServer } from './http-server.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
 import type { WorkersMemory } from './metrics/exposition.ts';
@@ -42,7 +43,6 @@ export function createServer(options: ServerOptions): Server {
   assertLimits(limits);
   const closing = new AbortController();
   const server = fastifyOf(options, limits);
-  server.server.maxConnections = limits.connectionsMax;
   registerProblemDetails(server);
   registerRequestId(server);
   registerRequestLog(server);
@@ -81,16 +81,8 @@ function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): Server {
     logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytesMax,
-    connectionTimeout: limits.connectionTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    http: {
-      headersTimeout: limits.headersTimeoutMs,
-      connectionsCheckingInterval: limits.connectionsCheckMs,
-      maxHeaderSize: limits.headerBytesMax,
-      insecureHTTPParser: false,
-      requireHostHeader: true,
-    },
+    // Also makes the second server where a name has two addresses.
+    serverFactory: (listener) => createHttpServer(listener, limits),
     schemaController: {
       compilersFactory: { buildValidator: refuseRouteSchema, buildSerializer: refuseRouteSchema },
     },

@@ -98,7 +98,7 @@ export async function ask(server: Server, url: string, request: Request = {}): P
   const headers = { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...request.headers };
   const payload = body === undefined ? {} : { payload: isText ? body : JSON.stringify(body) };
   const { statusCode, headers: got, payload: text } = await server.inject({ method, url, headers, ...payload });
-  const isJson = String(got['content-type']).includes('json');
+  const isJson = statusCode !== 206 && String(got['content-type']).includes('json');
   return { status: statusCode, headers: got, text, json: isJson && text !== '' ? JSON.parse(text) : {} };
 }
 

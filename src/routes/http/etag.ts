@@ -10,8 +10,8 @@ export function weakTag(parts: readonly (string | number)[]): string {
   return `W/${strongTag(parts)}`;
 }
 
-/** A short name for a text's content. */
-export function digest(text: string): string {
+/** A short name for a content. */
+export function digest(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 16);
 }
 

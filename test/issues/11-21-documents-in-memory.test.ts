@@ -1,0 +1,101 @@
+// Every request for the API document, an error page or a part of /docs read a file anew: each answer had a copy of its
+// own, half a megabyte for a reader that took nothing, and each needed threads of libuv's pool several times, which the
+// disk of the guest uses. A flood of such requests brought the guest's writes to none. Documents are in memory once.
+
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, open, openSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { OPERATIONS } from '../../src/routes/index.ts';
+import { ask, fakeApp, listen, temporaryDirectory } from '../helpers/app.ts';
+import { shared } from '../helpers/shared.ts';
+
+const untouched = shared(() => fakeApp());
+
+/** Threads of libuv's pool: UV_THREADPOOL_SIZE, 4 unless given, 1024 at most. */
+const POOL_THREADS = Number(process.env.UV_THREADPOOL_SIZE ?? 4);
+
+/** Keeps every thread of libuv's pool from working: each opens a FIFO that has no writer. @returns how to end that. */
+function blockPool(): () => Promise<void> {
+  const fifo = join(temporaryDirectory(), 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const opening = Array.from({ length: POOL_THREADS }, () => promisify(open)(fifo, constants.O_RDONLY));
+  return async () => {
+    const writer = openSync(fifo, constants.O_WRONLY);
+    for (const fd of await Promise.all(opening)) closeSync(fd);
+    closeSync(writer);
+  };
+}
+
+/** Paths of every operation that reads, as far as they need no row; and of the interactive page. */
+const PATHS = [
+  ...OPERATIONS.filter(({ method, path }) => method === 'GET' && path !== '/events').map(({ path }) =>
+    path.replace('/errors/:code', '/errors/no_space').replace(/:\w+/g, '1'),
+  ),
+  '/docs',
+  '/docs/json',
+  '/docs/static/swagger-ui-bundle.js',
+];
+
+describe('what the service answers from memory', () => {
+  test('no request that reads needs a thread of the pool that the disk of the guest uses', async () => {
+    const { server } = untouched();
+    // The interactive page is put together when it is first asked for.
+    for (const path of PATHS.filter((one) => one.startsWith('/docs'))) await ask(server, path);
+    const unblock = blockPool();
+    try {
+      for (const path of PATHS) expect((await ask(server, path)).status, path).toBeLessThan(500);
+    } finally {
+      await unblock();
+    }
+  });
+
+  test('four hundred readers of the API document that take nothing share its bytes', async () => {
+    const { server } = await fakeApp();
+    const port = await listen(server);
+    await ask(server, '/openapi.json');
+    const bytesBefore = process.memoryUsage().arrayBuffers;
+    const { promise: allAsked, resolve } = Promise.withResolvers<void>();
+    let asked = 0;
+    server.server.on('request', () => {
+      asked += 1;
+      if (asked === 400) resolve();
+    });
+    const sockets = Array.from({ length: 400 }, () => silent(port));
+    for (const socket of sockets) socket.write('GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await allAsked;
+    await ask(server, '/status');
+    // A copy for each would be 200 MB.
+    expect(process.memoryUsage().arrayBuffers - bytesBefore).toBeLessThan(40e6);
+  });
+
+  test('a document has a tag: a client that gives it back is told that nothing changed', async () => {
+    const { server } = untouched();
+    for (const path of ['/openapi.json', '/errors/no_space', '/docs/static/swagger-ui.css', '/docs']) {
+      const { etag } = (await ask(server, path)).headers;
+      const again = await ask(server, path, { headers: { 'if-none-match': String(etag) } });
+      expect([path, again.status, again.text, again.headers.etag]).toEqual([path, 304, '', etag]);
+    }
+  });
+
+  test('HEAD tells the length of a document and sends none of it', async () => {
+    const { server } = untouched();
+    for (const path of ['/openapi.json', '/errors/no_space', '/docs/static/swagger-ui.css']) {
+      const whole = await ask(server, path);
+      const head = await ask(server, path, { method: 'HEAD', headers: { range: 'bytes=0-3' } });
+      const length = String(Buffer.byteLength(whole.text));
+      expect([head.status, head.text, head.headers['content-length']]).toEqual([200, '', length]);
+    }
+  });
+});
+
+/** A connection that reads nothing. */
+function silent(port: number): Socket {
+  const socket = connect(port, '127.0.0.1')
+    .on('error', () => {})
+    .pause();
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
