@@ -118,7 +118,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   });
   logError = (error) => server.log.error({ err: error }, 'work in the background failed');
   note = (message, details) => server.log.info(details, message);
-  for (const warning of config.warnings) server.log.warn(warning);
+  for (const warning of [...config.warnings, ...readOnlyWarnings(blocks)]) server.log.warn(warning);
   parts.adopt(server, (made) => made.close());
   if (config.incoming !== null && config.incoming !== 'defer')
     await domain.migration.incoming({ uri: config.incoming });
@@ -162,6 +162,13 @@ async function openImages(
     if (!(error instanceof BlockError)) throw error;
     throw new DomainError(error.code, error.message, { cause: error });
   }
+}
+
+function readOnlyWarnings(blocks: BlockEngine): string[] {
+  return blocks.nodes().flatMap(({ name, readOnlyReason }) => {
+    if (readOnlyReason === null) return [];
+    return [`block device node '${name}' is open for reading only: ${readOnlyReason}`];
+  });
 }
 
 /** How commands reach the text monitor: as over a terminal that cannot wait for a migration. */

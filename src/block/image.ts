@@ -89,6 +89,8 @@ export type WorkMeter = { addTotal(bytes: number): void; addCurrent(bytes: numbe
 export interface Image {
   readonly path: string;
   readonly isReadOnly: boolean;
+  /** Why an image that was to be written is open read-only, with what to do, as sentences; else null. */
+  readonly readOnlyReason: string | null;
   /** Virtual size. */
   readonly diskBytes: number;
   readonly clusterBytes: number;

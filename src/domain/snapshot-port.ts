@@ -31,6 +31,8 @@ export type BlockNode = {
   readonly name: string;
   readonly path: string;
   readonly isReadOnly: boolean;
+  /** Why a node that was to be written is open for reading only, as sentences; null if it is written. */
+  readonly readOnlyReason: string | null;
   /** Virtual size in bytes. */
   readonly diskBytes: number;
   readonly snapshots: readonly NodeSnapshot[];

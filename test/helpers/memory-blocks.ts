@@ -252,7 +252,12 @@ export class MemoryBlocks implements BlockEngine {
   }
 
   #changed(): void {
-    this.#listed = this.#nodes.map((node) => ({ ...node, path: `/data/${node.name}.qcow2`, diskBytes: 2 ** 30 }));
+    this.#listed = this.#nodes.map((node) => ({
+      ...node,
+      path: `/data/${node.name}.qcow2`,
+      diskBytes: 2 ** 30,
+      readOnlyReason: null,
+    }));
     for (const listener of this.#listeners) listener();
   }
 }

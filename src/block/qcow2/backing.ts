@@ -48,10 +48,16 @@ export async function openBacking(
   }
 }
 
+/** As in QEMU, what stands before a colon that no slash precedes is a protocol; behind `file:` a name is not looked into. */
+const WITH_PROTOCOL = /^[^:/]*:/;
+const FILE_PROTOCOL = 'file:';
+
 function backingPath(name: string, imagePath: string): string {
-  const plain = name.startsWith('file:') ? name.slice(5) : name;
-  if (plain.includes('\0') || /^[a-z][a-z0-9+.-]*:/i.test(plain)) {
-    const message = `${imagePath}: the backing file "${name.slice(0, 100)}" is not a plain file name.`;
+  const isFile = name.startsWith(FILE_PROTOCOL);
+  const plain = isFile ? name.slice(FILE_PROTOCOL.length) : name;
+  if (plain === '' || plain.includes('\0') || (!isFile && WITH_PROTOCOL.test(plain))) {
+    const advice = 'A name with a colon before its first slash needs "file:" or "./" in front.';
+    const message = `${imagePath}: the backing file "${name.slice(0, 100)}" is not a plain file name. ${advice}`;
     throw new BlockError('image_unsupported', message);
   }
   return isAbsolute(plain) ? plain : join(dirname(imagePath), plain);

@@ -10,6 +10,7 @@ import {
   refcountTableFault,
 } from './entries.ts';
 import { ENTRY_BYTES, FILE_CLUSTERS_MAX } from './geometry.ts';
+import type { SnapshotEntry } from './snapshot-table.ts';
 import { alignmentFault, entryError, readTable } from './table-checks.ts';
 import type { Volume } from './volume.ts';
 
@@ -32,18 +33,22 @@ type L1 = { readonly offset: number; readonly table: Buffer };
 /**
  * Reads all tables of an image and computes what its reference counts and COPIED flags have to be. Every L2 table is read
  * once (those of the active disk twice), however many L1 tables share it.
+ * @param snapshots those that are looked at: all of the image, if nothing else is said.
  * @throws BlockError if anything overlaps, lies outside the file, is unaligned or has reserved bits set.
  */
-export async function checkImage(volume: Volume): Promise<CheckedImage> {
+export async function checkImage(
+  volume: Volume,
+  { snapshots }: { readonly snapshots: readonly SnapshotEntry[] } = volume,
+): Promise<CheckedImage> {
   const { file, geometry, pointers, snapshotTableBytes } = volume;
   const claims = new Claims({ file, geometry, counts: new Counts() });
   claims.claim('header', { offset: 0, bytes: Math.min(geometry.clusterBytes, file.bytes) });
   const blocks = await claimRefcounts(volume, claims);
-  if (snapshotTableBytes > 0) {
+  if (snapshotTableBytes > 0 && snapshots === volume.snapshots) {
     await claims.pace(snapshotTableBytes);
     claims.claim('snapshot table', { offset: pointers.snapshotTable.offset, bytes: snapshotTableBytes });
   }
-  const l1s = await claimL1s(volume, claims);
+  const l1s = await claimL1s(volume, claims, snapshots);
   const tables = await referToTables(volume, claims, l1s);
   const faults: CopiedFault[] = [];
   for (const offset of tables) await referToClusters(volume, claims, { offset, faults });
@@ -79,11 +84,11 @@ async function claimRefcounts(volume: Volume, claims: Claims): Promise<number[]>
   return blocks;
 }
 
-async function claimL1s(volume: Volume, claims: Claims): Promise<L1[]> {
+async function claimL1s(volume: Volume, claims: Claims, snapshots: readonly SnapshotEntry[]): Promise<L1[]> {
   const { file, pointers } = volume;
   const places = [
     { ...pointers.l1, name: 'active L1 table' },
-    ...volume.snapshots.map(({ id, l1 }) => ({ ...l1, name: `L1 table of snapshot ${id}` })),
+    ...snapshots.map(({ id, l1 }) => ({ ...l1, name: `L1 table of snapshot ${id}` })),
   ];
   const l1s: L1[] = [];
   for (const { offset, entries, name } of places) {

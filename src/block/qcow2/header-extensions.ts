@@ -8,6 +8,11 @@ const END = 0;
 const BACKING_FORMAT = 0xe279_2aca;
 const FEATURE_NAMES = 0x6803_f857;
 const FEATURE_NAME_BYTES = 48;
+const BITMAPS = 0x2385_2875;
+const BITMAPS_BYTES = 24;
+const LUKS = 0x0537_be77;
+/** QEMU refuses longer names of a format. */
+const BACKING_FORMAT_BYTES_MAX = 15;
 
 export type Extensions = {
   readonly backingFormat: string | null;
@@ -15,29 +20,45 @@ export type Extensions = {
   readonly featureNames: ReadonlyMap<string, string>;
 };
 
-/** @param cluster the first cluster. @throws BlockError if an extension reaches beyond it. */
+/**
+ * The extensions end at an end mark, at the backing file name, or at the end of the first cluster. What QEMU refuses is
+ * refused.
+ * @param cluster the first cluster.
+ * @throws BlockError if an extension reaches beyond that end, or has a length that its type cannot have.
+ */
 export function decodeExtensions(cluster: Buffer, from: number, path: string): Extensions {
   let backingFormat: string | null = null;
   let featureNames: ReadonlyMap<string, string> = new Map();
   const backingName = Number(cluster.readBigUInt64BE(8));
-  const end = backingName > from ? Math.min(cluster.length, backingName) : cluster.length;
-  for (let at = from; at + 8 <= end; ) {
+  const end = backingName > 0 ? Math.min(cluster.length, backingName) : cluster.length;
+  for (let at = from; at < end; ) {
+    if (at + 8 > end) {
+      const fault = `at ${at} begins less than 8 bytes before the end of the header at ${end}`;
+      throw new BlockError('image_corrupt', `${path}: the header extension ${fault}.`);
+    }
     const type = cluster.readUInt32BE(at);
     const bytes = cluster.readUInt32BE(at + 4);
-    const data = cluster.subarray(at + 8, at + 8 + bytes);
-    if (at + 8 + bytes > end) {
+    const fault = extensionFault(type, bytes, end - at - 8);
+    if (fault !== null) {
       const name = `header extension 0x${type.toString(16)} at ${at}`;
-      throw new BlockError(
-        'image_corrupt',
-        `${path}: ${name} has ${bytes} bytes and reaches beyond the header cluster.`,
-      );
+      throw new BlockError('image_corrupt', `${path}: ${name} has ${bytes} bytes; ${fault}.`);
     }
+    const data = cluster.subarray(at + 8, at + 8 + bytes);
     if (type === END) break;
     if (type === BACKING_FORMAT) backingFormat = data.toString('utf8');
     if (type === FEATURE_NAMES) featureNames = decodeFeatureNames(data);
     at += 8 + Math.ceil(bytes / 8) * 8;
   }
   return { backingFormat, featureNames };
+}
+
+function extensionFault(type: number, bytes: number, room: number): string | null {
+  if (bytes > room) return `${room} bytes are left before the end of the header`;
+  if (type === BACKING_FORMAT && bytes > BACKING_FORMAT_BYTES_MAX) {
+    return `the name of a format has at most ${BACKING_FORMAT_BYTES_MAX}`;
+  }
+  if (type === BITMAPS && bytes !== BITMAPS_BYTES) return `a bitmaps extension has ${BITMAPS_BYTES}`;
+  return type === LUKS ? 'only an encrypted image has this extension' : null;
 }
 
 function decodeFeatureNames(data: Buffer): Map<string, string> {

@@ -2,20 +2,25 @@ import type { BlockFile, SystemFile } from '../file.ts';
 import { BlockError } from '../image.ts';
 import { type Chain, openBacking } from './backing.ts';
 import { l1Fault, offsetAt } from './entries.ts';
-import { CLUSTER_BITS_MAX, ENTRY_BYTES, SNAPSHOT_TABLE_BYTES_MAX } from './geometry.ts';
+import { CLUSTER_BITS_MAX, ENTRY_BYTES, SNAPSHOT_TABLE_BYTES_MAX, SNAPSHOTS_MAX } from './geometry.ts';
 import { decodeHeader, type Header } from './header.ts';
 import { activeMapping, readMapped } from './mapping.ts';
 import { type DecodedTable, decodeSnapshotTable } from './snapshot-table.ts';
-import { alignmentFault, assertInside, entryError } from './table-checks.ts';
+import { alignmentFault, assertInside, entryError, insideFault } from './table-checks.ts';
 import { type BackingSource, Volume } from './volume.ts';
 
-/** Reads header, snapshot table and active L1, and opens the backing files. Writes nothing. @throws BlockError */
+/**
+ * Reads header, snapshot table and active L1, and opens the backing files. Writes nothing. A snapshot table that cannot be
+ * read is a fault of the volume, which may be read nevertheless.
+ * @throws BlockError
+ */
 export async function loadVolume(file: BlockFile, chain: Chain): Promise<Volume> {
   const header = await readHeader(file);
   const table = await readSnapshotTable(file, header);
   const l1 = await readL1(file, header);
   const backing = await openBacking(header, { path: file.path, chain }, openBehind);
-  return new Volume({ file, header, l1, snapshots: table.snapshots, snapshotTableBytes: table.bytes, backing });
+  const { snapshots, bytes: snapshotTableBytes, fault: snapshotFault } = table;
+  return new Volume({ file, header, l1, snapshots, snapshotTableBytes, snapshotFault, backing });
 }
 
 async function openBehind(file: SystemFile, chain: Chain): Promise<BackingSource> {
@@ -41,8 +46,10 @@ async function readHeader(file: BlockFile): Promise<Header> {
 
 async function readSnapshotTable(file: BlockFile, header: Header): Promise<DecodedTable> {
   const { offset, entries } = header.pointers.snapshotTable;
-  if (entries === 0) return { snapshots: [], bytes: 0 };
-  assertInside(file, { name: 'snapshot table', offset, bytes: 1 });
+  if (entries === 0) return { snapshots: [], bytes: 0, fault: null };
+  const part = { name: 'snapshot table', offset, bytes: 1 };
+  const fault = countFault(file, entries) ?? offsetFault(file, part, header) ?? insideFault(file, part);
+  if (fault !== null) return { snapshots: [], bytes: 0, fault };
   const bytes = Buffer.allocUnsafeSlow(Math.min(SNAPSHOT_TABLE_BYTES_MAX, file.bytes - offset));
   await file.read(offset, bytes);
   return decodeSnapshotTable(bytes, {
@@ -52,6 +59,21 @@ async function readSnapshotTable(file: BlockFile, header: Header): Promise<Decod
     count: entries,
     diskBytes: header.pointers.diskBytes,
   });
+}
+
+function countFault(file: BlockFile, entries: number): BlockError | null {
+  if (entries <= SNAPSHOTS_MAX) return null;
+  const message = `${file.path}: header: ${entries} snapshots (at 60); ${SNAPSHOTS_MAX} are allowed.`;
+  return new BlockError('image_too_large', message);
+}
+
+function offsetFault(file: BlockFile, part: { name: string; offset: number }, { geometry }: Header): BlockError | null {
+  const { name, offset } = part;
+  if (offset % geometry.clusterBytes === 0 && offset > 0) return null;
+  return new BlockError(
+    'image_corrupt',
+    `${file.path}: header: the ${name} lies at ${offset}, not on a cluster of its own.`,
+  );
 }
 
 async function readL1(file: BlockFile, header: Header): Promise<Buffer> {

@@ -24,6 +24,7 @@ import { ALL_KEYS, LOCK_KEYS, type Volume } from './volume.ts';
 export class Qcow2Image implements Image {
   readonly path: string;
   readonly isReadOnly: boolean;
+  readonly readOnlyReason: string | null;
   readonly clusterBytes: number;
   readonly repaired: RepairReport | null;
   readonly #volume: Volume;
@@ -40,6 +41,7 @@ export class Qcow2Image implements Image {
     this.#disk = new GuestDisk(volume, committer);
     this.path = volume.file.path;
     this.isReadOnly = volume.refcounts === null;
+    this.readOnlyReason = volume.readOnlyReason;
     this.clusterBytes = volume.geometry.clusterBytes;
     this.repaired = repaired;
   }

@@ -1,5 +1,5 @@
 import type { RepairReport } from '../image.ts';
-import { type CheckedImage, checkImage } from './check.ts';
+import type { CheckedImage } from './check.ts';
 import type { Committer } from './commit.ts';
 import { forgetCompressed } from './compressed.ts';
 import { decodeCount } from './count-codec.ts';
@@ -9,13 +9,16 @@ import { Refcounts } from './refcounts.ts';
 import type { Volume } from './volume.ts';
 
 /**
- * Makes an image ready for writing: checks it, brings its counts and flags in order, and clears the bits that say what no
- * longer holds. An image that cannot be brought in order is not touched.
+ * Makes an image that was checked ready for writing: brings its counts and flags in order, and clears the bits that say
+ * what no longer holds.
  * @throws BlockError
  */
-export async function makeWritable(volume: Volume, committer: Committer): Promise<RepairReport | null> {
+export async function makeWritable(
+  volume: Volume,
+  committer: Committer,
+  checked: CheckedImage,
+): Promise<RepairReport | null> {
   const { geometry, file, header } = volume;
-  const checked = await checkImage(volume);
   const refcounts = new Refcounts({
     path: file.path,
     geometry,

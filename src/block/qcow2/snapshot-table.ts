@@ -10,6 +10,7 @@ import type { TablePlace } from './header.ts';
  */
 const FIXED_BYTES = 40;
 const QEMU_EXTRA_BYTES = 24;
+/** Version 3 wants the first two of QEMU's fields: only a check complains of less. */
 const EXTRA_BYTES_MIN_V3 = 16;
 const EXTRA_BYTES_MAX = 1024;
 const NO_ICOUNT = 2n ** 64n - 1n;
@@ -33,26 +34,55 @@ export type TableContext = {
   readonly diskBytes: number;
 };
 
-export type DecodedTable = { readonly snapshots: readonly SnapshotEntry[]; readonly bytes: number };
+export type DecodedTable = {
+  /** Those that could be read. */
+  readonly snapshots: readonly SnapshotEntry[];
+  readonly bytes: number;
+  /** Why some could not be; nothing may be written then, since nobody knows which clusters they use. */
+  readonly fault: BlockError | null;
+};
 
 /**
+ * Reads as much of the table as can be read: damage to a snapshot does not concern the disk.
  * @param bytes what the file has from the table's offset on, at most the limit.
- * @throws BlockError
  */
 export function decodeSnapshotTable(bytes: Buffer, context: TableContext): DecodedTable {
   const snapshots: SnapshotEntry[] = [];
+  let fault: BlockError | null = null;
   let at = 0;
   for (let index = 0; index < context.count; index += 1) {
     at = Math.ceil(at / 8) * 8;
-    const entry = entryBytes(bytes, at, { index, path: context.path });
-    snapshots.push(decodeEntry(entry, context, index));
+    let entry: Buffer;
+    try {
+      entry = entryBytes(bytes, at, { index, path: context.path });
+    } catch (error) {
+      // Where the entries behind this one begin is not known.
+      fault ??= error as BlockError;
+      break;
+    }
     at += entry.length;
+    try {
+      snapshots.push(decodeEntry(entry, context, index));
+    } catch (error) {
+      fault ??= error as BlockError;
+    }
   }
-  const ids = new Set(snapshots.map(({ id }) => id));
-  if (ids.size < snapshots.length) {
-    throw new BlockError('image_corrupt', `${context.path}: the snapshot table has the same id twice.`);
-  }
-  return { snapshots, bytes: at };
+  return { snapshots: withOwnIds(snapshots), bytes: at, fault };
+}
+
+/** Ids name snapshots here. One that another program gave twice is shown with a number behind it; the file keeps it. */
+function withOwnIds(snapshots: readonly SnapshotEntry[]): SnapshotEntry[] {
+  const taken = new Set(snapshots.map(({ id }) => id));
+  if (taken.size === snapshots.length) return [...snapshots];
+  const seen = new Set<string>();
+  return snapshots.map((snapshot) => {
+    let { id } = snapshot;
+    for (let number = 2; seen.has(id) || (id !== snapshot.id && taken.has(id)); number += 1) {
+      id = `${snapshot.id}#${number}`;
+    }
+    seen.add(id);
+    return id === snapshot.id ? snapshot : { ...snapshot, id };
+  });
 }
 
 /** @throws BlockError `snapshot_table_full`, `out_of_range` */
@@ -97,9 +127,6 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
   const fault = (what: string) =>
     new BlockError('image_corrupt', `${context.path}: entry ${index} of the snapshot table ${what}.`);
   const extraBytes = entry.readUInt32BE(36);
-  if (context.version === 3 && extraBytes < EXTRA_BYTES_MIN_V3) {
-    throw fault(`has ${extraBytes} bytes of extra data; version 3 needs ${EXTRA_BYTES_MIN_V3}`);
-  }
   const extra = entry.subarray(FIXED_BYTES, FIXED_BYTES + extraBytes);
   const number = (at: number, otherwise: number) => {
     const value = extra.length >= at + 8 ? Number(extra.readBigUInt64BE(at)) : otherwise;
@@ -114,15 +141,17 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
     const message = `${context.path}: entry ${index} of the snapshot table has ${l1.entries} L1 entries; ${limit}.`;
     throw new BlockError('image_too_large', message);
   }
-  const diskBytes = number(8, Math.min(context.diskBytes, l1.entries * context.geometry.bytesPerTable));
-  if (l1EntriesOf(diskBytes, context.geometry) > l1.entries) {
+  const diskBytes = number(8, context.diskBytes);
+  if (l1.offset === 0 && diskBytes > 0) throw fault('has no L1 table');
+  // Of an entry that does not say the size of its disk, what the L1 table does not reach reads as never written.
+  if (extraBytes >= EXTRA_BYTES_MIN_V3 && l1EntriesOf(diskBytes, context.geometry) > l1.entries) {
     throw fault(`has ${l1.entries} L1 entries, too few for its disk of ${diskBytes} bytes`);
   }
   const icount = extra.length >= QEMU_EXTRA_BYTES ? extra.readBigUInt64BE(16) : NO_ICOUNT;
   const nameAt = FIXED_BYTES + extraBytes + entry.readUInt16BE(12);
   return {
     l1,
-    stored: Buffer.from(entry),
+    stored: context.version === 3 && extraBytes < EXTRA_BYTES_MIN_V3 ? completed(entry, diskBytes) : Buffer.from(entry),
     id: entry.toString('utf8', FIXED_BYTES + extraBytes, nameAt),
     name: entry.toString('utf8', nameAt),
     dateMs: entry.readUInt32BE(16) * 1000 + Math.floor(entry.readUInt32BE(20) / 1000) / 1000,
@@ -132,6 +161,19 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
     icount: icount === NO_ICOUNT ? null : icount,
     extra: Uint8Array.from(extra.subarray(QEMU_EXTRA_BYTES)),
   };
+}
+
+/** An entry that lacks fields which version 3 wants, with all of QEMU's: what a check repairs it to. */
+function completed(entry: Buffer, diskBytes: number): Buffer {
+  const extraBytes = entry.readUInt32BE(36);
+  const fixed = Buffer.from(entry.subarray(0, FIXED_BYTES));
+  fixed.writeUInt32BE(QEMU_EXTRA_BYTES, 36);
+  const extra = Buffer.alloc(QEMU_EXTRA_BYTES);
+  const hasState = extraBytes >= 8;
+  extra.writeBigUInt64BE(hasState ? entry.readBigUInt64BE(FIXED_BYTES) : BigInt(entry.readUInt32BE(32)), 0);
+  extra.writeBigUInt64BE(BigInt(diskBytes), 8);
+  extra.writeBigUInt64BE(NO_ICOUNT, 16);
+  return Buffer.concat([fixed, extra, entry.subarray(FIXED_BYTES + extraBytes)]);
 }
 
 function encodeEntry(snapshot: SnapshotEntry, path: string): Buffer {

@@ -22,10 +22,19 @@ export async function readTable(source: TableSource, offset: number): Promise<Bu
 }
 
 /** @throws BlockError if the file ends before the structure does. */
-export function assertInside(file: BlockFile, part: { name: string; offset: number; bytes: number }): void {
-  if (part.offset + part.bytes <= file.bytes) return;
+export function assertInside(file: BlockFile, part: FilePart): void {
+  const fault = insideFault(file, part);
+  if (fault !== null) throw fault;
+}
+
+/** A structure in the file, for messages; bytes. */
+export type FilePart = { readonly name: string; readonly offset: number; readonly bytes: number };
+
+/** The error of a structure that the file ends before, or null. */
+export function insideFault(file: BlockFile, part: FilePart): BlockError | null {
+  if (part.offset + part.bytes <= file.bytes) return null;
   const message = `${file.path}: the ${part.name} at ${part.offset} has ${part.bytes} bytes, but the file ends at ${file.bytes}.`;
-  throw new BlockError('image_truncated', message);
+  return new BlockError('image_truncated', message);
 }
 
 function checkTable(source: TableSource, table: Buffer, at: number): void {

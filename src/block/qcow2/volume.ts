@@ -30,6 +30,8 @@ export type VolumeOptions = {
   readonly l1: Buffer;
   readonly snapshots: readonly SnapshotEntry[];
   readonly snapshotTableBytes: number;
+  /** Why the snapshot table could not be read in whole; null where it could. */
+  readonly snapshotFault: BlockError | null;
   readonly backing: BackingSource | null;
 };
 
@@ -42,8 +44,11 @@ export class Volume {
   readonly header: Header;
   readonly geometry: Geometry;
   readonly backing: BackingSource | null;
+  readonly snapshotFault: BlockError | null;
   readonly locks = new RangeLock();
   readonly tables: TableCache;
+  /** Why an image that was to be written is open read-only, a sentence; null if it is not, or was only to be read. */
+  readOnlyReason: string | null = null;
   /** Null in an image that is open read-only. */
   refcounts: Refcounts | null = null;
   pointers: Pointers;
@@ -69,6 +74,7 @@ export class Volume {
     this.l1 = options.l1;
     this.snapshots = options.snapshots;
     this.snapshotTableBytes = options.snapshotTableBytes;
+    this.snapshotFault = options.snapshotFault;
     const tablesMax = Math.max(L2_TABLES_MIN, Math.floor(TABLE_CACHE_BYTES / this.geometry.clusterBytes));
     this.tables = new TableCache({ load: (offset) => readTable(this, offset), tablesMax });
   }
@@ -81,7 +87,8 @@ export class Volume {
   /** The counts. @throws BlockError if nothing may be written. */
   get counts(): Refcounts {
     if (this.refcounts === null) {
-      throw new BlockError('image_read_only', `${this.file.path}: the image is open read-only.`);
+      const why = this.readOnlyReason === null ? '' : ` ${this.readOnlyReason}`;
+      throw new BlockError('image_read_only', `${this.file.path}: the image is open read-only.${why}`);
     }
     if (this.broken !== null) {
       const message = `${this.file.path}: a write failed before, so nothing is written until the image is opened again.`;

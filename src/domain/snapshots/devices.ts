@@ -10,7 +10,9 @@ export function nodesToSave(catalogue: Catalogue): { readonly vmState: string; r
   const devices = writable(catalogue.nodes());
   const [vmState] = devices;
   if (vmState === undefined) {
-    throw new DomainError('node_read_only', 'No block device node can be written, so none can take a snapshot.');
+    const why = catalogue.nodes().map(({ name, readOnlyReason }) => ` '${name}': ${readOnlyReason ?? ''}`);
+    const detail = `No block device node can be written, so none can take a snapshot.${why.join('')}`;
+    throw new DomainError('node_read_only', detail);
   }
   return { vmState, devices };
 }
@@ -27,7 +29,7 @@ export function nodesThatHold(catalogue: Catalogue, tag: string): readonly strin
 export function checkDevices(catalogue: Catalogue, devices: readonly string[]): void {
   checkList(catalogue, devices);
   const readOnly = catalogue.nodes().filter(({ isReadOnly }) => isReadOnly);
-  for (const { name } of readOnly) if (devices.includes(name)) throw readOnlyNode(name);
+  for (const node of readOnly) if (devices.includes(node.name)) throw readOnlyNode(node);
 }
 
 /** The same for nodes that are only read. */
@@ -133,8 +135,9 @@ export function nodeNotFound(nodes: readonly BlockNode[], name: string, pointer:
   return new DomainError('node_not_found', detail, { violations: [{ pointer, reason }] });
 }
 
-function readOnlyNode(name: string): DomainError {
-  return new DomainError('node_read_only', `The block device node '${name}' is open for reading only.`);
+function readOnlyNode({ name, readOnlyReason }: BlockNode): DomainError {
+  const detail = `The block device node '${name}' is open for reading only. ${readOnlyReason ?? ''}`;
+  return new DomainError('node_read_only', detail.trimEnd());
 }
 
 function writable(nodes: readonly BlockNode[]): readonly string[] {

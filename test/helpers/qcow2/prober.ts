@@ -26,9 +26,12 @@ async function carryOut(probe: Probe): Promise<ProbeResult> {
   try {
     const image = await openImage(probe.path, { readOnly: probe.readOnly });
     outcome.repaired = image.repaired;
+    if (image.isReadOnly && !probe.readOnly) {
+      outcome.refused = { code: 'image_read_only', message: image.readOnlyReason ?? 'no reason' };
+    }
     try {
       const errors = await readEverything(image);
-      outcome.errors = probe.change ? [...errors, ...(await changeEverything(image))] : errors;
+      outcome.errors = probe.change && !image.isReadOnly ? [...errors, ...(await changeEverything(image))] : errors;
     } finally {
       await image.close();
     }

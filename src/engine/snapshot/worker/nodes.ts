@@ -111,7 +111,8 @@ async function openOrMake({ path, createBytes }: NodeSpec): Promise<Image> {
 
 function describe(name: string, image: Image): BlockNode {
   const { path, isReadOnly, diskBytes } = image;
-  return { name, path, isReadOnly, diskBytes, snapshots: image.snapshots.map(nodeSnapshot) };
+  const readOnlyReason = isReadOnly ? (image.readOnlyReason ?? `The file ${path} may not be written.`) : null;
+  return { name, path, isReadOnly, readOnlyReason, diskBytes, snapshots: image.snapshots.map(nodeSnapshot) };
 }
 
 function nodeSnapshot(snapshot: ImageSnapshot): NodeSnapshot {
