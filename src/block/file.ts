@@ -31,7 +31,7 @@ export interface BlockFile {
   truncate(bytes: number): Promise<void>;
   /** Gives a stretch back to the file system where it can; the content is undefined then. */
   punchHole(offset: number, bytes: number): Promise<void>;
-  /** @throws BlockError `image_gone` if the file has no name any more or another file has it. */
+  /** @throws BlockError `image_gone` if the file has no name any more, another file has it, or it was cut. */
   assertPresent(): Promise<void>;
   close(): Promise<void>;
 }
@@ -124,8 +124,12 @@ export class SystemFile implements BlockFile {
     const own = fstatSync(this.#open(), { bigint: true });
     const looking = statFile(this.path, { bigint: true }).catch(() => null);
     const named = await this.#call({ doing: 'looking for its name', position: 0, bytes: 0 }, looking);
-    if (own.nlink > 0n && named?.ino === own.ino && named.dev === own.dev) return;
-    throw new BlockError('image_gone', `${this.path}: the image file was removed or replaced while it was open.`);
+    if (own.nlink === 0n || named?.ino !== own.ino || named.dev !== own.dev) {
+      throw new BlockError('image_gone', `${this.path}: the image file was removed or replaced while it was open.`);
+    }
+    if (own.size >= this.#bytes) return;
+    const sizes = `it has ${own.size} bytes and had ${this.#bytes}`;
+    throw new BlockError('image_gone', `${this.path}: the image file was cut while it was open: ${sizes}.`);
   }
 
   async close(): Promise<void> {

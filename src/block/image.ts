@@ -128,8 +128,13 @@ export interface Image {
   openSnapshot(id: string): Promise<SnapshotReader>;
   prepareApply(id: string): Promise<PreparedApply>;
 
-  /** @throws BlockError `image_gone` if the file was removed or replaced under this name. */
+  /** @throws BlockError `image_gone` if the file was removed, replaced, cut, or its header overwritten by another program. */
   assertPresent(): Promise<void>;
+  /**
+   * Reads all tables that a start needs back from the file, and those of the snapshot with this id, if one is given.
+   * @throws BlockError that names what in the file is not as this image has read or written it.
+   */
+  checkFile(id?: string): Promise<void>;
   /** Flushes, lets go of the lock and the file. */
   close(): Promise<void>;
 }

@@ -55,7 +55,7 @@ export const ERRORS = {
   snapshot_without_vm_state: { kind: 'conflict', title: 'The snapshot has no machine in it' },
   image_locked: { kind: 'conflict', title: 'Another program uses the image' },
   image_read_only: { kind: 'conflict', title: 'The image is open read-only' },
-  image_gone: { kind: 'conflict', title: 'The image file was removed or replaced' },
+  image_gone: { kind: 'conflict', title: 'The image file was removed, replaced or overwritten' },
   snapshot_table_full: { kind: 'conflict', title: 'The image has no room for another snapshot' },
   dirty_rate_measuring: { kind: 'conflict', title: 'The dirty rate is being measured' },
   dirty_ring_needed: { kind: 'conflict', title: 'This machine has no dirty ring' },

@@ -15,13 +15,16 @@ import { type BackingSource, Volume } from './volume.ts';
  * @throws BlockError
  */
 export async function loadVolume(file: BlockFile, chain: Chain): Promise<Volume> {
-  const header = await readHeader(file);
+  const { header, headerBytes } = await readHeader(file);
   const table = await readSnapshotTable(file, header);
   const l1 = await readL1(file, header);
   const backing = await openBacking(header, { path: file.path, chain }, openBehind);
   const { snapshots, bytes: snapshotTableBytes, fault: snapshotFault } = table;
-  return new Volume({ file, header, l1, snapshots, snapshotTableBytes, snapshotFault, backing });
+  return new Volume({ file, header, headerBytes, l1, snapshots, snapshotTableBytes, snapshotFault, backing });
 }
+
+/** So much of the first cluster is compared with the file later on; the fields of the header lie in it. */
+const HEADER_KEPT_BYTES = 4096;
 
 async function openBehind(file: SystemFile, chain: Chain): Promise<BackingSource> {
   const volume = await loadVolume(file, chain);
@@ -38,13 +41,19 @@ async function openBehind(file: SystemFile, chain: Chain): Promise<BackingSource
   };
 }
 
-async function readHeader(file: BlockFile): Promise<Header> {
+async function readHeader(file: BlockFile): Promise<{ header: Header; headerBytes: Buffer }> {
   const cluster = Buffer.alloc(Math.min(2 ** CLUSTER_BITS_MAX, file.bytes));
   await file.read(0, cluster);
-  return decodeHeader(cluster, file.path);
+  const header = decodeHeader(cluster, file.path);
+  const { clusterBytes } = header.geometry;
+  return { header, headerBytes: Buffer.from(cluster.subarray(0, Math.min(clusterBytes, HEADER_KEPT_BYTES))) };
 }
 
-async function readSnapshotTable(file: BlockFile, header: Header): Promise<DecodedTable> {
+/** As much of it as can be read. */
+export async function readSnapshotTable(
+  file: BlockFile,
+  header: Pick<Header, 'pointers' | 'version' | 'geometry'>,
+): Promise<DecodedTable> {
   const { offset, entries } = header.pointers.snapshotTable;
   if (entries === 0) return { snapshots: [], bytes: 0, fault: null };
   const part = { name: 'snapshot table', offset, bytes: 1 };
@@ -67,7 +76,11 @@ function countFault(file: BlockFile, entries: number): BlockError | null {
   return new BlockError('image_too_large', message);
 }
 
-function offsetFault(file: BlockFile, part: { name: string; offset: number }, { geometry }: Header): BlockError | null {
+function offsetFault(
+  file: BlockFile,
+  part: { name: string; offset: number },
+  { geometry }: Pick<Header, 'geometry'>,
+): BlockError | null {
   const { name, offset } = part;
   if (offset % geometry.clusterBytes === 0 && offset > 0) return null;
   return new BlockError(

@@ -13,6 +13,7 @@ import {
 import { TwoTrees } from './apply.ts';
 import type { Committer } from './commit.ts';
 import { GuestDisk } from './guest-io.ts';
+import { assertSameFile, readBack } from './read-back.ts';
 import { reclaim } from './reclaim.ts';
 import { readSnapshotL1, TreeReader } from './snapshot-reader.ts';
 import { asSnapshot, type SnapshotEntry } from './snapshot-table.ts';
@@ -106,6 +107,7 @@ export class Qcow2Image implements Image {
     this.#vmState?.align();
     return this.#alone(async () => {
       this.#assertNotApplying();
+      await assertSameFile(this.#volume);
       await takeSnapshot(this.#volume, this.#committer, { snapshot, vmState: this.#vmState });
       this.#vmState = null;
       return this.snapshots.at(-1)!;
@@ -119,6 +121,7 @@ export class Qcow2Image implements Image {
   deleteSnapshot(id: string, meter?: WorkMeter): Promise<void> {
     return this.#alone(async () => {
       this.#assertNotApplying();
+      await assertSameFile(this.#volume);
       await deleteSnapshot(this.#volume, this.#committer, { entry: this.#snapshot(id), meter });
       await reclaim(this.#volume, meter);
     });
@@ -135,6 +138,7 @@ export class Qcow2Image implements Image {
   prepareApply(id: string): Promise<PreparedApply> {
     return this.#alone(async () => {
       this.#assertNotApplying();
+      await assertSameFile(this.#volume);
       const onEnd = () => {
         this.#isApplying = false;
       };
@@ -144,8 +148,15 @@ export class Qcow2Image implements Image {
     });
   }
 
-  async assertPresent(): Promise<void> {
-    await this.#volume.file.assertPresent();
+  assertPresent(): Promise<void> {
+    return this.#alone(() => assertSameFile(this.#volume));
+  }
+
+  checkFile(id?: string): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#volume.refcounts !== null) await this.#committer.commit();
+      await readBack(this.#volume, id === undefined ? undefined : this.#snapshot(id));
+    });
   }
 
   close(): Promise<void> {

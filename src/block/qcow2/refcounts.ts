@@ -102,6 +102,11 @@ export class Refcounts {
     return { offset: this.#take(first, taken), clusters: taken };
   }
 
+  /** True if these are the bytes of the table as the file has to have it. */
+  isTable(bytes: Buffer): boolean {
+    return encodeTable(this.place.entries, this.#blocks, new Map()).equals(bytes);
+  }
+
   /** Offset behind the last cluster that is used. */
   end(): number {
     return this.#counts.end() * this.#geometry.clusterBytes;
@@ -166,8 +171,7 @@ export class Refcounts {
 
   giveBack(writes: CountWrites): void {
     for (const [block, { first, last }] of writes.taken.dirty) {
-      this.touch(block * this.#geometry.countsPerBlock + first);
-      this.touch(block * this.#geometry.countsPerBlock + last);
+      for (const index of [first, last]) this.touch(block * this.#geometry.countsPerBlock + index);
     }
     for (const block of writes.taken.fresh) this.#fresh.add(block);
     const { place } = writes.table ?? {};
@@ -286,12 +290,11 @@ export class Refcounts {
   }
 
   #blockWrite(block: number, dirty: Dirty | null): Write {
-    const of = { block, offset: this.#blocks[block]!, dirty };
-    return encodeBlock(of, this.#counts, this.#geometry);
+    return encodeBlock({ block, offset: this.#blocks[block]!, dirty }, this.#counts, this.#geometry);
   }
 
   #full(): BlockError {
-    const message = `${this.#options.path}: the image file may not have more than ${FILE_CLUSTERS_MAX} clusters here.`;
-    return new BlockError('image_too_large', message);
+    const what = `the image file may not have more than ${FILE_CLUSTERS_MAX} clusters here`;
+    return new BlockError('image_too_large', `${this.#options.path}: ${what}.`);
   }
 }

@@ -27,6 +27,7 @@ const L2_TABLES_MIN = 4;
 export type VolumeOptions = {
   readonly file: BlockFile;
   readonly header: Header;
+  readonly headerBytes: Buffer;
   readonly l1: Buffer;
   readonly snapshots: readonly SnapshotEntry[];
   readonly snapshotTableBytes: number;
@@ -42,6 +43,8 @@ export type VolumeOptions = {
 export class Volume {
   readonly file: BlockFile;
   readonly header: Header;
+  /** The beginning of the file as it was read or written last. */
+  readonly headerBytes: Buffer;
   readonly geometry: Geometry;
   readonly backing: BackingSource | null;
   readonly snapshotFault: BlockError | null;
@@ -68,6 +71,7 @@ export class Volume {
   constructor(options: VolumeOptions) {
     this.file = options.file;
     this.header = options.header;
+    this.headerBytes = options.headerBytes;
     this.geometry = options.header.geometry;
     this.backing = options.backing;
     this.pointers = options.header.pointers;
@@ -119,6 +123,7 @@ export class Volume {
         if (error.code !== 'no_space') this.broken ??= error;
         throw error;
       });
+      if (position < this.headerBytes.length) bytes.copy(this.headerBytes, position);
     }
   }
 

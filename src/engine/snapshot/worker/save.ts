@@ -56,7 +56,7 @@ export async function save(
     }
     task.captured();
     for (const node of saves) await writeManifest({ ...node, id: node.id ?? '' }, control);
-    for (const { image } of saves) await image.assertPresent();
+    for (const { image, id } of saves) await image.checkFile(id ?? undefined);
   } catch (error) {
     await takeBack(saves, plan.tag, error);
     throw error;

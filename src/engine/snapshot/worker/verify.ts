@@ -27,7 +27,7 @@ export async function verify(plan: VerifyPlan, nodes: Nodes, control: TaskContro
     if (stored.manifest !== null) {
       digests.push(...(await shownDigests(stored.node, stored.manifest, control)));
     }
-    await stored.image.assertPresent();
+    await stored.image.checkFile(stored.reader.snapshot.id);
   }
   damage.throwIfAny();
   return { hadDigests: snapshots.every(({ hasDigests }) => hasDigests), digests, checkedBytes };
