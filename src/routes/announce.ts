@@ -51,6 +51,7 @@ export const announceOperations: readonly Operation[] = [
     id: 'queryAnnouncement',
     tag: 'history',
     command: commands.queryAnnouncement,
+    description: 'The announcement with each of its rounds.',
     input: 'query',
     replies: { 200: { description: 'The announcement with its rounds.', schema: AnnouncementDetail } },
     errors: ['announcement_not_found'],

@@ -12,6 +12,7 @@ export const blockersOperations: readonly Operation[] = [
     id: 'queryBlockers',
     tag: 'settings',
     command: commands.queryBlockers,
+    description: 'While a blocker stands, no outgoing migration can begin.',
     input: 'query',
     replies: { 200: { description: 'All of them.', schema: BlockerList } },
     errors: [],
@@ -23,6 +24,8 @@ export const blockersOperations: readonly Operation[] = [
     id: 'addBlocker',
     tag: 'settings',
     command: commands.addBlocker,
+    description:
+      'The blocker stands until it is removed or the service ends. None can be added while a migration runs.',
     input: 'body',
     replies: {
       201: {
@@ -41,6 +44,7 @@ export const blockersOperations: readonly Operation[] = [
     id: 'removeBlocker',
     tag: 'settings',
     command: commands.removeBlocker,
+    description: 'Migrations can begin again once no blocker stands.',
     input: 'nothing',
     replies: { 204: { description: 'The reason is gone.', schema: null } },
     errors: ['blocker_not_found'],

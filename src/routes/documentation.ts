@@ -34,10 +34,11 @@ export const documentationOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/',
-    id: 'index',
+    id: 'getIndex',
     tag: 'service',
     command: null,
     summary: 'Where to go from here',
+    description: 'The addresses of the API page and of this document.',
     input: 'query',
     replies: { 200: { description: 'Links.', schema: Index } },
     errors: [],
@@ -47,10 +48,11 @@ export const documentationOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/openapi.json',
-    id: 'openapi',
+    id: 'getOpenApiDocument',
     tag: 'service',
     command: null,
     summary: 'This description, for machines',
+    description: 'The same document as openapi/openapi.json of the sources.',
     input: 'query',
     replies: {
       200: {
@@ -72,6 +74,7 @@ export const documentationOperations: readonly Operation[] = [
     tag: 'service',
     command: null,
     summary: 'What an error code means and what to do',
+    description: 'Every code of a problem document, of a failed migration and of a failed job has a page.',
     input: 'query',
     replies: {
       200: {

@@ -14,10 +14,11 @@ export const healthOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/healthz',
-    id: 'health',
+    id: 'getHealth',
     tag: 'service',
     command: null,
     summary: 'Whether the process lives',
+    description: 'Needs no token. The answer comes as long as the process handles requests.',
     input: 'query',
     replies: { 200: { description: 'It lives.', schema: Health } },
     errors: [],
@@ -27,10 +28,11 @@ export const healthOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/readyz',
-    id: 'readiness',
+    id: 'getReadiness',
     tag: 'service',
     command: null,
     summary: 'Whether the service can do its work',
+    description: 'Each check names a part of the service: ok, or the reason why that part cannot work.',
     input: 'query',
     replies: {
       200: { description: 'It can.', schema: Ready },

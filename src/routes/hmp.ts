@@ -39,6 +39,7 @@ export const hmpOperations: readonly Operation[] = [
     tag: 'service',
     command: null,
     summary: 'What the last word of a monitor line may become',
+    description: "The completions of a terminal's Tab key: commands, parameters, capabilities and other names.",
     input: 'query',
     query: Type.Object({ line: Type.String({ description: 'The line as far as it was typed.' }) }),
     replies: {

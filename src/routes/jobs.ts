@@ -76,9 +76,21 @@ export const jobsOperations: readonly Operation[] = [
     description: 'The job keeps what it has for itself. One that waits does not begin before it is resumed.',
     examples: examples.jobPause,
   }),
-  verb(commands.jobResume, { id: 'jobResume', examples: examples.jobResume }),
-  verb(commands.jobComplete, { id: 'jobComplete', examples: examples.jobComplete }),
-  verb(commands.jobFinalize, { id: 'jobFinalize', examples: examples.jobFinalize }),
+  verb(commands.jobResume, {
+    id: 'jobResume',
+    description: 'A job that was paused goes on.',
+    examples: examples.jobResume,
+  }),
+  verb(commands.jobComplete, {
+    id: 'jobComplete',
+    description: 'Ends a job that is ready. Snapshot jobs complete by themselves.',
+    examples: examples.jobComplete,
+  }),
+  verb(commands.jobFinalize, {
+    id: 'jobFinalize',
+    description: 'Ends a job that is pending. Snapshot jobs finalize themselves.',
+    examples: examples.jobFinalize,
+  }),
   verb(commands.jobDismiss, {
     id: 'jobDismiss',
     description: 'Its id may be used again.',

@@ -6,7 +6,7 @@ import type { Operation } from './operation.ts';
 export const METRICS_OPERATION: Operation = {
   method: 'GET',
   path: '/metrics',
-  id: 'metrics',
+  id: 'getMetrics',
   tag: 'service',
   command: null,
   summary: 'Figures of the service, for Prometheus',

@@ -9,7 +9,7 @@ export const qmpOperations: readonly Operation[] = [
   {
     method: 'POST',
     path: '/qmp',
-    id: 'qmp',
+    id: 'runQmpCommand',
     tag: 'service',
     command: null,
     summary: 'Run any command in the form that it has over QMP',

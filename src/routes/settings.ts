@@ -17,9 +17,10 @@ export const settingsOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/migrate/capabilities',
-    id: 'queryCapabilities',
+    id: 'queryMigrateCapabilities',
     tag: 'settings',
     command: commands.queryMigrateCapabilities,
+    description: 'Every capability with its state. The ETag guards a later change with If-Match.',
     input: 'query',
     headers: READ_HEADERS,
     replies: {
@@ -33,7 +34,7 @@ export const settingsOperations: readonly Operation[] = [
   {
     method: 'PATCH',
     path: '/migrate/capabilities',
-    id: 'setCapabilities',
+    id: 'migrateSetCapabilities',
     tag: 'settings',
     command: commands.migrateSetCapabilities,
     description: 'All of the changes given or none; those left out stay as they are. Kept over restarts.',
@@ -59,9 +60,10 @@ export const settingsOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/migrate/parameters',
-    id: 'queryParameters',
+    id: 'queryMigrateParameters',
     tag: 'settings',
     command: commands.queryMigrateParameters,
+    description: 'Every parameter with its value. The ETag guards a later change with If-Match.',
     input: 'query',
     headers: READ_HEADERS,
     replies: {
@@ -75,7 +77,7 @@ export const settingsOperations: readonly Operation[] = [
   {
     method: 'PATCH',
     path: '/migrate/parameters',
-    id: 'setParameters',
+    id: 'migrateSetParameters',
     tag: 'settings',
     command: commands.migrateSetParameters,
     description:

@@ -17,11 +17,12 @@ type Operation = {
   readonly operationId: string;
   readonly parameters: readonly Parameter[];
   readonly requestBody?: { readonly content: Readonly<Record<string, Media>> };
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Media>> }>>;
+  readonly responses: Readonly<Record<string, Response | { readonly $ref: string }>>;
 };
+type Response = { readonly content?: Readonly<Record<string, Media>> };
 export type Document = {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Json };
+  readonly components: { readonly schemas: Json; readonly responses: Readonly<Record<string, Response>> };
 };
 
 export type FuzzRequest = {
@@ -62,7 +63,11 @@ export function faultOf(
   reply: Reply,
 ): string | null {
   if (reply.status === 500) return `a 500: ${reply.text}`;
-  const described = operation.responses[reply.status];
+  const response = operation.responses[reply.status];
+  const described =
+    response !== undefined && '$ref' in response
+      ? components.responses[response.$ref.split('/').at(-1) ?? '']
+      : response;
   if (described === undefined) return `status ${reply.status} is not described: ${reply.text}`;
   if (described.content === undefined) return reply.text === '' ? null : 'there is a body where none is described';
   const type = String(reply.headers['content-type']).split(';')[0] ?? '';

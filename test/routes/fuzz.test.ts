@@ -16,7 +16,7 @@ const READY = {
     schema: { type: 'object', required: ['a'], properties: { a: { $ref: '#/components/schemas/A' } } },
   },
 };
-const DOCUMENT: Document = { paths: {}, components: { schemas: { A: { type: 'integer' } } } };
+const DOCUMENT: Document = { paths: {}, components: { schemas: { A: { type: 'integer' } }, responses: {} } };
 const OPERATION = { operationId: 'x', parameters: [], responses: { 200: { content: READY }, 204: {} } };
 const REQUEST: FuzzRequest = { operation: OPERATION, method: 'GET', url: '/', headers: {} };
 

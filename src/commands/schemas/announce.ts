@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { ANNOUNCEMENT_OUTCOMES } from '../../domain/announce/announce.ts';
-import { Int64, Text } from './common.ts';
+import { Int64, Text, Timestamp, Uuid } from './common.ts';
 import { paging } from './history.ts';
 
 /* Self-announcements. Times are ISO 8601 in UTC, delays milliseconds. */
@@ -44,18 +44,18 @@ export const AnnounceSchedule = Type.Object({ initial, max, rounds, step });
 export const Announcement = Type.Object({
   id: Type.String({ description: 'A number that grows with each.' }),
   name: orNull(Type.String({ description: 'The id it was given; null for one that a migration made.' })),
-  migration: orNull(Type.String({ description: 'The migration that brought the guest.' })),
+  migration: orNull(Uuid({ description: 'The migration that brought the guest.' })),
   interfaces: orNull(Type.Array(Type.String(), { description: 'Null: all.' })),
   schedule: AnnounceSchedule,
-  'started-at': Type.String(),
-  'ended-at': orNull(Type.String()),
+  'started-at': Timestamp(),
+  'ended-at': orNull(Timestamp()),
   outcome: Type.Enum([...ANNOUNCEMENT_OUTCOMES], {
     description: 'replaced: by another of its id; stopped: with the service; unknown: the process died before its end.',
   }),
   'rounds-made': Int64(),
 });
 
-export const AnnouncementRound = Type.Object({ round: Int64(), at: Type.String() });
+export const AnnouncementRound = Type.Object({ round: Int64(), at: Timestamp() });
 
 export const AnnouncementDetail = Type.Object({
   ...Announcement.properties,

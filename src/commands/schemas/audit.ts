@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { Timestamp } from './common.ts';
 import { paging } from './history.ts';
 
 /* The audit trail. Times are ISO 8601 in UTC, durations milliseconds. */
@@ -9,7 +10,7 @@ export const AuditQuery = Type.Object({ ...paging }, { additionalProperties: fal
 
 export const AuditRow = Type.Object({
   id: Type.Integer({ description: 'Grows with every row; gaps are rows that are no longer kept.' }),
-  at: Type.String({ description: 'When it was asked for.' }),
+  at: Timestamp({ description: 'When it was asked for.' }),
   door: orNull(Type.String({ description: 'http, qmp or hmp.' })),
   caller: Type.String({
     description: 'token-XXXXXXXX, the beginning of the SHA-256 of the token; anyone without one.',

@@ -39,7 +39,12 @@ export const DirtyRateInfo = Type.Object({
 
 const CpuIndex = Type.Optional(Int64({ description: 'Default: all vCPUs.' }));
 /** A negative one is refused, and not read modulo 2^64 as by QEMU. */
-const Rate = Type.Unsafe<number | bigint>({ type: 'integer', minimum: 0, description: 'MiB/s; 0 takes a limit away.' });
+const Rate = Type.Unsafe<number | bigint>({
+  type: 'integer',
+  format: 'int64',
+  minimum: 0,
+  description: 'MiB/s; 0 takes a limit away.',
+});
 
 export const SetVcpuDirtyLimitArguments = Type.Object({ 'cpu-index': CpuIndex, 'dirty-rate': Rate }, closed);
 export const CancelVcpuDirtyLimitArguments = Type.Object({ 'cpu-index': CpuIndex }, closed);

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { GUEST_OWNERS } from '../../domain/transfer-port.ts';
-import { Int64, Text } from './common.ts';
+import { Int64, Text, Timestamp, Uuid } from './common.ts';
 import { MigrationInfo, MigrationStatus } from './migrate.ts';
 import { MigrationParameters } from './options.ts';
 
@@ -17,12 +17,12 @@ const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.U
 export const MigrationError = Type.Object({ code: Type.String(), desc: Type.String() });
 
 export const Migration = Type.Object({
-  id: Type.String(),
+  id: Uuid(),
   direction: MigrationDirection,
   uri: Type.String(),
   status: MigrationStatus,
-  'started-at': Type.String(),
-  'ended-at': orNull(Type.String()),
+  'started-at': Timestamp(),
+  'ended-at': orNull(Timestamp()),
   error: orNull(MigrationError),
   guest: orNull(Type.Enum([...GUEST_OWNERS], { description: 'Who has the guest.' })),
   note: orNull(Type.String({ description: 'What there is to know about a migration that did not fail.' })),

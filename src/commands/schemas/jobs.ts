@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/status.ts';
-import { Int64, Text } from './common.ts';
+import { Int64, Text, Timestamp } from './common.ts';
 import { paging } from './history.ts';
 
 /* Jobs: as QAPI has them, and as they are shown over HTTP. Times are ISO 8601 in UTC, durations milliseconds. */
@@ -58,9 +58,9 @@ export const Job = Type.Object({
   'error-code': Type.Optional(Type.String({ description: 'Stable; /errors/CODE explains it.' })),
   outcome: orNull(JobOutcome),
   warnings: Type.Array(Type.String()),
-  'created-at': Type.String(),
-  'started-at': orNull(Type.String({ description: 'When it had what it needed, and its work began.' })),
-  'ended-at': orNull(Type.String()),
+  'created-at': Timestamp(),
+  'started-at': orNull(Timestamp({ description: 'When it had what it needed, and its work began.' })),
+  'ended-at': orNull(Timestamp()),
   duration: orNull(Int64({ description: 'From its start to its end, or until now, pauses included.' })),
   details: Type.Unsafe<Readonly<Record<string, unknown>>>({ ...Any, description: 'What it was asked to do.' }),
   result: Type.Unsafe<Readonly<Record<string, unknown>> | null>({ ...orNull(Any), description: 'What came of it.' }),

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Int64 } from './common.ts';
+import { Int64, Uuid } from './common.ts';
 
 /* StatusInfo of the QAPI schema, and the machine as vmferry describes it. */
 
@@ -54,7 +54,7 @@ export const RamBlock = Type.Object({ name: Type.String(), size: Int64({ descrip
 export const Machine = Type.Object({
   kind: Type.Enum(['synthetic', 'image', 'qemu']),
   name: Type.String(),
-  uuid: Type.String(),
+  uuid: Uuid(),
   'ram-blocks': Type.Array(RamBlock),
   vcpus: Int64(),
   ticks: Type.Optional(Int64({ description: 'Counted by the guest; no migration resets them.' })),

@@ -1,12 +1,12 @@
 import { Type } from 'typebox';
-import { Int64 } from './common.ts';
+import { Int64, Uuid } from './common.ts';
 
 /* What a client may ask about the service itself, named as in the QAPI schema. */
 
 const closed = { additionalProperties: false } as const;
 
 export const NameInfo = Type.Object({ name: Type.Optional(Type.String()) });
-export const UuidInfo = Type.Object({ UUID: Type.String() });
+export const UuidInfo = Type.Object({ UUID: Uuid() });
 
 const VersionTriple = Type.Object({ major: Int64(), minor: Int64(), micro: Int64() });
 export const VersionInfo = Type.Object({ qemu: VersionTriple, package: Type.String() });

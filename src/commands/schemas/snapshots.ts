@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Int64, Text } from './common.ts';
+import { Int64, Text, Timestamp } from './common.ts';
 import { paging } from './history.ts';
 
 /* Snapshots: the arguments of the QAPI commands, what they may leave out over HTTP, and what the nodes hold. */
@@ -51,7 +51,7 @@ const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.U
 export const Snapshot = Type.Object({
   tag: Type.String(),
   id: Type.String({ description: 'Of the part with the VM state. Nothing is ever looked up by it.' }),
-  date: Type.String({ description: 'When it was taken: ISO 8601, UTC.' }),
+  date: Timestamp({ description: 'When it was taken.' }),
   'vm-state-size': Int64({ description: 'Bytes of RAM and device state as they are stored; 0: disks only.' }),
   'vm-clock': Int64({ description: 'Guest clock when it was taken, nanoseconds.' }),
   icount: orNull(Int64({ description: 'Instructions counted, where that was on.' })),

@@ -27,7 +27,7 @@ const active = {
   'setup-time': 4,
 };
 const started = {
-  id: '1',
+  id: '73d8b038-1928-47b4-a39b-6592bcff6398',
   direction: 'outgoing',
   uri: 'tcp:127.0.0.1:4444',
   status: 'setup',

@@ -1,7 +1,7 @@
 import type { Example } from '../operation.ts';
 
 const migration = {
-  id: '1',
+  id: '73d8b038-1928-47b4-a39b-6592bcff6398',
   direction: 'outgoing',
   uri: 'tcp:127.0.0.1:4444',
   status: 'completed',
@@ -19,7 +19,7 @@ export const queryMigrations: readonly Example[] = [
 export const queryMigration: readonly Example[] = [
   {
     name: 'one that completed',
-    params: { id: '1' },
+    params: { id: '73d8b038-1928-47b4-a39b-6592bcff6398' },
     status: 200,
     answer: {
       ...migration,
@@ -43,7 +43,7 @@ export const queryMigration: readonly Example[] = [
 export const querySamples: readonly Example[] = [
   {
     name: 'its beginning',
-    params: { id: '1' },
+    params: { id: '73d8b038-1928-47b4-a39b-6592bcff6398' },
     query: { limit: '1' },
     status: 200,
     answer: {

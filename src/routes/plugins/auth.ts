@@ -49,7 +49,7 @@ declare module 'fastify' {
 }
 
 /** What answers without a token: whoever watches the process must not need one. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz']);
+export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz']);
 const REALM = 'Bearer realm="vmferry"';
 const FINGERPRINT_LENGTH = 8;
 const BEARER = /^bearer +([^ ]+) *$/i;

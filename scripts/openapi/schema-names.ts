@@ -1,0 +1,75 @@
+// The schemas that the OpenAPI document names below components, found by their JSON text.
+
+import * as address from '../../src/commands/schemas/address.ts';
+import * as announce from '../../src/commands/schemas/announce.ts';
+import * as audit from '../../src/commands/schemas/audit.ts';
+import * as blockers from '../../src/commands/schemas/blockers.ts';
+import * as common from '../../src/commands/schemas/common.ts';
+import * as dirtyRate from '../../src/commands/schemas/dirty-rate.ts';
+import * as history from '../../src/commands/schemas/history.ts';
+import * as jobs from '../../src/commands/schemas/jobs.ts';
+import * as machine from '../../src/commands/schemas/machine.ts';
+import * as migrate from '../../src/commands/schemas/migrate.ts';
+import * as options from '../../src/commands/schemas/options.ts';
+import * as service from '../../src/commands/schemas/service.ts';
+import * as snapshots from '../../src/commands/schemas/snapshots.ts';
+import * as xen from '../../src/commands/schemas/xen.ts';
+
+export type Json = Record<string, unknown>;
+
+const FAMILIES = [
+  ...[address, announce, audit, blockers, common, dirtyRate, history, jobs, machine, migrate, options, service],
+  ...[snapshots, xen],
+];
+const TYPE_NAME = /^[A-Z]\w*[a-z]/;
+const REFERENCE = /"#\/components\/schemas\/(\w+)"/g;
+
+/** Gives every schema of the command table its own name; others can be added. */
+export class SchemaNames {
+  readonly #names = new Map<string, string>();
+  readonly #schemas = new Map<string, Json>();
+
+  constructor() {
+    for (const family of FAMILIES) {
+      for (const [name, schema] of Object.entries(family as Json)) {
+        if (TYPE_NAME.test(name) && typeof schema === 'object' && schema !== null) this.add(name, schema as Json);
+      }
+    }
+  }
+
+  /** A schema that has a name keeps the first one. @throws Error if the name belongs to another schema. */
+  add(name: string, schema: Json): void {
+    const text = JSON.stringify(schema);
+    if (this.#names.has(text)) return;
+    if (this.#schemas.has(name)) throw new Error(`two schemas have the name ${name}`);
+    this.#names.set(text, name);
+    this.#schemas.set(name, JSON.parse(text) as Json);
+  }
+
+  /** @returns the schema in which a reference stands for every schema that has a name. */
+  referenced(schema: unknown): unknown {
+    if (typeof schema !== 'object' || schema === null) return schema;
+    if (Array.isArray(schema)) return schema.map((item) => this.referenced(item));
+    const name = this.#names.get(JSON.stringify(schema));
+    return name === undefined ? this.#mapMembers(schema as Json) : { $ref: `#/components/schemas/${name}` };
+  }
+
+  /** @returns the named schemas that `paths` refers to, directly or through others, in the order of their names. */
+  usedBy(paths: Json): Json {
+    const used = new Map<string, Json>();
+    const follow = (part: unknown): void => {
+      for (const [, name = ''] of JSON.stringify(part).matchAll(REFERENCE)) {
+        const schema = this.#schemas.get(name);
+        if (schema === undefined || used.has(name)) continue;
+        used.set(name, this.#mapMembers(schema));
+        follow(used.get(name));
+      }
+    };
+    follow(paths);
+    return Object.fromEntries([...used].sort(([a], [b]) => a.localeCompare(b)));
+  }
+
+  #mapMembers(schema: Json): Json {
+    return Object.fromEntries(Object.entries(schema).map(([name, member]) => [name, this.referenced(member)]));
+  }
+}
