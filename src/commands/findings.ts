@@ -1,5 +1,6 @@
 import { DomainError, type ErrorCode } from '../domain/errors.ts';
-import { escapePointer, type Finding, type JsonSchema, VIOLATIONS_MAX, validate } from './validate.ts';
+import { VIOLATIONS_MAX } from '../domain/options/violations.ts';
+import { escapePointer, type Finding, type JsonSchema, validate } from './validate.ts';
 
 /* Everything that is wrong with a command's arguments: what their schema finds, and what the command itself finds. */
 
@@ -16,8 +17,10 @@ export function collectFindings(schema: JsonSchema, value: unknown, own?: OwnChe
   const found = validate(schema, value);
   if (found.length === 0 || own === undefined || !isObject(value)) return found;
   const malformed = found.filter(({ code }) => code !== OUT_OF_RANGE);
-  const isLeftOut = (name: string) => malformed.some(({ pointer }) => pointer === `/${escapePointer(name)}`);
-  const members = Object.fromEntries(Object.entries(value).filter(([name]) => !isLeftOut(name)));
+  // The list of what is wrong is full: what the command would say beside it has no place there.
+  if (found.length >= VIOLATIONS_MAX) return found;
+  const leftOut = new Set(malformed.map(({ pointer }) => pointer));
+  const members = Object.fromEntries(Object.entries(value).filter(([name]) => !leftOut.has(`/${escapePointer(name)}`)));
   const more = findingsOf(own, members).filter(
     ({ pointer }) => !malformed.some((one) => overlap(one.pointer, pointer)),
   );
@@ -32,7 +35,9 @@ export function collectFindings(schema: JsonSchema, value: unknown, own?: OwnChe
 export function refuseFindings(findings: readonly Finding[]): void {
   const first = findings.find(({ code }) => code !== OUT_OF_RANGE) ?? findings[0];
   if (first === undefined) return;
-  const more = findings.length > 1 ? ` (and ${findings.length - 1} more, see errors)` : '';
+  const others = findings.length - 1;
+  const count = findings.length < VIOLATIONS_MAX ? others : `at least ${others}`;
+  const more = others > 0 ? ` (and ${count} more, see errors)` : '';
   const where = first.pointer === '' ? 'The body' : `Member ${first.pointer}`;
   const sentence = first.reason.endsWith('.') ? first.reason.slice(0, -1) : `${where} ${first.reason}`;
   const violations = findings.map(({ pointer, reason }) => ({ pointer, reason }));

@@ -1,4 +1,5 @@
 import type { ErrorCode, Violation } from '../domain/errors.ts';
+import { VIOLATIONS_MAX } from '../domain/options/violations.ts';
 import { JsonFraction } from './json/parse.ts';
 
 /*
@@ -31,8 +32,6 @@ export type JsonSchema = {
 
 export type Finding = Violation & { readonly code: ErrorCode };
 
-/** Violations listed in one answer, at most. */
-export const VIOLATIONS_MAX = 100;
 const SHOWN_LENGTH_MAX = 60;
 const INTEGER_MAX = 2n ** 64n - 1n;
 const INTEGER_MIN = -(2n ** 63n);
@@ -62,13 +61,15 @@ function walk(place: Place, findings: Finding[]): void {
 function walkObject(place: Place, value: Record<string, unknown>, findings: Finding[]): void {
   const { schema, pointer } = place;
   const properties = schema.properties ?? {};
+  const unknown = `is not known here${suggestion(Object.keys(properties))}`;
   for (const name of Object.keys(value)) {
+    // What comes behind would not be listed.
+    if (findings.length >= VIOLATIONS_MAX) return;
     const known = Object.hasOwn(properties, name) ? properties[name] : schema.additionalProperties;
-    const at = `${pointer}/${escapePointer(name)}`;
     if (known === undefined || known === true) continue;
+    const at = `${pointer}/${escapePointer(name)}`;
     if (known === false) {
-      const reason = `is not known here${suggestion(Object.keys(properties))}`;
-      report(findings, { ...place, pointer: at }, { code: 'unknown_member', reason });
+      report(findings, { ...place, pointer: at }, { code: 'unknown_member', reason: unknown });
     } else walk({ schema: known, value: value[name], pointer: at }, findings);
   }
   for (const name of schema.required ?? []) {
@@ -87,6 +88,7 @@ function walkArray(place: Place, value: readonly unknown[], findings: Finding[])
   }
   if (schema.items === undefined) return;
   for (const [index, item] of value.entries()) {
+    if (findings.length >= VIOLATIONS_MAX) return;
     walk({ schema: schema.items, value: item, pointer: `${pointer}/${index}` }, findings);
   }
 }
@@ -182,7 +184,7 @@ function show(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (value instanceof JsonFraction) return `the fraction ${value.value}`;
   if (typeof value === 'object' && value !== null) return 'an object';
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, SHOWN_LENGTH_MAX + 1)) : String(value);
   return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text;
 }
 

@@ -56,8 +56,8 @@ export class Decoder {
 
   constructor(limits: QmpLimits) {
     this.#limits = limits;
-    const { depthMax, valuesMax } = limits;
-    this.#json = { depthMax, valuesMax, numberLengthMax: 64, readsStringsAsQemu: true };
+    const { depthMax, valuesMax, membersMax } = limits;
+    this.#json = { depthMax, valuesMax, membersMax, numberLengthMax: 64, readsStringsAsQemu: true };
   }
 
   /** Bytes of a message that is not complete. */

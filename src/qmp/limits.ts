@@ -8,6 +8,8 @@ export type QmpLimits = {
   readonly depthMax: number;
   /** Members and array elements in one message. */
   readonly valuesMax: number;
+  /** Members of one object. */
+  readonly membersMax: number;
   /** Bytes of messages not yet complete, all clients of a listener together. */
   readonly heldBytesMax: number;
   /** Commands of one client that wait for their turn; while there are as many, nothing more is read from it. */
@@ -26,6 +28,7 @@ export const QMP_LIMITS: QmpLimits = {
   messageBytesMax: 64 * 2 ** 20,
   depthMax: 1024,
   valuesMax: 100_000,
+  membersMax: 1000,
   heldBytesMax: 256 * 2 ** 20,
   queueMax: 8,
   outputBytesMax: 2 * 2 ** 20,

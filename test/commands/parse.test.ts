@@ -105,9 +105,15 @@ describe('parseJson', () => {
   });
 
   test('a flood of members is refused', () => {
-    const members = Array.from({ length: JSON_LIMITS.valuesMax }, (_, index) => `"${index}":1`);
-    expect(() => parseJson(`{${members.join(',')}}`)).toThrow(/more than 10000 values/);
-    expect(() => parseJson(`[${members.slice(1).fill('1').join(',')}]`)).not.toThrow();
+    const members = Array.from({ length: JSON_LIMITS.membersMax + 1 }, (_, index) => `"${index}":1`);
+    expect(() => parseJson(`{${members.join(',')}}`)).toThrow(/more than 1000 members in an object/);
+    expect(() => parseJson(`{${members.slice(1).join(',')}}`)).not.toThrow();
+  });
+
+  test('a flood of values is refused', () => {
+    const values = Array.from({ length: JSON_LIMITS.valuesMax }, () => '1');
+    expect(() => parseJson(`[${values.join(',')}]`)).toThrow(/more than 10000 values/);
+    expect(() => parseJson(`[${values.slice(1).join(',')}]`)).not.toThrow();
   });
 
   test('a body of the largest size is refused, whatever is in it', () => {

@@ -4,7 +4,8 @@ import { refuseFindings } from '../../src/commands/findings.ts';
 import { parseJson } from '../../src/commands/json/parse.ts';
 import { MigrateArguments } from '../../src/commands/schemas/migrate.ts';
 import { MigrateSetParameters } from '../../src/commands/schemas/options.ts';
-import { type JsonSchema, VIOLATIONS_MAX, validate } from '../../src/commands/validate.ts';
+import { type JsonSchema, validate } from '../../src/commands/validate.ts';
+import { VIOLATIONS_MAX } from '../../src/domain/options/violations.ts';
 
 const findings = (schema: unknown, text: string) =>
   validate(schema as JsonSchema, parseJson(text)).map(({ pointer, code }) => `${pointer} ${code}`);

@@ -26,13 +26,15 @@ export type JsonLimits = {
   readonly depthMax: number;
   /** Members and array elements in the whole text. */
   readonly valuesMax: number;
+  /** Members of one object. */
+  readonly membersMax: number;
   /** Characters of one number. */
   readonly numberLengthMax: number;
   /** QEMU's reading of strings: in '…' too, and only whole Unicode characters. */
   readonly readsStringsAsQemu?: boolean;
 };
 
-export const JSON_LIMITS: JsonLimits = { depthMax: 32, valuesMax: 10_000, numberLengthMax: 64 };
+export const JSON_LIMITS: JsonLimits = { depthMax: 32, valuesMax: 10_000, membersMax: 1000, numberLengthMax: 64 };
 
 /** Members that could reach an object's prototype in careless code further on. */
 const FORBIDDEN_MEMBERS = new Set(['__proto__', 'constructor', 'prototype']);
@@ -79,9 +81,12 @@ function readObject(cursor: Cursor, depth: number): Record<string, unknown> {
   enter(cursor, depth);
   const object: Record<string, unknown> = {};
   if (take(cursor, '}')) return object;
+  let members = 0;
   do {
     skipSpace(cursor);
     const start = cursor.offset;
+    members += 1;
+    if (members > cursor.limits.membersMax) fail(cursor, `more than ${cursor.limits.membersMax} members in an object`);
     if (!isQuote(cursor, start)) fail(cursor, `expected a member's name, found ${show(cursor)}`);
     const name = readText(cursor);
     if (FORBIDDEN_MEMBERS.has(name)) throw new JsonSyntaxError(`the member "${name}" is forbidden`, cursor.text, start);

@@ -1,6 +1,9 @@
 import { DomainError, type ErrorCode, type Violation } from '../errors.ts';
 
-/** Collects everything that is wrong with a set of settings, so that all of it is told at once. */
+/** Violations that are kept of one request, at most: an answer lists no more, so that it stays small whatever was sent. */
+export const VIOLATIONS_MAX = 100;
+
+/** Collects what is wrong with a set of settings, so that all of it is told at once. */
 export class Violations {
   readonly #found: { readonly code: ErrorCode; readonly violation: Violation }[] = [];
 
@@ -9,7 +12,7 @@ export class Violations {
   }
 
   add(code: ErrorCode, pointer: string, reason: string): void {
-    this.#found.push({ code, violation: { pointer, reason } });
+    if (this.#found.length < VIOLATIONS_MAX) this.#found.push({ code, violation: { pointer, reason } });
   }
 
   /** @throws DomainError with every violation, under the code of the gravest: what is not understood comes first. */
@@ -41,7 +44,11 @@ export function pointerTo(...steps: readonly (string | number)[]): string {
 /** A value as it may be quoted in an error message: short and on one line. */
 export function shown(value: unknown): string {
   const text =
-    typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? kindOf(value) : String(value);
+    typeof value === 'string'
+      ? JSON.stringify(value.slice(0, SHOWN_CHARACTERS_MAX + 1))
+      : typeof value === 'object'
+        ? kindOf(value)
+        : String(value);
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
 }
 

@@ -1,0 +1,111 @@
+// A body of nine thousand unknown members stopped the event loop for a third of a second, and one of ninety thousand over
+// QMP for more than two: for each member a sentence with all known names was made, also behind the hundredth, which was
+// the last to be listed, and each member was compared with all that were. An object has a bound for its members now, and
+// the search ends where the list of violations is full.
+
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { collectFindings } from '../../src/commands/findings.ts';
+import { COMMANDS } from '../../src/commands/table.ts';
+import type { JsonSchema } from '../../src/commands/validate.ts';
+import { defaultParameters } from '../../src/domain/options/parameters.ts';
+import { changeCapabilities, changeParameters } from '../../src/domain/options/validate.ts';
+import { VIOLATIONS_MAX } from '../../src/domain/options/violations.ts';
+import { ask, fakeApp, temporaryDirectory } from '../helpers/app.ts';
+import { connectQmp, negotiated, qmpAddress } from '../helpers/qmp-client.ts';
+import { shared } from '../helpers/shared.ts';
+
+const service = shared(async () => {
+  const app = await fakeApp({ flags: ['--qmp', `unix:${join(temporaryDirectory(), 'qmp')}`] });
+  return { app, address: await qmpAddress(app) };
+});
+
+function flood(count: number): Record<string, number> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`no-${index}`, index]));
+}
+
+describe('objects with more members than any command has', () => {
+  test.each(['/migrate', '/migrate/parameters', '/qmp', '/snapshots', '/stop'])(
+    'over HTTP they are refused at the member that is one too many: %s',
+    async (path) => {
+      const { server, domain } = service().app;
+      const before = domain.options.version('parameters');
+      const method = path === '/migrate/parameters' ? 'PATCH' : 'POST';
+      for (const body of [flood(1001), flood(9000), { arguments: flood(9000) }]) {
+        const { status, json } = await ask(server, path, { method, body });
+        expect([status, json.code]).toEqual([400, 'malformed_json']);
+        expect(json.detail).toContain('more than 1000 members in an object at offset');
+      }
+      expect(domain.options.version('parameters')).toBe(before);
+    },
+  );
+
+  test('over QMP they are an error, and the client goes on', async () => {
+    const client = await negotiated(service().address);
+    for (const execute of ['migrate-set-parameters', 'query-status', 'nonsense']) {
+      client.send(JSON.stringify({ execute, arguments: flood(90_000), id: 1 }));
+      const desc = expect.stringContaining('more than 1000 members in an object');
+      expect(await client.next()).toMatchObject({ error: { class: 'GenericError', desc } });
+    }
+    client.send('{"execute":"query-name","id":2}');
+    expect(await client.next()).toMatchObject({ return: {}, id: 2 });
+    await expect(connectQmp(service().address).next()).resolves.toHaveProperty('QMP');
+  });
+});
+
+describe('violations', () => {
+  test.each([...COMMANDS.values()])('of $name no more than a hundred are listed', ({ arguments: schema }) => {
+    const { properties = {} } = schema as JsonSchema;
+    const lists = Object.keys(properties).map((name) => ({ [name]: Array.from({ length: 2000 }, () => flood(1)) }));
+    for (const given of [flood(1000), ...lists]) {
+      expect(collectFindings(schema as JsonSchema, given).length).toBeLessThanOrEqual(VIOLATIONS_MAX);
+    }
+  });
+
+  test('the answer says that there are at least as many as it lists', async () => {
+    const { server } = service().app;
+    const { json } = await ask(server, '/migrate/parameters', { method: 'PATCH', body: flood(1000) });
+    expect(json).toMatchObject({ code: 'unknown_member', detail: expect.stringMatching(/and at least 99 more/) });
+    expect(json.errors).toHaveLength(VIOLATIONS_MAX);
+    const few = await ask(server, '/migrate/parameters', { method: 'PATCH', body: flood(3) });
+    expect(few.json.detail).toMatch(/and 2 more/);
+  });
+
+  test('the search ends where the list is full, so that its work does not grow with the input', () => {
+    const schema = COMMANDS.get('migrate-set-parameters')?.arguments as JsonSchema;
+    const looked: string[] = [];
+    const given = new Proxy(flood(5000), {
+      get: (target, name) => {
+        looked.push(String(name));
+        return Reflect.get(target, name);
+      },
+      getOwnPropertyDescriptor: (target, name) => {
+        looked.push(String(name));
+        return Reflect.getOwnPropertyDescriptor(target, name);
+      },
+    });
+    collectFindings({ ...schema, additionalProperties: { type: 'string' } }, given);
+    // To list the names is one look at each; a look at the values is what costs.
+    expect(looked.length).toBeLessThan(5000 + 2 * VIOLATIONS_MAX + 10);
+  });
+
+  test('settings that the domain itself refuses have the same bound', () => {
+    const subject = {
+      capabilities: new Set<never>(),
+      parameters: defaultParameters(),
+      incomingStarted: false,
+      hasDirtyRing: false,
+    };
+    const list = Array.from({ length: 5000 }, () => ({ capability: 'nonsense', state: true }));
+    for (const change of [() => changeCapabilities(subject, list), () => changeParameters(subject, flood(5000))]) {
+      let refusal: unknown;
+      try {
+        change();
+      } catch (error) {
+        refusal = error;
+      }
+      expect(refusal).toMatchObject({ violations: { length: VIOLATIONS_MAX } });
+      expect(String(refusal).length).toBeLessThan(20_000);
+    }
+  });
+});
