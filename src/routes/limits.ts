@@ -6,6 +6,8 @@ export type HttpLimits = {
   /** A whole request, headers and body, from its first byte. */
   readonly requestTimeoutMs: number;
   readonly headersTimeoutMs: number;
+  /** A new connection on which no byte has come. */
+  readonly silenceTimeoutMs: number;
   /** How often Node looks for requests that took longer. */
   readonly connectionsCheckMs: number;
   /** A connection on which nothing moves at all: longer than the longest wait that a client may ask for. */
@@ -40,6 +42,7 @@ export type HttpLimits = {
 export const HTTP_LIMITS: HttpLimits = {
   requestTimeoutMs: 30_000,
   headersTimeoutMs: 10_000,
+  silenceTimeoutMs: 4000,
   connectionsCheckMs: 1000,
   connectionTimeoutMs: 75_000,
   keepAliveTimeoutMs: 5000,

@@ -4,6 +4,7 @@ import Fastify, { type FastifyServerOptions, LogController } from 'fastify';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
 import type { TextMonitor } from '../commands/monitor.ts';
+import { Connections } from './http/connections.ts';
 import { KeysInUse } from './http/idempotency.ts';
 import { RateLimit } from './http/rate-limit.ts';
 import { createHttpServer } from './http-server.ts';
@@ -42,7 +43,9 @@ export function createServer(options: ServerOptions): Server {
   const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
   assertLimits(limits);
   const closing = new AbortController();
-  const server = fastifyOf(options, limits);
+  const { connectionsMax, silenceTimeoutMs: silenceMs } = limits;
+  const connections = new Connections({ connectionsMax, silenceMs });
+  const server = fastifyOf(options, limits, connections);
   registerProblemDetails(server);
   registerRequestId(server);
   registerRequestLog(server);
@@ -50,7 +53,7 @@ export function createServer(options: ServerOptions): Server {
   registerLatency(server, httpFigures);
   registerClosing(server, limits, closing);
   registerOriginCheck(server, { hasTokens: options.tokens !== null });
-  registerAuthentication(server, { tokens: options.tokens, limits });
+  registerAuthentication(server, { tokens: options.tokens, limits, connections });
   registerBodyParser(server);
   registerSecurityHeaders(server);
   registerMethods(server);
@@ -76,13 +79,14 @@ export function createServer(options: ServerOptions): Server {
   return server;
 }
 
-function fastifyOf({ logger }: ServerOptions, limits: HttpLimits): Server {
+function fastifyOf({ logger, tokens }: ServerOptions, limits: HttpLimits, connections: Connections): Server {
+  const trustsRequests = tokens === null;
   return Fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytesMax,
     // Also makes the second server where a name has two addresses.
-    serverFactory: (listener) => createHttpServer(listener, limits),
+    serverFactory: (listener) => createHttpServer(listener, { limits, connections, trustsRequests }),
     schemaController: {
       compilersFactory: { buildValidator: refuseRouteSchema, buildSerializer: refuseRouteSchema },
     },

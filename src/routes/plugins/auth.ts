@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Caller, CommandContext, Role } from '../../commands/command.ts';
+import type { Connections } from '../http/connections.ts';
 import { networkOf, RateLimit } from '../http/rate-limit.ts';
 import type { HttpLimits } from '../limits.ts';
 import type { Server } from '../server-type.ts';
@@ -57,8 +58,9 @@ const BEARER = /^bearer +([^ ]+) *$/i;
 /** Finds out who asks; with tokens, refuses those who show none of them. */
 export function registerAuthentication(
   server: Server,
-  { tokens, limits }: { readonly tokens: KnownTokens | null; readonly limits: HttpLimits },
+  options: { readonly tokens: KnownTokens | null; readonly limits: HttpLimits; readonly connections: Connections },
 ): void {
+  const { tokens, limits, connections } = options;
   const wrongTokens = new RateLimit({
     burst: limits.wrongTokensBurst,
     perSecond: limits.wrongTokensPerSecond,
@@ -73,6 +75,7 @@ export function registerAuthentication(
     const found = tokens.find(given);
     if (found === undefined) throw wrongToken(request, wrongTokens);
     if (found.hasExpired) throw notAuthenticated('The token has expired.', ', error="invalid_token"');
+    connections.trust(request.socket);
     const name = `token-${found.digest.toString('hex').slice(0, FINGERPRINT_LENGTH)}`;
     request.access = accessOf(request, { role: found.role, name });
   });
