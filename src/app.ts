@@ -230,6 +230,7 @@ function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
     deadlines: { ...DEADLINES, ...options.deadlines },
     startPaused: config.machine.paused,
     incoming: config.incoming !== null,
+    keepListening: config.keepListening,
     overrides: config.overrides,
     exitProcess: options.onExit ?? (() => {}),
   });

@@ -49,6 +49,8 @@ export type Config = {
   };
   /** `defer`, a URI, or null for a machine that starts by itself. */
   readonly incoming: string | null;
+  /** After an incoming migration that failed the next sender is awaited. */
+  readonly keepListening: boolean;
   readonly fileRoot: string;
   readonly allowExec: boolean;
   /** Nothing may forbid an outgoing migration. */
@@ -198,6 +200,7 @@ function configOf(given: Given): Config {
       paused: given.has('paused'),
     },
     incoming: oneOrNull('incoming') === null ? null : nonEmpty('incoming', one('incoming', '')),
+    keepListening: keepsListening(given),
     fileRoot: resolve(nonEmpty('file-root', one('file-root', join(dataDirectory, 'files')))),
     allowExec: given.has('allow-exec'),
     onlyMigratable: given.has('only-migratable'),
@@ -213,6 +216,11 @@ function configOf(given: Given): Config {
     warnings: access?.warnings ?? [],
   };
   return deepFreeze(config);
+}
+
+function keepsListening(given: Given): boolean {
+  if (!given.has('keep-listening') || given.has('incoming')) return given.has('keep-listening');
+  throw new ConfigError('--keep-listening is for a service that is started with --incoming');
 }
 
 const VCPUS_MAX = 64;

@@ -56,6 +56,8 @@ export type Qapi = {
   readonly oob?: true;
   /** As in the schema. */
   readonly features?: readonly ('deprecated' | 'unstable' | 'savevm-monitor-nodes')[];
+  /** The arguments that QEMU takes, where the other doors take more. */
+  readonly arguments?: TSchema;
   /** What QEMU takes for members left out, where the other doors take something else. */
   readonly defaults?: Readonly<Record<string, unknown>>;
 } | null;

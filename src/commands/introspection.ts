@@ -32,7 +32,7 @@ function commandEntity({ name, qapi, arguments: taken, result }: Command, types:
   return {
     name,
     'meta-type': 'command',
-    'arg-type': types.nameOf(taken),
+    'arg-type': types.nameOf(qapi?.arguments ?? taken),
     'ret-type': types.nameOf(qapi?.returns === 'nothing' ? Empty : result),
     ...(qapi?.oob === true ? { 'allow-oob': true } : {}),
     ...(features === undefined ? {} : { features: [...features] }),

@@ -11,6 +11,7 @@ import {
   MigrateRecoverArguments,
   MigrationInfo,
   MigrationProgress,
+  QmpIncomingArguments,
 } from './schemas/migrate.ts';
 import { migrationView } from './views/migration.ts';
 
@@ -41,7 +42,7 @@ export const migrate = command({
 export const migrateIncoming = command({
   name: 'migrate-incoming',
   summary: 'Start to receive a migration',
-  qapi: { returns: 'nothing', defaults: { 'exit-on-error': true } },
+  qapi: { returns: 'nothing', arguments: QmpIncomingArguments, defaults: { 'exit-on-error': true } },
   role: 'operator',
   begins: true,
   arguments: MigrateIncomingArguments,
@@ -49,6 +50,19 @@ export const migrateIncoming = command({
   run: async (domain, arguments_, { begun }) => {
     const tell = (record: MigrationRecord): void => begun?.(migrationView(record));
     return migrationView(await domain.migration.incoming(arguments_ as IncomingArguments, tell));
+  },
+});
+
+export const stopListening = command({
+  name: 'x-ferry-stop-listening',
+  summary: 'End a listener that no sender has reached',
+  qapi: null,
+  role: 'operator',
+  arguments: Empty,
+  result: Empty,
+  run: async (domain) => {
+    await domain.migration.stopListening();
+    return {};
   },
 });
 

@@ -34,6 +34,11 @@ export const FLAGS = {
   'only-migratable': { type: 'boolean', form: '', help: 'take nothing that could forbid a migration' },
   'ram-prealloc': { type: 'boolean', form: '', help: 'take all memory for guest RAM at the start' },
   incoming: { type: 'string', form: 'defer|URI', help: 'start as the destination of a migration' },
+  'keep-listening': {
+    type: 'boolean',
+    form: '',
+    help: 'with --incoming: listen again after a migration that failed or was cancelled',
+  },
   'file-root': { type: 'string', form: 'DIR', help: 'the only folder for file: addresses [DATA/files]' },
   'allow-exec': { type: 'boolean', form: '', help: 'permit exec: addresses' },
   fd: { type: 'string', repeatable: true, form: 'NAME=NUMBER', help: 'an inherited descriptor for fd: addresses' },
@@ -81,6 +86,7 @@ export type FlagName =
   | 'only-migratable'
   | 'ram-prealloc'
   | 'incoming'
+  | 'keep-listening'
   | 'file-root'
   | 'allow-exec'
   | 'fd'

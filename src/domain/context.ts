@@ -8,6 +8,7 @@ import type { RunStateHolder } from './machine/run-state-holder.ts';
 import type { Blockers } from './migration/blockers.ts';
 import type { Changes } from './migration/changes.ts';
 import type { CurrentMigration } from './migration/current-migration.ts';
+import type { Reception } from './migration/reception.ts';
 import type { Settings } from './options/settings.ts';
 import type { Clock, Machine } from './ports.ts';
 import type { BlockEngine } from './snapshot-port.ts';
@@ -45,6 +46,8 @@ export type Surroundings = {
   readonly allowExec: boolean;
   readonly fds: ReadonlyMap<string, number>;
   readonly deadlines: Deadlines;
+  /** --keep-listening: after an incoming migration that failed the next sender is awaited, unless a request says else. */
+  readonly keepListening: boolean;
   /** --only-migratable: nothing may forbid an outgoing migration. */
   readonly isOnlyMigratable: boolean;
   /** Called when the process is to end: `failed` is true if an incoming migration with exit-on-error has failed. */
@@ -70,6 +73,10 @@ export type Context = Surroundings & {
   readonly tally: Tally;
   /** The newest migration, running or ended, of this process. */
   current: CurrentMigration | null;
+  /** Where guests are awaited, also after a migration that failed; null where nothing listens. */
+  reception: Reception | null;
+  /** In `inmigrate`: the guest that has left is still whole here, and no sender has come since. */
+  hasGuestThatLeft: boolean;
   /** An incoming migration whose listener is not yet bound. */
   isListenerStarting: boolean;
   /** The state of the devices is being taken, or put back. */

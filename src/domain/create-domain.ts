@@ -20,7 +20,7 @@ import { cancelMigration } from './migration/cancel.ts';
 import { Changes } from './migration/changes.ts';
 import { continueMigration } from './migration/continue.ts';
 import { endedMigration, migrationRecord } from './migration/ended.ts';
-import { isIncomingUnderWay, startIncoming } from './migration/incoming.ts';
+import { isIncomingUnderWay, startIncoming, stopListening } from './migration/incoming.ts';
 import { pausePostcopy, recoverPostcopy, startPostcopy } from './migration/postcopy.ts';
 import { progressOf } from './migration/progress.ts';
 import { queryMigration } from './migration/query.ts';
@@ -70,6 +70,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
       progress: () => progressOf(context),
       start: (arguments_, begun) => startMigration(context, arguments_, begun),
       incoming: (arguments_, begun) => startIncoming(context, arguments_, begun),
+      stopListening: () => stopListening(context),
       cancel: () => cancelMigration(context),
       continue: (state) => continueMigration(context, state),
       threads: () => migrationThreads(context),
@@ -134,6 +135,8 @@ function createContext(dependencies: DomainDependencies): Context {
     dirtyLimits: new DirtyLimits(dependencies.machine),
     announcer: new Announcer({ store, clock, schedule, note, report, parameters: () => context.settings.announce() }),
     current: null,
+    reception: null,
+    hasGuestThatLeft: false,
     isListenerStarting: false,
     isMovingDevices: false,
     autostart: !dependencies.startPaused,
@@ -166,8 +169,7 @@ async function closeDomain(context: Context): Promise<void> {
 
 async function closeMigration(context: Context): Promise<void> {
   const { current } = context;
-  if (current === null || current.isEnded) return;
-  if (current.direction === 'outgoing') await cancelMigration(context);
-  else current.incoming()?.abort();
-  await current.settled;
+  if (current?.direction === 'outgoing' && !current.isEnded) await cancelMigration(context);
+  await context.reception?.abort();
+  await (current?.isEnded === false ? current.settled : null);
 }

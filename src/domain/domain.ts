@@ -115,6 +115,8 @@ export type IncomingArguments = {
   readonly uri?: string;
   readonly channels?: readonly MigrationChannel[];
   readonly 'exit-on-error'?: boolean;
+  /** Where it is left out: what the service was started with. */
+  readonly 'keep-listening'?: boolean;
 };
 
 export type MachineInfo = MachineDescription & {
@@ -152,6 +154,8 @@ export interface MigrationUseCases {
   start(arguments_: MigrateArguments, begun?: Begun<MigrationRecord>): MigrationRecord;
   /** Starts to listen; resolves when the address is bound. */
   incoming(arguments_: IncomingArguments, begun?: Begun<MigrationRecord>): Promise<MigrationRecord>;
+  /** Ends a listener that no sender has reached; resolves when its address is free. */
+  stopListening(): Promise<void>;
   /** Resolves when the outcome has been reached. */
   cancel(): Promise<CancelOutcome>;
   continue(state: MigrationStatus): void;

@@ -9,7 +9,7 @@ export async function drain(context: Context, timeoutMs: number): Promise<void> 
   context.isClosing = true;
   context.jobs.refuseNew();
   const { current } = context;
-  if (current !== null && !current.isEnded) current.incoming()?.abort();
+  void context.reception?.abort();
   const ended = Promise.all([context.jobs.idle(), current?.isEnded === false ? current.settled : null]);
   if (timeoutMs > 0) await withinTime(context, ended, timeoutMs);
 }

@@ -57,6 +57,8 @@ export type IncomingPlan = {
   readonly capabilities: readonly string[];
   readonly deadlines: Deadlines;
   readonly uuid: string;
+  /** A socket goes on listening after a migration that failed, for the next sender. */
+  readonly keepListening: boolean;
 };
 
 /** An error that crossed a thread: plain data. */
@@ -124,6 +126,11 @@ export type TransferListener = {
   guestStopped(): void;
   /** The guest runs again (or is paused as it was) after a failure or a cancel. */
   guestResumed(): void;
+  /**
+   * Target: a connection sent something that is no stream, was turned away, and the address is listened on as before. Of
+   * those that come before the next sender only the first is told.
+   */
+  rejected(error: TransferError): void;
 };
 
 export interface OutgoingTransfer {
@@ -156,8 +163,24 @@ export interface IncomingTransfer {
   setCapabilities(capabilities: readonly string[]): void;
   /** Stops listening or loading. */
   abort(): void;
-  readonly ended: Promise<{ readonly status: 'completed' | 'failed'; readonly error: TransferError | null }>;
+  /** Stops listening unless a sender has come: decides at once. @returns false, and changes nothing, if one has. */
+  stopListening(): boolean;
+  readonly ended: Promise<IncomingEnd>;
 }
+
+export type IncomingEnd = {
+  readonly status: 'completed' | 'failed' | 'cancelled';
+  readonly error: TransferError | null;
+  /** What still listens, after a failure with `keepListening`; to be used or closed in the turn that the end is told in. */
+  readonly listener: KeptListener | null;
+};
+
+/** A listener whose migration has ended. Exactly one of the two is called, once. */
+export type KeptListener = {
+  /** The next migration that comes to it. */
+  next(plan: IncomingPlan, listener: TransferListener): IncomingTransfer;
+  close(): void;
+};
 
 export interface TransferEngine {
   startOutgoing(plan: OutgoingPlan, listener: TransferListener): OutgoingTransfer;

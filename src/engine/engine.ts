@@ -2,8 +2,10 @@ import { Worker } from 'node:worker_threads';
 import { HOLD } from '../domain/machine/holds.ts';
 import type { LoadedMachine } from '../domain/ports.ts';
 import type {
+  IncomingEnd,
   IncomingPlan,
   IncomingTransfer,
+  KeptListener,
   MigrationAddress,
   MigrationEnd,
   OutgoingPlan,
@@ -15,7 +17,7 @@ import type {
 import { trimHeap } from './memory/trim-heap.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
 import { counted } from './memory/worker-memory.ts';
-import type { FromWorker } from './messages.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
 import { type Staff, Transfer } from './transfer.ts';
 import { HANG_MS_MAX } from './watchdog.ts';
 
@@ -128,10 +130,13 @@ class Incoming extends Transfer implements IncomingTransfer {
   protected readonly ownerOnceCompleted = 'here';
   readonly #listening = Promise.withResolvers<MigrationAddress>();
   readonly #loaded = Promise.withResolvers<LoadedMachine>();
+  readonly #staff: Staff;
   #isAborted = false;
+  #kept: KeptListener | null = null;
 
   constructor(staff: Staff, plan: IncomingPlan) {
     super(staff);
+    this.#staff = staff;
     this.#listening.promise.catch(() => {});
     this.#loaded.promise.catch(() => {});
     void this.end.promise.then((end) => {
@@ -149,11 +154,8 @@ class Incoming extends Transfer implements IncomingTransfer {
     return this.#loaded.promise;
   }
 
-  get ended() {
-    return this.end.promise.then(({ status, error }) => ({
-      status: status === 'completed' ? ('completed' as const) : ('failed' as const),
-      error,
-    }));
+  get ended(): Promise<IncomingEnd> {
+    return this.end.promise.then(({ status, error }) => ({ status, error, listener: this.#kept }));
   }
 
   setCapabilities(capabilities: readonly string[]): void {
@@ -175,12 +177,32 @@ class Incoming extends Transfer implements IncomingTransfer {
     this.tell({ type: 'abort' });
   }
 
+  stopListening(): boolean {
+    if (!this.status.transition('setup', 'cancelling')) return false;
+    this.abort();
+    return true;
+  }
+
   protected special(message: FromWorker): void {
+    if (message.type === 'rejected') this.listener.rejected(message.error);
     if (message.type === 'listening') this.#listening.resolve(message.address);
     if (message.type === 'loaded' && !this.#isAborted) this.#loaded.resolve(message.machine);
   }
 
   protected rescue(): MigrationEnd['guest'] {
     return 'there';
+  }
+
+  protected override keepListener(): void {
+    const { worker, hangMsMax } = this.#staff;
+    this.#kept = {
+      next: (plan, listener) => new Incoming({ worker, listener, hangMsMax }, plan),
+      close: () => {
+        // It has nothing to say any more; without a listener an error of it would end the process.
+        worker.on('error', () => {});
+        worker.postMessage({ type: 'stop-listening' } satisfies ToWorker);
+        worker.unref();
+      },
+    };
   }
 }

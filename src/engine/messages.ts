@@ -11,7 +11,8 @@ import type {
 
 /*
  * Every message between the main thread and a transfer worker. Plain data, cloned; memory goes as shared memory.
- * A worker takes one `source` or `target` order in its life and ends after its `ended` message.
+ * A worker takes one `source` or `target` order in its life and ends after its `ended` message. One that is still
+ * listening then takes another `target` order, or `stop-listening`.
  */
 
 /** A code that a failed migration may have: one of the domain's table, for which there is a page. */
@@ -35,7 +36,10 @@ export type ToWorker =
   /** Target: the guest has been adopted and runs. */
   | { readonly type: 'started' }
   | { readonly type: 'refused'; readonly error: TransferError }
-  | { readonly type: 'abort' };
+  /** Target: nobody waits for the guest any more; a listener is closed. */
+  | { readonly type: 'abort' }
+  /** Target, after an end with `isListening`: no sender is awaited any more. */
+  | { readonly type: 'stop-listening' };
 
 export type FromWorker =
   | { readonly type: 'status'; readonly status: MigrationStatus }
@@ -44,5 +48,7 @@ export type FromWorker =
   | { readonly type: 'guest-stopped' }
   | { readonly type: 'guest-resumed' }
   | { readonly type: 'listening'; readonly address: MigrationAddress }
+  /** Target: a connection that was no sender was turned away, and the listener goes on. */
+  | { readonly type: 'rejected'; readonly error: TransferError }
   | { readonly type: 'loaded'; readonly machine: LoadedMachine }
-  | { readonly type: 'ended'; readonly end: MigrationEnd };
+  | { readonly type: 'ended'; readonly end: MigrationEnd; readonly isListening: boolean };

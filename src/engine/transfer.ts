@@ -21,6 +21,9 @@ export abstract class Transfer {
   protected readonly end = Promise.withResolvers<MigrationEnd>();
   readonly #figures = new FigureBlock();
   readonly #endWatch: () => void;
+  readonly #onMessage = (message: FromWorker): void => this.#receive(message);
+  readonly #onError = (error: unknown): void => this.#crashed(error);
+  readonly #onExit = (code: number): void => this.#crashed(this.#hang ?? new Error(`it exited with status ${code}`));
   #hasEnded = false;
   #hang: Error | null = null;
 
@@ -29,10 +32,10 @@ export abstract class Transfer {
     this.listener = listener;
     if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
     worker.ref();
-    worker.on('message', (message: FromWorker) => this.#receive(message));
-    worker.on('error', (error) => this.#crashed(error));
-    worker.on('exit', (code) => this.#crashed(this.#hang ?? new Error(`it exited with status ${code}`)));
-    worker.on('messageerror', (error) => this.#crashed(error));
+    worker.on('message', this.#onMessage);
+    worker.on('error', this.#onError);
+    worker.on('exit', this.#onExit);
+    worker.on('messageerror', this.#onError);
     this.#endWatch = watchHeartbeat(this.#figures, hangMsMax, () => this.#hung(hangMsMax));
   }
 
@@ -54,6 +57,9 @@ export abstract class Transfer {
 
   /** Messages that only one direction has. */
   protected abstract special(message: FromWorker): void;
+
+  /** Called when the migration has ended and its worker still listens. */
+  protected keepListener(): void {}
 
   /** Who has the guest of a migration that completed. */
   protected abstract readonly ownerOnceCompleted: MigrationEnd['guest'];
@@ -79,7 +85,8 @@ export abstract class Transfer {
         this.listener.guestResumed();
         break;
       case 'ended':
-        this.#ended(message.end);
+        if (message.isListening) this.#endedListening(message.end);
+        else this.#ended(message.end);
         break;
       default:
         this.special(message);
@@ -94,6 +101,19 @@ export abstract class Transfer {
     const timer = setTimeout(() => void this.worker.terminate(), CLOSE_MS_MAX);
     timer.unref();
     this.worker.once('exit', () => clearTimeout(timer));
+    this.end.resolve(end);
+  }
+
+  /** The worker lives on with its listener, and is the next migration's. */
+  #endedListening(end: MigrationEnd): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#endWatch();
+    this.worker.off('message', this.#onMessage);
+    this.worker.off('error', this.#onError);
+    this.worker.off('exit', this.#onExit);
+    this.worker.off('messageerror', this.#onError);
+    this.keepListener();
     this.end.resolve(end);
   }
 

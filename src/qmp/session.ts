@@ -1,8 +1,10 @@
 import { type Command, type CommandContext, execute } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
 import { DoorError } from '../commands/errors.ts';
+import { collectFindings, refuseFindings } from '../commands/findings.ts';
 import { VERSION } from '../commands/service.ts';
 import { COMMANDS } from '../commands/table.ts';
+import type { JsonSchema } from '../commands/validate.ts';
 import type { QmpInput } from './decoder.ts';
 import { type Answer, failure, idOf, isOurs, QmpError, type Request, readRequest } from './envelope.ts';
 
@@ -89,6 +91,9 @@ async function runCommand(request: Request, { domain, context }: Surroundings): 
   if (entry === undefined) throw new QmpError(`There is no command '${name}'.`, 'CommandNotFound');
   if (isOutOfBand && entry.qapi?.oob !== true) throw new QmpError(`The command ${name} cannot run out of band.`);
   const given = request.arguments as Readonly<Record<string, unknown>>;
+  if (entry.qapi?.arguments !== undefined) {
+    refuseFindings(collectFindings(entry.qapi.arguments as JsonSchema, given));
+  }
   const result = await execute(entry, { domain, arguments: { ...entry.qapi?.defaults, ...given }, context });
   return entry.qapi?.returns === 'nothing' ? {} : result;
 }

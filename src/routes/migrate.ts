@@ -133,14 +133,40 @@ export const migrateOperations: readonly Operation[] = [
     tag: 'migration',
     command: commands.migrateIncoming,
     description:
-      'For a service started with --incoming defer, or after an incoming migration failed. The answer comes when the ' +
-      'address is bound; socket-address of GET /migrate tells the port chosen for port 0.',
+      'For a service started with --incoming defer, after an incoming migration failed, and for one whose guest has left ' +
+      '(postmigrate). The answer comes when the address is bound; socket-address of GET /migrate tells the port chosen ' +
+      'for port 0.',
     input: 'body',
     headers: { ...WAIT_HEADERS, ...KEY_HEADERS },
     replies: ACCEPTED,
-    errors: [...START_ERRORS, ...KEY_ERRORS, 'job_in_progress', 'not_expecting_incoming', ...LISTEN_ERRORS],
+    errors: [
+      ...START_ERRORS,
+      ...KEY_ERRORS,
+      'job_in_progress',
+      'not_expecting_incoming',
+      'incompatible_parameters',
+      ...LISTEN_ERRORS,
+    ],
     examples: examples.migrateIncoming,
     handle: (call) => sendAccepted(call, MIGRATION),
+  },
+  {
+    method: 'DELETE',
+    path: '/migrate/incoming',
+    id: 'stopListening',
+    tag: 'migration',
+    command: commands.stopListening,
+    description:
+      'The migration that was awaited is cancelled, and its address is free. A machine whose guest had left is in ' +
+      'postmigrate again.',
+    input: 'nothing',
+    replies: { 204: { description: 'Nothing is listened for any more.', schema: null } },
+    errors: ['not_expecting_incoming', 'migration_in_progress'],
+    examples: examples.stopListening,
+    handle: async (call) => {
+      await call.run();
+      return call.reply.code(204).send();
+    },
   },
   {
     method: 'POST',

@@ -57,6 +57,7 @@ const QUIET: TransferListener = {
   passEnded: () => {},
   guestStopped: () => {},
   guestResumed: () => {},
+  rejected: () => {},
 };
 
 /** Moves the guest; afterwards the target's runs. `panic` settles when, if ever, it finds something. */
@@ -69,6 +70,7 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
     capabilities: ['return-path', 'pause-before-switchover'],
     deadlines: { connectMs: 10_000, stallMs: 20_000, handoverMs: 20_000 },
     uuid: '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab',
+    keepListening: false,
   };
   const address = { transport: 'tcp', host: '127.0.0.1', port: 0 } as const;
   const incoming = engine.startIncoming({ ...common, address, target: target.transferTarget() }, QUIET);

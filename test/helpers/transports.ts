@@ -33,3 +33,8 @@ export async function connectTo(uri: string): Promise<net.Socket> {
   socket.resume();
   return socket;
 }
+
+/** Resolves when the connection is closed, in order or not. */
+export function closed(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => void socket.once('close', () => resolve()));
+}

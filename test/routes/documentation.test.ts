@@ -78,6 +78,12 @@ const JOB_STATES: Readonly<Record<string, HeldState>> = {
 const SAVED = 'before-upgrade';
 
 /** What has to have happened for an operation's examples to work. @returns ids for the path. */
+async function listen(app: FakeApp): Promise<void> {
+  const begun = app.domain.migration.incoming({ uri: 'tcp:127.0.0.1:0' });
+  app.incoming().listen();
+  await begun;
+}
+
 async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, string>> {
   if (id === 'migrateContinue' || id === 'queryMigration' || id === 'querySamples') {
     const { json } = await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
@@ -92,6 +98,7 @@ async function prepare(app: FakeApp, { id }: Operation): Promise<Record<string, 
   if (id === 'xenLoadDevicesState')
     await ask(app.server, '/xen/save-devices-state', { body: { filename: 'devices.bin' } });
   if (id === 'xenLoadDevicesState') await ask(app.server, '/stop', { method: 'POST' });
+  if (id === 'stopListening') await listen(app);
   if (id === 'queryAnnouncement') await ask(app.server, '/announcements', { body: {} });
   if (id === 'queryAudit') await ask(app.server, '/stop', { method: 'POST' });
   if (id !== 'removeBlocker') return {};
@@ -114,7 +121,7 @@ const untouched = shared(() => fakeApp());
 async function appFor({ id, method }: Operation): Promise<FakeApp> {
   const isPrepared = PREPARED_READS.includes(id) || id.startsWith('querySnapshot');
   if (method === 'GET' && !isPrepared) return untouched();
-  return fakeApp(id === 'migrateIncoming' ? { flags: ['--incoming', 'defer'] } : {});
+  return fakeApp(['migrateIncoming', 'stopListening'].includes(id) ? { flags: ['--incoming', 'defer'] } : {});
 }
 
 type Sent = { readonly example: Example; readonly ids: Record<string, string>; readonly headers?: Example['headers'] };
@@ -128,7 +135,7 @@ async function send(app: FakeApp, { path, method }: Operation, { example, ids, h
     ...(example.body === undefined ? {} : { body: example.body }),
     headers: { ...example.headers, ...headers },
   });
-  if (path === '/migrate/incoming') {
+  if (path === '/migrate/incoming' && method === 'POST') {
     await expect.poll(() => app.incoming()).toBeDefined();
     app.incoming().listen();
   }

@@ -72,12 +72,25 @@ export const MigrateArguments = Type.Object(
   closed,
 );
 
+const INCOMING_MEMBERS = {
+  uri: Type.Optional(Text('Where to listen or read: the same forms as for an outgoing migration.')),
+  channels: Type.Optional(MigrationChannelList),
+  'exit-on-error': Type.Optional(
+    Type.Boolean({ description: 'End the service if the migration fails. False over HTTP unless given.' }),
+  ),
+};
+
+/** What QEMU takes. */
+export const QmpIncomingArguments = Type.Object(INCOMING_MEMBERS, closed);
+
 export const MigrateIncomingArguments = Type.Object(
   {
-    uri: Type.Optional(Text('Where to listen or read: the same forms as for an outgoing migration.')),
-    channels: Type.Optional(MigrationChannelList),
-    'exit-on-error': Type.Optional(
-      Type.Boolean({ description: 'End the service if the migration fails. False over HTTP unless given.' }),
+    ...INCOMING_MEMBERS,
+    'keep-listening': Type.Optional(
+      Type.Boolean({
+        description:
+          'Listen again after a migration that failed, or that its sender cancelled. Unless given: with --keep-listening.',
+      }),
     ),
   },
   closed,

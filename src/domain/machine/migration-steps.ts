@@ -52,6 +52,38 @@ export async function guestUnknown(context: Context): Promise<void> {
   context.changes.bump();
 }
 
+/**
+ * A guest is awaited. A machine whose guest has left is `inmigrate` from now on: its memory is still whole, but no `cont`
+ * takes it back while another side may send the guest that is newer.
+ */
+export function guestAwaited(context: Context): void {
+  const { machine, runState } = context;
+  if (runState.current !== 'postmigrate') return;
+  void machine.hold('incoming').catch(context.report);
+  runState.to('inmigrate');
+  context.hasGuestThatLeft = true;
+  context.autostart = true;
+  context.changes.bump();
+}
+
+/** Nobody is awaited any more, and nobody came: a guest that has left can be taken back again. */
+export function guestNotAwaited(context: Context): void {
+  const { machine, runState } = context;
+  if (!context.hasGuestThatLeft || runState.current !== 'inmigrate') return;
+  context.hasGuestThatLeft = false;
+  machine.release('incoming');
+  runState.to('postmigrate');
+  context.changes.bump();
+}
+
+/** A sender has come: its guest takes the place of the one that has left, and that one's stop does not concern it. */
+export function guestComes(context: Context): void {
+  if (!context.hasGuestThatLeft) return;
+  context.hasGuestThatLeft = false;
+  context.machine.release('migration');
+  context.machine.release('operator');
+}
+
 /** The guest that arrived runs, unless it was stopped at the source or is to stay stopped here. */
 export function guestArrived(context: Context, globalState: string): void {
   const { machine, runState } = context;

@@ -7,7 +7,7 @@
  * - finish-migrate: stopped by a migration that is completing.
  * - save-vm / restore-vm: stopped while a snapshot captures the machine, or is loaded in its place. Entered from any
  *   state, also by a guest that did not run, and left for that state again.
- * - postmigrate: the guest left; it runs on the target. `cont` takes it back.
+ * - postmigrate: the guest left; it runs on the target. `cont` takes it back; a listener makes it inmigrate.
  * - guest-panicked: the guest's self-check failed, or it stopped itself.
  * - internal-error: the machine cannot go on (a vCPU thread died).
  */
@@ -35,7 +35,7 @@ export const RUN_STATE_TRANSITIONS: Readonly<Record<RunState, readonly RunState[
   'finish-migrate': ['running', 'paused', 'prelaunch', 'postmigrate', 'guest-panicked', 'internal-error'],
   'save-vm': ['running', 'paused', 'prelaunch', 'guest-panicked', 'internal-error'],
   'restore-vm': ['running', 'paused', 'prelaunch', 'guest-panicked', 'internal-error'],
-  postmigrate: ['running', 'paused', 'internal-error'],
+  postmigrate: ['running', 'paused', 'inmigrate', 'internal-error'],
   'guest-panicked': ['paused', 'finish-migrate', 'postmigrate', 'internal-error', ...SNAPSHOT],
   'internal-error': [],
 };

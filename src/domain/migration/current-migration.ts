@@ -1,4 +1,3 @@
-import type { SocketAddress } from '../domain.ts';
 import type { IncomingTransfer, MigrationFigures, OutgoingTransfer, TransferError } from '../transfer-port.ts';
 import type { DirtyThrottle } from './dirty-throttle.ts';
 import type { Recorder } from './recorder.ts';
@@ -19,7 +18,6 @@ export class CurrentMigration {
   recorder: Recorder | null = null;
   /** With the capability dirty-limit. */
   throttle: DirtyThrottle | null = null;
-  socketAddress: readonly SocketAddress[] | null = null;
   /** The most of the first pass that was ever shown, in percent. */
   firstPassPercent = 0;
   /** Dirty bytes found by the newest syncs, oldest first. */

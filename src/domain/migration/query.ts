@@ -20,7 +20,7 @@ function describe(context: Context, migration: CurrentMigration): MigrationInfo 
   const { status, error } = migration;
   const common = { status, ...(error !== null && { 'error-desc': error.message }) };
   if (migration.direction === 'incoming') {
-    const addresses = migration.isEnded ? null : migration.socketAddress;
+    const addresses = context.reception?.socketAddress ?? null;
     return { ...common, ...(addresses !== null && { 'socket-address': addresses }) };
   }
   const figures = migration.figures();

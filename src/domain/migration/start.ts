@@ -119,6 +119,7 @@ function listenerFor(context: Context, migration: CurrentMigration): TransferLis
     },
     guestStopped: () => guestStopped(context),
     guestResumed: () => guestResumed(context),
+    rejected: () => {},
   };
 }
 

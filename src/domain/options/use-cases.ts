@@ -15,7 +15,7 @@ export function optionsUseCases(context: Context): OptionsUseCases {
       }
       settings.setCapabilities(list, clock.now(), expectedVersion);
       // As in QEMU, a listener obeys what is on when the stream comes.
-      if (current !== null && !current.isEnded) current.incoming()?.setCapabilities(settings.enabled());
+      context.reception?.setCapabilities(settings.enabled());
       context.changes.bump();
     },
     parameters: () => settings.parameters(),

@@ -15,8 +15,11 @@ export interface OutgoingChannel {
    * socket), exited with 0 (a command), or every write succeeded (a file; as with QEMU, it is not forced to the disk).
    */
   finish(): Promise<void>;
-  /** Lets go at once; the peer sees a broken stream. Harmless after `finish`. */
-  destroy(): void;
+  /**
+   * Lets go at once; the peer sees a broken stream. Harmless after `finish`. After a cancel a socket is closed in order
+   * instead, behind what was written: a peer can tell that from a broken connection.
+   */
+  destroy(reason?: 'cancelled'): void;
 }
 
 /** The receiving side of a main channel. */

@@ -3,7 +3,8 @@ import type { MigrationAddress, TransferError } from '../../domain/transfer-port
 import { type IncomingChannel, type OutgoingChannel, toTransferError } from './channel.ts';
 import { ExecIncomingChannel, ExecOutgoingChannel } from './exec.ts';
 import { FileIncomingChannel, FileOutgoingChannel } from './file.ts';
-import { SocketIncomingChannel, SocketListener } from './socket-incoming.ts';
+import { SocketIncomingChannel } from './socket-incoming.ts';
+import { type SenderHandlers, SocketListener } from './socket-listener.ts';
 import { connectSocket, SocketOutgoingChannel } from './socket-outgoing.ts';
 
 /** Opens the channel of an outgoing migration. Rejects with a TransferError; `signal` gives up connecting. */
@@ -38,30 +39,39 @@ async function openChannel(address: MigrationAddress, fileRoot: string, signal: 
 export type Awaiting = {
   /** Where it listens, once it does. Rejects with a TransferError. */
   readonly bound: Promise<MigrationAddress>;
-  onSender(listener: (channel: IncomingChannel) => void): void;
+  /** True where one sender may come after another: a socket that listens. */
+  readonly isListener: boolean;
+  /** Hands the next sender over. Once, unless it is a listener. */
+  take(handlers: SenderHandlers): void;
   /** Stops to wait; a sender that came already is not touched. */
   close(): void;
 };
 
+type Where = {
+  readonly fileRoot: string;
+  /** How long a connection may take from its first byte to a whole header; milliseconds. */
+  readonly headerMs: number;
+};
+
 /** Opens the place that an incoming migration comes to. @throws TransferError where that is seen at once. */
-export function openIncoming(address: MigrationAddress, fileRoot: string): Awaiting {
+export function openIncoming(address: MigrationAddress, where: Where): Awaiting {
   try {
-    return openPlace(address, fileRoot);
+    return openPlace(address, where);
   } catch (error) {
     throw toTransferError(error, `${address.transport}:`);
   }
 }
 
-function openPlace(address: MigrationAddress, fileRoot: string): Awaiting {
+function openPlace(address: MigrationAddress, { fileRoot, headerMs }: Where): Awaiting {
   switch (address.transport) {
     case 'tcp':
     case 'unix': {
-      const listener = new SocketListener(
-        address.transport === 'tcp' ? `tcp:${address.host}:${address.port}` : `unix:${address.path}`,
-      );
+      const name = address.transport === 'tcp' ? `tcp:${address.host}:${address.port}` : `unix:${address.path}`;
+      const listener = new SocketListener(name, headerMs);
       return {
         bound: listener.listen(address),
-        onSender: (take) => listener.onSender(take),
+        isListener: true,
+        take: (handlers) => listener.take(handlers),
         close: () => listener.close(),
       };
     }
@@ -78,9 +88,10 @@ function atOnce(address: MigrationAddress, channel: IncomingChannel): Awaiting {
   let taken = false;
   return {
     bound: Promise.resolve(address),
-    onSender: (take) => {
+    isListener: false,
+    take: ({ accepted }) => {
       taken = true;
-      take(channel);
+      accepted(channel);
     },
     close: () => {
       if (!taken) channel.reset();

@@ -75,10 +75,15 @@ export class SocketOutgoingChannel implements OutgoingChannel {
     return this.#finishing.promise;
   }
 
-  destroy(): void {
+  destroy(reason?: 'cancelled'): void {
     this.#failed = null;
     this.#socket.removeAllListeners('data');
-    breakOff(this.#socket);
+    if (reason === 'cancelled') {
+      this.#socket.resume();
+      this.#socket.end();
+    } else {
+      breakOff(this.#socket);
+    }
   }
 
   #peerEnded(): void {

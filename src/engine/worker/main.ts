@@ -10,18 +10,24 @@ import { TargetMigration } from './target.ts';
 /** How often the worker shows that its event loop turns. */
 const HEARTBEAT_MS = 100;
 
-/** A transfer worker: takes one order, works it off, tells how it ended. The main thread ends the thread. */
+/**
+ * A transfer worker: takes one order, works it off, tells how it ended. The main thread ends the thread. A target that
+ * has kept its listener waits for the next order, which is about the next sender, or for the word to give up.
+ */
 function serve(port: MessagePort): void {
   const post = (message: FromWorker) => port.postMessage(message);
   // With its port closed the thread ends by itself as soon as its channels have closed.
   const end = (result: MigrationEnd) => {
-    post({ type: 'ended', end: result });
-    port.close();
+    const isListening = (target?.kept ?? null) !== null;
+    post({ type: 'ended', end: result, isListening });
+    if (!isListening) port.close();
   };
+  let heart: NodeJS.Timeout | null = null;
   const beat = ({ figures }: SharedWords) => {
+    if (heart !== null) clearInterval(heart);
     const block = new FigureBlock(figures);
     block.set('threadId', systemThreadId());
-    setInterval(() => block.add('heartbeat', 1), HEARTBEAT_MS).unref();
+    heart = setInterval(() => block.add('heartbeat', 1), HEARTBEAT_MS).unref();
   };
   let source: SourceMigration | null = null;
   let target: TargetMigration | null = null;
@@ -34,7 +40,7 @@ function serve(port: MessagePort): void {
         break;
       case 'target':
         beat(message.words);
-        target = new TargetMigration(message.plan, message.words, post);
+        target = new TargetMigration(message, post, target?.kept ?? null);
         void target.run().then(end);
         break;
       case 'wake':
@@ -53,7 +59,11 @@ function serve(port: MessagePort): void {
         target?.refused(message.error);
         break;
       case 'abort':
-        target?.refused({ code: 'incoming_aborted', message: 'the incoming migration was given up' });
+        target?.abort();
+        break;
+      case 'stop-listening':
+        target?.kept?.close();
+        port.close();
         break;
     }
   });

@@ -98,8 +98,8 @@ export class SourceMigration {
 
   /** Lets go after a failure or a cancel, and sees to it that the guest goes on unless the target may have it. */
   #giveUp(thrown: unknown): MigrationEnd {
-    this.#channel?.destroy();
     const { status } = this.#context;
+    this.#channel?.destroy(status.read() === 'cancelling' ? 'cancelled' : undefined);
     const reason = toError(thrown);
     const isUnknown = this.#switchover?.isOutcomeUnknown(reason.code) ?? false;
     const error = isUnknown ? unknownOutcome(reason) : reason;

@@ -1,6 +1,7 @@
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { IncomingPlan, MigrationEnd, TransferError } from '../../domain/transfer-port.ts';
 import { FigureBlock, sharedMicroseconds } from '../figures.ts';
+import { giveBackMemory } from '../memory/give-back.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 import type { StreamCommand } from '../stream/command.ts';
@@ -18,7 +19,14 @@ const WATCH_MS = 250;
  */
 const DESCRIPTION_MS = 1000;
 
-/** An incoming migration from the first listen to its end. The guest is this side's only after `started`. */
+/** Transports with a sender at their other end, which closes them when it cancels. */
+const HAS_SENDER: ReadonlySet<string> = new Set(['tcp', 'unix', 'fd']);
+const SENDER_LEFT = '; the sender closed the connection: it cancelled the migration, or it failed or ended there';
+
+/**
+ * An incoming migration from the first listen to its end. The guest is this side's only after `started`. With
+ * `keepListening` a migration that failed leaves its listener to the next one: see `kept`.
+ */
 export class TargetMigration {
   #plan: IncomingPlan;
   readonly #status: StatusWord;
@@ -26,7 +34,8 @@ export class TargetMigration {
   readonly #post: (message: FromWorker) => void;
   #stream: TargetStream;
   readonly #end = Promise.withResolvers<MigrationEnd>();
-  #awaiting: Awaiting | null = null;
+  #awaiting: Awaiting | null;
+  #kept: Awaiting | null = null;
   #channel: IncomingChannel | null = null;
   #watch: NodeJS.Timeout | null = null;
   #hasReturnPath = false;
@@ -34,12 +43,23 @@ export class TargetMigration {
   #isEnded = false;
   #progress = { value: -1, atMs: 0 };
 
-  constructor(plan: IncomingPlan, words: SharedWords, post: (message: FromWorker) => void) {
+  /** `awaiting`: the listener that the migration before this one has kept, or null to open one. */
+  constructor(
+    { plan, words }: { readonly plan: IncomingPlan; readonly words: SharedWords },
+    post: (message: FromWorker) => void,
+    awaiting: Awaiting | null = null,
+  ) {
     this.#plan = plan;
+    this.#awaiting = awaiting;
     this.#status = new StatusWord(words.status);
     this.#figures = new FigureBlock(words.figures);
     this.#post = post;
     this.#stream = new TargetStream(plan, (command) => this.#obey(command), new InputBuffer());
+  }
+
+  /** After the end: the listener, if another sender is to be awaited. Whoever takes it closes it. */
+  get kept(): Awaiting | null {
+    return this.#kept;
   }
 
   /** Listens, loads, and resolves at the end; never rejects. */
@@ -61,28 +81,41 @@ export class TargetMigration {
     if (this.#isEnded || !this.#isLoaded) return;
     if (this.#hasReturnPath) this.#channel?.write(encodeReverse({ type: 'shut', value: 0 }));
     this.#channel?.close();
+    this.#awaiting?.close();
     this.#finish({ status: 'completed', error: null, guest: 'here' });
   }
 
-  /** The guest could not be adopted, or the operator gave up waiting. */
+  /** The guest could not be adopted. */
   refused(error: TransferError): void {
-    this.#fail(error);
+    this.#fail(error, this.#plan.keepListening);
+  }
+
+  /** The operator gave up waiting, or loading: a listener is closed, too. */
+  abort(): void {
+    if (this.#status.read() === 'cancelling') this.#letGo();
+    else this.#fail({ code: 'incoming_aborted', message: 'the incoming migration was given up' }, false);
   }
 
   async #listen(): Promise<void> {
-    this.#awaiting = openIncoming(this.#plan.address, this.#plan.fileRoot);
-    const address = await this.#awaiting.bound;
-    this.#post({ type: 'listening', address });
-    this.#awaiting.onSender((channel) => this.#accept(channel));
+    const { address, fileRoot, deadlines } = this.#plan;
+    this.#awaiting ??= openIncoming(address, { fileRoot, headerMs: deadlines.stallMs });
+    const bound = await this.#awaiting.bound;
+    if (this.#isEnded) return this.#awaiting.close();
+    this.#post({ type: 'listening', address: bound });
+    this.#awaiting.take({
+      accepted: (channel) => this.#accept(channel),
+      rejected: (error) => this.#post({ type: 'rejected', error }),
+    });
   }
 
   #accept(channel: IncomingChannel): void {
-    this.#channel = channel;
-    if (this.#isEnded) {
+    // The word may say that the operator has ended the wait; the order to let go is on its way then.
+    if (this.#isEnded || !this.#move('setup', 'active')) {
       channel.reset();
       return;
     }
-    this.#move('setup', 'active');
+    this.#channel = channel;
+    if (!this.#plan.keepListening) this.#awaiting?.close();
     this.#progress = { value: -1, atMs: performance.now() };
     this.#watch = setInterval(() => this.#watchProgress(), WATCH_MS);
     channel.onEnd((error) => this.#channelEnded(error));
@@ -103,16 +136,18 @@ export class TargetMigration {
 
   #channelEnded(error: TransferError | null): void {
     if (this.#isLoaded || this.#isEnded) return;
-    if (error !== null) this.#fail({ code: error.code, message: `${error.message} (${this.#where()})` });
-    else this.#attempt(() => this.#stream.end());
+    const why = HAS_SENDER.has(this.#plan.address.transport) ? SENDER_LEFT : '';
+    if (error !== null) this.#fail({ code: error.code, message: `${error.message} (${this.#where()})${why}` });
+    else this.#attempt(() => this.#stream.end(), why);
   }
 
   /** Runs a piece of the reader; an exception of it fails the migration, whatever it is. */
-  #attempt(work: () => void): void {
+  #attempt(work: () => void, why = ''): void {
     try {
       work();
     } catch (error) {
-      this.#fail(readError(error));
+      const { code, message } = readError(error);
+      this.#fail({ code, message: `${message}${why}` });
       return;
     }
     const { normal, zero } = this.#stream.pages;
@@ -156,14 +191,15 @@ export class TargetMigration {
     return `at byte ${this.#stream.input.takenBytes} of the stream, in its part '${this.#stream.phase}'`;
   }
 
-  #move(from: 'setup', to: 'active'): void {
-    if (!this.#status.transition(from, to)) return;
+  #move(from: 'setup', to: 'active'): boolean {
+    if (!this.#status.transition(from, to)) return false;
     this.#figures.touch();
     this.#post({ type: 'status', status: to });
+    return true;
   }
 
   /** Fails, unless the guest has been taken over: then the status word is no longer this thread's to change. */
-  #fail(error: TransferError): void {
+  #fail(error: TransferError, keepsListening = this.#plan.keepListening): void {
     const status = this.#status.read();
     if (this.#isEnded || (status !== 'setup' && status !== 'active')) return;
     if (!this.#status.transition(status, 'failed')) return;
@@ -174,8 +210,23 @@ export class TargetMigration {
     } else {
       this.#channel?.reset();
     }
-    this.#awaiting?.close();
+    if (keepsListening && this.#channel !== null && this.#awaiting?.isListener === true) this.#keep(this.#awaiting);
+    else this.#awaiting?.close();
     this.#finish({ status: 'failed', error, guest: 'there' });
+  }
+
+  /** The thread lives on: what was loaded into memory of its own is of use to nobody. */
+  #keep(listener: Awaiting): void {
+    this.#kept = listener;
+    const { memory } = this.#stream;
+    if (this.#plan.target.form === 'image' && memory !== null) giveBackMemory(memory);
+  }
+
+  /** The wait was ended before a sender came. */
+  #letGo(): void {
+    if (this.#isEnded || !this.#status.transition('cancelling', 'cancelled')) return;
+    this.#awaiting?.close();
+    this.#finish({ status: 'cancelled', error: null, guest: 'there' });
   }
 
   #finish(end: MigrationEnd): void {

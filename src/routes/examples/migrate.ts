@@ -73,6 +73,8 @@ export const migrateIncoming: readonly Example[] = [
   },
 ];
 
+export const stopListening: readonly Example[] = [{ name: 'stop to listen', status: 204 }];
+
 export const migratePause: readonly Example[] = [
   { name: 'nothing to pause', status: 409, answer: { status: 409, code: 'not_in_postcopy' } },
 ];

@@ -58,6 +58,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000 },
     startPaused: false,
     incoming: false,
+    keepListening: false,
     overrides: { parameters: {}, capabilities: [] },
     exitProcess: () => {
       exits.count += 1;

@@ -4,6 +4,7 @@ import type { LoadedMachine } from '../../../src/domain/ports.ts';
 import type {
   IncomingPlan,
   IncomingTransfer,
+  KeptListener,
   LiveParameters,
   MigrationAddress,
   MigrationEnd,
@@ -176,13 +177,25 @@ export class FakeIncoming implements IncomingTransfer {
     this.#load({ globalState, state: { form: 'devices', bodies: [], memory: { segments: [], blocks: [] } } });
   }
 
-  fail(error: TransferError): void {
-    this.#end({ status: 'failed', error });
+  /** A connection that was no sender. */
+  reject(error: TransferError): void {
+    this.listener.rejected(error);
+  }
+
+  fail(error: TransferError, listener: KeptListener | null = null): void {
+    this.#end({ status: 'failed', error, listener });
+  }
+
+  stopListening(): boolean {
+    if (!this.status.transition('setup', 'cancelling')) return false;
+    this.calls.push('stop-listening');
+    this.#end({ status: 'cancelled', error: null, listener: null });
+    return true;
   }
 
   started(): void {
     this.calls.push('started');
-    this.#end({ status: 'completed', error: null });
+    this.#end({ status: 'completed', error: null, listener: null });
   }
 
   setCapabilities(capabilities: readonly string[]): void {
@@ -191,12 +204,12 @@ export class FakeIncoming implements IncomingTransfer {
 
   refused(error: TransferError): void {
     this.calls.push(`refused ${error.code}`);
-    this.#end({ status: 'failed', error });
+    this.#end({ status: 'failed', error, listener: null });
   }
 
   abort(): void {
     this.calls.push('abort');
-    this.#end({ status: 'failed', error: { code: 'incoming_aborted', message: 'given up' } });
+    this.#end({ status: 'failed', error: { code: 'incoming_aborted', message: 'given up' }, listener: null });
   }
 }
 

@@ -120,6 +120,34 @@ describe('an incoming migration', () => {
     expect(world.exits.count).toBe(1);
   });
 
+  it('goes on listening after a stray connection, and begins another for the sender that comes', async () => {
+    const world = fakeDomain({ incoming: true });
+    const first = await listening(world);
+    world.incoming().reject({ code: 'peer_speaks_http', message: 'HTTP' });
+    expect(await world.domain.migration.ended(first.id, 1000)).toMatchObject({ errorCode: 'peer_speaks_http' });
+    expect(world.domain.migration.query()).toEqual({
+      status: 'failed',
+      'error-desc': 'HTTP',
+      'socket-address': [{ type: 'inet', host: '0.0.0.0', port: '4444' }],
+    });
+    world.domain.options.setCapabilities([{ capability: 'validate-uuid', state: true }]);
+    expect(world.incoming().calls).toEqual([expect.stringContaining('validate-uuid')]);
+    world.incoming().activate();
+    world.incoming().load();
+    const { items } = world.domain.history.list({ limit: 10, cursor: null });
+    expect(items).toHaveLength(2);
+    expect(await world.domain.migration.ended(items[0]!.id, 1000)).toMatchObject({ status: 'completed' });
+    expect(world.engine.incoming).toHaveLength(1);
+  });
+
+  it('that a stray connection fails ends the process where exit-on-error was asked for', async () => {
+    const world = fakeDomain({ incoming: true });
+    await listening(world, true);
+    world.incoming().reject({ code: 'peer_speaks_tls', message: 'TLS' });
+    expect(world.exits.count).toBe(1);
+    expect(world.incoming().calls).toEqual(['abort']);
+  });
+
   it('that the machine refuses has failed with the reason', async () => {
     const world = fakeDomain({ incoming: true });
     world.machine.refusal = new Error('another size of RAM');

@@ -35,6 +35,7 @@ export function planFor(target: TransferTarget, capabilities: readonly string[] 
     capabilities,
     deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000 },
     uuid: UUID,
+    keepListening: false,
   };
 }
 

@@ -20,7 +20,7 @@ describe('a channel that cannot be opened', () => {
     const outgoing: unknown = await open(LONG_COMMAND).catch((error: unknown) => error);
     expect(outgoing).not.toBeInstanceOf(Error);
     expect(outgoing).toMatchObject({ code: 'channel_failed', message: expect.stringMatching(/^exec:.*E2BIG/) });
-    expect(() => openIncoming(LONG_COMMAND, temporaryDirectory())).toThrow(
+    expect(() => openIncoming(LONG_COMMAND, { fileRoot: temporaryDirectory(), headerMs: 1000 })).toThrow(
       expect.objectContaining({ code: 'channel_failed' }),
     );
   });

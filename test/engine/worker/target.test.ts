@@ -25,10 +25,11 @@ async function startTarget() {
     capabilities: [],
     deadlines: { connectMs: 5000, stallMs: 5000, handoverMs: 5000 },
     uuid: '',
+    keepListening: false,
   };
   const waiting = new Map<string, () => void>();
   const told = (type: FromWorker['type']) => new Promise<void>((resolve) => void waiting.set(type, resolve));
-  const target = new TargetMigration(plan, words, (message) => waiting.get(message.type)?.());
+  const target = new TargetMigration({ plan, words }, (message) => waiting.get(message.type)?.());
   const listening = told('listening');
   const ended = target.run();
   await listening;

@@ -33,6 +33,13 @@ function newestMigration({ domain }: FakeApp): { readonly id: string } {
   return { id: String(record?.id) };
 }
 
+/** A listener that no sender has reached. */
+async function listening({ domain, incoming }: FakeApp): Promise<void> {
+  const begun = domain.migration.incoming({ uri: URI });
+  incoming().listen();
+  await begun;
+}
+
 function held(state: HeldState) {
   return (app: FakeApp) => jobIn(app, 'j', state);
 }
@@ -106,6 +113,10 @@ const MIGRATION_ROWS: Readonly<Record<string, DoorRow>> = {
       shows: { query: 'x-ferry-query-migrations', pick: ({ migrations }: { migrations: unknown[] }) => migrations[0] },
     },
     refused: { given: { uri: URI }, line: `migrate_incoming ${URI}` },
+  },
+  'x-ferry-stop-listening': {
+    good: { flags: DEFER, prepare: listening },
+    refused: {},
   },
   'migrate-pause': { good: 'postcopy-ram', refused: { line: 'migrate_pause' } },
   'migrate-recover': { good: 'postcopy-ram', refused: { given: { uri: URI }, line: `migrate_recover ${URI}` } },

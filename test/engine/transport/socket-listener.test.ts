@@ -4,7 +4,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { SocketListener } from '../../../src/engine/transport/socket-incoming.ts';
+import { SocketListener } from '../../../src/engine/transport/socket-listener.ts';
 
 function directory(): string {
   const path = mkdtempSync(join(tmpdir(), 'vmferry-socket-'));
@@ -13,7 +13,7 @@ function directory(): string {
 }
 
 async function listen(path: string): Promise<unknown> {
-  const listener = new SocketListener(`unix:${path}`);
+  const listener = new SocketListener(`unix:${path}`, 1000);
   onTestFinished(() => listener.close());
   return listener.listen({ transport: 'unix', path });
 }

@@ -1,0 +1,148 @@
+/**
+ * Item 2. A target whose sender cancelled said ECONNRESET, since the source reset its connections, and had to be told to
+ * listen again. A guest could not come back to the service that sent it: `migrate-incoming` was taken in `inmigrate` only. A
+ * listener that no sender reached could be ended by nothing but the end of the process.
+ */
+import { describe, expect, test } from 'vitest';
+import { busyService } from '../helpers/closing-peer.ts';
+import { localService, type Service } from '../helpers/guest-service.ts';
+import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
+import { addressToListen, connectTo, SOCKET_TRANSPORTS } from '../helpers/transports.ts';
+
+const SAME = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'];
+const IDLE = ['--workload', 'rate=0,span=1M,pattern=hot'];
+
+async function stopListening(service: Service): Promise<number> {
+  return (await service.call('/migrate/incoming', { method: 'DELETE' })).status;
+}
+
+/** Starts a migration that cannot complete, and cancels it once the target has some of it. */
+async function sendAndCancel(source: Service, target: Service): Promise<void> {
+  await source.set({ 'max-bandwidth': 8_000_000 });
+  await source.start(await target.incomingUri());
+  await target.untilStatus('active');
+  expect(await source.cancel()).toBe('cancelled');
+}
+
+async function sendQuickly(source: Service, target: Service): Promise<void> {
+  await source.set({ 'max-bandwidth': 0, 'downtime-limit': 100_000 });
+  expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
+  await target.untilStatus('completed');
+  await target.expectRunning();
+}
+
+describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
+  test('a target whose sender cancels says so, and with --keep-listening takes the next attempt', async () => {
+    const target = await localService([...SAME, '--incoming', addressToListen(transport), '--keep-listening']);
+    const uri = await target.incomingUri();
+    const source = await busyService();
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await sendAndCancel(source, target);
+      const { error } = await target.ended();
+      expect(error?.desc).toMatch(/the sender closed the connection: it cancelled/);
+      expect(error?.desc).not.toContain('ECONNRESET');
+      expect(await target.incomingUri()).toBe(uri);
+    }
+    // It need not wait until the target has noticed.
+    await sendAndCancel(source, target);
+    await sendQuickly(source, target);
+    await expect(connectTo(uri)).rejects.toThrow(/ECONNREFUSED|ENOENT/);
+    expect((await target.get<{ migrations: unknown[] }>('/migrations')).migrations).toHaveLength(5);
+  });
+});
+
+test('keep-listening of a request keeps one listener, and is refused beside exit-on-error', async () => {
+  const target = await localService([...SAME, '--incoming', 'defer']);
+  const both = { uri: 'tcp:127.0.0.1:0', 'keep-listening': true, 'exit-on-error': true };
+  const refused = await target.call('/migrate/incoming', { body: both });
+  expect([refused.status, refused.json.code]).toEqual([422, 'incompatible_parameters']);
+  expect(await target.query()).toEqual({});
+  await target.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0', 'keep-listening': true });
+  const source = await busyService();
+  await sendAndCancel(source, target);
+  await sendQuickly(source, target);
+});
+
+test('a listener that no sender has reached is ended by a request, and its address is free', async () => {
+  const target = await localService([...SAME, '--incoming', 'tcp:127.0.0.1:0']);
+  const uri = await target.incomingUri();
+  expect(await stopListening(target)).toBe(204);
+  await expect(connectTo(uri)).rejects.toThrow('ECONNREFUSED');
+  expect(await target.ended()).toMatchObject({ status: 'cancelled', error: null });
+  expect(await target.runState()).toBe('inmigrate');
+  expect(await stopListening(target)).toBe(409);
+
+  await target.post('/migrate/incoming', { uri });
+  const source = await busyService();
+  await source.set({ 'max-bandwidth': 8_000_000 });
+  await source.start(uri);
+  await target.untilStatus('active');
+  expect(await stopListening(target)).toBe(409);
+  await source.set({ 'max-bandwidth': 0, 'downtime-limit': 100_000 });
+  await source.untilStatus('completed');
+  await target.untilStatus('completed');
+});
+
+describe('a service whose guest has left', () => {
+  test('takes it back by a migration, there and back again, and the guest finds its memory whole', async () => {
+    const home = await localService([...SAME]);
+    const away = await localService([...SAME, '--incoming', 'tcp:127.0.0.1:0']);
+    let { ticks } = await home.guest();
+    for (let round = 0; round < 3; round++) {
+      const [from, to] = round % 2 === 0 ? [home, away] : [away, home];
+      if (round > 0) await to.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
+      expect(await to.runState()).toBe('inmigrate');
+      await sendQuickly(from, to);
+      expect(await from.runState()).toBe('postmigrate');
+      const guest = await to.guest();
+      expect(guest.ticks).toBeGreaterThan(ticks);
+      ticks = guest.ticks;
+    }
+  });
+
+  test('is in postmigrate again when the listener is ended, and can let the guest run', async () => {
+    const home = await localService([...IDLE]);
+    const away = await localService([...IDLE, '--incoming', 'tcp:127.0.0.1:0']);
+    await sendQuickly(home, away);
+    await home.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
+    await home.post('/cont');
+    expect(await home.runState()).toBe('inmigrate');
+    (await connectTo(await home.incomingUri())).end('GET / HTTP/1.1\r\n\r\n');
+    await home.untilStatus('failed');
+    expect(await home.runState()).toBe('inmigrate');
+    expect(await stopListening(home)).toBe(204);
+    expect(await home.runState()).toBe('postmigrate');
+    await home.post('/cont');
+    await home.expectRunning();
+    expect((await home.call('/migrate/incoming', { body: { uri: 'tcp:127.0.0.1:0' } })).json.code).toBe(
+      'not_expecting_incoming',
+    );
+  });
+
+  test('stays in inmigrate after a sender that broke off, whose guest is at the sender', async () => {
+    const home = await localService([...SAME]);
+    const away = await localService([...SAME, '--incoming', 'tcp:127.0.0.1:0']);
+    await sendQuickly(home, away);
+    await home.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
+    await away.set({ 'downtime-limit': 0 });
+    await sendAndCancel(away, home);
+    await home.untilStatus('failed');
+    expect(await home.runState()).toBe('inmigrate');
+    await home.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
+    await sendQuickly(away, home);
+  });
+
+  test('takes back an image of a QEMU', async () => {
+    const image = ['--machine', 'image'];
+    const home = await localService([...image, '--incoming', 'tcp:127.0.0.1:0']);
+    const away = await localService([...image, '--incoming', 'tcp:127.0.0.1:0']);
+    (await connectTo(await home.incomingUri())).end(readStreamFixture('isapc-10.0').stream);
+    await home.untilStatus('completed');
+    expect(await home.migrate(await away.incomingUri())).toMatchObject({ status: 'completed' });
+    await away.untilStatus('completed');
+    await home.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
+    expect(await away.migrate(await home.incomingUri())).toMatchObject({ status: 'completed' });
+    await home.untilStatus('completed');
+    expect([await home.runState(), await away.runState()]).toEqual(['paused', 'postmigrate']);
+  });
+});
