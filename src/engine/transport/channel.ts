@@ -8,6 +8,8 @@ export interface OutgoingChannel {
   write(bytes: Uint8Array, done: () => void): void;
   /** Bytes that came in the reverse direction; a view that is valid during the call only. */
   onReverse(listener: (bytes: Uint8Array) => void): void;
+  /** Bytes of those written that the peer's system has acknowledged; null where that is not known. */
+  acknowledgedBytes?(): number | null;
   /** Called once if the channel breaks or the peer closes it before `finish`. */
   onFailure(listener: (error: TransferError) => void): void;
   /**

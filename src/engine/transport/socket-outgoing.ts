@@ -1,5 +1,6 @@
 import net from 'node:net';
 import type { TransferError } from '../../domain/transfer-port.ts';
+import { acknowledgementGauge } from './acknowledged.ts';
 import { breakOff } from './break-off.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';
 
@@ -38,6 +39,9 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = true;
   readonly #socket: net.Socket;
   readonly #name: string;
+  /** Made when it is first asked, which has to be before the first byte is written. */
+  #gauge: ReturnType<typeof acknowledgementGauge> | undefined;
+  #writtenBytes = 0;
   #failed: ((error: TransferError) => void) | null = null;
   #failure: TransferError | null = null;
   #finishing: PromiseWithResolvers<void> | null = null;
@@ -51,7 +55,13 @@ export class SocketOutgoingChannel implements OutgoingChannel {
     socket.resume();
   }
 
+  acknowledgedBytes(): number | null {
+    if (this.#gauge === undefined) this.#gauge = acknowledgementGauge(this.#socket);
+    return this.#gauge?.(this.#writtenBytes) ?? null;
+  }
+
   write(bytes: Uint8Array, done: () => void): void {
+    this.#writtenBytes += bytes.length;
     this.#socket.write(bytes, (error) => {
       if (error) this.#fail(channelError(error, this.#name));
       else done();

@@ -7,8 +7,10 @@ import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../stre
 import { RAM_FLAG, RAM_SECTION } from '../stream/constants.ts';
 import { encodeRamSetup } from '../stream/ram-setup.ts';
 import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../stream/section.ts';
+import type { OutgoingChannel } from '../transport/channel.ts';
+import { DeliveryWatch } from './delivery-watch.ts';
 import { TransferFailure } from './monitor.ts';
-import { TokenBucket } from './pacing.ts';
+import { TokenBucket, WINDOW_MS } from './pacing.ts';
 import { RamSender } from './ram-sender.ts';
 import type { ReversePath } from './reverse-path.ts';
 import { SendMeter } from './send-meter.ts';
@@ -26,6 +28,8 @@ const PASS_MS_MIN = 10;
  */
 const KEEP_ALIVE_MS_MAX = 2000;
 const KEEP_ALIVES_PER_STALL = 4;
+/** How long the guest's stop waits until everything sent before has arrived, at a time: the downtime limit within these. */
+const SETTLE_MS = { min: 100, max: 1000 };
 const DEFAULT_RAM_SECTION_ID = 2;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
@@ -37,16 +41,21 @@ export class Precopy {
   readonly #ram: RamSender;
   readonly #bucket = new TokenBucket(performance.now());
   readonly #stopRule: StopRule;
+  readonly #watch: DeliveryWatch;
   readonly meter: SendMeter;
   /** Section id of the ram section in this stream. */
   readonly sectionId: number;
 
-  constructor(context: SourceContext, staging: Staging, reverse: ReversePath | null) {
+  constructor(
+    context: SourceContext,
+    { channel, staging, reverse }: { channel: OutgoingChannel; staging: Staging; reverse: ReversePath | null },
+  ) {
     this.#context = context;
     this.#staging = staging;
     this.#reverse = reverse;
     this.#stopRule = new StopRule(context.live);
-    this.meter = new SendMeter(context.figures);
+    this.#watch = new DeliveryWatch({ channel, staging, reverse, monitor: context.monitor });
+    this.meter = new SendMeter(context.figures, this.#watch.delivery);
     // As in QEMU, all bytes of a guest that does not run count as sent during its downtime.
     this.meter.isDowntime = (context.control?.holds() ?? HOLD.operator) !== 0;
     const { state, memory } = context.plan.source;
@@ -63,7 +72,7 @@ export class Precopy {
     await this.#staging.put(encodeConfiguration(machineName, this.#configurationTail()));
     if (this.#reverse !== null) {
       await this.#staging.put(encodeCommand({ name: 'open-return-path' }));
-      await this.#staging.put(encodeCommand({ name: 'ping', value: 1 }));
+      await this.#watch.first();
     }
     if (state.form === 'image') await this.putSections(state.image.earlySections);
     await this.#staging.put(encodeSectionHead('start', { sectionId: this.sectionId, ...RAM_SECTION }));
@@ -81,11 +90,25 @@ export class Precopy {
 
   /** Sends pass after pass until what is left can be sent within the downtime limit. */
   async iterate(): Promise<void> {
+    // A link that takes nothing holds up the passes, and is judged all the same.
+    const judging = setInterval(() => this.#judge(), WINDOW_MS);
+    try {
+      await this.#passes();
+    } finally {
+      clearInterval(judging);
+    }
+  }
+
+  async #passes(): Promise<void> {
     let begun = performance.now();
     for (;;) {
       await this.#section('part');
-      if (this.#mayStop() || this.#ram.isWalked) {
+      await this.#watch.mark();
+      await turn();
+      if (this.#fits() || this.#ram.isWalked) {
         const workedMs = performance.now() - begun;
+        // Before the sync, which finds what the guest writes meanwhile.
+        if (this.#fits()) await this.#watch.settled(this.#settleMs());
         this.endPass();
         if (this.#mayStop()) {
           if (this.#isAcknowledged()) return;
@@ -137,6 +160,7 @@ export class Precopy {
 
   async #section(type: 'part' | 'end'): Promise<void> {
     const { figures, live, monitor } = this.#context;
+    this.#watch.sending();
     const until = type === 'end' ? UNLIMITED : performance.now() + SECTION_MS;
     await this.#staging.put(encodeSectionPart(type, this.sectionId));
     while (!this.#ram.isWalked) {
@@ -187,8 +211,24 @@ export class Precopy {
     this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes);
   }
 
-  #mayStop(): boolean {
+  /** True if what is left to be sent is little enough for the guest to be stopped. */
+  #fits(): boolean {
     return this.#stopRule.allows(this.#ram.remainingBytes, this.meter.bandwidth());
+  }
+
+  /** True if that is so with what has been sent and has not arrived: it travels before what is left. */
+  #mayStop(): boolean {
+    const pending = this.#ram.remainingBytes + this.#watch.outstandingBytes;
+    return this.#fits() && this.#stopRule.allows(pending, this.meter.bandwidth());
+  }
+
+  #settleMs(): number {
+    return Math.min(SETTLE_MS.max, Math.max(SETTLE_MS.min, this.#context.live.downtimeLimitMs));
+  }
+
+  #judge(): void {
+    this.#watch.poll();
+    this.meter.closeWindow(this.#context.live.availSwitchoverBandwidth);
   }
 
   /** With switchover-ack the target has its say, unless the guest stands still anyway. */
@@ -212,4 +252,9 @@ export class Precopy {
     if (plan.source.state.form === 'image') return plan.source.state.image.configurationTail;
     return this.#context.has('validate-uuid') ? encodeUuidSubsection(plan.uuid) : new Uint8Array();
   }
+}
+
+/** Lets what has come in be read. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -5,7 +5,7 @@ import type { Monitor } from './monitor.ts';
 
 /** Bytes of an unfinished message that may be waiting: no message of precopy is longer. */
 const WAITING_BYTES_MAX = 8;
-/** The target answers a ping, acknowledges the switchover and says how it ended; one that says far more is broken. */
+/** The target acknowledges the switchover and says how it ended, and answers pings; one that says far more is broken. */
 const MESSAGES_MAX = 16;
 
 /** The source's end of the return path: remembers what the target has said. */
@@ -13,6 +13,8 @@ export class ReversePath {
   /** Value of the SHUT message: null before it came, 0 if all is well there. */
   shut: number | null = null;
   hasSwitchoverAck = false;
+  /** Told of each answer to a ping; false if none is awaited with that value. */
+  onPong: (value: number) => boolean = () => false;
   #waiting: Uint8Array = new Uint8Array();
   #messages = 0;
   #isBroken = false;
@@ -47,6 +49,7 @@ export class ReversePath {
   }
 
   #apply(message: ReverseMessage): void {
+    if (message.type === 'pong' && this.onPong(message.value)) return;
     this.#messages += 1;
     if (this.#messages > MESSAGES_MAX) throw new RangeError(`the target sent more than ${MESSAGES_MAX} messages`);
     if (message.type === 'switchover-ack') this.hasSwitchoverAck = true;

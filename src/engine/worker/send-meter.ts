@@ -1,5 +1,6 @@
 import type { PassFigures } from '../../domain/transfer-port.ts';
 import type { FigureBlock } from '../figures.ts';
+import type { Delivery } from './delivery.ts';
 import { RateWindow } from './pacing.ts';
 import type { SentPages } from './ram-sender.ts';
 
@@ -10,6 +11,7 @@ const NOTHING: SentPages = { bytes: 0, normal: 0, zero: 0 };
 /** Turns what is sent into the figures that query-migrate shows (see docs/wire-format.md for their definitions). */
 export class SendMeter {
   readonly #figures: FigureBlock;
+  readonly #delivery: Delivery | null;
   readonly #window = new RateWindow(performance.now());
   readonly #startedMs = performance.now();
   #pass = 0;
@@ -19,8 +21,10 @@ export class SendMeter {
   /** True once the guest stands still: bytes count as downtime's from then on. */
   isDowntime = false;
 
-  constructor(figures: FigureBlock) {
+  /** `delivery`: what is known of the bytes that arrived; without it those that were sent count. */
+  constructor(figures: FigureBlock, delivery: Delivery | null = null) {
     this.#figures = figures;
+    this.#delivery = delivery;
   }
 
   get pass(): number {
@@ -46,17 +50,27 @@ export class SendMeter {
 
   /** Best estimate of the bandwidth now, bytes/s; 0 while nothing can be said. */
   bandwidth(): number {
-    return this.#window.bandwidth(performance.now());
+    const now = performance.now();
+    return this.#asDelivered(this.#window.bandwidth(now), now);
+  }
+
+  /** What was sent is held to what arrived: buffers take bytes faster than the link. */
+  #asDelivered(sentBandwidth: number, now: number): number {
+    const delivered = this.#delivery?.bandwidth(now) ?? Number.POSITIVE_INFINITY;
+    if (sentBandwidth === 0) return Number.isFinite(delivered) ? delivered : 0;
+    return Math.min(sentBandwidth, delivered);
   }
 
   /** Ends the measuring window if it is over. `assumedBandwidth` (bytes/s), if not 0, stands in for the measured one. */
   closeWindow(assumedBandwidth: number): void {
-    const window = this.#window.close(performance.now());
+    const now = performance.now();
+    const window = this.#window.close(now);
     if (window === null) return;
-    this.#figures.set('bandwidth', window.bandwidth);
+    const measured = this.#asDelivered(window.bandwidth, now);
+    this.#figures.set('bandwidth', measured);
     this.#figures.set('mbpsThousandths', window.mbps * 1000);
     this.#figures.set('pagesPerSecond', window.pagesPerSecond);
-    const bandwidth = assumedBandwidth || window.bandwidth;
+    const bandwidth = assumedBandwidth || measured;
     const dirtyBytes = this.#figures.get('dirtyBytesAtSync');
     if (this.#pass > 1 && bandwidth > 0) this.#figures.set('expectedDowntimeMs', (dirtyBytes * 1000) / bandwidth);
     this.#figures.touch();

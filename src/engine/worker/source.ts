@@ -54,7 +54,7 @@ export class SourceMigration {
     const hasReverse = plan.opensReturnPath && channel.hasReverse;
     const isHandedOver = () => this.#context.status.isHandedOver();
     const reverse = hasReverse ? new ReversePath(channel, monitor, isHandedOver) : null;
-    const precopy = new Precopy(this.#context, staging, reverse);
+    const precopy = new Precopy(this.#context, { channel, staging, reverse });
     await precopy.setup();
     await precopy.iterate();
     this.#switchover = new Switchover({ context: this.#context, channel, staging, precopy, reverse });

@@ -1,0 +1,51 @@
+// Bytes that the socket's buffers had taken counted as sent. On a link that stalled and then fell to a hundredth, a guest
+// whose passes fitted into those buffers seemed to be moved at full speed: it was stopped, and stood still for eleven
+// seconds with a limit of 300 ms. The mend: the bandwidth follows what the target has answered pings for, and the guest
+// is stopped only once everything that was sent before has arrived.
+
+import { describe, expect, test } from 'vitest';
+import { localService } from '../helpers/guest-service.ts';
+import { Relay } from '../helpers/relay.ts';
+
+type Progress = {
+  readonly rate: number;
+  readonly 'expected-downtime': number;
+  readonly verdict: { readonly verdict: string } | null;
+};
+
+/** Far less than the buffers between the two hold. */
+const SPANS = ['1M', '3M'];
+
+describe.each(SPANS)('a guest that writes within %s all the time', (span) => {
+  test('is not stopped on a link that stalls and falls to a hundredth, and is once the link is well', async () => {
+    const flags = ['--ram', '8M', '--workload', `rate=20M,span=${span},pattern=seq`];
+    const source = await localService(flags);
+    const target = await localService([...flags, '--incoming', 'tcp:127.0.0.1:0']);
+    const relay = await Relay.to(await target.incomingUri());
+    const progress = () => source.get<Progress>('/migrate/progress');
+    await source.set({ 'downtime-limit': 0, 'max-bandwidth': 40_000_000 });
+    await source.expectRunning();
+    await source.start(relay.uri);
+    await source.until(({ ram }) => (ram?.['dirty-sync-count'] ?? 0) >= 4);
+    expect((await progress()).rate).toBeGreaterThan(5_000_000);
+
+    relay.rate = 0;
+    await source.set({ 'downtime-limit': 300 });
+    // Nothing arrives, so the estimate falls for as long as that lasts.
+    await expect.poll(async () => (await progress()).rate, { interval: 50 }).toBeLessThan(1_000_000);
+    expect(await source.runState()).toBe('running');
+
+    relay.rate = 400_000;
+    const verdict = async () => (await progress()).verdict?.verdict;
+    await expect.poll(verdict, { interval: 50 }).toMatch(/stalled|hopeless/);
+    const judged = await progress();
+    expect(judged.rate).toBeLessThan(2_000_000);
+    expect(judged['expected-downtime']).toBeGreaterThan(300);
+    expect(await source.runState()).toBe('running');
+
+    relay.rate = Number.POSITIVE_INFINITY;
+    expect(await source.ended()).toMatchObject({ status: 'completed', guest: 'there' });
+    expect((await source.query()).downtime).toBeLessThan(1000);
+    await target.expectRunning();
+  });
+});
