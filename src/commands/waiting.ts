@@ -48,6 +48,8 @@ export type Watched = {
   version(): number;
   /** Resolves when `version()` is no longer `seen`, or when patience is out. */
   changed(seen: number, patience: Patience): Promise<void>;
+  /** The status alone, for those who want to know of its changes only; absent where there is none. */
+  status?(): string;
 };
 
 /** query-migrate's answer. */
@@ -55,6 +57,18 @@ export function watchMigration(domain: Domain): Watched {
   return {
     version: () => domain.migration.revision(),
     changed: (seen, { timeoutMs, signal }) => domain.migration.changed(seen, timeoutMs, signal),
+    status: () => {
+      const newest = domain.migration.newest();
+      return newest === null ? 'none' : `${newest.id}:${newest.status}`;
+    },
+  };
+}
+
+/** The machine, its migrations and its settings, without figures. */
+export function watchState(domain: Domain): Watched {
+  return {
+    version: () => domain.migration.state.revision(),
+    changed: (seen, { timeoutMs, signal }) => domain.migration.state.changed(seen, timeoutMs, signal),
   };
 }
 
@@ -63,6 +77,11 @@ export function watchJobs(domain: Domain): Watched {
   return {
     version: () => domain.jobs.revision(),
     changed: (seen, { timeoutMs, signal }) => domain.jobs.changed(seen, timeoutMs, signal),
+    status: () =>
+      domain.jobs
+        .list()
+        .map(({ sequence, status }) => `${sequence}:${status}`)
+        .join(),
   };
 }
 

@@ -5,7 +5,7 @@ import { deviceStateUseCases } from './devices/device-state.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
 import { DirtyRate } from './dirty/dirty-rate.ts';
 import { dirtyUseCases } from './dirty/use-cases.ts';
-import type { Domain } from './domain.ts';
+import type { Domain, MigrationUseCases } from './domain.ts';
 import { drain } from './drain.ts';
 import { EventHub } from './events.ts';
 import { idempotency } from './idempotency.ts';
@@ -63,22 +63,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
   context.machine.onPanic((panic) => guestPanicked(context, panic));
   return {
     options: optionsUseCases(context),
-    migration: {
-      query: () => queryMigration(context),
-      revision: () => context.changes.revision(),
-      changed: (seen, timeoutMs, signal) => context.changes.changed(seen, timeoutMs, signal),
-      progress: () => progressOf(context),
-      start: (arguments_, begun) => startMigration(context, arguments_, begun),
-      incoming: (arguments_, begun) => startIncoming(context, arguments_, begun),
-      stopListening: () => stopListening(context),
-      cancel: () => cancelMigration(context),
-      continue: (state) => continueMigration(context, state),
-      threads: () => migrationThreads(context),
-      pause: () => pausePostcopy(context),
-      recover: (uri) => recoverPostcopy(context, uri),
-      startPostcopy: () => startPostcopy(context),
-      ended: (id, timeoutMs, signal) => endedMigration(context, id, { timeoutMs, signal }),
-    },
+    migration: migrationUseCases(context),
     history: {
       list: (query) => context.store.migrations.list(query),
       get: (id) => ({ record: migrationRecord(context, id), passes: context.store.migrations.passes(id) }),
@@ -105,6 +90,31 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     },
     drain: (timeoutMs) => drain(context, timeoutMs),
     close: () => closeDomain(context),
+  };
+}
+
+/** What the doors may ask of migrations. */
+function migrationUseCases(context: Context): MigrationUseCases {
+  return {
+    query: () => queryMigration(context),
+    revision: () => context.changes.revision(),
+    changed: (seen, timeoutMs, signal) => context.changes.changed(seen, timeoutMs, signal),
+    state: {
+      revision: () => context.changes.stateRevision,
+      changed: (seen, timeoutMs, signal) => context.changes.stateChanged(seen, timeoutMs, signal),
+    },
+    newest: () => (context.current === null ? null : { id: context.current.id, status: context.current.status }),
+    progress: () => progressOf(context),
+    start: (arguments_, begun) => startMigration(context, arguments_, begun),
+    incoming: (arguments_, begun) => startIncoming(context, arguments_, begun),
+    stopListening: () => stopListening(context),
+    cancel: () => cancelMigration(context),
+    continue: (state) => continueMigration(context, state),
+    threads: () => migrationThreads(context),
+    pause: () => pausePostcopy(context),
+    recover: (uri) => recoverPostcopy(context, uri),
+    startPostcopy: () => startPostcopy(context),
+    ended: (id, timeoutMs, signal) => endedMigration(context, id, { timeoutMs, signal }),
   };
 }
 

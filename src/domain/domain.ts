@@ -143,12 +143,19 @@ export interface OptionsUseCases {
   version(kind: 'capabilities' | 'parameters'): number;
 }
 
-export interface MigrationUseCases {
-  query(): MigrationInfo;
-  /** Grows with every visible change of `query()`. */
+/** A number that grows with every visible change. */
+export interface Revisions {
   revision(): number;
   /** Resolves when `revision()` is no longer `seen`, or after `timeoutMs`, or when `signal` aborts. */
   changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface MigrationUseCases extends Revisions {
+  query(): MigrationInfo;
+  /** Of the machine, its migrations and its settings, without figures. */
+  readonly state: Revisions;
+  /** The newest migration of this process; null before the first. */
+  newest(): { readonly id: string; readonly status: MigrationStatus } | null;
   progress(): MigrationProgress;
   /** Starts an outgoing migration; its failure to connect is reported by its status. */
   start(arguments_: MigrateArguments, begun?: Begun<MigrationRecord>): MigrationRecord;
@@ -220,7 +227,7 @@ export interface HistoryUseCases {
   samples(id: string, query: { readonly limit: number; readonly cursor: string | null }): Page<MigrationSample>;
 }
 
-export interface JobUseCases {
+export interface JobUseCases extends Revisions {
   /** Jobs that were not dismissed, newest first. */
   list(): readonly SeenJob[];
   /** A job that is listed, or the newest of this id in the history. */
@@ -231,10 +238,6 @@ export interface JobUseCases {
   history(query: JobQuery): Page<SeenJob>;
   /** Resolves when the job has concluded, or after `timeoutMs`. */
   ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<SeenJob>;
-  /** Grows with every visible change of `list()`. */
-  revision(): number;
-  /** Resolves when `revision()` is no longer `seen`, or after `timeoutMs`, or when `signal` aborts. */
-  changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void>;
 }
 
 export interface BlockerUseCases {

@@ -4,16 +4,21 @@ import * as commands from '../commands/jobs.ts';
 import { Job, JobList, JobPage } from '../commands/schemas/jobs.ts';
 import { jobEnded, watchJobs } from '../commands/waiting.ts';
 import * as examples from './examples/jobs.ts';
-import { LINK, sendPage, sendWeaklyTagged, WAIT_GRANTED, waitOf } from './http/answers.ts';
+import {
+  LINK,
+  NOT_MODIFIED,
+  STATUS_CONDITIONAL_HEADERS,
+  sendPage,
+  sendWeaklyTagged,
+  TAGGED,
+  WAIT_GRANTED,
+  waitOf,
+} from './http/answers.ts';
 import type { Call, Example, Operation } from './operation.ts';
 import { sendJson } from './register.ts';
 
-const TAGGED = { ETag: 'Names this state.', ...WAIT_GRANTED };
-const IF_NONE_MATCH = 'A tag seen before: 304 if nothing has changed since.';
-const UNTIL_CHANGED = 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.';
 const UNTIL_ENDED = 'wait=SECONDS (60 at most): the answer comes when the job has ended';
 const AS_IT_IS = { description: 'The job as it is now.', schema: Job };
-const SEEN = { description: 'Nothing has changed since the tag given.', schema: null, headers: TAGGED };
 
 export const jobsOperations: readonly Operation[] = [
   {
@@ -27,8 +32,8 @@ export const jobsOperations: readonly Operation[] = [
       'Newest first: all that wait or run, and the newest 100 of those that have concluded and were not dismissed. ' +
       'Asking is cheap.',
     input: 'query',
-    headers: { 'If-None-Match': IF_NONE_MATCH, Prefer: UNTIL_CHANGED },
-    replies: { 200: { description: 'The jobs now.', schema: JobList, headers: TAGGED }, 304: SEEN },
+    headers: STATUS_CONDITIONAL_HEADERS,
+    replies: { 200: { description: 'The jobs now.', schema: JobList, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: [],
     examples: examples.queryJobs,
     handle: (call) => sendWeaklyTagged(call, watchJobs(call.context.domain)),
@@ -54,8 +59,11 @@ export const jobsOperations: readonly Operation[] = [
     command: commands.queryJob,
     description: 'Of several jobs that had this id, the newest.',
     input: 'query',
-    headers: { 'If-None-Match': IF_NONE_MATCH, Prefer: `${UNTIL_ENDED}; with If-None-Match, when something changes.` },
-    replies: { 200: { description: 'The job now.', schema: Job, headers: TAGGED }, 304: SEEN },
+    headers: {
+      ...STATUS_CONDITIONAL_HEADERS,
+      Prefer: `${UNTIL_ENDED}; with If-None-Match, when something changes (until=status: when a status changes).`,
+    },
+    replies: { 200: { description: 'The job now.', schema: Job, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: ['job_not_found'],
     examples: examples.queryJob,
     handle: sendJob,

@@ -2,7 +2,9 @@ import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import * as commands from '../commands/machine.ts';
 import { Machine, StatusInfo, Workload } from '../commands/schemas/machine.ts';
+import { watchState } from '../commands/waiting.ts';
 import * as examples from './examples/machine.ts';
+import { CONDITIONAL_HEADERS, LIVE_RECHECK_MS, NOT_MODIFIED, sendContentTagged, TAGGED } from './http/answers.ts';
 import type { Call, Operation } from './operation.ts';
 
 export const machineOperations: readonly Operation[] = [
@@ -15,9 +17,11 @@ export const machineOperations: readonly Operation[] = [
     description:
       'ticks, pages-checked, pages-written, panic and workload are there for the synthetic guest only; disk-writes and disk-checks if it has a disk.',
     input: 'query',
-    replies: { 200: { description: 'The machine now.', schema: Machine } },
+    headers: CONDITIONAL_HEADERS,
+    replies: { 200: { description: 'The machine now.', schema: Machine, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: [],
     examples: examples.queryMachine,
+    handle: (call) => sendContentTagged(call, watchState(call.context.domain), { recheckMs: LIVE_RECHECK_MS }),
   },
   {
     method: 'GET',
@@ -52,9 +56,11 @@ export const machineOperations: readonly Operation[] = [
     command: commands.queryStatus,
     description: 'The run states are those of QEMU.',
     input: 'query',
-    replies: { 200: { description: 'The run state now.', schema: StatusInfo } },
+    headers: CONDITIONAL_HEADERS,
+    replies: { 200: { description: 'The run state now.', schema: StatusInfo, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: [],
     examples: examples.queryStatus,
+    handle: (call) => sendContentTagged(call, watchState(call.context.domain)),
   },
   {
     method: 'POST',

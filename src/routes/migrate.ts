@@ -4,17 +4,23 @@ import { Migration } from '../commands/schemas/history.ts';
 import { CancelResult, MigrationInfo, MigrationProgress } from '../commands/schemas/migrate.ts';
 import { watchMigration } from '../commands/waiting.ts';
 import * as examples from './examples/migrate.ts';
-import { MIGRATION, sendAccepted, sendWeaklyTagged, WAIT_GRANTED } from './http/answers.ts';
+import {
+  CONDITIONAL_HEADERS,
+  LIVE_RECHECK_MS,
+  MIGRATION,
+  NOT_MODIFIED,
+  STATUS_CONDITIONAL_HEADERS,
+  sendAccepted,
+  sendContentTagged,
+  sendWeaklyTagged,
+  TAGGED,
+  WAIT_GRANTED,
+} from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
 import type { Operation, Reply } from './operation.ts';
 import { PROBLEM_TYPE } from './plugins/problem-details.ts';
 
-const CONDITIONAL_HEADERS = {
-  'If-None-Match': 'A tag seen before: 304 if nothing has changed since.',
-  Prefer: 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.',
-};
 const WAIT_HEADERS = { Prefer: 'wait=SECONDS (60 at most): the answer comes when the migration has ended.' };
-const TAGGED = { ETag: 'Names this state.', ...WAIT_GRANTED };
 const PLACED = {
   Location: 'Where the migration is.',
   ...WAIT_GRANTED,
@@ -69,10 +75,10 @@ export const migrateOperations: readonly Operation[] = [
     command: commands.queryMigrate,
     description: 'Before the first migration the answer is empty. Figures come from shared memory: asking is cheap.',
     input: 'query',
-    headers: CONDITIONAL_HEADERS,
+    headers: STATUS_CONDITIONAL_HEADERS,
     replies: {
       200: { description: 'The figures now.', schema: MigrationInfo, headers: TAGGED },
-      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: TAGGED },
+      304: NOT_MODIFIED,
     },
     errors: [],
     examples: examples.queryMigrate,
@@ -212,8 +218,10 @@ export const migrateOperations: readonly Operation[] = [
     command: commands.queryProgress,
     description: 'The first pass in percent never falls; the verdict says whether the end comes nearer, and why not.',
     input: 'query',
-    replies: { 200: { description: 'Progress now.', schema: MigrationProgress } },
+    headers: CONDITIONAL_HEADERS,
+    replies: { 200: { description: 'Progress now.', schema: MigrationProgress, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: [],
     examples: examples.queryProgress,
+    handle: (call) => sendContentTagged(call, watchMigration(call.context.domain), { recheckMs: LIVE_RECHECK_MS }),
   },
 ];

@@ -1,7 +1,8 @@
 import * as commands from '../commands/history.ts';
 import { MigrationDetail, MigrationPage, MigrationSamplePage } from '../commands/schemas/history.ts';
+import { watchState } from '../commands/waiting.ts';
 import * as examples from './examples/migrations.ts';
-import { LINK, sendPage } from './http/answers.ts';
+import { CONDITIONAL_HEADERS, LINK, NOT_MODIFIED, sendContentTagged, sendPage, TAGGED } from './http/answers.ts';
 import type { Operation } from './operation.ts';
 
 export const migrationsOperations: readonly Operation[] = [
@@ -13,10 +14,14 @@ export const migrationsOperations: readonly Operation[] = [
     command: commands.queryMigrations,
     description: 'Newest first, outgoing and incoming ones. The history survives a restart.',
     input: 'query',
-    replies: { 200: { description: 'A page of migrations.', schema: MigrationPage, headers: LINK } },
+    headers: CONDITIONAL_HEADERS,
+    replies: {
+      200: { description: 'A page of migrations.', schema: MigrationPage, headers: { ...TAGGED, ...LINK } },
+      304: NOT_MODIFIED,
+    },
     errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range'],
     examples: examples.queryMigrations,
-    handle: sendPage,
+    handle: (call) => sendContentTagged(call, watchState(call.context.domain)),
   },
   {
     method: 'GET',
@@ -26,9 +31,11 @@ export const migrationsOperations: readonly Operation[] = [
     command: commands.queryMigration,
     description: 'The settings it began with, each pass, and the final figures.',
     input: 'query',
-    replies: { 200: { description: 'The migration.', schema: MigrationDetail } },
+    headers: CONDITIONAL_HEADERS,
+    replies: { 200: { description: 'The migration.', schema: MigrationDetail, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: ['migration_not_found'],
     examples: examples.queryMigration,
+    handle: (call) => sendContentTagged(call, watchState(call.context.domain)),
   },
   {
     method: 'GET',

@@ -1,8 +1,18 @@
 import { Job } from '../commands/schemas/jobs.ts';
 import { SnapshotDetail, SnapshotPage } from '../commands/schemas/snapshots.ts';
 import * as commands from '../commands/snapshots.ts';
+import { watchJobs } from '../commands/waiting.ts';
 import * as examples from './examples/snapshots.ts';
-import { JOB, LINK, sendAccepted, sendPage, WAIT_GRANTED } from './http/answers.ts';
+import {
+  CONDITIONAL_HEADERS,
+  JOB,
+  LINK,
+  NOT_MODIFIED,
+  sendAccepted,
+  sendContentTagged,
+  TAGGED,
+  WAIT_GRANTED,
+} from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
 import type { Operation, Reply } from './operation.ts';
 
@@ -56,10 +66,14 @@ export const snapshotsOperations: readonly Operation[] = [
     command: commands.querySnapshots,
     description: 'What the nodes hold under one tag is one snapshot. It may have been made by another program.',
     input: 'query',
-    replies: { 200: { description: 'A page of snapshots.', schema: SnapshotPage, headers: LINK } },
+    headers: CONDITIONAL_HEADERS,
+    replies: {
+      200: { description: 'A page of snapshots.', schema: SnapshotPage, headers: { ...TAGGED, ...LINK } },
+      304: NOT_MODIFIED,
+    },
     errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range', 'node_not_found'],
     examples: examples.querySnapshots,
-    handle: sendPage,
+    handle: (call) => sendContentTagged(call, watchJobs(call.context.domain)),
   },
   {
     method: 'GET',

@@ -19,6 +19,11 @@ export class Changes {
     return this.#counted + this.#figuresRevision();
   }
 
+  /** Grows with changes of the domain alone, and not with figures. */
+  get stateRevision(): number {
+    return this.#counted;
+  }
+
   /** Counts a change, together with `ended` revisions of figures that will not be counted any more. */
   bump(ended = 0): void {
     this.#counted += 1 + ended;
@@ -33,6 +38,11 @@ export class Changes {
   /** Resolves when the revision is no longer `seen`, at the time-out, or when `signal` aborts. */
   changed(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return this.until(() => this.revision() !== seen, timeoutMs, signal);
+  }
+
+  /** The same for `stateRevision`. */
+  stateChanged(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return this.until(() => this.#counted !== seen, timeoutMs, signal);
   }
 
   /** Resolves when `isReached` holds after a change, at the time-out, or when `signal` aborts. */

@@ -115,6 +115,7 @@ function listenerFor(context: Context, migration: CurrentMigration): TransferLis
     passEnded: (figures) => {
       migration.dirtyBytesBySync = [...migration.dirtyBytesBySync, figures.dirtyBytes].slice(-SYNCS_KEPT);
       migration.recorder?.passEnded(figures);
+      context.changes.bump();
       migration.throttle?.passEnded(figures);
     },
     guestStopped: () => guestStopped(context),

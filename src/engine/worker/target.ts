@@ -9,6 +9,7 @@ import { encodeReverse } from '../stream/return-path.ts';
 import type { IncomingChannel } from '../transport/channel.ts';
 import { type Awaiting, openIncoming } from '../transport/open.ts';
 import { InputBuffer } from './input-buffer.ts';
+import { RateWindow } from './pacing.ts';
 import { TargetStream } from './target-stream.ts';
 
 /** How often the watchdog looks whether the stream gets on. */
@@ -42,6 +43,7 @@ export class TargetMigration {
   #isLoaded = false;
   #isEnded = false;
   #progress = { value: -1, atMs: 0 };
+  #window = new RateWindow(0);
 
   /** `awaiting`: the listener that the migration before this one has kept, or null to open one. */
   constructor(
@@ -117,6 +119,7 @@ export class TargetMigration {
     this.#channel = channel;
     if (!this.#plan.keepListening) this.#awaiting?.close();
     this.#progress = { value: -1, atMs: performance.now() };
+    this.#window = new RateWindow(performance.now());
     this.#watch = setInterval(() => this.#watchProgress(), WATCH_MS);
     channel.onEnd((error) => this.#channelEnded(error));
     channel.read(
@@ -128,6 +131,7 @@ export class TargetMigration {
   #received(count: number): void {
     if (this.#isEnded) return;
     this.#figures.add('transferredBytes', count);
+    this.#window.sent(count, 0);
     // The stream was whole and is being taken over: what still comes behind it changes nothing any more.
     if (this.#isLoaded) return;
     this.#stream.input.received(count);
@@ -178,6 +182,7 @@ export class TargetMigration {
       this.#figures.touch();
     }
     if (this.#isLoaded) return;
+    this.#measureRate(now);
     const silentMs = now - this.#progress.atMs;
     if (silentMs >= DESCRIPTION_MS && this.#hasReturnPath && this.#stream.mayEndHere) {
       this.#attempt(() => this.#stream.end());
@@ -185,6 +190,14 @@ export class TargetMigration {
       const message = `nothing whole came for ${Math.round(silentMs)} ms (${this.#where()})`;
       this.#fail({ code: 'deadline_exceeded', message });
     }
+  }
+
+  /** The bytes that came since the last look, in a second; 0 while nothing comes. */
+  #measureRate(nowMs: number): void {
+    const window = this.#window.close(nowMs);
+    if (window === null) return;
+    this.#figures.set('bandwidth', (window.mbps * 1e6) / 8);
+    this.#figures.touch();
   }
 
   #where(): string {

@@ -35,6 +35,7 @@ const started = {
   'ended-at': null,
   error: null,
   guest: null,
+  note: null,
 };
 
 export const queryMigrate: readonly Example[] = [{ name: 'a migration under way', status: 200, answer: active }];

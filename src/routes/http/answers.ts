@@ -4,30 +4,59 @@ import type { Domain, KeptAnswer, KeyedRequest } from '../../commands/domain.ts'
 import { DomainError } from '../../commands/errors.ts';
 import { stringifyJson } from '../../commands/json/stringify.ts';
 import { jobEnded, migrationEnded, type Patience, type Watched } from '../../commands/waiting.ts';
-import type { Call } from '../operation.ts';
+import type { Call, Reply } from '../operation.ts';
 import { sendJson, sendText } from '../register.ts';
 import { digest, matchesAny, matchesStrongly, strongTag, weakTag } from './etag.ts';
 import { keyedRequest } from './idempotency.ts';
-import { preferredWait } from './prefer.ts';
+import { preferredWait, prefersStatus } from './prefer.ts';
 
 /* Answers that are more than a result: tagged ones that can be waited for, guarded changes, work that goes on. */
+
+/** How often an answer that changes without notice is compared while a client waits for a change. */
+export const LIVE_RECHECK_MS = 250;
 
 /** What a page says of the next, for documentation. */
 export const LINK = { Link: 'rel="next": the next page, while there is one.' };
 
+/** Request headers of an answer with a tag, for documentation. */
+export const CONDITIONAL_HEADERS = {
+  'If-None-Match': 'A tag seen before: 304 if nothing has changed since.',
+  Prefer: 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.',
+};
+
+/** The same where the tag may be that of the status alone. */
+export const STATUS_CONDITIONAL_HEADERS = {
+  ...CONDITIONAL_HEADERS,
+  Prefer: `${CONDITIONAL_HEADERS.Prefer} until=status: figures do not count, neither for the tag nor for the wait.`,
+};
+
 /** What an answer says of the wait that was asked for, for documentation: on every answer that may have waited. */
 export const WAIT_GRANTED = { 'Preference-Applied': 'The wait that was granted.' };
 
+/** Headers of an answer with a tag, for documentation. */
+export const TAGGED = { ETag: 'Names this state.', ...WAIT_GRANTED };
+
+/** The answer to a client that has seen the content. */
+export const NOT_MODIFIED: Reply = {
+  description: 'Nothing has changed since the tag given.',
+  schema: null,
+  headers: TAGGED,
+};
+
 /** A page of a list, with a link to the next. */
 export async function sendPage(call: Call): Promise<FastifyReply> {
-  const page = (await call.run()) as { readonly next: string | null };
-  if (page.next !== null) {
-    const [path = '', query = ''] = call.request.url.split('?', 2);
-    const parameters = new URLSearchParams(query);
-    parameters.set('cursor', page.next);
-    call.reply.header('link', `<${path}?${parameters}>; rel="next"`);
-  }
+  const page = await call.run();
+  linkNext(call, page);
   return sendJson(call.reply, page);
+}
+
+function linkNext({ request, reply }: Call, page: unknown): void {
+  const { next } = page as { readonly next?: string | null };
+  if (next === undefined || next === null) return;
+  const [path = '', query = ''] = request.url.split('?', 2);
+  const parameters = new URLSearchParams(query);
+  parameters.set('cursor', next);
+  reply.header('link', `<${path}?${parameters}>; rel="next"`);
 }
 
 type Named = { readonly id: string; readonly jobSequence: number | null };
@@ -105,15 +134,51 @@ async function sendBegun(call: Call, { placeOf, end }: Begun, answer: KeptAnswer
   return sendJson(reply.code(ended ? 200 : 202), view);
 }
 
-/** A result whose tag is its version: figures that go on changing, so a weak tag. */
+/**
+ * A result whose tag is its version: figures that go on changing, so a weak tag. With `Prefer: until=status` the tag is
+ * that of the status alone.
+ */
 export async function sendWeaklyTagged(call: Call, watched: Watched): Promise<FastifyReply> {
   const { reply, request, context } = call;
-  const tag = () => weakTag([context.instance, watched.version()]);
+  const { status } = watched;
+  const isStatusOnly = status !== undefined && prefersStatus(request.headers.prefer);
+  if (isStatusOnly) reply.header('preference-applied', STATUS_ONLY);
+  const tag = () => weakTag([context.instance, isStatusOnly ? digest(status()) : watched.version()]);
   await waitWhileSeen(call, watched, tag);
   const now = tag();
   reply.header('etag', now).header('cache-control', 'no-cache');
   if (matchesAny(request.headers['if-none-match'], now)) return reply.code(304).send();
   return sendJson(reply, await call.run());
+}
+
+/**
+ * A result, or a page of a list, whose tag is its content. `recheckMs`: how often to look while a client waits, for
+ * contents that change without notice; otherwise the content is compared when `watched` changes.
+ */
+export async function sendContentTagged(
+  call: Call,
+  watched: Watched,
+  { recheckMs = Number.POSITIVE_INFINITY }: { readonly recheckMs?: number } = {},
+): Promise<FastifyReply> {
+  const { reply, request, signal } = call;
+  const seenTags = request.headers['if-none-match'];
+  const wait = seenTags === undefined ? null : waitOf(call);
+  const end = performance.now() + (wait ?? 0) * 1000;
+  for (;;) {
+    const version = watched.version();
+    const result = await call.run();
+    const tag = weakTag([digest(stringifyJson(result))]);
+    const isSeen = matchesAny(seenTags, tag);
+    const leftMs = end - performance.now();
+    if (isSeen && leftMs > 0 && !signal.aborted) {
+      await watched.changed(version, { timeoutMs: Math.min(leftMs, recheckMs), signal });
+      continue;
+    }
+    reply.header('etag', tag).header('cache-control', 'no-cache');
+    if (isSeen) return reply.code(304).send();
+    linkNext(call, result);
+    return sendJson(reply, result);
+  }
 }
 
 /** A result whose tag is its version and its content. */
@@ -161,9 +226,13 @@ async function waitWhileSeen(call: Call, watched: Watched, tag: () => string): P
   }
 }
 
+const STATUS_ONLY = 'until=status';
+
 /** Seconds that the client wants to wait, told back to it; null if it did not say. */
 export function waitOf(call: Call): number | null {
   const wait = preferredWait(call.request.headers.prefer, call.context.limits.waitSecondsMax);
-  if (wait !== null) call.reply.header('preference-applied', `wait=${wait}`);
+  if (wait === null) return null;
+  const applied = call.reply.getHeader('preference-applied');
+  call.reply.header('preference-applied', applied === STATUS_ONLY ? `wait=${wait}, ${STATUS_ONLY}` : `wait=${wait}`);
   return wait;
 }
