@@ -157,7 +157,12 @@ async function openImages(
   report: (error: unknown) => void,
 ): Promise<ThreadedBlockEngine> {
   try {
-    return await createBlockEngine({ ...blockThread, nodes: config.blockDevices, report });
+    return await createBlockEngine({
+      ...blockThread,
+      nodes: config.blockDevices,
+      isActive: config.incoming === null,
+      report,
+    });
   } catch (error) {
     if (!(error instanceof BlockError)) throw error;
     throw new DomainError(error.code, error.message, { cause: error });

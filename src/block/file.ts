@@ -4,7 +4,7 @@ import { DirectFile } from './direct.ts';
 import { fileError } from './file-errors.ts';
 import { BlockError, type FileCall } from './image.ts';
 import { punchHole } from './libc.ts';
-import { lockForWriting } from './lock.ts';
+import { type ImageUse, lockImage } from './lock.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -37,10 +37,13 @@ export interface BlockFile {
 }
 
 /**
- * Opens a plain file; for writing with the image's locks.
+ * Opens a plain file with the locks of `use`, which is to read or to write it unless it is given.
  * @throws BlockError
  */
-export async function openBlockFile(path: string, options: { readOnly: boolean }): Promise<SystemFile> {
+export async function openBlockFile(
+  path: string,
+  options: { readonly readOnly: boolean; readonly use?: ImageUse },
+): Promise<SystemFile> {
   const flags = (options.readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK;
   const fd = await openFile(path, flags).catch((error: unknown) => {
     throw fileError(error, path, options.readOnly ? 'opening' : 'opening for writing');
@@ -48,9 +51,9 @@ export async function openBlockFile(path: string, options: { readOnly: boolean }
   try {
     const status = fstatSync(fd);
     if (!status.isFile()) throw new BlockError('image_not_qcow2', `${path} is not a plain file.`);
-    if (!options.readOnly) lockForWriting(fd, path);
-    // Measured again under the lock: who held it before may have made the file longer.
-    return new SystemFile(fd, path, { bytes: fstatSync(fd).size, readOnly: options.readOnly });
+    const file = new SystemFile(fd, path, { bytes: status.size, readOnly: options.readOnly });
+    file.changeUse(options.use ?? (options.readOnly ? 'read' : 'write'));
+    return file;
   } catch (error) {
     await closeFile(fd).catch(() => {});
     throw fileError(error, path, 'opening');
@@ -65,6 +68,7 @@ export class SystemFile implements BlockFile {
   readonly #direct: DirectFile;
   #isClosed = false;
   #bytes: number;
+  #use: ImageUse = 'none';
 
   constructor(fd: number, path: string, { bytes, readOnly }: { readonly bytes: number; readonly readOnly: boolean }) {
     this.#fd = fd;
@@ -81,6 +85,18 @@ export class SystemFile implements BlockFile {
   get identity(): string {
     const { dev, ino } = fstatSync(this.#open(), { bigint: true });
     return `${dev}:${ino}`;
+  }
+
+  /**
+   * Takes the locks of another use and gives up those of the last one. Nothing may be under way.
+   * @throws BlockError `image_locked` or `image_unsupported`: the use is the one before then.
+   */
+  changeUse(use: ImageUse): void {
+    const fd = this.#open();
+    lockImage(fd, this.path, { from: this.#use, to: use });
+    this.#use = use;
+    // Measured again under the lock: others may have changed its length before.
+    this.#bytes = fstatSync(fd).size;
   }
 
   async read(position: number, into: Uint8Array): Promise<void> {

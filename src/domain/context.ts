@@ -13,7 +13,7 @@ import type { Settings } from './options/settings.ts';
 import type { Clock, Machine } from './ports.ts';
 import type { BlockEngine } from './snapshot-port.ts';
 import type { Catalogue } from './snapshots/catalogue.ts';
-import type { Store } from './store-ports.ts';
+import type { JobRecord, Store } from './store-ports.ts';
 import type { Tally } from './tally.ts';
 import type { Deadlines, TransferEngine } from './transfer-port.ts';
 
@@ -79,6 +79,10 @@ export type Context = Surroundings & {
   hasGuestThatLeft: boolean;
   /** An incoming migration whose listener is not yet bound. */
   isListenerStarting: boolean;
+  /** A cont takes the disks into use: no other guest may be awaited meanwhile. */
+  isTakingDisks: boolean;
+  /** Jobs of an earlier process that may have left something in images which are not active yet. */
+  unrecovered: readonly JobRecord[];
   /** The state of the devices is being taken, or put back. */
   isMovingDevices: boolean;
   /** False if the guest is to stay stopped once it has arrived (--paused, or a stop while inmigrate). */

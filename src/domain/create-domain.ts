@@ -148,6 +148,8 @@ function createContext(dependencies: DomainDependencies): Context {
     reception: null,
     hasGuestThatLeft: false,
     isListenerStarting: false,
+    isTakingDisks: false,
+    unrecovered: [],
     isMovingDevices: false,
     autostart: !dependencies.startPaused,
     isClosing: false,

@@ -50,6 +50,7 @@ export const ERRORS = {
   job_not_cancellable: { kind: 'conflict', title: 'The job cannot be cancelled any more' },
   job_in_progress: { kind: 'conflict', title: 'A job needs the machine' },
   snapshot_exists: { kind: 'conflict', title: 'There is a snapshot with this tag' },
+  node_inactive: { kind: 'conflict', title: 'The guest that uses the block device node is not here' },
   node_read_only: { kind: 'conflict', title: 'The block device node cannot be written' },
   snapshot_with_capability: { kind: 'conflict', title: 'A capability that is on rules out snapshots' },
   snapshot_without_vm_state: { kind: 'conflict', title: 'The snapshot has no machine in it' },

@@ -33,6 +33,11 @@ export type BlockNode = {
   readonly isReadOnly: boolean;
   /** Why a node that was to be written is open for reading only, as sentences; null if it is written. */
   readonly readOnlyReason: string | null;
+  /**
+   * False while the guest that uses the image is on the other side of a migration, or waits for its first `cont`: others
+   * may write to it then, and what is said here is what it held when it was last looked at.
+   */
+  readonly isActive: boolean;
   /** Virtual size in bytes. */
   readonly diskBytes: number;
   readonly snapshots: readonly NodeSnapshot[];
@@ -159,8 +164,21 @@ export interface LoadTask extends SnapshotTask {
   release(): void;
 }
 
-/** The block device nodes of this service, their images open and locked, and the thread that works on them. */
+/** The block device nodes of this service, their images open, and the thread that works on them. */
 export interface BlockEngine {
+  /** True while the images are locked and may be used here: all of them, or none. */
+  readonly isActive: boolean;
+  /**
+   * Takes the locks of all images and reads them anew; harmless if they are active. Rejects with a SnapshotError, such
+   * as `image_locked`, if one of them cannot be used: then all are inactive.
+   */
+  activate(): Promise<void>;
+  /**
+   * Flushes all images and gives up their locks, once what changes them has ended; what only reads them fails with
+   * `node_inactive`. The guest must stand still. Rejects with a SnapshotError if one of them cannot be flushed:
+   * `activate` makes all of them active again then.
+   */
+  deactivate(): Promise<void>;
   /** As of now; new objects after each change. Asks no thread. */
   nodes(): readonly BlockNode[];
   /** Called after the list of snapshots of a node has changed. */

@@ -124,6 +124,12 @@ export type TransferListener = {
   pass(pass: number): void;
   passEnded(figures: PassFigures): void;
   guestStopped(): void;
+  /**
+   * The guest stands still and will be handed over: its disks have to be flushed, and given to the target, before this
+   * resolves. Called at most once. A rejection, with an error or a TransferError, fails the migration. If the migration
+   * does not complete after this call, the guest is left stopped: who listens takes the disks back and lets it go on.
+   */
+  releaseDisks(): Promise<void>;
   /** The guest runs again (or is paused as it was) after a failure or a cancel. */
   guestResumed(): void;
   /**
@@ -157,6 +163,8 @@ export interface IncomingTransfer {
    * runs, or `refused` if it could not be adopted.
    */
   readonly loaded: Promise<LoadedMachine>;
+  /** False once it was given up or has ended: what was loaded may not be adopted any more. */
+  readonly isOpen: boolean;
   started(): void;
   refused(error: TransferError): void;
   /** Capabilities that were changed after the listener was started and before a stream came. */

@@ -114,6 +114,7 @@ class Outgoing extends Transfer implements OutgoingTransfer {
 
   protected rescue(): MigrationEnd['guest'] {
     if (this.status.isHandedOver()) return 'unknown';
+    if (this.hasReleasedDisks) return 'here';
     const wasStopped = this.#control !== null && (this.#control.holds() & HOLD.migration) !== 0;
     this.#control?.removeHold(HOLD.migration);
     if (wasStopped) this.listener.guestResumed();
@@ -160,6 +161,10 @@ class Incoming extends Transfer implements IncomingTransfer {
 
   setCapabilities(capabilities: readonly string[]): void {
     this.tell({ type: 'capabilities', capabilities });
+  }
+
+  get isOpen(): boolean {
+    return !this.#isAborted && !this.hasEnded;
   }
 
   /** The guest runs here from now on, whatever becomes of the worker and of the sender. */

@@ -31,6 +31,8 @@ export type ToWorker =
   /** Something in the shared words changed: look at them. */
   | { readonly type: 'wake' }
   | { readonly type: 'continue' }
+  /** Source: the guest's disks were given to the target, or could not be. */
+  | { readonly type: 'disks-released'; readonly error: TransferError | null }
   /** Target: capabilities were changed before a sender came. */
   | { readonly type: 'capabilities'; readonly capabilities: readonly string[] }
   /** Target: the guest has been adopted and runs. */
@@ -47,6 +49,8 @@ export type FromWorker =
   | { readonly type: 'pass-ended'; readonly figures: PassFigures }
   | { readonly type: 'guest-stopped' }
   | { readonly type: 'guest-resumed' }
+  /** The guest stands still: its disks are to be given to the target. Answered by `disks-released`. */
+  | { readonly type: 'release-disks' }
   | { readonly type: 'listening'; readonly address: MigrationAddress }
   /** Target: a connection that was no sender was turned away, and the listener goes on. */
   | { readonly type: 'rejected'; readonly error: TransferError }

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { StatusWord } from '../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../domain/migration/status.ts';
-import type { MigrationEnd, TransferListener } from '../domain/transfer-port.ts';
+import type { MigrationEnd, TransferError, TransferListener } from '../domain/transfer-port.ts';
 import { FigureBlock } from './figures.ts';
 import { LiveParameterWords } from './live-parameters.ts';
 import type { FromWorker, SharedWords, ToWorker } from './messages.ts';
@@ -24,7 +24,9 @@ export abstract class Transfer {
   readonly #onMessage = (message: FromWorker): void => this.#receive(message);
   readonly #onError = (error: unknown): void => this.#crashed(error);
   readonly #onExit = (code: number): void => this.#crashed(this.#hang ?? new Error(`it exited with status ${code}`));
-  #hasEnded = false;
+  /** True once its disks were asked for: the guest may then go on here only after they were taken back. */
+  protected hasReleasedDisks = false;
+  protected hasEnded = false;
   #hang: Error | null = null;
 
   constructor({ worker, listener, hangMsMax }: Staff) {
@@ -84,6 +86,9 @@ export abstract class Transfer {
       case 'guest-resumed':
         this.listener.guestResumed();
         break;
+      case 'release-disks':
+        this.#releaseDisks();
+        break;
       case 'ended':
         if (message.isListening) this.#endedListening(message.end);
         else this.#ended(message.end);
@@ -93,9 +98,17 @@ export abstract class Transfer {
     }
   }
 
+  #releaseDisks(): void {
+    this.hasReleasedDisks = true;
+    this.listener.releaseDisks().then(
+      () => this.tell({ type: 'disks-released', error: null }),
+      (error: unknown) => this.tell({ type: 'disks-released', error: notReleased(error) }),
+    );
+  }
+
   #ended(end: MigrationEnd): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+    if (this.hasEnded) return;
+    this.hasEnded = true;
     this.#endWatch();
     this.worker.unref();
     const timer = setTimeout(() => void this.worker.terminate(), CLOSE_MS_MAX);
@@ -106,8 +119,8 @@ export abstract class Transfer {
 
   /** The worker lives on with its listener, and is the next migration's. */
   #endedListening(end: MigrationEnd): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+    if (this.hasEnded) return;
+    this.hasEnded = true;
     this.#endWatch();
     this.worker.off('message', this.#onMessage);
     this.worker.off('error', this.#onError);
@@ -125,7 +138,7 @@ export abstract class Transfer {
 
   /** The worker died without a word: the migration has failed, unless the shared word had decided otherwise. */
   #crashed(error: unknown): void {
-    if (this.#hasEnded) return;
+    if (this.hasEnded) return;
     void this.worker.terminate();
     const before = this.status.read();
     const guest = before === 'completed' ? this.ownerOnceCompleted : this.rescue();
@@ -136,6 +149,11 @@ export abstract class Transfer {
     this.listener.status(after);
     this.#ended({ status: after, error: after === 'failed' ? { code: 'engine_crashed', message } : null, guest });
   }
+}
+
+function notReleased(error: unknown): TransferError {
+  const { message } = (error ?? {}) as Partial<TransferError>;
+  return { code: 'disks_not_released', message: `the guest's disks were not handed over: ${message ?? String(error)}` };
 }
 
 function statusAfterCrash(before: MigrationStatus): MigrationEnd['status'] {

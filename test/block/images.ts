@@ -58,7 +58,7 @@ export async function qemuIo(path: string, ...commands: string[]): Promise<strin
 
 /** What `qemu-img check` finds: `clean`, `leaks` or what is wrong. */
 export async function checked(path: string): Promise<string> {
-  const { status, output } = await run('qemu-img', 'check', '-f', 'qcow2', path);
+  const { status, output } = await run('qemu-img', 'check', '-U', '-f', 'qcow2', path);
   if (status === 0) return 'clean';
   return status === 3 ? 'leaks' : `status ${status}: ${output}`;
 }

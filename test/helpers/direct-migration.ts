@@ -58,6 +58,7 @@ const QUIET: TransferListener = {
   guestStopped: () => {},
   guestResumed: () => {},
   rejected: () => {},
+  releaseDisks: async () => {},
 };
 
 /** Moves the guest; afterwards the target's runs. `panic` settles when, if ever, it finds something. */

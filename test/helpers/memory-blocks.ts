@@ -64,6 +64,9 @@ export class MemoryBlocks implements BlockEngine {
   /** What is read of digests on a node, if it is not what is there as a rule. */
   readonly kept = new Map<string, DigestReading>();
   isClosed = false;
+  isActive = true;
+  /** Why the images cannot be taken into use, or given up. */
+  readonly switchFailures = new Map<'activate' | 'deactivate', SnapshotError>();
   #nodes: readonly MemoryNode[];
   #listed: readonly BlockNode[] = [];
   readonly #gates = new Map<Step, Gate>();
@@ -81,6 +84,14 @@ export class MemoryBlocks implements BlockEngine {
 
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
+  }
+
+  activate(): Promise<void> {
+    return this.#switch('activate');
+  }
+
+  deactivate(): Promise<void> {
+    return this.#switch('deactivate');
   }
 
   /** Tasks wait at that step until it is opened. */
@@ -231,6 +242,15 @@ export class MemoryBlocks implements BlockEngine {
     return task;
   }
 
+  async #switch(to: 'activate' | 'deactivate'): Promise<void> {
+    this.log.push(to);
+    await Promise.resolve();
+    const failure = this.switchFailures.get(to);
+    if (failure !== undefined) throw failure;
+    this.isActive = to === 'activate';
+    this.#changed();
+  }
+
   #turn(devices: readonly string[], tag: string): void {
     for (const node of devices) this.disks.set(node, tag);
   }
@@ -252,9 +272,11 @@ export class MemoryBlocks implements BlockEngine {
   }
 
   #changed(): void {
+    const { isActive } = this;
     this.#listed = this.#nodes.map((node) => ({
       ...node,
       path: `/data/${node.name}.qcow2`,
+      isActive,
       diskBytes: 2 ** 30,
       readOnlyReason: null,
     }));

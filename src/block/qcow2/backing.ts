@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { openBlockFile, type SystemFile } from '../file.ts';
 import { BlockError } from '../image.ts';
+import type { ImageUse } from '../lock.ts';
 import { type Header, MAGIC } from './header.ts';
 import type { BackingSource } from './volume.ts';
 
@@ -8,11 +9,11 @@ import type { BackingSource } from './volume.ts';
 const CHAIN_MAX = 32;
 const FORMATS = ['qcow2', 'raw'];
 
-/** The files of a chain that are open already, by identity. */
-export type Chain = readonly string[];
+/** The files of a chain that are open already, by identity, and what the next one is opened for. */
+export type Chain = { readonly files: readonly string[]; readonly use: ImageUse };
 
 /**
- * Opens what lies behind an image: read-only and without locks.
+ * Opens the file behind an image to be read, with the locks of the chain's use.
  * @throws BlockError
  */
 export async function openBacking(
@@ -22,30 +23,42 @@ export async function openBacking(
 ): Promise<BackingSource | null> {
   if (header.backingName === null) return null;
   const path = backingPath(header.backingName, of.path);
-  if (of.chain.length > CHAIN_MAX) {
+  if (of.chain.files.length > CHAIN_MAX) {
     const message = `${of.path}: the chain of backing files is longer than ${CHAIN_MAX}.`;
     throw new BlockError('image_unsupported', message);
   }
-  const file = await openBlockFile(path, { readOnly: true }).catch((error: BlockError) => {
-    throw new BlockError(error.code, `${of.path}: its backing file cannot be opened: ${error.message}`, {
-      cause: error,
-    });
+  const file = await openBlockFile(path, { readOnly: true, use: 'none' }).catch((error: unknown) => {
+    throw backingError(error, of.path);
   });
   try {
     const { identity } = file;
-    if (of.chain.includes(identity)) {
+    if (of.chain.files.includes(identity)) {
       throw new BlockError(
         'image_corrupt',
         `${of.path}: its backing file ${path} is in its own chain of backing files.`,
       );
     }
+    changeUse(file, of);
     const format = await formatOf(header, file);
-    if (format === 'qcow2') return await openQcow2(file, [...of.chain, identity]);
+    if (format === 'qcow2') return await openQcow2(file, { ...of.chain, files: [...of.chain.files, identity] });
     return { read: (offset, into) => file.read(offset, into), close: () => file.close() };
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+function changeUse(file: SystemFile, of: { path: string; chain: Chain }): void {
+  try {
+    file.changeUse(of.chain.use);
+  } catch (error) {
+    throw backingError(error, of.path);
+  }
+}
+
+function backingError(error: unknown, path: string): unknown {
+  if (!(error instanceof BlockError)) return error;
+  return new BlockError(error.code, `${path}: its backing file cannot be opened: ${error.message}`, { cause: error });
 }
 
 /** As in QEMU, what stands before a colon that no slash precedes is a protocol; behind `file:` a name is not looked into. */

@@ -30,7 +30,7 @@ export async function openImage(path: string, options: OpenOptions = {}): Promis
 }
 
 /** What may be read but not written. The message says why, and what to do. */
-class OnlyReadable extends BlockError {
+export class OnlyReadable extends BlockError {
   override readonly name = 'OnlyReadable';
 }
 
@@ -44,7 +44,7 @@ export async function openImageFile(
 ): Promise<Image> {
   let volume: Volume | null = null;
   try {
-    volume = await loadVolume(file, [options.identity]);
+    volume = await loadVolume(file, { files: [options.identity], use: 'read' });
     const committer = new Committer(volume);
     if (options.readOnly) volume.readOnlyReason = options.reason ?? volume.snapshotFault?.message ?? null;
     if (options.readOnly) return new Qcow2Image(volume, committer, null);
@@ -64,8 +64,8 @@ async function openToRead(path: string, reason: string | null): Promise<Image> {
 }
 
 /** Why this is an image that is never written, or null; says nothing of what is no image. */
-async function version2Reason(path: string): Promise<string | null> {
-  const file = await openBlockFile(path, { readOnly: true });
+export async function version2Reason(path: string): Promise<string | null> {
+  const file = await openBlockFile(path, { readOnly: true, use: 'none' });
   const version = Buffer.alloc(8);
   await file.read(0, version).finally(() => file.close());
   return version.readUInt32BE(4) === 2 ? adviceForVersion2(path) : null;
@@ -80,6 +80,16 @@ function refuseUnwritable({ file, header }: Volume): void {
   if ((header.incompatible & INCOMPATIBLE.corrupt) !== 0n) {
     const what = 'the image is marked as corrupt (incompatible feature bit 1), so it may only be read.';
     throw new OnlyReadable('image_corrupt', `${file.path}: ${what} ${repairAdvice(file.path)}`);
+  }
+}
+
+/** Why an image may only be read, as far as its header tells; null if it may be written. */
+export function unwritableReason(volume: Volume): string | null {
+  try {
+    refuseUnwritable(volume);
+    return null;
+  } catch (error) {
+    return (error as OnlyReadable).message;
   }
 }
 

@@ -40,10 +40,10 @@ export function guestLeft(context: Context): void {
 }
 
 /**
- * Nobody knows who has the guest: it stays stopped here, held by the operator's own hold, so that only a deliberate
- * `cont` makes it run.
+ * Nobody knows who has the guest, or its disks cannot be had back: it stays stopped here, held by the operator's own
+ * hold, so that only a deliberate `cont` makes it run.
  */
-export async function guestUnknown(context: Context): Promise<void> {
+export async function guestStaysStopped(context: Context): Promise<void> {
   const { machine, runState } = context;
   await machine.hold('operator');
   machine.release('migration');
@@ -84,14 +84,18 @@ export function guestComes(context: Context): void {
   context.machine.release('operator');
 }
 
+/** True if a guest with this run state would run as soon as it has arrived. */
+export function runsOnArrival({ machine, autostart }: Context, globalState: string): boolean {
+  return machine.canRun && LIVE_STATES.has(globalState) && autostart;
+}
+
 /** The guest that arrived runs, unless it was stopped at the source or is to stay stopped here. */
 export function guestArrived(context: Context, globalState: string): void {
   const { machine, runState } = context;
-  const isLive = LIVE_STATES.has(globalState);
   if (machine.isHeldFor('panic')) {
     machine.release('incoming');
     runState.to('guest-panicked');
-  } else if (machine.canRun && isLive && context.autostart) {
+  } else if (runsOnArrival(context, globalState)) {
     machine.release('incoming');
     runState.to('running');
     tell(context, 'RESUME');

@@ -3,6 +3,7 @@ import type { MachineUseCases } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { saveAndTell } from '../migration/apply.ts';
 import type { MachineKind, Workload } from '../ports.ts';
+import { activateDisks } from './disks.ts';
 import type { RunState } from './run-state.ts';
 import { checkWorkload } from './workload.ts';
 
@@ -23,7 +24,7 @@ export function machineUseCases(context: Context): MachineUseCases {
       return { running: status === 'running', status };
     },
     stop: () => stopMachine(context),
-    cont: async () => contMachine(context),
+    cont: () => contMachine(context),
     quit: () => quit(context),
     tellShutdown: (reason) => tellShutdown(context, reason),
   };
@@ -85,7 +86,7 @@ async function stopMachine(context: Context): Promise<void> {
 }
 
 /** Lets the guest run. In postmigrate this takes back a guest that has left: the operator knows why. */
-function contMachine(context: Context): void {
+async function contMachine(context: Context): Promise<void> {
   const { machine, runState } = context;
   switch (runState.current) {
     case 'running':
@@ -105,8 +106,24 @@ function contMachine(context: Context): void {
     case 'internal-error':
       throw resetRequired(runState.current);
     default:
+      if (!context.blocks.isActive) return contWithDisks(context);
       resume(context);
   }
+}
+
+/** The disks are taken into use first: without them the guest must not run. @throws DomainError if they cannot be. */
+async function contWithDisks(context: Context): Promise<void> {
+  const { machine, runState } = context;
+  const before = runState.current;
+  context.isTakingDisks = true;
+  try {
+    await activateDisks(context);
+  } finally {
+    context.isTakingDisks = false;
+  }
+  // An image is only to have its disks.
+  if (runState.current === before && before !== 'postmigrate' && !machine.canRun) return;
+  return contMachine(context);
 }
 
 /** The guest stands still for a snapshot: it is to run as soon as that lets it go. */

@@ -16,6 +16,8 @@ export class CurrentMigration {
   /** Null until the engine took the plan. */
   transfer: OutgoingTransfer | IncomingTransfer | null = null;
   recorder: Recorder | null = null;
+  /** True once the disks of a guest that leaves were asked for, and were active until then. */
+  hasReleasedDisks = false;
   /** With the capability dirty-limit. */
   throttle: DirtyThrottle | null = null;
   /** The most of the first pass that was ever shown, in percent. */

@@ -6,6 +6,13 @@ export function engineFailure(error: unknown): TransferError {
   return { code: 'engine_failed', message: `The transfer engine failed: ${message}` };
 }
 
+/** What is told where the guest's disks cannot be used. */
+export function diskFailure(error: unknown): TransferError {
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: string };
+  if (code === 'image_locked') return { code: 'image_locked', message: message ?? code };
+  return { code: 'disks_not_taken', message: message ?? String(error) };
+}
+
 /** An engine's own word for it, which says all of this already. */
 const EXPLAINED = 'handover_outcome_unknown';
 

@@ -92,6 +92,9 @@ function refuseUnlessExpected(context: Context): void {
 
 function refuseUnlessAwaiting(context: Context): void {
   if (context.isClosing) throw new DomainError('shutting_down', 'The service is shutting down.');
+  if (context.isTakingDisks) {
+    throw new DomainError('not_expecting_incoming', 'The guest that has left is being taken back (cont).');
+  }
   const { current: state } = context.runState;
   if (state !== 'inmigrate' && state !== 'postmigrate') {
     const detail =

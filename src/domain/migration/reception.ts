@@ -1,7 +1,9 @@
 import type { Context } from '../context.ts';
 import type { Begun, SocketAddress } from '../domain.ts';
 import { DomainError, isErrorCode } from '../errors.ts';
-import { guestArrived, guestAwaited, guestComes, guestNotAwaited } from '../machine/migration-steps.ts';
+import { activateDisks, giveDisksBack } from '../machine/disks.ts';
+import { guestArrived, guestAwaited, guestComes, guestNotAwaited, runsOnArrival } from '../machine/migration-steps.ts';
+import type { LoadedMachine } from '../ports.ts';
 import type { MigrationRecord } from '../store-ports.ts';
 import type {
   IncomingEnd,
@@ -14,7 +16,7 @@ import type {
 } from '../transfer-port.ts';
 import { applyEnd, applyStatus, emitStatus } from './apply.ts';
 import { CurrentMigration } from './current-migration.ts';
-import { engineFailure } from './failure.ts';
+import { diskFailure, engineFailure } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
 
@@ -56,6 +58,7 @@ export class Reception {
       passEnded: () => {},
       guestStopped: () => {},
       guestResumed: () => {},
+      releaseDisks: async () => {},
     };
   }
 
@@ -185,26 +188,42 @@ export class Reception {
   }
 
   #follow(transfer: IncomingTransfer): void {
-    void transfer.loaded.then(
-      (loaded) => {
-        try {
-          this.#context.machine.adopt(loaded);
-        } catch (error) {
-          transfer.refused(adoptError(error));
-          return;
-        }
-        guestArrived(this.#context, loaded.globalState);
-        transfer.started();
-        // A guest that is to stay stopped is announced too, as by QEMU; an image never runs. The guest does not wait for it.
-        const { machine, announcer } = this.#context;
-        if (machine.canRun && this.#migration !== null) announcer.afterMigration(this.#migration.id);
-      },
-      () => {}, // `ended` says why nothing was loaded.
-    );
+    void transfer.loaded
+      .then(
+        (loaded) => this.#takeOver(transfer, loaded),
+        () => {}, // `ended` says why nothing was loaded.
+      )
+      .catch(this.#context.report);
     void transfer.ended
       .catch((error: unknown): IncomingEnd => ({ status: 'failed', error: engineFailure(error), listener: null }))
       .then((end) => this.#transferEnded(end))
       .catch(this.#context.report);
+  }
+
+  /** The guest and its disks become this side's, or stay the source's. */
+  async #takeOver(transfer: IncomingTransfer, loaded: LoadedMachine): Promise<void> {
+    const context = this.#context;
+    const { machine, settings, announcer } = context;
+    if (runsOnArrival(context, loaded.globalState) || !settings.has('late-block-activate')) {
+      try {
+        await activateDisks(context);
+      } catch (error) {
+        transfer.refused(diskFailure(error));
+        return;
+      }
+      if (!transfer.isOpen) return giveDisksBack(context);
+    }
+    try {
+      machine.adopt(loaded);
+    } catch (error) {
+      await giveDisksBack(context);
+      transfer.refused(adoptError(error));
+      return;
+    }
+    guestArrived(context, loaded.globalState);
+    transfer.started();
+    // A guest that is to stay stopped is announced too, as by QEMU; an image never runs. The guest does not wait for it.
+    if (machine.canRun && this.#migration !== null) announcer.afterMigration(this.#migration.id);
   }
 
   #transferEnded({ status, error, listener }: IncomingEnd): void {

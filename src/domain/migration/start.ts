@@ -1,14 +1,21 @@
 import type { Context } from '../context.ts';
 import type { Begun, MigrateArguments } from '../domain.ts';
 import { DomainError } from '../errors.ts';
-import { guestLeft, guestResumed, guestStopped, guestUnknown } from '../machine/migration-steps.ts';
+import { activateDisks } from '../machine/disks.ts';
+import { guestLeft, guestResumed, guestStaysStopped, guestStopped } from '../machine/migration-steps.ts';
 import type { MigrationRecord } from '../store-ports.ts';
-import type { MigrationAddress, MigrationEnd, OutgoingPlan, TransferListener } from '../transfer-port.ts';
+import type {
+  MigrationAddress,
+  MigrationEnd,
+  OutgoingPlan,
+  TransferError,
+  TransferListener,
+} from '../transfer-port.ts';
 import { applyEnd, applyStatus, type Ending, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
 import { CurrentMigration } from './current-migration.ts';
 import { DirtyThrottle } from './dirty-throttle.ts';
-import { engineFailure, failureOf } from './failure.ts';
+import { diskFailure, engineFailure, failureOf } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
 import { refuseUnsuitableTransport } from './transport.ts';
@@ -121,6 +128,10 @@ function listenerFor(context: Context, migration: CurrentMigration): TransferLis
     guestStopped: () => guestStopped(context),
     guestResumed: () => guestResumed(context),
     rejected: () => {},
+    releaseDisks: async () => {
+      migration.hasReleasedDisks = context.blocks.isActive;
+      await context.blocks.deactivate();
+    },
   };
 }
 
@@ -135,17 +146,35 @@ function tellPass(context: Context, migration: CurrentMigration, pass: number): 
 }
 
 async function endMigration(context: Context, migration: CurrentMigration, end: MigrationEnd): Promise<void> {
-  const ending: Ending = { status: end.status, error: failureOf(end), guest: end.guest };
-  if (end.guest === 'unknown') await guestUnknown(context);
+  const fault = end.guest === 'here' && migration.hasReleasedDisks ? await takeDisksBack(context) : null;
+  const ending: Ending = { status: end.status, error: withDisks(failureOf(end), fault), guest: end.guest };
+  if (end.guest === 'unknown' || fault !== null) await guestStaysStopped(context);
   else if (end.status === 'completed' || end.guest !== 'here') guestLeft(context);
   applyEnd(context, migration, ending);
   const note = noteOf(end);
   if (note !== null) context.note(`migration ${migration.id} has completed. ${note}`, { guest: end.guest });
-  if (end.guest === 'here') {
+  if (end.guest === 'here' && fault === null) {
     // A worker that died could not let the vCPUs go.
     if (context.machine.isHeldFor('migration')) context.machine.release('migration');
     guestResumed(context);
   }
+}
+
+/** The guest is to go on here. @returns why it cannot, or null. */
+async function takeDisksBack(context: Context): Promise<TransferError | null> {
+  try {
+    await activateDisks(context);
+    return null;
+  } catch (error) {
+    context.report(error);
+    return diskFailure(error);
+  }
+}
+
+function withDisks(error: TransferError | null, fault: TransferError | null): TransferError | null {
+  if (fault === null) return error;
+  const what = `The guest stays stopped here: ${fault.message} Let it go on with cont once they can be used.`;
+  return error === null ? { ...fault, message: what } : { ...error, message: `${error.message} ${what}` };
 }
 
 /** An engine whose promise breaks has died: the guest is here, unless the target may have started it already. */

@@ -25,6 +25,10 @@ export const TRANSFER_ERRORS = {
   permission_denied: 'Permission was denied',
   address_in_use: ERRORS.address_in_use.title,
   file_outside_root: ERRORS.file_outside_root.title,
+  // the disks of the guest
+  disks_not_released: "The guest's disks could not be handed over",
+  disks_not_taken: "The guest's disks cannot be used here",
+  image_locked: ERRORS.image_locked.title,
   // what the target said, and who has the guest
   guest_does_not_stop: 'The guest did not stop',
   handover_outcome_unknown: 'Nobody knows which side has the guest',

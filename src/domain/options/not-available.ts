@@ -17,7 +17,6 @@ export const CAPABILITIES_NOT_AVAILABLE: readonly Capability[] = [
   'multifd',
   'dirty-bitmaps',
   'postcopy-blocktime',
-  'late-block-activate',
   'x-ignore-shared',
   'background-snapshot',
   'zero-copy-send',

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import { DomainError, isErrorCode } from '../errors.ts';
 import { jobPutRight } from '../jobs/recovery.ts';
+import { saveAndTell } from '../migration/apply.ts';
 import type { SnapshotTask } from '../snapshot-port.ts';
 import type { JobRecord } from '../store-ports.ts';
 import { DELETING } from './delete.ts';
@@ -15,12 +16,30 @@ import { shown } from './tag.ts';
  * Makes the images agree again after work that could not take back or finish what it had begun: what was half saved
  * goes, what was half deleted goes from the rest, and disks that were being turned to a snapshot are turned to it, all
  * of them. Only images and snapshots are touched that the job had worked on; for those that are not there this time a
- * later start tries again. May be run again, as often as it is interrupted itself.
+ * later start tries again, and for those that are inactive it is done when they become active. May be run again, as often as it is interrupted itself.
  * @throws DomainError if disks that belong together cannot be turned: no guest may run on them. What else cannot be put
  * right is reported, and left to the next start.
  */
 export async function recoverSnapshots(context: Context, jobs: readonly JobRecord[]): Promise<void> {
+  if (!context.blocks.isActive) {
+    context.unrecovered = jobs;
+    return;
+  }
   for (const job of jobs) await putRight(context, job);
+}
+
+/**
+ * Does what could not be done at the start since the images were inactive then. They have come with a guest: its disks
+ * are as that guest left them, and are not turned to a snapshot any more. What cannot be put right is reported.
+ */
+export async function recoverAfterArrival(context: Context): Promise<void> {
+  const jobs = context.unrecovered;
+  context.unrecovered = [];
+  for (const job of jobs) {
+    const isLoad = job.type === 'snapshot-load' && job.phase === APPLYING;
+    if (isLoad) saveAndTell(context, () => jobPutRight(context, job));
+    else await putRight(context, job);
+  }
 }
 
 async function putRight(context: Context, job: JobRecord): Promise<void> {

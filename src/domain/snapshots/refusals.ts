@@ -30,13 +30,25 @@ export function refuseEmptyMachine({ machine }: Context): void {
  * @throws DomainError while the guest, and with it the right to its disks, is not here: QEMU does not touch snapshots
  * of its disks then either.
  */
-export function refuseAbsentGuest({ runState }: Context): void {
+export function refuseAbsentGuest(context: Context): void {
+  const { runState } = context;
   if (runState.current === 'inmigrate') {
     throw new DomainError('machine_inmigrate', 'The guest is waiting for an incoming migration.');
   }
   if (runState.current === 'postmigrate') {
     throw new DomainError('machine_postmigrate', 'The guest has left, its disks with it; cont would take it back.');
   }
+  refuseInactiveDisks(context);
+}
+
+/** @throws DomainError while others may write to the images. */
+export function refuseInactiveDisks({ blocks, runState }: Context): void {
+  if (blocks.isActive) return;
+  const why =
+    runState.current === 'inmigrate' || runState.current === 'postmigrate'
+      ? `the guest that uses them is on the other side of a migration (${runState.current})`
+      : 'cont takes them into use';
+  throw new DomainError('node_inactive', `The block device nodes are inactive: ${why}.`);
 }
 
 function refuseMigration({ current }: Context): void {

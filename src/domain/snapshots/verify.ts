@@ -4,6 +4,7 @@ import type { JobControl } from '../jobs/spec.ts';
 import type { VerifyResult } from '../snapshot-port.ts';
 import { checkList, checkVmState, ofOtherMoments, requireOnAll, requireVmState } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { refuseInactiveDisks } from './refusals.ts';
 
 export type VerifyRequest = {
   readonly jobId: string;
@@ -27,11 +28,13 @@ export function verifySnapshot(context: Context, request: VerifyRequest, options
   });
 }
 
-function refuseVerify({ catalogue }: Context, { tag, vmState, devices }: VerifyRequest): void {
+function refuseVerify(context: Context, { tag, vmState, devices }: VerifyRequest): void {
+  const { catalogue } = context;
   checkList(catalogue, devices);
   if (vmState !== null) checkVmState(catalogue, devices, vmState);
   const found = requireOnAll(catalogue, tag, devices);
   if (vmState !== null) requireVmState(found, vmState);
+  refuseInactiveDisks(context);
 }
 
 async function verify(context: Context, request: VerifyRequest, job: JobControl): Promise<void> {

@@ -1,5 +1,4 @@
 import type { Worker } from 'node:worker_threads';
-import { BlockError } from '../../block/image.ts';
 import type {
   BlockEngine,
   BlockNode,
@@ -19,8 +18,9 @@ import { HANG_MS_MAX } from '../watchdog.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
 import { startBlockWorker } from './block-worker.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
+import { crashOf, describeRepair, messageOf, toBlockError } from './engine-words.ts';
 import { GuestDisks } from './guest-disks.ts';
-import type { FromBlockThread, NodeRepair, NodeSpec, OpenError, TaskOrder, ToBlockThread } from './messages.ts';
+import type { FromBlockThread, NodeSpec, TaskOrder, ToBlockThread } from './messages.ts';
 import {
   DigestsHandle,
   LoadHandle,
@@ -34,6 +34,8 @@ import { ThreadRun } from './thread-run.ts';
 
 export type BlockEngineOptions = {
   readonly nodes: readonly NodeSpec[];
+  /** False: the guest that uses the images is awaited from the other side of a migration. Default: true. */
+  readonly isActive?: boolean;
   /** Told of repairs, crashes of the thread, and faults that no task's end speaks of. */
   readonly report: (error: unknown) => void;
   /** The first thread, from startBlockWorker, if it was started beforehand. */
@@ -81,11 +83,13 @@ class Engine implements ThreadedBlockEngine {
   #starting: Promise<void> | null = null;
   #firstWorker: Worker | null;
   #nextTask = 1;
+  #isActive: boolean;
   #isClosed = false;
 
   constructor(options: BlockEngineOptions) {
     this.#options = options;
     this.#firstWorker = options.firstWorker ?? null;
+    this.#isActive = options.isActive ?? true;
   }
 
   nodes(): readonly BlockNode[] {
@@ -122,6 +126,18 @@ class Engine implements ThreadedBlockEngine {
 
   applyDisks(plan: DeletePlan): SnapshotTask {
     return this.#begin({ kind: 'apply-disks', plan }, new PlainHandle(this.#newNumber(), this.#tell));
+  }
+
+  get isActive(): boolean {
+    return this.#isActive;
+  }
+
+  activate(): Promise<void> {
+    return this.#switch('activate');
+  }
+
+  deactivate(): Promise<void> {
+    return this.#switch('deactivate');
   }
 
   serveGuestDisk(node: string, attachment: DiskAttachment): void {
@@ -167,7 +183,7 @@ class Engine implements ThreadedBlockEngine {
         this.#died(thread, reason);
       },
     });
-    thread.post({ type: 'open', nodes, heartbeat: thread.heartbeat, diskStallMs });
+    thread.post({ type: 'open', nodes, isActive: this.#isActive, heartbeat: thread.heartbeat, diskStallMs });
     const isLate = new Error(`the images were not open after ${OPEN_MS_MAX} ms`);
     const late = setTimeout(() => opened.reject(isLate), OPEN_MS_MAX);
     try {
@@ -187,6 +203,14 @@ class Engine implements ThreadedBlockEngine {
 
   #newNumber(): number {
     return this.#nextTask++;
+  }
+
+  async #switch(kind: 'activate' | 'deactivate'): Promise<void> {
+    const devices = this.#options.nodes.map(({ name }) => name);
+    if (devices.length > 0) {
+      await this.#begin({ kind, plan: { devices } }, new PlainHandle(this.#newNumber(), this.#tell)).ended;
+    }
+    this.#isActive = kind === 'activate';
   }
 
   #begin<Handle extends TaskHandle>(order: TaskOrder, handle: Handle): Handle {
@@ -210,8 +234,9 @@ class Engine implements ThreadedBlockEngine {
   #receive(message: FromBlockThread): void {
     switch (message.type) {
       case 'opened':
+      case 'repaired':
         for (const repair of message.repairs) this.#options.report(new Error(describeRepair(repair)));
-        this.#setNodes(message.nodes);
+        if (message.type === 'opened') this.#setNodes(message.nodes);
         break;
       case 'node':
         this.#setNodes(this.#nodes.map((node) => (node.name === message.node.name ? message.node : node)));
@@ -270,20 +295,4 @@ class Engine implements ThreadedBlockEngine {
     this.#tasks.clear();
     for (const { handle } of tasks) handle.fail(error);
   }
-}
-
-function crashOf(reason: string): SnapshotError {
-  return { code: 'engine_crashed', message: `the block thread died: ${reason}` };
-}
-
-function describeRepair({ node, leakedClusters, correctedEntries }: NodeRepair): string {
-  return `block device node '${node}' was put right: ${leakedClusters} leaked clusters freed, ${correctedEntries} entries corrected`;
-}
-
-function toBlockError({ code, message }: OpenError): BlockError {
-  return new BlockError(code, message);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -32,7 +32,11 @@ export type TaskOrder =
   | { readonly kind: 'delete'; readonly plan: DeletePlan }
   | { readonly kind: 'verify'; readonly plan: VerifyPlan }
   | { readonly kind: 'digests'; readonly plan: DeletePlan }
-  | { readonly kind: 'apply-disks'; readonly plan: DeletePlan };
+  | { readonly kind: 'apply-disks'; readonly plan: DeletePlan }
+  | { readonly kind: 'activate' | 'deactivate'; readonly plan: SwitchPlan };
+
+/** Names of the nodes, all of which become active or inactive. */
+export type SwitchPlan = { readonly devices: readonly string[] };
 
 /** What a task gives back; null for most. */
 export type TaskResult = VerifyResult | readonly DigestReading[] | null;
@@ -47,6 +51,8 @@ export type ToBlockThread =
   | {
       readonly type: 'open';
       readonly nodes: readonly NodeSpec[];
+      /** False: the guest that uses them is on the other side of a migration. */
+      readonly isActive: boolean;
       readonly heartbeat: SharedArrayBuffer;
       /** A call on a disk that lasts longer, while a task needs it, has hung; milliseconds. */
       readonly diskStallMs: number;
@@ -67,6 +73,8 @@ export type OpenError = { readonly code: BlockErrorCode; readonly message: strin
 export type FromBlockThread =
   | { readonly type: 'opened'; readonly nodes: readonly BlockNode[]; readonly repairs: readonly NodeRepair[] }
   | { readonly type: 'not-opened'; readonly error: OpenError }
+  /** What activating the nodes put right. */
+  | { readonly type: 'repaired'; readonly repairs: readonly NodeRepair[] }
   /** A node's snapshots or its size changed. */
   | { readonly type: 'node'; readonly node: BlockNode }
   | { readonly type: 'captured'; readonly task: number }

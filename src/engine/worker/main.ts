@@ -49,6 +49,9 @@ function serve(port: MessagePort): void {
       case 'continue':
         source?.continueSwitchover();
         break;
+      case 'disks-released':
+        source?.disksReleased(message.error);
+        break;
       case 'capabilities':
         target?.setCapabilities(message.capabilities);
         break;

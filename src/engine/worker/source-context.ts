@@ -5,6 +5,7 @@ import { FigureBlock } from '../figures.ts';
 import { LiveParameterWords } from '../live-parameters.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
+import { DiskHandover } from './disk-handover.ts';
 import { CancelledSignal, Monitor } from './monitor.ts';
 
 /** What the phases of an outgoing migration share. */
@@ -14,6 +15,7 @@ export type SourceContext = {
   readonly figures: FigureBlock;
   readonly live: LiveParameterWords;
   readonly monitor: Monitor;
+  readonly disks: DiskHandover;
   readonly control: VcpuControl | null;
   readonly post: (message: FromWorker) => void;
   has(capability: string): boolean;
@@ -30,12 +32,14 @@ export function createSourceContext(
   const status = new StatusWord(words.status);
   const figures = new FigureBlock(words.figures);
   const capabilities = new Set(plan.capabilities);
+  const monitor = new Monitor(() => status.read() === 'cancelling');
   return {
     plan,
     status,
     figures,
     live: new LiveParameterWords(words.live),
-    monitor: new Monitor(() => status.read() === 'cancelling'),
+    monitor,
+    disks: new DiskHandover(monitor, post),
     control: plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl),
     post,
     has: (capability) => capabilities.has(capability),

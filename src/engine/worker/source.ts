@@ -34,6 +34,11 @@ export class SourceMigration {
     this.#switchover?.allow();
   }
 
+  /** The main thread has given the guest's disks to the target, or could not. */
+  disksReleased(error: TransferError | null): void {
+    this.#context.disks.answered(error);
+  }
+
   /** Runs the migration; never throws. */
   async run(): Promise<MigrationEnd> {
     try {
@@ -111,8 +116,9 @@ export class SourceMigration {
   }
 
   #end(end: MigrationEnd): MigrationEnd {
-    const { control, figures, post } = this.#context;
-    if (end.guest === 'here' && this.#switchover?.hasStoppedGuest) {
+    const { control, disks, figures, post } = this.#context;
+    // Without its disks the guest must not go on: the main thread takes them back first.
+    if (end.guest === 'here' && this.#switchover?.hasStoppedGuest && !disks.isRequested) {
       control?.removeHold(HOLD.migration);
       post({ type: 'guest-resumed' });
     }

@@ -66,6 +66,7 @@ export class Switchover {
     const { figures, plan } = this.#context;
     const globalState = this.#stopGuest();
     await this.#enterDevice();
+    this.#context.disks.request();
     const { state } = plan.source;
     const hasStart = state.form === 'devices' || state.image.switchoverStart;
     if (hasStart) await this.#staging.put(encodeCommand({ name: 'switchover-start' }));
@@ -73,6 +74,7 @@ export class Switchover {
     if (state.form === 'devices') await this.#putDevices(globalState);
     else await this.#precopy.putSections(state.image.sections);
     await this.#staging.drain();
+    await this.#precopy.waitAlive(() => this.#context.disks.isReleased);
     await this.#handOver();
     this.#precopy.countFraming();
     const now = sharedMicroseconds();

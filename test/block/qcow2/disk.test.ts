@@ -91,10 +91,10 @@ describe('guest data', () => {
     const left = await readAt(image, 0, 4 * MIB);
     expect(left.subarray(0, 65_536).equals(pattern(4 * MIB, 1).subarray(0, 65_536))).toBe(true);
     expect(left.subarray(65_536, 4 * MIB - 65_536).every((byte) => byte === 0)).toBe(true);
-    const end = JSON.parse(await qemuImg('check', '--output=json', image.path));
+    const end = JSON.parse(await qemuImg('check', '-U', '--output=json', image.path));
     await image.write(8 * MIB, pattern(3 * MIB, 2));
     await image.flush();
-    const later = JSON.parse(await qemuImg('check', '--output=json', image.path));
+    const later = JSON.parse(await qemuImg('check', '-U', '--output=json', image.path));
     expect(later['image-end-offset']).toBeLessThanOrEqual(end['image-end-offset'] + 65_536);
   });
 

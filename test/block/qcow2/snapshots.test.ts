@@ -54,7 +54,7 @@ test('qemu-img lists a snapshot as it was taken, and goes back to it', async () 
   await saved(image, 'größer', pattern(5 * MIB, 9));
   await image.write(0, Buffer.alloc(MIB, 4));
   await image.close();
-  const info = JSON.parse(await qemuImg('info', '--output=json', image.path));
+  const info = JSON.parse(await qemuImg('info', '-U', '--output=json', image.path));
   expect(info.snapshots).toMatchObject([
     {
       id: '1',
@@ -119,7 +119,7 @@ test('a disk turned to a snapshot of another size has that size, and turns back'
   await second.release();
   await grown.write(0, Buffer.alloc(100, 2));
   await clean(grown);
-  expect(JSON.parse(await qemuImg('info', '--output=json', image.path))['virtual-size']).toBe(16 * MIB);
+  expect(JSON.parse(await qemuImg('info', '-U', '--output=json', image.path))['virtual-size']).toBe(16 * MIB);
 });
 
 test('what was prepared and abandoned leaves no trace', async () => {
@@ -141,7 +141,7 @@ test('a deleted snapshot gives its space back to the file system', async () => {
   await image.write(0, pattern(MIB, 2));
   await image.deleteSnapshot('1');
   await image.close();
-  expect(JSON.parse(await qemuImg('info', '--output=json', image.path))['actual-size']).toBeLessThan(3 * MIB);
+  expect(JSON.parse(await qemuImg('info', '-U', '--output=json', image.path))['actual-size']).toBeLessThan(3 * MIB);
   expect(readFileSync(image.path).length).toBeLessThan(12 * MIB);
 });
 

@@ -193,6 +193,10 @@ export class FakeIncoming implements IncomingTransfer {
     return true;
   }
 
+  get isOpen(): boolean {
+    return !this.calls.some((call) => call === 'abort' || call.startsWith('refused'));
+  }
+
   started(): void {
     this.calls.push('started');
     this.#end({ status: 'completed', error: null, listener: null });

@@ -41,6 +41,7 @@ describe('the codes of transfer errors', () => {
       'address_in_use',
       'engine_failed',
       'file_outside_root',
+      'image_locked',
       'no_space',
       'no_such_file',
       'not_a_plain_file',

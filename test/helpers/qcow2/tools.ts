@@ -41,7 +41,7 @@ export async function qemuImg(...words: readonly string[]): Promise<string> {
 }
 
 export async function check(path: string): Promise<Check> {
-  const { status, stdout, stderr } = await runTool('qemu-img', ['check', '--output=json', '-f', 'qcow2', path]);
+  const { status, stdout, stderr } = await runTool('qemu-img', ['check', '-U', '--output=json', '-f', 'qcow2', path]);
   if (status === CHECK_STATUS.impossible) return { corruptions: Number.POSITIVE_INFINITY, leaks: 0, checkErrors: 1 };
   if (!Object.values<number>(CHECK_STATUS).includes(status)) {
     throw new Error(`qemu-img check of ${path} ended with ${status}: ${stderr}`);

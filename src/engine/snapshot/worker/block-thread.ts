@@ -3,7 +3,7 @@ import type { SnapshotError } from '../../../domain/snapshot-port.ts';
 import { FigureBlock } from '../../figures.ts';
 import { DISK_STALL_MS, watchForStalls } from '../disk-stall.ts';
 import type { FromBlockThread, NodeSpec, TaskOrder, TaskResult, ToBlockThread } from '../messages.ts';
-import { toSnapshotError } from '../snapshot-failure.ts';
+import { SnapshotFailure, toSnapshotError } from '../snapshot-failure.ts';
 import { TaskWords } from '../task-words.ts';
 import { endThread } from './end-thread.ts';
 import type { GuestDisk } from './guest-disk.ts';
@@ -28,6 +28,8 @@ export class BlockThread {
   #heartbeat = new FigureBlock();
   #diskStallMs = DISK_STALL_MS;
   #isClosing = false;
+  /** Resolves when the nodes are not being activated or deactivated any more. */
+  #switched: Promise<void> = Promise.resolve();
   /** Null before `open`, and if that failed. */
   #nodes: Promise<Nodes | null> = Promise.resolve(null);
 
@@ -42,7 +44,7 @@ export class BlockThread {
       case 'open':
         this.#beat(message.heartbeat);
         this.#diskStallMs = message.diskStallMs;
-        this.#nodes = this.#open(message.nodes);
+        this.#nodes = this.#open(message.nodes, message.isActive);
         break;
       case 'task':
         this.#begin(message.task, message.order, new TaskWords(message.words));
@@ -67,9 +69,9 @@ export class BlockThread {
     setInterval(() => this.#heartbeat.add('heartbeat', 1), HEARTBEAT_MS).unref();
   }
 
-  async #open(specs: readonly NodeSpec[]): Promise<Nodes | null> {
+  async #open(specs: readonly NodeSpec[], isActive: boolean): Promise<Nodes | null> {
     try {
-      const nodes = await Nodes.open(specs, (node) => this.#post({ type: 'node', node }));
+      const nodes = await Nodes.open(specs, { isActive, publish: (node) => this.#post({ type: 'node', node }) });
       this.#post({ type: 'opened', nodes: nodes.catalogue(), repairs: nodes.repairs() });
       return nodes;
     } catch (error) {
@@ -84,7 +86,9 @@ export class BlockThread {
     const control = new TaskControl(words, this.#heartbeat);
     const task: Task = { words, control, load: null, ended: Promise.resolve() };
     this.#tasks.set(number, task);
-    task.ended = this.#run(number, order, task);
+    const switched = this.#switched;
+    task.ended = switched.then(() => this.#run(number, order, task));
+    if (isSwitch(order)) this.#switched = task.ended;
   }
 
   /** Never rejects. */
@@ -112,7 +116,7 @@ export class BlockThread {
   #watchDisks(order: TaskOrder, nodes: Nodes | null): () => void {
     if (nodes === null || order.kind === 'digests') return () => {};
     const watched = namesOf(order).flatMap((name) => {
-      const image = nodes.imageOrNull(name);
+      const image = nodes.callsOn(name);
       return image === null ? [] : [{ name, image }];
     });
     return watchForStalls(watched, this.#diskStallMs, (what) => void endThread(what));
@@ -145,12 +149,31 @@ export class BlockThread {
         const { readDigests } = await import('./kept-digests.ts');
         return readDigests(order.plan, nodes, control);
       }
+      case 'activate': {
+        const repairs = await nodes.activate();
+        if (repairs.length > 0) this.#post({ type: 'repaired', repairs });
+        for (const disk of this.#disks) disk.look();
+        return null;
+      }
+      case 'deactivate':
+        await this.#deactivate(number, nodes);
+        return null;
       default: {
         const { applyDisks, deleteSnapshot } = await import('./delete.ts');
         await (order.kind === 'delete' ? deleteSnapshot : applyDisks)(order.plan, nodes, control);
         return null;
       }
     }
+  }
+
+  /** What only reads the images is ended, and what changes them comes to its end, before they are let go. */
+  async #deactivate(number: number, nodes: Nodes): Promise<void> {
+    const others = [...this.#tasks].filter(([other]) => other < number).map(([, task]) => task);
+    const message = 'The disks were handed over with the guest of a migration while this was under way.';
+    for (const { control } of others) control.interrupt(new SnapshotFailure('node_inactive', message));
+    await Promise.all(others.map(({ ended }) => ended));
+    await Promise.all(this.#disks.map((disk) => disk.drain()));
+    await nodes.deactivate();
   }
 
   #loadListener(task: number) {
@@ -164,10 +187,10 @@ export class BlockThread {
 
   async #serve({ node, attachment }: Extract<ToBlockThread, { type: 'guest-disk' }>): Promise<void> {
     const { GuestDisk } = await import('./guest-disk.ts');
-    const image = (await this.#nodes)?.imageOrNull(node) ?? null;
+    const nodes = await this.#nodes;
     // Its port would keep a thread from its end that nobody closes it in.
     if (this.#isClosing) attachment.port?.close();
-    else if (image !== null) this.#disks.push(new GuestDisk(attachment, image));
+    else if (nodes?.has(node)) this.#disks.push(new GuestDisk(attachment, () => nodes.imageOrNull(node)));
   }
 
   /** Ends every task as a cancel does, then lets go of the images. */
@@ -186,6 +209,10 @@ export class BlockThread {
     this.#post({ type: 'closed' });
     this.#closed();
   }
+}
+
+function isSwitch({ kind }: TaskOrder): boolean {
+  return kind === 'activate' || kind === 'deactivate';
 }
 
 function namesOf({ kind, plan }: TaskOrder): readonly string[] {

@@ -6,27 +6,35 @@ import type { GuestDiskOrder } from '../messages.ts';
 /** Without a port the slot is looked at this often. */
 const LOOK_MS = 5;
 
-/** Serves a machine's disk requests against a node's image, one at a time. */
+/** Serves a machine's disk requests against a node's image, one at a time; while that is inactive they wait. */
 export class GuestDisk {
-  readonly #image: Image;
+  readonly #image: () => Image | null;
   readonly #slot: DiskSlot;
   readonly #control: VcpuControl;
   readonly #stop: () => void;
   #serving: Promise<void> | null = null;
 
-  constructor({ port, slot, vcpuControl }: GuestDiskOrder, image: Image) {
+  /** @param image the node's image; null while it is inactive. */
+  constructor({ port, slot, vcpuControl }: GuestDiskOrder, image: () => Image | null) {
     this.#image = image;
     this.#slot = new DiskSlot(slot);
     this.#control = new VcpuControl(vcpuControl);
     if (port === null) {
-      const timer = setInterval(() => this.#look(), LOOK_MS);
+      const timer = setInterval(() => this.look(), LOOK_MS);
       this.#stop = () => clearInterval(timer);
     } else {
-      port.on('message', () => this.#look());
+      port.on('message', () => this.look());
       this.#stop = () => port.close();
     }
     // A request may have been made before this thread was there.
-    this.#look();
+    this.look();
+  }
+
+  /** Serves what the guest asked for, and resolves when nothing is asked for any more. For a guest that stands still. */
+  async drain(): Promise<void> {
+    await this.#serving;
+    this.look();
+    await this.#serving;
   }
 
   /** Takes no further request, and resolves when the one under way has been answered. */
@@ -35,18 +43,20 @@ export class GuestDisk {
     await this.#serving;
   }
 
-  #look(): void {
-    if (this.#serving !== null) return;
+  /** Looks for a request, such as after the image has become active. */
+  look(): void {
+    const image = this.#image();
+    if (this.#serving !== null || image === null) return;
     const request = this.#slot.request();
     if (request === null) return;
-    this.#serving = this.#serve(request).finally(() => {
+    this.#serving = this.#serve(request, image).finally(() => {
       this.#serving = null;
     });
   }
 
-  async #serve(request: DiskRequest): Promise<void> {
+  async #serve(request: DiskRequest, image: Image): Promise<void> {
     try {
-      await this.#work(request);
+      await this.#work(request, image);
       this.#slot.complete();
     } catch (error) {
       // A save that fails there gives back what it had taken, and a guest must not lose a write to it.
@@ -56,10 +66,10 @@ export class GuestDisk {
     this.#control.addHold(0);
   }
 
-  #work({ operation, offset, bytes }: DiskRequest): Promise<void> {
+  #work({ operation, offset, bytes }: DiskRequest, image: Image): Promise<void> {
     const data = this.#slot.data.subarray(0, bytes);
-    if (operation === 'read') return this.#image.read(offset, data);
-    if (operation === 'write') return this.#image.write(offset, data);
-    return this.#image.flush();
+    if (operation === 'read') return image.read(offset, data);
+    if (operation === 'write') return image.write(offset, data);
+    return image.flush();
   }
 }

@@ -1,5 +1,6 @@
-import { BlockError, type Image, type ImageSnapshot } from '../../../block/image.ts';
-import { createImage, openImage } from '../../../block/qcow2/open.ts';
+import { BlockError, type FileCall, type Image, type ImageSnapshot } from '../../../block/image.ts';
+import { HeldImage } from '../../../block/qcow2/held-image.ts';
+import { createImage } from '../../../block/qcow2/open.ts';
 import type { BlockNode, NodeSnapshot } from '../../../domain/snapshot-port.ts';
 import type { NodeRepair, NodeSpec } from '../messages.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
@@ -7,13 +8,13 @@ import { decodePlace } from './manifest-place.ts';
 
 type OpenNode = {
   readonly name: string;
-  readonly image: Image;
+  readonly held: HeldImage;
   /** The array from which `published` was made. */
   snapshots: readonly ImageSnapshot[];
   published: BlockNode;
 };
 
-/** Every block device node of the service, its image open and locked. */
+/** Every block device node of the service, its image open; locked while the nodes are active. */
 export class Nodes {
   readonly #nodes: ReadonlyMap<string, OpenNode>;
   readonly #publish: (node: BlockNode) => void;
@@ -27,35 +28,73 @@ export class Nodes {
    * Opens all of them, or none. A file that may not be written is opened to be read. `publish` is told of later changes.
    * @throws BlockError of the first that cannot be opened; the message names the node.
    */
-  static async open(specs: readonly NodeSpec[], publish: (node: BlockNode) => void): Promise<Nodes> {
+  static async open(
+    specs: readonly NodeSpec[],
+    { isActive, publish }: { readonly isActive: boolean; readonly publish: (node: BlockNode) => void },
+  ): Promise<Nodes> {
     const opened = new Map<string, OpenNode>();
     try {
       for (const spec of specs) {
-        const image = await openNode(spec);
-        opened.set(spec.name, {
-          name: spec.name,
-          image,
-          snapshots: image.snapshots,
-          published: describe(spec.name, image),
-        });
+        const held = await ofNode(spec.name, () => openOrMake(spec, isActive));
+        const { snapshots } = held.facts;
+        opened.set(spec.name, { name: spec.name, held, snapshots, published: describe(spec.name, held) });
       }
     } catch (error) {
-      await Promise.allSettled([...opened.values()].map(({ image }) => image.close()));
+      await Promise.allSettled([...opened.values()].map(({ held }) => held.close()));
       throw error;
     }
     return new Nodes(opened, publish);
   }
 
-  /** @throws SnapshotFailure if there is no such node. */
+  has(name: string): boolean {
+    return this.#nodes.has(name);
+  }
+
+  /** @throws SnapshotFailure if there is no such node, or if it is inactive. */
   image(name: string): Image {
     const node = this.#nodes.get(name);
     if (node === undefined) throw new SnapshotFailure('node_not_found', `There is no block device node '${name}'.`);
-    return node.image;
+    if (node.held.image !== null) return node.held.image;
+    const message = `Block device node '${name}' is inactive: its guest is on the other side of a migration, or was not started yet.`;
+    throw new SnapshotFailure('node_inactive', message);
   }
 
-  /** The node's image, or null if there is no such node. */
+  /** The node's image; null if there is no such node, or if it is inactive. */
   imageOrNull(name: string): Image | null {
-    return this.#nodes.get(name)?.image ?? null;
+    return this.#nodes.get(name)?.held.image ?? null;
+  }
+
+  /** Calls on the node's file that have not ended; null if there is no such node. */
+  callsOn(name: string): { readonly underWay: Iterable<FileCall> } | null {
+    return this.#nodes.get(name)?.held ?? null;
+  }
+
+  /**
+   * Takes the locks of all nodes and reads their images anew; or leaves all of them inactive.
+   * @returns what had to be put right. @throws BlockError of the first that fails; the message names the node.
+   */
+  async activate(): Promise<NodeRepair[]> {
+    const inactive = [...this.#nodes.values()].filter(({ held }) => held.image === null);
+    try {
+      for (const { name, held } of inactive) await ofNode(name, () => held.activate());
+    } catch (error) {
+      await Promise.allSettled(inactive.map(({ held }) => held.deactivate()));
+      throw error;
+    }
+    this.#publishAll();
+    return this.repairs().filter(({ node }) => inactive.some(({ name }) => name === node));
+  }
+
+  /**
+   * Flushes all images and gives up their locks. Nothing may be under way on them.
+   * @throws BlockError of the first that cannot be flushed; some may be inactive then.
+   */
+  async deactivate(): Promise<void> {
+    try {
+      for (const { name, held } of this.#nodes.values()) await ofNode(name, () => held.deactivate());
+    } finally {
+      this.#publishAll();
+    }
   }
 
   catalogue(): BlockNode[] {
@@ -63,9 +102,10 @@ export class Nodes {
   }
 
   repairs(): NodeRepair[] {
-    return [...this.#nodes.values()].flatMap(({ name, image }) =>
-      image.repaired === null ? [] : [{ node: name, ...image.repaired }],
-    );
+    return [...this.#nodes.values()].flatMap(({ name, held }) => {
+      const repaired = held.image?.repaired ?? null;
+      return repaired === null ? [] : [{ node: name, ...repaired }];
+    });
   }
 
   /** Tells of the nodes among `names` whose snapshots or size changed since they were last told. */
@@ -73,46 +113,58 @@ export class Nodes {
     for (const name of names) {
       const node = this.#nodes.get(name);
       if (node === undefined) continue;
-      const { diskBytes, snapshots } = node.image;
-      if (snapshots === node.snapshots && diskBytes === node.published.diskBytes) continue;
-      node.snapshots = snapshots;
-      node.published = describe(name, node.image);
-      this.#publish(node.published);
+      const { diskBytes, snapshots } = node.held.facts;
+      if (snapshots !== node.snapshots || diskBytes !== node.published.diskBytes) this.#publishOne(node);
     }
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#nodes.values()].map(({ image }) => image.close()));
+    await Promise.allSettled([...this.#nodes.values()].map(({ held }) => held.close()));
+  }
+
+  #publishAll(): void {
+    for (const node of this.#nodes.values()) this.#publishOne(node);
+  }
+
+  #publishOne(node: OpenNode): void {
+    node.snapshots = node.held.facts.snapshots;
+    node.published = describe(node.name, node.held);
+    this.#publish(node.published);
   }
 }
 
-async function openNode(spec: NodeSpec): Promise<Image> {
+/** Does something with a node's image; an error of it names the node. */
+async function ofNode<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   try {
-    return await openOrMake(spec);
+    return await work();
   } catch (error) {
     if (!(error instanceof BlockError)) throw error;
-    throw new BlockError(error.code, `block device node '${spec.name}': ${error.message}`, { cause: error });
+    throw new BlockError(error.code, `block device node '${name}': ${error.message}`, { cause: error });
   }
 }
 
-async function openOrMake({ path, createBytes }: NodeSpec): Promise<Image> {
+async function openOrMake({ path, createBytes }: NodeSpec, isActive: boolean): Promise<HeldImage> {
   try {
-    return await openImage(path);
+    return await HeldImage.open(path, { isActive });
   } catch (error) {
     const code = error instanceof BlockError ? error.code : null;
     if (code === 'image_not_found' && createBytes !== null) {
       await createImage(path, { diskBytes: createBytes });
-      return openImage(path);
+      return HeldImage.open(path, { isActive });
     }
-    if (code === 'permission_denied' || code === 'image_read_only') return openImage(path, { readOnly: true });
+    if (code === 'permission_denied' || code === 'image_read_only') {
+      return HeldImage.open(path, { isActive, readOnly: true });
+    }
     throw error;
   }
 }
 
-function describe(name: string, image: Image): BlockNode {
-  const { path, isReadOnly, diskBytes } = image;
-  const readOnlyReason = isReadOnly ? (image.readOnlyReason ?? `The file ${path} may not be written.`) : null;
-  return { name, path, isReadOnly, readOnlyReason, diskBytes, snapshots: image.snapshots.map(nodeSnapshot) };
+function describe(name: string, held: HeldImage): BlockNode {
+  const { diskBytes, isReadOnly, snapshots } = held.facts;
+  const readOnlyReason = isReadOnly ? (held.facts.readOnlyReason ?? `The file ${held.path} may not be written.`) : null;
+  const isActive = held.image !== null;
+  const { path } = held;
+  return { name, path, isReadOnly, readOnlyReason, isActive, diskBytes, snapshots: snapshots.map(nodeSnapshot) };
 }
 
 function nodeSnapshot(snapshot: ImageSnapshot): NodeSnapshot {

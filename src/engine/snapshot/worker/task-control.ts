@@ -16,6 +16,7 @@ export class TaskControl {
   /** For waits that a cancel is to end. */
   readonly monitor: Monitor;
   #turnBeganMs = performance.now();
+  #interruption: Error | null = null;
   #wake: (() => void) | null = null;
 
   constructor(words: TaskWords, heartbeat: FigureBlock) {
@@ -27,6 +28,12 @@ export class TaskControl {
   /** Something in the words changed. */
   wake(): void {
     this.monitor.notify();
+    this.#wake?.();
+  }
+
+  /** Ends the task at its next step, with this error. */
+  interrupt(error: Error): void {
+    this.#interruption = error;
     this.#wake?.();
   }
 
@@ -42,8 +49,9 @@ export class TaskControl {
     });
   }
 
-  /** @throws TaskCancelled if a cancel came. */
+  /** @throws TaskCancelled if a cancel came, or the error of an interruption. */
   check(): void {
+    if (this.#interruption !== null) throw this.#interruption;
     if (this.#words.isCancelled) throw new TaskCancelled();
   }
 
@@ -68,7 +76,8 @@ export class TaskControl {
   }
 
   async #whilePaused(): Promise<void> {
-    while (this.#words.isPaused && !this.#words.isCancelled) await this.untilWoken(PAUSED_LOOK_MS);
+    const isHeld = () => this.#words.isPaused && !this.#words.isCancelled && this.#interruption === null;
+    while (isHeld()) await this.untilWoken(PAUSED_LOOK_MS);
     this.check();
   }
 }

@@ -1,0 +1,184 @@
+/**
+ * A service kept the lock of its images after its guest had left, and one that waited for a guest took it at its start: a
+ * guest whose disk both sides name could not be handed over. Now the images are active only where the guest is: a target
+ * opens them without the lock and takes it when the guest arrives, and a source flushes and releases them at the
+ * switchover and takes them back if the guest stays. Tables that the other side may have changed are read anew.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openImage } from '../../src/block/qcow2/open.ts';
+import { run } from '../block/images.ts';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { type LocalService, localService } from '../helpers/guest-service.ts';
+import { createImage } from '../helpers/snapshots/qemu-image.ts';
+
+const DISK_WRITES = 5;
+
+function newDisk(name = 'shared.qcow2'): string {
+  const path = join(temporaryDirectory(), name);
+  createImage(path);
+  return path;
+}
+
+function withDisk(path: string, ...flags: readonly string[]): Promise<LocalService> {
+  return localService(['--blockdev', `disk0=${path}`, ...flags], { hasDisk: true });
+}
+
+function waiting(path: string, ...flags: readonly string[]): Promise<LocalService> {
+  return withDisk(path, '--incoming', 'tcp:127.0.0.1:0', ...flags);
+}
+
+async function diskWrites(service: LocalService): Promise<number> {
+  return (await service.get<{ 'disk-writes': number }>('/machine'))['disk-writes'];
+}
+
+/** The guest runs, and has written to its disk once more since it was asked. */
+async function expectWrites(service: LocalService): Promise<void> {
+  await service.expectRunning();
+  const writes = await diskWrites(service);
+  await expect.poll(() => diskWrites(service), { interval: 20 }).toBeGreaterThan(writes + DISK_WRITES);
+  expect(await service.guest()).toMatchObject({ panic: null });
+}
+
+async function withoutReturnPath(service: LocalService): Promise<void> {
+  const body = { capabilities: [{ capability: 'return-path', state: false }] };
+  expect((await service.call('/migrate/capabilities', { method: 'PATCH', body })).status).toBe(200);
+}
+
+async function expectLocked(path: string): Promise<void> {
+  await expect(openImage(path)).rejects.toMatchObject({ code: 'image_locked' });
+}
+
+/** Another program that writes to the image until the test ends. */
+async function heldByQemu(path: string): Promise<void> {
+  const qemu: ChildProcess = spawn('qemu-io', ['-f', 'qcow2', path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  onTestFinished(() => void qemu.kill('SIGKILL'));
+  qemu.stdin?.write('length\n');
+  await once(qemu.stdout!, 'data');
+}
+
+describe.each([['with'], ['without']] as const)('two services with one image, %s a return path', (kind) => {
+  test('hand the guest and its disk over, there and back', async () => {
+    const path = newDisk();
+    let source = await withDisk(path);
+    for (let leg = 0; leg < 2; leg += 1) {
+      await expectWrites(source);
+      const target = await waiting(path);
+      await expectLocked(path);
+      if (kind === 'without') await withoutReturnPath(source);
+      const guest = kind === 'with' ? 'there' : 'there, unconfirmed';
+      expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed', guest });
+      await target.untilStatus('completed');
+      expect([await source.runState(), await target.runState()]).toEqual(['postmigrate', 'running']);
+      await expectWrites(target);
+      // It is the same disk, and the guest has found on it all that it wrote.
+      expect((await target.call('/machine/console')).text).not.toContain('another one');
+      const taken = await source.call('/cont', { method: 'POST' });
+      expect([taken.status, taken.json.code]).toEqual([409, 'image_locked']);
+      expect(await source.runState()).toBe('postmigrate');
+      await source.app.close();
+      source = target;
+    }
+    await source.app.close();
+    expect((await run('qemu-img', 'check', '-f', 'qcow2', path)).output).toContain('No errors');
+  });
+});
+
+test('a target that cannot take a lock refuses the guest, which goes on with its disk at the source', async () => {
+  const [path, other] = [newDisk(), newDisk('other.qcow2')];
+  const source = await withDisk(path);
+  const target = await waiting(path, '--blockdev', `disk1=${other}`);
+  await heldByQemu(other);
+  await expectWrites(source);
+  const row = await source.migrate(await target.incomingUri());
+  expect(row).toMatchObject({ status: 'failed', error: { code: 'target_refused' }, guest: 'here' });
+  const there = await target.ended();
+  expect(there).toMatchObject({ status: 'failed', error: { code: 'image_locked' }, guest: 'there' });
+  expect(there.error?.desc).toMatch(/disk1.*other\.qcow2/);
+  expect(await target.runState()).toBe('inmigrate');
+  await expectWrites(source);
+  await expectLocked(path);
+});
+
+test('a guest that was cancelled before the switchover keeps its disk, and one sent to a file takes it back', async () => {
+  const path = newDisk();
+  const source = await withDisk(path);
+  await source.enable('pause-before-switchover');
+  await source.start('file:one');
+  await source.untilStatus('pre-switchover');
+  await expectLocked(path);
+  expect(await source.cancel()).toBe('cancelled');
+  await expectWrites(source);
+
+  await source.start('file:two');
+  await source.untilStatus('pre-switchover');
+  await source.post('/migrate/continue', { state: 'pre-switchover' });
+  await source.untilStatus('completed');
+  // Somebody else may have it now, and what was there before counts no more.
+  const image = await openImage(path);
+  await image.close();
+  await source.post('/cont');
+  await expectWrites(source);
+  await expectLocked(path);
+});
+
+test('nodes of a service whose guest is elsewhere are inactive: nothing is done with their snapshots', async () => {
+  const path = newDisk();
+  const source = await withDisk(path);
+  const saved = await source.call('/snapshots', { body: { tag: 'before' }, headers: { prefer: 'wait=30' } });
+  expect(saved.status, saved.text).toBeLessThan(300);
+  const target = await waiting(path);
+  const refused = async (service: LocalService) => {
+    const verify = await service.call('/snapshots/before/verify', { method: 'POST' });
+    const remove = await service.call('/snapshots/before', { method: 'DELETE' });
+    return [verify, remove].map(({ status, json }) => [status, json.code]);
+  };
+  expect(await refused(target)).toEqual([
+    [409, 'node_inactive'],
+    [409, 'machine_inmigrate'],
+  ]);
+  await source.migrate(await target.incomingUri());
+  await target.untilStatus('completed');
+  expect(await refused(source)).toEqual([
+    [409, 'node_inactive'],
+    [409, 'machine_postmigrate'],
+  ]);
+  // The side that has the guest has its snapshots.
+  const verified = await target.call('/snapshots/before/verify', { method: 'POST', headers: { prefer: 'wait=30' } });
+  expect(verified.json, verified.text).toMatchObject({ outcome: 'completed' });
+});
+
+test('late-block-activate leaves the disks of a guest that is to stay stopped inactive until cont', async () => {
+  const path = newDisk();
+  const source = await withDisk(path);
+  const target = await waiting(path, '--paused', '--enable', 'late-block-activate');
+  await expectWrites(source);
+  await source.migrate(await target.incomingUri());
+  await target.untilStatus('completed');
+  expect(await target.runState()).toBe('paused');
+  const save = await target.call('/snapshots', { body: { tag: 'late' } });
+  expect([save.status, save.json.code]).toEqual([409, 'node_inactive']);
+  // Nobody has it: the source may still take the guest back, and then the target cannot start it.
+  await source.post('/cont');
+  await expectWrites(source);
+  const cont = await target.call('/cont', { method: 'POST' });
+  expect([cont.status, cont.json.code, await target.runState()]).toEqual([409, 'image_locked', 'paused']);
+  await source.app.close();
+  await target.post('/cont');
+  await expectLocked(path);
+  expect(await target.runState()).not.toBe('paused');
+});
+
+test('without late-block-activate the disks of a guest that is to stay stopped are active at once', async () => {
+  const path = newDisk();
+  const source = await withDisk(path);
+  const target = await waiting(path, '--paused');
+  await source.migrate(await target.incomingUri());
+  await target.untilStatus('completed');
+  expect(await target.runState()).toBe('paused');
+  await expectLocked(path);
+  await target.post('/cont');
+  await expectWrites(target);
+});
