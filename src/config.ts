@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { FLAGS, type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
+import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
+import { commandPlace, type Given, readEnvironment, readFlags } from './config/given.ts';
 import { type AccessToken, readTokenFile } from './config/tokens.ts';
 import {
   ConfigError,
@@ -83,25 +83,23 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** What the command line asks for. */
 export type Invocation =
   | { readonly action: 'serve'; readonly config: Config }
-  | { readonly action: 'client'; readonly argv: readonly string[]; readonly environment: ClientEnvironment }
+  | {
+      readonly action: 'client';
+      readonly argv: readonly string[];
+      /** Of this program. */
+      readonly version: string;
+      readonly environment: ClientEnvironment;
+    }
   | { readonly action: 'print'; readonly text: string };
 
 /** What the client takes from the environment, as it is there. */
 export type ClientEnvironment = Readonly<
-  Record<'url' | 'token' | 'terminal' | 'noColor' | 'home' | 'stateHome', string | undefined>
+  Record<'url' | 'urlFile' | 'token' | 'terminal' | 'noColor' | 'home' | 'stateHome', string | undefined>
 >;
 
-const ENVIRONMENT_PREFIX = 'VMFERRY_';
-/** For the client; a service that finds them leaves them alone. */
-const CLIENT_VARIABLES: ReadonlySet<string> = new Set(['VMFERRY_URL', 'VMFERRY_TOKEN']);
-/** Set for tests that start QEMU; not ours. */
-const FOREIGN_PREFIX = 'VMFERRY_TEST_';
-
-type Given = ReadonlyMap<FlagName, readonly string[]>;
-
 /**
- * Reads `serve FLAGS` and the environment; a flag goes before its variable. What begins with any other word is the
- * client's to read.
+ * Reads `serve FLAGS` and the environment; a flag goes before its variable. A command of the client is the client's to
+ * read, with the options that stand before it.
  * @throws ConfigError with one line for people.
  */
 export function readInvocation(
@@ -109,14 +107,17 @@ export function readInvocation(
   version: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Invocation {
-  const [first, ...others] = argv;
-  const [topic] = others;
-  if (first === 'help')
+  const at = commandPlace(argv);
+  const command = at < 0 ? null : argv[at];
+  const topic = argv[at + 1];
+  if (command === 'help')
     return readInvocation([...(topic === undefined ? [] : [topic]), '--help'], version, environment);
-  const hasCommand = first !== undefined && !first.startsWith('-');
-  if (hasCommand && first !== 'serve') return { action: 'client', argv, environment: clientEnvironment(environment) };
-  const flags = readFlags(hasCommand ? others : argv);
-  if (flags.has('help')) return { action: 'print', text: hasCommand ? usage() : overview() };
+  const before = at < 0 ? argv : argv.slice(0, at);
+  if (command !== null && command !== 'serve' && !before.includes('--version')) {
+    return { action: 'client', argv, version, environment: clientEnvironment(environment) };
+  }
+  const flags = readFlags(command === 'serve' ? argv.toSpliced(at, 1) : before);
+  if (flags.has('help')) return { action: 'print', text: command === 'serve' ? usage() : overview() };
   if (flags.has('version')) return { action: 'print', text: `vmferry ${version}\n` };
   const given: Given = new Map([...readEnvironment(environment), ...flags]);
   return { action: 'serve', config: configOf(given) };
@@ -125,50 +126,13 @@ export function readInvocation(
 function clientEnvironment(environment: Readonly<Record<string, string | undefined>>): ClientEnvironment {
   return {
     url: environment.VMFERRY_URL,
+    urlFile: environment.VMFERRY_URL_FILE,
     token: environment.VMFERRY_TOKEN,
     terminal: environment.TERM,
     noColor: environment.NO_COLOR,
     home: environment.HOME,
     stateHome: environment.XDG_STATE_HOME,
   };
-}
-
-function readFlags(args: readonly string[]): Given {
-  const options = Object.fromEntries(
-    Object.entries(FLAGS).map(([name, { type }]) => [name, { type, multiple: true } as const]),
-  );
-  const given = new Map<FlagName, string[]>();
-  for (const token of parseArgs({ args: [...args], options, strict: false, tokens: true }).tokens) {
-    if (token.kind !== 'option') {
-      throw new ConfigError(token.kind === 'positional' ? `unexpected argument "${token.value}"` : 'unexpected "--"');
-    }
-    const name = token.name as FlagName;
-    if (!Object.hasOwn(FLAGS, name)) throw new ConfigError(`unknown flag ${token.rawName}; see --help`);
-    const flag = FLAGS[name];
-    const needsValue = flag.type === 'string';
-    if (needsValue && token.value === undefined) throw new ConfigError(`--${name} needs a value: ${flag.form}`);
-    if (!needsValue && token.value !== undefined) throw new ConfigError(`--${name} takes no value`);
-    const before = given.get(name) ?? [];
-    if (before.length > 0 && !flag.repeatable) throw new ConfigError(`--${name} is given twice`);
-    given.set(name, [...before, token.value ?? 'true']);
-  }
-  return given;
-}
-
-function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Given {
-  const given = new Map<FlagName, string[]>();
-  for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith(ENVIRONMENT_PREFIX) || variable.startsWith(FOREIGN_PREFIX) || value === undefined)
-      continue;
-    if (CLIENT_VARIABLES.has(variable)) continue;
-    const name = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().replaceAll('_', '-') as FlagName;
-    if (!Object.hasOwn(FLAGS, name)) throw new ConfigError(`unknown environment variable ${variable}; see --help`);
-    const flag = FLAGS[name];
-    if (flag.type === 'boolean') {
-      if (parseChoice(variable, value, ['true', 'false']) === 'true') given.set(name, ['true']);
-    } else given.set(name, flag.repeatable ? value.split(',').filter((part) => part !== '') : [value]);
-  }
-  return given;
 }
 
 function configOf(given: Given): Config {

@@ -24,7 +24,7 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     if (invocation.action === 'client') {
       const { runClient } = await import('./cli/main.ts');
-      return await runClient(invocation.argv, invocation.environment);
+      return await runClient(invocation.argv, invocation);
     }
     return await serve(invocation.config);
   } catch (error) {

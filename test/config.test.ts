@@ -114,6 +114,7 @@ describe('the command line', () => {
     const environment = {
       VMFERRY_URL: 'http://[::1]:1',
       VMFERRY_TOKEN: 'secret',
+      VMFERRY_URL_FILE: '/run/url',
       VMFERRY_RAMM: '1M',
       TERM: 'dumb',
       NO_COLOR: '1',
@@ -123,8 +124,10 @@ describe('the command line', () => {
     expect(readInvocation(['snapshot', 'list', '--nonsense'], '1.2.3', environment)).toEqual({
       action: 'client',
       argv: ['snapshot', 'list', '--nonsense'],
+      version: '1.2.3',
       environment: {
         url: 'http://[::1]:1',
+        urlFile: '/run/url',
         token: 'secret',
         terminal: 'dumb',
         noColor: '1',
@@ -133,6 +136,25 @@ describe('the command line', () => {
       },
     });
     expect(readInvocation(['fly'], '1.2.3', {})).toMatchObject({ action: 'client', argv: ['fly'] });
+  });
+
+  test.each([
+    [['--url', 'http://x', 'status'], 'client'],
+    [['--url=http://x', '--json', 'jobs', 'list'], 'client'],
+    [['--token-file', 'status', 'status'], 'client'],
+    [['--help', 'status'], 'client'],
+    [['--data', '/d', 'serve', '--ram', '1M'], 'serve'],
+    [['--name', 'status'], 'serve'],
+    [['--name=status', '--paused'], 'serve'],
+    [['--help', 'serve'], 'print'],
+    [['--version', 'status'], 'print'],
+  ])('options may stand before the command: %j', (argv, action) => {
+    const invocation = readInvocation(argv, '1.2.3', {});
+    expect(invocation.action).toBe(action);
+    if (invocation.action === 'client') expect(invocation.argv).toEqual(argv);
+    if (invocation.action === 'serve' && argv.includes('serve')) {
+      expect(invocation.config).toMatchObject({ dataDirectory: '/d', machine: { ramBytes: 2 ** 20 } });
+    }
   });
 
   test('help of a command is its --help', () => {
@@ -178,9 +200,9 @@ describe('the command line', () => {
     [['--ram', '0'], 'from 1M to 64G'],
     [['--ram', '65G'], 'from 1M to 64G'],
     [['--ram', '1048577'], 'multiple of 4096'],
-    [['--ram', '-1M'], 'size such as 512M'],
-    [['--ram', '1.5G'], 'size such as 512M'],
-    [['--ram', '1g'], 'size such as 512M'],
+    [['--ram', '-1M'], '--ram is negative'],
+    [['--ram', '5X'], 'size such as 4096, 512k or 1.5G'],
+    [['--ram', '1,5G'], 'size such as 4096, 512k or 1.5G'],
     [['--vcpus', '0'], 'from 1 to 64'],
     [['--vcpus', '65'], 'from 1 to 64'],
     [['--vcpus', '1e1'], 'from 1 to 64'],
@@ -235,7 +257,7 @@ describe('the command line', () => {
   test.each([
     [{ VMFERRY_RAMM: '1M' }, 'unknown environment variable VMFERRY_RAMM'],
     [{ VMFERRY_PAUSED: 'yes' }, 'must be one of true, false'],
-    [{ VMFERRY_RAM: 'much' }, 'size such as 512M'],
+    [{ VMFERRY_RAM: 'much' }, 'size such as 4096, 512k or 1.5G'],
     [{ VMFERRY_QMP: 'unix:/x,y' }, '--qmp must be unix:PATH or tcp:HOST:PORT, not "y"'],
   ])('%j is refused in one line', (environment: Record<string, string>, message) => {
     expect(() => config([], environment)).toThrow(message);

@@ -14,6 +14,12 @@ export class Failure extends Error {
     this.exitStatus = exitStatus;
     this.code = code;
   }
+
+  /** The same failure with more sentences behind its message; itself where there are none. */
+  explained(sentences: readonly string[]): Failure {
+    if (sentences.length === 0) return this;
+    return new Failure(this.exitStatus, [this.message, ...sentences].join(' '), this.code);
+  }
 }
 
 /** No answer came: nobody listens, the connection broke, or the service is shutting down. Asking again may help. */

@@ -6,7 +6,10 @@ import { CLOCK, type World } from './world.ts';
 /* The client as a process. It loads nothing of the service, so it starts in a moment. */
 
 /** Runs the command; the caller ends the process with what it gives. */
-export async function runClient(argv: readonly string[], environment: World['environment']): Promise<ExitStatus> {
+export async function runClient(
+  argv: readonly string[],
+  { version, environment }: Pick<World, 'version' | 'environment'>,
+): Promise<ExitStatus> {
   const interrupted = new AbortController();
   const { promise: abandoned, resolve: abandon } = Promise.withResolvers<ExitStatus>();
   for (const [signal, status] of [
@@ -23,6 +26,7 @@ export async function runClient(argv: readonly string[], environment: World['env
   process.stdout.on('error', () => outputClosed.abort());
   const { stdin, stdout, stderr } = process;
   const world: World = {
+    version,
     environment,
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),

@@ -1,3 +1,4 @@
+import { parseSize, SIZE_FORM } from '../text/size.ts';
 import { numberOf, parseExactJson } from './exact-json.ts';
 
 /* Values of migration parameters as they are typed and printed. Whether a value may be is for the service to say. */
@@ -10,7 +11,22 @@ const SIZES: ReadonlySet<string> = new Set([
   'xbzrle-cache-size',
 ]);
 
-const UNIT_BITS: Readonly<Record<string, bigint>> = { '': 0n, k: 10n, M: 20n, G: 30n, T: 40n };
+const BEYOND_64_BITS = String(2n ** 64n);
+
+/** What the other integers count. */
+const UNITS: Readonly<Record<string, string>> = {
+  'announce-initial': 'milliseconds',
+  'announce-max': 'milliseconds',
+  'announce-step': 'milliseconds',
+  'downtime-limit': 'milliseconds',
+  'x-checkpoint-delay': 'milliseconds',
+  'x-vcpu-dirty-limit-period': 'milliseconds',
+  'throttle-trigger-threshold': 'percent',
+  'cpu-throttle-initial': 'percent',
+  'cpu-throttle-increment': 'percent',
+  'max-cpu-throttle': 'percent',
+  'vcpu-dirty-limit': 'MB/s',
+};
 
 const SWITCHES: ReadonlyMap<string, boolean> = new Map([
   ['on', true],
@@ -22,14 +38,26 @@ const SWITCHES: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 /**
- * What a text stands for, by the type of the value that the parameter has now: sizes take a suffix (k, M, G, T: powers
- * of 1024), switches on or off. What is not understood is handed on as text, for the service to refuse.
+ * What a text stands for, by the type of the value that the parameter has now: sizes as `src/text/size.ts` reads them,
+ * switches on or off. What is not understood is handed on as text, for the service to refuse.
  */
 export function parameterValue(name: string, text: string, now: unknown): unknown {
   if (typeof now === 'boolean') return SWITCHES.get(text) ?? text;
   if (typeof now === 'string') return text;
   if (numberOf(now) !== null) return integerOf(text, SIZES.has(name)) ?? text;
   return jsonOf(text);
+}
+
+/** How a value has to be written that was handed on as text although the parameter takes none; null for all others. */
+export function parameterHint(name: string, value: unknown, now: unknown): string | null {
+  if (typeof value !== 'string' || now === undefined || typeof now === 'string') return null;
+  if (typeof now === 'boolean') return `${name} is on or off`;
+  if (numberOf(now) === null) return `${name} is a list in JSON`;
+  if (SIZES.has(name)) return `${name} is ${SIZE_FORM}`;
+  const unit = UNITS[name];
+  return unit === undefined
+    ? `${name} is a whole number without a unit`
+    : `${name} is a whole number of ${unit}, without a unit`;
 }
 
 /** A value on one line: a list as JSON. */
@@ -39,10 +67,13 @@ export function parameterText(value: unknown): string {
 }
 
 /** The integer with all its digits, or null. */
-function integerOf(text: string, takesSuffix: boolean): unknown {
-  const [, sign = '', digits, suffix = ''] = /^(-?)(\d+|0x[0-9a-fA-F]+)([kMGT]?)$/.exec(text) ?? [];
-  if (digits === undefined || (suffix !== '' && !takesSuffix)) return null;
-  return JSON.rawJSON(`${sign}${BigInt(digits) << (UNIT_BITS[suffix] ?? 0n)}`);
+function integerOf(text: string, isSize: boolean): unknown {
+  const size = isSize ? parseSize(text, 'B') : null;
+  if (typeof size === 'bigint') return JSON.rawJSON(String(size));
+  // A number, so that the service refuses it for its range.
+  if (size === 'out-of-range' && !text.includes('-')) return JSON.rawJSON(BEYOND_64_BITS);
+  const [, sign = '', digits] = /^(-?)(\d{1,64}|0x[0-9a-fA-F]{1,64})$/.exec(text) ?? [];
+  return digits === undefined ? null : JSON.rawJSON(`${sign}${BigInt(digits)}`);
 }
 
 /** A structured value; a text that is no JSON stands for itself. */

@@ -10,6 +10,7 @@ import { addEvents, addStatus } from './grammar/observe.ts';
 import { addCapabilities, addSet } from './grammar/settings.ts';
 import { addSnapshot } from './grammar/snapshot.ts';
 import { oneLine } from './printable.ts';
+import { commandFirst } from './word-order.ts';
 import type { World } from './world.ts';
 
 /* The command line of the client: options and arguments in, a command run. */
@@ -20,9 +21,10 @@ const HELP_WIDTH = 110;
 export async function runProgram(argv: readonly string[], world: World): Promise<ExitStatus> {
   let chosen: (() => Promise<ExitStatus>) | null = null;
   try {
-    createProgram(world, (run) => {
+    const program = createProgram(world, (run) => {
       chosen = run;
-    }).parse(argv, { from: 'user' });
+    });
+    program.parse(commandFirst(argv, program), { from: 'user' });
     return chosen === null ? EXIT.done : await (chosen as () => Promise<ExitStatus>)();
   } catch (error) {
     // Commander has said everything already; it ends with 0 after --help.

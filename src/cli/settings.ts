@@ -15,7 +15,9 @@ const INTERVAL_SECONDS_MIN = 0.1;
 export function parseSeconds(text: string): number {
   const seconds = /^\d{1,7}(?:\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
   if (seconds <= SECONDS_MAX) return seconds;
-  throw new InvalidArgumentError(`It must be a number of seconds from 0 to ${SECONDS_MAX}, such as 90 or 0.5.`);
+  throw new InvalidArgumentError(
+    `It must be a number of seconds from 0 to ${SECONDS_MAX} without a unit, such as 90 or 0.5.`,
+  );
 }
 
 /** @throws InvalidArgumentError for an empty text. */

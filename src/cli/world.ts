@@ -13,10 +13,12 @@ export type Clock = {
 
 /** Variables of the environment, as they are. */
 export type Environment = Readonly<Record<'url' | 'token' | 'terminal', string | undefined>> &
-  Readonly<Partial<Record<'noColor' | 'home' | 'stateHome', string | undefined>>>;
+  Readonly<Partial<Record<'urlFile' | 'noColor' | 'home' | 'stateHome', string | undefined>>>;
 
 export type World = {
-  /** VMFERRY_URL, VMFERRY_TOKEN, TERM, NO_COLOR, HOME and XDG_STATE_HOME. */
+  /** Version of this program. */
+  readonly version: string;
+  /** VMFERRY_URL, VMFERRY_URL_FILE, VMFERRY_TOKEN, TERM, NO_COLOR, HOME and XDG_STATE_HOME. */
   readonly environment: Environment;
   /** Results. */
   out(text: string): void;

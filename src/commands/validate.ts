@@ -1,5 +1,6 @@
 import type { ErrorCode, Violation } from '../domain/errors.ts';
 import { VIOLATIONS_MAX } from '../domain/options/violations.ts';
+import { nearest } from '../text/nearest.ts';
 import { JsonFraction } from './json/parse.ts';
 
 /*
@@ -61,7 +62,8 @@ function walk(place: Place, findings: Finding[]): void {
 function walkObject(place: Place, value: Record<string, unknown>, findings: Finding[]): void {
   const { schema, pointer } = place;
   const properties = schema.properties ?? {};
-  const unknown = `is not known here${suggestion(Object.keys(properties))}`;
+  const names = Object.keys(properties);
+  const list = names.length === 0 ? '; no member is' : `; known are ${names.join(', ')}`;
   for (const name of Object.keys(value)) {
     // What comes behind would not be listed.
     if (findings.length >= VIOLATIONS_MAX) return;
@@ -69,7 +71,11 @@ function walkObject(place: Place, value: Record<string, unknown>, findings: Find
     if (known === undefined || known === true) continue;
     const at = `${pointer}/${escapePointer(name)}`;
     if (known === false) {
-      report(findings, { ...place, pointer: at }, { code: 'unknown_member', reason: unknown });
+      report(
+        findings,
+        { ...place, pointer: at },
+        { code: 'unknown_member', reason: `is not known here${meant(name, names)}${list}` },
+      );
     } else walk({ schema: known, value: value[name], pointer: at }, findings);
   }
   for (const name of schema.required ?? []) {
@@ -114,7 +120,7 @@ function walkChoice(place: Place, findings: Finding[]): void {
   const allowed = schema.enum ?? [schema.const];
   if (allowed.includes(value)) return;
   const sameType = allowed.some((choice) => typeof choice === typeof value);
-  const reason = `must be one of ${allowed.map(show).join(', ')}, not ${show(value)}`;
+  const reason = `must be one of ${allowed.map(show).join(', ')}, not ${show(value)}${meant(value, allowed)}`;
   const refusedAs = schema['x-refused-as'] ?? 'value_out_of_range';
   report(findings, place, { code: sameType ? refusedAs : 'wrong_type', reason });
 }
@@ -193,8 +199,14 @@ function article(type: string): string {
   return `${/^[aeio]/.test(type) ? 'an' : 'a'} ${type}`;
 }
 
-function suggestion(names: readonly string[]): string {
-  return names.length === 0 ? '; no member is' : `; known are ${names.join(', ')}`;
+/** ` (did you mean X?)`, or nothing where no known name is near. */
+function meant(given: unknown, names: readonly unknown[]): string {
+  if (typeof given !== 'string') return '';
+  const found = nearest(
+    given,
+    names.filter((name) => typeof name === 'string'),
+  );
+  return found === null ? '' : ` (did you mean ${found}?)`;
 }
 
 /** A step of a JSON pointer (RFC 6901); a long name is cut. */

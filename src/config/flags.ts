@@ -107,37 +107,56 @@ export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
 };
 
 const FLAG_COLUMN_WIDTH = 48;
+const COMMAND_COLUMN_WIDTH = 26;
+
+/** Commands for a running service, as --help lists them: how each is written, and what it does. */
+const COMMANDS: readonly (readonly [form: string, does: string])[] = [
+  ['status [--watch]', 'how the machine is, and its migration'],
+  ['migrate URI [--wait]', 'move the machine, or save it into a file'],
+  ['cancel', 'cancel the migration that runs'],
+  ['set [NAME=VALUE …]', 'change migration parameters, or print them'],
+  ['enable [CAP …]', 'switch migration capabilities on, or print them'],
+  ['disable [CAP …]', 'switch them off'],
+  ['snapshot save [TAG]', 'keep the machine as it is now'],
+  ['snapshot load TAG', 'take it back there'],
+  ['snapshot list [TAG]', 'the snapshots there are'],
+  ['snapshot verify TAG', 'compare a snapshot with its digests'],
+  ['snapshot delete TAG', 'remove it'],
+  ['jobs [--history]', 'what runs and what ended; jobs cancel ID and other verbs'],
+  ['events [--since N]', 'what happens, as it happens'],
+  ['monitor', 'the text monitor (HMP), at a prompt or from standard input'],
+  ['qmp JSON', 'one QMP command and its answer'],
+];
+
+/** Commands that ask no service. */
+const OTHER_COMMANDS: typeof COMMANDS = [['completion bash|zsh|fish', 'what makes a shell complete these commands']];
+
+/** First words of all commands. */
+export const COMMAND_NAMES: ReadonlySet<string> = new Set([
+  ...[...COMMANDS, ...OTHER_COMMANDS].flatMap(([form]) => /^[\w-]+(?:, [\w-]+)*/.exec(form)?.[0].split(', ') ?? []),
+  'serve',
+  'help',
+]);
 
 /** What --help prints without a command. */
 export function overview(): string {
+  const lines = (commands: typeof COMMANDS): string[] =>
+    commands.map(([form, does]) => `  ${form.padEnd(COMMAND_COLUMN_WIDTH)} ${does}`);
   return [
     'vmferry COMMAND …: live migration and snapshots of a virtual machine',
     '',
     'The service:',
-    '  serve [FLAGS]              run it: one machine, over HTTP',
+    ...lines([['serve [FLAGS]', 'run it: one machine, over HTTP']]),
     '',
     'Commands for a running service:',
-    '  status [--watch]           how the machine is, and its migration',
-    '  migrate URI [--wait]       move the machine, or save it into a file',
-    '  cancel                     cancel the migration that runs',
-    '  set [NAME=VALUE …]         change migration parameters, or print them',
-    '  enable [CAP …]             switch migration capabilities on, or print them',
-    '  disable [CAP …]            switch them off',
-    '  snapshot save [TAG]        keep the machine as it is now',
-    '  snapshot load TAG          take it back there',
-    '  snapshot list [TAG]        the snapshots there are',
-    '  snapshot verify TAG        compare a snapshot with its digests',
-    '  snapshot delete TAG        remove it',
-    '  jobs [--history]           what runs and what ended; jobs cancel ID and other verbs',
-    '  events [--since N]         what happens, as it happens',
-    '  monitor                    the text monitor (HMP), at a prompt or from standard input',
-    '  qmp JSON                   one QMP command and its answer',
+    ...lines(COMMANDS),
     '',
     'Besides:',
-    '  completion bash|zsh|fish   what makes a shell complete these commands',
+    ...lines(OTHER_COMMANDS),
     '  --help | --version',
     '',
-    'Each has a --help of its own. Flags without a command are for serve. VMFERRY_URL names the service that is asked.',
+    'Each has a --help of its own. Options may stand before the command too; flags without a command are for serve.',
+    'VMFERRY_URL names the service that is asked.',
     '',
   ].join('\n');
 }

@@ -1,3 +1,5 @@
+import { parseSize as readSize, SIZE_FORM } from '../text/size.ts';
+
 /* Values of flags: text in, checked values out. Every error is one line that names the flag and what is allowed. */
 
 /** The command line or the environment is not acceptable: the process ends with status 2. */
@@ -5,7 +7,6 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 const PAGE_BYTES = 4096;
 const RAM_BYTES_MIN = 2 ** 20;
 const RAM_BYTES_MAX = 64 * 2 ** 30;
@@ -29,13 +30,14 @@ export type WorkloadSpec = {
   readonly check: number | 'auto';
 };
 
-/** A size: digits and perhaps one of k, M, G, T (powers of 1024). */
+/** A size in bytes, as `src/text/size.ts` reads it. */
 export function parseSize(flag: string, text: string): number {
-  const match = /^(\d{1,15})([kMGT]?)$/.exec(text);
-  if (match === null) throw new ConfigError(`${flag} must be a size such as 512M (k, M, G, T), not "${text}"`);
-  const bytes = Number(match[1]) * (UNITS[match[2] ?? ''] ?? Number.NaN);
-  if (!Number.isSafeInteger(bytes)) throw new ConfigError(`${flag} is too large: "${text}"`);
-  return bytes;
+  const bytes = readSize(text, 'B');
+  if (bytes === null) throw new ConfigError(`${flag} must be ${SIZE_FORM}, not "${text}"`);
+  if (bytes === 'out-of-range' || bytes > Number.MAX_SAFE_INTEGER) {
+    throw new ConfigError(`${flag} is ${text.startsWith('-') ? 'negative' : 'too large'}: "${text}"`);
+  }
+  return Number(bytes);
 }
 
 /** RAM of a guest: whole pages. */
@@ -51,7 +53,8 @@ export function parseRam(flag: string, text: string): number {
 export function parseCount(flag: string, text: string, range: { readonly min: number; readonly max: number }): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= range.min && value <= range.max) return value;
-  throw new ConfigError(`${flag} must be a whole number from ${range.min} to ${range.max}, not "${text}"`);
+  const hint = /^\d+\D+$/.test(text) ? ' (without a unit)' : '';
+  throw new ConfigError(`${flag} must be a whole number from ${range.min} to ${range.max}${hint}, not "${text}"`);
 }
 
 /** One of several words. */

@@ -82,7 +82,7 @@ describe('the service as a process', () => {
   test('ends with 2 and one line when a flag is wrong', async () => {
     const service = start('--ram', 'much');
     expect(await service.ended).toBe(2);
-    expect(service.errors()).toMatch(/^vmferry: --ram must be a size such as 512M .*\n$/);
+    expect(service.errors()).toMatch(/^vmferry: --ram must be a size such as 4096, 512k or 1\.5G .*\n$/);
     expect(service.output()).toBe('');
   });
 

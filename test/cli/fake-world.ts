@@ -7,6 +7,7 @@ import type { World } from '../../src/cli/world.ts';
 import type { FakeService } from './fake-service.ts';
 
 export class FakeWorld implements World {
+  readonly version = '1.2.3';
   environment: World['environment'];
   readonly clock: World['clock'];
   stdout = '';

@@ -65,7 +65,9 @@ describe('set', () => {
     const world = worldOf(fake);
     expect(await runVmferry(world, 'set', 'downtime-limit=soon', 'speed=1')).toBe(4);
     expect(fake.requests[1]?.body).toEqual({ 'downtime-limit': 'soon', speed: 1 });
-    expect([world.stdout, world.stderr]).toEqual(['', 'vmferry: parameters: refused (422 value_out_of_range): No.\n']);
+    const hint = 'downtime-limit is a whole number of milliseconds, without a unit.';
+    const said = `vmferry: parameters: refused (422 value_out_of_range): No. ${hint}\n`;
+    expect([world.stdout, world.stderr]).toEqual(['', said]);
   });
 
   test.each([

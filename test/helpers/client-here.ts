@@ -18,6 +18,7 @@ export async function runCommand(url: string, words: readonly string[], options:
   if (invocation.action !== 'client') throw new Error('this is no command of the client');
   let [output, errors] = ['', ''];
   const world: World = {
+    version: invocation.version,
     environment: invocation.environment,
     out: (text) => {
       output += text;

@@ -3,7 +3,7 @@ import { LineError } from '../../src/hmp/line-error.ts';
 import { Reader } from '../../src/hmp/reader.ts';
 import { readExpression } from '../../src/hmp/values/expression.ts';
 import { parameterValue } from '../../src/hmp/values/parameter.ts';
-import { parseSize } from '../../src/hmp/values/size.ts';
+import { parseSize } from '../../src/text/size.ts';
 
 const MIB = 2n ** 20n;
 

@@ -42,6 +42,8 @@ const IO = [
   'node:readline',
   'node:tls',
 ];
+/** Readers of text that the service and its client share; they import nothing. */
+const TEXT = 'src/text/';
 const HTTP = [
   'fastify',
   '@fastify/swagger',
@@ -55,10 +57,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/main.ts', 'src/app.ts'], may: ['src/', 'package.json'], packages: ['*', 'node:*'] },
   {
     of: ['src/config.ts', 'src/config/', 'src/log.ts'],
-    may: ['src/config.ts', 'src/config/', 'src/log.ts', 'src/domain/'],
+    may: ['src/config.ts', 'src/config/', 'src/log.ts', 'src/domain/', TEXT],
     packages: ['node:*'],
   },
-  { of: ['src/domain/'], may: ['src/domain/'], packages: ['node:assert', 'node:assert/strict'] },
+  { of: [TEXT], may: [TEXT], packages: [] },
+  { of: ['src/domain/'], may: ['src/domain/', TEXT], packages: ['node:assert', 'node:assert/strict'] },
   {
     of: ['src/store/'],
     may: ['src/store/', 'src/domain/'],
@@ -66,7 +69,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     of: ['src/commands/'],
-    may: ['src/commands/', 'src/domain/'],
+    may: ['src/commands/', 'src/domain/', TEXT],
     packages: ['typebox', 'node:assert', 'node:assert/strict'],
   },
   {
@@ -112,8 +115,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },
   { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...HTTP, 'node:*'] },
   { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['node:*'] },
-  { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/'], packages: ['typebox', 'node:*'] },
-  { of: ['src/cli/'], may: ['src/cli/'], types: ['src/commands/schemas/'], packages: ['commander', 'node:*'] },
+  { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/', TEXT], packages: ['typebox', 'node:*'] },
+  {
+    of: ['src/cli/'],
+    may: ['src/cli/', 'src/config/flags.ts', TEXT],
+    types: ['src/commands/schemas/'],
+    packages: ['commander', 'node:*'],
+  },
 ];
 
 /** One sentence for each import that the table does not allow. */

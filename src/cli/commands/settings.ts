@@ -1,9 +1,9 @@
 import type { ServiceClient } from '../client.ts';
 import { isRecord } from '../exact-json.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { unexpectedAnswer } from '../failure.ts';
+import { Failure, unexpectedAnswer } from '../failure.ts';
 import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { parameterText, parameterValue } from '../parameter-text.ts';
+import { parameterHint, parameterText, parameterValue } from '../parameter-text.ts';
 import { oneLine } from '../printable.ts';
 import type { Assignment } from '../settings.ts';
 import type { World } from '../world.ts';
@@ -26,13 +26,19 @@ export function runSetCommand(
   });
 }
 
-function set(
+async function set(
   client: ServiceClient,
   assignments: readonly Assignment[],
   now: Readonly<Record<string, unknown>>,
 ): Promise<Readonly<Record<string, unknown>>> {
   const body = Object.fromEntries(assignments.map(([name, text]) => [name, parameterValue(name, text, now[name])]));
-  return client.record({ method: 'PATCH', path: '/migrate/parameters', body });
+  try {
+    return await client.record({ method: 'PATCH', path: '/migrate/parameters', body });
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const hints = Object.entries(body).map(([name, value]) => parameterHint(name, value, now[name]));
+    throw error.explained(hints.filter((hint) => hint !== null).map((hint) => `${hint}.`));
+  }
 }
 
 /** Without names it prints every capability. */

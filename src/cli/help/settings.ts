@@ -7,7 +7,8 @@ export const SET_HELP = join(
   [
     'Values:',
     '  Integers are exact up to 2^64-1, and may be 0x…. Bandwidths and cache sizes are bytes (a second) and take a',
-    '  suffix k, M, G or T, powers of 1024. Switches are on or off. A list, as of block-bitmap-mapping, is JSON.',
+    '  suffix k, M, G, T, P or E, powers of 1024, and a fraction before it: 1.5G. All others take no suffix: times',
+    '  are milliseconds, throttles percent. Switches are on or off. A list, as of block-bitmap-mapping, is JSON.',
     '  Names, ranges and rules are those of QEMU 10.0; what breaks one is refused, and nothing changes.',
   ],
   ['Output:', '  NAME=VALUE, a line each; with --json all parameters as one object, whatever was set.'],

@@ -1,7 +1,7 @@
+import { parseSize, SIZE_FORM } from '../../text/size.ts';
 import { DomainError, type ErrorCode } from '../errors.ts';
 import { shown } from '../options/violations.ts';
 import type { MigrationAddress } from '../transfer-port.ts';
-import { parseSize } from '../units.ts';
 
 /** What this service lets an address be. */
 export type AddressRules = {
@@ -96,13 +96,10 @@ const FILE_OFFSET_MAX = 2 ** 44;
 function parseFile(text: string, rules: AddressRules): MigrationAddress {
   const comma = text.indexOf(OFFSET);
   if (comma < 0) return fileAddress(text, 0, { rules, pointer: '/uri' });
-  const size = parseSize(text.slice(comma + OFFSET.length));
-  if (size === null) {
-    throw invalid(
-      '/uri',
-      `offset ${shown(text.slice(comma + OFFSET.length))} is not a size such as 4096, 0x1000 or 16M.`,
-    );
-  }
+  const offset = text.slice(comma + OFFSET.length);
+  const size = parseSize(offset, 'B');
+  if (size === null) throw invalid('/uri', `offset ${shown(offset)} is not ${SIZE_FORM}.`);
+  if (size === 'out-of-range') throw invalid('/uri', `offset ${shown(offset)} is not from 0 to ${FILE_OFFSET_MAX}.`);
   return fileAddress(text.slice(0, comma), size, { rules, pointer: '/uri' });
 }
 

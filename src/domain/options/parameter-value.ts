@@ -1,4 +1,4 @@
-import { parseSize } from '../units.ts';
+import { parseSize } from '../../text/size.ts';
 import { checkBitmapMapping } from './bitmap-mapping.ts';
 import { PARAMETERS, type ParameterDefinition, type ParameterName, type ParameterValue } from './parameters.ts';
 import { pointerTo, shown, type Violations } from './violations.ts';
@@ -45,21 +45,23 @@ export function checkParameterValue(
 }
 
 /**
- * A value from text, as it is given on the command line or in the text monitor: sizes take a suffix (k, M, G, T: powers
- * of 1024), integers also 0x…, switches on/off. What is not understood is handed on as text, for the check to refuse.
+ * A value from text, as it is given on the command line: sizes as `src/text/size.ts` reads them, integers also 0x…,
+ * switches on/off. What is not understood is handed on as text, for the check to refuse.
  */
 export function parseParameterText(name: ParameterName, text: string): unknown {
   const definition: ParameterDefinition = PARAMETERS[name];
   if (definition.type === 'bool') return SWITCHES.get(text) ?? text;
   if (definition.type === 'enum' || definition.type === 'string-or-null') return text;
   if (definition.type === 'bitmap-mapping') return text;
-  const isNegative = text.startsWith('-');
-  const exact = parseSize(isNegative ? text.slice(1) : text);
-  if (exact === null || (definition.type !== 'size' && !INTEGER_TEXT.test(text))) return text;
-  return fromBigInt(isNegative ? -exact : exact);
+  const size = definition.type === 'size' ? parseSize(text, 'B') : null;
+  if (typeof size === 'bigint') return fromBigInt(size);
+  const [, sign, digits] = INTEGER_TEXT.exec(text) ?? [];
+  if (digits === undefined) return text;
+  return fromBigInt(sign === '-' ? -BigInt(digits) : BigInt(digits));
 }
 
-const INTEGER_TEXT = /^-?(0x[0-9a-fA-F]+|\d+)$/;
+/** Longer integers are out of every range, and are refused as texts. */
+const INTEGER_TEXT = /^(-?)(0x[0-9a-fA-F]{1,64}|\d{1,64})$/;
 const SWITCHES: ReadonlyMap<string, boolean> = new Map([
   ['on', true],
   ['true', true],

@@ -1,6 +1,7 @@
-import { type Capability, type CapabilitySet, isCapability } from './capabilities.ts';
+import { didYouMean } from '../../text/nearest.ts';
+import { CAPABILITIES, type Capability, type CapabilitySet, isCapability } from './capabilities.ts';
 import { checkParameterValue } from './parameter-value.ts';
-import { isParameter, type ParameterName, type ParameterSet, type ParameterValue } from './parameters.ts';
+import { isParameter, PARAMETERS, type ParameterName, type ParameterSet, type ParameterValue } from './parameters.ts';
 import { CAPABILITY_RULES, PARAMETER_RULES, type RuleSubject } from './rules.ts';
 import { pointerTo, shown, Violations } from './violations.ts';
 
@@ -19,7 +20,8 @@ export function changeCapabilities(subject: RuleSubject, list: readonly unknown[
   for (const [index, entry] of list.entries()) {
     const { capability, state } = membersOf(entry);
     if (typeof capability !== 'string' || !isCapability(capability)) {
-      const reason = `${shown(capability)} is not a capability.`;
+      const hint = typeof capability === 'string' ? didYouMean(capability, CAPABILITIES) : '';
+      const reason = `${shown(capability)} is not a capability.${hint}`;
       violations.add('unknown_capability', pointerTo('capabilities', index, 'capability'), reason);
     } else if (typeof state !== 'boolean') {
       const reason = `state is ${shown(state)}; it has to be true or false.`;
@@ -63,7 +65,8 @@ export function changeParameters(subject: RuleSubject, change: Readonly<Record<s
   const changed = new Map<ParameterName, ParameterValue>(subject.parameters);
   for (const [name, value] of Object.entries(change)) {
     if (!isParameter(name)) {
-      violations.add('unknown_member', pointerTo(name), `${shown(name)} is not a migration parameter.`);
+      const hint = didYouMean(name, Object.keys(PARAMETERS));
+      violations.add('unknown_member', pointerTo(name), `${shown(name)} is not a migration parameter.${hint}`);
       continue;
     }
     const kept = checkParameterValue(name, value, violations);

@@ -1,8 +1,9 @@
 import { DomainError } from '../../commands/errors.ts';
 import { MigrateSetParameters } from '../../commands/schemas/options.ts';
+import { didYouMean } from '../../text/nearest.ts';
+import { parseSize } from '../../text/size.ts';
 import { quoted } from '../printable.ts';
 import { exact } from './exact.ts';
-import { parseSize } from './size.ts';
 
 /*
  * What a word means as the value of a parameter. Which values a parameter takes is the command's to say; here is only how
@@ -41,7 +42,9 @@ const SWITCHES: ReadonlyMap<string, boolean> = new Map([
 /** @throws DomainError if there is no such parameter, or the text is no value of its type. */
 export function parameterValue(name: string, text: string): unknown {
   const schema = Object.hasOwn(SCHEMAS, name) ? SCHEMAS[name] : undefined;
-  if (schema === undefined) throw invalid('unknown_member', `There is no parameter ${quoted(name)}.`);
+  if (schema === undefined) {
+    throw invalid('unknown_member', `There is no parameter ${quoted(name)}.${didYouMean(name, PARAMETER_NAMES)}`);
+  }
   if (schema.type === 'array') throw invalid('wrong_type', `${name} can only be set over HTTP or QMP.`);
   if (schema.type === 'boolean') return switchOf(name, text);
   if (schema.type === 'integer') return exact(PLAIN.has(name) ? plainOf(name, text) : sizeOf(name, text));

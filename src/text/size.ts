@@ -1,8 +1,12 @@
 /*
- * Sizes as QEMU reads them: `64M`, `1.5G`, `.5k`, `0x1000`. Suffixes are powers of 1024 in either case, B is bytes. A
- * fraction needs a unit above a byte (or to be zero), and is rounded to whole bytes, a half up. Hexadecimal numbers
- * take neither fraction nor suffix.
+ * The one reader of sizes: the flags of the service, its text monitor, its addresses and the client use it. It reads
+ * sizes as QEMU does: `64M`, `1.5G`, `.5k`, `0x1000`. Suffixes are powers of 1024 in either case, B is bytes. A fraction
+ * needs a unit above a byte (or to be zero), and is rounded to whole bytes, a half up. Hexadecimal numbers take neither
+ * fraction nor suffix.
  */
+
+/** The form of a size, for error messages. */
+export const SIZE_FORM = 'a size such as 4096, 512k or 1.5G (suffixes k, M, G, T, P and E: powers of 1024)';
 
 const UNITS = 'bkmgtpe';
 const SIZE_MAX = 2n ** 64n - 1n;
