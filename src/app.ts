@@ -36,6 +36,7 @@ import type { Readiness } from './routes/operation.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
 import type { Server } from './routes/server-type.ts';
+import { listenError } from './start/listen-error.ts';
 import { DATABASE_FILE } from './store/database.ts';
 import { openStore } from './store/sqlite-store.ts';
 
@@ -147,7 +148,11 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
 
 /** As many connections as may be open may come in one moment: one that finds no room in the queue is never told so. */
 async function listenOn(server: Server, address: Config['http']): Promise<void> {
-  await server.listen({ ...address, backlog: server.server.maxConnections });
+  try {
+    await server.listen({ ...address, backlog: server.server.maxConnections });
+  } catch (error) {
+    throw listenError(error, address);
+  }
 }
 
 /** @throws DomainError, with the image's own code, if a node cannot be opened. */

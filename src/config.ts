@@ -63,6 +63,10 @@ export type Config = {
     readonly capabilities: readonly string[];
   };
   readonly logLevel: LogLevel;
+  /** Where the address of the HTTP listener is written once the service is ready; absolute, or null. */
+  readonly urlFile: string | null;
+  /** The process was started by `npm start`, and is to end when npm does, however npm ends. */
+  readonly endsWithParent: boolean;
   /** How long what runs may go on once the service was told to stop. */
   readonly drainTimeoutMs: number;
   /** What was accepted but is unwise; to be logged. */
@@ -120,7 +124,7 @@ export function readInvocation(
   if (flags.has('help')) return { action: 'print', text: command === 'serve' ? usage() : overview() };
   if (flags.has('version')) return { action: 'print', text: `vmferry ${version}\n` };
   const given: Given = new Map([...readEnvironment(environment), ...flags]);
-  return { action: 'serve', config: configOf(given) };
+  return { action: 'serve', config: configOf(given, environment.npm_lifecycle_event === 'start') };
 }
 
 function clientEnvironment(environment: Readonly<Record<string, string | undefined>>): ClientEnvironment {
@@ -135,7 +139,7 @@ function clientEnvironment(environment: Readonly<Record<string, string | undefin
   };
 }
 
-function configOf(given: Given): Config {
+function configOf(given: Given, endsWithParent: boolean): Config {
   for (const [name, why] of Object.entries(NOT_AVAILABLE)) {
     if (given.has(name as FlagName)) throw new ConfigError(`--${name} is not available in this version: ${why}`);
   }
@@ -175,6 +179,8 @@ function configOf(given: Given): Config {
       capabilities: (given.get('enable') ?? []).map((name) => nonEmpty('enable', name)),
     },
     logLevel: parseChoice('--log-level', one('log-level', 'warn'), LOG_LEVELS),
+    urlFile: oneOrNull('url-file') === null ? null : resolve(nonEmpty('url-file', one('url-file', ''))),
+    endsWithParent,
     drainTimeoutMs:
       parseCount('--drain-timeout', one('drain-timeout', '10'), { min: 0, max: DRAIN_SECONDS_MAX }) * 1000,
     warnings: access?.warnings ?? [],

@@ -4,6 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 /** What can wait is done so long after the start, in milliseconds: no request of the first moments waits for it. */
 const SETTLE_MS = 1000;
+/** Between two looks whether the parent process is still there, in milliseconds. */
+const PARENT_LOOK_MS = 500;
+/** Migrations and jobs that are named while the end waits for them. */
+const RUNS_NAMED_MAX = 5;
 /** What tells the service to stop; without a token file, which it makes to be read again, SIGHUP does so too. */
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
@@ -34,24 +38,34 @@ async function run(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(config: import('./config.ts').Config): Promise<number> {
+  const { UrlFile } = await import('./start/url-file.ts');
+  const urlFile = config.urlFile === null ? null : new UrlFile(config.urlFile);
   const { startBlockWorker } = await import('./engine/snapshot/block-worker.ts');
   // Its start takes as long as loading the rest.
   const firstWorker = startBlockWorker();
   const { createApp } = await import('./app.ts');
+  const { underWay } = await import('./start/under-way.ts');
   const { trimHeap } = await import('./engine/memory/trim-heap.ts');
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   const app = await createApp(config, { blockThread: { firstWorker }, onExit: (failed) => end(failed ? 1 : 0) });
   try {
     let isToldToStop = false;
-    const { tokenFile } = config;
+    const { tokenFile, endsWithParent } = config;
+    if (endsWithParent) whenParentEnds(() => process.kill(process.pid, 'SIGTERM'));
     if (tokenFile !== null) process.on('SIGHUP', () => reload(app, tokenFile));
-    onSignal(tokenFile === null ? [...SIGNALS, 'SIGHUP'] : SIGNALS, () => {
-      isToldToStop = true;
-      end(0);
+    onSignal(tokenFile === null ? [...SIGNALS, 'SIGHUP'] : SIGNALS, {
+      first: () => {
+        isToldToStop = true;
+        tellOfWaiting(underWay(app.domain), config.drainTimeoutMs);
+        end(0);
+      },
+      second: () => urlFile?.remove(),
     });
     const qmp = await app.listenQmp();
     await app.listenHttp();
-    process.stdout.write(`vmferry: ${addressOf(app.server.server.address())}\n`);
+    const url = addressOf(app.server.server.address());
+    urlFile?.write(url);
+    process.stdout.write(`vmferry: ${url}\nvmferry: docs ${url}/docs\n`);
     for (const address of qmp) process.stdout.write(`vmferry: qmp ${address}\n`);
     setTimeout(() => settle(trimHeap), SETTLE_MS).unref();
     const status = await ended;
@@ -59,7 +73,28 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
     return status;
   } finally {
     await app.close();
+    urlFile?.remove();
   }
+}
+
+/** npm hands SIGTERM and SIGINT on, but neither SIGHUP nor its own death. */
+function whenParentEnds(work: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    work();
+  }, PARENT_LOOK_MS);
+  timer.unref();
+}
+
+/** Says on standard error what the end waits for; nothing where nothing runs. */
+function tellOfWaiting(runs: readonly string[], drainTimeoutMs: number): void {
+  if (runs.length === 0 || drainTimeoutMs === 0) return;
+  const shown = runs.slice(0, RUNS_NAMED_MAX).join(', ');
+  const more = runs.length > RUNS_NAMED_MAX ? ` and ${runs.length - RUNS_NAMED_MAX} more` : '';
+  const rest = `for ${drainTimeoutMs / 1000} s at most; once more (Ctrl-C or SIGTERM) ends the service at once`;
+  console.error(`vmferry: stopping: waits for ${shown}${more}, ${rest}`);
 }
 
 /** What was compiled is written to the cache now, and not when the process ends; what the start needed is given back. */
@@ -81,13 +116,27 @@ function reload(app: import('./app.ts').App, tokenFile: string): void {
   }
 }
 
-/** Calls `stop` at the first signal; the second, of whichever kind, ends the process at once, as it would without us. */
-function onSignal(signals: readonly NodeJS.Signals[], stop: () => void): void {
-  const first = (): void => {
-    for (const signal of signals) process.off(signal, first);
-    stop();
+/** Calls `first` at the first signal; the second, of whichever kind, ends the process at once, as it would without us. */
+function onSignal(
+  signals: readonly NodeJS.Signals[],
+  { first, second }: { readonly first: () => void; readonly second: () => void },
+): void {
+  const replace = (before: NodeJS.SignalsListener, now: NodeJS.SignalsListener | null): void => {
+    for (const signal of signals) {
+      process.off(signal, before);
+      if (now !== null) process.on(signal, now);
+    }
   };
-  for (const signal of signals) process.on(signal, first);
+  const onFirst = (): void => {
+    replace(onFirst, onSecond);
+    first();
+  };
+  const onSecond = (signal: NodeJS.Signals): void => {
+    replace(onSecond, null);
+    second();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of signals) process.on(signal, onFirst);
 }
 
 function addressOf(address: import('node:net').AddressInfo | string | null): string {

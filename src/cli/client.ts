@@ -11,7 +11,7 @@ const ANSWER_MS_MAX = 30_000;
 const PAGES_MAX = 1000;
 const PAGE_ENTRIES = 1000;
 /** Lists whose pages have a length. */
-const PAGED: ReadonlySet<string> = new Set(['/jobs/history', '/snapshots']);
+const PAGED: ReadonlySet<string> = new Set(['/jobs/history', '/snapshots', '/migrations', '/audit']);
 /** Longer than the service's event stream is ever silent. */
 const EVENT_SILENCE_MS_MAX = 60_000;
 
@@ -56,6 +56,11 @@ export class ServiceClient {
     const body = await this.ask(request);
     if (!isRecord(body)) throw unexpectedAnswer(`${request.method} ${request.path} gives an object`);
     return body;
+  }
+
+  /** Removes what a path names; the answer has no body. */
+  async remove(path: string): Promise<void> {
+    await this.#exchange({ method: 'DELETE', path });
   }
 
   /** The answer as it is, whatever its status, where the path has its own way to tell of errors. */

@@ -1,6 +1,6 @@
 import type { Job } from './job.ts';
 import { clockText, sizeText } from './printable.ts';
-import type { Shown } from './progress.ts';
+import type { Figure, Shown } from './progress.ts';
 import { RateMeter } from './rate.ts';
 
 /* A job as its progress shows it. */
@@ -26,13 +26,14 @@ function fractionOf({ doneBytes, totalBytes }: Job): number {
 }
 
 /** `42 %`, `112.0 MiB of 268.4 MiB`, `310.0 MiB/s`, `0:01 left`: what is known of it. */
-function figuresOf(job: Job, meter: RateMeter): string[] {
+function figuresOf(job: Job, meter: RateMeter): Figure[] {
   const { doneBytes, totalBytes } = job;
   if (totalBytes <= 0) return [];
-  const percent = `${Math.floor(fractionOf(job) * 100)} %`;
+  const percent = { text: `${Math.floor(fractionOf(job) * 100)} %`, rank: 0 };
   const rate = meter.bytesPerSecond();
-  const figures = [percent, `${sizeText(doneBytes)} of ${sizeText(totalBytes)}`];
+  const figures = [percent, { text: `${sizeText(doneBytes)} of ${sizeText(totalBytes)}`, rank: 2 }];
   if (rate === null || rate <= 0) return figures;
   const leftMs = (Math.max(totalBytes - doneBytes, 0) / rate) * 1000;
-  return [...figures, `${sizeText(rate)}/s`, ...(doneBytes < totalBytes ? [`${clockText(leftMs)} left`] : [])];
+  const left = doneBytes < totalBytes ? [{ text: `${clockText(leftMs)} left`, rank: 0 }] : [];
+  return [...figures, { text: `${sizeText(rate)}/s`, rank: 1 }, ...left];
 }

@@ -77,12 +77,12 @@ export function shownMigration({ status, progress, isConcluded }: Migration): Sh
     pass === 0
       ? []
       : [
-          `${Math.floor(percent)} %`,
-          `pass ${pass}`,
-          `${sizeText(Math.round(figure('rate')))}/s`,
-          `${sizeText(figure('remaining'))} left`,
-          `downtime ${Math.round(figure('expected-downtime'))} ms`,
-          timeToGo(progress),
+          { text: `${Math.floor(percent)} %`, rank: 0 },
+          { text: `pass ${pass}`, rank: 3 },
+          { text: `${sizeText(Math.round(figure('rate')))}/s`, rank: 1 },
+          { text: `${sizeText(figure('remaining'))} left`, rank: 2 },
+          { text: `downtime ${Math.round(figure('expected-downtime'))} ms`, rank: 4 },
+          { text: timeToGo(progress), rank: 0 },
         ];
   return {
     state: [status, pass, percent, figure('remaining')].join(' '),

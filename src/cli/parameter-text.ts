@@ -53,11 +53,16 @@ export function parameterHint(name: string, value: unknown, now: unknown): strin
   if (typeof value !== 'string' || now === undefined || typeof now === 'string') return null;
   if (typeof now === 'boolean') return `${name} is on or off`;
   if (numberOf(now) === null) return `${name} is a list in JSON`;
-  if (SIZES.has(name)) return `${name} is ${SIZE_FORM}`;
+  if (SIZES.has(name)) return sizeHint(name);
   const unit = UNITS[name];
   return unit === undefined
     ? `${name} is a whole number without a unit`
     : `${name} is a whole number of ${unit}, without a unit`;
+}
+
+/** How a size has to be written. */
+export function sizeHint(name: string): string {
+  return `${name} is ${SIZE_FORM}`;
 }
 
 /** A value on one line: a list as JSON. */

@@ -3,6 +3,13 @@ import type { World } from './world.ts';
 
 /* Progress on standard error: a bar where a person looks, lines where a file or a CI log does. */
 
+/** What is known of the work: `64 %`. */
+export type Figure = {
+  readonly text: string;
+  /** Where there is no room, the figures of the highest rank are left out first, and those of rank 0 never. */
+  readonly rank: number;
+};
+
 /** Work as it is shown. */
 export type Shown = {
   /** A new line is written only if this is new too. */
@@ -10,7 +17,7 @@ export type Shown = {
   readonly status: string;
   /** Part of it that is done, from 0 to 1; null: not known, so there is no bar. */
   readonly fraction: number | null;
-  readonly figures: readonly string[];
+  readonly figures: readonly Figure[];
   /** The end is told by the result. */
   readonly isOver: boolean;
 };
@@ -34,6 +41,10 @@ export type ProgressOptions = {
 export const LINE_MS_MIN = 1000;
 const BAR_CELLS_MAX = 30;
 const BAR_CELLS_MIN = 5;
+const LABEL_CHARACTERS_MIN = 8;
+/** What stands between the parts of the line and around the bar. */
+const GAP = '  ';
+const BAR_FRAME = `${GAP}[]`;
 
 export function createProgress(options: ProgressOptions): Progress {
   if (options.style === 'bar') return new Bar(options);
@@ -80,7 +91,7 @@ class Lines implements Progress {
     if (now < this.#nextMs || state === this.#last || isOver) return;
     this.#last = state;
     this.#nextMs = now + LINE_MS_MIN;
-    this.#world.err(`${this.#label}: ${[status, ...figures].join(', ')}\n`);
+    this.#world.err(`${this.#label}: ${[status, ...figures.map(({ text }) => text)].join(', ')}\n`);
   }
 
   note(text: string): void {
@@ -121,13 +132,44 @@ class Bar implements Progress {
     this.#isShown = false;
   }
 
-  #line({ status, fraction, figures: list }: Shown, columns: number): string {
-    const figures = list.join('  ');
-    const text = `${this.#label}  ${status}`;
-    const cells = Math.min(BAR_CELLS_MAX, columns - text.length - figures.length - '  []  '.length);
-    const bar = cells < BAR_CELLS_MIN || fraction === null ? '' : `  [${barOf(fraction, cells)}]`;
-    return `${text}${bar}  ${figures}`.trimEnd().slice(0, Math.max(columns, 0));
+  /**
+   * The status, the bar and the figures of rank 0 have room first; then come the label, shortened if it is long, and the
+   * other figures by their rank.
+   */
+  #line({ status, fraction, figures }: Shown, columns: number): string {
+    const bar = fraction === null ? 0 : BAR_FRAME.length + BAR_CELLS_MIN;
+    const room = columns - GAP.length - status.length - bar;
+    const full = this.#label.length;
+    const isLong = full + widthOf(figures) > room;
+    const labelMax = isLong ? Math.min(full, Math.max(Math.floor(columns / 3), LABEL_CHARACTERS_MIN)) : full;
+    const kept = fitting(figures, room - labelMax);
+    const label = shortened(this.#label, Math.min(full, Math.max(room - widthOf(kept), LABEL_CHARACTERS_MIN)));
+    const text = `${label}${GAP}${status}`;
+    const cells = Math.min(BAR_CELLS_MAX, columns - text.length - widthOf(kept) - BAR_FRAME.length);
+    const drawn = cells < BAR_CELLS_MIN || fraction === null ? '' : `${GAP}[${barOf(fraction, cells)}]`;
+    const rest = kept.map((figure) => `${GAP}${figure.text}`).join('');
+    return `${text}${drawn}${rest}`.slice(0, Math.max(columns, 0));
   }
+}
+
+/** Characters that figures take with the gaps before them. */
+function widthOf(figures: readonly Figure[]): number {
+  return figures.reduce((sum, { text }) => sum + GAP.length + text.length, 0);
+}
+
+/** The figures for which there is room, those of rank 0 in any case. */
+function fitting(figures: readonly Figure[], width: number): readonly Figure[] {
+  const rank = Math.max(0, ...figures.map((figure) => figure.rank));
+  if (rank === 0 || widthOf(figures) <= width) return figures;
+  return fitting(
+    figures.filter((figure) => figure.rank < rank),
+    width,
+  );
+}
+
+/** The text, or as much of its beginning as there is room for. */
+function shortened(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
 function barOf(fraction: number, cells: number): string {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { EXIT } from './exit-status.ts';
-import { Failure } from './failure.ts';
+import { ConnectionLost, Failure } from './failure.ts';
 
 /* Values of options and variables: text in, checked values out. */
 
@@ -10,6 +10,11 @@ export const RECONNECT_SECONDS_DEFAULT = 30;
 export const WATCH_SECONDS_DEFAULT = 1;
 const SECONDS_MAX = 1_000_000;
 const INTERVAL_SECONDS_MIN = 0.1;
+const MEASURE_SECONDS_MIN = 0.05;
+const MEASURE_SECONDS_MAX = 60;
+const LIMIT_MAX = 1000;
+const PROCESS_ID_MAX = 2 ** 31 - 1;
+const ADDRESS_BYTES_MAX = 4096;
 
 /** @throws InvalidArgumentError, which commander tells with the option's name. */
 export function parseSeconds(text: string): number {
@@ -18,6 +23,33 @@ export function parseSeconds(text: string): number {
   throw new InvalidArgumentError(
     `It must be a number of seconds from 0 to ${SECONDS_MAX} without a unit, such as 90 or 0.5.`,
   );
+}
+
+/** As dirty-rate takes them. @throws InvalidArgumentError */
+export function parseMeasureSeconds(text: string): number {
+  const seconds = parseSeconds(text);
+  if (seconds >= MEASURE_SECONDS_MIN && seconds <= MEASURE_SECONDS_MAX) return seconds;
+  throw new InvalidArgumentError(`It must be from ${MEASURE_SECONDS_MIN} to ${MEASURE_SECONDS_MAX} seconds.`);
+}
+
+/** @throws InvalidArgumentError */
+export function parseCount(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number.');
+}
+
+/** How much of a list is asked for. @throws InvalidArgumentError */
+export function parseLimit(text: string): number {
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (count >= 1 && count <= LIMIT_MAX) return count;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${LIMIT_MAX}; --all is all.`);
+}
+
+/** @throws InvalidArgumentError */
+export function parseProcessId(text: string): number {
+  const pid = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (pid >= 1 && pid <= PROCESS_ID_MAX) return pid;
+  throw new InvalidArgumentError('It must be the number of a process, such as $! in a shell.');
 }
 
 /** @throws InvalidArgumentError for an empty text. */
@@ -61,9 +93,40 @@ export function parseAssignment(text: string, before: readonly Assignment[] | un
 
 export type Assignment = readonly [name: string, text: string];
 
-/** Address of the service from --url, else from VMFERRY_URL. @throws Failure */
-export function serviceUrl(option: string | undefined, variable: string | undefined): URL {
-  const [name, text] = option === undefined ? ['VMFERRY_URL', variable || URL_DEFAULT] : ['--url', option];
+export type AddressOptions = { readonly url?: string; readonly urlFile?: string };
+
+/**
+ * Address of the service: of --url or of the file of --url-file, else of VMFERRY_URL or of the file of VMFERRY_URL_FILE.
+ * @throws Failure for what is no address.
+ * @throws ConnectionLost while the file is not there: the service writes it once it is ready.
+ */
+export function serviceUrl(
+  { url, urlFile }: AddressOptions,
+  environment: { readonly url: string | undefined; readonly urlFile?: string | undefined },
+): URL {
+  if (url !== undefined && urlFile !== undefined) {
+    throw new Failure(EXIT.usage, '--url and --url-file exclude each other; see --help');
+  }
+  if (url !== undefined) return checkedUrl('--url', url);
+  if (urlFile !== undefined) return urlInFile('--url-file', urlFile);
+  if (environment.url) return checkedUrl('VMFERRY_URL', environment.url);
+  if (environment.urlFile) return urlInFile('VMFERRY_URL_FILE', environment.urlFile);
+  return new URL(URL_DEFAULT);
+}
+
+function urlInFile(name: string, path: string): URL {
+  try {
+    return checkedUrl(`${name} ${path}`, readFileSync(path, 'utf8').slice(0, ADDRESS_BYTES_MAX).trim());
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') throw new Failure(EXIT.usage, `${name} ${path} cannot be read: ${message}`);
+    const why = `no service is ready: ${name} ${path} is not there`;
+    throw new ConnectionLost(why, { mayHaveArrived: false });
+  }
+}
+
+function checkedUrl(name: string, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   const isPlain = url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   if (isPlain && (url.protocol === 'http:' || url.protocol === 'https:')) return url;

@@ -34,6 +34,15 @@ export function overviewLine({ status, migrate, progress }: Overview): string {
 
 const NAME_WIDTH = 11;
 
+/** The line as several that fit, broken where a part of it ends; those behind the first are indented. */
+export function wrapped(line: string, columns: number): string[] {
+  if (line.length <= columns || columns <= NAME_WIDTH) return [line.slice(0, columns)];
+  const piece = line.slice(0, columns + 1);
+  const at = [piece.lastIndexOf(', ') + 1, piece.lastIndexOf(' ')].find((place) => place > NAME_WIDTH) ?? columns;
+  const rest = `${' '.repeat(NAME_WIDTH)}${line.slice(at).trimStart()}`;
+  return [line.slice(0, at).trimEnd(), ...wrapped(rest, columns)];
+}
+
 function machineText(machine: Figures): string {
   const blocks = Array.isArray(machine['ram-blocks']) ? machine['ram-blocks'].filter(isRecord) : [];
   const ramBytes = blocks.reduce((sum, { size }) => sum + (numberOf(size) ?? 0), 0);

@@ -62,6 +62,11 @@ export const FLAGS = {
     help: 'a QMP socket, for its owner or on loopback',
   },
   'token-file': { type: 'string', form: 'FILE', help: 'bearer tokens: lines of TOKEN operator|viewer' },
+  'url-file': {
+    type: 'string',
+    form: 'FILE',
+    help: 'the address is written there once the service is ready, and the file is removed at the end',
+  },
   'drain-timeout': {
     type: 'string',
     form: 'SECONDS',
@@ -96,6 +101,7 @@ export type FlagName =
   | 'qmp'
   | 'blockdev'
   | 'token-file'
+  | 'url-file'
   | 'drain-timeout'
   | 'qemu-qmp'
   | 'help'
@@ -112,11 +118,22 @@ const COMMAND_COLUMN_WIDTH = 26;
 /** Commands for a running service, as --help lists them: how each is written, and what it does. */
 const COMMANDS: readonly (readonly [form: string, does: string])[] = [
   ['status [--watch]', 'how the machine is, and its migration'],
+  ['wait [--pid PID]', 'until the service is ready'],
+  ['stop', 'stop the guest'],
+  ['cont', 'let it go on'],
+  ['console', 'what the guest has written'],
+  ['workload [NAME=VALUE …]', 'change what the synthetic guest does, or print it'],
   ['migrate URI [--wait]', 'move the machine, or save it into a file'],
+  ['incoming URI', 'let a machine that was started for it await a migration'],
+  ['continue', 'let a migration go on that pauses before its switchover'],
   ['cancel', 'cancel the migration that runs'],
+  ['history', 'every migration that was ever made here'],
+  ['show ID', 'one of them, with its passes'],
   ['set [NAME=VALUE …]', 'change migration parameters, or print them'],
   ['enable [CAP …]', 'switch migration capabilities on, or print them'],
   ['disable [CAP …]', 'switch them off'],
+  ['blockers', 'what forbids a migration; blockers add REASON, blockers remove ID'],
+  ['dirty-rate', 'measure how fast the guest writes to its memory'],
   ['snapshot save [TAG]', 'keep the machine as it is now'],
   ['snapshot load TAG', 'take it back there'],
   ['snapshot list [TAG]', 'the snapshots there are'],
@@ -124,16 +141,20 @@ const COMMANDS: readonly (readonly [form: string, does: string])[] = [
   ['snapshot delete TAG', 'remove it'],
   ['jobs [--history]', 'what runs and what ended; jobs cancel ID and other verbs'],
   ['events [--since N]', 'what happens, as it happens'],
+  ['audit', 'who changed what'],
   ['monitor', 'the text monitor (HMP), at a prompt or from standard input'],
   ['qmp JSON', 'one QMP command and its answer'],
 ];
 
 /** Commands that ask no service. */
-const OTHER_COMMANDS: typeof COMMANDS = [['completion bash|zsh|fish', 'what makes a shell complete these commands']];
+const OTHER_COMMANDS: typeof COMMANDS = [
+  ['completion bash|zsh|fish', 'what makes a shell complete these commands'],
+  ['version', 'this version, and that of the service if one answers'],
+];
 
 /** First words of all commands. */
 export const COMMAND_NAMES: ReadonlySet<string> = new Set([
-  ...[...COMMANDS, ...OTHER_COMMANDS].flatMap(([form]) => /^[\w-]+(?:, [\w-]+)*/.exec(form)?.[0].split(', ') ?? []),
+  ...[...COMMANDS, ...OTHER_COMMANDS].flatMap(([form]) => /^[\w-]+/.exec(form)?.[0] ?? []),
   'serve',
   'help',
 ]);

@@ -105,7 +105,11 @@ function refused(address: QmpAddress, cause: unknown): DomainError {
   const inUse = code === 'EADDRINUSE';
   // Node says of a folder that is not there what it says of one that may not be written.
   const isFolderGone = address.kind === 'unix' && !existsSync(dirname(address.path));
-  const why = inUse ? 'something else is there' : isFolderGone ? 'its folder is not there' : code;
+  const why = inUse
+    ? 'something else listens there; stop it, or choose another address'
+    : isFolderGone
+      ? 'its folder is not there'
+      : code;
   const message = `--qmp ${where} cannot be listened on: ${why}.`;
   return new DomainError(inUse ? 'address_in_use' : 'address_not_available', message, { cause });
 }

@@ -77,12 +77,15 @@ function takeLock(directory: string): Connection {
   } catch (cause) {
     lock?.close();
     if (databaseCodeOf(cause).startsWith('SQLITE_BUSY')) {
-      throw new DomainError('data_directory_in_use', `Another service uses the data directory ${directory}.`, {
-        cause,
-      });
+      throw new DomainError('data_directory_in_use', inUse(directory), { cause });
     }
     throw unusable(directory, cause);
   }
+}
+
+function inUse(directory: string): string {
+  const what = `Another service uses the data directory ${directory}`;
+  return `${what}: stop it, or give this one a directory of its own with --data DIR.`;
 }
 
 function openFile(directory: string, schemaDirectory: string): Connection {

@@ -25,7 +25,7 @@ function start(...flags: string[]) {
 /** What `npm start` runs, without npm. */
 function startAsNpm(nodeFlags: readonly string[], ...flags: string[]) {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  return startNode([...nodeFlags, ...scripts.start.split(' ').slice(1), ...flags]);
+  return startNode([...nodeFlags, ...scripts.start.split(' ').slice(2), ...flags]);
 }
 
 function startNode(arguments_: readonly string[]) {
@@ -49,14 +49,17 @@ describe('the service as a process', () => {
     { signal: 'SIGHUP', nodeFlags: [] },
     // The starts before have filled the cache, if nothing had yet.
     { signal: 'SIGINT', nodeFlags: ['--import', TELL_MODULES] },
-  ] as const)('prints its address alone, answers, and ends with 0 at $signal', async ({ signal, nodeFlags }) => {
-    const service = startAsNpm(nodeFlags, '--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M');
-    const address = await addressOf(service);
-    expect((await fetch(`${address}/migrate`)).status).toBe(200);
-    await expectEnds(service, signal, await fetch(`${address}/events`));
-    if (nodeFlags.length === 0) expect(service.errors()).toBe('');
-    else expectFewModules(service.errors());
-  });
+  ] as const)(
+    'prints its address and that of the documentation alone, answers, and ends with 0 at $signal',
+    async ({ signal, nodeFlags }) => {
+      const service = startAsNpm(nodeFlags, '--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M');
+      const address = await addressOf(service);
+      expect((await fetch(`${address}/migrate`)).status).toBe(200);
+      await expectEnds(service, signal, await fetch(`${address}/events`));
+      if (nodeFlags.length === 0) expect(service.errors()).toBe('');
+      else expectFewModules(service.errors());
+    },
+  );
 
   test('reads its tokens again at SIGHUP, keeps those that it has if it cannot, and ends with 0 at SIGTERM', async () => {
     const file = tokenFile([`${'a'.repeat(20)} viewer`]);
@@ -107,24 +110,28 @@ describe('the service as a process', () => {
     }
     const last = start('--http', `127.0.0.1:${port}`, '--ram', '8M', '--data', temporaryDirectory());
     expect(await last.ended).toBe(1);
-    expect(last.errors()).toMatch(/^vmferry: .*EADDRINUSE.*\n$/);
+    expect(last.errors()).toMatch(
+      /^vmferry: --http .* something else listens there\. Stop it, or choose another port: .*EADDRINUSE.*\n$/,
+    );
   });
 });
 
 type Started = ReturnType<typeof startNode>;
 
 async function addressOf(service: Started): Promise<string> {
-  await expect.poll(service.output, { timeout: 10_000 }).toMatch(/^vmferry: http:\/\/127\.0\.0\.1:\d+\n$/);
-  return service.output().trim().replace('vmferry: ', '');
+  await expect
+    .poll(service.output, { timeout: 10_000 })
+    .toMatch(/^vmferry: (http:\/\/127\.0\.0\.1:\d+)\nvmferry: docs \1\/docs\n$/);
+  return service.output().split('\n', 1)[0]!.replace('vmferry: ', '');
 }
 
-/** It tells who follows its events, and has printed nothing but its address. */
+/** It tells who follows its events, and has printed nothing but its addresses. */
 async function expectEnds(service: Started, signal: NodeJS.Signals, events: Response): Promise<void> {
   service.child.kill(signal);
   const told = await events.text();
   expect(told).toMatch(/event: SHUTDOWN\n.*"guest":false,"reason":"host-signal".*event: bye/s);
   expect(await service.ended).toBe(0);
-  expect(service.output().split('\n')).toHaveLength(2);
+  expect(service.output().split('\n')).toHaveLength(3);
 }
 
 /** Code that is in the cache needs neither the type stripper nor a schema compiler. */

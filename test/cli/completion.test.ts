@@ -32,7 +32,7 @@ async function complete(world: FakeWorld, line: string): Promise<string[]> {
 
 describe('completion', () => {
   test.each([
-    ['s', ['status', 'set', 'snapshot', 'serve']],
+    ['s', ['status', 'stop', 'show', 'set', 'snapshot', 'serve']],
     ['snapshot ', ['save', 'load', 'delete', 'list', 'verify']],
     ['snapshot sav', ['save']],
     ['snapshot load ', ['warm', 'a:b', '$(reboot)']],

@@ -82,7 +82,8 @@ describe('vmferry snapshot as a process', () => {
     expect(await client.ended).toEqual([0, null]);
     const loaded = client.errors().trimEnd().split('\n');
     expect(loaded.some((path) => path.endsWith('/src/cli/main.ts'))).toBe(true);
-    const allowed = /\/src\/(?:main\.ts|config\.ts|config\/[\w-]+\.ts|cli\/[\w/-]+\.ts)$|\/node_modules\/commander\//;
+    const allowed =
+      /\/src\/(?:main\.ts|config\.ts|config\/[\w-]+\.ts|text\/[\w-]+\.ts|cli\/[\w/-]+\.ts)$|\/node_modules\/commander\//;
     expect(loaded.filter((path) => path.startsWith('file:') && !allowed.test(path))).toEqual([]);
   });
 });

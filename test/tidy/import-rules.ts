@@ -61,6 +61,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['node:*'],
   },
   { of: [TEXT], may: [TEXT], packages: [] },
+  { of: ['src/start/'], may: ['src/start/', 'src/config/values.ts', 'src/domain/'], packages: ['node:*'] },
   { of: ['src/domain/'], may: ['src/domain/', TEXT], packages: ['node:assert', 'node:assert/strict'] },
   {
     of: ['src/store/'],

@@ -3,7 +3,7 @@ import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { ConnectionLost } from '../failure.ts';
 import { type Common, guarded, jsonLine } from '../guarded.ts';
 import { oneLine } from '../printable.ts';
-import { type Overview, overviewLine, overviewText } from '../status-text.ts';
+import { type Overview, overviewLine, overviewText, wrapped } from '../status-text.ts';
 import type { World } from '../world.ts';
 
 /* status: the machine and its migration, once or for as long as one looks. */
@@ -86,12 +86,12 @@ class Screen {
     return this.#lines === 0 ? '' : `\u001b[${this.#lines}A\r\u001b[J`;
   }
 
-  /** No line may wrap, or else the way back would not be known. */
+  /** The terminal may wrap no line, or else the way back would not be known. */
   #fitted(overview: Overview): string {
     const columns = this.#world.outColumns() ?? 0;
     return overviewText(overview)
       .split('\n')
-      .map((line) => line.slice(0, Math.max(columns - 1, 0)))
+      .flatMap((line) => wrapped(line, Math.max(columns - 1, 0)))
       .join('\n');
   }
 }

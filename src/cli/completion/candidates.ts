@@ -1,3 +1,4 @@
+import { FLAGS } from '../../config/flags.ts';
 import { ServiceClient } from '../client.ts';
 import { JOB_VERBS } from '../commands/jobs.ts';
 import { isRecord } from '../exact-json.ts';
@@ -23,11 +24,28 @@ export async function candidates(place: Place, world: World): Promise<readonly s
 
 async function wordsFor(place: Place, world: World): Promise<readonly string[]> {
   const { command, given, piece, path } = place;
+  if (path.length === 0 && given[0] === 'serve') return serveWords(place);
   if (piece.startsWith('-')) return [...flagsOf(place), '--help'];
   const commands = given.length === 0 ? command.commands.map((entry) => entry.name()) : [];
   const own = commands.filter((name) => !name.startsWith('_'));
   if (path.length === 0) return given.length === 0 ? [...own, ...OTHERS] : [];
   return [...own, ...(await argumentsFor(place, world))];
+}
+
+/** Flags of the service and, behind one of them, the words that its value may be. */
+function serveWords({ given, piece }: Place): readonly string[] {
+  const before = (given.at(-1) ?? '').replace(/^--/, '');
+  const flag = Object.hasOwn(FLAGS, before) ? FLAGS[before as keyof typeof FLAGS] : null;
+  if (given.at(-1)?.startsWith('--') && flag?.type === 'string') {
+    return /^[a-z]+(?:\|[a-z]+)+$/.test(flag.form) ? flag.form.split('|') : addressWords(flag.form);
+  }
+  return piece.startsWith('-') ? Object.keys(FLAGS).map((name) => `--${name}`) : [];
+}
+
+/** Beginnings of addresses in the form of a flag: `unix:`, `tcp:`, `defer`. */
+function addressWords(form: string): readonly string[] {
+  if (form === 'defer|URI') return ['defer', ...TRANSPORTS];
+  return [...form.matchAll(/(?:^|\|)([a-z]+:)/g)].map(([, word = '']) => word);
 }
 
 function flagsOf({ command }: Place): string[] {
@@ -39,7 +57,12 @@ async function argumentsFor(place: Place, world: World): Promise<readonly string
   const { given } = place;
   const isFirst = given.length === 0;
   if (family === 'completion') return isFirst ? SHELLS : [];
-  if (family === 'migrate') return isFirst ? TRANSPORTS : [];
+  if (family === 'migrate' || family === 'incoming') return isFirst ? TRANSPORTS : [];
+  if (family === 'workload') return ['rate=', 'span=', 'pattern='];
+  if (family === 'show') return isFirst ? await names(place, world, '/migrations', 'id') : [];
+  if (family === 'blockers' && verb === 'remove') {
+    return isFirst ? await names(place, world, '/migrate/blockers', 'id') : [];
+  }
   if (family === 'set') return (await names(place, world, '/migrate/parameters')).map((name) => `${name}=`);
   if (family === 'enable' || family === 'disable') {
     const all = await names(place, world, '/migrate/capabilities', 'capability');
@@ -55,7 +78,9 @@ async function argumentsFor(place: Place, world: World): Promise<readonly string
 /** Names of members, or one member of each entry of the list that the answer is or holds. */
 async function names(place: Place, world: World, path: string, member?: string): Promise<readonly string[]> {
   const { values } = place;
-  const url = serviceUrl(values.get('url'), world.environment.url);
+  const [given, file] = [values.get('url'), values.get('url-file')];
+  const address = { ...(given === undefined ? {} : { url: given }), ...(file === undefined ? {} : { urlFile: file }) };
+  const url = serviceUrl(address, world.environment);
   const token = serviceToken(values.get('token-file'), world.environment.token);
   const client = new ServiceClient({ url, token }, world.interrupt);
   const body = await client.ask({ method: 'GET', path, deadlineMs: ANSWER_MS_MAX });

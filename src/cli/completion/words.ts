@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import { optionsWithin } from '../word-order.ts';
 
 /* Where on a command line the word stands that is to be completed, by the tree of commands. */
 
@@ -27,7 +28,8 @@ export function placeOf(words: readonly string[], program: Command): Place {
     if (option !== null) {
       values.set(option, word);
       option = null;
-    } else if (word.startsWith('-')) option = opened(word, command, values);
+    } else if (given[0] === 'serve') given.push(word);
+    else if (word.startsWith('-')) option = opened(word, command, values);
     else {
       const next = given.length === 0 ? command.commands.find((candidate) => candidate.name() === word) : undefined;
       if (next === undefined) given.push(word);
@@ -44,7 +46,7 @@ export function placeOf(words: readonly string[], program: Command): Place {
 function opened(word: string, command: Command, values: Map<string, string>): string | null {
   const at = word.indexOf('=');
   const flag = at < 0 ? word : word.slice(0, at);
-  const option = optionsOf(command).find(({ long, short }) => long === flag || short === flag);
+  const option = optionsWithin(command).find(({ long, short }) => long === flag || short === flag);
   if (option === undefined || !option.required) return null;
   if (at < 0) return nameOf(option);
   values.set(nameOf(option), word.slice(at + 1));

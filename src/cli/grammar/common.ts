@@ -4,6 +4,7 @@ import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { Failure } from '../failure.ts';
 import type { Common } from '../guarded.ts';
 import {
+  type AddressOptions,
   parseKey,
   parseSeconds,
   RECONNECT_SECONDS_DEFAULT,
@@ -25,8 +26,7 @@ export type Grammar = {
 };
 
 /** Options as commander hands them over. */
-export type CommonOptions = {
-  readonly url?: string;
+export type CommonOptions = AddressOptions & {
   readonly tokenFile?: string;
   readonly json?: true;
   readonly quiet?: true;
@@ -43,6 +43,7 @@ export type WaitingOptions = {
 export function addServiceOptions(command: Command): Command {
   return command
     .option('--url <URL>', `address of the service (default: VMFERRY_URL, else ${URL_DEFAULT})`)
+    .option('--url-file <FILE>', 'file that holds the address, as serve --url-file writes it')
     .option('--token-file <FILE>', 'file that holds the bearer token and nothing else (default: VMFERRY_TOKEN)');
 }
 
@@ -70,8 +71,8 @@ export function addWaitingOptions(command: Command, what: string): Command {
 }
 
 /** @throws Failure if the address or the token cannot be used. */
-export function commonOf({ url, tokenFile, json }: CommonOptions, { environment }: World): Common {
-  const service = { url: serviceUrl(url, environment.url), token: serviceToken(tokenFile, environment.token) };
+export function commonOf({ tokenFile, json, ...address }: CommonOptions, { environment }: World): Common {
+  const service = { url: serviceUrl(address, environment), token: serviceToken(tokenFile, environment.token) };
   return { service, json: json ?? false };
 }
 

@@ -1,6 +1,20 @@
 import { runCancelCommand } from '../commands/cancel.ts';
+import {
+  runAddBlockerCommand,
+  runBlockersCommand,
+  runContinueCommand,
+  runIncomingCommand,
+  runRemoveBlockerCommand,
+} from '../commands/incoming.ts';
 import { runMigrateCommand } from '../commands/migrate.ts';
-import { CANCEL_HELP, MIGRATE_HELP } from '../help/migrate.ts';
+import {
+  BLOCKERS_HELP,
+  blockerHelp,
+  CANCEL_HELP,
+  CONTINUE_HELP,
+  INCOMING_HELP,
+  MIGRATE_HELP,
+} from '../help/migrate.ts';
 import { parseWord } from '../settings.ts';
 import {
   addJsonOption,
@@ -13,7 +27,7 @@ import {
   waitingOf,
 } from './common.ts';
 
-/* The command lines of `vmferry migrate` and `vmferry cancel`. */
+/* The command lines of `vmferry migrate` and of what belongs to a migration. */
 
 type Options = CommonOptions & WaitingOptions & { readonly resume?: true };
 
@@ -44,5 +58,69 @@ export function addCancel({ program, world, choose }: Grammar): void {
   command.action(() => {
     const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
     choose(() => runCancelCommand(common, world));
+  });
+}
+
+export function addIncoming({ program, world, choose }: Grammar): void {
+  const command = program
+    .command('incoming')
+    .description('Let a service that was started with --incoming defer listen for a migration.')
+    .argument('<URI>', 'where to listen: tcp:HOST:PORT (port 0: a free one), unix:PATH, file:PATH, …', parseWord)
+    .option('-q, --quiet', 'the id of the migration alone')
+    .addHelpText('after', INCOMING_HELP);
+  addJsonOption(addServiceOptions(command));
+  command.action((uri: string) => {
+    const { quiet, ...options } = command.optsWithGlobals<CommonOptions>();
+    const common = commonOf(options, world);
+    choose(() => runIncomingCommand({ ...common, uri, quiet: quiet ?? false }, world));
+  });
+}
+
+export function addContinue({ program, world, choose }: Grammar): void {
+  const command = program
+    .command('continue')
+    .description('Let a migration go on to its switchover that pauses before it.')
+    .option('--state <STATE>', 'the state that it waits in', parseWord, 'pre-switchover')
+    .addHelpText('after', CONTINUE_HELP);
+  addJsonOption(addServiceOptions(command));
+  command.action(() => {
+    const { state, ...options } = command.optsWithGlobals<CommonOptions & { readonly state: string }>();
+    const common = commonOf(options, world);
+    choose(() => runContinueCommand({ ...common, state }, world));
+  });
+}
+
+export function addBlockers({ program, world, choose }: Grammar): void {
+  const blockers = program
+    .command('blockers')
+    .usage('[list|add|remove] [OPTIONS] [REASON|ID]')
+    .description('Print what forbids an outgoing migration, and change it.')
+    .addHelpText('after', BLOCKERS_HELP);
+  addJsonOption(addServiceOptions(blockers));
+  const list = blockers
+    .command('list', { isDefault: true })
+    .description('Print the reasons and their ids. This is what blockers alone does.')
+    .addHelpText('after', blockerHelp('list'));
+  list.action(() => {
+    const common = commonOf(list.optsWithGlobals<CommonOptions>(), world);
+    choose(() => runBlockersCommand(common, world));
+  });
+  const add = blockers
+    .command('add')
+    .description('Forbid outgoing migrations until the blocker is removed, and print its id.')
+    .argument('<REASON>', 'a sentence for whoever tries to migrate', parseWord)
+    .addHelpText('after', blockerHelp("add 'A backup is being made.'"));
+  add.action((reason: string) => {
+    const common = commonOf(add.optsWithGlobals<CommonOptions>(), world);
+    choose(() => runAddBlockerCommand({ ...common, reason }, world));
+  });
+  const remove = blockers
+    .command('remove')
+    .description('Take a blocker away.')
+    .argument('<ID>', 'id of the blocker, as vmferry blockers prints it', parseWord)
+    .addHelpText('after', blockerHelp('remove 1'));
+  remove.action((id: string) => {
+    const common = commonOf(remove.optsWithGlobals<CommonOptions>(), world);
+    choose(() => runRemoveBlockerCommand({ ...common, id }, world));
   });
 }

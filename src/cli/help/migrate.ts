@@ -1,6 +1,6 @@
-import { ENVIRONMENT, EXIT_STATUS, join } from './sections.ts';
+import { ENVIRONMENT, EXIT_STATUS, exitStatus, join } from './sections.ts';
 
-/* What --help of `vmferry migrate` and `vmferry cancel` says beside the options. */
+/* What --help of `vmferry migrate` and of what belongs to a migration says beside the options. */
 
 const WAITING = [
   'Waiting:',
@@ -26,8 +26,17 @@ const RETRIES = [
   '  again, running or ended, and follows it.',
 ];
 
+const MIGRATE_EXIT_STATUS = exitStatus({
+  done: 'the migration has begun; with --wait: it completed',
+  failed: 'it failed or was cancelled',
+  unreachable: 'no service there, lost for too long, or an unexpected answer; or output that could not be written',
+  timedOut: '--timeout passed and it did not complete; without --cancel-on-timeout it goes on',
+  interrupted: 'ended by Ctrl-C (SIGINT); a migration that was waited for was cancelled if it still could be',
+  terminated: 'ended by SIGTERM, as above',
+});
+
 /** Below the options of migrate. */
-export const MIGRATE_HELP = join(WAITING, OUTPUT, RETRIES, ENVIRONMENT, EXIT_STATUS, [
+export const MIGRATE_HELP = join(WAITING, OUTPUT, RETRIES, ENVIRONMENT, MIGRATE_EXIT_STATUS, [
   'Examples:',
   '  vmferry migrate tcp:10.0.0.7:4444 --wait',
   '      Move the machine to the service that listens there, and see it go.',
@@ -47,10 +56,48 @@ export const CANCEL_HELP = join(
     '  already-completed, already-failed, not-cancellable or nothing-to-cancel (status 1).',
   ],
   ENVIRONMENT,
-  EXIT_STATUS,
+  exitStatus({
+    done: 'the migration was cancelled',
+    failed: 'the cancel came too late, or there was nothing to cancel',
+  }),
   [
     'Examples:',
     '  vmferry cancel',
     '  [ "$(vmferry cancel --json)" = \'{"outcome":"already-completed"}\' ] && echo "it has moved"',
   ],
 );
+
+export const INCOMING_HELP = join(
+  ['Output:', '  Where it listens and the id of the migration; with --json {"migration":…,"socket-address":[…]}.'],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  [
+    'Examples:',
+    '  vmferry incoming tcp:0.0.0.0:4444',
+    '  vmferry incoming tcp:127.0.0.1:0 --json | jq -r \'."socket-address"[0].port\'',
+  ],
+);
+
+export const CONTINUE_HELP = join(
+  [
+    'Output:',
+    '  The state of the migration afterwards; with --json the answer of GET /migrate. A migration pauses before its',
+    '  switchover if the capability pause-before-switchover is on.',
+  ],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  ['Examples:', '  vmferry continue'],
+);
+
+/** Below the list of verbs. */
+export const BLOCKERS_HELP = join(ENVIRONMENT, EXIT_STATUS, [
+  'Examples:',
+  '  vmferry blockers',
+  "  id=$(vmferry blockers add 'A backup is being made.')",
+  '  vmferry blockers remove "$id"',
+]);
+
+/** Below the options of list, add or remove; `words` are an example. */
+export function blockerHelp(words: string): string {
+  return join(ENVIRONMENT, EXIT_STATUS, ['Examples:', `  vmferry blockers ${words}`]);
+}

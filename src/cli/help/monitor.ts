@@ -1,6 +1,8 @@
-import { ENVIRONMENT, EXIT_STATUS, join } from './sections.ts';
+import { ENVIRONMENT, exitStatus, join } from './sections.ts';
 
 /* What --help of `vmferry monitor` and `vmferry qmp` says beside the options. */
+
+const EXIT_STATUS = exitStatus({ refused: 'the service refused, or an answer is an error' });
 
 /** Below the options of monitor. */
 export const MONITOR_HELP = join(
@@ -18,7 +20,7 @@ export const MONITOR_HELP = join(
     '  understood, or whose answer ends with a line "Error: …", makes the status 4; the lines behind it are sent',
     '  all the same.',
   ],
-  [...ENVIRONMENT, '  NO_COLOR       if set, no colours'],
+  [...ENVIRONMENT, '  NO_COLOR          if set, no colours'],
   EXIT_STATUS,
   ['Examples:', '  vmferry monitor', '  echo "info migrate" | vmferry monitor'],
 );

@@ -1,6 +1,9 @@
-import { ENVIRONMENT, EXIT_STATUS, join } from './sections.ts';
+import { ENVIRONMENT, exitStatus, join } from './sections.ts';
 
 /* What --help of `vmferry status` and `vmferry events` says beside the options. */
+
+/** Both may go on for as long as the service does. */
+const LOST = 'no service there, lost for too long, or an unexpected answer; or output that could not be written';
 
 /** Below the options of status. */
 export const STATUS_HELP = join(
@@ -12,7 +15,7 @@ export const STATUS_HELP = join(
     '  /migrate/progress.',
   ],
   ENVIRONMENT,
-  EXIT_STATUS,
+  exitStatus({ done: 'done; --watch: nobody reads the output any more', unreachable: LOST }),
   [
     'Examples:',
     '  vmferry status',
@@ -32,7 +35,7 @@ export const EVENTS_HELP = join(
     '  If the connection breaks, it is made again behind the last event seen, for the time of --reconnect.',
   ],
   ENVIRONMENT,
-  EXIT_STATUS,
+  exitStatus({ done: 'nobody reads the output any more', unreachable: LOST }),
   [
     'Examples:',
     '  vmferry events --since 0',

@@ -1,4 +1,4 @@
-import { ENVIRONMENT, SNAPSHOT_EXIT_STATUS as EXIT_STATUS, join } from './sections.ts';
+import { ENVIRONMENT, SNAPSHOT_EXIT_STATUS as EXIT_STATUS, exitStatus, join } from './sections.ts';
 
 /* What --help of `vmferry snapshot` says beside the options: written for whoever has nothing else at hand. */
 
@@ -80,14 +80,18 @@ export function jobHelp(verb: keyof typeof EXAMPLES): string {
 }
 
 /** Below the options of list. */
-export const LIST_HELP = join(ENVIRONMENT, EXIT_STATUS, [
-  'Examples:',
-  '  vmferry snapshot list',
-  '  status=0; vmferry snapshot list warm >/dev/null || status=$?',
-  '  case $status in 0) vmferry snapshot load warm ;; 4) make-it-warm ;; *) exit $status ;; esac',
-  '      Status 4 if there is no such snapshot; any other says that nobody knows.',
-  '  vmferry snapshot list --quiet | while IFS= read -r tag; do',
-  '    vmferry snapshot verify -- "$tag" || exit',
-  '  done',
-  "  vmferry snapshot list --json | jq -r '.snapshots[].tag'",
-]);
+export const LIST_HELP = join(
+  ENVIRONMENT,
+  exitStatus({ refused: 'the service refused: no such snapshot, no permission' }),
+  [
+    'Examples:',
+    '  vmferry snapshot list',
+    '  status=0; vmferry snapshot list warm >/dev/null || status=$?',
+    '  case $status in 0) vmferry snapshot load warm ;; 4) make-it-warm ;; *) exit $status ;; esac',
+    '      Status 4 if there is no such snapshot; any other says that nobody knows.',
+    '  vmferry snapshot list --quiet | while IFS= read -r tag; do',
+    '    vmferry snapshot verify -- "$tag" || exit',
+    '  done',
+    "  vmferry snapshot list --json | jq -r '.snapshots[].tag'",
+  ],
+);

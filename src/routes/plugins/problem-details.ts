@@ -76,7 +76,12 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (!request.raw.complete) reply.header('connection', 'close');
   if (body.status === 503) reply.header('retry-after', '1');
   reply.header('cache-control', 'no-store');
-  return reply.code(body.status).type(PROBLEM_TYPE).serializer(stringifyJson).send(body);
+  return reply.code(body.status).type(PROBLEM_TYPE).serializer(problemText).send(body);
+}
+
+/** Ends with a line feed: the prompt of a shell is not to stand behind what curl prints. */
+function problemText(body: unknown): string {
+  return `${stringifyJson(body)}\n`;
 }
 
 function toProblem(error: unknown): Problem {

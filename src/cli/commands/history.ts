@@ -1,0 +1,135 @@
+import type { ServiceClient } from '../client.ts';
+import { isRecord, numberOf } from '../exact-json.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { unexpectedAnswer } from '../failure.ts';
+import { type Common, guarded, jsonLine } from '../guarded.ts';
+import { durationText, oneLine, sizeText } from '../printable.ts';
+import { table } from '../table.ts';
+import type { World } from '../world.ts';
+
+/* history, show, audit: what was done here, newest first. */
+
+type Entry = Readonly<Record<string, unknown>>;
+
+/** How much of a list is asked for; null: all of it. */
+type Listing = Common & { readonly limit: number | null };
+
+export function runHistoryCommand(command: Listing & { readonly quiet: boolean }, world: World): Promise<ExitStatus> {
+  const { quiet, json } = command;
+  return guarded({ ...command, what: 'history' }, world, async (client) => {
+    const migrations = await newest(client, { path: '/migrations', member: 'migrations', limit: command.limit });
+    if (json) world.out(jsonLine({ migrations }));
+    else if (quiet) world.out(migrations.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
+    else world.out(table(MIGRATION_TITLES, migrations.map(migrationRow)));
+    return EXIT.done;
+  });
+}
+
+export function runAuditCommand(command: Listing, world: World): Promise<ExitStatus> {
+  return guarded({ ...command, what: 'audit' }, world, async (client) => {
+    const audit = await newest(client, { path: '/audit', member: 'audit', limit: command.limit });
+    if (command.json) world.out(jsonLine({ audit }));
+    else world.out(table(AUDIT_TITLES, audit.map(auditRow)));
+    return EXIT.done;
+  });
+}
+
+/** All that is kept of one migration. */
+export function runShowCommand(command: Common & { readonly id: string }, world: World): Promise<ExitStatus> {
+  const { id, json } = command;
+  return guarded({ ...command, what: `migration ${id}` }, world, async (client) => {
+    const migration = await client.record({ method: 'GET', path: `/migrations/${encodeURIComponent(id)}` });
+    world.out(json ? jsonLine(migration) : detailsOf(migration));
+    return EXIT.done;
+  });
+}
+
+async function newest(
+  client: ServiceClient,
+  { path, member, limit }: { readonly path: string; readonly member: string; readonly limit: number | null },
+): Promise<readonly Entry[]> {
+  if (limit === null) return await client.pages(path, member);
+  const { [member]: list } = await client.record({ method: 'GET', path: `${path}?limit=${limit}` });
+  if (Array.isArray(list) && list.every(isRecord)) return list;
+  throw unexpectedAnswer(`a list of ${member} was asked for`);
+}
+
+const MIGRATION_TITLES = ['ID', 'DIRECTION', 'STATUS', 'ADDRESS', 'STARTED', 'TOOK', 'GUEST', 'ERROR'];
+
+function migrationRow(migration: Entry): (string | null)[] {
+  const { id, direction, status, uri, guest, error } = migration;
+  const code = isRecord(error) ? error.code : null;
+  return [
+    ...[id, direction, status, uri].map(textOf),
+    timeOf(migration['started-at']),
+    tookOf(migration),
+    ...[guest, code].map(textOf),
+  ];
+}
+
+const AUDIT_TITLES = ['AT', 'DOOR', 'CALLER', 'ADDRESS', 'COMMAND', 'OUTCOME', 'CODE', 'TOOK', 'ARGUMENTS'];
+/** Of the arguments; --json has all that are kept. */
+const ARGUMENT_CHARACTERS_MAX = 60;
+
+function auditRow(row: Entry): (string | null)[] {
+  const { at, door, caller, address, command, outcome, code, arguments: given } = row;
+  const took = numberOf(row['duration-ms']);
+  const text = textOf(given) ?? '';
+  const shown = text.length > ARGUMENT_CHARACTERS_MAX ? `${text.slice(0, ARGUMENT_CHARACTERS_MAX)}…` : text;
+  return [
+    timeOf(at),
+    ...[door, caller, address, command, outcome, code].map(textOf),
+    took === null ? null : `${Math.round(took)} ms`,
+    shown,
+  ];
+}
+
+function detailsOf(migration: Entry): string {
+  const { error, settings, result, passes } = migration;
+  const figures = isRecord(result) ? result : {};
+  const ram = isRecord(figures.ram) ? figures.ram : {};
+  const [sent, downtime] = [numberOf(ram.transferred), numberOf(figures.downtime)];
+  const capabilities = isRecord(settings) && Array.isArray(settings.capabilities) ? settings.capabilities : [];
+  const lines: (readonly [name: string, text: string | null])[] = [
+    ...['id', 'direction', 'status', 'uri', 'guest'].map((name) => [name, textOf(migration[name])] as const),
+    ['error', isRecord(error) ? `${error.code}: ${error.desc}` : null],
+    ['started', timeOf(migration['started-at'])],
+    ['took', tookOf(migration)],
+    ['sent', sent === null ? null : sizeText(sent)],
+    ['downtime', downtime === null ? null : `${downtime} ms`],
+    ['capabilities', capabilities.length === 0 ? null : capabilities.join(', ')],
+  ];
+  const text = lines.filter(([, value]) => value !== null).map(([name, value]) => `${oneLine(`${name}: ${value}`)}\n`);
+  const list = Array.isArray(passes) ? passes.filter(isRecord) : [];
+  return list.length === 0 ? text.join('') : `${text.join('')}\n${table(PASS_TITLES, list.map(passRow))}`;
+}
+
+const PASS_TITLES = ['PASS', 'BEGAN', 'TOOK', 'SENT', 'PAGES', 'ZERO', 'DIRTY AFTER'];
+
+function passRow(pass: Entry): (string | null)[] {
+  const figure = (name: string): number => numberOf(pass[name]) ?? 0;
+  return [
+    String(figure('pass')),
+    durationText(figure('started-ms')),
+    durationText(figure('duration-ms')),
+    sizeText(figure('sent-bytes')),
+    String(figure('normal-pages')),
+    String(figure('duplicate-pages')),
+    sizeText(figure('dirty-bytes')),
+  ];
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** Without the fractions of its seconds. */
+function timeOf(value: unknown): string | null {
+  return textOf(value)?.replace(/\.\d+Z$/, 'Z') ?? null;
+}
+
+function tookOf(entry: Entry): string | null {
+  const [start, end] = ['started-at', 'ended-at'].map((name) => Date.parse(textOf(entry[name]) ?? ''));
+  const ms = (end ?? Number.NaN) - (start ?? Number.NaN);
+  return Number.isNaN(ms) ? null : durationText(Math.max(ms, 0));
+}

@@ -1,0 +1,55 @@
+import { type Command, Option } from 'commander';
+import { runAuditCommand, runHistoryCommand, runShowCommand } from '../commands/history.ts';
+import { AUDIT_HELP, HISTORY_HELP, SHOW_HELP } from '../help/history.ts';
+import { parseLimit, parseWord } from '../settings.ts';
+import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
+
+/* The command lines of `vmferry history`, `show` and `audit`. */
+
+type Options = CommonOptions & { readonly limit: number; readonly all?: true };
+
+const LIMIT_DEFAULT = 20;
+
+export function addHistory({ program, world, choose }: Grammar): void {
+  const history = program
+    .command('history')
+    .description('Print the migrations that were made here, the newest first.')
+    .option('-q, --quiet', 'ids alone')
+    .addHelpText('after', HISTORY_HELP);
+  addListOptions(history, 'migrations');
+  history.action(() => {
+    const { limit, all, quiet, ...options } = history.optsWithGlobals<Options>();
+    const common = commonOf(options, world);
+    choose(() => runHistoryCommand({ ...common, limit: all ? null : limit, quiet: quiet ?? false }, world));
+  });
+
+  const show = program
+    .command('show')
+    .description('Print what is kept of a migration: how it ended, its settings and its passes.')
+    .argument('<ID>', 'id of the migration, as vmferry history prints it', parseWord)
+    .addHelpText('after', SHOW_HELP);
+  addJsonOption(addServiceOptions(show));
+  show.action((id: string) => {
+    const common = commonOf(show.optsWithGlobals<CommonOptions>(), world);
+    choose(() => runShowCommand({ ...common, id }, world));
+  });
+
+  const audit = program
+    .command('audit')
+    .description('Print who changed what, the newest first.')
+    .addHelpText('after', AUDIT_HELP);
+  addListOptions(audit, 'rows');
+  audit.action(() => {
+    const { limit, all, ...options } = audit.optsWithGlobals<Options>();
+    const common = commonOf(options, world);
+    choose(() => runAuditCommand({ ...common, limit: all ? null : limit }, world));
+  });
+}
+
+function addListOptions(command: Command, what: string): void {
+  addJsonOption(addServiceOptions(command))
+    .addOption(
+      new Option('--limit <N>', `the newest N ${what}, 1 to 1000`).default(LIMIT_DEFAULT).argParser(parseLimit),
+    )
+    .option('--all', `all ${what} that are kept`);
+}

@@ -1,0 +1,202 @@
+// A pipeline started its service at a fixed port and asked that port until something answered. Where two pipelines ran on
+// one machine the second service could not start, the first one answered, and the second `snapshot load` took the first
+// pipeline's machine back. Now the service takes a free port and says where it is in a file, and `vmferry wait` ends as
+// soon as the process has that it was told to watch.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ProcessWatch } from '../../src/cli/process-watch.ts';
+import { UrlFile } from '../../src/start/url-file.ts';
+import { fakeService, ok } from '../cli/fake-service.ts';
+import { FakeWorld, runVmferry } from '../cli/fake-world.ts';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { BIN } from '../helpers/client-process.ts';
+
+const NOWHERE = 'http://127.0.0.1:1';
+const NOT_READY = { status: 503, body: { ready: false, checks: { data: '/d cannot be used: EROFS', service: 'ok' } } };
+
+/** A process that has ended, and that its parent has not waited for: as a shell leaves it that goes on meanwhile. */
+async function unreaped(): Promise<number> {
+  const shell = spawn('sh', ['-c', 'true & echo $!; exec sleep 100'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  onTestFinished(() => void shell.kill('SIGKILL'));
+  const [text] = (await once(shell.stdout, 'data')) as [Buffer];
+  return Number(String(text));
+}
+
+describe('vmferry wait', () => {
+  test('asks again until the service is there and ready, and prints its address', async () => {
+    const service = await fakeService();
+    const world = new FakeWorld(service.url);
+    await service.stop();
+    let looks = 0;
+    service.handler = () => {
+      looks += 1;
+      return looks < 3 ? NOT_READY : ok({ ready: true });
+    };
+    world.onWait = async (nowMs) => {
+      if (nowMs === 500) await service.start();
+    };
+    expect(await runVmferry(world, 'wait', '--timeout', '60')).toBe(0);
+    expect([world.stdout, world.stderr]).toEqual([`${service.url}\n`, '']);
+    expect(service.asked).toEqual(Array(3).fill('GET /readyz'));
+  });
+
+  test.each([
+    ['nothing listens there', NOWHERE, 'nothing listens there'],
+    ['the file with the address is not there', null, 'is not there'],
+  ])('ends with 5 after --timeout when %s', async (_, url, said) => {
+    const world = new FakeWorld(url ?? undefined);
+    const address = url === null ? ['--url-file', join(temporaryDirectory(), 'url')] : [];
+    expect(await runVmferry(world, 'wait', '--timeout', '2', ...address)).toBe(5);
+    expect(world.nowMs).toBe(2000);
+    expect(world.stderr).toMatch(/^vmferry: wait: not ready in time: [^\n]+\n$/);
+    expect(world.stderr).toContain(said);
+  });
+
+  test('ends with 5 and the reason when the service is never ready', async () => {
+    const service = await fakeService();
+    service.handler = () => NOT_READY;
+    const world = new FakeWorld(service.url);
+    expect(await runVmferry(world, 'wait', '--timeout', '1', '--json')).toBe(5);
+    expect(world.lines).toEqual([
+      expect.objectContaining({ 'exit-status': 5, detail: expect.stringContaining('data: /d cannot be used: EROFS') }),
+    ]);
+  });
+
+  test('ends with 1 when the process has ended, also where another service answers at the address', async () => {
+    const service = await fakeService();
+    service.handler = () => ok({ ready: true });
+    for (const url of [service.url, NOWHERE]) {
+      const world = new FakeWorld(url);
+      expect(await runVmferry(world, 'wait', '--pid', String(await unreaped()))).toBe(1);
+      expect(world.stderr).toMatch(/^vmferry: wait: process \d+ has ended, and with it the service\n$/);
+      expect(world.stdout).toBe('');
+    }
+  });
+
+  test('ends with 3 where something else answers, and with 130 at Ctrl-C', async () => {
+    const service = await fakeService();
+    service.handler = () => ({ status: 404, body: '<html>', headers: { 'content-type': 'text/html' } });
+    expect(await runVmferry(new FakeWorld(service.url), 'wait')).toBe(3);
+    const world = new FakeWorld(NOWHERE);
+    world.onWait = () => world.signal('SIGINT');
+    expect(await runVmferry(world, 'wait')).toBe(130);
+  });
+
+  test.each([
+    [['--pid', '0'], 'number of a process'],
+    [['--pid', 'x'], 'number of a process'],
+    [['--timeout', '1s'], 'number of seconds from 0 to 1000000 without a unit'],
+    [['--url', NOWHERE, '--url-file', '/x'], '--url and --url-file exclude each other'],
+  ])('refuses %j with 2', async (words, said) => {
+    const world = new FakeWorld(undefined);
+    expect(await runVmferry(world, 'wait', ...words)).toBe(2);
+    expect(world.stderr).toContain(said);
+  });
+
+  test('takes a process of the same number that began later for another one', () => {
+    expect(new ProcessWatch(process.pid).hasEnded()).toBe(false);
+    expect(new ProcessWatch(2 ** 31 - 1).hasEnded()).toBe(true);
+  });
+});
+
+describe('the file of --url-file', () => {
+  test('holds the address, replaces that of a killed service, and is removed at the end', () => {
+    const path = join(temporaryDirectory(), 'url');
+    writeFileSync(path, 'http://127.0.0.1:9\n');
+    const file = new UrlFile(path);
+    expect(readFileSync(path, 'utf8')).toBe('http://127.0.0.1:9\n');
+    file.write('http://127.0.0.1:10');
+    expect(readFileSync(path, 'utf8')).toBe('http://127.0.0.1:10\n');
+    file.remove();
+    expect(readdirSync(join(path, '..'))).toEqual([]);
+  });
+
+  test('stays where another service has written its own address meanwhile', () => {
+    const path = join(temporaryDirectory(), 'url');
+    const file = new UrlFile(path);
+    file.write('http://127.0.0.1:10');
+    writeFileSync(path, 'http://127.0.0.1:11\n');
+    file.remove();
+    expect(readFileSync(path, 'utf8')).toBe('http://127.0.0.1:11\n');
+  });
+
+  test('is refused where something else stands, which stays as it is', () => {
+    const directory = temporaryDirectory();
+    const path = join(directory, 'precious');
+    writeFileSync(path, 'export PATH=/bin\n');
+    expect(() => new UrlFile(path)).toThrow('holds something else than an address');
+    mkdirSync(join(directory, 'folder'));
+    expect(() => new UrlFile(join(directory, 'folder'))).toThrow('cannot be used: EISDIR');
+    expect(() => new UrlFile(join(directory, 'none', 'url')).write('http://x')).toThrow('cannot be written: ENOENT');
+    expect(readFileSync(path, 'utf8')).toBe('export PATH=/bin\n');
+  });
+
+  test.each([
+    [['--url-file', 'FILE'], {}],
+    [[], { urlFile: 'FILE' }],
+  ])('is where every command finds the service: %j %j', async (words, environment) => {
+    const service = await fakeService();
+    service.handler = () => ok({ jobs: [] });
+    const path = join(temporaryDirectory(), 'url');
+    const world = new FakeWorld(undefined);
+    const named = Object.fromEntries(Object.keys(environment).map((name) => [name, path]));
+    world.environment = { ...world.environment, ...named };
+    const line = ['jobs', ...words.map((word) => (word === 'FILE' ? path : word))];
+    expect(await runVmferry(world, ...line)).toBe(3);
+    expect(world.stderr).toContain(`${path} is not there`);
+    writeFileSync(path, `${service.url}\n`);
+    expect(await runVmferry(world, ...line)).toBe(0);
+    writeFileSync(path, 'ftp://x\n');
+    expect(await runVmferry(world, ...line)).toBe(2);
+  });
+});
+
+test('a service at a free port is found by its file, says at Ctrl-C what it waits for, and leaves no file', async () => {
+  const directory = temporaryDirectory();
+  const file = join(directory, 'url');
+  const flags = ['--http', '127.0.0.1:0', '--data', join(directory, 'data'), '--ram', '8M', '--url-file', file];
+  const service = startService([...flags, '--set', 'max-bandwidth=64k']);
+  const world = new FakeWorld(undefined);
+  world.clock.wait = (ms) => new Promise((resolve) => void setTimeout(resolve, ms));
+  expect(await runVmferry(world, 'wait', '--url-file', file, '--pid', String(service.child.pid))).toBe(0);
+  const url = world.stdout.trim();
+  expect(service.output()).toBe(`vmferry: ${url}\nvmferry: docs ${url}/docs\n`);
+  expect((await fetch(`${url}/docs`)).status).toBe(200);
+
+  const id = await begin(url);
+  service.child.kill('SIGINT');
+  await expect
+    .poll(service.errors)
+    .toBe(
+      `vmferry: stopping: waits for migration ${id} to file:slow, for 10 s at most; once more (Ctrl-C or SIGTERM) ends the service at once\n`,
+    );
+  service.child.kill('SIGINT');
+  expect(await service.ended).toEqual([null, 'SIGINT']);
+  expect(existsSync(file)).toBe(false);
+});
+
+function startService(flags: readonly string[]) {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const child = spawn(process.execPath, [BIN, 'serve', ...flags], { env: { PATH, NODE_COMPILE_CACHE } });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const said = { output: '', errors: '' };
+  child.stdout.on('data', (chunk) => {
+    said.output += String(chunk);
+  });
+  child.stderr.on('data', (chunk) => {
+    said.errors += String(chunk);
+  });
+  const ended = once(child, 'close');
+  return { child, ended, output: () => said.output, errors: () => said.errors };
+}
+
+/** Begins a migration that does not end by itself soon. @returns its id. */
+async function begin(url: string): Promise<string> {
+  const world = new FakeWorld(url);
+  expect(await runVmferry(world, 'migrate', 'file:slow', '--quiet')).toBe(0);
+  return world.stdout.trim();
+}
