@@ -32,7 +32,8 @@ export function workflowSteps(workflow: string): WorkflowStep[] {
       const member = (name: string): string | null => new RegExp(`^ *${name}: (.*)$`, 'm').exec(step)?.[1] ?? null;
       const [, commands = null] = step.split(/^ {8}run: \|\n/m);
       const about = { name: member('name') ?? '', uses: member('uses'), condition: member('if') };
-      return { ...about, commands: commands === null ? null : withoutIndent(commands) };
+      const line = member('run');
+      return { ...about, commands: commands === null ? (line === '|' ? null : line) : withoutIndent(commands) };
     });
 }
 

@@ -7,7 +7,6 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { blocksOf, gitlabCommands, sectionOf, type WorkflowStep, workflowSteps } from '../helpers/ci-page.ts';
-import { freePort } from '../helpers/client-process.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const PAGE = readFileSync(join(ROOT, 'docs/ci.md'), 'utf8');
@@ -29,20 +28,61 @@ describe('the GitHub workflow', () => {
     expect(second.log).toEqual(['tested']);
     expect(second.ticksTested).toBeGreaterThanOrEqual(first.ticksWarmed);
     // The service was ended all the same.
-    expect(await second.shell('curl -sS --max-time 5 "$VMFERRY_URL/healthz"')).toMatchObject({ status: 7 });
+    expect(existsSync(join(second.directory, 'vm.url'))).toBe(false);
+    expect(await second.shell('vmferry status')).toMatchObject({ status: 3 });
+  });
+
+  test('makes a machine anew that the cache has damaged, in one way or another', async () => {
+    const cache = temporaryDirectory();
+    const image = join(cache, 'disk0.qcow2');
+    // The service refuses to open the one; in the other `verify` finds the damage.
+    for (const damage of [() => Buffer.from('no image at all'), () => readFileSync(image).fill(0x55, 2 ** 20)]) {
+      writeFileSync(image, damage());
+      const first = await Runner.create(cache);
+      expect(await first.workflow(steps)).toEqual({ status: 0, failed: null });
+      expect(first.log).toEqual(['warmed', 'tested']);
+    }
   });
 
   test('keeps no image if the machine cannot be made warm', async () => {
     const cache = temporaryDirectory();
     const runner = await Runner.create(cache, { warmStatus: 1 });
-    expect(await runner.workflow(steps)).toEqual({ status: 1, failed: 'Make the warm machine' });
+    expect(await runner.workflow(steps)).toEqual({ status: 1, failed: 'Warm machine' });
     expect(existsSync(join(cache, 'disk0.qcow2'))).toBe(false);
+  });
+
+  test('prints the log and ends well in its last step, whatever became of the service', async () => {
+    const [stop] = steps.filter(({ name }) => name === 'Stop');
+    const runner = await Runner.create(temporaryDirectory());
+    // Nothing was ever started.
+    expect(await runner.shell(stop?.commands ?? '')).toMatchObject({ status: 0 });
+    await runner.install(steps);
+    expect(await runner.shell('./vm.sh start')).toMatchObject({ status: 0 });
+    await runner.shell('kill -9 "$(cat vm.pid)"');
+    const { status, output } = await runner.shell(stop?.commands ?? '');
+    expect([status, output]).toEqual([0, expect.stringMatching(/^vmferry: http:/m)]);
+    expect(await runner.shell('VMFERRY_RAM=5X ./vm.sh start')).toMatchObject({ status: 1 });
+    const refused = await runner.shell(stop?.commands ?? '');
+    expect(refused).toEqual({ status: 0, output: expect.stringContaining('--ram must be a size') });
+  });
+
+  test('of two runs at once each has a machine of its own', async () => {
+    const runners = await Promise.all([1, 2].map(() => Runner.create(temporaryDirectory())));
+    for (const runner of runners) {
+      await runner.install(steps);
+      expect(await runner.shell('./vm.sh start')).toMatchObject({ status: 0 });
+    }
+    const [first, second] = runners.map((runner) => readFileSync(join(runner.directory, 'vm.url'), 'utf8'));
+    expect(first).not.toBe(second);
+    expect(await runners[0]!.shell('vmferry snapshot save warm --quiet')).toEqual({ status: 0, output: 'warm\n' });
+    expect(await runners[1]!.shell('vmferry snapshot load warm')).toMatchObject({ status: 4 });
   });
 });
 
 describe('the GitLab jobs', () => {
   const [configuration = ''] = blocksOf(sectionOf(PAGE, 'GitLab CI'), 'yaml');
   const before = gitlabCommands(configuration, '.vmferry', 'before_script');
+  const after = gitlabCommands(configuration, '.vmferry', 'after_script');
 
   test('make the warm machine if it is not there, and use it', async () => {
     const cache = temporaryDirectory();
@@ -51,6 +91,7 @@ describe('the GitLab jobs', () => {
       const runner = await Runner.create(cache);
       runner.restore();
       expect(await runner.shell(warm)).toMatchObject({ status: 0 });
+      expect(await runner.shell(after)).toMatchObject({ status: 0 });
       runner.save();
       expect(runner.log).toEqual(expected);
     }
@@ -58,7 +99,7 @@ describe('the GitLab jobs', () => {
     runner.restore();
     const script = before + gitlabCommands(configuration, 'test', 'script');
     expect(await runner.shell(script)).toMatchObject({ status: 0 });
-    expect(await runner.shell(gitlabCommands(configuration, 'test', 'after_script'))).toMatchObject({ status: 0 });
+    expect(await runner.shell(after)).toMatchObject({ status: 0 });
     expect(runner.log).toEqual(['tested']);
   });
 });
@@ -133,22 +174,21 @@ class Runner {
     cache: string,
     { warmStatus = 0, testStatus = 0 }: { readonly warmStatus?: number; readonly testStatus?: number } = {},
   ): Promise<Runner> {
-    const runner = new Runner(temporaryDirectory(), cache, await freePort());
+    const runner = new Runner(temporaryDirectory(), cache);
+    runner.#script('vm.sh', scriptOfPage());
     runner.#script('warm-up.sh', `( ${TICKS} ) >warm.ticks || exit 1; echo warmed >>log; exit ${warmStatus}`);
     runner.#script('run-tests.sh', `( ${TICKS} ) >test.ticks || exit 1; echo tested >>log; exit ${testStatus}`);
     onTestFinished(() => runner.shell('kill -9 $(cat vm.pid) 2>/dev/null || true').then(() => {}));
     return runner;
   }
 
-  private constructor(directory: string, cache: string, port: number) {
+  private constructor(directory: string, cache: string) {
     this.directory = directory;
     this.#cache = cache;
     symlinkSync(ROOT, join(directory, 'vmferry'));
     // What a runner brings: Node, and an npm and a git that have nothing left to do.
     for (const name of ['npm', 'git']) this.#script(`tools/${name}`, 'exit 0');
     symlinkSync(process.execPath, join(directory, 'tools/node'));
-    // Between two tries the page lets curl wait for a second, most of it behind the service's start.
-    this.#script('tools/curl', `${AWAIT_SERVICE}\nPATH='${process.env.PATH}'\nexec curl "$@"`);
     this.#environment = {
       PATH: [`${directory}/bin`, `${directory}/tools`, process.env.PATH].join(':'),
       HOME: directory,
@@ -158,8 +198,8 @@ class Runner {
       CI_PIPELINE_ID: '4711',
       RUN_ID: '4711',
       ATTEMPT: '1',
-      VMFERRY_URL: `http://127.0.0.1:${port}`,
-      VMFERRY_HTTP: `127.0.0.1:${port}`,
+      GITHUB_OUTPUT: join(directory, 'output'),
+      VMFERRY_URL_FILE: join(directory, 'vm.url'),
       VMFERRY_RAM: '16M',
       VMFERRY_WORKLOAD: 'rate=2M,span=4M',
     };
@@ -180,10 +220,9 @@ class Runner {
 
   /** As GitHub runs steps: each in a shell of its own, none behind one that failed unless it always runs. */
   async workflow(steps: readonly WorkflowStep[]): Promise<{ status: number; failed: string | null }> {
-    const isHit = existsSync(join(this.#cache, 'disk0.qcow2'));
     let ended = { status: 0, failed: null as string | null };
     for (const { name, uses, condition, commands } of steps) {
-      const isWanted = condition === 'always()' || (ended.failed === null && (condition === null || !isHit));
+      const isWanted = condition === 'always()' || (ended.failed === null && (condition === null || this.#hasMade()));
       if (!isWanted) continue;
       if (uses?.startsWith('actions/cache/restore')) this.restore();
       if (uses?.startsWith('actions/cache/save')) this.save();
@@ -194,6 +233,18 @@ class Runner {
       }
     }
     return ended;
+  }
+
+  /** What brings the program to a runner. */
+  async install(steps: readonly WorkflowStep[]): Promise<void> {
+    const [step] = steps.filter(({ name }) => name === 'Install');
+    expect(await this.shell(step?.commands ?? '')).toMatchObject({ status: 0 });
+  }
+
+  /** What `steps.warm.outputs.made == 'true'` says. */
+  #hasMade(): boolean {
+    const path = this.#environment.GITHUB_OUTPUT ?? '';
+    return existsSync(path) && /^made=true$/m.test(readFileSync(path, 'utf8'));
   }
 
   restore(): void {
@@ -207,42 +258,42 @@ class Runner {
     copyFileSync(join(this.directory, IMAGE), join(this.#cache, 'disk0.qcow2'));
   }
 
-  /** What every job of the page does first. */
+  /** What every job of the page does first, without the warm machine. */
   async startService(): Promise<void> {
     const [configuration = ''] = blocksOf(sectionOf(PAGE, 'GitLab CI'), 'yaml');
     const commands = gitlabCommands(configuration, '.vmferry', 'before_script');
-    expect(await this.shell(commands)).toMatchObject({ status: 0 });
+    expect(await this.shell(commands.replace('./vm.sh warm', './vm.sh start'))).toMatchObject({ status: 0 });
   }
 
+  /** With the address of the service as a variable, for curl, if there is one. */
   shell(commands: string): Promise<Outcome> {
     const options = { cwd: this.directory, env: this.#environment };
     return new Promise((resolve) => {
       const ended = (error: ExecFileException | null, stdout: string, stderr: string): void =>
         resolve({ status: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr });
-      execFile('bash', ['-e', '-o', 'pipefail', '-c', commands], options, ended);
+      execFile('bash', ['-e', '-o', 'pipefail', '-c', `${ADDRESS}\n${commands}`], options, ended);
     });
   }
 
   #script(name: string, commands: string): void {
     const path = join(this.directory, name);
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, `#!/bin/bash\n${commands}\n`);
+    writeFileSync(path, commands.startsWith('#!') ? commands : `#!/bin/bash\n${commands}\n`);
     chmodSync(path, 0o755);
   }
 }
 
-/** Where refused connections are to be tried again: until one is accepted, or for as long as the page tries. */
-const AWAIT_SERVICE = `for word; do
-  [ "$word" = --retry-connrefused ] || continue
-  for look in {1..1200}; do
-    (exec 3<>"/dev/tcp/\${VMFERRY_HTTP/://}") 2>/dev/null && break
-    sleep 0.05
-  done
-done`;
+/** What curl needs where the commands have VMFERRY_URL_FILE. */
+const ADDRESS = '[ ! -e "$VMFERRY_URL_FILE" ] || export VMFERRY_URL="$(cat "$VMFERRY_URL_FILE")"';
+
+/** The script that the jobs call. */
+function scriptOfPage(): string {
+  return blocksOf(sectionOf(PAGE, 'The script'), 'sh')[0] ?? '';
+}
 
 /** Prints how often the guest has ticked once it did so three times; fails if the guest found damage in its memory. */
 const TICKS = `for look in $(seq 1 1000); do
-  ticks=$(curl -sS --fail "$VMFERRY_URL/machine" | sed -n 's/.*"ticks":\\([0-9]*\\),.*"panic":null.*/\\1/p')
+  ticks=$(curl -sS --fail "$(cat "$VMFERRY_URL_FILE")/machine" | sed -n 's/.*"ticks":\\([0-9]*\\),.*"panic":null.*/\\1/p')
   [ -n "$ticks" ] || exit 1
   [ "$ticks" -lt 3 ] || break
   sleep 0.05
