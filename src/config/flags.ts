@@ -124,7 +124,7 @@ const COMMANDS: readonly (readonly [form: string, does: string])[] = [
   ['console', 'what the guest has written'],
   ['workload [NAME=VALUE …]', 'change what the synthetic guest does, or print it'],
   ['migrate URI [--wait]', 'move the machine, or save it into a file'],
-  ['incoming URI', 'let a machine that was started for it await a migration'],
+  ['incoming URI|--end', 'let a machine that was started for it await a migration, or no more'],
   ['continue', 'let a migration go on that pauses before its switchover'],
   ['cancel', 'cancel the migration that runs'],
   ['history', 'every migration that was ever made here'],

@@ -64,6 +64,16 @@ describe('a migration', () => {
     expect(await refusalOf(['blockers', 'remove', id])).toContain('blocker_not_found');
   });
 
+  test('is awaited no more after incoming --end', async () => {
+    await outputOf(['incoming', 'tcp:127.0.0.1:0'], target());
+    expect(await outputOf(['incoming', '--end'], target())).toBe('');
+    expect(await refusalOf(['incoming', '--end'], target())).toContain('not_expecting_incoming');
+    for (const words of [['incoming'], ['incoming', 'tcp:127.0.0.1:0', '--end']]) {
+      const { status, errors } = await runCommand(target(), words);
+      expect([status, errors]).toEqual([2, 'vmferry: incoming needs either URI or --end; see --help\n']);
+    }
+  });
+
   test('is let in by incoming, goes on by continue, and is in history and show of both sides', async () => {
     const listening = await outputOf(['incoming', 'tcp:127.0.0.1:0'], target());
     const [, uri = '', incoming = ''] =

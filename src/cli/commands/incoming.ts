@@ -24,6 +24,15 @@ export function runIncomingCommand(
   });
 }
 
+/** Lets the service listen no more, where no sender has come. */
+export function runEndIncomingCommand(command: Common, world: World): Promise<ExitStatus> {
+  return guarded({ ...command, what: 'incoming --end' }, world, async (client) => {
+    await client.remove('/migrate/incoming');
+    if (command.json) world.out(jsonLine({ listening: false }));
+    return EXIT.done;
+  });
+}
+
 /** An address as a migration to it would be given. */
 function addressText({ type, host, port, path }: Readonly<Record<string, unknown>>): string {
   if (type === 'unix') return `unix:${path}`;

@@ -3,10 +3,13 @@ import {
   runAddBlockerCommand,
   runBlockersCommand,
   runContinueCommand,
+  runEndIncomingCommand,
   runIncomingCommand,
   runRemoveBlockerCommand,
 } from '../commands/incoming.ts';
 import { runMigrateCommand } from '../commands/migrate.ts';
+import { EXIT } from '../exit-status.ts';
+import { Failure } from '../failure.ts';
 import {
   BLOCKERS_HELP,
   blockerHelp,
@@ -65,13 +68,19 @@ export function addIncoming({ program, world, choose }: Grammar): void {
   const command = program
     .command('incoming')
     .description('Let a service that was started with --incoming defer listen for a migration.')
-    .argument('<URI>', 'where to listen: tcp:HOST:PORT (port 0: a free one), unix:PATH, file:PATH, …', parseWord)
+    .argument('[URI]', 'where to listen: tcp:HOST:PORT (port 0: a free one), unix:PATH, file:PATH, …', parseWord)
+    .option('--end', 'listen no more, as long as no sender has come')
     .option('-q, --quiet', 'the id of the migration alone')
     .addHelpText('after', INCOMING_HELP);
   addJsonOption(addServiceOptions(command));
-  command.action((uri: string) => {
-    const { quiet, ...options } = command.optsWithGlobals<CommonOptions>();
+  command.action((uri: string | undefined) => {
+    const { quiet, end, ...options } = command.optsWithGlobals<CommonOptions & { readonly end?: true }>();
     const common = commonOf(options, world);
+    if (end && uri === undefined) {
+      choose(() => runEndIncomingCommand(common, world));
+      return;
+    }
+    if (end || uri === undefined) throw new Failure(EXIT.usage, 'incoming needs either URI or --end; see --help');
     choose(() => runIncomingCommand({ ...common, uri, quiet: quiet ?? false }, world));
   });
 }

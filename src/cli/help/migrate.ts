@@ -68,12 +68,17 @@ export const CANCEL_HELP = join(
 );
 
 export const INCOMING_HELP = join(
-  ['Output:', '  Where it listens and the id of the migration; with --json {"migration":…,"socket-address":[…]}.'],
+  [
+    'Output:',
+    '  Where it listens and the id of the migration; with --json {"migration":…,"socket-address":[…]}. --end prints',
+    '  nothing, with --json {"listening":false}.',
+  ],
   ENVIRONMENT,
   EXIT_STATUS,
   [
     'Examples:',
     '  vmferry incoming tcp:0.0.0.0:4444',
+    '  vmferry incoming --end',
     '  vmferry incoming tcp:127.0.0.1:0 --json | jq -r \'."socket-address"[0].port\'',
   ],
 );
