@@ -143,6 +143,21 @@ export async function execute<A extends TSchema, R extends TSchema>(
   }
 }
 
+/**
+ * For doors that refuse a request before its command is executed: leaves the trace that the command would have left. A
+ * caller whose role does not suffice is counted among the refusals.
+ */
+export function traceRefusal(
+  entry: Pick<Command, 'name' | 'role' | 'isUnaudited'>,
+  call: Execution,
+  code: string,
+): void {
+  if (entry.role === 'viewer' || entry.isUnaudited === true) return;
+  const trace = traceOf(entry, call);
+  if (call.context?.role === 'viewer') call.domain.audit.refused(trace, code);
+  else call.domain.audit.begin(trace).end(code);
+}
+
 /** For doors that do something before they execute. @throws DomainError if the caller's role does not suffice. */
 export function authorize(entry: Pick<Command, 'name' | 'role'>, call: Execution): void {
   if (entry.role === 'viewer' || call.context?.role !== 'viewer') return;

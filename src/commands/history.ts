@@ -19,10 +19,10 @@ export const queryMigrations = command({
   role: 'viewer',
   arguments: MigrationsQuery,
   result: MigrationPage,
-  run: (domain, { limit = PAGE_LIMIT_DEFAULT, cursor = null, status, direction }) => {
+  run: (domain, { limit = PAGE_LIMIT_DEFAULT, cursor = null, status, direction }, { role }) => {
     const filter = { ...(status === undefined ? {} : { status }), ...(direction === undefined ? {} : { direction }) };
     const page = domain.history.list({ limit, cursor, ...filter });
-    return { migrations: page.items.map(migrationView), next: page.next };
+    return { migrations: page.items.map((record) => migrationView(record, role)), next: page.next };
   },
 });
 
@@ -33,9 +33,9 @@ export const queryMigration = command({
   role: 'viewer',
   arguments: MigrationId,
   result: MigrationDetail,
-  run: (domain, { id }) => {
+  run: (domain, { id }, { role }) => {
     const { record, passes } = domain.history.get(id);
-    return migrationDetailView(record, passes);
+    return migrationDetailView(record, passes, role);
   },
 });
 

@@ -1,4 +1,4 @@
-import type { MigrateArguments as DomainMigrateArguments, IncomingArguments } from '../domain/domain.ts';
+import type { Domain, MigrateArguments as DomainMigrateArguments, IncomingArguments } from '../domain/domain.ts';
 import type { MigrationRecord } from '../domain/store-ports.ts';
 import { command } from './command.ts';
 import { Empty } from './schemas/common.ts';
@@ -13,7 +13,7 @@ import {
   MigrationProgress,
   QmpIncomingArguments,
 } from './schemas/migrate.ts';
-import { migrationView } from './views/migration.ts';
+import { migrationView, withoutCommand } from './views/migration.ts';
 
 /* The commands that start, watch and end a migration. */
 
@@ -24,8 +24,17 @@ export const queryMigrate = command({
   role: 'viewer',
   arguments: Empty,
   result: MigrationInfo,
-  run: (domain) => domain.migration.query(),
+  run: (domain, _none, { role }) => (role === 'viewer' ? infoForViewer(domain) : domain.migration.query()),
 });
+
+/** The answer without what the command of an exec: address has printed, which may hold its text. */
+function infoForViewer(domain: Domain): ReturnType<Domain['migration']['query']> {
+  const info = domain.migration.query();
+  const [newest] = info['error-desc'] === undefined ? [] : domain.history.list({ limit: 1, cursor: null }).items;
+  if (newest === undefined) return info;
+  const { errorDescription } = withoutCommand(newest);
+  return errorDescription === newest.errorDescription ? info : { ...info, 'error-desc': errorDescription ?? '' };
+}
 
 export const migrate = command({
   name: 'migrate',

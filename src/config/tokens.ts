@@ -25,8 +25,8 @@ const FILE_BYTES_MAX = 2 ** 20;
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 /** A date, or a date and a time with its zone (RFC 3339). */
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/;
-const OTHERS_WRITE = 0o002;
-const OTHERS_READ_OR_GROUP_WRITES = 0o024;
+const GROUP_OR_OTHERS_WRITE = 0o022;
+const OTHERS_READ = 0o004;
 
 /**
  * Reads a file of `TOKEN operator` and `TOKEN viewer` lines, each with a time behind it or none, from which on the token
@@ -75,15 +75,17 @@ function timeOf(text: string, place: string): number {
   throw new ConfigError(`when the token in ${place} expires must be as 2027-01-31 or 2027-01-31T18:00:00Z`);
 }
 
-/** The text of a file that others may not write; if they may read it, with a warning. */
+/** The text of a file that nobody but its owner may write; if others may read it, with a warning. */
 function readSecret(path: string): { readonly text: string; readonly warnings: string[] } {
   let file: number | null = null;
   try {
     file = openSync(path, 'r');
     const { mode, size } = fstatSync(file);
-    if ((mode & OTHERS_WRITE) !== 0) throw new ConfigError(`--token-file ${path} can be written by others (chmod 600)`);
+    if ((mode & GROUP_OR_OTHERS_WRITE) !== 0) {
+      throw new ConfigError(`--token-file ${path} can be written by others than its owner (chmod 600)`);
+    }
     if (size > FILE_BYTES_MAX) throw new ConfigError(`--token-file ${path} is larger than ${FILE_BYTES_MAX} bytes`);
-    const isOpenToOthers = (mode & OTHERS_READ_OR_GROUP_WRITES) !== 0;
+    const isOpenToOthers = (mode & OTHERS_READ) !== 0;
     const warnings = isOpenToOthers ? [`--token-file ${path} is open to more than its owner (chmod 600)`] : [];
     return { text: readFileSync(file, 'utf8'), warnings };
   } catch (error) {

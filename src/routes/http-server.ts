@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Connections } from './http/connections.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { HttpLimits } from './limits.ts';
+import { answerConnect } from './plugins/client-errors.ts';
 
 type Options = {
   readonly limits: HttpLimits;
@@ -22,7 +23,8 @@ export function createHttpServer(listener: RequestListener, options: Options): H
     connectionsCheckingInterval: limits.connectionsCheckMs,
     maxHeaderSize: limits.headerBytesMax,
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // A request without Host is refused where every other is, with a problem for its answer.
+    requireHostHeader: false,
   });
   server.setTimeout(limits.connectionTimeoutMs);
   // Node counts connections that were cut until their handles are closed.
@@ -35,6 +37,9 @@ export function createHttpServer(listener: RequestListener, options: Options): H
     pipelines.get(request.socket)?.begun(request, response);
     listener(request, response);
   });
+  // Node would answer other expectations than 100-continue itself, and close a tunnel without a word.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  server.on('connect', (_request, socket) => answerConnect(socket as Socket));
   server.on('clientError', (_error, socket) => pipelines.get(socket as Socket)?.stop());
   endSilence(server, options);
   return server;

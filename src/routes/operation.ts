@@ -130,6 +130,7 @@ export const COMMON_ERRORS: readonly AnyErrorCode[] = [
   'too_many_wrong_tokens',
   'not_allowed',
   'method_not_allowed',
+  'expectation_failed',
   'request_timeout',
   'headers_too_large',
   'internal_error',

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { authorize, type CommandContext, execute } from '../commands/command.ts';
+import { authorize, type CommandContext, execute, traceRefusal } from '../commands/command.ts';
 import { DomainError } from '../commands/errors.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
 import { networkOf } from './http/rate-limit.ts';
@@ -8,6 +8,7 @@ import { argumentsSchemaOf, beginsSomething, type Call, type Operation, type Rou
 import { accessContext } from './plugins/auth.ts';
 import { takeText } from './plugins/body.ts';
 import { HttpError } from './plugins/http-errors.ts';
+import { codeOf, sendProblem } from './plugins/problem-details.ts';
 import type { Server } from './server-type.ts';
 
 /** Makes an operation a route of the server. */
@@ -17,6 +18,10 @@ export function registerOperation(server: Server, context: RouteContext, operati
     place.route({
       method: operation.method,
       url: operation.path,
+      errorHandler: (error, request, reply) => {
+        traceUnlessDone(context, operation, { error, request });
+        return sendProblem(error, request, reply);
+      },
       handler: async (request, reply) => {
         authorizeCaller(context, operation, request);
         if (beginsSomething(operation)) {
@@ -37,12 +42,30 @@ export function registerOperation(server: Server, context: RouteContext, operati
     });
 }
 
+/** Requests whose command was executed, or refused for want of a role: the audit trail has them. */
+const traced = new WeakSet<FastifyRequest>();
+
+/** What was refused before its command was executed, such as for its body or a condition, is in the audit trail, too. */
+function traceUnlessDone(
+  { domain }: RouteContext,
+  { command }: Operation,
+  { error, request }: { readonly error: unknown; readonly request: FastifyRequest },
+): void {
+  if (command === null || traced.has(request) || !request.isAdmitted) return;
+  const { params, query } = request as { params: object; query: object };
+  const given = isPlainObject(request.body) ? request.body : {};
+  const call = { domain, arguments: { ...query, ...params, ...given }, context: accessContext(request) };
+  traceRefusal(command, call, codeOf(error));
+}
+
 /** Before a handler does anything, such as to look for the answer to an earlier request. */
 function authorizeCaller({ domain }: RouteContext, { command }: Operation, request: FastifyRequest): void {
   if (command === null) return;
   const { params, query, body } = request as { params: object; query: object; body?: unknown };
   const given = isPlainObject(body) ? body : body === undefined || body === null ? {} : { body };
+  traced.add(request);
   authorize(command, { domain, arguments: { ...query, ...params, ...given }, context: accessContext(request) });
+  traced.delete(request);
 }
 
 /** What a command is told of a caller by a door that leads to many: /qmp and /hmp. */
@@ -93,6 +116,7 @@ function callOf({ context, operation, request, reply }: Parts): Call {
     run: async (commandContext = {}) => {
       if (operation.command === null) throw new TypeError(`${operation.id} has no command`);
       const arguments_ = argumentsOf(operation, request);
+      traced.add(request);
       return await execute(operation.command, {
         domain: context.domain,
         arguments: arguments_,

@@ -17,6 +17,7 @@ import { type KnownTokens, registerAuthentication } from './plugins/auth.ts';
 import { registerBodyParser } from './plugins/body.ts';
 import { answerClientError } from './plugins/client-errors.ts';
 import { registerDocs } from './plugins/docs.ts';
+import { registerFraming } from './plugins/framing.ts';
 import { registerLatency } from './plugins/latency.ts';
 import { registerMethods } from './plugins/methods.ts';
 import { registerOriginCheck } from './plugins/origin.ts';
@@ -52,6 +53,7 @@ export function createServer(options: ServerOptions): Server {
   const httpFigures = new HttpFigures();
   registerLatency(server, httpFigures);
   registerClosing(server, limits, closing);
+  registerFraming(server);
   registerOriginCheck(server, { hasTokens: options.tokens !== null });
   registerAuthentication(server, { tokens: options.tokens, limits, connections });
   registerBodyParser(server);

@@ -1,14 +1,17 @@
 import type { Static } from 'typebox';
 import { readExactJson } from '../../domain/exact-json.ts';
+import { TRANSFER_ERRORS } from '../../domain/migration/transfer-errors.ts';
 import { noteOf } from '../../domain/migration/unconfirmed.ts';
 import type { MigrationRecord, MigrationSample } from '../../domain/store-ports.ts';
 import type { PassFigures } from '../../domain/transfer-port.ts';
+import type { Role } from '../command.ts';
 import type { Migration, MigrationDetail, MigrationPass, MigrationSample as SampleView } from '../schemas/history.ts';
 
 /* How rows of the history are shown: QAPI's way of spelling names, times in ISO 8601. */
 
-/** A row, without its settings and result. */
-export function migrationView(record: MigrationRecord): Static<typeof Migration> {
+/** A row, without its settings and result; for a viewer without the command of an exec: address. */
+export function migrationView(given: MigrationRecord, role?: Role): Static<typeof Migration> {
+  const record = role === 'viewer' ? withoutCommand(given) : given;
   const { id, direction, uri, status, guest } = record;
   return {
     id,
@@ -24,16 +27,34 @@ export function migrationView(record: MigrationRecord): Static<typeof Migration>
 }
 
 /** Everything that is known of a migration but its time line. */
-export function migrationDetailView(record: MigrationRecord, passes: readonly PassFigures[]) {
+export function migrationDetailView(record: MigrationRecord, passes: readonly PassFigures[], role?: Role) {
   return {
-    ...migrationView(record),
+    ...migrationView(record, role),
     settings: readExactJson(record.settingsJson) as Static<typeof MigrationDetail>['settings'],
-    result:
-      record.resultJson === null
-        ? null
-        : (readExactJson(record.resultJson) as Static<typeof MigrationDetail>['result']),
+    result: resultView(record, role),
     passes: passes.map(passView),
   };
+}
+
+function resultView(record: MigrationRecord, role?: Role): Static<typeof MigrationDetail>['result'] {
+  if (record.resultJson === null) return null;
+  const result = readExactJson(record.resultJson) as NonNullable<Static<typeof MigrationDetail>['result']>;
+  if (role !== 'viewer' || result['error-desc'] === undefined || !record.uri.startsWith(COMMAND)) return result;
+  return { ...result, 'error-desc': withoutCommand(record).errorDescription ?? '' };
+}
+
+const COMMAND = 'exec:';
+
+/**
+ * The row without the text of a command: it may hold passwords, and what it printed may repeat them. Of a failure is
+ * left what its code says.
+ */
+export function withoutCommand(record: MigrationRecord): MigrationRecord {
+  if (!record.uri.startsWith(COMMAND)) return record;
+  const { errorCode } = record;
+  const known = errorCode !== null && Object.hasOwn(TRANSFER_ERRORS, errorCode);
+  const description = known ? TRANSFER_ERRORS[errorCode as keyof typeof TRANSFER_ERRORS] : errorCode;
+  return { ...record, uri: COMMAND, errorDescription: description };
 }
 
 /** A point of the time line. */

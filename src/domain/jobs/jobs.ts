@@ -9,7 +9,7 @@ import { Job } from './job.ts';
 import { checkJobId } from './job-id.ts';
 import { emitJobStatus, JobJournal } from './journal.ts';
 import type { JobVerb } from './lifecycle.ts';
-import { behindAll, type SeenJob, seenAtRest, whoWaitsForWhom } from './line.ts';
+import { behindAll, type SeenJob, seenAtRest, whoMayBegin, whoWaitsForWhom } from './line.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import type { JobSpec } from './spec.ts';
 
@@ -157,9 +157,12 @@ export class Jobs {
     throw new DomainError('job_not_found', 'The job has ended, and is too old for the history.');
   }
 
-  /** The job that has the resource, or else the first that waits for it. */
+  /**
+   * The job that has the resource, or else the first that waits for it and can still come to its turn by itself. One that was paused
+   * before it began needs nothing until it is resumed, and neither do those that wait behind it.
+   */
   holderOf(resource: string): string | null {
-    const claims = this.#alive().filter((job) => job.spec.resources.includes(resource));
+    const claims = whoMayBegin(this.#alive()).filter((job) => job.spec.resources.includes(resource));
     return (claims.find(({ status }) => status !== 'created') ?? claims[0])?.id ?? null;
   }
 

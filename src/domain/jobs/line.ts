@@ -28,6 +28,20 @@ export function whoWaitsForWhom(inOrder: readonly Job[]): ReadonlyMap<Job, reado
   return waiting;
 }
 
+/**
+ * @param inOrder all jobs that have not concluded, oldest first.
+ * @returns those that have begun, and those that begin without a resume: no paused job ahead of them keeps what they need.
+ */
+export function whoMayBegin(inOrder: readonly Job[]): readonly Job[] {
+  const kept = new Set<string>();
+  return inOrder.filter(({ status, isPaused, spec }) => {
+    if (status !== 'created') return true;
+    const isHeldBack = isPaused || spec.resources.some((resource) => kept.has(resource));
+    if (isHeldBack) for (const resource of spec.resources) kept.add(resource);
+    return !isHeldBack;
+  });
+}
+
 /** For whom a job would wait that comes behind all of these. */
 export function behindAll(inOrder: readonly Job[], resources: readonly string[]): readonly string[] {
   const line = new Line();

@@ -46,6 +46,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks, and what they may do. */
     access: { readonly role: Role; readonly caller: Caller };
+    /** True once it is known that the caller may ask at all. */
+    isAdmitted: boolean;
   }
 }
 
@@ -67,9 +69,11 @@ export function registerAuthentication(
     keysMax: limits.rateLimitedAddressesMax,
   });
   server.decorateRequest('access', undefined as never);
+  server.decorateRequest('isAdmitted', false);
   server.addHook('onRequest', async (request) => {
     request.access = accessOf(request, { role: 'operator', name: 'anyone' });
-    if (tokens === null || OPEN_PATHS.has(request.routeOptions.url ?? '')) return;
+    request.isAdmitted = tokens === null || OPEN_PATHS.has(request.routeOptions.url ?? '');
+    if (tokens === null || request.isAdmitted) return;
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1];
     if (given === undefined) throw notAuthenticated('This service asks for a token: Authorization: Bearer TOKEN.', '');
     const found = tokens.find(given);
@@ -78,6 +82,7 @@ export function registerAuthentication(
     connections.trust(request.socket);
     const name = `token-${found.digest.toString('hex').slice(0, FINGERPRINT_LENGTH)}`;
     request.access = accessOf(request, { role: found.role, name });
+    request.isAdmitted = true;
   });
 }
 

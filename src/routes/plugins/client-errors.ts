@@ -5,7 +5,7 @@ import { PROBLEM_TYPE, problem } from './problem-details.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';
 
 /** What Node's parser refused, by its code; anything else is a malformed request. */
-const CODE_OF_NODE: Readonly<Record<string, { readonly code: HttpErrorCode; readonly detail: string }>> = {
+const CODE_OF_NODE: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: { code: 'headers_too_large', detail: 'The headers are larger than this service reads.' },
   ERR_HTTP_REQUEST_TIMEOUT: { code: 'request_timeout', detail: 'The request did not arrive in time.' },
 };
@@ -17,7 +17,21 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
     socket.destroy();
     return;
   }
-  const { code, detail } = CODE_OF_NODE[error.code ?? ''] ?? MALFORMED;
+  answerAndClose(socket, CODE_OF_NODE[error.code ?? ''] ?? MALFORMED);
+}
+
+/** Answers a request for a tunnel. */
+export function answerConnect(socket: Socket): void {
+  const detail = 'This service is no proxy: CONNECT is not allowed.';
+  answerAndClose(
+    socket.on('error', () => socket.destroy()),
+    { code: 'method_not_allowed', detail },
+  );
+}
+
+type Refusal = { readonly code: HttpErrorCode; readonly detail: string };
+
+function answerAndClose(socket: Socket, { code, detail }: Refusal): void {
   const body = problem(code, detail);
   const text = `${stringifyJson(body)}\n`;
   const head = [

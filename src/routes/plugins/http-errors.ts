@@ -15,6 +15,7 @@ export const HTTP_ERRORS = {
   body_too_large: { status: 413, title: 'The body is too large' },
   path_too_long: { status: 414, title: 'The path is too long' },
   unsupported_media_type: { status: 415, title: 'The body is in a form that is not accepted' },
+  expectation_failed: { status: 417, title: 'The expectation cannot be met' },
   range_not_satisfiable: { status: 416, title: 'The range lies outside of the document' },
   too_many_wrong_tokens: { status: 429, title: 'Too many wrong tokens came from this address' },
   too_many_requests: { status: 429, title: 'Too much is begun at once' },

@@ -13,13 +13,15 @@ const OWN_SITE = new Set(['same-origin', 'none']);
 
 /** Refuses what a foreign page caused a browser to send. */
 export function registerOriginCheck(server: Server, { hasTokens }: { readonly hasTokens: boolean }): void {
-  server.addHook('onRequest', async ({ headers }) => {
+  server.addHook('onRequest', async ({ headers, method }) => {
     const { host, origin } = headers;
     if (!hasTokens && host !== undefined && host !== '' && !LOOPBACK_HOST.test(host)) {
       throw new HttpError('foreign_origin', `This service answers as localhost only, not as "${host}".`);
     }
     const site = headers['sec-fetch-site'];
-    const foreignSite = typeof site === 'string' && !OWN_SITE.has(site) && headers['sec-fetch-mode'] !== 'navigate';
+    // A link of another site may lead here, which reads; a form of another site may not send anything.
+    const isLink = headers['sec-fetch-mode'] === 'navigate' && (method === 'GET' || method === 'HEAD');
+    const foreignSite = typeof site === 'string' && !OWN_SITE.has(site) && !isLink;
     // https where something in front of us speaks TLS.
     const isOwn = origin === undefined || origin === `http://${host}` || (hasTokens && origin === `https://${host}`);
     if (foreignSite || !isOwn) {

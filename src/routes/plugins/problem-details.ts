@@ -84,6 +84,11 @@ function problemText(body: unknown): string {
   return `${stringifyJson(body)}\n`;
 }
 
+/** The code that an error is answered with. */
+export function codeOf(error: unknown): AnyErrorCode {
+  return toProblem(error).code;
+}
+
 function toProblem(error: unknown): Problem {
   if (error instanceof DomainError) return problem(error.code, error.message, error.violations);
   if (error instanceof HttpError) return problem(error.code, error.message);

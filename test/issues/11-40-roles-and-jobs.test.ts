@@ -1,0 +1,75 @@
+// A token file that its group can write gives every member of the group any role. The text of an exec: address may hold a
+// password, and what the command prints may repeat it: viewers saw both. A job that was paused while it waited for its
+// turn counted as one that needs the machine, so that no migration could begin until somebody resumed it.
+
+import { chmodSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { readTokenFile } from '../../src/config/tokens.ts';
+import { ConfigError } from '../../src/config/values.ts';
+import { ask, type FakeApp, fakeApp, tokenFile } from '../helpers/app.ts';
+
+const OPERATOR = 'operator-token-of-some-length';
+const VIEWER = 'viewer-token-of-some-length';
+
+describe('a token file', () => {
+  test.each([0o620, 0o602, 0o666, 0o660, 0o622])('that more than its owner can write is refused: mode %o', (mode) => {
+    const path = tokenFile([`${OPERATOR} operator`]);
+    chmodSync(path, mode);
+    expect(() => readTokenFile(path)).toThrow(ConfigError);
+    expect(() => readTokenFile(path)).toThrow(/can be written by others than its owner \(chmod 600\)/);
+  });
+
+  test('that its group can only read is taken, and one that others can read with a warning', () => {
+    const path = tokenFile([`${OPERATOR} operator`]);
+    chmodSync(path, 0o640);
+    expect(readTokenFile(path).warnings).toEqual([]);
+    chmodSync(path, 0o644);
+    expect(readTokenFile(path).warnings).toHaveLength(1);
+  });
+});
+
+describe('the command of an exec: address', () => {
+  test('is shown to operators, and neither it nor what it printed to viewers', async () => {
+    const secret = 'hunter2';
+    const lines = [`${OPERATOR} operator`, `${VIEWER} viewer`];
+    const app = await fakeApp({ flags: ['--allow-exec', '--token-file', tokenFile(lines)] });
+    const get = (token: string, path: string, body?: unknown) =>
+      ask(app.server, path, { headers: { authorization: `Bearer ${token}` }, ...(body === undefined ? {} : { body }) });
+    const { json } = await get(OPERATOR, '/migrate', { uri: `exec:curl -u me:${secret} https://example.org` });
+    app.outgoing().step('active');
+    app.outgoing().finish('failed', { code: 'command_failed', message: `exec:${secret} ended` });
+    const paths = ['/migrations', `/migrations/${json.id}`, '/migrate'];
+    for (const path of paths) {
+      await expect.poll(async () => (await get(OPERATOR, path)).text).toContain(`exec:${secret} ended`);
+      const seen = await get(VIEWER, path);
+      expect([path, seen.status, seen.text.includes(secret)]).toEqual([path, 200, false]);
+    }
+    const line = await ask(app.server, '/hmp', {
+      body: 'info migrate',
+      headers: { authorization: `Bearer ${VIEWER}`, 'content-type': 'text/plain' },
+    });
+    const qmp = await get(VIEWER, '/qmp', { execute: 'query-migrate' });
+    expect([line.text.includes(secret), qmp.text.includes(secret), qmp.status]).toEqual([false, false, 200]);
+    expect((await get(VIEWER, '/migrate')).json['error-desc']).toBe('The command failed');
+  });
+});
+
+describe('a job that was paused before it began', () => {
+  const save = (app: FakeApp, id: string) =>
+    ask(app.server, '/snapshots', { body: { 'job-id': id, tag: `tag-${id}`, vmstate: 'disk0', devices: ['disk0'] } });
+
+  test('does not keep a migration from its begin, and neither do jobs that wait behind it', async () => {
+    const app = await fakeApp();
+    app.blocks.hold('save');
+    await save(app, 'first');
+    await save(app, 'second');
+    await ask(app.server, '/jobs/second/pause', { method: 'POST' });
+    await save(app, 'third');
+    const blocked = await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
+    expect([blocked.status, blocked.json.code]).toEqual([409, 'job_in_progress']);
+    await ask(app.server, '/jobs/first/cancel', { method: 'POST', headers: { prefer: 'wait=10' } });
+    expect((await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } })).status).toBe(202);
+    await ask(app.server, '/jobs/second/resume', { method: 'POST' });
+    await expect.poll(async () => (await ask(app.server, '/jobs/second')).text).toContain('is in progress');
+  });
+});
