@@ -62,11 +62,11 @@ async function heldByQemu(path: string): Promise<void> {
 describe.each([['with'], ['without']] as const)('two services with one image, %s a return path', (kind) => {
   test('hand the guest and its disk over, there and back', async () => {
     const path = newDisk();
-    let source = await withDisk(path);
+    let [source, target] = [await withDisk(path), await withDisk(path, '--incoming', 'defer')];
     for (let leg = 0; leg < 2; leg += 1) {
       await expectWrites(source);
-      const target = await waiting(path);
       await expectLocked(path);
+      await target.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
       if (kind === 'without') await withoutReturnPath(source);
       const guest = kind === 'with' ? 'there' : 'there, unconfirmed';
       expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed', guest });
@@ -78,10 +78,9 @@ describe.each([['with'], ['without']] as const)('two services with one image, %s
       const taken = await source.call('/cont', { method: 'POST' });
       expect([taken.status, taken.json.code]).toEqual([409, 'image_locked']);
       expect(await source.runState()).toBe('postmigrate');
-      await source.app.close();
-      source = target;
+      [source, target] = [target, source];
     }
-    await source.app.close();
+    for (const service of [source, target]) await service.app.close();
     expect((await run('qemu-img', 'check', '-f', 'qcow2', path)).output).toContain('No errors');
   });
 });
