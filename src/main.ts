@@ -30,6 +30,9 @@ async function run(argv: readonly string[]): Promise<number> {
       const { runClient } = await import('./cli/main.ts');
       return await runClient(invocation.argv, invocation);
     }
+    // Before anything here opens a descriptor: afterwards its own could not be told from inherited ones.
+    const { claimDescriptors } = await import('./config/descriptors.ts');
+    claimDescriptors(invocation.config.descriptors);
     return await serve(invocation.config);
   } catch (error) {
     console.error(`vmferry: ${firstLine(error)}`);

@@ -59,7 +59,9 @@ export type Surroundings = {
 };
 
 /** What one machine's use cases share. Everything mutable about the machine is in here, nothing in a module. */
-export type Context = Surroundings & {
+export type Context = Omit<Surroundings, 'fds'> & {
+  /** Descriptors by name that no migration has used: one that has is closed, and its number may be another's. */
+  readonly fds: Map<string, number>;
   readonly events: EventHub;
   readonly settings: Settings;
   readonly runState: RunStateHolder;

@@ -125,6 +125,7 @@ function createContext(dependencies: DomainDependencies): Context {
   const changes = new Changes(schedule, () => context.current?.liveRevision() ?? 0);
   const context: Context = {
     ...dependencies,
+    fds: new Map(dependencies.fds),
     events,
     settings: new Settings(store, dependencies.overrides, {
       isIncomingStarted: () => isIncomingUnderWay(context),

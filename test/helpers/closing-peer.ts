@@ -8,8 +8,8 @@ import { openPeer, type Peer } from './peer.ts';
 const BUSY = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'] as const;
 
 /** A guest that dirties so much all the time that a migration of it, which may not stop it at all, does not complete. */
-export async function busyService(options: AppOptions = {}) {
-  const source = await localService(BUSY, options);
+export async function busyService(options: AppOptions = {}, flags: readonly string[] = []) {
+  const source = await localService([...BUSY, ...flags], options);
   await source.set({ 'downtime-limit': 0 });
   await source.expectRunning();
   return source;

@@ -51,6 +51,24 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
   });
 });
 
+test.each(SOCKET_TRANSPORTS)(
+  'a sender over %s that comes while another is served waits, and is served next',
+  async (transport) => {
+    const image = ['--machine', 'image', '--keep-listening', '--incoming', addressToListen(transport)];
+    const target = await localService(image);
+    const { stream } = readStreamFixture('isapc-10.0');
+    const first = await connectTo(await target.incomingUri());
+    first.write(stream.subarray(0, 5000));
+    await target.untilStatus('active');
+    const second = await connectTo(await target.incomingUri());
+    await new Promise<void>((resolve) => second.write(stream.subarray(0, 10), () => resolve()));
+    first.destroy();
+    second.end(stream.subarray(10));
+    await target.untilStatus('completed');
+    expect((await target.get<{ migrations: unknown[] }>('/migrations')).migrations).toHaveLength(2);
+  },
+);
+
 test('keep-listening of a request keeps one listener, and is refused beside exit-on-error', async () => {
   const target = await localService([...SAME, '--incoming', 'defer']);
   const both = { uri: 'tcp:127.0.0.1:0', 'keep-listening': true, 'exit-on-error': true };

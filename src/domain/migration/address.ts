@@ -145,8 +145,19 @@ export function execAddress(command: readonly string[], rules: AddressRules, poi
 
 export function fdAddress(name: string, rules: AddressRules, pointer: string): MigrationAddress {
   const fd = rules.fds.get(name);
-  if (fd === undefined) throw invalid(pointer, `no descriptor named ${shown(name)} was inherited at the start (--fd).`);
+  if (fd === undefined) {
+    throw invalid(
+      pointer,
+      `no descriptor named ${shown(name)} was inherited at the start (--fd), or a migration has used it.`,
+    );
+  }
   return { transport: 'fd', fd };
+}
+
+/** An engine has taken the address: a descriptor is the engine's now, and is closed at the end. */
+export function giveDescriptorAway(fds: Map<string, number>, address: MigrationAddress): void {
+  if (address.transport !== 'fd') return;
+  for (const [name, fd] of fds) if (fd === address.fd) fds.delete(name);
 }
 
 function checkPath(path: string, pointer: string, bytesMax: number): void {

@@ -14,6 +14,7 @@ import type {
   TransferError,
   TransferListener,
 } from '../transfer-port.ts';
+import { giveDescriptorAway } from './address.ts';
 import { applyEnd, applyStatus, emitStatus } from './apply.ts';
 import { CurrentMigration } from './current-migration.ts';
 import { diskFailure, engineFailure } from './failure.ts';
@@ -84,6 +85,7 @@ export class Reception {
       this.#transfer.loaded.catch(() => {});
       this.#transfer.ended.catch(() => {});
       this.#address = await this.#transfer.listening;
+      giveDescriptorAway(this.#context.fds, address);
     } catch (error) {
       throw listenError(error, address);
     }

@@ -11,6 +11,7 @@ import type {
   TransferError,
   TransferListener,
 } from '../transfer-port.ts';
+import { giveDescriptorAway } from './address.ts';
 import { applyEnd, applyStatus, type Ending, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
 import { CurrentMigration } from './current-migration.ts';
@@ -48,6 +49,7 @@ export function startMigration(
   try {
     const transfer = context.engine.startOutgoing(plan, listenerFor(context, migration));
     migration.transfer = transfer;
+    giveDescriptorAway(context.fds, address);
     const end = transfer.ended.catch((error: unknown) => brokenEnd(error, transfer.status.isHandedOver()));
     void end.then((known) => endMigration(context, migration, known)).catch(context.report);
   } catch (error) {

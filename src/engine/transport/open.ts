@@ -1,11 +1,10 @@
-import net from 'node:net';
-import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
+import type { MigrationAddress } from '../../domain/transfer-port.ts';
 import { type IncomingChannel, type OutgoingChannel, toTransferError } from './channel.ts';
+import { openIncomingDescriptor, openOutgoingDescriptor } from './descriptor.ts';
 import { ExecIncomingChannel, ExecOutgoingChannel } from './exec.ts';
 import { FileIncomingChannel, FileOutgoingChannel } from './file.ts';
-import { SocketIncomingChannel } from './socket-incoming.ts';
 import { type SenderHandlers, SocketListener } from './socket-listener.ts';
-import { connectSocket, SocketOutgoingChannel } from './socket-outgoing.ts';
+import { connectSocket } from './socket-outgoing.ts';
 
 /** Opens the channel of an outgoing migration. Rejects with a TransferError; `signal` gives up connecting. */
 export async function openOutgoing(
@@ -31,7 +30,7 @@ async function openChannel(address: MigrationAddress, fileRoot: string, signal: 
     case 'exec':
       return new ExecOutgoingChannel(address.command);
     case 'fd':
-      return new SocketOutgoingChannel(inheritedSocket(address.fd), `fd:${address.fd}`);
+      return openOutgoingDescriptor(address.fd);
   }
 }
 
@@ -80,7 +79,7 @@ function openPlace(address: MigrationAddress, { fileRoot, headerMs }: Where): Aw
     case 'exec':
       return atOnce(address, new ExecIncomingChannel(address.command));
     case 'fd':
-      return atOnce(address, new SocketIncomingChannel(inheritedSocket(address.fd), `fd:${address.fd}`));
+      return atOnce(address, openIncomingDescriptor(address.fd));
   }
 }
 
@@ -97,15 +96,4 @@ function atOnce(address: MigrationAddress, channel: IncomingChannel): Awaiting {
       if (!taken) channel.reset();
     },
   };
-}
-
-function inheritedSocket(fd: number): net.Socket {
-  try {
-    return new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-  } catch {
-    throw {
-      code: 'descriptor_unusable',
-      message: `descriptor ${fd} is neither a socket nor a pipe`,
-    } satisfies TransferError;
-  }
 }

@@ -2,7 +2,7 @@ import type net from 'node:net';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { breakOff } from './break-off.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
-import { readInto } from './read-into.ts';
+import { deliver } from './read-into.ts';
 
 /** What comes before `read` is kept here: large enough for any stream's beginning. */
 const FIRST_BYTES = 4096;
@@ -10,20 +10,27 @@ const FIRST_BYTES = 4096;
 /** Looks at the first bytes of a connection: they are read on until this says `enough`, then not before `read`. */
 export type FirstLook = (bytes: Uint8Array) => 'more' | 'enough';
 
+/** Makes the socket, which reads into what `buffer` gives, asked anew for each read, and tells `received` of each. */
+type OpenSocket = (buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void) => net.Socket;
+
 /** A connected socket. It begins to read at once; what comes first is kept until `read` is called. */
 export class SocketIncomingChannel implements IncomingChannel {
   readonly #socket: net.Socket;
   readonly #look: FirstLook;
   readonly #first = new Uint8Array(new SharedArrayBuffer(FIRST_BYTES));
+  /** Node asks for the next buffer right after a read: what it reads first after a pause comes here. */
+  readonly #second = new Uint8Array(new SharedArrayBuffer(FIRST_BYTES));
+  /** The buffer that Node has, if it is one of the two above: what comes there has to be handed on. */
+  #own: Uint8Array<SharedArrayBuffer> | null = null;
   #firstCount = 0;
+  #isHeld = false;
   #reader: { buffer: () => Uint8Array<SharedArrayBuffer>; received: (count: number) => void } | null = null;
   #ended: ((error: TransferError | null) => void) | null = null;
   #outcome: { error: TransferError | null } | null = null;
 
-  constructor(connected: net.Socket, name: string, look: FirstLook = () => 'enough') {
+  constructor(open: OpenSocket, name: string, look: FirstLook = () => 'enough') {
     this.#look = look;
-    this.#socket = readInto(
-      connected,
+    this.#socket = open(
       () => this.#buffer(),
       (count) => this.#received(count),
     );
@@ -67,18 +74,27 @@ export class SocketIncomingChannel implements IncomingChannel {
   }
 
   #buffer(): Uint8Array<SharedArrayBuffer> {
-    return this.#reader === null ? this.#first.subarray(this.#firstCount) : this.#reader.buffer();
+    if (this.#reader !== null) {
+      this.#own = null;
+      return this.#reader.buffer();
+    }
+    this.#own = this.#isHeld ? this.#second : this.#first.subarray(this.#firstCount);
+    return this.#own;
   }
 
   #received(count: number): void {
     if (this.#reader !== null) {
-      this.#reader.received(count);
+      const { buffer, received } = this.#reader;
+      if (this.#own === null) received(count);
+      else deliver(this.#own.subarray(0, count), buffer, received);
       return;
     }
     this.#firstCount += count;
     const seen = this.#look(this.#first.subarray(0, this.#firstCount));
     // A look may have led to `read`, or to an end.
-    if (seen === 'enough' && this.#reader === null) this.#socket.pause();
+    if (seen !== 'enough' || this.#reader !== null) return;
+    this.#isHeld = true;
+    this.#socket.pause();
   }
 
   #end(error: TransferError | null): void {

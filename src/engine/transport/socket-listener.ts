@@ -5,6 +5,7 @@ import type { MigrationAddress, TransferError } from '../../domain/transfer-port
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeHeader } from '../stream/configuration.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
+import { readInto } from './read-into.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 
@@ -122,7 +123,9 @@ export class SocketListener {
       channel.reset();
       this.#reject(error);
     };
-    const channel = new SocketIncomingChannel(socket, this.#name, (bytes) => {
+    const open = (buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void) =>
+      readInto(socket, buffer, received);
+    const channel = new SocketIncomingChannel(open, this.#name, (bytes) => {
       begunBytes = bytes.length;
       timer ??= setTimeout(() => reject(headerLate(begunBytes, this.#headerMs)), this.#headerMs);
       const seen = judge(bytes);

@@ -1,0 +1,83 @@
+import { fstatSync, readFileSync } from 'node:fs';
+import net from 'node:net';
+import type { TransferError } from '../../domain/transfer-port.ts';
+import type { IncomingChannel, OutgoingChannel } from './channel.ts';
+import { PipeIncomingChannel, PipeOutgoingChannel } from './pipe.ts';
+import { SocketIncomingChannel } from './socket-incoming.ts';
+import { SocketOutgoingChannel } from './socket-outgoing.ts';
+
+/*
+ * Inherited descriptors as channels: connected sockets of TCP or of the unix family, and pipes. The channel owns the
+ * descriptor and closes it. Nothing may have read from it before: a `net.Socket` begins to read when it is made, so it is
+ * made with the buffer of the channel, in the thread that uses it.
+ */
+
+type Use = 'read' | 'write';
+
+/** The stream goes out through descriptor `fd`. @throws TransferError */
+export function openOutgoingDescriptor(fd: number): OutgoingChannel {
+  const name = `fd:${fd}`;
+  if (kindOf(fd, 'write') === 'socket') {
+    return new SocketOutgoingChannel(new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true }), name);
+  }
+  return new PipeOutgoingChannel(new net.Socket({ fd, readable: false, writable: true }), name);
+}
+
+/** The stream comes in through descriptor `fd`. @throws TransferError */
+export function openIncomingDescriptor(fd: number): IncomingChannel {
+  const name = `fd:${fd}`;
+  const isSocket = kindOf(fd, 'read') === 'socket';
+  const Channel = isSocket ? SocketIncomingChannel : PipeIncomingChannel;
+  return new Channel((buffer, received) => {
+    const onread = {
+      buffer: buffer as () => Uint8Array,
+      callback: (count: number) => {
+        received(count);
+        return true;
+      },
+    };
+    const socket = new net.Socket({ fd, readable: true, writable: isSocket, allowHalfOpen: true, onread });
+    socket.resume();
+    return socket;
+  }, name);
+}
+
+function kindOf(fd: number, use: Use): 'socket' | 'pipe' {
+  const found = lookAt(fd);
+  if (found === null) throw unusable(`descriptor ${fd} is neither a socket nor a pipe`);
+  if (found === 'pipe' && !isOpenFor(fd, use)) {
+    throw unusable(`descriptor ${fd} is the end of a pipe that cannot be ${use === 'read' ? 'read' : 'written'}`);
+  }
+  return found;
+}
+
+function lookAt(fd: number): 'socket' | 'pipe' | null {
+  try {
+    const found = fstatSync(fd);
+    if (found.isSocket()) return 'socket';
+    return found.isFIFO() ? 'pipe' : null;
+  } catch {
+    return null;
+  }
+}
+
+/** O_ACCMODE of <fcntl.h>: 0 for reading, 1 for writing, 2 for both. */
+const ACCESS_MASK = 3n;
+const ACCESS: Readonly<Record<Use, bigint>> = { read: 0n, write: 1n };
+const BOTH = 2n;
+
+/** Where /proc cannot tell, the first read or write will. */
+function isOpenFor(fd: number, use: Use): boolean {
+  try {
+    const [, flags] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')) ?? [];
+    if (flags === undefined) return true;
+    const access = BigInt(`0o${flags}`) & ACCESS_MASK;
+    return access === ACCESS[use] || access === BOTH;
+  } catch {
+    return true;
+  }
+}
+
+function unusable(message: string): TransferError {
+  return { code: 'descriptor_unusable', message };
+}

@@ -1,0 +1,156 @@
+/**
+ * Item 17. A `net.Socket` made of a descriptor begins to read at once. The bytes that it had read were lost when its handle
+ * was given to another socket, so a target read a stream without its beginning. A pipe was opened for both directions
+ * (ENOTCONN), and shut down as a socket. No test opened an `fd:` address. QEMU takes TCP and unix sockets and pipes.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs, { constants } from 'node:fs';
+import net from 'node:net';
+import { createInterface } from 'node:readline';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { busyService } from '../helpers/closing-peer.ts';
+import { localService } from '../helpers/guest-service.ts';
+import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
+import { addressToListen, connectTo, SOCKET_TRANSPORTS, socketPath } from '../helpers/transports.ts';
+
+const STREAM = readStreamFixture('isapc-10.0').stream;
+const SMALL = ['--ram', '2M', '--workload', 'rate=1M,span=1M,pattern=hot'];
+
+/** Both ends of a pipe, as descriptors that nothing reads or writes. The service that is given one closes it. */
+function pipe(): { readonly read: number; readonly write: number } {
+  const path = socketPath();
+  expect(spawnSync('mkfifo', [path]).status).toBe(0);
+  const read = fs.openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return { read, write: fs.openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
+}
+
+function writing(fd: number): net.Socket {
+  const socket = new net.Socket({ fd, readable: false, writable: true });
+  socket.on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
+
+function imageFrom(fd: number) {
+  return localService(['--machine', 'image', '--fd', `m=${fd}`, '--incoming', 'fd:m']);
+}
+
+describe('through a pipe', () => {
+  test('a stream is read from its first byte, in whatever pieces it comes', async () => {
+    const { read, write } = pipe();
+    const writer = writing(write);
+    writer.write(STREAM.subarray(0, 3));
+    const target = await imageFrom(read);
+    writer.write(STREAM.subarray(3, 4000));
+    await target.untilStatus('active');
+    writer.end(STREAM.subarray(4000));
+    await target.untilStatus('completed');
+  });
+
+  test('a guest goes from one service to another, and runs there', async () => {
+    const { read, write } = pipe();
+    const target = await localService([...SMALL, '--fd', `in=${read}`, '--incoming', 'fd:in']);
+    const source = await localService([...SMALL, '--fd', `out=${write}`]);
+    expect(await source.migrate('fd:out')).toMatchObject({ status: 'completed' });
+    await target.untilStatus('completed');
+    await target.expectRunning();
+    expect(await source.runState()).toBe('postmigrate');
+  });
+
+  test.each([
+    ['garbage', Buffer.alloc(100, 0xa5), 'not_a_migration_stream'],
+    ['half a stream', STREAM.subarray(0, 5000), 'stream_truncated'],
+    ['nothing', Buffer.alloc(0), 'stream_truncated'],
+  ])('%s is a failure with its reason', async (_, bytes, code) => {
+    const { read, write } = pipe();
+    const target = await imageFrom(read);
+    writing(write).end(bytes);
+    expect((await target.ended()).error?.code).toBe(code);
+    expect(await target.runState()).toBe('inmigrate');
+  });
+
+  test('a reader that goes away, and a cancel, leave the guest running; a descriptor is used once', async () => {
+    const ends = [pipe(), pipe()] as const;
+    const flags = ends.flatMap(({ write }, index) => ['--fd', `out${index}=${write}`]);
+    const source = await busyService({}, flags);
+    await source.start('fd:out0');
+    await source.untilStatus('active');
+    fs.closeSync(ends[0].read);
+    expect(await source.ended()).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'peer_closed' } });
+
+    await source.start('fd:out1');
+    await source.untilStatus('active');
+    expect(await source.cancel()).toBe('cancelled');
+    fs.closeSync(ends[1].read);
+    await source.expectRunning();
+    const again = await source.call('/migrate', { body: { uri: 'fd:out1' } });
+    expect([again.status, again.json.detail]).toEqual([422, expect.stringContaining('a migration has used it')]);
+  });
+
+  test('the wrong end, and what is neither a pipe nor a socket, are refused before anything is recorded', async () => {
+    const { read, write } = pipe();
+    const file = fs.openSync(fs.mkdtempSync(`${temporaryDirectory()}/`), constants.O_RDONLY);
+    onTestFinished(() => [read, write, file].forEach((fd) => void fs.closeSync(fd)));
+    const flags = ['--machine', 'image', '--incoming', 'defer', '--fd', `w=${write}`, '--fd', `f=${file}`];
+    const target = await localService(flags);
+    for (const [uri, words] of [
+      ['fd:w', 'cannot be read'],
+      ['fd:f', 'neither a socket nor a pipe'],
+    ] as const) {
+      const reply = await target.call('/migrate/incoming', { body: { uri } });
+      expect([reply.status, reply.json.detail]).toEqual([422, expect.stringContaining(words)]);
+    }
+    expect(await target.query()).toEqual({});
+  });
+});
+
+/** A connected socket, and the other end of its connection. */
+async function socketPair(transport: 'tcp' | 'unix'): Promise<readonly [net.Socket, net.Socket]> {
+  const server = net.createServer({ pauseOnConnect: true });
+  const where = transport === 'tcp' ? { host: '127.0.0.1', port: 0 } : { path: socketPath() };
+  await new Promise<void>((resolve) => server.listen(where, resolve));
+  const accepted = once(server, 'connection');
+  const bound = server.address() as net.AddressInfo | string;
+  const uri = typeof bound === 'string' ? `unix:${bound}` : `tcp:127.0.0.1:${bound.port}`;
+  const connected = await connectTo(uri);
+  connected.pause();
+  const [other] = (await accepted) as [net.Socket];
+  server.close();
+  onTestFinished(() => void other.destroy());
+  return [connected, other];
+}
+
+/** A process that inherits these as its descriptors 3 and up. @returns the url of the service. */
+async function spawnWith(sockets: readonly net.Socket[], flags: readonly string[]): Promise<string> {
+  const fixed = ['bin/vmferry.js', 'serve', '--http', '127.0.0.1:0', '--data', temporaryDirectory()];
+  const child = spawn(process.execPath, [...fixed, ...flags], { stdio: ['ignore', 'pipe', 'inherit', ...sockets] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  for (const socket of sockets) socket.destroy();
+  const [line] = await once(createInterface({ input: child.stdout! }), 'line');
+  child.stdout!.resume();
+  return String(line).replace('vmferry: ', '');
+}
+
+test.each(SOCKET_TRANSPORTS)(
+  'a machine comes in through an inherited %s socket and goes on through another',
+  async (transport) => {
+    const target = await localService(['--machine', 'image', '--incoming', addressToListen(transport)]);
+    const [incoming, sender] = await socketPair(transport);
+    const outgoing = await connectTo(await target.incomingUri());
+    const url = await spawnWith(
+      [incoming, outgoing],
+      ['--machine', 'image', '--fd', 'in=3', '--fd', 'out=4', '--incoming', 'fd:in'],
+    );
+    sender.end(STREAM);
+    const call = async (path: string, body?: unknown) => {
+      const headers = { 'content-type': 'application/json', prefer: 'wait=20' };
+      const request = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) };
+      return (await (await fetch(`${url}${path}`, request)).json()) as { readonly status: string };
+    };
+    await expect.poll(() => call('/migrate')).toMatchObject({ status: 'completed' });
+    expect(await call('/migrate', { uri: 'fd:out' })).toMatchObject({ status: 'completed', guest: 'there' });
+    await target.untilStatus('completed');
+  },
+);
