@@ -27,7 +27,8 @@ export function claimDescriptors(descriptors: ReadonlyMap<string, number>): void
 function faultOf(descriptor: number): string | null {
   const found = fstatSync(descriptor);
   if (!found.isSocket() && !found.isFIFO()) return 'it is neither a socket nor a pipe';
-  if ((process.channel as { readonly fd?: number } | undefined)?.fd === descriptor) return "it is Node's own channel to its parent";
+  if ((process.channel as { readonly fd?: number } | undefined)?.fd === descriptor)
+    return "it is Node's own channel to its parent";
   if (found.isFIFO() && hasOtherEndHere(descriptor)) {
     return "both ends of this pipe are in this process: it is one of Node's own, or would never end";
   }

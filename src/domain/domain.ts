@@ -8,6 +8,7 @@ import type { JobVerb } from './jobs/lifecycle.ts';
 import type { SeenJob } from './jobs/line.ts';
 import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
+import type { SocketAddress } from './migration/socket-address.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
 import type { ReplicationUseCases } from './replication.ts';
@@ -58,10 +59,6 @@ export type MigrationStats = {
   readonly 'postcopy-bytes': number;
   readonly 'dirty-sync-missed-zero-copy': number;
 };
-
-export type SocketAddress =
-  | { readonly type: 'inet'; readonly host: string; readonly port: string }
-  | { readonly type: 'unix'; readonly path: string };
 
 /** query-migrate's answer; which members are there depends on the state as in QEMU 10.0. */
 export type MigrationInfo = {

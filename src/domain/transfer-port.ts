@@ -8,9 +8,25 @@ import type { LoadedMachine, TransferSource, TransferTarget } from './ports.ts';
  * threads by structured clone.
  */
 
+/** An address of TCP. The optional members are QEMU's options of the same meaning. */
+export type TcpAddress = {
+  readonly transport: 'tcp';
+  /** A name or an address; empty, to listen: every interface. */
+  readonly host: string;
+  readonly port: number;
+  /** Only addresses of this family. */
+  readonly family?: 4 | 6;
+  /** To listen: the last port to try, where `port` and those behind it are taken. */
+  readonly portMax?: number;
+  /** False: no probes of an idle connection. */
+  readonly keepAlive?: boolean;
+  /** Once it is listened on: where, which may be several addresses of a host. */
+  readonly bound?: readonly { readonly host: string; readonly port: number }[];
+};
+
 /** Where a migration goes to or comes from. */
 export type MigrationAddress =
-  | { readonly transport: 'tcp'; readonly host: string; readonly port: number }
+  | TcpAddress
   | { readonly transport: 'unix'; readonly path: string }
   | { readonly transport: 'file'; readonly path: string; readonly offset: number }
   | { readonly transport: 'exec'; readonly command: readonly string[] }

@@ -1,7 +1,8 @@
 import { parseSize, SIZE_FORM } from '../../text/size.ts';
-import { DomainError, type ErrorCode } from '../errors.ts';
 import { shown } from '../options/violations.ts';
 import type { MigrationAddress } from '../transfer-port.ts';
+import { type InetOptions, inetMembers, PORT_MAX, readInetOptions, readPort } from './inet-options.ts';
+import { invalid, refuse, unavailable } from './refusals.ts';
 
 /** What this service lets an address be. */
 export type AddressRules = {
@@ -18,7 +19,6 @@ export type AddressUse = 'connect' | 'listen';
 /** Longest path of a unix socket, in bytes: what the kernel's address holds, without the closing zero. */
 const UNIX_PATH_BYTES_MAX = 107;
 const PATH_BYTES_MAX = 4095;
-export const PORT_MAX = 65_535;
 
 /**
  * Reads the `uri` form: tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND, fd:NAME.
@@ -63,25 +63,33 @@ export function addressText(address: MigrationAddress): string {
   }
 }
 
-const TCP = /^(?:\[([^\]]*)\]|([^:,]*)):(\d{1,5})$/;
+const TCP = /^(?:\[([^\]]*)\]|([^:,]*)):([^,]*)(?:,(.*))?$/s;
 
 function parseTcp(text: string, use: AddressUse): MigrationAddress {
   const match = TCP.exec(text);
   if (match === null) {
     throw invalid('/uri', `uri ${shown(`tcp:${text}`)} is not tcp:HOST:PORT with a port from 0 to ${PORT_MAX}.`);
   }
-  return tcpAddress({ host: match[1] ?? match[2] ?? '', port: match[3]!, use, pointer: '/uri' });
+  const [, literal, name, port = '', options] = match;
+  const given = { host: literal ?? name ?? '', port, use, pointer: '/uri' };
+  return tcpAddress({ ...given, options: options === undefined ? {} : readInetOptions(options) });
 }
 
+type GivenTcp = {
+  readonly host: string;
+  readonly port: string;
+  readonly use: AddressUse;
+  readonly pointer: string;
+  readonly options?: InetOptions;
+};
+
 /** An address of host and port as text. An empty host listens on every interface. */
-export function tcpAddress(given: { host: string; port: string; use: AddressUse; pointer: string }): MigrationAddress {
-  const { host, use, pointer } = given;
-  const port = /^\d{1,5}$/.test(given.port) ? Number(given.port) : Number.NaN;
-  if (!(port <= PORT_MAX)) throw invalid(pointer, `port ${shown(given.port)} is not a number from 0 to ${PORT_MAX}.`);
+export function tcpAddress({ host, port: text, use, pointer, options = {} }: GivenTcp): MigrationAddress {
+  const port = readPort(text, 'port', pointer);
   if (use === 'connect' && port === 0) throw invalid(pointer, 'port 0 cannot be connected to.');
   if (use === 'connect' && host === '') throw invalid(pointer, 'a host is needed to connect to.');
   if (/[\s\0/]/.test(host)) throw invalid(pointer, `host ${shown(host)} is not a host name or address.`);
-  return { transport: 'tcp', host: host === '' ? '0.0.0.0' : host, port };
+  return { transport: 'tcp', host, port, ...inetMembers(options, { port, use, pointer }) };
 }
 
 export function unixAddress(path: string, pointer: string): MigrationAddress {
@@ -164,16 +172,4 @@ function checkPath(path: string, pointer: string, bytesMax: number): void {
   const bytes = new TextEncoder().encode(path).length;
   if (bytes > 0 && bytes <= bytesMax && !path.includes('\0')) return;
   throw invalid(pointer, `path ${shown(path)} has ${bytes} bytes; 1 to ${bytesMax} are allowed, none of them zero.`);
-}
-
-export function invalid(pointer: string, reason: string): DomainError {
-  return refuse('invalid_address', pointer, reason);
-}
-
-export function unavailable(pointer: string, reason: string): DomainError {
-  return refuse('transport_not_available', pointer, reason);
-}
-
-function refuse(code: ErrorCode, pointer: string, reason: string): DomainError {
-  return new DomainError(code, reason, { violations: [{ pointer, reason }] });
 }

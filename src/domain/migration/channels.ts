@@ -7,12 +7,12 @@ import {
   execAddress,
   fdAddress,
   fileAddress,
-  invalid,
   parseUri,
   tcpAddress,
-  unavailable,
   unixAddress,
 } from './address.ts';
+import { type InetOptions, readPort } from './inet-options.ts';
+import { invalid, unavailable } from './refusals.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 type Given = { readonly uri?: string | undefined; readonly channels?: readonly unknown[] | undefined };
@@ -80,9 +80,9 @@ function parseChannelAddress(addr: unknown, use: AddressUse, rules: AddressRules
 function parseSocket(members: Members, use: AddressUse, rules: AddressRules): MigrationAddress {
   switch (members.type) {
     case 'inet': {
-      known(members, ['transport', 'type', 'host', 'port', 'numeric', ...INET_OPTIONS]);
-      refuseOptions(members, INET_OPTIONS);
-      return tcpAddress({ host: text(members, 'host'), port: text(members, 'port'), use, pointer: ADDR });
+      known(members, ['transport', 'type', 'host', 'port', ...INET_OPTIONS]);
+      const given = { host: text(members, 'host'), port: text(members, 'port'), use, pointer: ADDR };
+      return tcpAddress({ ...given, options: inetOptions(members) });
     }
     case 'unix':
       known(members, ['transport', 'type', 'path', ...UNIX_OPTIONS]);
@@ -98,16 +98,29 @@ function parseSocket(members: Members, use: AddressUse, rules: AddressRules): Mi
   }
 }
 
+const INET_OPTIONS = ['numeric', 'to', 'ipv4', 'ipv6', 'keep-alive', 'mptcp'] as const;
+
+function inetOptions(members: Members): InetOptions {
+  const options: Record<string, unknown> = {};
+  for (const name of INET_OPTIONS) {
+    const value = members[name];
+    if (value === undefined) continue;
+    if (name === 'to') options.to = readPort(String(value), 'to', `${ADDR}/to`);
+    else if (typeof value === 'boolean') options[name] = value;
+    else throw wrongType(`${ADDR}/${name}`, value, 'a boolean');
+  }
+  return options;
+}
+
 /** Members that QEMU obeys and that nothing here would: taken only where they ask for nothing. */
-const INET_OPTIONS = ['to', 'ipv4', 'ipv6', 'keep-alive', 'mptcp'];
 const UNIX_OPTIONS = ['abstract', 'tight'];
 
 function refuseOptions(members: Members, names: readonly string[]): void {
   for (const name of names) {
     const value = members[name];
     if (value === undefined || value === false) continue;
-    // `tight` only matters for abstract addresses, and `ipv4`/`ipv6` true is what happens anyway.
-    if (value === true && (name === 'tight' || name === 'ipv4' || name === 'ipv6')) continue;
+    // `tight` only matters for abstract addresses.
+    if (value === true && name === 'tight') continue;
     throw unavailable(`${ADDR}/${name}`, `member '${name}' is not available in this version.`);
   }
 }

@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts';
-import type { Begun, SocketAddress } from '../domain.ts';
+import type { Begun } from '../domain.ts';
 import { DomainError, isErrorCode } from '../errors.ts';
 import { activateDisks, giveDisksBack } from '../machine/disks.ts';
 import { guestArrived, guestAwaited, guestComes, guestNotAwaited, runsOnArrival } from '../machine/migration-steps.ts';
@@ -19,6 +19,7 @@ import { applyEnd, applyStatus, emitStatus } from './apply.ts';
 import { CurrentMigration } from './current-migration.ts';
 import { diskFailure, engineFailure } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
+import { type SocketAddress, socketAddressOf } from './socket-address.ts';
 import { isEnded } from './status.ts';
 
 export type ReceptionOptions = {
@@ -279,10 +280,4 @@ function listenError(error: unknown, address: MigrationAddress): DomainError {
   const { code, message } = (error ?? {}) as Partial<TransferError>;
   const known = typeof code === 'string' && isErrorCode(code) ? code : 'address_not_available';
   return new DomainError(known, message ?? `${address.transport}: cannot be listened on.`, { cause: error });
-}
-
-function socketAddressOf(address: MigrationAddress): readonly SocketAddress[] | null {
-  if (address.transport === 'tcp') return [{ type: 'inet', host: address.host, port: String(address.port) }];
-  if (address.transport === 'unix') return [{ type: 'unix', path: address.path }];
-  return null;
 }

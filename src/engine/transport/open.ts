@@ -1,4 +1,4 @@
-import type { MigrationAddress } from '../../domain/transfer-port.ts';
+import type { MigrationAddress, TcpAddress } from '../../domain/transfer-port.ts';
 import { type IncomingChannel, type OutgoingChannel, toTransferError } from './channel.ts';
 import { openIncomingDescriptor, openOutgoingDescriptor } from './descriptor.ts';
 import { ExecIncomingChannel, ExecOutgoingChannel } from './exec.ts';
@@ -22,7 +22,7 @@ export async function openOutgoing(
 async function openChannel(address: MigrationAddress, fileRoot: string, signal: AbortSignal): Promise<OutgoingChannel> {
   switch (address.transport) {
     case 'tcp':
-      return connectSocket({ host: address.host, port: address.port }, signal);
+      return connectSocket(tcpTarget(address), signal);
     case 'unix':
       return connectSocket({ path: address.path }, signal);
     case 'file':
@@ -32,6 +32,10 @@ async function openChannel(address: MigrationAddress, fileRoot: string, signal: 
     case 'fd':
       return openOutgoingDescriptor(address.fd);
   }
+}
+
+function tcpTarget({ host, port, family, keepAlive }: TcpAddress) {
+  return { host, port, ...(family !== undefined && { family }), ...(keepAlive !== undefined && { keepAlive }) };
 }
 
 /** A place where a sender is awaited. */

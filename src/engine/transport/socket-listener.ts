@@ -1,7 +1,8 @@
+import { lookup } from 'node:dns/promises';
 import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
-import type { MigrationAddress, TransferError } from '../../domain/transfer-port.ts';
+import type { MigrationAddress, TcpAddress, TransferError } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeHeader } from '../stream/configuration.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
@@ -32,7 +33,8 @@ export type SenderHandlers = {
  * closed.
  */
 export class SocketListener {
-  readonly #server: net.Server;
+  /** One for each address of the host. */
+  readonly #servers: net.Server[] = [];
   readonly #name: string;
   readonly #headerMs: number;
   readonly #waiting = new Set<SocketIncomingChannel>();
@@ -44,31 +46,56 @@ export class SocketListener {
   constructor(name: string, headerMs: number) {
     this.#name = name;
     this.#headerMs = headerMs;
-    this.#server = net.createServer({
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-      allowHalfOpen: true,
-      pauseOnConnect: true,
-    });
-    this.#server.on('connection', (socket) => this.#connected(socket));
   }
 
-  /** Resolves with the bound address. Rejects with a TransferError. */
+  /** Resolves with the address and where it is bound. Rejects with a TransferError; nothing is listened on then. */
   async listen(address: SocketAddress): Promise<MigrationAddress> {
     try {
-      await this.#bind(address);
+      if (address.transport === 'tcp') return await this.#listenTcp(address);
+      await this.#bindUnix(address.path);
+      return address;
     } catch (error) {
-      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-      const isFree = isTaken && address.transport === 'unix' && (await removeStaleSocket(address.path));
-      if (!isFree) throw this.#bindError(error, address);
-      await this.#bind(address);
+      throw this.#bindError(error, address);
     }
-    // An accept that fails later (no descriptors left) concerns that connection alone.
-    this.#server.on('error', () => {});
-    const bound = this.#server.address();
-    if (address.transport === 'unix' || bound === null || typeof bound === 'string') return address;
-    return { transport: 'tcp', host: address.host, port: bound.port };
+  }
+
+  async #bindUnix(path: string): Promise<void> {
+    try {
+      await this.#bind({ path });
+    } catch (error) {
+      if (!isTaken(error) || !(await removeStaleSocket(path))) throw error;
+      await this.#bind({ path });
+    }
+  }
+
+  /** The first port of the range that is free at all addresses of the host. */
+  async #listenTcp(address: TcpAddress): Promise<MigrationAddress> {
+    const places = await placesOf(address);
+    for (let port = address.port; ; port++) {
+      try {
+        const bound = await this.#bindAll(places, { port, isKeptAlive: address.keepAlive !== false });
+        return { ...address, port: bound[0]?.port ?? port, bound };
+      } catch (error) {
+        this.#closeServers();
+        if (!isTaken(error) || port >= (address.portMax ?? port)) throw error;
+      }
+    }
+  }
+
+  async #bindAll(places: readonly Place[], { port, isKeptAlive }: { port: number; isKeptAlive: boolean }) {
+    const bound: { host: string; port: number }[] = [];
+    for (const { host, isAny, ipv6Only } of places) {
+      const where = { host, port: bound[0]?.port ?? port, ipv6Only };
+      const server = await this.#bind(where, isKeptAlive).catch((error: unknown) => {
+        // A host without IPv6 has every interface all the same.
+        if (isAny && !isTaken(error)) return this.#bind({ ...where, host: ANY_4 }, isKeptAlive);
+        throw error;
+      });
+      const at = server.address() as net.AddressInfo;
+      bound.push({ host: at.address, port: at.port });
+      if (isAny && at.address === ANY_6) bound.push({ host: ANY_4, port: at.port });
+    }
+    return bound;
   }
 
   /** The next sender is given to `handlers`: at once, where one waits already. */
@@ -82,21 +109,35 @@ export class SocketListener {
   /** Stops to listen and refuses whoever waits; a sender that was accepted is not touched. */
   close(): void {
     this.#handlers = null;
-    this.#server.close();
+    this.#closeServers();
     for (const channel of [...this.#waiting, ...this.#queue]) channel.reset();
     this.#waiting.clear();
     this.#queue.length = 0;
   }
 
-  #bind(address: SocketAddress): Promise<void> {
-    const where = address.transport === 'tcp' ? { host: address.host, port: address.port } : { path: address.path };
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', reject);
-    this.#server.listen({ ...where, exclusive: true }, () => {
-      this.#server.off('error', reject);
-      resolve();
+  #bind(where: net.ListenOptions, isKeptAlive = true): Promise<net.Server> {
+    const server = net.createServer({
+      noDelay: true,
+      keepAlive: isKeptAlive,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+    });
+    server.on('connection', (socket) => this.#connected(socket));
+    const { promise, resolve, reject } = Promise.withResolvers<net.Server>();
+    server.once('error', reject);
+    server.listen({ ...where, exclusive: true }, () => {
+      server.off('error', reject);
+      // An accept that fails later (no descriptors left) concerns that connection alone.
+      server.on('error', () => {});
+      this.#servers.push(server);
+      resolve(server);
     });
     return promise;
+  }
+
+  #closeServers(): void {
+    for (const server of this.#servers.splice(0)) server.close();
   }
 
   /** Node says of a folder that is not there what it says of one that may not be written. */
@@ -147,7 +188,7 @@ export class SocketListener {
     if (handlers !== null) {
       this.#handlers = null;
       handlers.accepted(channel);
-    } else if (this.#server.listening && this.#queue.length < QUEUE_MAX) {
+    } else if (this.#servers.length > 0 && this.#queue.length < QUEUE_MAX) {
       this.#queue.push(channel);
     } else {
       channel.reset();
@@ -159,6 +200,25 @@ export class SocketListener {
     this.#hasRejected = true;
     this.#handlers?.rejected(error);
   }
+}
+
+const ANY_6 = '::';
+const ANY_4 = '0.0.0.0';
+
+/** Something to listen on. `isAny`: every interface, by one socket of both families. */
+type Place = { readonly host: string; readonly isAny: boolean; readonly ipv6Only: boolean };
+
+/** Every address that the host's name stands for, as QEMU listens on all of them. */
+async function placesOf({ host, family }: TcpAddress): Promise<Place[]> {
+  const ipv6Only = family === 6;
+  if (host === '') return [{ host: family === 4 ? ANY_4 : ANY_6, isAny: family === undefined, ipv6Only }];
+  const found = await lookup(host, { all: true, ...(family !== undefined && { family }) });
+  const hosts = [...new Set(found.map(({ address }) => address))];
+  return hosts.map((one) => ({ host: one, isAny: false, ipv6Only: ipv6Only || hosts.length > 1 }));
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }
 
 /** What the first bytes of a connection are. */

@@ -6,17 +6,24 @@ import { channelError, type OutgoingChannel } from './channel.ts';
 
 const KEEP_ALIVE_MS = 10_000;
 
+type TcpTarget = {
+  readonly host: string;
+  readonly port: number;
+  readonly family?: 4 | 6;
+  readonly keepAlive?: boolean;
+};
+
 /** Connects a main channel to a TCP or unix socket. Rejects with a TransferError; `signal` gives up. */
 export function connectSocket(
-  target: { readonly host: string; readonly port: number } | { readonly path: string },
+  target: TcpTarget | { readonly path: string },
   signal: AbortSignal,
 ): Promise<OutgoingChannel> {
   const name = 'path' in target ? `unix:${target.path}` : `tcp:${target.host}:${target.port}`;
   const { promise, resolve, reject } = Promise.withResolvers<OutgoingChannel>();
   const socket = net.connect({
-    ...target,
     noDelay: true,
     keepAlive: true,
+    ...target,
     keepAliveInitialDelay: KEEP_ALIVE_MS,
     allowHalfOpen: true,
   });

@@ -27,7 +27,7 @@ describe('a uri', () => {
   });
 
   it('listens on every interface without a host, and on any port with port 0', () => {
-    expect(uri('tcp::0', 'listen')).toEqual({ transport: 'tcp', host: '0.0.0.0', port: 0 });
+    expect(uri('tcp::0', 'listen')).toEqual({ transport: 'tcp', host: '', port: 0 });
     expect(codeOf(() => uri('tcp::4444'))).toBe('invalid_address');
     expect(codeOf(() => uri('tcp:h:0'))).toBe('invalid_address');
   });
@@ -39,7 +39,11 @@ describe('a uri', () => {
     ['tcp:h', 'invalid_address'],
     ['tcp:h:65536', 'invalid_address'],
     ['tcp:h:-1', 'invalid_address'],
-    ['tcp:h:80,to=90', 'invalid_address'],
+    ['tcp:h:80,to=much', 'invalid_address'],
+    ['tcp:h:80,ipv4=maybe', 'invalid_address'],
+    ['tcp:h:80,ipv4=off,ipv6=off', 'invalid_address'],
+    ['tcp:h:80,other=on', 'invalid_address'],
+    ['tcp:h:80,mptcp=on', 'transport_not_available'],
     ['tcp:::1:80', 'invalid_address'],
     ['unix:', 'invalid_address'],
     [`unix:/${'x'.repeat(107)}`, 'invalid_address'],
@@ -109,7 +113,7 @@ describe('channels', () => {
   it.each([
     [{ transport: 'socket', type: 'vsock', cid: '1', port: '1' }, 'transport_not_available'],
     [{ transport: 'rdma', host: 'h', port: '1' }, 'transport_not_available'],
-    [{ transport: 'socket', type: 'inet', host: 'h', port: '80', to: 90 }, 'transport_not_available'],
+    [{ transport: 'socket', type: 'inet', host: 'h', port: '80', to: 70_000 }, 'invalid_address'],
     [{ transport: 'socket', type: 'inet', host: 'h', port: 80 }, 'wrong_type'],
     [{ transport: 'socket', type: 'inet', host: 'h' }, 'wrong_type'],
     [{ transport: 'socket', type: 'inet', host: 'h', port: '80', color: 1 }, 'unknown_member'],
