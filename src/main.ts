@@ -10,6 +10,15 @@ const PARENT_LOOK_MS = 500;
 const RUNS_NAMED_MAX = 5;
 /** What tells the service to stop; without a token file, which it makes to be read again, SIGHUP does so too. */
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** Migrations that stand in one of these, or none, wait for nothing of the main thread. */
+const RESTING: ReadonlySet<string | undefined> = new Set([
+  undefined,
+  'none',
+  'setup',
+  'completed',
+  'failed',
+  'cancelled',
+]);
 
 // Before anything large is loaded: what Node compiled at an earlier start is taken from its cache.
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url));
@@ -70,7 +79,7 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
     urlFile?.write(url);
     process.stdout.write(`vmferry: ${url}\nvmferry: docs ${url}/docs\n`);
     for (const address of qmp) process.stdout.write(`vmferry: qmp ${address}\n`);
-    setTimeout(() => settle(trimHeap), SETTLE_MS).unref();
+    setTimeout(() => settle(app, trimHeap), SETTLE_MS).unref();
     const status = await ended;
     if (isToldToStop) await app.drain(config.drainTimeoutMs);
     return status;
@@ -101,9 +110,22 @@ function tellOfWaiting(runs: readonly string[], drainTimeoutMs: number): void {
 }
 
 /** What was compiled is written to the cache now, and not when the process ends; what the start needed is given back. */
-function settle(trimHeap: () => void): void {
+function settle(app: import('./app.ts').App, trimHeap: () => void): void {
   flushCompileCache();
   trimHeap();
+  void giveBackAfterBursts(app);
+}
+
+async function giveBackAfterBursts({ server, domain }: import('./app.ts').App): Promise<void> {
+  const { HeapRelief } = await import('./engine/memory/heap-relief.ts');
+  let work = 0;
+  for (const event of ['connection', 'request'])
+    server.server.on(event, () => {
+      work += 1;
+    });
+  const isBusy = (): boolean =>
+    !RESTING.has(domain.migration.query().status) || domain.jobs.list().some(({ endedAt }) => endedAt === null);
+  new HeapRelief({ work: () => work, isBusy });
 }
 
 /** Takes the tokens that the file has now; if it cannot be used those known before stay. */
