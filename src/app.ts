@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BlockError } from './block/image.ts';
@@ -11,6 +11,7 @@ import { createDomain } from './domain/create-domain.ts';
 import type { Domain } from './domain/domain.ts';
 import { DomainError } from './domain/errors.ts';
 import type { HoldReason } from './domain/machine/holds.ts';
+import { parseUri } from './domain/migration/address.ts';
 import type { Clock, Machine } from './domain/ports.ts';
 import type { BlockEngine, BlockNode } from './domain/snapshot-port.ts';
 import type { Store } from './domain/store-ports.ts';
@@ -23,6 +24,7 @@ import {
   createBlockEngine,
   type ThreadedBlockEngine,
 } from './engine/snapshot/block-engine.ts';
+import { removeStale } from './engine/transport/file-draft.ts';
 import { removeStaleSocket } from './engine/transport/stale-socket.ts';
 import { Monitor } from './hmp/monitor.ts';
 import { loggerOptions } from './log.ts';
@@ -90,6 +92,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   await using parts = new AsyncDisposableStack();
   const store = parts.adopt(openStore(config.dataDirectory, SCHEMA_DIRECTORY), (opened) => opened.close());
   makeFileRoot(config.fileRoot);
+  removeDrafts(config.fileRoot, store);
   let logError = (error: unknown): void => console.error(error);
   let note: Surroundings['note'] = () => {};
   const report = (error: unknown): void => logError(error);
@@ -259,6 +262,21 @@ function makeFileRoot(directory: string): void {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw new DomainError('data_directory_unusable', `The file root ${directory} cannot be made.`, { cause });
+  }
+}
+
+/** What a service that was killed had begun to write; drafts in other folders go with the next file of that name. */
+function removeDrafts(fileRoot: string, { migrations }: Store): void {
+  const rules = { fileRoot, allowExec: false, fds: new Map() };
+  const left = migrations.unfinished().filter(({ direction }) => direction === 'outgoing');
+  removeStale(fileRoot, '.');
+  for (const { uri } of left.filter(({ uri }) => uri.startsWith('file:'))) {
+    try {
+      const address = parseUri(uri, 'connect', rules);
+      if (address.transport === 'file') removeStale(fileRoot, dirname(address.path));
+    } catch {
+      // It lay below another file root.
+    }
   }
 }
 

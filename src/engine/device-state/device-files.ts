@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { close, fstatSync, fsync, read, write } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DeviceFileError, DeviceFiles, FilePlace } from '../../domain/device-port.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 import { DEVICE_BYTES_MAX } from '../stream/constants.ts';
 import { toTransferError } from '../transport/channel.ts';
-import { openToRead, openToWrite, removeBelow, renameBelow } from '../transport/open-below.ts';
+import { FileDraft } from '../transport/file-draft.ts';
+import { openToRead } from '../transport/open-below.ts';
 import { decodeDeviceStream, encodeDeviceStream } from './device-stream.ts';
 
 const readFrom = promisify(read);
@@ -23,18 +22,14 @@ export const deviceFiles: DeviceFiles = {
 
 /** Written beside it under another name, and given its own once it is on the disk. */
 async function replaceFile({ fileRoot, path }: FilePlace, bytes: Uint8Array): Promise<void> {
-  const draft = join(dirname(path), `.vmferry-${randomUUID()}`);
-  const { fd } = openToWrite(fileRoot, draft);
+  const draft = new FileDraft(fileRoot, path, { headBytes: 0 });
   try {
-    try {
-      for (let at = 0; at < bytes.length; ) at += (await writeTo(fd, bytes, at, bytes.length - at, at)).bytesWritten;
-      await flush(fd);
-    } finally {
-      await closeFile(fd);
-    }
-    renameBelow(fileRoot, draft, path);
+    const { fd } = draft;
+    for (let at = 0; at < bytes.length; ) at += (await writeTo(fd, bytes, at, bytes.length - at, at)).bytesWritten;
+    await flush(fd);
+    await draft.keep();
   } catch (error) {
-    removeBelow(fileRoot, draft);
+    draft.discard();
     throw error;
   }
 }

@@ -14,7 +14,8 @@ export interface OutgoingChannel {
   onFailure(listener: (error: TransferError) => void): void;
   /**
    * Says that nothing more follows and resolves when the peer has taken everything: it closed its side in order (a
-   * socket), exited with 0 (a command), or every write succeeded (a file; as with QEMU, it is not forced to the disk).
+   * socket), exited with 0 (a command), or every write succeeded and the file has its name (a file; forced to the disk only where it
+   * replaces another).
    */
   finish(): Promise<void>;
   /**

@@ -1,20 +1,22 @@
-import { close, closeSync, fstatSync, ftruncateSync, read, write } from 'node:fs';
+import { close, fstatSync, ftruncateSync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
-import { openToRead, openToWrite, removeBelow } from './open-below.ts';
+import { FileDraft } from './file-draft.ts';
+import { openToRead } from './open-below.ts';
 
 const closeFile = promisify(close);
 
 type FileAddress = { readonly path: string; readonly offset: number };
 
-/** A stream into a file below `root`, from `offset` on; several writes are in flight at a time. */
+/**
+ * A stream into a file below `root`, from `offset` on; several writes are in flight at a time. A file that has the name stays
+ * as it is until the stream is whole; then the new one, with what the old one had before `offset`, takes its place.
+ */
 export class FileOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
-  readonly #fd: number;
+  readonly #draft: FileDraft;
   readonly #name: string;
-  /** A file that this made and did not finish is of use to nobody; one that was there before is left. */
-  readonly #removeUnfinished: () => void;
   #position: number;
   #inFlight = 0;
   #failed: ((error: TransferError) => void) | null = null;
@@ -25,15 +27,12 @@ export class FileOutgoingChannel implements OutgoingChannel {
   /** @throws TransferError if the file cannot be opened there, or cannot be as long as the offset. */
   constructor(root: string, address: FileAddress) {
     this.#name = `file:${address.path}`;
-    const { fd, isNew } = openToWrite(root, address.path);
-    this.#fd = fd;
-    this.#removeUnfinished = () => isNew && removeBelow(root, address.path);
+    this.#draft = new FileDraft(root, address.path, { headBytes: address.offset });
     this.#position = address.offset;
     try {
-      ftruncateSync(this.#fd, address.offset);
+      ftruncateSync(this.#draft.fd, address.offset);
     } catch (error) {
-      closeSync(this.#fd);
-      this.#removeUnfinished();
+      this.#draft.discard();
       throw channelError(error, this.#name);
     }
   }
@@ -60,28 +59,22 @@ export class FileOutgoingChannel implements OutgoingChannel {
   async finish(): Promise<void> {
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     if (this.#failure !== null) throw this.#failure;
-    await this.#close().catch((error: unknown) => {
-      throw channelError(error, this.#name);
-    });
+    // It was given up meanwhile.
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#draft.keep();
   }
 
   destroy(): void {
     this.#failed = null;
     if (!this.#open) return;
-    this.#removeUnfinished();
-    const letGo = () => void this.#close().catch(() => {});
-    if (this.#inFlight === 0) letGo();
-    else this.#idle = letGo;
-  }
-
-  async #close(): Promise<void> {
-    if (!this.#open) return;
     this.#open = false;
-    await closeFile(this.#fd);
+    if (this.#inFlight === 0) this.#draft.discard();
+    else this.#idle = () => this.#draft.discard();
   }
 
   #writeAll(bytes: Uint8Array, at: number, done: (error: TransferError | null) => void): void {
-    write(this.#fd, bytes, 0, bytes.length, at, (error, count) => {
+    write(this.#draft.fd, bytes, 0, bytes.length, at, (error, count) => {
       if (error) done(channelError(error, this.#name));
       else if (count === bytes.length) done(null);
       else this.#writeAll(bytes.subarray(count), at + count, done);

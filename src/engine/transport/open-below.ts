@@ -1,9 +1,9 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, renameSync, unlinkSync } from 'node:fs';
-import { isAbsolute, relative, sep } from 'node:path';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, toTransferError } from './channel.ts';
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
 /**
  * Opens a file below `root` for reading, without ever following a link out of it: each part of the path is opened
@@ -15,18 +15,40 @@ export function openToRead(root: string, path: string): number {
   return inFolder(root, path, (name) => checked(openPart(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, path), path));
 }
 
-/** As `openToRead`, for writing; a file that does not exist is made, and `isNew` says so. */
-export function openToWrite(root: string, path: string): { readonly fd: number; readonly isNew: boolean } {
+/**
+ * The file that has this name, which is to be replaced: it has to be one that could be written. Null if there is none.
+ * @throws TransferError
+ */
+export function openThere(root: string, path: string, { toRead }: { readonly toRead: boolean }): number | null {
   return inFolder(root, path, (name) => {
-    const flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
     try {
-      return { fd: openSync(name, flags | O_CREAT | O_EXCL, 0o600), isNew: true };
+      const fd = openSync(name, (toRead ? O_RDWR : O_WRONLY) | O_NOFOLLOW | O_NONBLOCK);
+      return checked(fd, path);
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST'))
-        throw channelError(error, `file:${path}`);
-      return { fd: checked(openPart(name, flags, path), path), isNew: false };
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      throw toTransferError(error, `file:${path}`);
     }
   });
+}
+
+/** Makes a file that is not there yet, on behalf of the file `target`. @throws TransferError */
+export function openNew(root: string, path: string, target: string): number {
+  return inFolder(root, path, (name) => {
+    try {
+      return openSync(name, O_WRONLY | O_NOFOLLOW | O_CREAT | O_EXCL, 0o600);
+    } catch (error) {
+      throw channelError(error, `file:${target}: a file beside it, which is to get its name,`);
+    }
+  });
+}
+
+/** Names in a folder below `root`; none if it cannot be read. */
+export function listBelow(root: string, folder: string): string[] {
+  try {
+    return inFolder(root, join(folder, 'any'), (name) => readdirSync(dirname(name)));
+  } catch {
+    return [];
+  }
 }
 
 /**

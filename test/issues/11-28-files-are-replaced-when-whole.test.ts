@@ -1,0 +1,134 @@
+// A stream to `file:NAME` cut the file that had the name before a byte of the new one was there: a migration that was then
+// cancelled or failed left nothing of the old stream. The new one is written beside it and gets the name at the end.
+
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { deviceFiles } from '../../src/engine/device-state/device-files.ts';
+import { FileOutgoingChannel } from '../../src/engine/transport/file.ts';
+import { FileDraft, removeStale } from '../../src/engine/transport/file-draft.ts';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { localService } from '../helpers/guest-service.ts';
+import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
+
+const OLD = Buffer.alloc(100_000, 'old ');
+const NEW = Buffer.alloc(50_000, 'new');
+
+/** A folder below which there is a file; its path from there. */
+function rooted(path = 'guest'): { root: string; path: string; file: string } {
+  const root = temporaryDirectory();
+  mkdirSync(join(root, 'folder'));
+  writeFileSync(join(root, path), OLD);
+  return { root, path, file: join(root, path) };
+}
+
+const written = (channel: FileOutgoingChannel, bytes: Buffer) =>
+  new Promise<void>((done) => channel.write(bytes, done));
+const filesIn = (root: string) => readdirSync(root, { recursive: true }).sort();
+
+describe('a file that has the name', () => {
+  test.each([
+    ['guest', 0],
+    ['folder/guest', 0],
+    ['guest', 4096],
+    ['folder/guest', 2 ** 32],
+  ])('stays as it was when a stream to %s from %i on is given up', async (path, offset) => {
+    const { root, file } = rooted(path);
+    const before = filesIn(root);
+    const channel = new FileOutgoingChannel(root, { path, offset });
+    await written(channel, NEW);
+    channel.destroy();
+    const busy = new FileOutgoingChannel(root, { path, offset });
+    const writing = written(busy, NEW);
+    busy.destroy();
+    await writing;
+    await expect.poll(() => filesIn(root)).toEqual(before);
+    expect(readFileSync(file).equals(OLD)).toBe(true);
+  });
+
+  test.each([0, 1, 4096, 200_000])('is replaced by a whole stream, but for its first %i bytes', async (offset) => {
+    const { root, path, file } = rooted();
+    chmodSync(file, 0o640);
+    const before = filesIn(root);
+    const channel = new FileOutgoingChannel(root, { path, offset });
+    await written(channel, NEW);
+    expect(readFileSync(file).equals(OLD)).toBe(true);
+    await channel.finish();
+    channel.destroy();
+    const head = Buffer.alloc(offset);
+    OLD.copy(head);
+    expect(readFileSync(file).equals(Buffer.concat([head, NEW]))).toBe(true);
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+    expect(filesIn(root)).toEqual(before);
+  });
+
+  test('stays as it was when its folder takes no new file, or the offset is more than a file may have', async () => {
+    const { root, path, file } = rooted();
+    expect(() => new FileOutgoingChannel(root, { path, offset: 2 ** 62 })).toThrow();
+    expect(() => new FileOutgoingChannel(root, { path: `folder/${'n'.repeat(300)}`, offset: 0 })).toThrow();
+    expect(filesIn(root)).toEqual(['folder', 'guest']);
+    expect(readFileSync(file).equals(OLD)).toBe(true);
+  });
+
+  test('keeps its holes before the offset', async () => {
+    const { root, path, file } = rooted();
+    truncateSync(file, 2 ** 28);
+    const channel = new FileOutgoingChannel(root, { path, offset: 2 ** 28 });
+    await written(channel, NEW);
+    await channel.finish();
+    expect(statSync(file).size).toBe(2 ** 28 + NEW.length);
+    expect(statSync(file).blocks * 512).toBeLessThan(2 ** 22);
+  });
+});
+
+test('a draft whose writer is gone is removed by the next one and at a start, one under way is not', async () => {
+  const { root, path } = rooted();
+  // No process began so early, whatever its number.
+  const dead = `.vmferry-${'0'.repeat(16)}-${process.pid}-7-00000000`;
+  const own = new FileDraft(root, path, { headBytes: 0 });
+  for (const folder of ['', 'folder/']) writeFileSync(join(root, `${folder}${dead}`), OLD);
+  removeStale(root, '.');
+  expect(readdirSync(root)).toHaveLength(3);
+  expect(existsSync(join(root, 'folder', dead))).toBe(true);
+  await own.keep();
+  expect(readdirSync(root)).toEqual(['folder', 'guest']);
+});
+
+describeWithMounts('on a disk that is full', () => {
+  test('a stream and a device state that do not fit leave what they were to replace', async () => {
+    const root = smallDisk(1);
+    const file = join(root, 'guest');
+    writeFileSync(file, OLD);
+    const channel = new FileOutgoingChannel(root, { path: 'guest', offset: 0 });
+    const failure = new Promise((resolve) => channel.onFailure(resolve));
+    channel.write(Buffer.alloc(2 ** 20), () => {});
+    expect(await failure).toMatchObject({ code: 'no_space' });
+    await expect(channel.finish()).rejects.toMatchObject({ code: 'no_space' });
+    channel.destroy();
+    const place = { fileRoot: root, path: 'guest' };
+    await expect(deviceFiles.write(place, Buffer.alloc(2 ** 20))).rejects.toMatchObject({ code: 'no_space' });
+    expect(readFileSync(file).equals(OLD)).toBe(true);
+    await expect.poll(() => readdirSync(root)).toEqual(['guest']);
+  });
+});
+
+test('a migration to a file that has a stream is cancelled, and the stream is there still', async () => {
+  const { root, file } = rooted();
+  const source = await localService(['--file-root', root, '--set', 'max-bandwidth=1M']);
+  await source.post('/migrate', { uri: 'file:guest' });
+  await source.untilStatus('active');
+  await source.post('/migrate/cancel');
+  await source.untilStatus('cancelled');
+  await expect.poll(() => filesIn(root)).toEqual(['folder', 'guest']);
+  expect(readFileSync(file).equals(OLD)).toBe(true);
+  await source.expectRunning();
+});
