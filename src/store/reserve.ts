@@ -4,8 +4,11 @@ import { DomainError } from '../domain/errors.ts';
 import type { Reserve } from '../domain/store-ports.ts';
 
 const RESERVE_FILE = 'reserve';
-/** What the last words of many jobs take in the write-ahead log, by far. */
-export const RESERVE_BYTES = 2 ** 20;
+/**
+ * What the last words of many jobs take in the write-ahead log, by far, and beside it the tables that an image of some GiB
+ * needs for the deletion of a snapshot.
+ */
+export const RESERVE_BYTES = 2 * 2 ** 20;
 
 /** For a store that is on no disk. */
 export const NO_RESERVE: Reserve = { keep: () => {}, free: () => false };

@@ -12,6 +12,7 @@ import type { JobVerb } from './lifecycle.ts';
 import { behindAll, type SeenJob, seenAtRest, whoMayBegin, whoWaitsForWhom } from './line.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import type { JobSpec } from './spec.ts';
+import { withReserve } from './with-reserve.ts';
 
 /** Jobs that have not concluded, at most. */
 export const JOBS_MAX = 1000;
@@ -65,15 +66,17 @@ export class Jobs {
     this.#refuseId(spec.id);
     this.#refuseTooMany();
     const { store, events, clock } = this.#surroundings;
-    store.reserve.keep();
+    if (spec.freesRoom !== true) store.reserve.keep();
     const { id, type, resources, details } = spec;
     const waitsFor = behindAll(this.#alive(), resources);
-    const record = events.commit((emit) => {
-      const inserted = store.jobs.insert({ id, type, resources, details, createdAt: clock.now() });
-      emitJobStatus(emit, inserted);
-      spec.begun?.({ ...inserted, isPaused: false, waitsFor });
-      return inserted;
-    });
+    const insert = () =>
+      events.commit((emit) => {
+        const inserted = store.jobs.insert({ id, type, resources, details, createdAt: clock.now() });
+        emitJobStatus(emit, inserted);
+        spec.begun?.({ ...inserted, isPaused: false, waitsFor });
+        return inserted;
+      });
+    const record = spec.freesRoom === true ? withReserve(store, insert) : insert();
     const job = this.#add(spec, record);
     this.#changes.bump();
     void job.ended.then(() => this.#count(job));

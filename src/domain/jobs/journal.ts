@@ -38,7 +38,8 @@ export class JobJournal {
   /** @throws what the store throws; then the job is behind, and nothing of it was written. */
   keepNow(job: Job): void {
     this.#behind.add(job);
-    this.#write();
+    if (job.spec.freesRoom === true) withReserve(this.#surroundings.store, () => this.#write());
+    else this.#write();
   }
 
   /** Writes what is missing, if that can be done. Never throws. */

@@ -25,6 +25,8 @@ export type JobSpec = {
   readonly autoFinalize?: boolean;
   /** True: the job is gone from the list once it has ended. Default: false, as with QEMU's snapshot jobs. */
   readonly autoDismiss?: boolean;
+  /** True: it frees room, so on a full disk it begins in the room that is kept. Default: false. */
+  readonly freesRoom?: boolean;
 };
 
 /** A phase of every job: its work is done, and only that is left to be said. A job that is found so has completed. */

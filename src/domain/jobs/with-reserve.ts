@@ -1,7 +1,11 @@
 import { DomainError } from '../errors.ts';
 import type { Store } from '../store-ports.ts';
 
-/** Writes how work ended: where the disk is full, in the room that is kept for that. @throws what the store throws. */
+/**
+ * Writes how work ended, or that something begins which frees room or saves the guest: where the disk is full, in the room
+ * that is kept for that. `write` may be called twice.
+ * @throws what the store throws.
+ */
 export function withReserve<T>({ reserve }: Pick<Store, 'reserve'>, write: () => T): T {
   try {
     return write();
@@ -9,5 +13,15 @@ export function withReserve<T>({ reserve }: Pick<Store, 'reserve'>, write: () =>
     const isFull = error instanceof DomainError && error.code === 'no_space';
     if (!isFull || !reserve.free()) throw error;
     return write();
+  }
+}
+
+/** Takes the room again if there is any; true if it is taken. */
+export function keepIfPossible({ reserve }: Pick<Store, 'reserve'>): boolean {
+  try {
+    reserve.keep();
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import type { Emit } from '../events.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
+import { withReserve } from '../jobs/with-reserve.ts';
 import type { MigrationEnd, TransferError } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { isAllowed } from './lifecycle.ts';
@@ -63,7 +64,7 @@ export function emitStatus(context: Context, emit: Emit, status: MigrationStatus
 /** The migration goes on even if it cannot be written down; the fault is reported and the next write catches up. */
 export function saveAndTell(context: Context, work: () => void): void {
   try {
-    work();
+    withReserve(context.store, work);
   } catch (error) {
     context.report(error);
   }

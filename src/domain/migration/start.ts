@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import type { Begun, MigrateArguments } from '../domain.ts';
 import { DomainError } from '../errors.ts';
+import { withReserve } from '../jobs/with-reserve.ts';
 import { activateDisks } from '../machine/disks.ts';
 import { guestLeft, guestResumed, guestStaysStopped, guestStopped } from '../machine/migration-steps.ts';
 import type { MigrationRecord } from '../store-ports.ts';
@@ -38,11 +39,14 @@ export function startMigration(
   const plan = planFor(context, address);
   const migration = new CurrentMigration(context.ids(), 'outgoing');
   const record = newRecord(context, migration, address);
-  context.events.commit((emit) => {
-    context.store.migrations.insert(record);
-    emitStatus(context, emit, 'setup');
-    begun?.(record);
-  });
+  // A guest may leave a service whose disk is full.
+  withReserve(context.store, () =>
+    context.events.commit((emit) => {
+      context.store.migrations.insert(record);
+      emitStatus(context, emit, 'setup');
+      begun?.(record);
+    }),
+  );
   context.current = migration;
   if (context.settings.has('dirty-limit')) migration.throttle = new DirtyThrottle(context);
   context.changes.bump();

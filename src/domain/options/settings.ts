@@ -2,6 +2,7 @@ import type { AnnounceSchedule } from '../announce/announce.ts';
 import type { CapabilityStatus, MigrationParameters } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { type ExactJson, readExactJson, writeExactJson } from '../exact-json.ts';
+import { withReserve } from '../jobs/with-reserve.ts';
 import type { SettingsKind, Store } from '../store-ports.ts';
 import type { LiveParameters } from '../transfer-port.ts';
 import { CAPABILITIES, type Capability, type CapabilitySet } from './capabilities.ts';
@@ -213,7 +214,8 @@ export class Settings {
 
   #save(kind: SettingsKind, json: string, now: number): void {
     const expected = this.#versions[kind];
-    if (!this.#store.settings.save(kind, expected, { json, changedAt: now })) {
+    const entry = { json, changedAt: now };
+    if (!withReserve(this.#store, () => this.#store.settings.save(kind, expected, entry))) {
       throw new DomainError('settings_changed', `The ${kind} are no longer at version ${expected}.`);
     }
     this.#versions[kind] = expected + 1;

@@ -1,8 +1,10 @@
 import type { Context } from '../context.ts';
 import type { SeenJob } from '../jobs/line.ts';
 import type { JobControl } from '../jobs/spec.ts';
+import { keepIfPossible } from '../jobs/with-reserve.ts';
+import type { DeletePlan } from '../snapshot-port.ts';
 import { checkDevices, holdersOf } from './devices.ts';
-import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { codeOf, type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
 import { refuseAbsentGuest } from './refusals.ts';
 
@@ -19,6 +21,7 @@ export function deleteSnapshot(context: Context, request: DeleteRequest, options
     id: request.jobId,
     type: 'snapshot-delete',
     needsMachine: false,
+    freesRoom: true,
     details: { tag, devices },
     run: (job) => remove(context, request, job),
   });
@@ -37,8 +40,22 @@ async function remove(context: Context, request: DeleteRequest, job: JobControl)
   if (devices.length > 0) {
     throwIfCancelled(job);
     job.setPhase(DELETING, partsOf(context, tag, { devices }));
-    const task = context.blocks.delete({ tag, devices });
-    await workOn(job, task, () => task.ended);
+    await removeInRoom(context, job, { tag, devices });
+    keepIfPossible(context.store);
   }
   job.setResult({ tag, devices });
+}
+
+/** A deletion writes new tables before it frees anything: on a full disk, in the room that is kept for what frees room. */
+async function removeInRoom({ blocks, store }: Context, job: JobControl, plan: DeletePlan): Promise<void> {
+  const attempt = async () => {
+    const task = blocks.delete(plan);
+    await workOn(job, task, () => task.ended);
+  };
+  try {
+    await attempt();
+  } catch (error) {
+    if (codeOf(error) !== 'no_space' || job.isCancelled || !store.reserve.free()) throw error;
+    await attempt();
+  }
 }

@@ -8,7 +8,7 @@ import { refuseWhenClosing } from './refusals.ts';
 /** How a job on snapshots is started, beside what it does. */
 export type JobOptions = Pick<JobSpec, 'begun' | 'autoDismiss'>;
 
-type SnapshotSpec = Pick<JobSpec, 'type' | 'run'> &
+type SnapshotSpec = Pick<JobSpec, 'type' | 'run' | 'freesRoom'> &
   JobOptions & {
     readonly id: string;
     /** True if the machine is captured or replaced: one at a time, and no migration meanwhile. */
