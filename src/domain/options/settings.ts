@@ -60,10 +60,8 @@ export class Settings {
     this.#switchedOff = stored.switchedOff;
     const kept = { ...this.#kept, incomingStarted: false, hasDirtyRing };
     const switchedOn = overrides.capabilities.map((capability) => ({ capability, state: true }));
-    const values = Object.entries(overrides.parameters).map(([name, text]) => [
-      name,
-      isParameter(name) ? parseParameterText(name, text) : text,
-    ]);
+    const given = Object.entries(overrides.parameters);
+    const values = given.map(([name, text]) => [name, isParameter(name) ? parseParameterText(name, text) : text]);
     this.#parameters = changeParameters(kept, Object.fromEntries(values) as Record<string, unknown>);
     this.#capabilities = changeCapabilities({ ...kept, parameters: this.#parameters }, switchedOn);
     refuseUnavailableCapabilities(this.#capabilities, switchedOn);
@@ -214,10 +212,9 @@ export class Settings {
 
   #save(kind: SettingsKind, json: string, now: number): void {
     const expected = this.#versions[kind];
-    const entry = { json, changedAt: now };
-    if (!withReserve(this.#store, () => this.#store.settings.save(kind, expected, entry))) {
-      throw new DomainError('settings_changed', `The ${kind} are no longer at version ${expected}.`);
-    }
+    const save = () => this.#store.settings.save(kind, expected, { json, changedAt: now });
+    const detail = `The ${kind} are no longer at version ${expected}.`;
+    if (!withReserve(this.#store, save)) throw new DomainError('settings_changed', detail);
     this.#versions[kind] = expected + 1;
   }
 
