@@ -49,7 +49,7 @@ const GUEST_DISK = 'disk0';
 const GUEST_DISK_BYTES_MIN = 2 ** 20;
 
 /** How long each phase of a migration may take or stand still before it fails; milliseconds. */
-export const DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, handoverMs: 30_000 };
+export const DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, handoverMs: 30_000, advanceMs: 4 * 3600_000 };
 
 /** What tests, and programs that embed the service, may put in the place of its own parts. */
 export type AppOptions = {

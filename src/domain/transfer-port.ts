@@ -49,6 +49,8 @@ export type Deadlines = {
   readonly stallMs: number;
   /** The target's word after the stream's end. */
   readonly handoverMs: number;
+  /** At a target: only what had come before came again. It bounds a sender that never ends. */
+  readonly advanceMs: number;
 };
 
 export type OutgoingPlan = {
@@ -187,6 +189,8 @@ export interface IncomingTransfer {
   setCapabilities(capabilities: readonly string[]): void;
   /** Stops listening or loading. */
   abort(): void;
+  /** Stops loading, unless the guest has been adopted; a listener that is to be kept is. */
+  cancel(): void;
   /** Stops listening unless a sender has come: decides at once. @returns false, and changes nothing, if one has. */
   stopListening(): boolean;
   readonly ended: Promise<IncomingEnd>;

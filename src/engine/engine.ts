@@ -182,6 +182,12 @@ class Incoming extends Transfer implements IncomingTransfer {
     this.tell({ type: 'abort' });
   }
 
+  cancel(): void {
+    this.#isAborted = true;
+    const message = 'the incoming migration was cancelled at the target; the guest stays at its source';
+    this.tell({ type: 'refused', error: { code: 'incoming_aborted', message } });
+  }
+
   stopListening(): boolean {
     if (!this.status.transition('setup', 'cancelling')) return false;
     this.abort();

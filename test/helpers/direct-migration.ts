@@ -69,7 +69,7 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
   const common = {
     fileRoot: temporaryDirectory(),
     capabilities: ['return-path', 'pause-before-switchover'],
-    deadlines: { connectMs: 10_000, stallMs: 20_000, handoverMs: 20_000 },
+    deadlines: { connectMs: 10_000, stallMs: 20_000, handoverMs: 20_000, advanceMs: 20_000 },
     uuid: '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab',
     keepListening: false,
   };

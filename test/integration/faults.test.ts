@@ -9,7 +9,7 @@ import { localService, type MigrationRow, type Service } from '../helpers/guest-
 import { closedPort, openPeer, type Peer } from '../helpers/peer.ts';
 
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
-const IMPATIENT: Deadlines = { connectMs: 300, stallMs: 700, handoverMs: 700 };
+const IMPATIENT: Deadlines = { connectMs: 300, stallMs: 700, handoverMs: 700, advanceMs: 60_000 };
 
 describe('a target', () => {
   test('that cannot be reached is told by distinct codes in the history, and the guest is untouched', async () => {

@@ -112,6 +112,13 @@ export class Reception {
     await this.#transfer?.ended.catch(() => {});
   }
 
+  /** Ends the migration that a sender is sending, unless its guest is here by then. Resolves at its end. */
+  async cancelSent(): Promise<void> {
+    const { sent } = this;
+    this.#transfer?.cancel();
+    await sent?.settled;
+  }
+
   /** Ends the wait unless a sender has come. @returns false, and changes nothing, if one has. */
   async stopListening(): Promise<boolean> {
     const transfer = this.#opened();

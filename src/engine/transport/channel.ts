@@ -34,6 +34,8 @@ export interface IncomingChannel {
   read(buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void): void;
   /** Called once when the peer has sent everything it will, or the channel broke: then with an error. */
   onEnd(listener: (error: TransferError | null) => void): void;
+  /** Bytes of the reverse direction that the peer has not made room for. */
+  readonly unsentBytes?: number;
   /** Sends a message in the reverse direction, where there is one. */
   write(bytes: Uint8Array): void;
   /** Closes in order, after what was written has left. */

@@ -53,6 +53,10 @@ export class SocketIncomingChannel implements IncomingChannel {
     if (this.#outcome !== null) listener(this.#outcome.error);
   }
 
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   write(bytes: Uint8Array): void {
     this.#socket.write(bytes);
   }

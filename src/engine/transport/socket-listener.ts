@@ -168,7 +168,8 @@ export class SocketListener {
       readInto(socket, buffer, received);
     const channel = new SocketIncomingChannel(open, this.#name, (bytes) => {
       begunBytes = bytes.length;
-      timer ??= setTimeout(() => reject(headerLate(begunBytes, this.#headerMs)), this.#headerMs);
+      // What came while this process was stopped is read first.
+      timer ??= setTimeout(() => setImmediate(() => reject(headerLate(begunBytes, this.#headerMs))), this.#headerMs);
       const seen = judge(bytes);
       if (seen === 'unfinished') return 'more';
       if (seen === 'header') settle() && this.#show(channel);

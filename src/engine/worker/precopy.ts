@@ -242,7 +242,7 @@ export class Precopy {
     const { stallMs } = this.#context.plan.deadlines;
     const end = performance.now() + stallMs;
     await this.waitAlive(() => this.#isAcknowledged() || performance.now() >= end);
-    if (this.#isAcknowledged()) return;
+    if (await this.#context.monitor.within(0, () => this.#isAcknowledged())) return;
     const message = `the target gave no switchover-ack for ${stallMs} ms`;
     throw new TransferFailure({ code: 'deadline_exceeded', message });
   }

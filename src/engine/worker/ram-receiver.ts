@@ -22,6 +22,9 @@ export class RamReceiver {
   #isAll = false;
   normalPages = 0;
   zeroPages = 0;
+  /** Sum over the blocks of how far their pages have reached, looked at once a batch. */
+  reachedBytes = 0;
+  readonly #reached = new Map<RamBlock, number>();
 
   constructor(memory: GuestMemory, input: StreamInput) {
     this.#memory = memory;
@@ -63,6 +66,7 @@ export class RamReceiver {
       throw new StreamError('ram_block_unknown', 'a page record continues a block, but none was named');
     }
     const extent = this.#extentAt(this.#block, offset);
+    this.#reach(this.#block, offset);
     if (this.#pageSize.isSettled) return this.#batch(extent, this.#input.length);
     const zeros = this.#zeroRun();
     if (zeros > 0) return this.#batch(extent, zeros);
@@ -89,6 +93,14 @@ export class RamReceiver {
       at += ZERO_RECORD_BYTES;
     }
     return at;
+  }
+
+  #reach(block: RamBlock, offset: number): void {
+    const before = this.#reached.get(block) ?? 0;
+    const reached = offset + PAGE_BYTES;
+    if (reached <= before) return;
+    this.#reached.set(block, reached);
+    this.reachedBytes += reached - before;
   }
 
   /** Records of the current block, as many as there are in the first `bytes` that wait. */
@@ -134,6 +146,7 @@ export class RamReceiver {
       }
       this.#apply(kind, extent, { offset, body });
       this.#block = block;
+      this.#reach(block, offset);
       input.take(reader.position);
       return true;
     } catch (error) {

@@ -7,6 +7,9 @@ import type { StreamInput } from './input-buffer.ts';
 import { RamReceiver } from './ram-receiver.ts';
 import { memoryFor } from './target-checks.ts';
 
+/** Parts of RAM, each of which is progress once. */
+const MILESTONES = 64;
+
 /** The ram section of a stream: its START with the list of blocks, any number of PARTs, one END. */
 export class RamSection {
   readonly #target: TransferTarget;
@@ -33,6 +36,17 @@ export class RamSection {
 
   get pages(): { readonly normal: number; readonly zero: number } {
     return { normal: this.#receiver?.normalPages ?? 0, zero: this.#receiver?.zeroPages ?? 0 };
+  }
+
+  get bytes(): number {
+    return this.memory?.blocks.reduce((sum, block) => sum + block.bytes, 0) ?? 0;
+  }
+
+  /** Grows with the list of blocks, with each MILESTONES-th of RAM that is reached for the first time, and with the END. */
+  get milestone(): number {
+    if (this.#receiver === null) return 0;
+    const reached = Math.floor((this.#receiver.reachedBytes * MILESTONES) / Math.max(1, this.bytes));
+    return 1 + reached + (this.isEnded ? 1 : 0);
   }
 
   /** Reads the whole START behind its type byte. @returns what it does. */

@@ -44,7 +44,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   /** Set once everything has come. */
   loaded: LoadedMachine | null = null;
   #configuration: Configuration | null = null;
-  readonly #ram: RamSection;
+  readonly ram: RamSection;
   #switchoverStart = false;
   readonly #early: OpaqueSection[] = [];
   readonly #known: KnownDevices | null;
@@ -56,22 +56,22 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     this.input = input;
     this.#plan = plan;
     this.#onCommand = onCommand;
-    this.#ram = new RamSection(plan.target, this.input);
+    this.ram = new RamSection(plan.target, this.input);
     this.#known = plan.target.form === 'devices' ? new KnownDevices(plan.target.devices) : null;
     this.#opaque = plan.target.form === 'image' ? new OpaqueDeviceReader() : null;
   }
 
   get pages(): { readonly normal: number; readonly zero: number } {
-    return this.#ram.pages;
+    return this.ram.pages;
   }
 
   /** Where RAM goes; null until that is known. */
   get memory(): GuestMemory | null {
-    return this.#ram.memory;
+    return this.ram.memory;
   }
 
   get ramBytes(): number {
-    return this.memory?.blocks.reduce((sum, block) => sum + block.bytes, 0) ?? 0;
+    return this.ram.bytes;
   }
 
   /** True when only a vmdescription is missing, which the stream of an unknown machine may lack. */
@@ -94,7 +94,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
 
   /** The sender has sent everything. @throws StreamError if that was too early. */
   end(): void {
-    this.#ram.noMore();
+    this.ram.noMore();
     this.advance();
     const opaque = this.#opaque;
     if (this.loaded === null && opaque?.isAtEndMark) this.#placed(() => this.#finishOpaque(opaque, true));
@@ -136,10 +136,10 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     if (this.phase === 'devices') return true;
     const type = this.input.view()[0];
     if (this.phase !== 'elements') return false;
-    const isFull = type === ELEMENT.sectionFull && this.#ram.hasParts;
-    const isEnd = type === ELEMENT.eof && this.#ram.isEnded;
+    const isFull = type === ELEMENT.sectionFull && this.ram.hasParts;
+    const isEnd = type === ELEMENT.eof && this.ram.isEnded;
     if (!isFull && !isEnd) return false;
-    if (!this.#ram.isEnded) this.#opaque?.ramIsOpen(this.#ram.head.sectionId);
+    if (!this.ram.isEnded) this.#opaque?.ramIsOpen(this.ram.head.sectionId);
     this.phase = 'devices';
     return true;
   }
@@ -161,9 +161,9 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
         };
       }
       case 'ram-footer':
-        decodeFooter(reader, this.#ram.head);
+        decodeFooter(reader, this.ram.head);
         return () => {
-          this.#ram.close();
+          this.ram.close();
           this.phase = 'elements';
         };
       case 'description':
@@ -183,14 +183,14 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
         };
       }
       case ELEMENT.sectionStart:
-        return this.#ram.start(reader);
+        return this.ram.start(reader);
       case ELEMENT.sectionPart:
       case ELEMENT.sectionEnd:
         return this.#ramContinues(type === ELEMENT.sectionEnd, reader.u32());
       case ELEMENT.sectionFull:
         return this.#full(reader);
       case ELEMENT.eof:
-        if (!this.#ram.isEnded)
+        if (!this.ram.isEnded)
           throw new StreamError('section_order', 'the end mark comes before the end of the ram section');
         return () => {
           this.phase = 'description';
@@ -201,7 +201,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   }
 
   #ramContinues(isEnd: boolean, sectionId: number): () => void {
-    const open = this.#ram.reopen(isEnd, sectionId);
+    const open = this.ram.reopen(isEnd, sectionId);
     return () => {
       open();
       this.phase = 'ram';
@@ -209,7 +209,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   }
 
   #ramStep(): boolean {
-    if (!this.#ram.receive()) return false;
+    if (!this.ram.receive()) return false;
     this.phase = 'ram-footer';
     return true;
   }
@@ -221,7 +221,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
       reader.position = from;
       return this.#earlyFull(reader);
     }
-    if (!this.#ram.isEnded)
+    if (!this.ram.isEnded)
       throw new StreamError('section_order', `section '${head.idstr}' comes before the end of the ram section`);
     const apply = this.#known.read(head, reader);
     decodeFooter(reader, head);
@@ -263,10 +263,10 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     this.#finish(decodeGlobalState(globalState.body), {
       form: 'image',
       machineName: this.#configuration?.machineName ?? '',
-      memory: this.#ram.memory ?? { segments: [], blocks: [] },
+      memory: this.ram.memory ?? { segments: [], blocks: [] },
       image: {
         configurationTail: this.#configuration?.tail ?? new Uint8Array(),
-        ramSectionId: this.#ram.head.sectionId,
+        ramSectionId: this.ram.head.sectionId,
         switchoverStart: this.#switchoverStart,
         earlySections: this.#early,
         ...found,
@@ -285,14 +285,14 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   }
 
   #finishKnown(): void {
-    const { memory } = this.#ram;
+    const { memory } = this.ram;
     if (this.#known === null || memory === null) throw new RangeError('only a machine with known devices ends here');
     const { globalState, bodies } = this.#known.finish();
     this.#finish(globalState, { form: 'devices', bodies, memory });
   }
 
   #finish(globalState: string, state: LoadedMachine['state']): void {
-    this.#ram.finish();
+    this.ram.finish();
     this.loaded = { globalState, state };
     this.phase = 'done';
   }

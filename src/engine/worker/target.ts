@@ -9,6 +9,7 @@ import { encodeReverse } from '../stream/return-path.ts';
 import type { IncomingChannel } from '../transport/channel.ts';
 import { type Awaiting, openIncoming } from '../transport/open.ts';
 import { InputBuffer } from './input-buffer.ts';
+import { whatWaitsIsRead } from './monitor.ts';
 import { RateWindow } from './pacing.ts';
 import { TargetStream } from './target-stream.ts';
 
@@ -19,6 +20,9 @@ const WATCH_MS = 250;
  * long without another byte behind the end mark the end mark alone counts.
  */
 const DESCRIPTION_MS = 1000;
+
+/** Answers that the sender has not taken, in bytes: one that asks and does not listen is let go. */
+const UNSENT_ANSWERS_BYTES_MAX = 64 * 1024;
 
 /** Transports with a sender at their other end, which closes them when it cancels. */
 const HAS_SENDER: ReadonlySet<string> = new Set(['tcp', 'unix', 'fd']);
@@ -44,6 +48,7 @@ export class TargetMigration {
   #isEnded = false;
   #progress = { value: -1, atMs: 0 };
   #window = new RateWindow(0);
+  #advance = { value: -1, atMs: 0 };
 
   /** `awaiting`: the listener that the migration before this one has kept, or null to open one. */
   constructor(
@@ -120,6 +125,7 @@ export class TargetMigration {
     if (!this.#plan.keepListening) this.#awaiting?.close();
     this.#progress = { value: -1, atMs: performance.now() };
     this.#window = new RateWindow(performance.now());
+    this.#advance = { ...this.#progress };
     this.#watch = setInterval(() => this.#watchProgress(), WATCH_MS);
     channel.onEnd((error) => this.#channelEnded(error));
     channel.read(
@@ -169,27 +175,54 @@ export class TargetMigration {
       if (this.#plan.capabilities.includes('switchover-ack'))
         this.#channel?.write(encodeReverse({ type: 'switchover-ack' }));
     } else if (command.name === 'ping' && this.#hasReturnPath) {
-      this.#channel?.write(encodeReverse({ type: 'pong', value: command.value }));
+      this.#answer(encodeReverse({ type: 'pong', value: command.value }));
     }
   }
 
-  /** Whole elements count as progress, not bytes: a peer that sends a byte a second does not get on. */
+  #answer(bytes: Uint8Array): void {
+    if ((this.#channel?.unsentBytes ?? 0) > UNSENT_ANSWERS_BYTES_MAX) {
+      throw new StreamError('element_unexpected', 'the sender pings on and takes none of the answers');
+    }
+    this.#channel?.write(bytes);
+  }
+
   #watchProgress(): void {
+    if (!this.#isLoaded) this.#measureRate(performance.now());
+    const late = this.#late();
+    // A process that was stopped reads what came meanwhile before it calls its sender late.
+    if (late !== null && !this.#isLoaded) void whatWaitsIsRead().then(() => this.#judgeLate());
+  }
+
+  #judgeLate(): void {
+    const message = this.#late();
+    if (message === null || this.#isLoaded || this.#isEnded) return;
+    const silentMs = performance.now() - this.#progress.atMs;
+    if (silentMs >= DESCRIPTION_MS && this.#hasReturnPath && this.#stream.mayEndHere) {
+      this.#attempt(() => this.#stream.end());
+    } else {
+      this.#fail({ code: 'deadline_exceeded', message: `${message} (${this.#where()})` });
+    }
+  }
+
+  /**
+   * What the sender is late with, or null. Whole elements count as progress, not bytes: a peer that sends a byte a second
+   * does not get on. And parts that bring nothing new, pings, or one page again and again get on, but not ahead.
+   */
+  #late(): string | null {
     const now = performance.now();
+    const { stallMs, advanceMs } = this.#plan.deadlines;
     const value = this.#stream.progress;
     if (value !== this.#progress.value) {
       this.#progress = { value, atMs: now };
       this.#figures.touch();
     }
-    if (this.#isLoaded) return;
-    this.#measureRate(now);
+    const advance = this.#stream.ram.milestone;
+    if (advance !== this.#advance.value) this.#advance = { value: advance, atMs: now };
     const silentMs = now - this.#progress.atMs;
-    if (silentMs >= DESCRIPTION_MS && this.#hasReturnPath && this.#stream.mayEndHere) {
-      this.#attempt(() => this.#stream.end());
-    } else if (silentMs >= this.#plan.deadlines.stallMs) {
-      const message = `nothing whole came for ${Math.round(silentMs)} ms (${this.#where()})`;
-      this.#fail({ code: 'deadline_exceeded', message });
-    }
+    const aheadMs = now - this.#advance.atMs;
+    const limitMs = this.#hasReturnPath && this.#stream.mayEndHere ? Math.min(DESCRIPTION_MS, stallMs) : stallMs;
+    if (silentMs >= limitMs) return `nothing whole came for ${Math.round(silentMs)} ms`;
+    return aheadMs >= advanceMs ? `nothing new came for ${Math.round(aheadMs)} ms` : null;
   }
 
   /** The bytes that came since the last look, in a second; 0 while nothing comes. */

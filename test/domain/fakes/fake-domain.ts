@@ -55,7 +55,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     fds: new Map(),
     deviceFiles: new FakeDeviceFiles(),
     isOnlyMigratable: false,
-    deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000 },
+    deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000, advanceMs: 10_000 },
     startPaused: false,
     incoming: false,
     keepListening: false,

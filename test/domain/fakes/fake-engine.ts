@@ -186,6 +186,11 @@ export class FakeIncoming implements IncomingTransfer {
     this.#end({ status: 'failed', error, listener });
   }
 
+  cancel(): void {
+    this.calls.push('cancel');
+    this.#end({ status: 'failed', error: { code: 'incoming_aborted', message: 'cancelled' }, listener: null });
+  }
+
   stopListening(): boolean {
     if (!this.status.transition('setup', 'cancelling')) return false;
     this.calls.push('stop-listening');

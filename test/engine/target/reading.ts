@@ -33,7 +33,7 @@ export function planFor(target: TransferTarget, capabilities: readonly string[] 
     fileRoot: '/nonexistent',
     target,
     capabilities,
-    deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000 },
+    deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000, advanceMs: 10_000 },
     uuid: UUID,
     keepListening: false,
   };

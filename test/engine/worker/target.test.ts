@@ -23,7 +23,7 @@ async function startTarget() {
     fileRoot: directory,
     target: { form: 'image', ramBytesMax: 2 ** 30 } as const,
     capabilities: [],
-    deadlines: { connectMs: 5000, stallMs: 5000, handoverMs: 5000 },
+    deadlines: { connectMs: 5000, stallMs: 5000, handoverMs: 5000, advanceMs: 5000 },
     uuid: '',
     keepListening: false,
   };

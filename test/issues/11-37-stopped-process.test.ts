@@ -1,0 +1,49 @@
+// The event loop runs timers before it reads. A source that was stopped (SIGSTOP, a laptop that sleeps) for longer than a
+// deadline therefore judged the deadline first, and forgot the answer that waited in its socket.
+
+import { expect, test } from 'vitest';
+import { encodeReverse } from '../../src/engine/stream/return-path.ts';
+import { openOutgoing } from '../../src/engine/transport/open.ts';
+import { Monitor } from '../../src/engine/worker/monitor.ts';
+import { ReversePath } from '../../src/engine/worker/reverse-path.ts';
+import { openPeer } from '../helpers/peer.ts';
+
+/** Nothing in this process runs meanwhile; what was written to sockets arrives. */
+function stopProcess(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+const DEADLINE_MS = 40;
+
+test.each(['tcp', 'unix'] as const)(
+  "a target's answer that waits in a %s socket counts after the source was stopped for longer than the deadline",
+  async (transport) => {
+    const peer = await openPeer(() => {}, { transport });
+    const [, host = '', port] = peer.uri.split(':');
+    const address = transport === 'unix' ? { transport, path: host } : { transport, host, port: Number(port) };
+    const channel = await openOutgoing(address, '/', new AbortController().signal);
+    const monitor = new Monitor(() => false);
+    channel.onFailure((error) => monitor.fail(error));
+    const reverse = new ReversePath(channel, monitor, () => true);
+    await peer.has(0);
+
+    const waiting = monitor.until(() => reverse.shut !== null, DEADLINE_MS, 'waiting for the answer');
+    peer.socket.end(encodeReverse({ type: 'shut', value: 0 }));
+    stopProcess(3 * DEADLINE_MS);
+    await waiting;
+    expect(reverse.shut).toBe(0);
+
+    // Where nothing waits, the deadline holds.
+    const inVain = monitor.within(DEADLINE_MS, () => false);
+    stopProcess(3 * DEADLINE_MS);
+    await expect(inVain.catch((error: unknown) => error)).resolves.toMatchObject({ code: 'peer_closed' });
+    channel.destroy();
+  },
+);
+
+test('a deadline that nothing was done for is judged', async () => {
+  const monitor = new Monitor(() => false);
+  const waiting = monitor.until(() => false, DEADLINE_MS, 'testing');
+  stopProcess(3 * DEADLINE_MS);
+  await expect(waiting).rejects.toMatchObject({ code: 'deadline_exceeded' });
+});
