@@ -26,4 +26,4 @@ export function failureOf(end: MigrationEnd): TransferError | null {
 
 const ADVICE =
   'Whether the guest runs on the target is not known, so it stays stopped here. Look at the target: ' +
-  'only if the guest does not run there let it go on here (POST /cont).';
+  'only if the guest does not run there let it go on here (POST /cont): a guest that runs twice destroys its disks.';

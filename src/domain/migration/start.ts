@@ -80,7 +80,7 @@ function refuseUnlessReady(context: Context, isResume: boolean): void {
   if (state === 'postmigrate') {
     throw new DomainError(
       'machine_postmigrate',
-      'The guest has left with an earlier migration; cont would take it back.',
+      'The guest has left with an earlier migration; cont would take it back. Only do that while it runs nowhere else.',
     );
   }
   if (!context.machine.isLoaded) {

@@ -198,7 +198,9 @@ export class RamReceiver {
     if (smaller !== null) return pageSizeDiffers(smaller);
     const name = Object.entries(RAM_FLAG).find(([, value]) => value === (flags & ~RAM_FLAG.continue))?.[0];
     const what =
-      name === undefined ? `unknown flags 0x${flags.toString(16)}` : `a record of kind ${name}, which is not on here`;
+      name === undefined
+        ? `unknown flags 0x${flags.toString(16)}`
+        : `a record of kind ${name}, which is not on here${name.startsWith('multifd') ? ': the sender has multifd on, switch it off there' : ''}`;
     return new StreamError('ram_record_broken', `the ram section holds ${what}`);
   }
 }

@@ -1,3 +1,4 @@
+import type { TransferError } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError } from '../stream/byte-reader.ts';
 import { decodeReverse, type ReverseMessage } from '../stream/return-path.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
@@ -32,6 +33,12 @@ export class ReversePath {
     // What follows the last word, or a broken one, is nobody's.
     if (this.shut !== null || this.#isBroken) return;
     const all = this.#waiting.length === 0 ? bytes : Buffer.concat([this.#waiting, bytes]);
+    const other = this.#messages === 0 ? otherProtocol(all) : null;
+    if (other !== null) {
+      this.#isBroken = true;
+      this.#monitor.fail(other);
+      return;
+    }
     const reader = new ByteReader(all);
     let taken = 0;
     try {
@@ -73,4 +80,23 @@ export class ReversePath {
     this.#waiting = new Uint8Array();
     this.#monitor.fail({ code: 'return_path_broken', message });
   }
+}
+
+/** What answers at the address, if its first bytes are those of another protocol. */
+function otherProtocol(bytes: Uint8Array): TransferError | null {
+  const text = Buffer.from(bytes.subarray(0, 4)).toString('latin1');
+  if (text === 'HTTP') {
+    return {
+      code: 'peer_speaks_http',
+      message: 'an HTTP server answers at this address: it is not that of a migration',
+    };
+  }
+  // An alert of TLS: type 21, version 3.x.
+  if (bytes[0] === 21 && bytes[1] === 3) {
+    return {
+      code: 'peer_speaks_tls',
+      message: 'a TLS server answers at this address: it is not that of a plain migration',
+    };
+  }
+  return null;
 }

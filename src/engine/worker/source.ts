@@ -19,6 +19,7 @@ export class SourceMigration {
   readonly #context: SourceContext;
   #channel: OutgoingChannel | null = null;
   #switchover: Switchover | null = null;
+  #hasReverse = false;
 
   constructor(plan: OutgoingPlan, words: SharedWords, post: (message: FromWorker) => void) {
     this.#context = createSourceContext(plan, words, post);
@@ -57,6 +58,7 @@ export class SourceMigration {
     channel.onFailure((error) => monitor.fail(error));
     const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
     const hasReverse = plan.opensReturnPath && channel.hasReverse;
+    this.#hasReverse = hasReverse;
     const isHandedOver = () => this.#context.status.isHandedOver();
     const reverse = hasReverse ? new ReversePath(channel, monitor, isHandedOver) : null;
     const precopy = new Precopy(this.#context, { channel, staging, reverse });
@@ -107,7 +109,7 @@ export class SourceMigration {
     this.#channel?.destroy(status.read() === 'cancelling' ? 'cancelled' : undefined);
     const reason = toError(thrown);
     const isUnknown = this.#switchover?.isOutcomeUnknown(reason.code) ?? false;
-    const error = isUnknown ? unknownOutcome(reason) : reason;
+    const error = isUnknown ? unknownOutcome(reason, this.#hasReverse) : reason;
     const guest = isUnknown ? 'unknown' : 'here';
     const now = status.read();
     if (now !== 'cancelling' && status.transition(now, 'failed')) return this.#end({ status: 'failed', error, guest });
@@ -134,9 +136,13 @@ function toError(thrown: unknown): TransferError {
   return { code: 'engine_crashed', message: String(thrown) };
 }
 
-function unknownOutcome(error: TransferError): TransferError {
+function unknownOutcome(error: TransferError, hasReverse: boolean): TransferError {
+  const recommended = hasReverse
+    ? ''
+    : '. With the capability return-path on, over a socket, the target would have said so';
   const message =
     `${error.message}; the handover had begun, so the target may be running the guest. ` +
-    'The guest stays stopped here: look at the target, and let it go on here only if it does not run there';
+    'The guest stays stopped here: look at the target, and let it go on here only if it does not run there, ' +
+    `since a guest that runs twice destroys its disks${recommended}`;
   return { code: 'handover_outcome_unknown', message };
 }

@@ -18,7 +18,8 @@ export function checkConfiguration(
   if (target.form === 'devices' && configuration.machineName !== target.machineName) {
     throw new StreamError(
       'machine_differs',
-      `the stream holds a machine '${configuration.machineName}'; this one is a '${target.machineName}'`,
+      `the stream holds a machine '${configuration.machineName}'; this one is a '${target.machineName}'. ` +
+        'A service that was started with --machine image takes a machine of QEMU',
     );
   }
   const unknown = configuration.capabilities.find((capability) => !plan.capabilities.includes(capability));

@@ -1,0 +1,43 @@
+// Messages named what was wrong without what to do: the cure was another flag, another port, or another capability.
+
+import { expect, test } from 'vitest';
+import { encodeReverse } from '../../src/engine/stream/return-path.ts';
+import type { OutgoingChannel } from '../../src/engine/transport/channel.ts';
+import { Monitor } from '../../src/engine/worker/monitor.ts';
+import { ReversePath } from '../../src/engine/worker/reverse-path.ts';
+import { checkConfiguration } from '../../src/engine/worker/target-checks.ts';
+
+function failureAfter(...chunks: readonly Uint8Array[]): unknown {
+  const monitor = new Monitor(() => false);
+  let tell: (bytes: Uint8Array) => void = () => {};
+  const onReverse = (listener: typeof tell) => {
+    tell = listener;
+  };
+  new ReversePath({ onReverse } as unknown as OutgoingChannel, monitor, () => false);
+  for (const chunk of chunks) tell(chunk);
+  try {
+    monitor.check();
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
+test('a source that migrates to an HTTP or TLS port says so', () => {
+  const http = Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n');
+  expect(failureAfter(http)).toMatchObject({ code: 'peer_speaks_http' });
+  expect(failureAfter(Buffer.from([21, 3, 1, 0, 2, 2, 70]))).toMatchObject({ code: 'peer_speaks_tls' });
+  expect(failureAfter(encodeReverse({ type: 'pong', value: 1 }))).toBeNull();
+});
+
+test('a machine of QEMU that comes to another kind is told of --machine image', () => {
+  const configuration = {
+    machineName: 'pc',
+    capabilities: [],
+    uuid: null,
+    targetPageBits: null,
+    tail: new Uint8Array(),
+  };
+  const target = { form: 'devices', machineName: 'synthetic' } as never;
+  expect(() => checkConfiguration(configuration, { target, capabilities: [], uuid: '' })).toThrow('--machine image');
+});
