@@ -24,6 +24,7 @@ const PRODUCT = [
   'integration/ci-documentation',
   'integration/generated-client',
   'integration/package',
+  'issues/11-09-prometheus',
   'readme',
   'routes/openapi-lint',
   'scripts/demo',

@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BlockError } from './block/image.ts';
@@ -24,22 +24,24 @@ import {
   createBlockEngine,
   type ThreadedBlockEngine,
 } from './engine/snapshot/block-engine.ts';
+import type { NodeRepair } from './engine/snapshot/messages.ts';
 import { removeStale } from './engine/transport/file-draft.ts';
 import { removeStaleSocket } from './engine/transport/stale-socket.ts';
 import { Monitor } from './hmp/monitor.ts';
-import { loggerOptions } from './log.ts';
+import { createLog, type Log, logFault } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
 import type { QmpLimits } from './qmp/limits.ts';
 import { QmpListeners } from './qmp/listeners.ts';
 import { answerOnce } from './qmp/session.ts';
 import type { HttpLimits } from './routes/limits.ts';
-import type { Readiness } from './routes/operation.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
 import type { Server } from './routes/server-type.ts';
 import { listenError } from './start/listen-error.ts';
-import { DATABASE_FILE } from './store/database.ts';
+import { readinessOf } from './start/readiness.ts';
+import { dataDirectoryProbe } from './store/data-directory.ts';
+import { freeSpace } from './store/free-space.ts';
 import { openStore } from './store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
@@ -50,6 +52,8 @@ const GUEST_DISK_BYTES_MIN = 2 ** 20;
 
 /** How long each phase of a migration may take or stand still before it fails; milliseconds. */
 export const DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, handoverMs: 30_000, advanceMs: 4 * 3600_000 };
+
+const CLOCK: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 /** What tests, and programs that embed the service, may put in the place of its own parts. */
 export type AppOptions = {
@@ -89,40 +93,42 @@ export type App = {
  * @throws DomainError if the data directory, an image or a setting cannot be used; nothing is left open then.
  */
 export async function createApp(config: Config, options: AppOptions = {}): Promise<App> {
+  const log = createLog(config.logLevel, options.logStream);
   await using parts = new AsyncDisposableStack();
   const store = parts.adopt(openStore(config.dataDirectory, SCHEMA_DIRECTORY), (opened) => opened.close());
   makeFileRoot(config.fileRoot);
   removeDrafts(config.fileRoot, store);
-  let logError = (error: unknown): void => console.error(error);
-  let note: Surroundings['note'] = () => {};
-  const report = (error: unknown): void => logError(error);
-  const images = options.blocks === undefined ? await openImages(config, options, report) : null;
+  const report = (error: unknown): void => logFault(log, error);
+  const images = options.blocks === undefined ? await openImages(config, options, log) : null;
   const blocks = parts.adopt(images ?? options.blocks!, (made) => made.close());
   const machine = parts.adopt(options.machine ?? machineOf(config, images), (made) => made.close());
-  const engine = parts.adopt(options.engine ?? createTransferEngine(), (made) => made.close());
-  const noted: Surroundings['note'] = (...line) => note(...line);
-  const domain = domainOf(config, options, { store, machine, engine, blocks, report, note: noted });
+  const engine = parts.adopt(options.engine ?? createTransferEngine({ report }), (made) => made.close());
+  const note: Surroundings['note'] = (message, details, level = 'info') => log[level](details, message);
+  const domain = domainOf(config, options, { store, machine, engine, blocks, report, note });
   parts.adopt(domain, (made) => made.close());
   await domain.recovered();
   // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
   if (options.machine === undefined) serveGuestDisk(machine, images);
   const monitor = new Monitor(domain);
   const line = lineOf(monitor);
-  const tokens = config.tokens === null ? null : new KnownTokens(config.tokens, () => (options.clock ?? Date).now());
+  const tokens = config.tokens === null ? null : new KnownTokens(config.tokens, () => (options.clock ?? CLOCK).now());
   let isDraining = false;
+  const dataState = dataDirectoryProbe(config.dataDirectory, {
+    reserve: store.reserve,
+    now: () => (options.clock ?? CLOCK).monotonic(),
+  });
   const server = createServer({
     domain,
     monitor,
-    logger: loggerOptions(config.logLevel, options.logStream),
-    readiness: () => readinessOf(config, isDraining),
+    log,
+    readiness: () => readinessOf(domain, { data: dataState(), isDraining }),
     tokens,
     workers: workerMemory,
+    space: () => freeSpace(placesOf(config, blocks)),
     qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  logError = (error) => server.log.error({ err: error }, 'work in the background failed');
-  note = (message, details) => server.log.info(details, message);
-  for (const warning of [...config.warnings, ...readOnlyWarnings(blocks)]) server.log.warn(warning);
+  for (const warning of [...config.warnings, ...readOnlyWarnings(blocks)]) log.warn(warning);
   parts.adopt(server, (made) => made.close());
   if (config.incoming !== null && config.incoming !== 'defer')
     await domain.migration.incoming({ uri: config.incoming });
@@ -138,7 +144,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     replaceTokens: (list) => tokens?.replace(list),
     drain: async (timeoutMs) => {
       isDraining = true;
-      server.log.info({ timeoutMs }, 'told to stop: what runs is given time to end');
+      log.info({ timeoutMs }, 'told to stop: what runs is given time to end');
       await domain.drain(timeoutMs);
       domain.machine.tellShutdown('host-signal');
     },
@@ -159,17 +165,16 @@ async function listenOn(server: Server, address: Config['http']): Promise<void> 
 }
 
 /** @throws DomainError, with the image's own code, if a node cannot be opened. */
-async function openImages(
-  config: Config,
-  { blockThread }: AppOptions,
-  report: (error: unknown) => void,
-): Promise<ThreadedBlockEngine> {
+async function openImages(config: Config, { blockThread }: AppOptions, log: Log): Promise<ThreadedBlockEngine> {
+  const report = (error: unknown): void => logFault(log, error);
+  const repaired = (repair: NodeRepair): void => log.warn(repairLine(repair), 'an image was repaired');
   try {
     return await createBlockEngine({
       ...blockThread,
       nodes: config.blockDevices,
       isActive: config.incoming === null,
       report,
+      repaired,
     });
   } catch (error) {
     if (!(error instanceof BlockError)) throw error;
@@ -182,6 +187,16 @@ function readOnlyWarnings(blocks: BlockEngine): string[] {
     if (readOnlyReason === null) return [];
     return [`block device node '${name}' is open for reading only: ${readOnlyReason}`];
   });
+}
+
+function placesOf({ dataDirectory }: Config, blocks: BlockEngine): Parameters<typeof freeSpace>[0] {
+  return [{ place: 'data', path: dataDirectory }, ...blocks.nodes().map(({ name, path }) => ({ place: name, path }))];
+}
+
+function repairLine({ node, leakedClusters, correctedEntries }: NodeRepair): object {
+  const what = `${leakedClusters} leaked clusters were freed and ${correctedEntries} entries corrected`;
+  const reason = `The image of node '${node}' had not been closed: ${what}.`;
+  return { code: 'image_repaired', node, leakedClusters, correctedEntries, reason };
 }
 
 /** How commands reach the text monitor: as over a terminal that cannot wait for a migration. */
@@ -226,7 +241,7 @@ type Parts = {
 function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
   return createDomain({
     ...parts,
-    clock: options.clock ?? { now: () => Date.now(), monotonic: () => performance.now() },
+    clock: options.clock ?? CLOCK,
     schedule: (work, delayMs, { isBackground } = { isBackground: false }) => {
       const timer = setTimeout(work, delayMs);
       if (isBackground) timer.unref();
@@ -277,23 +292,5 @@ function removeDrafts(fileRoot: string, { migrations }: Store): void {
     } catch {
       // It lay below another file root.
     }
-  }
-}
-
-function readinessOf({ dataDirectory }: Config, isDraining: boolean): Readiness {
-  const data = stateOf(dataDirectory);
-  const service = isDraining ? 'shutting down' : 'ok';
-  return { ready: data === 'ok' && !isDraining, checks: { data, service } };
-}
-
-function stateOf(directory: string): string {
-  try {
-    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
-    // An open file that was removed takes everything, and nothing of it is there at the next start.
-    accessSync(join(directory, DATABASE_FILE), constants.R_OK | constants.W_OK);
-    return 'ok';
-  } catch (error) {
-    const { code = 'unknown error', path = directory } = error as NodeJS.ErrnoException;
-    return `${path} cannot be used: ${code}`;
   }
 }

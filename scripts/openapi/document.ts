@@ -153,7 +153,12 @@ function replyObject({ examples }: Operation, { status, reply, names }: ReplyPar
   );
   const fitting = examples.filter((example) => String(example.status) === status && example.answer !== undefined);
   const named = Object.fromEntries(fitting.map(({ name, answer }) => [name, { value: answer }]));
-  const media = { schema: names.referenced(reply.schema), ...(fitting.length === 0 ? {} : { examples: named }) };
+  const items = reply.items === undefined ? {} : { 'x-item-schema': names.referenced(reply.items) };
+  const media = {
+    schema: names.referenced(reply.schema),
+    ...items,
+    ...(fitting.length === 0 ? {} : { examples: named }),
+  };
   return {
     description: reply.description,
     ...(reply.headers === undefined ? {} : { headers }),

@@ -6,6 +6,7 @@ import * as audit from '../../src/commands/schemas/audit.ts';
 import * as blockers from '../../src/commands/schemas/blockers.ts';
 import * as common from '../../src/commands/schemas/common.ts';
 import * as dirtyRate from '../../src/commands/schemas/dirty-rate.ts';
+import * as events from '../../src/commands/schemas/events.ts';
 import * as history from '../../src/commands/schemas/history.ts';
 import * as jobs from '../../src/commands/schemas/jobs.ts';
 import * as machine from '../../src/commands/schemas/machine.ts';
@@ -18,8 +19,8 @@ import * as xen from '../../src/commands/schemas/xen.ts';
 export type Json = Record<string, unknown>;
 
 const FAMILIES = [
-  ...[address, announce, audit, blockers, common, dirtyRate, history, jobs, machine, migrate, options, service],
-  ...[snapshots, xen],
+  ...[address, announce, audit, blockers, common, dirtyRate, events, history, jobs, machine, migrate, options],
+  ...[service, snapshots, xen],
 ];
 const TYPE_NAME = /^[A-Z]\w*[a-z]/;
 const REFERENCE = /"#\/components\/schemas\/(\w+)"/g;

@@ -68,6 +68,14 @@ export class ServiceClient {
     return await exchange(this.#exchangeOf(request));
   }
 
+  /** The answer of `GET /readyz`, which has a status of its own while the service is not ready. */
+  async readiness(): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await this.answer({ method: 'GET', path: '/readyz' });
+    const body = parsed(answer.text);
+    if (isRecord(body) && typeof body.ready === 'boolean') return body;
+    throw isSuccess(answer) ? unexpectedAnswer('readiness was asked for') : failureOf(answer);
+  }
+
   /** All entries of all pages, as the service gives them, the largest that there are. */
   async pages(path: string, member: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const found: Readonly<Record<string, unknown>>[] = [];

@@ -31,7 +31,10 @@ export const EXIT_STATUSES: readonly (readonly [status: ExitStatus, meaning: str
 /** The table of all other commands as --help and docs/cli.md have it. */
 export const GENERAL_EXIT_STATUSES: typeof EXIT_STATUSES = [
   [EXIT.done, 'done; migrate: accepted, with --wait completed; cancel: the migration was cancelled'],
-  [EXIT.failed, 'the migration failed or was cancelled; the cancel came too late, or there was nothing to cancel'],
+  [
+    EXIT.failed,
+    'migrate: failed, cancelled, or the guest has panicked; cancel: too late or none; status --check: unwell',
+  ],
   [EXIT.usage, 'the command line or the environment is wrong; nothing was changed'],
   [
     EXIT.unreachable,

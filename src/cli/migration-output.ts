@@ -5,7 +5,7 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { Failure } from './failure.ts';
 import type { Ending } from './follow.ts';
 import { failureObject, jsonLine } from './guarded.ts';
-import { type Migration, shownMigration, verdictOf } from './migration.ts';
+import { type Migration, type Panic, shownMigration, verdictOf } from './migration.ts';
 import { durationText, oneLine, sizeText } from './printable.ts';
 import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress.ts';
 import type { World } from './world.ts';
@@ -18,10 +18,13 @@ export type MigrationOutput = Pick<Progress, 'note' | 'end'> & {
   /** The service took it, and nobody waits for it. */
   accepted(migration: Migration): void;
   /** The last word on a migration that was followed. */
-  result(ending: Ending<Migration>, exitStatus: ExitStatus): void;
+  result(ending: Ending<Migration>, how: Result): void;
   /** The last word if nothing is known of it. */
   failure(failure: Failure): void;
 };
+
+/** What the command ends with; `panic` is set if the migration completed with a guest that had panicked. */
+export type Result = { readonly exitStatus: ExitStatus; readonly panic: Panic | null };
 
 export type MigrationOutputOptions = {
   readonly uri: string;
@@ -74,9 +77,10 @@ class HumanOutput implements MigrationOutput {
     world.out(quiet ? `${id}\n` : `${this.#doing}: migration ${id} has begun\n`);
   }
 
-  result({ last, stop }: Ending<Migration>, exitStatus: ExitStatus): void {
+  result({ last, stop }: Ending<Migration>, { exitStatus, panic }: Result): void {
     this.end();
     if (exitStatus === EXIT.done) this.#succeeded(last);
+    else if (panic !== null) this.#complain(`completed, but the guest had panicked (${panic.kind}): ${panic.detail}`);
     else if (stop === null) this.#complain(endedBadly(last));
     else this.#complain(`${stop === 'timeout' ? 'not done in time' : 'interrupted'}: ${standing(last)}`);
   }
@@ -162,9 +166,9 @@ class JsonOutput implements MigrationOutput {
     this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', migration: raw });
   }
 
-  result({ last, stop }: Ending<Migration>, exitStatus: ExitStatus): void {
+  result({ last, stop }: Ending<Migration>, { exitStatus, panic }: Result): void {
     const outcome = last.outcome ?? 'running';
-    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, migration: last.raw });
+    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, panic, migration: last.raw });
   }
 
   failure(failure: Failure): void {

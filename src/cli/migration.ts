@@ -51,6 +51,21 @@ export function decodeMigration(value: unknown, progress: Figures | null = null)
   };
 }
 
+/** What stopped the guest for good, as `GET /machine` shows it. */
+export type Panic = { readonly kind: string; readonly detail: string };
+
+/** What the guest panicked of; null if it did not, or if the machine has no guest that could say so. */
+export async function lookAtPanic(client: ServiceClient): Promise<Panic | null> {
+  return panicOf(await client.record({ method: 'GET', path: '/machine' }));
+}
+
+/** The panic in an answer of `GET /machine`. */
+export function panicOf({ panic = null }: Figures): Panic | null {
+  if (panic === null) return null;
+  const { kind = 'unknown', detail = '' } = isRecord(panic) ? panic : { kind: panic };
+  return { kind: String(kind), detail: String(detail) };
+}
+
 /** Asks for a migration, and for the figures of it while it goes on. */
 export async function lookAtMigration(client: ServiceClient, id: string, deadlineMs: number): Promise<Migration> {
   const seen = decodeMigration(

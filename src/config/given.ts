@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../text/nearest.ts';
 import { COMMAND_NAMES, FLAGS, type FlagName } from './flags.ts';
+import { isServiceLink } from './service-links.ts';
 import { ConfigError, parseChoice } from './values.ts';
 
 /* What was given on the command line and in the environment, before any value is looked at. */
@@ -68,7 +69,7 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(ENVIRONMENT_PREFIX) || variable.startsWith(FOREIGN_PREFIX) || value === undefined)
       continue;
-    if (CLIENT_VARIABLES.has(variable)) continue;
+    if (CLIENT_VARIABLES.has(variable) || isServiceLink(variable, value)) continue;
     const name = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().replaceAll('_', '-') as FlagName;
     if (!Object.hasOwn(FLAGS, name)) {
       const meant = nearest(name, Object.keys(FLAGS));

@@ -26,6 +26,9 @@ export type Schedule = (work: () => void, delayMs: number, options?: { readonly 
 /** Resolves once others who wait for the thread, such as for an answer, have had it. */
 export type NextTurn = () => Promise<void>;
 
+/** How important a line of the log is. */
+export type NoteLevel = 'info' | 'warn' | 'error';
+
 /** Makes a new id that was never used before. */
 export type IdSource = () => string;
 
@@ -54,8 +57,8 @@ export type Surroundings = {
   readonly exitProcess: (failed: boolean) => void;
   /** Told of faults that no caller waits for, such as a full disk in the middle of a migration. */
   readonly report: (error: unknown) => void;
-  /** Told of what is worth a line in the log: a sentence, and plain data. */
-  readonly note: (message: string, details: Readonly<Record<string, unknown>>) => void;
+  /** Writes a line into the log: a sentence, plain data, and the level, which is `info` unless given. */
+  readonly note: (message: string, details: Readonly<Record<string, unknown>>, level?: NoteLevel) => void;
 };
 
 /** What one machine's use cases share. Everything mutable about the machine is in here, nothing in a module. */

@@ -55,7 +55,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     store: context.store,
     clock: context.clock,
     events: context.events,
-    tellsEvents: context.settings.has('events'),
+    note: context.note,
   });
   const interrupted = recoverJobs(context);
   let recovery: Promise<void> | null = null;
@@ -139,7 +139,7 @@ function createContext(dependencies: DomainDependencies): Context {
       refuseTooLate: () => refuseBlockerTooLate(context),
     }),
     changes,
-    jobs: new Jobs({ store, events, clock, schedule, nextTurn, report, tally }),
+    jobs: new Jobs({ store, events, clock, schedule, nextTurn, note, report, tally }),
     tally,
     catalogue: new Catalogue(dependencies.blocks),
     dirtyRate: new DirtyRate({ port: dependencies.machine.dirty, clock, schedule, report }),
@@ -159,8 +159,10 @@ function createContext(dependencies: DomainDependencies): Context {
 }
 
 function figuresOf({ tally, catalogue, store }: Context): ServiceFigures {
-  const snapshots = catalogue.all().length;
-  return { migrations: tally.migrations(), jobs: tally.jobs(), snapshots, store: store.figures() };
+  const snapshots = catalogue.all();
+  const lastGoodSnapshotMs = snapshots.find(({ isConsistent }) => isConsistent)?.dateMs ?? null;
+  const counted = { migrations: tally.migrations(), jobs: tally.jobs(), snapshots: snapshots.length };
+  return { ...counted, lastGoodSnapshotMs, store: store.figures() };
 }
 
 function firstRunState({ incoming, startPaused, machine }: DomainDependencies): RunState {

@@ -74,7 +74,8 @@ export type MigrationInfo = {
   readonly 'socket-address'?: readonly SocketAddress[];
 };
 
-export type Verdict = 'converging' | 'stalled' | 'hopeless';
+export const VERDICTS = ['converging', 'stalled', 'hopeless'] as const;
+export type Verdict = (typeof VERDICTS)[number];
 
 /** For people and dashboards. */
 export type MigrationProgress = {

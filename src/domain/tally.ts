@@ -16,6 +16,8 @@ export type ServiceFigures = {
   readonly migrations: readonly MigrationTally[];
   readonly jobs: readonly JobTally[];
   readonly snapshots: number;
+  /** When the newest snapshot was taken that is on all nodes and of one moment; null if there is none. */
+  readonly lastGoodSnapshotMs: number | null;
   readonly store: StoreFigures;
 };
 

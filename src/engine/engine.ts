@@ -24,15 +24,21 @@ import { HANG_MS_MAX } from './watchdog.ts';
 /** Young and old heap of a worker, MiB: it keeps no more than a few buffers of the stream's small parts. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 192 };
 
-/** What tests put in the place of the engine's own parts. */
+/** Parts of the engine: tests replace the first two. */
 export type EngineOptions = {
   /** The program of a transfer worker. */
   readonly workerUrl: URL;
   /** A worker whose heart has not beaten for about this long is ended; milliseconds. */
   readonly hangMsMax: number;
+  /** Told of each worker that died, as a WorkerDeath. */
+  readonly report: (error: unknown) => void;
 };
 
-const DEFAULTS: EngineOptions = { workerUrl: new URL('./worker/main.ts', import.meta.url), hangMsMax: HANG_MS_MAX };
+const DEFAULTS: EngineOptions = {
+  workerUrl: new URL('./worker/main.ts', import.meta.url),
+  hangMsMax: HANG_MS_MAX,
+  report: () => {},
+};
 
 /**
  * The transfer engine's main-thread end. Every migration has a worker thread of its own, which ends with it. None is
@@ -52,16 +58,21 @@ class WorkerEngine implements TransferEngine {
   }
 
   startOutgoing(plan: OutgoingPlan, listener: TransferListener): OutgoingTransfer {
-    return new Outgoing({ worker: this.#takeWorker(), listener, hangMsMax: this.#options.hangMsMax }, plan);
+    return new Outgoing(this.#staff(listener), plan);
   }
 
   startIncoming(plan: IncomingPlan, listener: TransferListener): IncomingTransfer {
-    return new Incoming({ worker: this.#takeWorker(), listener, hangMsMax: this.#options.hangMsMax }, plan);
+    return new Incoming(this.#staff(listener), plan);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#running].map((worker) => worker.terminate()));
+  }
+
+  #staff(listener: TransferListener): Staff {
+    const { hangMsMax, report } = this.#options;
+    return { worker: this.#takeWorker(), listener, hangMsMax, report };
   }
 
   #takeWorker(): Worker {
@@ -205,9 +216,9 @@ class Incoming extends Transfer implements IncomingTransfer {
   }
 
   protected override keepListener(): void {
-    const { worker, hangMsMax } = this.#staff;
+    const { worker, hangMsMax, report } = this.#staff;
     this.#kept = {
-      next: (plan, listener) => new Incoming({ worker, listener, hangMsMax }, plan),
+      next: (plan, listener) => new Incoming({ worker, listener, hangMsMax, report }, plan),
       close: () => {
         // It has nothing to say any more; without a listener an error of it would end the process.
         worker.on('error', () => {});

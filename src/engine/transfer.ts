@@ -6,11 +6,18 @@ import { FigureBlock } from './figures.ts';
 import { LiveParameterWords } from './live-parameters.ts';
 import type { FromWorker, SharedWords, ToWorker } from './messages.ts';
 import { watchHeartbeat } from './watchdog.ts';
+import { WorkerDeath } from './worker-death.ts';
 
 /** How long a worker may take to close its channels after its last word. */
 const CLOSE_MS_MAX = 2000;
 
-export type Staff = { readonly worker: Worker; readonly listener: TransferListener; readonly hangMsMax: number };
+export type Staff = {
+  readonly worker: Worker;
+  readonly listener: TransferListener;
+  readonly hangMsMax: number;
+  /** Called once if the worker died, with a WorkerDeath. */
+  readonly report: (error: unknown) => void;
+};
 
 /** What both directions share: words, messages, and an end even if the worker dies or hangs. */
 export abstract class Transfer {
@@ -20,6 +27,7 @@ export abstract class Transfer {
   protected readonly listener: TransferListener;
   protected readonly end = Promise.withResolvers<MigrationEnd>();
   readonly #figures = new FigureBlock();
+  readonly #report: Staff['report'];
   readonly #endWatch: () => void;
   readonly #onMessage = (message: FromWorker): void => this.#receive(message);
   readonly #onError = (error: unknown): void => this.#crashed(error);
@@ -29,7 +37,8 @@ export abstract class Transfer {
   protected hasEnded = false;
   #hang: Error | null = null;
 
-  constructor({ worker, listener, hangMsMax }: Staff) {
+  constructor({ worker, listener, hangMsMax, report }: Staff) {
+    this.#report = report;
     this.worker = worker;
     this.listener = listener;
     if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
@@ -145,15 +154,24 @@ export abstract class Transfer {
     const after = statusAfterCrash(before);
     if (before !== after) this.status.transition(before, after);
     this.#figures.end();
-    const message = `the transfer worker died: ${error instanceof Error ? error.message : String(error)}`;
+    const death = new WorkerDeath('transfer', `the transfer worker died: ${messageOf(error)}`);
+    this.#report(death);
     this.listener.status(after);
-    this.#ended({ status: after, error: after === 'failed' ? { code: 'engine_crashed', message } : null, guest });
+    this.#ended({
+      status: after,
+      error: after === 'failed' ? { code: death.code, message: death.message } : null,
+      guest,
+    });
   }
 }
 
 function notReleased(error: unknown): TransferError {
   const { message } = (error ?? {}) as Partial<TransferError>;
   return { code: 'disks_not_released', message: `the guest's disks were not handed over: ${message ?? String(error)}` };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function statusAfterCrash(before: MigrationStatus): MigrationEnd['status'] {

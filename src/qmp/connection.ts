@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventRecord } from '../commands/domain.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
-import { eventView } from '../commands/views/event.ts';
+import { qmpEventView } from '../commands/views/event.ts';
 import { Decoder, type QmpInput } from './decoder.ts';
 import type { QmpLimits } from './limits.ts';
 import type { Session } from './session.ts';
@@ -56,7 +56,7 @@ export class Connection {
   happened(event: EventRecord): void {
     const { socket, session, limits } = this.#options;
     if (!session.isNegotiated || socket.destroyed || socket.writableEnded) return;
-    this.#send(eventView(event));
+    this.#send(qmpEventView(event));
     if (socket.writableLength > limits.outputBytesMax) socket.destroy();
   }
 

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Caller, CommandContext } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
+import { MIGRATION_EVENTS } from '../commands/views/event.ts';
 import { Connection } from './connection.ts';
 import { assertQmpLimits, QMP_LIMITS, type QmpLimits } from './limits.ts';
 import { Session } from './session.ts';
@@ -51,6 +52,7 @@ export async function listenQmp(address: QmpAddress, options: QmpListenerOptions
   await listen(server, address, options);
   server.on('error', options.report);
   const unsubscribe = options.domain.events.subscribe((event) => {
+    if (MIGRATION_EVENTS.has(event.name) && !tellsMigrations(options.domain)) return;
     for (const connection of connections.values()) connection.happened(event);
   });
   return {
@@ -60,6 +62,10 @@ export async function listenQmp(address: QmpAddress, options: QmpListenerOptions
       return close(server, connections, limits);
     },
   };
+}
+
+function tellsMigrations({ options }: Domain): boolean {
+  return options.capabilities().some(({ capability, state }) => capability === 'events' && state);
 }
 
 /** For the audit trail: a socket asks nobody who they are. */

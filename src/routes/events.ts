@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { DomainError } from '../commands/errors.ts';
+import { EventBye, EventGap, MachineEvent } from '../commands/schemas/events.ts';
 import * as examples from './examples/events.ts';
 import { followEvents } from './http/event-stream.ts';
 import type { Call, Operation } from './operation.ts';
@@ -23,6 +24,9 @@ export function eventsOperations(server: Server): {
   return { operations: [operation], open: () => streams.size };
 }
 
+/** What follows `data:` in the stream. */
+const STREAM_ITEM = Type.Union([MachineEvent, EventGap, EventBye]);
+
 export const EVENTS_OPERATION: Operation = {
   method: 'GET',
   path: '/events',
@@ -31,13 +35,16 @@ export const EVENTS_OPERATION: Operation = {
   command: null,
   summary: 'Follow the events as they happen',
   description:
-    'Server-sent events with the names and data of QMP. id is the number of the event: give it back as Last-Event-ID ' +
+    'Server-sent events in the form of QMP. MIGRATION and MIGRATION_PASS always come, with the id of the migration; the ' +
+    'capability events governs QMP sockets only. x-item-schema of the answer describes what follows data:. id is the number of the event: give it back as Last-Event-ID ' +
     'or ?since= to be told everything after it. Without either, or beyond the newest number, the stream begins now. Besides events of the machine ' +
     'there are gap (events from…to are no longer kept) and bye (the service closes). A reader that falls behind is cut.',
   input: 'query',
   query: Type.Object({ since: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of an event.' })) }),
   headers: { 'Last-Event-ID': 'Number of the last event seen; goes before ?since=.' },
-  replies: { 200: { description: 'The stream.', schema: Type.String(), type: 'text/event-stream' } },
+  replies: {
+    200: { description: 'The stream.', schema: Type.String(), type: 'text/event-stream', items: STREAM_ITEM },
+  },
   errors: ['wrong_type', 'too_many_event_streams'],
   examples: examples.followEvents,
 };

@@ -7,7 +7,11 @@ import { sendJson } from './register.ts';
 const Health = Type.Object({ status: Type.Literal('ok') });
 const Ready = Type.Object({
   ready: Type.Boolean(),
-  checks: Type.Record(Type.String(), Type.String(), { description: 'ok, or what is wrong.' }),
+  checks: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      description: 'ok, or what is wrong, by part: data, service, guest. Only for callers who may look at the service.',
+    }),
+  ),
 });
 
 export const healthOperations: readonly Operation[] = [
@@ -32,7 +36,10 @@ export const healthOperations: readonly Operation[] = [
     tag: 'service',
     command: null,
     summary: 'Whether the service can do its work',
-    description: 'Each check names a part of the service: ok, or the reason why that part cannot work.',
+    description:
+      'Each check names a part of the service: ok, or the reason why that part cannot work. The service is not ready while ' +
+      'the data directory takes nothing and while it shuts down; a guest that panicked does not change ready. ' +
+      'Asked without a token where the service has tokens, the answer has no checks.',
     input: 'query',
     replies: {
       200: { description: 'It can.', schema: Ready },
@@ -44,7 +51,9 @@ export const healthOperations: readonly Operation[] = [
   },
 ];
 
-async function sendReadiness({ reply, context }: Call): Promise<FastifyReply> {
-  const readiness = context.readiness();
-  return sendJson(reply.header('cache-control', 'no-store').code(readiness.ready ? 200 : 503), readiness);
+async function sendReadiness({ request, reply, context }: Call): Promise<FastifyReply> {
+  const { ready, checks } = context.readiness();
+  // Checks have paths and what the guest's self-check found.
+  const answer = request.access.isAuthenticated ? { ready, checks } : { ready };
+  return sendJson(reply.header('cache-control', 'no-store').code(ready ? 200 : 503), answer);
 }

@@ -70,8 +70,10 @@ export function registerOperations(server: Server, context: RouteContext): void 
   for (const name of COMMANDS.keys())
     if (!reachable.has(name) && !ONLY_THROUGH_QMP.has(name)) throw new Error(`no route leads to the command ${name}`);
   const events = eventsOperations(server);
-  const { domain, httpFigures: http, workers } = context;
-  const metrics = metricsOperations({ domain, http, eventStreams: events.open, workers });
+  const { domain, httpFigures: http, eventLoop, workers, space } = context;
+  const isReady = (): boolean => context.readiness().ready;
+  const figures = { domain, http, eventLoop, workers, space, isReady, eventStreams: events.open };
+  const metrics = metricsOperations(figures);
   for (const operation of [...PLAIN_OPERATIONS, ...events.operations, ...metrics]) {
     registerOperation(server, context, operation);
   }

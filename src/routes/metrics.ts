@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import * as examples from './examples/metrics.ts';
-import type { MetricsSource } from './metrics/exposition.ts';
+import type { MetricsSource } from './metrics/family.ts';
 import type { Operation } from './operation.ts';
 
 export const METRICS_OPERATION: Operation = {

@@ -6,7 +6,8 @@ import type { TextMonitor } from '../commands/monitor.ts';
 import type { KeysInUse } from './http/idempotency.ts';
 import type { RateLimit } from './http/rate-limit.ts';
 import type { HttpLimits } from './limits.ts';
-import type { WorkersMemory } from './metrics/exposition.ts';
+import type { EventLoopFigures } from './metrics/event-loop.ts';
+import type { FreeSpace, WorkersMemory } from './metrics/family.ts';
 import type { HttpFigures } from './metrics/http-figures.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
 
@@ -25,6 +26,8 @@ export type RouteContext = {
   readonly keysInUse: KeysInUse;
   readonly httpFigures: HttpFigures;
   readonly workers: WorkersMemory;
+  readonly space: FreeSpace;
+  readonly eventLoop: EventLoopFigures;
   /** How often one caller may begin something. */
   readonly beginnings: RateLimit;
   /** Aborts when the service begins to close. */
@@ -57,6 +60,8 @@ export type Reply = {
   readonly schema: TSchema | null;
   /** Media type if it is not application/json. */
   readonly type?: string;
+  /** Of a stream: what one of its elements carries, in the document as `x-item-schema`. */
+  readonly items?: TSchema;
   readonly headers?: Readonly<Record<string, string>>;
 };
 

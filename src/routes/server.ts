@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyServerOptions, LogController } from 'fastify';
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
 import type { TextMonitor } from '../commands/monitor.ts';
@@ -10,7 +10,8 @@ import { RateLimit } from './http/rate-limit.ts';
 import { createHttpServer } from './http-server.ts';
 import { registerOperations } from './index.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
-import type { WorkersMemory } from './metrics/exposition.ts';
+import { EventLoopFigures } from './metrics/event-loop.ts';
+import type { FreeSpace, WorkersMemory } from './metrics/family.ts';
 import { HttpFigures } from './metrics/http-figures.ts';
 import type { QmpAnswers, Readiness } from './operation.ts';
 import { type KnownTokens, registerAuthentication } from './plugins/auth.ts';
@@ -32,11 +33,12 @@ export type ServerOptions = {
   readonly monitor: TextMonitor;
   readonly readiness: () => Readiness;
   readonly qmp: QmpAnswers;
-  readonly logger: NonNullable<FastifyServerOptions['logger']>;
+  readonly log: FastifyBaseLogger;
   readonly limits?: Partial<HttpLimits>;
   /** Null: no token is asked for. */
   readonly tokens: KnownTokens | null;
   readonly workers: WorkersMemory;
+  readonly space: FreeSpace;
 };
 
 /** The HTTP door: a server with every route, not listening. */
@@ -51,6 +53,8 @@ export function createServer(options: ServerOptions): Server {
   registerRequestId(server);
   registerRequestLog(server);
   const httpFigures = new HttpFigures();
+  const eventLoop = new EventLoopFigures();
+  server.addHook('onClose', async () => eventLoop.close());
   registerLatency(server, httpFigures);
   registerClosing(server, limits, closing);
   registerFraming(server);
@@ -67,6 +71,8 @@ export function createServer(options: ServerOptions): Server {
     instance,
     httpFigures,
     workers: options.workers,
+    space: options.space,
+    eventLoop,
     keysInUse: new KeysInUse(),
     beginnings: new RateLimit({
       burst: limits.beginningsBurst,
@@ -81,10 +87,10 @@ export function createServer(options: ServerOptions): Server {
   return server;
 }
 
-function fastifyOf({ logger, tokens }: ServerOptions, limits: HttpLimits, connections: Connections): Server {
+function fastifyOf({ log, tokens }: ServerOptions, limits: HttpLimits, connections: Connections): Server {
   const trustsRequests = tokens === null;
   return Fastify({
-    logger,
+    loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytesMax,
     // Also makes the second server where a name has two addresses.

@@ -20,10 +20,15 @@ function migration(status: string, more: object = {}): Record<string, unknown> {
   return { id: 'm1', uri: URI, status, error: null, guest: null, ...more };
 }
 
-type Script = { readonly states: object[]; readonly progress?: object[]; readonly cancel?: (seen: Seen) => Answer };
+type Script = {
+  readonly states: object[];
+  readonly progress?: object[];
+  readonly cancel?: (seen: Seen) => Answer;
+  readonly machine?: () => Answer;
+};
 
 /** A service whose migration goes through the states given; each look takes the next, the last one stays. */
-async function migrating({ states, progress = [PROGRESS], cancel }: Script): Promise<FakeService> {
+async function migrating({ states, progress = [PROGRESS], cancel, machine }: Script): Promise<FakeService> {
   const service = await fakeService();
   const next = (list: object[]): object => (list.length > 1 ? list.shift() : list[0]) ?? {};
   service.handler = (seen) => {
@@ -34,6 +39,8 @@ async function migrating({ states, progress = [PROGRESS], cancel }: Script): Pro
         return ok(next(states));
       case 'GET /migrate/progress':
         return ok(next(progress));
+      case 'GET /machine':
+        return machine?.() ?? ok({ kind: 'synthetic', panic: null });
       case 'POST /migrate/cancel':
         return cancel?.(seen) ?? ok({ outcome: 'nothing-to-cancel' });
       default:
@@ -128,6 +135,23 @@ describe('migrate --wait', () => {
     expect([world.stdout, world.stderr]).toEqual(['', `vmferry: migrating to ${URI}: ${said}\n`]);
   });
 
+  test('ends with 1 if it completed with a guest that had panicked, and says of what', async () => {
+    const machine = () => ok({ panic: { kind: 'torn', address: 4096, detail: 'page 1 is torn' } });
+    for (const options of [[], ['--json']]) {
+      const world = worldOf(await migrating({ states: [COMPLETED], machine }));
+      expect(await runVmferry(world, 'migrate', URI, '--wait', '-q', ...options)).toBe(1);
+      if (options.length === 0) expect(world.stderr).toContain('completed, but the guest had panicked (torn): page 1');
+      else
+        expect(world.lines.at(-1)).toMatchObject({ 'exit-status': 1, panic: { kind: 'torn' }, outcome: 'completed' });
+    }
+  });
+
+  test('ends with 0 if it completed and its source does not answer any more', async () => {
+    const world = worldOf(await migrating({ states: [COMPLETED], machine: () => problem(404, 'not_found') }));
+    expect(await runVmferry(world, 'migrate', URI, '--wait')).toBe(0);
+    expect(world.stderr).toContain('whether the guest had panicked is not known');
+  });
+
   test('gives progress, events and the result as JSON lines', async () => {
     const service = await migrating({ states: [migration('active'), COMPLETED] });
     const plain = service.handler;
@@ -139,7 +163,14 @@ describe('migrate --wait', () => {
     expect(await runVmferry(world, 'migrate', URI, '--wait', '--json')).toBe(0);
     expect(world.lines).toContainEqual({ type: 'event', id: 7, ...event });
     expect(world.lines).toContainEqual({ type: 'progress', progress: PROGRESS });
-    const result = { type: 'result', 'exit-status': 0, outcome: 'completed', stopped: null, migration: COMPLETED };
+    const result = {
+      type: 'result',
+      'exit-status': 0,
+      outcome: 'completed',
+      stopped: null,
+      panic: null,
+      migration: COMPLETED,
+    };
     expect(world.lines.at(-1)).toEqual(result);
     expect(service.asked.slice(0, 2)).toEqual(['GET /events', 'POST /migrate']);
   });

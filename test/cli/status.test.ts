@@ -44,6 +44,59 @@ async function watched(looks: number): Promise<FakeService> {
 
 /** To the first of the lines that were written, and nothing from there on. */
 const BACK = /\u001b\[\d+A\r\u001b\[J/;
+/** Answers of a service that is well. */
+const WELL = {
+  'GET /status': ok({ running: true, status: 'running' }),
+  'GET /machine': ok(MACHINE),
+  'GET /migrate': ok({}),
+  'GET /migrate/progress': ok(IDLE),
+  'GET /readyz': ok({ ready: true, checks: { data: 'ok', service: 'ok', guest: 'ok' } }),
+  'GET /migrations?limit=1': ok({ migrations: [], next: null }),
+} as const;
+
+const UNKNOWN = { migrations: [{ id: 'm1', status: 'failed', guest: 'unknown' }], next: null };
+const PAUSED = ok({ running: false, status: 'paused' });
+const FULL = { status: 503, body: { ready: false, checks: { data: 'No space is left.', guest: 'ok' } } };
+
+describe('status --check', () => {
+  test.each([
+    ['a service that is well', {}, 0, ''],
+    ['a guest that an operator stopped', { 'GET /status': PAUSED }, 0, ''],
+    ['a panic', { 'GET /machine': ok({ panic: { kind: 'lost', detail: 'x' } }) }, 1, 'the guest panicked (lost): x'],
+    [
+      'a state without a way out',
+      { 'GET /status': ok({ status: 'internal-error' }) },
+      1,
+      'run state is internal-error',
+    ],
+    [
+      'a guest that may be elsewhere',
+      { 'GET /status': PAUSED, 'GET /migrations?limit=1': ok(UNKNOWN) },
+      1,
+      'after migration m1',
+    ],
+    ['a guest that was taken back since', { 'GET /migrations?limit=1': ok(UNKNOWN) }, 0, ''],
+    ['a data directory that is full', { 'GET /readyz': FULL }, 1, 'not ready: data: No space is left.'],
+    ['a service that does not say why', { 'GET /readyz': { status: 503, body: { ready: false } } }, 1, 'is not ready'],
+  ])('of %s ends with its status', async (_, change, status, said) => {
+    const service = await fakeService();
+    service.handler = answers({ ...WELL, ...change });
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'status', '--check')).toBe(status);
+    expect(world.stderr).toMatch(
+      said === '' ? /^$/ : new RegExp(`^vmferry: status: .*${said.replace(/[()]/g, '.')}.*\n$`),
+    );
+    expect(world.stdout).toContain('machine');
+  });
+
+  test('lists what is wrong in its JSON document', async () => {
+    const service = await fakeService();
+    service.handler = answers({ ...WELL, 'GET /readyz': FULL });
+    const world = worldOf(service);
+    expect(await runVmferry(world, 'status', '--check', '--json')).toBe(1);
+    expect(world.lines.at(-1)).toMatchObject({ problems: ['the service is not ready: data: No space is left.'] });
+  });
+});
 
 describe('status', () => {
   test('says how the machine is and how its migration goes', async () => {

@@ -45,7 +45,9 @@ describe('the client of a whole service', () => {
     expect(moved.status).toBe(0);
     const said = linesOf(moved.output);
     expect(said.at(-1)).toMatchObject({ type: 'result', outcome: 'completed', migration: { guest: 'there' } });
-    expect(said).toContainEqual(expect.objectContaining({ event: 'MIGRATION', data: { status: 'setup' } }));
+    expect(said).toContainEqual(
+      expect.objectContaining({ event: 'MIGRATION', data: { status: 'setup', id: expect.any(String) } }),
+    );
     expect((await run(target, ['monitor'], { input: 'info status\n' })).output).toBe('VM status: running\n');
 
     const events = startCommand(source, ['events', '--since', '0', '--json']);

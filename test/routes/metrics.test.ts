@@ -48,7 +48,7 @@ describe('GET /metrics', () => {
     const ended = await scrape(app);
     expect(ended.get('vmferry_migrations_total{direction="outgoing",outcome="completed"}')).toBe(1);
     expect(ended.get('vmferry_migration_downtime_seconds')).toBe(0.03);
-    expect(ended.has('vmferry_migration_status{status="active"}')).toBe(false);
+    expect(ended.get('vmferry_migration_status{status="active"}')).toBe(0);
   });
 
   test('tells of jobs, snapshots, the database and the process', async () => {

@@ -56,10 +56,11 @@ const HTTP = [
 export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/main.ts', 'src/app.ts'], may: ['src/', 'package.json'], packages: ['*', 'node:*'] },
   {
-    of: ['src/config.ts', 'src/config/', 'src/log.ts'],
-    may: ['src/config.ts', 'src/config/', 'src/log.ts', 'src/domain/', TEXT],
+    of: ['src/config.ts', 'src/config/'],
+    may: ['src/config.ts', 'src/config/', 'src/domain/', TEXT],
     packages: ['node:*'],
   },
+  { of: ['src/log.ts'], may: ['src/config.ts', 'src/engine/worker-death.ts'], packages: ['fastify', 'pino'] },
   { of: [TEXT], may: [TEXT], packages: [] },
   { of: ['src/start/'], may: ['src/start/', 'src/config/values.ts', 'src/domain/'], packages: ['node:*'] },
   { of: ['src/domain/'], may: ['src/domain/', TEXT], packages: ['node:assert', 'node:assert/strict'] },

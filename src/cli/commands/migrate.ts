@@ -3,7 +3,14 @@ import type { ServiceEvent } from '../event-source.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { Failure } from '../failure.ts';
 import { follow } from '../follow.ts';
-import { cancelMigration, decodeMigration, lookAtMigration, type Migration } from '../migration.ts';
+import {
+  cancelMigration,
+  decodeMigration,
+  lookAtMigration,
+  lookAtPanic,
+  type Migration,
+  type Panic,
+} from '../migration.ts';
 import { createMigrationOutput, type MigrationOutput } from '../migration-output.ts';
 import { startOnce } from '../start.ts';
 import { exitStatusOf, retryMsOf, type Waiting } from '../waiting.ts';
@@ -67,11 +74,25 @@ async function run(command: MigrateCommand, { world, output, client }: Parts): P
       report: (seen) => output.report(seen),
       note,
     });
-    const exitStatus = exitStatusOf(ending, world.interrupt);
-    output.result(ending, exitStatus);
+    const ended = exitStatusOf(ending, world.interrupt);
+    // A guest that has panicked goes to the target as it is: the migration completes, and nothing runs there.
+    const panic = ended === EXIT.done ? await panicOfGuest(client, note) : null;
+    const exitStatus = panic === null ? ended : EXIT.failed;
+    output.result(ending, { exitStatus, panic });
     return exitStatus;
   } finally {
     await events.end();
+  }
+}
+
+/** Null as well if the service does not answer any more: the migration has completed whatever its source says. */
+async function panicOfGuest(client: ServiceClient, note: (text: string) => void): Promise<Panic | null> {
+  try {
+    return await lookAtPanic(client);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    note(`whether the guest had panicked is not known: ${error.message}`);
+    return null;
   }
 }
 

@@ -1,8 +1,10 @@
 import type { ServiceClient } from '../client.ts';
+import { isRecord } from '../exact-json.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { ConnectionLost } from '../failure.ts';
 import { type Common, guarded, jsonLine } from '../guarded.ts';
 import { oneLine } from '../printable.ts';
+import { guestProblems, readinessProblems } from '../status-check.ts';
 import { type Overview, overviewLine, overviewText, wrapped } from '../status-text.ts';
 import type { World } from '../world.ts';
 
@@ -10,6 +12,8 @@ import type { World } from '../world.ts';
 
 export type StatusCommand = Common & {
   readonly watches: boolean;
+  /** Ends with 1 if something is wrong with the service or its guest. */
+  readonly checks: boolean;
   /** Between two looks. */
   readonly everyMs: number;
   /** For how long a service that went away is asked again. */
@@ -20,8 +24,11 @@ export function runStatusCommand(command: StatusCommand, world: World): Promise<
   return guarded({ ...command, what: 'status' }, world, async (client) => {
     if (command.watches) return await watch(command, client, world);
     const overview = await look(client);
-    world.out(command.json ? jsonLine(overview) : overviewText(overview));
-    return EXIT.done;
+    const problems = command.checks ? await problemsOf(client, overview) : null;
+    const shown = problems === null ? overview : { ...overview, problems };
+    world.out(command.json ? jsonLine(shown) : overviewText(overview));
+    for (const problem of problems ?? []) world.err(`vmferry: status: ${oneLine(problem)}\n`);
+    return (problems ?? []).length === 0 ? EXIT.done : EXIT.failed;
   });
 }
 
@@ -31,6 +38,16 @@ async function look(client: ServiceClient): Promise<Overview> {
     ['/status', '/machine', '/migrate', '/migrate/progress'].map((path) => client.record({ method: 'GET', path })),
   );
   return { status, machine, migrate, progress } as Overview;
+}
+
+/** One sentence for each thing that keeps the service or its guest from going on by itself. */
+async function problemsOf(client: ServiceClient, overview: Overview): Promise<readonly string[]> {
+  const [readiness, history] = await Promise.all([
+    client.readiness(),
+    client.record({ method: 'GET', path: '/migrations?limit=1' }),
+  ]);
+  const newest = Array.isArray(history.migrations) ? history.migrations[0] : null;
+  return [...guestProblems(overview, isRecord(newest) ? newest : null), ...readinessProblems(readiness)];
 }
 
 /** Ends with a signal, or when nobody reads the output any more. */

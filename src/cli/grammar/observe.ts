@@ -16,6 +16,7 @@ import {
 
 type StatusOptions = CommonOptions & {
   readonly watch?: true;
+  readonly check?: true;
   readonly interval: number;
   readonly reconnect: number;
 };
@@ -26,6 +27,11 @@ export function addStatus({ program, world, choose }: Grammar): void {
     .description('Print how the machine of a running service is, and its migration.')
     .option('--watch', 'go on looking, until Ctrl-C')
     .addOption(
+      new Option('--check', 'end with 1 if the guest has panicked, may be elsewhere, or is not served').conflicts(
+        'watch',
+      ),
+    )
+    .addOption(
       new Option('--interval <SECONDS>', 'between two looks of --watch')
         .default(WATCH_SECONDS_DEFAULT)
         .argParser(parseInterval),
@@ -34,10 +40,10 @@ export function addStatus({ program, world, choose }: Grammar): void {
     .addHelpText('after', STATUS_HELP);
   addJsonOption(addServiceOptions(command));
   command.action(() => {
-    const { watch, interval, reconnect, ...options } = command.optsWithGlobals<StatusOptions>();
+    const { watch, check, interval, reconnect, ...options } = command.optsWithGlobals<StatusOptions>();
     const times = { everyMs: interval * 1000, reconnectMs: reconnect * 1000 };
     const common = commonOf(options, world);
-    choose(() => runStatusCommand({ ...common, ...times, watches: watch ?? false }, world));
+    choose(() => runStatusCommand({ ...common, ...times, watches: watch ?? false, checks: check ?? false }, world));
   });
 }
 

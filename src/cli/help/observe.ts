@@ -13,6 +13,7 @@ export const STATUS_HELP = join(
     '  a terminal, and elsewhere prints a line whenever it says something new. With --json one object a line:',
     '  {"status":…,"machine":…,"migrate":…,"progress":…}, the answers of GET /status, /machine, /migrate and',
     '  /migrate/progress.',
+    '  --check adds a line on standard error for each thing that is wrong (--json: "problems") and ends with 1.',
   ],
   ENVIRONMENT,
   exitStatus({ done: 'done; --watch: nobody reads the output any more', unreachable: LOST }),
@@ -20,6 +21,7 @@ export const STATUS_HELP = join(
     'Examples:',
     '  vmferry status',
     '  vmferry status --watch --interval 0.5',
+    '  vmferry status --check || echo "look at this machine"',
     '  vmferry status --json | jq -r .status.status',
   ],
 );

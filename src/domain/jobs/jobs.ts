@@ -1,7 +1,8 @@
-import type { NextTurn, Schedule } from '../context.ts';
+import type { NextTurn, Schedule, Surroundings } from '../context.ts';
 import { DomainError } from '../errors.ts';
 import type { EventHub } from '../events.ts';
 import { Changes } from '../migration/changes.ts';
+import { logJobBegan, logJobEnded } from '../outcomes.ts';
 import type { Clock } from '../ports.ts';
 import type { JobQuery, JobRecord, Page, Store } from '../store-ports.ts';
 import type { Tally } from '../tally.ts';
@@ -28,6 +29,7 @@ export type JobsSurroundings = {
   readonly clock: Clock;
   readonly schedule: Schedule;
   readonly nextTurn: NextTurn;
+  readonly note: Surroundings['note'];
   readonly report: (error: unknown) => void;
   readonly tally: Tally;
 };
@@ -78,6 +80,7 @@ export class Jobs {
       });
     const record = spec.freesRoom === true ? withReserve(store, insert) : insert();
     const job = this.#add(spec, record);
+    logJobBegan(this.#surroundings, record);
     this.#changes.bump();
     void job.ended.then(() => this.#count(job));
     this.#startNext();
@@ -229,7 +232,9 @@ export class Jobs {
   }
 
   #count(job: Job): void {
-    const { type, outcome } = job.record();
+    const record = job.record();
+    const { type, outcome } = record;
+    logJobEnded(this.#surroundings, record);
     if (outcome !== null) this.#surroundings.tally.jobEnded(type, outcome);
   }
 

@@ -1,5 +1,7 @@
+import type { Surroundings } from '../context.ts';
 import type { EventHub } from '../events.ts';
 import { SERVICE_STOPPED } from '../migration/recovery.ts';
+import { logJobEnded } from '../outcomes.ts';
 import type { Clock } from '../ports.ts';
 import type { JobRecord, Store } from '../store-ports.ts';
 import type { Jobs } from './jobs.ts';
@@ -12,6 +14,7 @@ type Recovery = {
   readonly clock: Clock;
   readonly events: EventHub;
   readonly jobs: Jobs;
+  readonly note: Surroundings['note'];
 };
 
 /**
@@ -25,7 +28,7 @@ export function recoverJobs(recovery: Recovery): readonly JobRecord[] {
   return concluded.filter(({ phase }) => phase !== null);
 }
 
-function conclude({ store, clock, events, jobs }: Recovery, left: JobRecord): JobRecord {
+function conclude({ store, clock, events, jobs, note }: Recovery, left: JobRecord): JobRecord {
   const concluded: JobRecord = {
     ...left,
     status: 'concluded',
@@ -39,6 +42,7 @@ function conclude({ store, clock, events, jobs }: Recovery, left: JobRecord): Jo
     }),
   );
   jobs.adopt(concluded);
+  logJobEnded({ note }, concluded);
   return concluded;
 }
 

@@ -18,9 +18,11 @@ export function guestPanicked(context: Context, panic: GuestPanic): void {
   } else if (RUN_STATE_TRANSITIONS[runState.current].includes(next)) {
     runState.to(next);
   }
+  const message = next === 'guest-panicked' ? 'the guest panicked' : 'a vCPU thread died: the machine cannot go on';
+  context.note(message, { kind: panic.kind, address: panic.address, detail: panic.detail }, 'error');
   saveAndTell(context, () =>
     context.events.commit((emit) => {
-      if (next === 'guest-panicked') emit('GUEST_PANICKED', { action: 'pause' });
+      if (next === 'guest-panicked') emit('GUEST_PANICKED', { action: 'pause', panic });
       if (wasRunning) emit('STOP');
     }),
   );

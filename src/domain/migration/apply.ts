@@ -2,6 +2,8 @@ import type { Context } from '../context.ts';
 import type { Emit } from '../events.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import { withReserve } from '../jobs/with-reserve.ts';
+import { logMigrationEnded } from '../outcomes.ts';
+import type { MigrationRecord } from '../store-ports.ts';
 import type { MigrationEnd, TransferError } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { isAllowed } from './lifecycle.ts';
@@ -52,13 +54,14 @@ export function applyEnd(context: Context, migration: CurrentMigration, ending: 
     }),
   );
   context.tally.migrationEnded(migration.direction, ending.status);
+  logMigrationEnded(context, migration, ending);
   context.changes.bump(revision);
   migration.settle();
 }
 
-/** Tells of a status if the capability `events` asks for it. */
-export function emitStatus(context: Context, emit: Emit, status: MigrationStatus): void {
-  if (context.settings.has('events')) emit('MIGRATION', { status });
+/** Writes the event of a status. The capability `events` decides only whether QMP sockets are told. */
+export function emitStatus(emit: Emit, { id }: Pick<MigrationRecord, 'id'>, status: MigrationStatus): void {
+  emit('MIGRATION', { status, id });
 }
 
 /** The migration goes on even if it cannot be written down; the fault is reported and the next write catches up. */
@@ -77,7 +80,7 @@ function save(context: Context, migration: CurrentMigration, change: RowChange):
     if (!context.store.migrations.transition(migration.id, migration.savedStatus, change)) {
       throw new Error(`the row of migration ${migration.id} is not in state ${migration.savedStatus}`);
     }
-    emitStatus(context, emit, change.status);
+    emitStatus(emit, migration, change.status);
   });
   migration.savedStatus = change.status;
 }

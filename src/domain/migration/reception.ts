@@ -3,6 +3,7 @@ import type { Begun } from '../domain.ts';
 import { DomainError, isErrorCode } from '../errors.ts';
 import { activateDisks, giveDisksBack } from '../machine/disks.ts';
 import { guestArrived, guestAwaited, guestComes, guestNotAwaited, runsOnArrival } from '../machine/migration-steps.ts';
+import { logMigrationBegan } from '../outcomes.ts';
 import type { LoadedMachine } from '../ports.ts';
 import type { MigrationRecord } from '../store-ports.ts';
 import type {
@@ -152,12 +153,13 @@ export class Reception {
     const record = newRecord(context, migration, this.#address!);
     context.events.commit((emit) => {
       context.store.migrations.insert(record);
-      emitStatus(context, emit, 'setup');
+      emitStatus(emit, record, 'setup');
       begun?.(record);
     });
     migration.recorder = recorderOf(context, migration);
     context.current = migration;
     this.#migration = migration;
+    logMigrationBegan(context, record);
     context.changes.bump();
     return record;
   }
@@ -274,8 +276,15 @@ export class Reception {
     const migration = this.#migration!;
     this.#migration = null;
     applyEnd(context, migration, { status, error, guest: status === 'completed' ? 'here' : 'there' });
-    if (status === 'failed' && this.#options.exitOnError && !context.isClosing) context.exitProcess(true);
+    if (status === 'failed' && this.#options.exitOnError && !context.isClosing) exitAfter(context, migration, error);
   }
+}
+
+/** Ends the process after a failed migration with exit-on-error; the log says why, since nothing else would. */
+function exitAfter(context: Context, { id }: CurrentMigration, error: TransferError | null): void {
+  const details = { migration: id, code: error?.code, reason: error?.message };
+  context.note('the service ends: an incoming migration with exit-on-error failed', details, 'error');
+  context.exitProcess(true);
 }
 
 function adoptError(error: unknown): TransferError {

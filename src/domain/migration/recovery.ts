@@ -1,6 +1,9 @@
+import type { Surroundings } from '../context.ts';
 import type { EventHub } from '../events.ts';
+import { logMigrationEnded } from '../outcomes.ts';
 import type { Clock } from '../ports.ts';
 import type { MigrationRecord, Store } from '../store-ports.ts';
+import { emitStatus } from './apply.ts';
 import type { MigrationStatus } from './status.ts';
 import type { TransferErrorCode } from './transfer-errors.ts';
 
@@ -11,22 +14,25 @@ type Recovery = {
   readonly store: Store;
   readonly clock: Clock;
   readonly events: EventHub;
-  readonly tellsEvents: boolean;
+  readonly note: Surroundings['note'];
 };
 
 /** Closes what a service that stopped left open: those migrations have failed. */
-export function recoverMigrations({ store, clock, events, tellsEvents }: Recovery): void {
+export function recoverMigrations({ store, clock, events, note }: Recovery): void {
   for (const record of store.migrations.unfinished()) {
+    const guest = MAY_HAVE_LEFT.has(record.status) ? 'unknown' : record.guest;
+    const error = { code: SERVICE_STOPPED, message: describe(record) } as const;
     events.commit((emit) => {
       const isClosed = store.migrations.transition(record.id, record.status, {
         status: 'failed',
         endedAt: clock.now(),
-        errorCode: SERVICE_STOPPED,
-        errorDescription: describe(record),
-        guest: MAY_HAVE_LEFT.has(record.status) ? 'unknown' : record.guest,
+        errorCode: error.code,
+        errorDescription: error.message,
+        guest,
       });
-      if (isClosed && tellsEvents) emit('MIGRATION', { status: 'failed' });
+      if (isClosed) emitStatus(emit, record, 'failed');
     });
+    logMigrationEnded({ note }, record, { status: 'failed', error, guest });
   }
 }
 

@@ -4,6 +4,7 @@ import { DomainError } from '../errors.ts';
 import { withReserve } from '../jobs/with-reserve.ts';
 import { activateDisks } from '../machine/disks.ts';
 import { guestLeft, guestResumed, guestStaysStopped, guestStopped } from '../machine/migration-steps.ts';
+import { logMigrationBegan } from '../outcomes.ts';
 import type { MigrationRecord } from '../store-ports.ts';
 import type {
   MigrationAddress,
@@ -43,11 +44,12 @@ export function startMigration(
   withReserve(context.store, () =>
     context.events.commit((emit) => {
       context.store.migrations.insert(record);
-      emitStatus(context, emit, 'setup');
+      emitStatus(emit, record, 'setup');
       begun?.(record);
     }),
   );
   context.current = migration;
+  logMigrationBegan(context, record);
   if (context.settings.has('dirty-limit')) migration.throttle = new DirtyThrottle(context);
   context.changes.bump();
   try {
@@ -144,7 +146,7 @@ function listenerFor(context: Context, migration: CurrentMigration): TransferLis
 function tellPass(context: Context, migration: CurrentMigration, pass: number): void {
   if (migration.isEnded || migration.status === 'cancelling') return;
   try {
-    if (context.settings.has('events')) context.events.commit((emit) => emit('MIGRATION_PASS', { pass }));
+    context.events.commit((emit) => emit('MIGRATION_PASS', { pass, id: migration.id }));
   } catch (error) {
     context.report(error);
   }

@@ -22,6 +22,9 @@ export const MIGRATION_STATUSES = [
 
 export type MigrationStatus = (typeof MIGRATION_STATUSES)[number];
 
+/** How a migration can end. */
+export const MIGRATION_OUTCOMES = ['completed', 'failed', 'cancelled'] as const satisfies readonly MigrationStatus[];
+
 /** True while a migration is under way: another may not begin and capabilities may not change. */
 export function isRunning(status: MigrationStatus): boolean {
   return !isIdle(status);

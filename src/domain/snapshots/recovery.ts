@@ -73,7 +73,7 @@ async function finishDeletion(context: Context, job: JobRecord): Promise<void> {
 async function removeFrom(context: Context, job: JobRecord, parts: readonly TouchedPart[]): Promise<void> {
   const tag = tagOf(job);
   const devices = parts.filter((part) => holdsPart(context, tag, part)).map(({ node }) => node);
-  if (devices.length > 0) await finished(context.blocks.delete({ tag, devices }), job, devices);
+  if (devices.length > 0) await finished(context, context.blocks.delete({ tag, devices }), { job, devices });
 }
 
 async function finishLoad(context: Context, job: JobRecord): Promise<void> {
@@ -81,7 +81,7 @@ async function finishLoad(context: Context, job: JobRecord): Promise<void> {
   const { here, away } = partsFor(context, job);
   const due = here.filter((part) => holdsPart(context, tag, part) && !wasLoadedSince(context, job, part));
   const devices = due.map(({ node }) => node);
-  if (devices.length > 0) await finished(context.blocks.applyDisks({ tag, devices }), job, devices);
+  if (devices.length > 0) await finished(context, context.blocks.applyDisks({ tag, devices }), { job, devices });
   jobPutRight(context, job, away);
 }
 
@@ -107,13 +107,17 @@ function partsFor(context: Context, { recovery }: JobRecord) {
   };
 }
 
-/** @throws DomainError that says which work could not be put right, and where. */
-async function finished(task: SnapshotTask, job: JobRecord, devices: readonly string[]): Promise<void> {
+type Repair = { readonly job: JobRecord; readonly devices: readonly string[] };
+
+/** Waits for a repair and logs it. @throws DomainError that says which work could not be put right, and where. */
+async function finished({ note }: Context, task: SnapshotTask, { job, devices }: Repair): Promise<void> {
+  const left = `what ${job.type} '${job.id}' of ${shown(tagOf(job))} left on ${list(devices)}`;
   try {
     await task.ended;
+    const details = { code: 'job_put_right', job: job.id, type: job.type, nodes: devices };
+    note('an interrupted job was put right', { ...details, reason: `This start put right ${left}.` }, 'warn');
   } catch (cause) {
     const code = codeOf(cause) ?? '';
-    const left = `what ${job.type} '${job.id}' of ${shown(tagOf(job))} left on ${list(devices)}`;
     const detail = `This start could not put right ${left}: ${messageOf(cause)}`;
     throw new DomainError(isErrorCode(code) ? code : 'engine_failed', detail, { cause });
   }

@@ -15,12 +15,13 @@ import type {
 } from '../../domain/snapshot-port.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX } from '../watchdog.ts';
+import { WorkerDeath } from '../worker-death.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
 import { startBlockWorker } from './block-worker.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
-import { crashOf, describeRepair, messageOf, toBlockError } from './engine-words.ts';
+import { crashOf, messageOf, toBlockError } from './engine-words.ts';
 import { GuestDisks } from './guest-disks.ts';
-import type { FromBlockThread, NodeSpec, TaskOrder, ToBlockThread } from './messages.ts';
+import type { FromBlockThread, NodeRepair, NodeSpec, TaskOrder, ToBlockThread } from './messages.ts';
 import {
   DigestsHandle,
   LoadHandle,
@@ -36,8 +37,9 @@ export type BlockEngineOptions = {
   readonly nodes: readonly NodeSpec[];
   /** False: the guest that uses the images is awaited from the other side of a migration. Default: true. */
   readonly isActive?: boolean;
-  /** Told of repairs, crashes of the thread, and faults that no task's end speaks of. */
+  /** `report` has crashes of the thread (WorkerDeath) and faults that no task's end speaks of, `repaired` each repair. */
   readonly report: (error: unknown) => void;
+  readonly repaired?: (repair: NodeRepair) => void;
   /** The first thread, from startBlockWorker, if it was started beforehand. */
   readonly firstWorker?: Worker;
   /** The program of the block thread; for tests. */
@@ -235,7 +237,7 @@ class Engine implements ThreadedBlockEngine {
     switch (message.type) {
       case 'opened':
       case 'repaired':
-        for (const repair of message.repairs) this.#options.report(new Error(describeRepair(repair)));
+        for (const repair of message.repairs) this.#options.repaired?.(repair);
         if (message.type === 'opened') this.#setNodes(message.nodes);
         break;
       case 'node':
@@ -270,7 +272,7 @@ class Engine implements ThreadedBlockEngine {
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
     for (const { handle } of tasks) handle.crashed(error);
-    if (!this.#isClosed) this.#options.report(new Error(error.message));
+    if (!this.#isClosed) this.#options.report(new WorkerDeath('block', error.message));
     void this.#recover(tasks, error);
   }
 

@@ -3,7 +3,7 @@ import type { Example } from '../operation.ts';
 export const health: readonly Example[] = [{ name: 'it lives', status: 200, answer: { status: 'ok' } }];
 
 export const readiness: readonly Example[] = [
-  { name: 'it can work', status: 200, answer: { ready: true, checks: { data: 'ok', service: 'ok' } } },
+  { name: 'it can work', status: 200, answer: { ready: true, checks: { data: 'ok', service: 'ok', guest: 'ok' } } },
 ];
 
 export const index: readonly Example[] = [

@@ -18,10 +18,27 @@ export type LatencySeries = {
   readonly seconds: number;
 };
 
+/** Requests with Prefer. */
+export type WaitSeries = { readonly labels: LatencyLabels; readonly count: number };
+
 type Series = { readonly labels: LatencyLabels; readonly counts: number[]; seconds: number };
 
 export class HttpFigures {
   readonly #series = new Map<string, Series>();
+  readonly #waits = new Map<string, WaitSeries>();
+
+  /** Counts a request that asked to wait: how long its answer took says nothing. */
+  waited(labels: LatencyLabels): void {
+    const key = keyOf(labels);
+    const isKnown = this.#waits.has(key) || this.#waits.size < SERIES_MAX;
+    const shown = isKnown ? labels : BEYOND;
+    const before = this.#waits.get(keyOf(shown))?.count ?? 0;
+    this.#waits.set(keyOf(shown), { labels: shown, count: before + 1 });
+  }
+
+  waits(): readonly WaitSeries[] {
+    return [...this.#waits.values()];
+  }
 
   answered(labels: LatencyLabels, seconds: number): void {
     const series = this.#seriesOf(labels);
@@ -36,7 +53,7 @@ export class HttpFigures {
   }
 
   #seriesOf(labels: LatencyLabels): Series {
-    const key = `${labels.method} ${labels.route} ${labels.status}`;
+    const key = keyOf(labels);
     const known = this.#series.get(key);
     if (known !== undefined) return known;
     if (this.#series.size >= SERIES_MAX && labels !== BEYOND) return this.#seriesOf(BEYOND);
@@ -44,4 +61,8 @@ export class HttpFigures {
     this.#series.set(key, series);
     return series;
   }
+}
+
+function keyOf({ method, route, status }: LatencyLabels): string {
+  return `${method} ${route} ${status}`;
 }

@@ -45,14 +45,23 @@ export class KnownTokens {
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks, and what they may do. */
-    access: { readonly role: Role; readonly caller: Caller };
+    access: {
+      readonly role: Role;
+      readonly caller: Caller;
+      /** True if a token was shown that is known, or if the service asks for none. */
+      readonly isAuthenticated: boolean;
+    };
     /** True once it is known that the caller may ask at all. */
     isAdmitted: boolean;
   }
 }
 
-/** What answers without a token: whoever watches the process must not need one. */
-export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz']);
+/** Answers to anyone, whatever token is shown: a watcher of the process must not need one. */
+const HEALTH_PATH = '/healthz';
+/** Answers without a token too, and with one says more. */
+const READINESS_PATH = '/readyz';
+/** What answers without a token. */
+export const OPEN_PATHS: ReadonlySet<string> = new Set([HEALTH_PATH, READINESS_PATH]);
 const REALM = 'Bearer realm="vmferry"';
 const FINGERPRINT_LENGTH = 8;
 const BEARER = /^bearer +([^ ]+) *$/i;
@@ -71,17 +80,19 @@ export function registerAuthentication(
   server.decorateRequest('access', undefined as never);
   server.decorateRequest('isAdmitted', false);
   server.addHook('onRequest', async (request) => {
-    request.access = accessOf(request, { role: 'operator', name: 'anyone' });
-    request.isAdmitted = tokens === null || OPEN_PATHS.has(request.routeOptions.url ?? '');
-    if (tokens === null || request.isAdmitted) return;
+    request.access = accessOf(request, { role: 'operator', name: 'anyone', isAuthenticated: tokens === null });
+    const path = request.routeOptions.url;
+    request.isAdmitted = tokens === null || OPEN_PATHS.has(path ?? '');
+    if (tokens === null || path === HEALTH_PATH) return;
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1];
+    if (given === undefined && path === READINESS_PATH) return;
     if (given === undefined) throw notAuthenticated('This service asks for a token: Authorization: Bearer TOKEN.', '');
     const found = tokens.find(given);
     if (found === undefined) throw wrongToken(request, wrongTokens);
     if (found.hasExpired) throw notAuthenticated('The token has expired.', ', error="invalid_token"');
     connections.trust(request.socket);
     const name = `token-${found.digest.toString('hex').slice(0, FINGERPRINT_LENGTH)}`;
-    request.access = accessOf(request, { role: found.role, name });
+    request.access = accessOf(request, { role: found.role, name, isAuthenticated: true });
     request.isAdmitted = true;
   });
 }
@@ -91,8 +102,11 @@ export function accessContext({ access }: FastifyRequest): Pick<CommandContext, 
   return { role: access.role, caller: access.caller };
 }
 
-function accessOf({ id, ip }: FastifyRequest, { role, name }: { role: Role; name: string }): FastifyRequest['access'] {
-  return { role, caller: { door: 'http', name, address: ip, requestId: id } };
+function accessOf(
+  { id, ip }: FastifyRequest,
+  { role, name, isAuthenticated }: { role: Role; name: string; isAuthenticated: boolean },
+): FastifyRequest['access'] {
+  return { role, caller: { door: 'http', name, address: ip, requestId: id }, isAuthenticated };
 }
 
 function wrongToken(request: FastifyRequest, wrongTokens: RateLimit): HttpError {

@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest';
+import type { NoteLevel } from '../../../src/domain/context.ts';
 import { createDomain, type DomainDependencies } from '../../../src/domain/create-domain.ts';
 import type { Domain } from '../../../src/domain/domain.ts';
 import type { Store } from '../../../src/domain/store-ports.ts';
@@ -18,7 +19,11 @@ export type FakeWorld = {
   readonly store: Store;
   readonly faults: unknown[];
   /** Lines of the log. */
-  readonly notes: { readonly message: string; readonly details: Readonly<Record<string, unknown>> }[];
+  readonly notes: {
+    readonly message: string;
+    readonly details: Readonly<Record<string, unknown>>;
+    readonly level: NoteLevel;
+  }[];
   /** How often the process was asked to end. */
   readonly exits: { count: number };
   /** Names of all events so far; MIGRATION and MIGRATION_PASS with what they tell. */
@@ -66,8 +71,8 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     report: (fault) => {
       faults.push(fault);
     },
-    note: (message, details) => {
-      notes.push({ message, details });
+    note: (message, details, level = 'info') => {
+      notes.push({ message, details, level });
     },
     ...given,
     store,
@@ -89,8 +94,14 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     faults,
     notes,
     exits,
-    events: () => domain.events.since(0, 1000).map(({ name, data }) => [name, ...Object.values(data ?? {})].join(' ')),
+    events: () => domain.events.since(0, 1000).map(({ name, data }) => [name, ...told(name, data)].join(' ')),
     outgoing: () => engine.outgoing.at(-1)!,
     incoming: () => engine.incoming.at(-1)!,
   };
+}
+
+/** Values of an event's data, without a migration's id and the finding behind a panic. */
+function told(name: string, data: Readonly<Record<string, unknown>> | null): unknown[] {
+  const left = name.startsWith('MIGRATION') ? 'id' : 'panic';
+  return Object.entries(data ?? {}).flatMap(([member, value]) => (member === left ? [] : [value]));
 }

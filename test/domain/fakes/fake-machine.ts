@@ -64,6 +64,7 @@ export class FakeMachine implements Machine {
   readonly dirty = new FakeDirty();
   vcpus: number;
   #workload: Workload = { rate: 1, span: 4096, pattern: 'hot' };
+  #panic: GuestPanic | null = null;
   #panicListener: (panic: GuestPanic) => void = () => {};
 
   constructor(kind: MachineKind = 'synthetic') {
@@ -74,7 +75,14 @@ export class FakeMachine implements Machine {
   }
 
   describe(): MachineDescription {
-    const guest = { ticks: 1, pagesChecked: 2, pagesWritten: 3, panic: null, workload: this.#workload, disk: null };
+    const guest = {
+      ticks: 1,
+      pagesChecked: 2,
+      pagesWritten: 3,
+      panic: this.#panic,
+      workload: this.#workload,
+      disk: null,
+    };
     return { ramBlocks: [], vcpus: this.vcpus, guest: this.canRun ? guest : null };
   }
 
@@ -135,7 +143,8 @@ export class FakeMachine implements Machine {
 
   panic(kind = 'torn'): void {
     this.held.add('panic');
-    this.#panicListener({ kind, address: 4096, detail: 'a page is torn' });
+    this.#panic = { kind, address: 4096, detail: 'a page is torn' };
+    this.#panicListener(this.#panic);
   }
 
   async close(): Promise<void> {}

@@ -56,6 +56,7 @@ export function jobWorld(given?: Store): JobWorld {
     clock: time,
     schedule: time.schedule,
     nextTurn,
+    note: () => {},
     report,
     tally: new Tally(),
   });
@@ -75,7 +76,7 @@ export function jobWorld(given?: Store): JobWorld {
     breakStore: (broken) => {
       isBroken = broken;
     },
-    recover: () => recoverJobs({ store: breaking, clock: time, events, jobs }),
+    recover: () => recoverJobs({ store: breaking, clock: time, events, jobs, note: () => {} }),
   };
 }
 

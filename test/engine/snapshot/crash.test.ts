@@ -33,7 +33,7 @@ describe('a block thread that dies', () => {
     await failureOf(loading.ended);
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
     expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(['before']);
-    expect(reports).toContain('Error: the block thread died: told to die');
+    expect(reports).toContain('WorkerDeath: the block thread died: told to die');
     await engine.close();
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });

@@ -1,0 +1,61 @@
+// Issue 11, item 22. Faults that were found before the HTTP server existed went to console.error, as the server's logger
+// was the only log: an image that was repaired at the start became `Error: …` with a stack trace in plain text, between
+// lines of JSON. And a process that ended for a failed incoming migration (exit-on-error) ended without a word: see
+// 11-08-outcomes.test.ts for that line. A migration and a job that an earlier process left open were closed in silence.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createImage } from '../../src/block/qcow2/open.ts';
+import { openStore } from '../../src/store/sqlite-store.ts';
+import { FakeEngine } from '../domain/fakes/fake-engine.ts';
+import { FakeMachine } from '../domain/fakes/fake-machine.ts';
+import { startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
+import { captureLog, LEVELS } from '../helpers/logged-app.ts';
+import { SCHEMA_DIRECTORY } from '../store/fixtures.ts';
+
+/** Gives clusters far behind the end a count, as a crash between two writes does. */
+function leak(path: string, clusters: number): void {
+  const bytes = readFileSync(path);
+  const table = Number(bytes.readBigUInt64BE(48));
+  const block = Number(bytes.readBigUInt64BE(table));
+  for (let index = 0; index < clusters; index += 1) bytes.writeUInt16BE(1, block + 2 * (1000 + index));
+  writeFileSync(path, bytes);
+}
+
+test('an image that is repaired at the start is one line of JSON with code, node and reason', async () => {
+  const directory = temporaryDirectory();
+  const images = ['one', 'two', 'three'].map((name) => ({ name, path: join(directory, `${name}.qcow2`) }));
+  for (const { path } of images) await createImage(path, { diskBytes: 2 ** 20 });
+  for (const [index, { path }] of images.slice(1).entries()) leak(path, index + 1);
+  const flags = images.flatMap(({ name, path }) => ['--blockdev', `${name}=${path}`]);
+  const log = captureLog();
+  const parts = { engine: new FakeEngine(), machine: new FakeMachine(), logStream: log.stream };
+  await startApp({ ...testConfig(flags), logLevel: 'warn' }, parts);
+  const lines = log.lines();
+  expect(lines).toMatchObject([
+    { level: LEVELS.warn, code: 'image_repaired', node: 'two', leakedClusters: 1, correctedEntries: 0 },
+    { level: LEVELS.warn, code: 'image_repaired', node: 'three', leakedClusters: 2, correctedEntries: 0 },
+  ]);
+  for (const { reason } of lines) expect(reason).toMatch(/^The image of node 't\w+' had not been closed: \d leaked/);
+});
+
+test('what an earlier process left open is one line of JSON for each migration and job', async () => {
+  const directory = temporaryDirectory();
+  const store = openStore(directory, SCHEMA_DIRECTORY);
+  const row = { uri: 'tcp:10.0.0.7:4444', startedAt: 1, endedAt: null, errorCode: null, errorDescription: null };
+  const rest = { guest: null, settingsJson: '{"capabilities":[],"parameters":{}}', resultJson: null };
+  store.migrations.insert({ id: 'm1', direction: 'outgoing', status: 'active', ...row, ...rest });
+  store.migrations.insert({ id: 'm2', direction: 'outgoing', status: 'device', ...row, ...rest });
+  store.jobs.insert({ id: 'j1', type: 'snapshot-save', resources: [], details: {}, createdAt: 1 });
+  store.close();
+  const log = captureLog();
+  const parts = { engine: new FakeEngine(), machine: new FakeMachine(), logStream: log.stream };
+  await startApp({ ...testConfig([], directory), logLevel: 'warn' }, parts);
+  const stopped = { level: LEVELS.warn, code: 'service_stopped', reason: expect.stringContaining('stopped') };
+  expect(log.lines()).toMatchObject([
+    { ...stopped, migration: 'm1', guest: null },
+    { ...stopped, migration: 'm2', guest: 'unknown' },
+    { ...stopped, job: 'j1', type: 'snapshot-save' },
+  ]);
+});
