@@ -113,10 +113,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const line = lineOf(monitor);
   const tokens = config.tokens === null ? null : new KnownTokens(config.tokens, () => (options.clock ?? CLOCK).now());
   let isDraining = false;
-  const dataState = dataDirectoryProbe(config.dataDirectory, {
-    reserve: store.reserve,
-    now: () => (options.clock ?? CLOCK).monotonic(),
-  });
+  const dataState = dataDirectoryProbe(config.dataDirectory, { reserve: store.reserve, now: monotonicOf(options) });
   const server = createServer({
     domain,
     monitor,
@@ -293,4 +290,8 @@ function removeDrafts(fileRoot: string, { migrations }: Store): void {
       // It lay below another file root.
     }
   }
+}
+
+function monotonicOf({ clock = CLOCK }: AppOptions): () => number {
+  return () => clock.monotonic();
 }

@@ -74,8 +74,7 @@ export type MigrationInfo = {
   readonly 'socket-address'?: readonly SocketAddress[];
 };
 
-export const VERDICTS = ['converging', 'stalled', 'hopeless'] as const;
-export type Verdict = (typeof VERDICTS)[number];
+export type Verdict = 'converging' | 'stalled' | 'hopeless';
 
 /** For people and dashboards. */
 export type MigrationProgress = {

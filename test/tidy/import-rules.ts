@@ -67,7 +67,15 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   {
     of: ['src/store/'],
     may: ['src/store/', 'src/domain/'],
-    packages: ['better-sqlite3', 'node:assert', 'node:assert/strict', 'node:fs', 'node:path', 'node:url'],
+    packages: [
+      'better-sqlite3',
+      'node:assert',
+      'node:assert/strict',
+      'node:fs',
+      'node:fs/promises',
+      'node:path',
+      'node:url',
+    ],
   },
   {
     of: ['src/commands/'],

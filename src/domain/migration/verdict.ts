@@ -9,6 +9,8 @@ import type { MigrationStatus } from './status.ts';
  * pages leave, and the downtime that a switchover now would cost.
  */
 
+export const VERDICTS = ['converging', 'stalled', 'hopeless'] as const satisfies readonly Verdict[];
+
 /** What a verdict is made from. */
 export type Judged = {
   readonly status: MigrationStatus;
