@@ -5,6 +5,8 @@ export type WorkflowStep = {
   /** The action of a step that runs no commands. */
   readonly uses: string | null;
   readonly condition: string | null;
+  /** Where a checkout goes, if not into the folder itself. */
+  readonly path: string | null;
   readonly commands: string | null;
 };
 
@@ -31,7 +33,7 @@ export function workflowSteps(workflow: string): WorkflowStep[] {
     .map((step) => {
       const member = (name: string): string | null => new RegExp(`^ *${name}: (.*)$`, 'm').exec(step)?.[1] ?? null;
       const [, commands = null] = step.split(/^ {8}run: \|\n/m);
-      const about = { name: member('name') ?? '', uses: member('uses'), condition: member('if') };
+      const about = { name: member('name') ?? '', uses: member('uses'), condition: member('if'), path: member('path') };
       const line = member('run');
       return { ...about, commands: commands === null ? (line === '|' ? null : line) : withoutIndent(commands) };
     });

@@ -1,17 +1,35 @@
 // docs/ci.md is run as it stands: its workflow, its GitLab jobs and its shell blocks, against a real service.
 
-import { type ExecFileException, execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { blocksOf, gitlabCommands, sectionOf, type WorkflowStep, workflowSteps } from '../helpers/ci-page.ts';
+import { describeWithQemu } from '../helpers/qemu/qemu.ts';
+import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const PAGE = readFileSync(join(ROOT, 'docs/ci.md'), 'utf8');
 const IMAGE = 'vm/disk0.qcow2';
 const TESTS_FAILED = 7;
+/** Room for a service that starts, and not for a snapshot of its guest. */
+const SMALL_DISK_MIB = 5;
+
+/** The repository that the recipes clone. */
+const REPOSITORY = 'https://git.example.com/your-name/vmferry';
 
 type Outcome = { readonly status: number; readonly output: string };
 
@@ -20,10 +38,10 @@ describe('the GitHub workflow', () => {
 
   test('makes the warm machine once, begins every run from it, and fails where a test fails', async () => {
     const cache = temporaryDirectory();
-    const first = await Runner.create(cache);
+    const first = await Runner.create(cache, { installs: true });
     expect(await first.workflow(steps)).toEqual({ status: 0, failed: null });
     expect(first.log).toEqual(['warmed', 'tested']);
-    const second = await Runner.create(cache, { testStatus: TESTS_FAILED });
+    const second = await Runner.create(cache, { testStatus: TESTS_FAILED, installs: true });
     expect(await second.workflow(steps)).toEqual({ status: TESTS_FAILED, failed: 'Test' });
     expect(second.log).toEqual(['tested']);
     expect(second.ticksTested).toBeGreaterThanOrEqual(first.ticksWarmed);
@@ -67,15 +85,32 @@ describe('the GitHub workflow', () => {
   });
 
   test('of two runs at once each has a machine of its own', async () => {
-    const runners = await Promise.all([1, 2].map(() => Runner.create(temporaryDirectory())));
-    for (const runner of runners) {
+    const runners = await Promise.all([1, 2].map(() => Runner.create(temporaryDirectory(), { installs: true })));
+    const start = async (runner: Runner): Promise<void> => {
       await runner.install(steps);
       expect(await runner.shell('./vm.sh start')).toMatchObject({ status: 0 });
-    }
+    };
+    await Promise.all(runners.map(start));
     const [first, second] = runners.map((runner) => readFileSync(join(runner.directory, 'vm.url'), 'utf8'));
     expect(first).not.toBe(second);
     expect(await runners[0]!.shell('vmferry snapshot save warm --quiet')).toEqual({ status: 0, output: 'warm\n' });
     expect(await runners[1]!.shell('vmferry snapshot load warm')).toMatchObject({ status: 4 });
+  });
+});
+
+describeWithMounts('the GitHub workflow on a disk that is full', () => {
+  test('fails with the reason and keeps nothing, and the next run on that disk, with room, is a good one', async () => {
+    const steps = workflowSteps(blocksOf(sectionOf(PAGE, 'GitHub Actions'), 'yaml')[0] ?? '');
+    const cache = temporaryDirectory();
+    const directory = smallDisk(SMALL_DISK_MIB);
+    const full = await Runner.create(cache, { directory });
+    expect(await full.workflow(steps)).toEqual({ status: expect.any(Number), failed: 'Warm machine' });
+    expect(full.output).toMatch(/no_space|no space|ENOSPC/i);
+    expect(existsSync(join(cache, 'disk0.qcow2'))).toBe(false);
+    execFileSync('mount', ['-o', 'remount,size=256m', directory]);
+    const next = await Runner.create(cache, { directory });
+    expect(await next.workflow(steps)).toEqual({ status: 0, failed: null });
+    expect(existsSync(join(cache, 'disk0.qcow2'))).toBe(true);
   });
 });
 
@@ -86,9 +121,11 @@ describe('the GitLab jobs', () => {
 
   test('make the warm machine if it is not there, and use it', async () => {
     const cache = temporaryDirectory();
+    let installs = true;
     const warm = before + gitlabCommands(configuration, 'warm', 'script');
     for (const expected of [['warmed'], []]) {
-      const runner = await Runner.create(cache);
+      const runner = await Runner.create(cache, { installs });
+      installs = false;
       runner.restore();
       expect(await runner.shell(warm)).toMatchObject({ status: 0 });
       expect(await runner.shell(after)).toMatchObject({ status: 0 });
@@ -101,6 +138,20 @@ describe('the GitLab jobs', () => {
     expect(await runner.shell(script)).toMatchObject({ status: 0 });
     expect(await runner.shell(after)).toMatchObject({ status: 0 });
     expect(runner.log).toEqual(['tested']);
+  });
+});
+
+describeWithQemu('the machine of QEMU', () => {
+  test('is made warm by QEMU, kept by the service, and goes on in another QEMU', async () => {
+    const runner = await Runner.create(temporaryDirectory());
+    runner.write('qemu.sh', blocksOf(sectionOf(PAGE, 'A machine of QEMU'), 'sh')[0] ?? '');
+    runner.write('warm-up.sh', '[ -p vm/monitor ] && echo warmed >>log');
+    runner.linkCommand();
+    const made = await runner.shell('./qemu.sh make');
+    expect(made, made.output).toMatchObject({ status: 0 });
+    expect(runner.log).toEqual(['warmed']);
+    const used = await runner.shell("printf 'info status\\nquit\\n' | ./qemu.sh run");
+    expect(used).toMatchObject({ status: 0, output: expect.stringContaining('VM status: running') });
   });
 });
 
@@ -164,17 +215,50 @@ describe('the table of exit statuses', () => {
   });
 });
 
+function linkAnew(target: string, path: string): void {
+  rmSync(path, { force: true });
+  symlinkSync(target, path);
+}
+
+type RunnerSetup = {
+  readonly warmStatus?: number;
+  readonly testStatus?: number;
+  /** Clones and installs with the real git and npm. */
+  readonly installs?: boolean;
+  /** Where it works; default: a folder of its own. */
+  readonly directory?: string;
+};
+
+/** A repository with the files of this checkout as they are now, committed or not. */
+function repositoryOfThisCheckout(): string {
+  const directory = temporaryDirectory();
+  const git = (cwd: string, ...words: string[]): string => execFileSync('git', words, { cwd, encoding: 'utf8' });
+  const listed = git(ROOT, 'ls-files', '--cached', '--others', '--exclude-standard', '-z');
+  for (const path of listed.split('\0').filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
+    cpSync(join(ROOT, path), join(directory, path));
+  }
+  git(directory, 'init', '--quiet');
+  git(directory, 'add', '--all');
+  const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
+  git(directory, ...author, 'commit', '--quiet', '--message', 'test: this checkout');
+  return directory;
+}
+
 /** A fresh CI machine: an empty folder with the checkout in it, a cache that outlives it, and nothing else. */
 class Runner {
   readonly directory: string;
+  /** What the steps of its workflow printed. */
+  output = '';
   readonly #cache: string;
   readonly #environment: Record<string, string>;
 
   static async create(
     cache: string,
-    { warmStatus = 0, testStatus = 0 }: { readonly warmStatus?: number; readonly testStatus?: number } = {},
+    { warmStatus = 0, testStatus = 0, installs = false, directory = temporaryDirectory() }: RunnerSetup = {},
   ): Promise<Runner> {
-    const runner = new Runner(temporaryDirectory(), cache);
+    const runner = new Runner(directory, cache);
+    if (installs) runner.#takeRealTools();
+    else runner.#takeInstalled();
     runner.#script('vm.sh', scriptOfPage());
     runner.#script('warm-up.sh', `( ${TICKS} ) >warm.ticks || exit 1; echo warmed >>log; exit ${warmStatus}`);
     runner.#script('run-tests.sh', `( ${TICKS} ) >test.ticks || exit 1; echo tested >>log; exit ${testStatus}`);
@@ -185,10 +269,8 @@ class Runner {
   private constructor(directory: string, cache: string) {
     this.directory = directory;
     this.#cache = cache;
-    symlinkSync(ROOT, join(directory, 'vmferry'));
-    // What a runner brings: Node, and an npm and a git that have nothing left to do.
-    for (const name of ['npm', 'git']) this.#script(`tools/${name}`, 'exit 0');
-    symlinkSync(process.execPath, join(directory, 'tools/node'));
+    mkdirSync(join(directory, 'tools'), { recursive: true });
+    linkAnew(process.execPath, join(directory, 'tools/node'));
     this.#environment = {
       PATH: [`${directory}/bin`, `${directory}/tools`, process.env.PATH].join(':'),
       HOME: directory,
@@ -203,6 +285,23 @@ class Runner {
       VMFERRY_RAM: '16M',
       VMFERRY_WORKLOAD: 'rate=2M,span=4M',
     };
+  }
+
+  /** The system's git and npm. The repository is this checkout as it is now; npm takes packages from its cache if it can. */
+  #takeRealTools(): void {
+    const settings = `[url "file://${repositoryOfThisCheckout()}"]\n\tinsteadOf = ${REPOSITORY}\n`;
+    writeFileSync(join(this.directory, '.gitconfig'), settings);
+    for (const name of ['cache', 'userconfig']) {
+      const value = execFileSync('npm', ['config', 'get', name], { cwd: tmpdir(), encoding: 'utf8' }).trim();
+      this.#environment[`npm_config_${name}`] = value;
+    }
+    this.#environment.npm_config_prefer_offline = 'true';
+  }
+
+  /** This checkout, which is installed already, with a git and an npm that have nothing to do. */
+  #takeInstalled(): void {
+    linkAnew(ROOT, join(this.directory, 'vmferry'));
+    for (const name of ['npm', 'git']) this.#script(`tools/${name}`, 'exit 0');
   }
 
   get log(): string[] {
@@ -221,12 +320,14 @@ class Runner {
   /** As GitHub runs steps: each in a shell of its own, none behind one that failed unless it always runs. */
   async workflow(steps: readonly WorkflowStep[]): Promise<{ status: number; failed: string | null }> {
     let ended = { status: 0, failed: null as string | null };
-    for (const { name, uses, condition, commands } of steps) {
+    for (const { name, uses, condition, commands, path } of steps) {
       const isWanted = condition === 'always()' || (ended.failed === null && (condition === null || this.#hasMade()));
       if (!isWanted) continue;
+      if (uses?.startsWith('actions/checkout') && path !== null) await this.#checkOut(path);
       if (uses?.startsWith('actions/cache/restore')) this.restore();
       if (uses?.startsWith('actions/cache/save')) this.save();
       const { status, output } = await this.shell(commands ?? '');
+      this.output += output;
       if (status !== 0) {
         expect(output, `step "${name}"`).not.toContain('command not found');
         ended = { status, failed: ended.failed ?? name };
@@ -235,8 +336,16 @@ class Runner {
     return ended;
   }
 
+  async #checkOut(path: string): Promise<void> {
+    const { status, output } = await this.shell(`git clone --quiet --depth 1 ${REPOSITORY} ${path}`);
+    expect(status, output).toBe(0);
+  }
+
   /** What brings the program to a runner. */
   async install(steps: readonly WorkflowStep[]): Promise<void> {
+    for (const { uses, path } of steps) {
+      if (uses?.startsWith('actions/checkout') && path !== null) await this.#checkOut(path);
+    }
     const [step] = steps.filter(({ name }) => name === 'Install');
     expect(await this.shell(step?.commands ?? '')).toMatchObject({ status: 0 });
   }
@@ -273,6 +382,17 @@ class Runner {
         resolve({ status: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr });
       execFile('bash', ['-e', '-o', 'pipefail', '-c', `${ADDRESS}\n${commands}`], options, ended);
     });
+  }
+
+  /** A script of the project under test. */
+  write(name: string, commands: string): void {
+    this.#script(name, commands);
+  }
+
+  /** `vmferry`, where no recipe has put it on the path. */
+  linkCommand(): void {
+    mkdirSync(join(this.directory, 'bin'), { recursive: true });
+    symlinkSync(join(this.directory, 'vmferry/bin/vmferry.js'), join(this.directory, 'bin/vmferry'));
   }
 
   #script(name: string, commands: string): void {
