@@ -83,10 +83,14 @@ export function parseName(flag: string, text: string): string {
 
 /** A UUID in its text form, made lower case. */
 export function parseUuid(flag: string, text: string): string {
-  const isUuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
-  if (!isUuid)
+  if (!isUuid(text))
     throw new ConfigError(`${flag} must be a UUID such as 8c6b7a5e-3f0d-4f35-9d3c-0d5f7f0a1b2c, not "${text}"`);
   return text.toLowerCase();
+}
+
+/** True of a uuid in text form. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
 
 /** NAME=VALUE. */

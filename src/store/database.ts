@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
 import { databaseCodeOf, databaseCorrupt, isCorruption } from './database-fault.ts';
-import { applySchema } from './schema.ts';
+import { isDatabaseThere } from './database-file.ts';
+import { applySchema, faultOfSchema } from './schema.ts';
 
 /*
  * The database file and who may open it.
@@ -35,7 +36,7 @@ export type OpenDatabase = { readonly connection: Connection; close(): void };
 
 /**
  * Opens the database of a data directory, making both where they do not exist, and brings its schema up to date.
- * @throws DomainError if the directory cannot be used, is in use, or holds a damaged or newer database.
+ * @throws DomainError if the directory cannot be used, is in use, or holds a damaged, foreign or newer database.
  */
 export function openDatabase(directory: string, schemaDirectory: string): OpenDatabase {
   try {
@@ -90,16 +91,19 @@ function inUse(directory: string): string {
 
 function openFile(directory: string, schemaDirectory: string): Connection {
   const path = join(directory, DATABASE_FILE);
-  if (!existsSync(path)) createFile(directory, schemaDirectory);
-  // An empty file would be taken for a new database, and all history would silently be gone.
-  if (statSync(path).size === 0) throw databaseCorrupt(path, 'it is empty');
   let connection: Connection | null = null;
   try {
-    connection = connect(path);
+    // What is there and no database of ours would be taken for a new one, and all history would silently be gone.
+    if (!isDatabaseThere(path)) createFile(directory, schemaDirectory);
+    connection = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
     if (statSync(path).size <= CHECKED_BYTES_MAX) {
       const found = connection.pragma('quick_check(1)', { simple: true });
       if (found !== 'ok') throw databaseCorrupt(path, String(found));
     }
+    const fault = faultOfSchema(connection, schemaDirectory);
+    if (fault !== null) throw databaseCorrupt(path, fault);
+    // From here on it is written to: even the way in which its log is kept is noted in the file.
+    prepare(connection);
     applySchema(connection, schemaDirectory);
     return connection;
   } catch (cause) {
@@ -128,18 +132,11 @@ function createFile(directory: string, schemaDirectory: string): void {
   }
 }
 
-function connect(path: string): Connection {
-  const connection = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
-  try {
-    connection.pragma('journal_mode = WAL');
-    connection.pragma('synchronous = NORMAL');
-    connection.pragma('foreign_keys = ON');
-    connection.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-    return connection;
-  } catch (error) {
-    connection.close();
-    throw error;
-  }
+function prepare(connection: Connection): void {
+  connection.pragma('journal_mode = WAL');
+  connection.pragma('synchronous = NORMAL');
+  connection.pragma('foreign_keys = ON');
+  connection.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
 }
 
 function unusable(directory: string, cause: unknown): DomainError {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
 import type { Connection } from './database.ts';
 import { inTransaction } from './transaction.ts';
@@ -29,6 +30,40 @@ export function applySchema(connection: Connection, directory: string): void {
     throw new DomainError('database_newer', detail);
   }
   for (const step of steps) if (step.number > applied) applyStep(connection, step);
+}
+
+/**
+ * Why a database cannot be one that these steps have made, as far as it has come; null if it can. Writes nothing. A
+ * database of a newer version is `applySchema`'s to refuse.
+ */
+export function faultOfSchema(connection: Connection, directory: string): string | null {
+  if (namesIn(connection).size === 0) return 'it holds nothing';
+  if (!namesIn(connection).has('schema_steps')) return 'it is not a database of vmferry';
+  const rows = connection.prepare<[], StepRow>('SELECT number, name FROM schema_steps ORDER BY number').all();
+  const steps = readSteps(directory);
+  if ((rows.at(-1)?.number ?? 0) > steps.length) return null;
+  const applied = steps.slice(0, rows.length);
+  const isOurs = applied.every(
+    ({ number, name }, index) => rows[index]?.number === number && rows[index].name === name,
+  );
+  if (rows.length === 0 || !isOurs) return 'the record of its schema is not whole';
+  const model = new Database(':memory:');
+  try {
+    for (const step of applied) applyStep(model, step);
+    const there = namesIn(connection);
+    const missing = [...namesIn(model)].find((name) => !there.has(name));
+    return missing === undefined ? null : `'${missing}' is missing from it`;
+  } finally {
+    model.close();
+  }
+}
+
+type StepRow = { readonly number: number; readonly name: string };
+
+/** Names of all tables, indexes, triggers and views. */
+function namesIn(connection: Connection): ReadonlySet<string> {
+  const rows = connection.prepare<[], { readonly name: string }>('SELECT name FROM sqlite_schema').all();
+  return new Set(rows.map(({ name }) => name));
 }
 
 /** The newest step of a database, 0 for a new one. Writes nothing. */

@@ -1,7 +1,7 @@
 import type { AnnounceSchedule } from '../announce/announce.ts';
 import type { CapabilityStatus, MigrationParameters } from '../domain.ts';
 import { DomainError } from '../errors.ts';
-import { type ExactJson, readExactJson, writeExactJson } from '../exact-json.ts';
+import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import { withReserve } from '../jobs/with-reserve.ts';
 import type { SettingsKind, Store } from '../store-ports.ts';
 import type { LiveParameters } from '../transfer-port.ts';
@@ -16,6 +16,7 @@ import {
   type ParameterSet,
 } from './parameters.ts';
 import type { RuleSubject } from './rules.ts';
+import { readStored, unreadableIfRefused } from './stored-settings.ts';
 import { changeCapabilities, changeParameters } from './validate.ts';
 
 /** Settings of one start only, as they came from the command line: `NAME` → text of the value, and names to switch on. */
@@ -260,7 +261,7 @@ function switchedOffAfter(before: CapabilitySet, list: readonly CapabilityStatus
 
 /** Without a dirty ring, which an earlier start had, dirty-limit is off again: a service must be able to start. */
 function loadCapabilities(store: Store, hasDirtyRing: boolean): { on: CapabilitySet; switchedOff: CapabilitySet } {
-  const names = read(store, 'capabilities');
+  const names = readStored(store, 'capabilities');
   if (names === null) return { on: new Set(), switchedOff: new Set() };
   return unreadableIfRefused('capabilities', () => {
     const list = (names as string[]).map((name) => {
@@ -275,25 +276,10 @@ function loadCapabilities(store: Store, hasDirtyRing: boolean): { on: Capability
 }
 
 function loadParameters(store: Store): ParameterSet {
-  const values = read(store, 'parameters');
+  const values = readStored(store, 'parameters');
   if (values === null) return defaultParameters();
   return unreadableIfRefused('parameters', () => {
     const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), ...AT_REST };
     return changeParameters(subject, values as Record<string, unknown>);
   });
-}
-
-function read(store: Store, kind: SettingsKind): unknown {
-  const newest = store.settings.load(kind);
-  if (newest === null) return null;
-  return unreadableIfRefused(kind, () => readExactJson(newest.json));
-}
-
-function unreadableIfRefused<T>(kind: SettingsKind, work: () => T): T {
-  try {
-    return work();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new DomainError('stored_settings_unreadable', `The stored ${kind} cannot be read: ${why}`, { cause });
-  }
 }
