@@ -3,17 +3,9 @@ import { SnapshotDetail, SnapshotPage } from '../commands/schemas/snapshots.ts';
 import * as commands from '../commands/snapshots.ts';
 import { watchJobs } from '../commands/waiting.ts';
 import * as examples from './examples/snapshots.ts';
-import {
-  CONDITIONAL_HEADERS,
-  JOB,
-  LINK,
-  NOT_MODIFIED,
-  sendAccepted,
-  sendContentTagged,
-  TAGGED,
-  WAIT_GRANTED,
-} from './http/answers.ts';
+import { CONDITIONAL_HEADERS, LINK, NOT_MODIFIED, sendContentTagged, TAGGED, WAIT_GRANTED } from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
+import { sendJobBegun } from './http/job-paths.ts';
 import type { Operation, Reply } from './operation.ts';
 
 const HEADERS = {
@@ -104,7 +96,7 @@ export const snapshotsOperations: readonly Operation[] = [
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, ...MACHINE_ERRORS, 'invalid_tag', 'snapshot_exists', 'machine_not_loaded'],
     examples: examples.snapshotSave,
-    handle: (call) => sendAccepted(call, JOB),
+    handle: sendJobBegun,
   },
   {
     method: 'POST',
@@ -121,7 +113,7 @@ export const snapshotsOperations: readonly Operation[] = [
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, ...MACHINE_ERRORS, 'snapshot_not_found', 'snapshot_without_vm_state'],
     examples: examples.snapshotLoad,
-    handle: (call) => sendAccepted(call, JOB),
+    handle: sendJobBegun,
   },
   {
     method: 'POST',
@@ -137,7 +129,7 @@ export const snapshotsOperations: readonly Operation[] = [
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, 'snapshot_not_found', 'snapshot_without_vm_state'],
     examples: examples.snapshotVerify,
-    handle: (call) => sendAccepted(call, JOB),
+    handle: sendJobBegun,
   },
   {
     method: 'DELETE',
@@ -152,6 +144,6 @@ export const snapshotsOperations: readonly Operation[] = [
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, ...ABSENT_ERRORS, 'node_read_only', 'snapshot_not_found'],
     examples: examples.snapshotDelete,
-    handle: (call) => sendAccepted(call, JOB),
+    handle: sendJobBegun,
   },
 ];

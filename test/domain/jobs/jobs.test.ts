@@ -157,7 +157,7 @@ describe('the id of a new job', () => {
 
   test('that is not well-formed is refused, and nothing is kept', () => {
     const { jobs, store } = jobWorld();
-    for (const id of ['', '1', 'a b', 'history']) {
+    for (const id of ['', '1', 'a b']) {
       expect(refusalOf(() => jobs.start(new Work().spec(id)))?.code).toBe('invalid_job_id');
     }
     expect(store.jobs.open()).toEqual([]);

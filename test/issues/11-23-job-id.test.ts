@@ -1,0 +1,48 @@
+/*
+ * `history` and ids of more than 256 characters cannot be a part of the path behind which HTTP shows a job. This was a
+ * rule of the domain, and so QMP refused ids that QEMU takes. It is HTTP's own rule now.
+ */
+import { describe, expect, it } from 'vitest';
+import { localService } from '../helpers/guest-service.ts';
+import { shared } from '../helpers/shared.ts';
+
+const LONG = `a${'b'.repeat(300)}`;
+const service = shared(() => localService());
+
+async function qmp(execute: string, arguments_: object = {}) {
+  const reply = await service().call('/qmp', { body: { execute, arguments: arguments_ } });
+  return reply.json as { return?: unknown; error?: { class: string; desc: string } };
+}
+
+describe('a job', () => {
+  it.each(['history', LONG])('may have the id %s over QMP, and is found and ended by it', async (id) => {
+    const answer = await qmp('snapshot-save', { 'job-id': id, tag: 't', vmstate: 'disk0', devices: ['disk0'] });
+    expect(answer).toEqual({ return: {} });
+    await expect.poll(async () => JSON.stringify(await qmp('query-jobs'))).toMatch(/"concluded"/);
+    const { jobs } = (await service().call('/jobs')).json as { jobs: readonly { id: string }[] };
+    expect(jobs.map((job) => job.id)).toContain(id);
+    expect(await qmp('job-dismiss', { id })).toEqual({ return: {} });
+    expect((await service().call('/snapshots/t', { method: 'DELETE', headers: { prefer: 'wait=20' } })).status).toBe(
+      200,
+    );
+  });
+
+  it.each(['history', LONG])('of the id %s is refused over HTTP, where no path leads to it', async (id) => {
+    const requests = [
+      service().call('/snapshots', { body: { tag: 't', 'job-id': id } }),
+      service().call('/snapshots/t/load', { body: { 'job-id': id } }),
+      service().call(`/snapshots/t?job-id=${id}`, { method: 'DELETE' }),
+    ];
+    for (const { status, json } of await Promise.all(requests)) {
+      expect([status, json.code]).toEqual([422, 'invalid_job_id']);
+      expect(json.detail).toContain('over HTTP');
+    }
+  });
+
+  it('of a malformed id is refused through every door', async () => {
+    for (const id of ['', '1a', 'a b', '_', 'ü']) {
+      const answer = await qmp('snapshot-save', { 'job-id': id, tag: 't', vmstate: 'disk0', devices: ['disk0'] });
+      expect(answer.error?.class).toBe('GenericError');
+    }
+  });
+});
