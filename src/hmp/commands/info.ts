@@ -4,6 +4,7 @@ import * as jobs from '../../commands/jobs.ts';
 import * as machine from '../../commands/machine.ts';
 import * as migrate from '../../commands/migrate.ts';
 import * as options from '../../commands/options.ts';
+import * as service from '../../commands/service.ts';
 import * as snapshots from '../../commands/snapshots.ts';
 import type { MonitorCommand } from '../command.ts';
 import { capabilitiesText } from '../formats/capabilities.ts';
@@ -47,6 +48,11 @@ export const INFO_COMMANDS: readonly MonitorCommand[] = [
     run: async (call) => parametersText(await call.ask(options.queryMigrateParameters)),
   },
   {
+    names: ['name'],
+    help: 'the name of the machine',
+    run: async (call) => `${(await call.ask(service.queryName)).name}\n`,
+  },
+  {
     names: ['snapshots'],
     help: 'the snapshots that the disks hold',
     run: async (call) => snapshotsText(await call.ask(snapshots.queryVmSnapshots)),
@@ -57,8 +63,21 @@ export const INFO_COMMANDS: readonly MonitorCommand[] = [
     run: async (call) => statusText(await call.ask(machine.queryStatus)),
   },
   {
+    names: ['uuid'],
+    help: 'the uuid of the machine',
+    run: async (call) => `${(await call.ask(service.queryUuid)).UUID}\n`,
+  },
+  {
     names: ['vcpu_dirty_limit'],
     help: 'the rates that vCPUs are held to',
     run: async (call) => dirtyLimitText(await call.ask(dirtyRate.queryVcpuDirtyLimit)),
+  },
+  {
+    names: ['version'],
+    help: 'the QEMU version whose commands these are',
+    run: async (call) => {
+      const { qemu, package: origin } = await call.ask(service.queryVersion);
+      return `${qemu.major}.${qemu.minor}.${qemu.micro}${origin}\n`;
+    },
   },
 ];

@@ -372,9 +372,9 @@ const XEN_AND_COLO_ROWS: Readonly<Record<string, DoorRow>> = {
 
 const SERVICE_ROWS: Readonly<Record<string, DoorRow>> = {
   'x-ferry-query-audit': { good: { prepare: ({ domain }) => execute(stop, { domain, arguments: {} }) } },
-  'query-version': { good: {} },
-  'query-name': { good: {} },
-  'query-uuid': { good: {} },
+  'query-version': { good: { line: 'info version', shown: () => '10.0.0vmferry\n' } },
+  'query-name': { good: { line: 'info name', shown: ({ name }: { name: string }) => `${name}\n` } },
+  'query-uuid': { good: { line: 'info uuid', shown: ({ UUID }: { UUID: string }) => `${UUID}\n` } },
   quit: { good: {} },
   'human-monitor-command': {
     good: {

@@ -1,0 +1,41 @@
+/*
+ * Scenarios of QEMU's own migration tests that had no test here: switchover-ack; suspend/live and suspend/notlive, of a
+ * guest that sleeps, which counts as a guest that runs; and the same stream for an image, which keeps the run state.
+ */
+import { describe, expect, it } from 'vitest';
+import { fakeDomain } from '../domain/fakes/fake-domain.ts';
+import { imagePlan, read, smallStream } from '../engine/target/reading.ts';
+import { globalState } from '../engine/target/stream-builder.ts';
+import { localService } from '../helpers/guest-service.ts';
+
+const BOUND = { transport: 'tcp', host: '127.0.0.1', port: 4444 } as const;
+
+describe('switchover-ack', () => {
+  it('is awaited from a target that has the capability too, and the guest moves', async () => {
+    const flags = ['--enable', 'return-path', '--enable', 'switchover-ack'];
+    const target = await localService([...flags, '--incoming', 'tcp:127.0.0.1:0']);
+    const source = await localService(flags);
+    expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed', guest: 'there' });
+    await target.expectRunning();
+  });
+});
+
+describe('a guest that slept at its source', () => {
+  it.each([
+    ['goes on running at a target that may run', false, 'running'],
+    ['stays stopped at a target that was started stopped', true, 'paused'],
+  ])('arrives and %s', async (_, startPaused, runState) => {
+    const world = fakeDomain({ incoming: true, startPaused });
+    const record = world.domain.migration.incoming({ uri: 'tcp::0' });
+    world.incoming().listen(BOUND);
+    const { id } = await record;
+    world.incoming().load('suspended');
+    expect(await world.domain.migration.ended(id, 1000)).toMatchObject({ status: 'completed', guest: 'here' });
+    expect(world.domain.machine.status().status).toBe(runState);
+  });
+
+  it.each(['suspended', 'running', 'paused', 'postmigrate'])('is %s in the image of its stream', (state) => {
+    const { loaded, error } = read(smallStream({ globalState: globalState(5, state) }), imagePlan());
+    expect([error, loaded?.globalState]).toEqual([null, state]);
+  });
+});
