@@ -38,6 +38,7 @@ import type { HttpLimits } from './routes/limits.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
 import type { Server } from './routes/server-type.ts';
+import { identityOf } from './start/identity.ts';
 import { listenError } from './start/listen-error.ts';
 import { readinessOf } from './start/readiness.ts';
 import { dataDirectoryProbe } from './store/data-directory.ts';
@@ -246,7 +247,7 @@ function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
     },
     nextTurn,
     ids: randomUUID,
-    identity: { name: config.machine.name, uuid: uuidOf(config, parts.store) },
+    identity: identityOf(config.machine, parts.store),
     fileRoot: config.fileRoot,
     allowExec: config.allowExec,
     isOnlyMigratable: config.onlyMigratable,
@@ -259,14 +260,6 @@ function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
     overrides: config.overrides,
     exitProcess: options.onExit ?? (() => {}),
   });
-}
-
-/** The uuid given, or the one kept from an earlier start, or a new one; kept from now on. */
-function uuidOf({ machine }: Config, store: Store): string {
-  const kept = store.identity.get('uuid');
-  const uuid = machine.uuid ?? kept ?? randomUUID();
-  if (uuid !== kept) store.identity.set('uuid', uuid);
-  return uuid;
 }
 
 function makeFileRoot(directory: string): void {

@@ -43,7 +43,7 @@ export type Surroundings = {
   readonly schedule: Schedule;
   readonly nextTurn: NextTurn;
   readonly ids: IdSource;
-  readonly identity: { readonly name: string; readonly uuid: string };
+  readonly identity: Identity;
   /** Absolute path of the only folder below which `file:` addresses may lie. */
   readonly fileRoot: string;
   readonly allowExec: boolean;
@@ -59,6 +59,14 @@ export type Surroundings = {
   readonly report: (error: unknown) => void;
   /** Writes a line into the log: a sentence, plain data, and the level, which is `info` unless given. */
   readonly note: (message: string, details: Readonly<Record<string, unknown>>, level?: NoteLevel) => void;
+};
+
+/** Who the machine is. */
+export type Identity = {
+  readonly name: string;
+  readonly uuid: string;
+  /** True if somebody has chosen the uuid: only then a migration compares it, as QEMU does with its `-uuid`. */
+  readonly isUuidSet: boolean;
 };
 
 /** What one machine's use cases share. Everything mutable about the machine is in here, nothing in a module. */

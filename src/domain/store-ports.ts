@@ -205,8 +205,8 @@ export interface AuditRepository {
 }
 
 export interface IdentityRepository {
-  get(key: 'uuid'): string | null;
-  set(key: 'uuid', value: string): void;
+  get(key: 'uuid' | 'uuid-set'): string | null;
+  set(key: 'uuid' | 'uuid-set', value: string): void;
 }
 
 /** Figures of the store itself. Sizes in bytes; transactions since it was opened. */

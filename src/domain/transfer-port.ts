@@ -64,8 +64,8 @@ export type OutgoingPlan = {
   /** False with zero-page-detection `none`: every page is sent as it is. */
   readonly detectsZeroPages: boolean;
   readonly deadlines: Deadlines;
-  /** Text form; travels in the stream with `validate-uuid`. */
-  readonly uuid: string;
+  /** Text form; travels in the stream with `validate-uuid`. Null: none was set, and none travels. */
+  readonly uuid: string | null;
 };
 
 export type IncomingPlan = {
@@ -74,7 +74,8 @@ export type IncomingPlan = {
   readonly target: TransferTarget;
   readonly capabilities: readonly string[];
   readonly deadlines: Deadlines;
-  readonly uuid: string;
+  /** What a uuid in the stream has to be; null: none was set, and any is taken. */
+  readonly uuid: string | null;
   /** A socket goes on listening after a migration that failed, for the next sender. */
   readonly keepListening: boolean;
 };

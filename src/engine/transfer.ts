@@ -30,12 +30,13 @@ export abstract class Transfer {
   readonly #report: Staff['report'];
   readonly #endWatch: () => void;
   readonly #onMessage = (message: FromWorker): void => this.#receive(message);
-  readonly #onError = (error: unknown): void => this.#crashed(error);
-  readonly #onExit = (code: number): void => this.#crashed(this.#hang ?? new Error(`it exited with status ${code}`));
+  readonly #onError = (error: unknown): void => this.#doomed(error);
+  readonly #onExit = (code: number): void => this.#crashed(this.#cause ?? new Error(`it exited with status ${code}`));
   /** True once its disks were asked for: the guest may then go on here only after they were taken back. */
   protected hasReleasedDisks = false;
   protected hasEnded = false;
-  #hang: Error | null = null;
+  /** Why the thread is ended, or was, without a word of its own. */
+  #cause: unknown = null;
 
   constructor({ worker, listener, hangMsMax, report }: Staff) {
     this.#report = report;
@@ -139,16 +140,19 @@ export abstract class Transfer {
     this.end.resolve(end);
   }
 
-  /** Its thread is ended before anything is put right: until then it might still send. */
   #hung(hangMsMax: number): void {
-    this.#hang = new Error(`it showed no sign of life for ${hangMsMax} ms`);
-    void this.worker.terminate();
+    this.#doomed(new Error(`it showed no sign of life for ${hangMsMax} ms`));
+  }
+
+  /** The thread is ended before anything is put right: until then it might still send. */
+  #doomed(cause: unknown): void {
+    this.#cause ??= cause;
+    if (!this.hasEnded) void this.worker.terminate();
   }
 
   /** The worker died without a word: the migration has failed, unless the shared word had decided otherwise. */
   #crashed(error: unknown): void {
     if (this.hasEnded) return;
-    void this.worker.terminate();
     const before = this.status.read();
     const guest = before === 'completed' ? this.ownerOnceCompleted : this.rescue();
     const after = statusAfterCrash(before);

@@ -137,9 +137,18 @@ export class Connection {
   async #answer(input: QmpInput): Promise<void> {
     const { socket, session, isGuarded } = this.#options;
     const mayStay = session.isNegotiated || !isGuarded || input.kind === 'value';
-    const answer = await session.answer(input);
-    if (socket.destroyed) return;
-    this.#send(answer);
+    try {
+      const answer = await session.answer(input);
+      if (socket.destroyed) return;
+      this.#send(answer);
+    } catch (error) {
+      // A client that gets no answer would wait for ever, and so would whatever it sent behind.
+      session.report(error);
+      this.#isClosing = true;
+      this.#queue.length = 0;
+      socket.destroy();
+      return;
+    }
     if (!mayStay || (input.kind === 'refused' && input.isLast)) this.close();
     else if (socket.writableNeedDrain) await drained(socket);
   }

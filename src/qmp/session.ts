@@ -37,6 +37,15 @@ export class Session {
     return this.#isNegotiated;
   }
 
+  /** Tells of a fault; never throws. */
+  report(error: unknown): void {
+    try {
+      this.#options.report(error);
+    } catch {
+      // Nobody is left to be told.
+    }
+  }
+
   greeting(): Readonly<Record<string, unknown>> {
     return { QMP: { version: VERSION, capabilities: ['oob'] } };
   }
@@ -59,7 +68,7 @@ export class Session {
       const request = readRequest(input.value, this.#hasOutOfBand);
       return { return: await this.#run(request), ...id };
     } catch (error) {
-      if (!isOurs(error)) this.#options.report(error);
+      if (!isOurs(error)) this.report(error);
       return failure(id, error);
     }
   }

@@ -48,8 +48,9 @@ describe('over unix: a target', () => {
 
   test('refuses a guest with another uuid, which runs on at its source', async () => {
     const check = ['--enable', 'validate-uuid', '--enable', 'return-path'];
-    const target = await localService([...RAM, ...check, '--incoming', addressToListen('unix')]);
-    const source = await localService([...RAM, ...check, '--enable', 'pause-before-switchover']);
+    const [here, there] = ['11111111-2222-4333-8444-555555555555', '99999999-2222-4333-8444-555555555555'];
+    const target = await localService([...RAM, ...check, '--uuid', there, '--incoming', addressToListen('unix')]);
+    const source = await localService([...RAM, ...check, '--uuid', here, '--enable', 'pause-before-switchover']);
     const row = await source.migrate(await target.incomingUri());
     expect([row.status, row.guest]).toEqual(['failed', 'here']);
     expect((await target.ended()).error?.code).toBe('uuid_differs');

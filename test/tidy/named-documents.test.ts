@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { missingDocuments } from './named-documents.ts';
-import { ROOT, sourceFilesBelow } from './source-file.ts';
+import { ROOT, sourceTextsBelow } from './source-file.ts';
 
 test('every document that a source file names exists', () => {
-  const files = ['src', 'scripts', 'bench', 'test'].flatMap(sourceFilesBelow);
+  const files = ['src', 'scripts', 'bench', 'test'].flatMap(sourceTextsBelow);
   const others = files.filter(({ path }) => !path.startsWith('test/tidy/named-documents'));
   expect(missingDocuments(others, (document) => existsSync(join(ROOT, document)))).toEqual([]);
 });

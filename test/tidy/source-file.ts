@@ -51,6 +51,11 @@ export function sourceFile(path: string, text: string): SourceFile {
 
 /** Every TypeScript file below a folder of the project, without type declarations. */
 export function sourceFilesBelow(folder: string): SourceFile[] {
+  return sourceTextsBelow(folder).map(({ path, text }) => sourceFile(path, text));
+}
+
+/** The same without looking into the files, which takes most of the time. */
+export function sourceTextsBelow(folder: string): Pick<SourceFile, 'path' | 'text'>[] {
   let names: string[];
   try {
     names = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
@@ -61,7 +66,7 @@ export function sourceFilesBelow(folder: string): SourceFile[] {
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
     .map((name) => posix.join(folder, name.replaceAll('\\', '/')))
     .sort()
-    .map((path) => sourceFile(path, readFileSync(join(ROOT, path), 'utf8')));
+    .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
 }
 
 /** Visits every node, parents first; `visit` also gets the chain of parents, nearest last. */

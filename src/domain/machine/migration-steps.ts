@@ -45,8 +45,8 @@ export function guestLeft(context: Context): void {
  */
 export async function guestStaysStopped(context: Context): Promise<void> {
   const { machine, runState } = context;
-  await machine.hold('operator');
-  machine.release('migration');
+  // If the operator's hold cannot be had, the migration's keeps the guest stopped; `cont` takes either away.
+  await machine.hold('operator').then(() => machine.release('migration'), context.report);
   guestStopped(context);
   if (runState.current === 'finish-migrate') runState.to('paused');
   context.changes.bump();
@@ -89,8 +89,20 @@ export function runsOnArrival({ machine, autostart }: Context, globalState: stri
   return machine.canRun && LIVE_STATES.has(globalState) && autostart;
 }
 
-/** The guest that arrived runs, unless it was stopped at the source or is to stay stopped here. */
+/**
+ * The guest that arrived runs, unless it was stopped at the source or is to stay stopped here. Never throws: the guest is
+ * here, and may run already, so its sender must be told so whatever goes wrong; then it waits, stopped, for a `cont`.
+ */
 export function guestArrived(context: Context, globalState: string): void {
+  try {
+    letGo(context, globalState);
+  } catch (error) {
+    context.report(error);
+    keepStopped(context);
+  }
+}
+
+function letGo(context: Context, globalState: string): void {
   const { machine, runState } = context;
   if (machine.isHeldFor('panic')) {
     machine.release('incoming');
@@ -100,12 +112,24 @@ export function guestArrived(context: Context, globalState: string): void {
     runState.to('running');
     tell(context, 'RESUME');
   } else {
-    // The operator's hold takes the place of the incoming one before that is let go.
-    void machine.hold('operator').catch(context.report);
-    machine.release('incoming');
-    runState.to('paused');
+    arrivedStopped(context);
   }
   context.changes.bump();
+}
+
+function keepStopped(context: Context): void {
+  try {
+    if (context.runState.current === 'inmigrate') arrivedStopped(context);
+  } catch (error) {
+    context.report(error);
+  }
+}
+
+/** The operator's hold takes the place of the incoming one before that is let go. */
+function arrivedStopped({ machine, runState, report }: Context): void {
+  void machine.hold('operator').catch(report);
+  runState.to('paused');
+  machine.release('incoming');
 }
 
 /** Run states of a source whose guest is to run on; a source that sent none had a running guest. */

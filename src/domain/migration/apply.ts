@@ -37,8 +37,8 @@ export type Ending = {
 export function applyEnd(context: Context, migration: CurrentMigration, ending: Ending): void {
   if (migration.isEnded) return;
   if (ending.status === 'cancelled') applyStatus(context, migration, 'cancelling');
-  migration.recorder?.stop();
-  migration.throttle?.end();
+  saveAndTell(context, () => migration.recorder?.stop());
+  saveAndTell(context, () => migration.throttle?.end());
   migration.status = ending.status;
   migration.error = ending.error;
   const revision = migration.liveRevision();

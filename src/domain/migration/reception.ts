@@ -17,6 +17,7 @@ import type {
 } from '../transfer-port.ts';
 import { giveDescriptorAway } from './address.ts';
 import { applyEnd, applyStatus, emitStatus } from './apply.ts';
+import { comparedUuid } from './compared-uuid.ts';
 import { CurrentMigration } from './current-migration.ts';
 import { diskFailure, engineFailure } from './failure.ts';
 import { newRecord, recorderOf } from './record.ts';
@@ -134,14 +135,14 @@ export class Reception {
   }
 
   #plan(address: MigrationAddress): IncomingPlan {
-    const { fileRoot, machine, settings, deadlines, identity } = this.#context;
+    const { fileRoot, machine, settings, deadlines } = this.#context;
     return {
       address,
       fileRoot,
       target: machine.transferTarget(),
       capabilities: settings.enabled(),
       deadlines,
-      uuid: identity.uuid,
+      uuid: comparedUuid(this.#context),
       keepListening: this.#options.keepListening,
     };
   }

@@ -16,6 +16,7 @@ import type {
 import { giveDescriptorAway } from './address.ts';
 import { applyEnd, applyStatus, type Ending, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
+import { comparedUuid } from './compared-uuid.ts';
 import { CurrentMigration } from './current-migration.ts';
 import { DirtyThrottle } from './dirty-throttle.ts';
 import { diskFailure, engineFailure, failureOf } from './failure.ts';
@@ -113,7 +114,7 @@ function planFor(context: Context, address: MigrationAddress): OutgoingPlan {
     parameters: context.settings.live(),
     detectsZeroPages: context.settings.detectsZeroPages(),
     deadlines: context.deadlines,
-    uuid: context.identity.uuid,
+    uuid: comparedUuid(context),
   };
 }
 
@@ -156,8 +157,13 @@ function tellPass(context: Context, migration: CurrentMigration, pass: number): 
 async function endMigration(context: Context, migration: CurrentMigration, end: MigrationEnd): Promise<void> {
   const fault = end.guest === 'here' && migration.hasReleasedDisks ? await takeDisksBack(context) : null;
   const ending: Ending = { status: end.status, error: withDisks(failureOf(end), fault), guest: end.guest };
-  if (end.guest === 'unknown' || fault !== null) await guestStaysStopped(context);
-  else if (end.status === 'completed' || end.guest !== 'here') guestLeft(context);
+  try {
+    if (end.guest === 'unknown' || fault !== null) await guestStaysStopped(context);
+    else if (end.status === 'completed' || end.guest !== 'here') guestLeft(context);
+  } catch (error) {
+    // The migration has ended all the same, and whoever waits for it must be told.
+    context.report(error);
+  }
   applyEnd(context, migration, ending);
   const note = noteOf(end);
   if (note !== null) context.note(`migration ${migration.id} has completed. ${note}`, { guest: end.guest });

@@ -1,15 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import type { TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
+import { Command, EXIT_MS_MAX } from './exec-command.ts';
 import { deliver } from './read-into.ts';
-
-/** The environment of a command: nothing of the service's own. */
-const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
-/** How much of a command's error output is kept for the error message, in bytes. */
-const ERROR_TEXT_BYTES_MAX = 1024;
-
-/** A command that closed its input has this long to exit, and so to say why; milliseconds. */
-const EXIT_MS_MAX = 1000;
 
 /** Runs a command that takes the stream on its standard input. */
 export class ExecOutgoingChannel implements OutgoingChannel {
@@ -108,6 +100,7 @@ export class ExecIncomingChannel implements IncomingChannel {
     this.#ended = null;
     this.#command.child.stdout?.removeAllListeners('data');
     this.#command.child.stdout?.resume();
+    this.#command.endSoon();
   }
 
   reset(): void {
@@ -119,43 +112,5 @@ export class ExecIncomingChannel implements IncomingChannel {
     if (this.#exit === null) return;
     if (this.#exit.error !== null) this.#ended?.(this.#exit.error);
     else if (this.#outputEnded) this.#ended?.(null);
-  }
-}
-
-/** A child process and how it ended. */
-class Command {
-  readonly child: ChildProcess;
-  readonly name: string;
-  #errorText = '';
-
-  constructor(argv: readonly string[], direction: 'in' | 'out') {
-    const [file = '', ...rest] = argv;
-    this.name = `exec:${argv.at(-1) ?? ''}`;
-    const stdio = direction === 'out' ? (['pipe', 'ignore', 'pipe'] as const) : (['ignore', 'pipe', 'pipe'] as const);
-    this.child = spawn(file, rest, { env: ENVIRONMENT, stdio: [...stdio], detached: true });
-    this.child.stderr?.on('data', (chunk: Buffer) => {
-      this.#errorText = (this.#errorText + chunk.toString('utf8')).slice(0, ERROR_TEXT_BYTES_MAX);
-    });
-  }
-
-  /** `error` is null if the command exited with status 0. */
-  onExit(listener: (error: TransferError | null) => void): void {
-    this.child.on('error', (error) => listener(channelError(error, this.name)));
-    this.child.on('close', (status, signal) => {
-      if (status === 0) return listener(null);
-      const how = signal === null ? `with status ${status}` : `by signal ${signal}`;
-      const said = this.#errorText === '' ? '' : `: ${this.#errorText.trim()}`;
-      listener({ code: 'command_failed', message: `${this.name} ended ${how}${said}` });
-    });
-  }
-
-  /** Ends the command and what it started: they are a process group of their own. */
-  kill(): void {
-    if (this.child.pid === undefined || this.child.exitCode !== null) return;
-    try {
-      process.kill(-this.child.pid, 'SIGKILL');
-    } catch {
-      // It is gone already.
-    }
   }
 }

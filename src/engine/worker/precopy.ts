@@ -250,7 +250,8 @@ export class Precopy {
   #configurationTail(): Uint8Array {
     const { plan } = this.#context;
     if (plan.source.state.form === 'image') return plan.source.state.image.configurationTail;
-    return this.#context.has('validate-uuid') ? encodeUuidSubsection(plan.uuid) : new Uint8Array();
+    const isSent = plan.uuid !== null && this.#context.has('validate-uuid');
+    return isSent ? encodeUuidSubsection(plan.uuid) : new Uint8Array();
   }
 }
 

@@ -174,9 +174,12 @@ export class Switchover {
   }
 
   #vmDescription(): Uint8Array | null {
-    const { machineName, state } = this.#context.plan.source;
-    if (state.form === 'devices')
-      return encodeVmDescription(machineName, state.devices, this.#context.has('validate-uuid'));
+    const { plan } = this.#context;
+    const { machineName, state } = plan.source;
+    if (state.form === 'devices') {
+      const hasUuid = plan.uuid !== null && this.#context.has('validate-uuid');
+      return encodeVmDescription(machineName, state.devices, hasUuid);
+    }
     return state.image.vmDescription === null ? null : encodeVmDescriptionText(state.image.vmDescription);
   }
 }

@@ -26,7 +26,11 @@ export function checkConfiguration(
   if (unknown !== undefined) {
     throw new StreamError('capability_differs', `the source has the capability '${unknown}' on, which is off here`);
   }
-  if (configuration.uuid !== null && (target.form === 'devices' || plan.capabilities.includes('validate-uuid'))) {
+  if (
+    plan.uuid !== null &&
+    configuration.uuid !== null &&
+    (target.form === 'devices' || plan.capabilities.includes('validate-uuid'))
+  ) {
     const received = Buffer.from(configuration.uuid).toString('hex');
     const own = plan.uuid.replaceAll('-', '').toLowerCase();
     if (received !== own)

@@ -54,7 +54,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
   const { capabilities = [], ...given } = change;
   const domain = createDomain({
     ids: () => `id-${++lastId}`,
-    identity: { name: 'vm0', uuid: '00000000-0000-4000-8000-000000000001' },
+    identity: { name: 'vm0', uuid: '00000000-0000-4000-8000-000000000001', isUuidSet: true },
     fileRoot: '/data/files',
     allowExec: false,
     fds: new Map(),

@@ -1,0 +1,25 @@
+import { randomUUID } from 'node:crypto';
+import { isUuid } from '../config/values.ts';
+import type { Identity } from '../domain/context.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { Store } from '../domain/store-ports.ts';
+
+/** 'yes' once somebody has chosen the uuid. */
+const UUID_SET = 'uuid-set';
+
+/** What the flags say of who the machine is. */
+export type GivenIdentity = { readonly name: string; readonly uuid: string | null };
+
+/** The uuid given, or the one kept from an earlier start, or a new one; kept from now on, and whether it was given. */
+export function identityOf(machine: GivenIdentity, store: Pick<Store, 'identity'>): Identity {
+  const kept = store.identity.get('uuid');
+  if (machine.uuid === null && kept !== null && !isUuid(kept)) {
+    const advice = 'Restore the data directory from a copy, or give the uuid with --uuid.';
+    throw new DomainError('stored_settings_unreadable', `The stored uuid is '${kept.slice(0, 80)}'. ${advice}`);
+  }
+  const uuid = machine.uuid ?? kept ?? randomUUID();
+  if (uuid !== kept) store.identity.set('uuid', uuid);
+  const isUuidSet = machine.uuid !== null || store.identity.get(UUID_SET) === 'yes';
+  if (isUuidSet) store.identity.set(UUID_SET, 'yes');
+  return { name: machine.name, uuid, isUuidSet };
+}

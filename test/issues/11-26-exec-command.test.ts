@@ -1,0 +1,90 @@
+/*
+ * Commands of `exec:` addresses. A command that went on after its stream had been taken stayed for ever, without a
+ * parent once its worker had ended. A command whose helper kept its error output open never counted as ended. And a
+ * group was killed by the number of a process that might have ended long before, which another group may have by then.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { ExecIncomingChannel, ExecOutgoingChannel } from '../../src/engine/transport/exec.ts';
+import { Command } from '../../src/engine/transport/exec-command.ts';
+import { temporaryDirectory } from '../helpers/app.ts';
+
+const shell = (command: string) => ['/bin/sh', '-c', command];
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+/** Reads a channel until its first bytes have come. */
+function firstBytes(channel: ExecIncomingChannel): Promise<string> {
+  const buffer = new Uint8Array(new SharedArrayBuffer(64));
+  return new Promise((resolve) =>
+    channel.read(
+      () => buffer,
+      (count) => resolve(Buffer.from(buffer.slice(0, count)).toString()),
+    ),
+  );
+}
+
+it.each([
+  ['itself', 'echo $$; exec sleep 1000'],
+  ['a child of it', 'sleep 1000 & echo $!; wait'],
+  ['a child of it that outlives it', 'sleep 1000 & echo $!'],
+])('a command that goes on after its stream was taken is ended with all that it started: %s', async (_, command) => {
+  const channel = new ExecIncomingChannel(shell(command));
+  const pid = Number(await firstBytes(channel));
+  expect(isAlive(pid)).toBe(true);
+  channel.close();
+  await expect.poll(() => isAlive(pid)).toBe(false);
+});
+
+it('a command that exits by itself is finished though a helper keeps its error output open', async () => {
+  const file = join(temporaryDirectory(), 'pid');
+  const channel = new ExecOutgoingChannel(shell(`cat > /dev/null; sleep 1000 & echo $! > ${file}`));
+  channel.write(Buffer.from('all of it'), () => {});
+  await channel.finish();
+  const pid = Number(readFileSync(file, 'utf8'));
+  await expect.poll(() => isAlive(pid)).toBe(false);
+  channel.destroy();
+});
+
+it('what a command left in the background on purpose goes on when the command has finished', async () => {
+  const file = join(temporaryDirectory(), 'pid');
+  const channel = new ExecOutgoingChannel(shell(`cat > /dev/null; sleep 1000 > /dev/null 2>&1 & echo $! > ${file}`));
+  await channel.finish();
+  channel.destroy();
+  const pid = Number(readFileSync(file, 'utf8'));
+  expect(isAlive(pid)).toBe(true);
+  process.kill(pid, 'SIGKILL');
+});
+
+/** The field of /proc that tells when a process started, in hundredths of a second. */
+function startedAt({ child }: Command): string | undefined {
+  return readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[19];
+}
+
+async function end(command: Command): Promise<void> {
+  const closed = new Promise((resolve) => command.child.once('close', resolve));
+  command.kill();
+  await closed;
+}
+
+it('a command whose number another process has by now does not take that one along', async () => {
+  const other = new Command(shell('exec sleep 1000'), 'out');
+  let command = new Command(shell('exec sleep 1000'), 'out');
+  while (startedAt(command) === startedAt(other)) {
+    await end(command);
+    command = new Command(shell('exec sleep 1000'), 'out');
+  }
+  const own = command.child.pid;
+  Object.defineProperty(command.child, 'pid', { value: other.child.pid });
+  command.kill();
+  expect(isAlive(other.child.pid ?? 0)).toBe(true);
+  Object.defineProperty(command.child, 'pid', { value: own });
+  await Promise.all([end(command), end(other)]);
+});

@@ -1,0 +1,119 @@
+/*
+ * Faults behind a beginning, each of which left something behind:
+ *
+ * - the row of an incoming migration cannot be inserted: its worker and its port stayed, and no other could listen there;
+ * - the run state cannot be changed when the guest has arrived: the guest was here, and the sender never told so;
+ * - a hold fails when nobody knows who has the guest: the migration never ended for those who waited for it;
+ * - a message of a worker cannot be read: who has the guest was decided while the thread could still send.
+ */
+import { describe, expect, it, vi } from 'vitest';
+import type { TransferListener } from '../../src/domain/transfer-port.ts';
+import { createTransferEngine } from '../../src/engine/engine.ts';
+import { fakeDomain } from '../domain/fakes/fake-domain.ts';
+import { imagePlan } from '../engine/target/reading.ts';
+
+const BOUND = { transport: 'tcp', host: '0.0.0.0', port: 4444 } as const;
+
+describe('an incoming migration whose row cannot be kept', () => {
+  it('is refused once its worker and its port are gone, and the next one listens', async () => {
+    const world = fakeDomain({ incoming: true });
+    const insert = vi.spyOn(world.store.migrations, 'insert').mockImplementationOnce(() => {
+      throw new Error('the disk is full');
+    });
+    const refused = world.domain.migration.incoming({ uri: 'tcp::0' });
+    world.incoming().listen(BOUND);
+
+    await expect(refused).rejects.toThrow('the disk is full');
+    expect(world.incoming().calls).toEqual(['abort']);
+    expect(world.domain.machine.status().status).toBe('inmigrate');
+    insert.mockRestore();
+    const next = world.domain.migration.incoming({ uri: 'tcp::0' });
+    world.incoming().listen(BOUND);
+    expect(await next).toMatchObject({ status: 'setup' });
+  });
+});
+
+describe('a guest that arrived', () => {
+  it.each([
+    ['cannot be let go', 'release'],
+    ['cannot be held', 'hold'],
+  ] as const)('stays here, stopped, and its sender is told so, if it %s', async (_, method) => {
+    const world = fakeDomain({ incoming: true, startPaused: method === 'hold' });
+    const { id } = await listening(world);
+    vi.spyOn(world.machine, method).mockImplementationOnce(() => {
+      throw new Error('a fault made for a test');
+    });
+    world.incoming().load();
+
+    expect(await world.domain.migration.ended(id, 1000)).toMatchObject({ status: 'completed', guest: 'here' });
+    expect(world.incoming().calls).toEqual(['started']);
+    expect(world.domain.machine.status().status).toBe('paused');
+    expect(world.machine.runs).toBe(false);
+    await world.domain.machine.cont();
+    expect(world.machine.runs).toBe(true);
+  });
+});
+
+describe('a migration of which nobody knows who has the guest', () => {
+  it('ends for all who wait for it if the guest cannot be held for an operator, and stays stopped', async () => {
+    const world = fakeDomain();
+    const { id } = world.domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
+    const outgoing = world.outgoing();
+    await world.machine.hold('migration');
+    outgoing.step('active');
+    outgoing.listener.guestStopped();
+    outgoing.step('device');
+    vi.spyOn(world.machine, 'hold').mockRejectedValueOnce(new Error('the disk does not come to rest'));
+    outgoing.status.transition('device', 'failed');
+    outgoing.end({ status: 'failed', error: { code: 'peer_reset', message: 'gone' }, guest: 'unknown' });
+
+    expect(await world.domain.migration.ended(id, 1000)).toMatchObject({ status: 'failed', guest: 'unknown' });
+    expect(world.domain.machine.status().status).toBe('paused');
+    expect(world.machine.runs).toBe(false);
+    await world.domain.machine.cont();
+    expect(world.machine.runs).toBe(true);
+  });
+});
+
+async function listening(world: ReturnType<typeof fakeDomain>) {
+  const record = world.domain.migration.incoming({ uri: 'tcp::0' });
+  world.incoming().listen(BOUND);
+  return record;
+}
+
+const QUIET: TransferListener = {
+  status: () => {},
+  rejected: () => {},
+  releaseDisks: async () => {},
+  pass: () => {},
+  passEnded: () => {},
+  guestStopped: () => {},
+  guestResumed: () => {},
+};
+
+/** A worker whose first message cannot be read here, and which would go on working. */
+const UNREADABLE = `import { parentPort } from 'node:worker_threads';
+setInterval(() => {}, 1000);
+parentPort.once('message', () => parentPort.postMessage({ type: 'pass', pass: 1 }));`;
+
+describe('a worker with a message that cannot be read', () => {
+  it('has ended before it is decided who has the guest', async () => {
+    const engine = createTransferEngine({
+      workerUrl: new URL(`data:text/javascript,${encodeURIComponent(UNREADABLE)}`),
+    });
+    const transfer = engine.startIncoming(imagePlan(), QUIET);
+    const { worker } = transfer as unknown as { worker: import('node:worker_threads').Worker };
+    const order: string[] = [];
+    worker.once('exit', () => order.push('the thread has ended'));
+    const ended = transfer.ended.then((end) => {
+      order.push('the end is told');
+      return end;
+    });
+    worker.emit('messageerror', new Error('a value that cannot be read'));
+
+    expect(await ended).toMatchObject({ status: 'failed', error: { code: 'engine_crashed' } });
+    expect((await ended).error?.message).toContain('a value that cannot be read');
+    expect(order).toEqual(['the thread has ended', 'the end is told']);
+    await engine.close();
+  });
+});

@@ -1,0 +1,44 @@
+/*
+ * The answer to a QMP command was awaited and written without anything that caught a fault of either. A rejection left
+ * the connection in the state "answering" for ever: what the client sent behind it was never looked at, and the
+ * rejection itself ended the process.
+ */
+import { once } from 'node:events';
+import net from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { Connection } from '../../src/qmp/connection.ts';
+import { QMP_LIMITS } from '../../src/qmp/limits.ts';
+import { Session } from '../../src/qmp/session.ts';
+
+/** A client whose every command is answered by `answer`; `reported` gets the faults. */
+async function clientOf(answer: () => Promise<unknown>, reported: unknown[]): Promise<net.Socket> {
+  const session = new Session({ domain: {} as never, report: (error) => reported.push(error) });
+  Object.assign(session, { answer });
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    new Connection({ socket, session, limits: QMP_LIMITS, held: { bytes: 0 }, isGuarded: false }).begin();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+  onTestFinished(() => {
+    client.destroy();
+    server.close();
+  });
+  return client;
+}
+
+const cyclic: Record<string, unknown> = {};
+cyclic.itself = cyclic;
+
+it.each([
+  ['is rejected', () => Promise.reject(new Error('a fault made for a test'))],
+  ['cannot be written as JSON', () => Promise.resolve(cyclic)],
+])('a client whose answer %s is cut instead of waiting for ever, and the fault is reported', async (_, answer) => {
+  const reported: unknown[] = [];
+  const client = await clientOf(answer, reported);
+  client.on('error', () => {});
+  client.write('{"execute":"qmp_capabilities"}\n{"execute":"query-status"}\n');
+  client.resume();
+  await once(client, 'close');
+  expect(reported).toHaveLength(1);
+});
