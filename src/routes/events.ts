@@ -2,8 +2,8 @@ import { Type } from 'typebox';
 import { DomainError } from '../commands/errors.ts';
 import { EventBye, EventGap, MachineEvent } from '../commands/schemas/events.ts';
 import * as examples from './examples/events.ts';
-import { followEvents } from './http/event-stream.ts';
-import type { Call, Operation } from './operation.ts';
+import { EventStreams } from './http/event-stream.ts';
+import type { Call, Operation, RouteContext } from './operation.ts';
 import { HttpError } from './plugins/http-errors.ts';
 import { SECURITY_HEADERS } from './plugins/security-headers.ts';
 import type { Server } from './server-type.ts';
@@ -11,15 +11,16 @@ import type { Server } from './server-type.ts';
 const LAST_EVENT_ID = /^\d{1,15}$/;
 
 /** Operations and their state: the streams that are open now. One per app. */
-export function eventsOperations(server: Server): {
+export function eventsOperations(
+  server: Server,
+  { domain, limits }: Pick<RouteContext, 'domain' | 'limits'>,
+): {
   readonly operations: readonly Operation[];
   /** How many streams are open. */
   readonly open: () => number;
 } {
-  const streams = new Set<ReturnType<typeof followEvents>>();
-  server.addHook('preClose', async () => {
-    for (const stream of streams) stream.end('shutting-down');
-  });
+  const streams = new EventStreams(domain, limits, (error) => server.log.error(error, 'the event log cannot be read'));
+  server.addHook('preClose', async () => streams.endAll('shutting-down'));
   const operation: Operation = { ...EVENTS_OPERATION, handle: (call) => follow(call, streams) };
   return { operations: [operation], open: () => streams.size };
 }
@@ -49,7 +50,7 @@ export const EVENTS_OPERATION: Operation = {
   examples: examples.followEvents,
 };
 
-async function follow(call: Call, streams: Set<ReturnType<typeof followEvents>>) {
+async function follow(call: Call, streams: EventStreams) {
   const { request, reply, context } = call;
   const since = sinceOf(call);
   if (streams.size >= context.limits.eventStreamsMax) {
@@ -62,9 +63,7 @@ async function follow(call: Call, streams: Set<ReturnType<typeof followEvents>>)
   for (const [name, value] of Object.entries({ ...SECURITY_HEADERS, ...reply.getHeaders() }))
     if (value !== undefined) raw.setHeader(name, value);
   raw.writeHead(200);
-  const stream = followEvents({ response: raw, domain: context.domain, limits: context.limits, since });
-  streams.add(stream);
-  raw.once('close', () => streams.delete(stream));
+  streams.follow(raw, since);
   return reply;
 }
 

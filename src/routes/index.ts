@@ -69,7 +69,7 @@ export function registerOperations(server: Server, context: RouteContext): void 
   );
   for (const name of COMMANDS.keys())
     if (!reachable.has(name) && !ONLY_THROUGH_QMP.has(name)) throw new Error(`no route leads to the command ${name}`);
-  const events = eventsOperations(server);
+  const events = eventsOperations(server, context);
   const { domain, httpFigures: http, eventLoop, workers, space } = context;
   const isReady = (): boolean => context.readiness().ready;
   const figures = { domain, http, eventLoop, workers, space, isReady, eventStreams: events.open };
