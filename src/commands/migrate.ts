@@ -44,8 +44,10 @@ export const migrate = command({
   begins: true,
   arguments: MigrateArguments,
   result: Migration,
-  run: (domain, { detach: _detach, ...rest }, { begun }) =>
-    migrationView(domain.migration.start(rest as DomainMigrateArguments, (record) => begun?.(migrationView(record)))),
+  run: (domain, { detach: _detach, ...rest }, { begun, role }) => {
+    const tell = (record: MigrationRecord): void => begun?.(migrationView(record, role));
+    return migrationView(domain.migration.start(rest as DomainMigrateArguments, tell), role);
+  },
 });
 
 export const migrateIncoming = command({
@@ -56,9 +58,9 @@ export const migrateIncoming = command({
   begins: true,
   arguments: MigrateIncomingArguments,
   result: Migration,
-  run: async (domain, arguments_, { begun }) => {
-    const tell = (record: MigrationRecord): void => begun?.(migrationView(record));
-    return migrationView(await domain.migration.incoming(arguments_ as IncomingArguments, tell));
+  run: async (domain, arguments_, { begun, role }) => {
+    const tell = (record: MigrationRecord): void => begun?.(migrationView(record, role));
+    return migrationView(await domain.migration.incoming(arguments_ as IncomingArguments, tell), role);
   },
 });
 

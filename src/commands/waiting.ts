@@ -3,6 +3,7 @@ import type { DirtyRateInfo, TimeUnit } from '../domain/dirty/dirty.ts';
 import type { Domain } from '../domain/domain.ts';
 import { isConcluded } from '../domain/jobs/status.ts';
 import { isEnded } from '../domain/migration/status.ts';
+import type { Role } from './command.ts';
 import type { Migration } from './schemas/history.ts';
 import type { Job } from './schemas/jobs.ts';
 import { jobView } from './views/job.ts';
@@ -12,14 +13,14 @@ import { migrationView } from './views/migration.ts';
 
 export type Patience = { readonly timeoutMs: number; readonly signal: AbortSignal };
 
-/** A migration's row when it has ended, or as it stands when patience is out. */
+/** A migration's row when it has ended, or as it stands when patience is out, as the role of the caller may see it. */
 export async function migrationEnded(
   domain: Domain,
-  id: string,
+  { id, role }: { readonly id: string; readonly role: Role | undefined },
   patience: Patience,
 ): Promise<{ readonly ended: boolean; readonly migration: Static<typeof Migration> }> {
   const record = await domain.migration.ended(id, patience.timeoutMs, patience.signal);
-  return { ended: isEnded(record.status), migration: migrationView(record) };
+  return { ended: isEnded(record.status), migration: migrationView(record, role) };
 }
 
 /** A job, of an id or a sequence, when it has concluded, or as it stands when patience is out. */

@@ -25,6 +25,7 @@ import { pausePostcopy, recoverPostcopy, startPostcopy } from './migration/postc
 import { progressOf } from './migration/progress.ts';
 import { queryMigration } from './migration/query.ts';
 import { recoverMigrations } from './migration/recovery.ts';
+import { withLiveFigures } from './migration/row-figures.ts';
 import { refuseBlockerTooLate, startMigration } from './migration/start.ts';
 import { migrationThreads } from './migration/threads.ts';
 import { Settings, type SettingsOverrides } from './options/settings.ts';
@@ -65,7 +66,10 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     options: optionsUseCases(context),
     migration: migrationUseCases(context),
     history: {
-      list: (query) => context.store.migrations.list(query),
+      list: (query) => {
+        const { items, next } = context.store.migrations.list(query);
+        return { items: items.map((record) => withLiveFigures(context, record)), next };
+      },
       get: (id) => ({ record: migrationRecord(context, id), passes: context.store.migrations.passes(id) }),
       samples: (id, query) => {
         migrationRecord(context, id);

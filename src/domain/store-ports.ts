@@ -38,6 +38,12 @@ export type MigrationRecord = {
   readonly settingsJson: string;
   /** query-migrate's answer when it ended, exact JSON text. */
   readonly resultJson: string | null;
+  /** Bytes of the stream that went or came; null before the end, and where it is not known. */
+  readonly transferredBytes: number | null;
+  /** From its start to its end; null before the end, and where it is not known. */
+  readonly totalTimeMs: number | null;
+  /** How long the guest stood still; null unless this side sent it away. */
+  readonly downtimeMs: number | null;
 };
 
 /** A point of the time line, about every 100 ms; `atMs` counts from the migration's start. */
@@ -66,6 +72,8 @@ export interface MigrationRepository {
   addSamples(id: string, samples: readonly MigrationSample[]): void;
   get(id: string): MigrationRecord | null;
   passes(id: string): readonly PassFigures[];
+  /** The newest point of the time line; null if there is none. */
+  lastSample(id: string): MigrationSample | null;
   /** Newest first; `cursor` is what an earlier page gave as `next`. */
   list(query: {
     readonly limit: number;

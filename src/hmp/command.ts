@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import { type Command, execute } from '../commands/command.ts';
+import { type Command, execute, type Role } from '../commands/command.ts';
 import type { Domain } from '../commands/domain.ts';
 import type { MonitorIo } from '../commands/monitor.ts';
 
@@ -70,6 +70,11 @@ export class MonitorCall {
   /** The same with arguments of which some may be left out. @throws DomainError if it is refused. */
   askShort<A extends TSchema, R extends TSchema>(entry: Command<A, R>, arguments_: object) {
     return execute(entry, { domain: this.domain, arguments: arguments_, isShort: true, ...this.#context });
+  }
+
+  /** What the caller may do; undefined: everything. */
+  get role(): Role | undefined {
+    return this.io.context?.role;
   }
 
   get #context() {

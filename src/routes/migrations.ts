@@ -1,9 +1,9 @@
 import * as commands from '../commands/history.ts';
 import { MigrationDetail, MigrationPage, MigrationSamplePage } from '../commands/schemas/history.ts';
-import { watchState } from '../commands/waiting.ts';
+import { watchMigration, watchState } from '../commands/waiting.ts';
 import * as examples from './examples/migrations.ts';
-import { CONDITIONAL_HEADERS, LINK, NOT_MODIFIED, sendContentTagged, sendPage, TAGGED } from './http/answers.ts';
-import type { Operation } from './operation.ts';
+import { LINK, NOT_MODIFIED, STATUS_CONDITIONAL_HEADERS, sendContentTagged, sendPage, TAGGED } from './http/answers.ts';
+import type { Call, Operation } from './operation.ts';
 
 export const migrationsOperations: readonly Operation[] = [
   {
@@ -12,16 +12,18 @@ export const migrationsOperations: readonly Operation[] = [
     id: 'queryMigrations',
     tag: 'history',
     command: commands.queryMigrations,
-    description: 'Newest first, outgoing and incoming ones. The history survives a restart.',
+    description:
+      'Newest first, outgoing and incoming ones, with size, time and downtime; those of a migration under way grow. ' +
+      'The history survives a restart.',
     input: 'query',
-    headers: CONDITIONAL_HEADERS,
+    headers: STATUS_CONDITIONAL_HEADERS,
     replies: {
       200: { description: 'A page of migrations.', schema: MigrationPage, headers: { ...TAGGED, ...LINK } },
       304: NOT_MODIFIED,
     },
     errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range'],
     examples: examples.queryMigrations,
-    handle: (call) => sendContentTagged(call, watchState(call.context.domain)),
+    handle: sendRows,
   },
   {
     method: 'GET',
@@ -31,11 +33,11 @@ export const migrationsOperations: readonly Operation[] = [
     command: commands.queryMigration,
     description: 'The settings it began with, each pass, and the final figures.',
     input: 'query',
-    headers: CONDITIONAL_HEADERS,
+    headers: STATUS_CONDITIONAL_HEADERS,
     replies: { 200: { description: 'The migration.', schema: MigrationDetail, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: ['migration_not_found'],
     examples: examples.queryMigration,
-    handle: (call) => sendContentTagged(call, watchState(call.context.domain)),
+    handle: sendRows,
   },
   {
     method: 'GET',
@@ -51,3 +53,15 @@ export const migrationsOperations: readonly Operation[] = [
     handle: sendPage,
   },
 ];
+
+type Row = { readonly id: string; readonly status: string };
+
+/** Rows whose figures grow while a migration runs; with `Prefer: until=status` only ids and statuses count. */
+function sendRows(call: Call): ReturnType<typeof sendContentTagged> {
+  const { domain } = call.context;
+  const of = (result: unknown): unknown => {
+    const rows = (result as { readonly migrations?: readonly Row[] }).migrations ?? [result as Row];
+    return rows.map(({ id, status }) => [id, status]);
+  };
+  return sendContentTagged(call, watchMigration(domain), { status: { of, watched: watchState(domain) } });
+}

@@ -20,6 +20,9 @@ type Row = {
   readonly guest: MigrationRecord['guest'];
   readonly settings_json: string;
   readonly result_json: string | null;
+  readonly transferred_bytes: number | null;
+  readonly total_time_ms: number | null;
+  readonly downtime_ms: number | null;
 };
 
 type ListQuery = Parameters<MigrationRepository['list']>[0];
@@ -35,17 +38,21 @@ const COLUMNS = {
   guest: 'guest',
   settingsJson: 'settings_json',
   resultJson: 'result_json',
+  transferredBytes: 'transferred_bytes',
+  totalTimeMs: 'total_time_ms',
+  downtimeMs: 'downtime_ms',
 } as const satisfies Record<Exclude<keyof MigrationRecord, 'id' | 'direction'>, string>;
 
 const SELECT = `SELECT sequence, id, direction, uri, status, started_at, ended_at, error_code, error_description, guest,
-  settings_json, result_json FROM migrations`;
+  settings_json, result_json, transferred_bytes, total_time_ms, downtime_ms FROM migrations`;
 
 /** The history of migrations, newest first. */
 export function migrationRepository(connection: Connection): MigrationRepository {
   const nextSequence = counter(connection, 'migrations');
   const insert = connection.prepare<[number, ...(string | number | null)[]]>(
     `INSERT INTO migrations (sequence, id, direction, uri, status, started_at, ended_at, error_code, error_description,
-      guest, settings_json, result_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      guest, settings_json, result_json, transferred_bytes, total_time_ms, downtime_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const byId = connection.prepare<[string], Row>(`${SELECT} WHERE id = ?`);
   const unfinished = connection.prepare<[], Row>(`${SELECT} WHERE status IN (${UNFINISHED}) ORDER BY sequence`);
@@ -141,6 +148,9 @@ function values(record: MigrationRecord): (string | number | null)[] {
     record.guest,
     record.settingsJson,
     record.resultJson,
+    record.transferredBytes,
+    record.totalTimeMs,
+    record.downtimeMs,
   ];
 }
 
@@ -157,5 +167,8 @@ function fromRow(row: Row): MigrationRecord {
     guest: row.guest,
     settingsJson: row.settings_json,
     resultJson: row.result_json,
+    transferredBytes: row.transferred_bytes,
+    totalTimeMs: row.total_time_ms,
+    downtimeMs: row.downtime_ms,
   };
 }

@@ -19,7 +19,7 @@ type SampleRow = {
 const PASS_COLUMNS = `pass, started_ms AS startedMs, duration_ms AS durationMs, sent_bytes AS sentBytes,
   normal_pages AS normalPages, duplicate_pages AS duplicatePages, dirty_bytes AS dirtyBytes`;
 
-type TimeLine = Pick<MigrationRepository, 'addPass' | 'addSamples' | 'passes' | 'samples'>;
+type TimeLine = Pick<MigrationRepository, 'addPass' | 'addSamples' | 'passes' | 'samples' | 'lastSample'>;
 
 /** Passes and samples of migrations. */
 export function timeLine(connection: Connection): TimeLine {
@@ -42,6 +42,10 @@ export function timeLine(connection: Connection): TimeLine {
       expected_downtime_ms, pass FROM migration_samples WHERE migration_id = ? AND position > ? ORDER BY position
       LIMIT ?`,
   );
+  const lastSample = connection.prepare<[string], SampleRow>(
+    `SELECT position, at_ms, status, transferred_bytes, remaining_bytes, bandwidth, dirty_pages_rate,
+      expected_downtime_ms, pass FROM migration_samples WHERE migration_id = ? ORDER BY position DESC LIMIT 1`,
+  );
   return {
     addPass: (id, figures) => {
       const { pass, startedMs, durationMs, sentBytes, normalPages, duplicatePages, dirtyBytes } = figures;
@@ -54,6 +58,10 @@ export function timeLine(connection: Connection): TimeLine {
       });
     },
     passes: (id) => passes.all(id),
+    lastSample: (id) => {
+      const row = lastSample.get(id);
+      return row === undefined ? null : fromRow(row);
+    },
     samples: (id, { limit, cursor }) => {
       const list = `samples/${id}`;
       const rows = samples.all(id, cursor === null ? 0 : readCursor(list, cursor), limit + 1);

@@ -88,7 +88,7 @@ describe('a migration', () => {
 
     expect(await outputOf(['history', '--quiet'])).toBe(`${id}\n`);
     const [titles = '', row = ''] = (await outputOf(['history'])).split('\n');
-    expect(titles).toMatch(/^ID +DIRECTION +STATUS +ADDRESS +STARTED +TOOK +GUEST +ERROR$/);
+    expect(titles).toMatch(/^ID +DIRECTION +STATUS +ADDRESS +STARTED +TOOK +SENT +DOWNTIME +GUEST +ERROR$/);
     expect(row).toMatch(new RegExp(`^${id} +outgoing +completed +${uri} .* there +-$`));
     const shown = await outputOf(['show', id]);
     expect(shown).toMatch(/^id: .*\ndirection: outgoing\nstatus: completed\n/);

@@ -12,7 +12,7 @@ import { FakeEngine } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
 import { captureLog, LEVELS } from '../helpers/logged-app.ts';
-import { SCHEMA_DIRECTORY } from '../store/fixtures.ts';
+import { migrationRecord, SCHEMA_DIRECTORY } from '../store/fixtures.ts';
 
 /** Gives clusters far behind the end a count, as a crash between two writes does. */
 function leak(path: string, clusters: number): void {
@@ -43,10 +43,9 @@ test('an image that is repaired at the start is one line of JSON with code, node
 test('what an earlier process left open is one line of JSON for each migration and job', async () => {
   const directory = temporaryDirectory();
   const store = openStore(directory, SCHEMA_DIRECTORY);
-  const row = { uri: 'tcp:10.0.0.7:4444', startedAt: 1, endedAt: null, errorCode: null, errorDescription: null };
-  const rest = { guest: null, settingsJson: '{"capabilities":[],"parameters":{}}', resultJson: null };
-  store.migrations.insert({ id: 'm1', direction: 'outgoing', status: 'active', ...row, ...rest });
-  store.migrations.insert({ id: 'm2', direction: 'outgoing', status: 'device', ...row, ...rest });
+  const uri = 'tcp:10.0.0.7:4444';
+  store.migrations.insert(migrationRecord('m1', { status: 'active', uri }));
+  store.migrations.insert(migrationRecord('m2', { status: 'device', uri }));
   store.jobs.insert({ id: 'j1', type: 'snapshot-save', resources: [], details: {}, createdAt: 1 });
   store.close();
   const log = captureLog();

@@ -26,6 +26,9 @@ for (let version = (store.settings.load('parameters')?.version ?? 0) + 1; ; vers
       guest: null,
       settingsJson: json,
       resultJson: null,
+      transferredBytes: null,
+      totalTimeMs: null,
+      downtimeMs: null,
     });
   });
   writeSync(1, `${version}\n`);

@@ -54,7 +54,18 @@ async function newest(
   throw unexpectedAnswer(`a list of ${member} was asked for`);
 }
 
-const MIGRATION_TITLES = ['ID', 'DIRECTION', 'STATUS', 'ADDRESS', 'STARTED', 'TOOK', 'GUEST', 'ERROR'];
+const MIGRATION_TITLES = [
+  'ID',
+  'DIRECTION',
+  'STATUS',
+  'ADDRESS',
+  'STARTED',
+  'TOOK',
+  'SENT',
+  'DOWNTIME',
+  'GUEST',
+  'ERROR',
+];
 
 function migrationRow(migration: Entry): (string | null)[] {
   const { id, direction, status, uri, guest, error } = migration;
@@ -63,6 +74,8 @@ function migrationRow(migration: Entry): (string | null)[] {
     ...[id, direction, status, uri].map(textOf),
     timeOf(migration['started-at']),
     tookOf(migration),
+    sentOf(migration),
+    downtimeOf(migration),
     ...[guest, code].map(textOf),
   ];
 }
@@ -85,18 +98,15 @@ function auditRow(row: Entry): (string | null)[] {
 }
 
 function detailsOf(migration: Entry): string {
-  const { error, settings, result, passes } = migration;
-  const figures = isRecord(result) ? result : {};
-  const ram = isRecord(figures.ram) ? figures.ram : {};
-  const [sent, downtime] = [numberOf(ram.transferred), numberOf(figures.downtime)];
+  const { error, settings, passes } = migration;
   const capabilities = isRecord(settings) && Array.isArray(settings.capabilities) ? settings.capabilities : [];
   const lines: (readonly [name: string, text: string | null])[] = [
     ...['id', 'direction', 'status', 'uri', 'guest'].map((name) => [name, textOf(migration[name])] as const),
     ['error', isRecord(error) ? `${error.code}: ${error.desc}` : null],
     ['started', timeOf(migration['started-at'])],
     ['took', tookOf(migration)],
-    ['sent', sent === null ? null : sizeText(sent)],
-    ['downtime', downtime === null ? null : `${downtime} ms`],
+    ['sent', sentOf(migration)],
+    ['downtime', downtimeOf(migration)],
     ['capabilities', capabilities.length === 0 ? null : capabilities.join(', ')],
   ];
   const text = lines.filter(([, value]) => value !== null).map(([name, value]) => `${oneLine(`${name}: ${value}`)}\n`);
@@ -128,7 +138,19 @@ function timeOf(value: unknown): string | null {
   return textOf(value)?.replace(/\.\d+Z$/, 'Z') ?? null;
 }
 
+function sentOf(migration: Entry): string | null {
+  const bytes = numberOf(migration.transferred);
+  return bytes === null ? null : sizeText(bytes);
+}
+
+function downtimeOf(migration: Entry): string | null {
+  const ms = numberOf(migration.downtime);
+  return ms === null ? null : `${ms} ms`;
+}
+
 function tookOf(entry: Entry): string | null {
+  const total = numberOf(entry['total-time']);
+  if (total !== null) return durationText(total);
   const [start, end] = ['started-at', 'ended-at'].map((name) => Date.parse(textOf(entry[name]) ?? ''));
   const ms = (end ?? Number.NaN) - (start ?? Number.NaN);
   return Number.isNaN(ms) ? null : durationText(Math.max(ms, 0));

@@ -26,6 +26,15 @@ export const Migration = Type.Object({
   error: orNull(MigrationError),
   guest: orNull(Type.Enum([...GUEST_OWNERS], { description: 'Who has the guest.' })),
   note: orNull(Type.String({ description: 'What there is to know about a migration that did not fail.' })),
+  transferred: orNull(
+    Int64({ description: 'Bytes of the stream, so far or in all; null before it begins and where it is not known.' }),
+  ),
+  'total-time': orNull(
+    Int64({ description: 'In ms, so far or in all; null where transferred is, and after a crash.' }),
+  ),
+  downtime: orNull(
+    Int64({ description: 'In ms: how long the guest stood still. Null unless this side sent the guest away.' }),
+  ),
 });
 
 export const MigrationPass = Type.Object({

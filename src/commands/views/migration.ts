@@ -10,7 +10,7 @@ import type { Migration, MigrationDetail, MigrationPass, MigrationSample as Samp
 /* How rows of the history are shown: QAPI's way of spelling names, times in ISO 8601. */
 
 /** A row, without its settings and result; for a viewer without the command of an exec: address. */
-export function migrationView(given: MigrationRecord, role?: Role): Static<typeof Migration> {
+export function migrationView(given: MigrationRecord, role: Role | undefined): Static<typeof Migration> {
   const record = role === 'viewer' ? withoutCommand(given) : given;
   const { id, direction, uri, status, guest } = record;
   return {
@@ -23,11 +23,14 @@ export function migrationView(given: MigrationRecord, role?: Role): Static<typeo
     error: errorView(record),
     guest,
     note: noteOf(record),
+    transferred: record.transferredBytes,
+    'total-time': record.totalTimeMs,
+    downtime: record.downtimeMs,
   };
 }
 
 /** Everything that is known of a migration but its time line. */
-export function migrationDetailView(record: MigrationRecord, passes: readonly PassFigures[], role?: Role) {
+export function migrationDetailView(record: MigrationRecord, passes: readonly PassFigures[], role: Role | undefined) {
   return {
     ...migrationView(record, role),
     settings: readExactJson(record.settingsJson) as Static<typeof MigrationDetail>['settings'],
@@ -36,7 +39,7 @@ export function migrationDetailView(record: MigrationRecord, passes: readonly Pa
   };
 }
 
-function resultView(record: MigrationRecord, role?: Role): Static<typeof MigrationDetail>['result'] {
+function resultView(record: MigrationRecord, role: Role | undefined): Static<typeof MigrationDetail>['result'] {
   if (record.resultJson === null) return null;
   const result = readExactJson(record.resultJson) as NonNullable<Static<typeof MigrationDetail>['result']>;
   if (role !== 'viewer' || result['error-desc'] === undefined || !record.uri.startsWith(COMMAND)) return result;

@@ -8,6 +8,7 @@ import type { MigrationEnd, TransferError } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { isAllowed } from './lifecycle.ts';
 import { queryMigration } from './query.ts';
+import { finalFigures } from './row-figures.ts';
 import type { MigrationStatus } from './status.ts';
 
 /*
@@ -51,6 +52,7 @@ export function applyEnd(context: Context, migration: CurrentMigration, ending: 
       errorDescription: ending.error?.message ?? null,
       guest: ending.guest,
       resultJson: writeExactJson(queryMigration(context) as ExactJson),
+      ...finalFigures(migration),
     }),
   );
   context.tally.migrationEnded(migration.direction, ending.status);

@@ -25,6 +25,7 @@ export class CurrentMigration {
   /** Dirty bytes found by the newest syncs, oldest first. */
   dirtyBytesBySync: readonly number[] = [];
   #frozen: MigrationFigures | null = null;
+  #ofRevision: MigrationFigures | null = null;
   #settle: () => void = () => {};
 
   constructor(id: string, direction: 'outgoing' | 'incoming') {
@@ -52,6 +53,13 @@ export class CurrentMigration {
   /** Figures now, or as they were at the end; null before the engine took the plan. */
   figures(): MigrationFigures | null {
     return this.#frozen ?? this.transfer?.figures() ?? null;
+  }
+
+  /** The same, read once for each revision: the time that has passed does not change between two of them. */
+  figuresOfRevision(): MigrationFigures | null {
+    const figures = this.figures();
+    if (figures?.revision !== this.#ofRevision?.revision) this.#ofRevision = figures;
+    return this.#ofRevision;
   }
 
   /** Revision of figures that still change. */

@@ -1,12 +1,13 @@
 import type { Context } from '../context.ts';
 import { DomainError } from '../errors.ts';
 import type { MigrationRecord } from '../store-ports.ts';
+import { withLiveFigures } from './row-figures.ts';
 
-/** The row of a migration. @throws DomainError if there is none. */
+/** The row of a migration, with its figures of now if it runs. @throws DomainError if there is none. */
 export function migrationRecord(context: Context, id: string): MigrationRecord {
   const record = context.store.migrations.get(id);
   if (record === null) throw new DomainError('migration_not_found', `There is no migration '${id}'.`);
-  return record;
+  return withLiveFigures(context, record);
 }
 
 /** The row once the migration has ended, or as it is after `timeoutMs` or when `signal` aborts. */

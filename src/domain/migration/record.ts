@@ -38,5 +38,8 @@ export function newRecord(context: Context, migration: CurrentMigration, address
     guest: null,
     settingsJson: context.settings.toJson(),
     resultJson: null,
+    transferredBytes: null,
+    totalTimeMs: null,
+    downtimeMs: null,
   };
 }

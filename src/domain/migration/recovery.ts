@@ -29,6 +29,8 @@ export function recoverMigrations({ store, clock, events, note }: Recovery): voi
         errorCode: error.code,
         errorDescription: error.message,
         guest,
+        // How long it took is not known: nobody saw its end.
+        transferredBytes: store.migrations.lastSample(record.id)?.transferredBytes ?? null,
       });
       if (isClosed) emitStatus(emit, record, 'failed');
     });

@@ -110,7 +110,7 @@ async function untilEnded(call: MonitorCall, id: string): Promise<string> {
   const { signal = new AbortController().signal } = call.io;
   const patience = { timeoutMs: call.progressEveryMs, signal };
   for (;;) {
-    const { ended, migration } = await migrationEnded(call.domain, id, patience);
+    const { ended, migration } = await migrationEnded(call.domain, { id, role: call.role }, patience);
     if (ended) return endText(migration);
     if (OPEN_ENDED.has(migration.status)) return `Migration status: ${migration.status}\n`;
     if (signal.aborted) return 'The migration goes on by itself.\n';

@@ -36,6 +36,9 @@ const started = {
   error: null,
   guest: null,
   note: null,
+  transferred: null,
+  'total-time': null,
+  downtime: null,
 };
 
 export const queryMigrate: readonly Example[] = [{ name: 'a migration under way', status: 200, answer: active }];

@@ -10,6 +10,9 @@ const migration = {
   error: null,
   guest: 'there',
   note: null,
+  transferred: 142606336,
+  'total-time': 2100,
+  downtime: 41,
 };
 
 export const queryMigrations: readonly Example[] = [

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
+import type { Role } from '../../commands/command.ts';
 import type { Domain, KeptAnswer, KeyedRequest } from '../../commands/domain.ts';
 import { DomainError } from '../../commands/errors.ts';
 import { stringifyJson } from '../../commands/json/stringify.ts';
@@ -65,13 +66,17 @@ type Named = { readonly id: string; readonly jobSequence: number | null };
 export type Begun = {
   readonly placeOf: (id: string) => string;
   /** `jobSequence` tells a job from others of its id. */
-  readonly end: (domain: Domain, of: Named, patience: Patience) => Promise<{ ended: boolean; view: unknown }>;
+  readonly end: (
+    domain: Domain,
+    of: Named & { readonly role: Role },
+    patience: Patience,
+  ) => Promise<{ ended: boolean; view: unknown }>;
 };
 
 export const MIGRATION: Begun = {
   placeOf: (id) => `/migrations/${id}`,
-  end: async (domain, { id }, patience) => {
-    const { ended, migration } = await migrationEnded(domain, id, patience);
+  end: async (domain, of, patience) => {
+    const { ended, migration } = await migrationEnded(domain, of, patience);
     return { ended, view: migration };
   },
 };
@@ -128,7 +133,7 @@ async function sendBegun(call: Call, { placeOf, end }: Begun, answer: KeptAnswer
   const id = location.slice(placeOf('').length);
   const { ended, view } = await end(
     context.domain,
-    { id, jobSequence },
+    { id, jobSequence, role: call.request.access.role },
     { timeoutMs: wait * 1000, signal: call.signal },
   );
   return sendJson(reply.code(ended ? 200 : 202), view);
@@ -151,23 +156,30 @@ export async function sendWeaklyTagged(call: Call, watched: Watched): Promise<Fa
   return sendJson(reply, await call.run());
 }
 
-/**
- * A result, or a page of a list, whose tag is its content. `recheckMs`: how often to look while a client waits, for
- * contents that change without notice; otherwise the content is compared when `watched` changes.
- */
+type ContentOptions = {
+  /** How often to look while a client waits, for contents that change without notice; otherwise when `watched` does. */
+  readonly recheckMs?: number;
+  /** With `Prefer: until=status`: the part of the result that counts, and what changes when that part may have. */
+  readonly status?: { readonly of: (result: unknown) => unknown; readonly watched: Watched };
+};
+
+/** A result, or a page of a list, whose tag is its content. */
 export async function sendContentTagged(
   call: Call,
-  watched: Watched,
-  { recheckMs = Number.POSITIVE_INFINITY }: { readonly recheckMs?: number } = {},
+  figures: Watched,
+  { recheckMs = Number.POSITIVE_INFINITY, status }: ContentOptions = {},
 ): Promise<FastifyReply> {
   const { reply, request, signal } = call;
+  const counted = prefersStatus(request.headers.prefer) ? status : undefined;
+  if (counted !== undefined) reply.header('preference-applied', STATUS_ONLY);
+  const watched = counted?.watched ?? figures;
   const seenTags = request.headers['if-none-match'];
   const wait = seenTags === undefined ? null : waitOf(call);
   const end = performance.now() + (wait ?? 0) * 1000;
   for (;;) {
     const version = watched.version();
     const result = await call.run();
-    const tag = weakTag([digest(stringifyJson(result))]);
+    const tag = weakTag([digest(stringifyJson(counted === undefined ? result : counted.of(result)))]);
     const isSeen = matchesAny(seenTags, tag);
     const leftMs = end - performance.now();
     if (isSeen && leftMs > 0 && !signal.aborted) {
