@@ -124,6 +124,8 @@ export interface Image {
    */
   tableBytesOf(id: string): number;
   deleteSnapshot(id: string, meter?: WorkMeter): Promise<void>;
+  /** Gives a snapshot another name and removes those with the ids `inPlaceOf`, in one write: both, or nothing. */
+  renameSnapshot(id: string, to: { readonly name: string; readonly inPlaceOf: readonly string[] }): Promise<void>;
   /** Several readers may be open; a snapshot that is deleted meanwhile makes them fail. */
   openSnapshot(id: string): Promise<SnapshotReader>;
   prepareApply(id: string): Promise<PreparedApply>;

@@ -28,6 +28,11 @@ export type JobRequest = {
   readonly vmstate?: string;
   readonly devices?: readonly string[];
   readonly 'job-id'?: string;
+  readonly replace?: true;
+  readonly 'if-missing'?: true;
+  readonly 'disk-only'?: true;
+  readonly description?: string;
+  readonly ttl?: number;
 };
 
 export type Verb = 'save' | 'load' | 'delete' | 'verify';

@@ -52,6 +52,12 @@ export function parseProcessId(text: string): number {
   throw new InvalidArgumentError('It must be the number of a process, such as $! in a shell.');
 }
 
+/** @throws InvalidArgumentError */
+export function parseWholeSeconds(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number of seconds, from 1 to 999999999.');
+}
+
 /** @throws InvalidArgumentError for an empty text. */
 export function parseWord(text: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');

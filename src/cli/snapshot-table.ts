@@ -10,6 +10,8 @@ const COLUMNS: readonly (readonly [title: string, textOf: (snapshot: Snapshot) =
   ['TAG', ({ tag }) => (typeof tag === 'string' ? tag : null)],
   ['DATE', ({ date }) => (typeof date === 'string' ? date.replace(/\.\d+Z$/, 'Z') : null)],
   ['VM STATE', (snapshot) => sizeOf(snapshot['vm-state-size'])],
+  ['RAM', (snapshot) => sizeOf(snapshot['ram-size'])],
+  ['VCPUS', ({ vcpus }) => (numberOf(vcpus) === null ? null : String(vcpus))],
   ['VM CLOCK', (snapshot) => clockOf(snapshot['vm-clock'])],
   ['NODES', ({ nodes }) => namesOf(nodes)],
   ['REMARKS', remarksOn],
@@ -46,6 +48,8 @@ function remarksOn(snapshot: Snapshot): string {
     snapshot.vmstate === null ? 'disks only' : '',
     snapshot.consistent === false ? 'inconsistent' : '',
     snapshot['has-digests'] === false ? 'without digests' : '',
+    typeof snapshot['expires-at'] === 'string' ? `until ${snapshot['expires-at'].replace(/\.\d+Z$/, 'Z')}` : '',
+    typeof snapshot.description === 'string' ? snapshot.description : '',
   ];
   return remarks.filter((remark) => remark !== '').join(', ');
 }

@@ -1,4 +1,6 @@
+import type { Static } from 'typebox';
 import { command, shortForm } from './command.ts';
+import { DomainError } from './errors.ts';
 import { Empty } from './schemas/common.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job } from './schemas/jobs.ts';
@@ -9,6 +11,7 @@ import {
   SnapshotDetail,
   SnapshotPage,
   SnapshotRequest,
+  SnapshotSaveRequest,
   SnapshotsQuery,
   SnapshotTag,
   VmList,
@@ -33,13 +36,46 @@ export const snapshotSave = command({
   result: Job,
   run: ({ snapshots }, { 'job-id': jobId, vmstate: vmState, ...rest }, { begun }) =>
     jobView(snapshots.save({ jobId, vmState, ...rest }, (job) => begun?.(jobView(job), job.sequence))),
-  short: shortForm(SnapshotRequest, ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId }) => {
-    const all = devices ?? snapshots.nodesToSave().devices;
-    const given = { tag, vmstate: vmstate ?? all[0] ?? '', devices: all };
-    snapshots.checkSave({ tag, vmState: given.vmstate, devices: all });
-    return { 'job-id': jobId ?? snapshots.newJobId('save'), ...given };
-  }),
 });
+
+export const snapshotSaveAs = command({
+  name: 'x-ferry-snapshot-save',
+  summary: 'Save the machine, or its disks alone, with what is said about it',
+  qapi: null,
+  role: 'operator',
+  begins: true,
+  arguments: SnapshotSaveRequest,
+  result: Job,
+  run: ({ snapshots }, { tag, devices, vmstate, 'job-id': jobId, ...options }, { begun }) => {
+    const all = devices ?? snapshots.nodesToSave().devices;
+    const request = { tag, devices: all, ...saveOptions(options, vmstate, all) };
+    snapshots.checkSave(request);
+    const job = snapshots.save({ jobId: jobId ?? snapshots.newJobId('save'), ...request }, (made) =>
+      begun?.(jobView(made), made.sequence),
+    );
+    return jobView(job);
+  },
+});
+
+type SaveOptions = Omit<Static<typeof SnapshotSaveRequest>, 'tag' | 'devices' | 'vmstate' | 'job-id'>;
+
+/** @throws DomainError for options that exclude each other. */
+function saveOptions(options: SaveOptions, vmstate: string | undefined, devices: readonly string[]) {
+  const { replace = false, 'if-missing': ifMissing = false, 'disk-only': diskOnly = false, description, ttl } = options;
+  if (replace && ifMissing) throw excluded('/if-missing', 'if-missing and replace');
+  if (diskOnly && vmstate !== undefined) throw excluded('/vmstate', 'vmstate and disk-only');
+  return {
+    vmState: diskOnly ? null : (vmstate ?? devices[0] ?? ''),
+    existing: replace ? 'replace' : ifMissing ? 'keep' : 'refuse',
+    ...(description === undefined ? {} : { description }),
+    ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
+  } as const;
+}
+
+function excluded(pointer: string, both: string): DomainError {
+  const reason = `${both} exclude each other; give one of them.`;
+  return new DomainError('value_out_of_range', reason, { violations: [{ pointer, reason }] });
+}
 
 export const snapshotLoad = command({
   name: 'snapshot-load',

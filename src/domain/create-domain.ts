@@ -32,6 +32,7 @@ import { Settings, type SettingsOverrides } from './options/settings.ts';
 import { optionsUseCases } from './options/use-cases.ts';
 import { NO_REPLICATION } from './replication.ts';
 import { Catalogue } from './snapshots/catalogue.ts';
+import { Expiry } from './snapshots/expiry.ts';
 import { recoverSnapshots } from './snapshots/recovery.ts';
 import { snapshotUseCases } from './snapshots/use-cases.ts';
 import { type ServiceFigures, Tally } from './tally.ts';
@@ -59,6 +60,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     note: context.note,
   });
   const interrupted = recoverJobs(context);
+  const expiry = new Expiry(context);
   let recovery: Promise<void> | null = null;
   holdAtStart(context, dependencies);
   context.machine.onPanic((panic) => guestPanicked(context, panic));
@@ -89,11 +91,14 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     audit: new AuditTrail({ audit: context.store.audit, clock: context.clock, report: context.report }),
     figures: () => figuresOf(context),
     recovered: () => {
-      recovery ??= recoverSnapshots(context, interrupted);
+      recovery ??= recoverSnapshots(context, interrupted).then(() => expiry.start());
       return recovery;
     },
     drain: (timeoutMs) => drain(context, timeoutMs),
-    close: () => closeDomain(context),
+    close: () => {
+      expiry.close();
+      return closeDomain(context);
+    },
   };
 }
 

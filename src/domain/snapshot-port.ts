@@ -24,6 +24,18 @@ export type NodeSnapshot = {
   readonly icount: bigint | null;
   /** True if digests were kept with it, so that it can be verified byte for byte. */
   readonly hasDigests: boolean;
+  /** What was told about it when it was taken; null or left out where nothing was. */
+  readonly about?: SnapshotAbout | null;
+};
+
+/** What is told about a snapshot. */
+export type SnapshotAbout = {
+  readonly description: string | null;
+  /** When it may be deleted, milliseconds since 1970; null: never. */
+  readonly expiresAtMs: number | null;
+  /** RAM of the machine that a load of it needs, bytes. */
+  readonly ramBytes: number;
+  readonly vcpus: number;
 };
 
 /** A block device node and what its image holds. */
@@ -100,8 +112,8 @@ export type VerifyResult = {
 
 export type SavePlan = {
   readonly tag: string;
-  /** Node that takes RAM and device state. */
-  readonly vmState: string;
+  /** Node that takes RAM and device state; null: only disks are saved. */
+  readonly vmState: string | null;
   /** Nodes of which a snapshot is taken; holds `vmState` too if its disk is to be part of it. */
   readonly devices: readonly string[];
   readonly source: TransferSource;
@@ -110,6 +122,8 @@ export type SavePlan = {
   readonly detectsZeroPages: boolean;
   readonly dateMs: number;
   readonly clockNs: bigint;
+  /** Kept with each part. */
+  readonly about?: SnapshotAbout;
 };
 
 export type LoadPlan = {
@@ -119,6 +133,15 @@ export type LoadPlan = {
   readonly target: TransferTarget;
   readonly capabilities: readonly string[];
   readonly uuid: string;
+};
+
+/** A snapshot is to be called `as`, in the place of all others of that tag on these nodes. */
+export type RenamePlan = {
+  readonly tag: string;
+  readonly as: string;
+  /** Of the snapshot that is renamed: tells it from those that go. */
+  readonly dateMs: number;
+  readonly devices: readonly string[];
 };
 
 export type DeletePlan = { readonly tag: string; readonly devices: readonly string[] };
@@ -187,6 +210,7 @@ export interface BlockEngine {
   load(plan: LoadPlan): LoadTask;
   /** Removes the tag from those of the nodes that hold it; harmless for the others. */
   delete(plan: DeletePlan): SnapshotTask;
+  rename(plan: RenamePlan): SnapshotTask;
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult>;
   /** Reads the digests kept with the tag on these nodes: little, whatever the size of the snapshot. Other tasks may run. */
   digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]>;

@@ -212,9 +212,12 @@ export interface AuditRepository {
   prune(limits: { readonly keep: number; readonly keepRefusals: number }): void;
 }
 
+/** `expiry-clock`: milliseconds since 1970, how late it was when snapshots were last looked at for their expiry. */
+export type IdentityKey = 'uuid' | 'uuid-set' | 'expiry-clock';
+
 export interface IdentityRepository {
-  get(key: 'uuid' | 'uuid-set'): string | null;
-  set(key: 'uuid' | 'uuid-set', value: string): void;
+  get(key: IdentityKey): string | null;
+  set(key: IdentityKey, value: string): void;
 }
 
 /** Figures of the store itself. Sizes in bytes; transactions since it was opened. */

@@ -86,15 +86,23 @@ export const snapshotsOperations: readonly Operation[] = [
     path: '/snapshots',
     id: 'snapshotSave',
     tag: 'snapshots',
-    command: commands.snapshotSave,
-    takesShortForm: true,
+    command: commands.snapshotSaveAs,
+    covers: [commands.snapshotSave],
     description:
       'Left out, devices are all nodes that can be written, and vmstate is the first of devices. The guest stands still ' +
-      '(run state save-vm) until its memory and disks are captured, and goes on while digests are made.',
+      '(run state save-vm) until its memory and disks are captured, and goes on while digests are made. A snapshot that ' +
+      'replaces another is saved under a tag of its own first; a start finishes what a crash interrupts.',
     input: 'body',
     headers: HEADERS,
     replies: ACCEPTED,
-    errors: [...NODE_ERRORS, ...MACHINE_ERRORS, 'invalid_tag', 'snapshot_exists', 'machine_not_loaded'],
+    errors: [
+      ...NODE_ERRORS,
+      ...MACHINE_ERRORS,
+      'invalid_tag',
+      'snapshot_exists',
+      'machine_not_loaded',
+      'value_out_of_range',
+    ],
     examples: examples.snapshotSave,
     handle: sendJobBegun,
   },

@@ -11,6 +11,7 @@ import type {
   LoadTask,
   NodeSnapshot,
   PartDigests,
+  RenamePlan,
   SavePlan,
   SaveTask,
   SnapshotError,
@@ -28,6 +29,7 @@ export type Step =
   | 'revert'
   | 'release'
   | 'delete'
+  | 'rename'
   | 'verify'
   | 'read-digests'
   | 'apply-disks';
@@ -146,6 +148,21 @@ export class MemoryBlocks implements BlockEngine {
       }
     });
     return Object.assign(task, { captured: captured.promise });
+  }
+
+  rename({ tag, as, dateMs, devices }: RenamePlan): SnapshotTask {
+    const task = this.#task<void>(as);
+    task.run(async () => {
+      await task.step('rename');
+      for (const node of devices) {
+        this.#change(node, (snapshots) =>
+          snapshots
+            .filter((one) => one.tag !== as || one.dateMs === dateMs)
+            .map((one) => (one.tag === tag ? { ...one, tag: as } : one)),
+        );
+      }
+    });
+    return task;
   }
 
   load(plan: LoadPlan): LoadTask {

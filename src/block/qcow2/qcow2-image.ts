@@ -17,7 +17,7 @@ import { assertSameFile, readBack } from './read-back.ts';
 import { reclaim } from './reclaim.ts';
 import { readSnapshotL1, TreeReader } from './snapshot-reader.ts';
 import { asSnapshot, type SnapshotEntry } from './snapshot-table.ts';
-import { deleteSnapshot, takeSnapshot } from './snapshots.ts';
+import { deleteSnapshot, renameSnapshot, takeSnapshot } from './snapshots.ts';
 import { VmStateArea } from './vm-state.ts';
 import { ALL_KEYS, LOCK_KEYS, type Volume } from './volume.ts';
 
@@ -124,6 +124,22 @@ export class Qcow2Image implements Image {
       await assertSameFile(this.#volume);
       await deleteSnapshot(this.#volume, this.#committer, { entry: this.#snapshot(id), meter });
       await reclaim(this.#volume, meter);
+    });
+  }
+
+  renameSnapshot(id: string, { name, inPlaceOf }: { name: string; inPlaceOf: readonly string[] }): Promise<void> {
+    return this.#alone(async () => {
+      this.#assertNotApplying();
+      await assertSameFile(this.#volume);
+      // All but one go before: a deletion looks at one tree.
+      for (const other of inPlaceOf.slice(1)) {
+        await deleteSnapshot(this.#volume, this.#committer, { entry: this.#snapshot(other), meter: undefined });
+      }
+      const entry = this.#snapshot(id);
+      const [last] = inPlaceOf;
+      const replaced = last === undefined ? null : this.#snapshot(last);
+      await renameSnapshot(this.#volume, this.#committer, { entry, name, replaced });
+      await reclaim(this.#volume);
     });
   }
 

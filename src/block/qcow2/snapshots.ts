@@ -59,12 +59,36 @@ export async function deleteSnapshot(
   committer: Committer,
   { entry, meter }: { entry: SnapshotEntry; meter: WorkMeter | undefined },
 ): Promise<void> {
+  await without(volume, committer, { entry, meter, rest: volume.snapshots.filter((other) => other !== entry) });
+}
+
+/** Gives an entry another name, and another one that has it up, with one header write. */
+export async function renameSnapshot(
+  volume: Volume,
+  committer: Committer,
+  { entry, name, replaced }: { entry: SnapshotEntry; name: string; replaced: SnapshotEntry | null },
+): Promise<void> {
+  const renamed = { ...entry, name, stored: null };
+  const rest = volume.snapshots.filter((other) => other !== replaced).map((one) => (one === entry ? renamed : one));
+  if (replaced !== null) return without(volume, committer, { entry: replaced, meter: undefined, rest });
+  await turnOver(volume, committer, async (last) => {
+    const tables = await replaceTables(volume, { l1: null, snapshots: rest }, last);
+    return { l1: volume.l1, snapshots: rest, ...tables };
+  });
+}
+
+/** @param rest the entries that stay. */
+async function without(
+  volume: Volume,
+  committer: Committer,
+  { entry, meter, rest }: { entry: SnapshotEntry; meter: WorkMeter | undefined; rest: readonly SnapshotEntry[] },
+): Promise<void> {
   await turnOver(volume, committer, async (last) => {
     const l1 = await readSnapshotL1(volume, entry);
     await lowerTree(volume, { l1, first: 0, meter }, last);
     const own = new OwnClusters(volume, { entry, last });
     last.push(...clustersOfTable(volume, { offset: entry.l1.offset, bytes: l1.length }));
-    const snapshots = volume.snapshots.filter((other) => other !== entry);
+    const snapshots = rest;
     const marked = await markCopied(volume, own, last);
     const tables = await replaceTables(volume, { l1: marked, snapshots }, last);
     return { l1: marked ?? volume.l1, snapshots, ...tables };

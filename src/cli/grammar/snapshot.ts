@@ -4,7 +4,7 @@ import { runJobCommand } from '../commands/job.ts';
 import { runListCommand } from '../commands/list.ts';
 import type { ExitStatus } from '../exit-status.ts';
 import { jobHelp, LIST_HELP, SNAPSHOT_HELP } from '../help/snapshot.ts';
-import { collect, generatedTag, parseWord } from '../settings.ts';
+import { collect, generatedTag, parseWholeSeconds, parseWord } from '../settings.ts';
 import type { World } from '../world.ts';
 import {
   addServiceOptions,
@@ -23,6 +23,11 @@ type Options = CommonOptions &
     readonly vmstate?: string;
     readonly device?: readonly string[];
     readonly jobId?: string;
+    readonly replace?: true;
+    readonly ifMissing?: true;
+    readonly diskOnly?: true;
+    readonly description?: string;
+    readonly ttl?: number;
   };
 
 export function addSnapshot({ program, world, choose }: Grammar): void {
@@ -48,7 +53,12 @@ function addSave({ program, world, choose }: Grammar): void {
     .description('Keep the machine as it is now under a tag. It stands still only while its RAM is written.')
     .argument('[TAG]', 'name of the new snapshot (default: vm-YYYYmmddHHMMSS, the local time)', parseWord)
     .addOption(vmstateOption('node whose image takes RAM and device state (default: the service chooses)'))
-    .addOption(deviceOption('node whose disk is part of it; may be repeated (default: all that can be written)'));
+    .addOption(deviceOption('node whose disk is part of it; may be repeated (default: all that can be written)'))
+    .option('--replace', 'replace a snapshot that has the tag, once the new one is whole')
+    .addOption(new Option('--if-missing', 'do nothing if a whole snapshot has the tag').conflicts('replace'))
+    .addOption(new Option('--disk-only', 'save only disks, no RAM and devices').conflicts('vmstate'))
+    .option('--description <TEXT>', 'kept and shown with the snapshot, up to 200 characters', parseWord)
+    .option('--ttl <SECONDS>', 'let the service delete it after so long', parseWholeSeconds);
   addJobOptions(command, 'save');
   command.action((tag: string | undefined) => {
     choose(() => job('save', tag ?? generatedTag(world.clock.date()), command, world));
@@ -120,6 +130,11 @@ function job(verb: Verb, tag: string, command: Command, world: World): Promise<E
     ...(options.vmstate === undefined ? {} : { vmstate: options.vmstate }),
     ...(options.device === undefined ? {} : { devices: options.device }),
     ...(options.jobId === undefined ? {} : { 'job-id': options.jobId }),
+    ...(options.replace === undefined ? {} : { replace: options.replace }),
+    ...(options.ifMissing === undefined ? {} : { 'if-missing': options.ifMissing }),
+    ...(options.diskOnly === undefined ? {} : { 'disk-only': options.diskOnly }),
+    ...(options.description === undefined ? {} : { description: options.description }),
+    ...(options.ttl === undefined ? {} : { ttl: options.ttl }),
   };
   const common = commonOf(options, world);
   return runJobCommand({ ...common, ...waiting, verb, tag, request, quiet: options.quiet ?? false }, world);

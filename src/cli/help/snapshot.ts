@@ -45,7 +45,9 @@ const EXAMPLES = {
   save: [
     'Examples:',
     '  vmferry snapshot save warm',
-    '      Keep the machine as "warm". A snapshot of that name is not replaced: status 4.',
+    '      Keep the machine as "warm". A snapshot of that name is not replaced without --replace: status 4.',
+    '  vmferry snapshot save warm --if-missing --ttl 604800 --description "caches are warm"',
+    '      Only where there is none, for a week.',
     '  tag=$(vmferry snapshot save --quiet)',
     '      Let the command choose the tag, and know it.',
     '  vmferry snapshot save warm --timeout 120 --cancel-on-timeout --idempotency-key "$CI_PIPELINE_ID-warm"',

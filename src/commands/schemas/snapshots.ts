@@ -33,6 +33,46 @@ export const SnapshotDeleteArguments = Type.Object({ 'job-id': jobId, tag, devic
 
 /** The same with what can be worked out left to the service. */
 export const SnapshotRequest = Type.Object({ tag, ...optional }, closed);
+/** Seconds of ten years. */
+const TTL_SECONDS_MAX = 315_360_000;
+/** In UTF-8 it fits what an entry of a snapshot table has room for. */
+const DESCRIPTION_LENGTH_MAX = 200;
+
+/** A save with all that can be said about it. */
+export const SnapshotSaveRequest = Type.Object(
+  {
+    tag,
+    ...optional,
+    replace: Type.Optional(
+      Type.Boolean({
+        description:
+          'A snapshot that has the tag is replaced once the new one is whole; at every moment one of the two is there.',
+      }),
+    ),
+    'if-missing': Type.Optional(
+      Type.Boolean({ description: 'A whole snapshot that has the tag stays, and the job has nothing to do.' }),
+    ),
+    'disk-only': Type.Optional(
+      Type.Boolean({ description: 'Only disks are saved, no RAM and devices. It cannot be loaded into a machine.' }),
+    ),
+    description: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: DESCRIPTION_LENGTH_MAX,
+        description: 'Kept and shown with the snapshot.',
+      }),
+    ),
+    ttl: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: TTL_SECONDS_MAX,
+        description:
+          'Seconds after which the service deletes the snapshot, while it runs or when it starts the next time.',
+      }),
+    ),
+  },
+  closed,
+);
 export const SnapshotDeleteRequest = Type.Object(
   { tag, 'job-id': Type.Optional(jobId), devices: Type.Optional(devices) },
   closed,
@@ -59,6 +99,10 @@ export const Snapshot = Type.Object({
   nodes: Type.Array(SnapshotNode, { description: 'Those that hold a part.' }),
   consistent: Type.Boolean({ description: 'Every node that can be written has a part, and all are of one moment.' }),
   'has-digests': Type.Boolean({ description: 'Every part has digests.' }),
+  description: orNull(Type.String({ description: 'What was said about it when it was saved.' })),
+  'expires-at': orNull(Timestamp({ description: 'When the service may delete it; null: never.' })),
+  'ram-size': orNull(Int64({ description: 'Bytes of RAM of the machine, as --ram; null: not known.' })),
+  vcpus: orNull(Int64({ description: 'vCPUs of the machine, as --vcpus; null: not known.' })),
 });
 
 /** SHA-256 in hexadecimal, made from checksums of stretches: docs/image-format.md says how. */

@@ -22,7 +22,14 @@ export function snapshotView(snapshot: DomainSnapshot): Static<typeof Snapshot> 
     })),
     consistent: snapshot.isConsistent,
     'has-digests': snapshot.hasDigests,
+    ...aboutView(snapshot.about),
   };
+}
+
+function aboutView(about: DomainSnapshot['about']) {
+  const { description = null, expiresAtMs = null, ramBytes = null, vcpus = null } = about ?? {};
+  const expiresAt = expiresAtMs === null ? null : new Date(expiresAtMs).toISOString();
+  return { description, 'expires-at': expiresAt, 'ram-size': ramBytes, vcpus };
 }
 
 /** The same with the digests of its parts, in their order. */

@@ -33,6 +33,7 @@ function conclude({ store, clock, events, jobs, note }: Recovery, left: JobRecor
     ...left,
     status: 'concluded',
     endedAt: clock.now(),
+    durationMs: durationOf(left, clock.now()),
     ...(left.phase === WORK_DONE ? DONE : stopped(left)),
   };
   withReserve(store, () =>
@@ -44,6 +45,11 @@ function conclude({ store, clock, events, jobs, note }: Recovery, left: JobRecor
   jobs.adopt(concluded);
   logJobEnded({ note }, concluded);
   return concluded;
+}
+
+/** The monotonic clock of the service that stopped is gone: until the job was found, by the wall clock. Null: never started. */
+function durationOf({ startedAt, durationMs }: JobRecord, now: number): number | null {
+  return startedAt === null ? null : Math.max(durationMs ?? 0, Math.round(now - startedAt));
 }
 
 const DONE = { outcome: 'completed', phase: null, recovery: null } as const;

@@ -1,6 +1,6 @@
 import { fnv32, readTextCursor, writeTextCursor } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
-import type { BlockEngine, BlockNode, NodeSnapshot } from '../snapshot-port.ts';
+import type { BlockEngine, BlockNode, NodeSnapshot, SnapshotAbout } from '../snapshot-port.ts';
 import type { Page } from '../store-ports.ts';
 import { nodeNotFound } from './devices.ts';
 import { shown } from './tag.ts';
@@ -28,6 +28,8 @@ export type Snapshot = {
   readonly isConsistent: boolean;
   /** True if digests were kept with every part. */
   readonly hasDigests: boolean;
+  /** What was told about it; null for one of another program. */
+  readonly about: SnapshotAbout | null;
 };
 
 export type SnapshotQuery = {
@@ -119,7 +121,7 @@ function indexOf(nodes: readonly BlockNode[]): Index {
 
 function snapshotOf(tag: string, parts: readonly SnapshotPart[], writable: readonly string[]): Snapshot {
   const withState = parts.find(({ vmStateBytes }) => vmStateBytes > 0);
-  const { id, dateMs, clockNs, icount } = withState ?? parts[0]!;
+  const { id, dateMs, clockNs, icount, about = null } = withState ?? parts[0]!;
   const loadable = parts.filter(({ node }) => writable.includes(node));
   const isOnAllNodes = loadable.length === writable.length;
   return {
@@ -134,6 +136,7 @@ function snapshotOf(tag: string, parts: readonly SnapshotPart[], writable: reado
     isOnAllNodes,
     isConsistent: isOnAllNodes && loadable.every((part) => part.dateMs === loadable[0]?.dateMs),
     hasDigests: parts.every(({ hasDigests }) => hasDigests),
+    about,
   };
 }
 

@@ -9,7 +9,7 @@ import { list } from './devices.ts';
 import { codeOf, messageOf } from './job-work.ts';
 import { APPLYING } from './load.ts';
 import { holdsPart, nodeOfPart, readParts, type TouchedPart } from './parts.ts';
-import { WRITING } from './save.ts';
+import { RENAMING, WRITING } from './save.ts';
 import { shown } from './tag.ts';
 
 /**
@@ -47,6 +47,7 @@ async function putRight(context: Context, job: JobRecord): Promise<void> {
   if (type === 'snapshot-load' && phase === APPLYING) return finishLoad(context, job);
   try {
     if (type === 'snapshot-save' && phase === WRITING) await takeBackSave(context, job);
+    else if (type === 'snapshot-save' && phase === RENAMING) await finishReplacing(context, job);
     else if (type === 'snapshot-delete' && phase === DELETING) await finishDeletion(context, job);
     else jobPutRight(context, job);
   } catch (error) {
@@ -57,6 +58,17 @@ async function putRight(context: Context, job: JobRecord): Promise<void> {
 async function takeBackSave(context: Context, job: JobRecord): Promise<void> {
   const { here, away } = partsFor(context, job);
   await removeFrom(context, job, here);
+  jobPutRight(context, job, away);
+}
+
+/** One of the two was whole at every moment; once the new one was, it takes the place of the other. */
+async function finishReplacing(context: Context, job: JobRecord): Promise<void> {
+  const { here, away } = partsFor(context, job);
+  const { as, 'date-ms': dateMs } = job.recovery ?? {};
+  const devices = here.map(({ node }) => node);
+  if (typeof as === 'string' && typeof dateMs === 'number' && devices.length > 0) {
+    await finished(context, context.blocks.rename({ tag: tagOf(job), as, dateMs, devices }), { job, devices });
+  }
   jobPutRight(context, job, away);
 }
 
@@ -123,6 +135,8 @@ async function finished({ note }: Context, task: SnapshotTask, { job, devices }:
   }
 }
 
-function tagOf({ details: { tag } }: JobRecord): string {
+/** What it worked on: of a save that replaces another snapshot not what it was asked for. */
+function tagOf({ details, recovery }: JobRecord): string {
+  const tag = recovery?.tag ?? details.tag;
   return typeof tag === 'string' ? tag : '';
 }

@@ -3,8 +3,8 @@ import type { SeenJob } from '../jobs/line.ts';
 import { type JobControl, WORK_DONE } from '../jobs/spec.ts';
 import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
 import type { Machine, TransferSource } from '../ports.ts';
-import type { SavePlan } from '../snapshot-port.ts';
-import { checkDevices, checkVmState, leftOut, refuseExisting } from './devices.ts';
+import type { SavePlan, SnapshotAbout } from '../snapshot-port.ts';
+import { checkDevices, checkVmState, holdersOf, leftOut, refuseExisting } from './devices.ts';
 import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
 import { refuseBusyMachine, refuseEmptyMachine } from './refusals.ts';
@@ -13,10 +13,18 @@ import { checkTag } from './tag.ts';
 export type SaveRequest = {
   readonly jobId: string;
   readonly tag: string;
-  /** The node that takes RAM and device state; one of `devices`. */
-  readonly vmState: string;
+  /** The node that takes RAM and device state; one of `devices`. Null: only the disks are saved. */
+  readonly vmState: string | null;
   readonly devices: readonly string[];
+  /** What becomes of a snapshot that has the tag: it stands in the way (default), goes once the new one is whole, or stays. */
+  readonly existing?: 'refuse' | 'replace' | 'keep';
+  readonly description?: string;
+  /** Seconds after which it may be deleted. */
+  readonly ttlSeconds?: number;
 };
+
+/** Phase in which a whole snapshot is being given its tag: what a recovery finishes. */
+export const RENAMING = 'rename';
 
 /** Phase of a save from which on its nodes may hold something half-made. */
 export const WRITING = 'write';
@@ -29,7 +37,7 @@ export function saveSnapshot(context: Context, request: SaveRequest, options: Jo
     id: request.jobId,
     type: 'snapshot-save',
     needsMachine: true,
-    details: { tag, vmstate: vmState, devices },
+    details: { tag, vmstate: vmState, devices, ...detailsOf(request) },
     run: (job) => save(context, request, job),
   });
 }
@@ -37,28 +45,48 @@ export function saveSnapshot(context: Context, request: SaveRequest, options: Jo
 /** @throws DomainError for all that can be known, before there is a job, to rule the save out. */
 export function refuseSave(context: Context, request: Omit<SaveRequest, 'jobId'>): void {
   refuseSaveAs(context, request);
-  refuseExisting(context.catalogue, request.tag, request.devices);
+  const { tag, devices, existing = 'refuse' } = request;
+  if (existing === 'replace') return;
+  if (existing === 'refuse' || !isThere(context, request)) refuseExisting(context.catalogue, tag, devices);
+}
+
+/** True if a save that keeps what is there has nothing to do. */
+function isThere({ catalogue }: Context, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): boolean {
+  const found = catalogue.find(tag);
+  if (found === null || holdersOf(found, devices).length < devices.length) return false;
+  return found.isConsistent && (vmState === null || found.vmState !== null);
+}
+
+function detailsOf({ existing = 'refuse', description, ttlSeconds }: SaveRequest) {
+  return {
+    ...(existing === 'refuse' ? {} : { existing }),
+    ...(description === undefined ? {} : { description }),
+    ...(ttlSeconds === undefined ? {} : { ttl: ttlSeconds }),
+  };
 }
 
 /** The same but for a tag that is taken. */
 export function refuseSaveAs(context: Context, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): void {
   checkTag(tag);
   checkDevices(context.catalogue, devices);
-  checkVmState(context.catalogue, devices, vmState);
+  if (vmState !== null) checkVmState(context.catalogue, devices, vmState);
   refuseBusyMachine(context);
   refuseEmptyMachine(context);
 }
 
 async function save(context: Context, request: SaveRequest, job: JobControl): Promise<void> {
   refuseSave(context, request);
+  if (request.existing === 'keep' && isThere(context, request))
+    return sayResult(context, request, { job, existed: true });
   const warning = leftOut(context.catalogue, request.devices);
   if (warning !== null) job.warn(warning);
+  let plan: SavePlan;
   try {
     // What it was before it was stopped is what the snapshot says of it.
     await holdForSnapshot(context, 'save-vm');
     throwIfCancelled(job);
-    const plan = planFor(context, request);
-    job.setPhase(WRITING, partsOf(context, plan.tag, plan));
+    plan = planFor(context, request);
+    job.setPhase(WRITING, { ...partsOf(context, plan.tag, plan), tag: plan.tag });
     const task = context.blocks.save(plan);
     await workOn(job, task, async () => {
       await task.captured;
@@ -68,8 +96,45 @@ async function save(context: Context, request: SaveRequest, job: JobControl): Pr
   } finally {
     letGuestGo(context);
   }
+  if (plan.tag !== request.tag) await giveTag(context, { plan, request }, job);
   await sayDone(context, request, job);
-  job.setResult({ tag: request.tag, 'vm-state-size': context.catalogue.find(request.tag)?.vmStateBytes ?? 0 });
+  sayResult(context, request, { job, existed: false });
+}
+
+/**
+ * The snapshot that is to replace another was saved under a tag of its own, so that one of the two is whole at every moment;
+ * now it takes the other's place. From here on the next start finishes it.
+ */
+async function giveTag(
+  context: Context,
+  { plan, request }: { readonly plan: SavePlan; readonly request: SaveRequest },
+  job: JobControl,
+): Promise<void> {
+  const { blocks, catalogue } = context;
+  const { tag, dateMs } = plan;
+  const holders = catalogue.find(request.tag)?.parts.map(({ node }) => node) ?? [];
+  const writable = blocks.nodes().filter(({ isReadOnly }) => !isReadOnly);
+  const devices = writable.map(({ name }) => name).filter((name) => [...plan.devices, ...holders].includes(name));
+  try {
+    job.cannotBeCancelled();
+    job.setPhase(RENAMING, { ...partsOf(context, tag, { devices, dateMs }), tag, as: request.tag, 'date-ms': dateMs });
+  } catch (error) {
+    await blocks.delete({ tag, devices: plan.devices }).ended.catch(() => job.keepPhase());
+    throw error;
+  }
+  const task = blocks.rename({ tag, as: request.tag, dateMs, devices });
+  await task.ended.catch((error: unknown) => {
+    job.keepPhase();
+    throw error;
+  });
+}
+
+function sayResult(
+  { catalogue }: Context,
+  { tag }: SaveRequest,
+  { job, existed }: { readonly job: JobControl; readonly existed: boolean },
+): void {
+  job.setResult({ tag, 'vm-state-size': catalogue.find(tag)?.vmStateBytes ?? 0, existed });
 }
 
 /** Nobody is told of a snapshot that the next start would take for half-made: it is there once that can be kept. */
@@ -82,10 +147,12 @@ async function sayDone({ blocks }: Context, { tag, devices }: SaveRequest, job: 
   }
 }
 
-function planFor({ machine, runState, settings, clock }: Context, request: SaveRequest): SavePlan {
+function planFor(context: Context, request: SaveRequest): SavePlan {
+  const { machine, runState, settings, clock } = context;
   const { tag, vmState, devices } = request;
+  const isTaken = request.existing === 'replace' && context.catalogue.find(tag) !== null;
   return {
-    tag,
+    tag: isTaken ? `${UNNAMED}${context.ids()}` : tag,
     vmState,
     devices,
     source: copiedSource(machine),
@@ -93,6 +160,20 @@ function planFor({ machine, runState, settings, clock }: Context, request: SaveR
     detectsZeroPages: settings.detectsZeroPages(),
     dateMs: clock.now(),
     clockNs: machine.clockNs(),
+    about: aboutOf(context, request),
+  };
+}
+
+/** How a snapshot is called until it takes the place of another. */
+const UNNAMED = '.vmferry-new-';
+
+function aboutOf({ machine, clock }: Context, { description, ttlSeconds }: SaveRequest): SnapshotAbout {
+  const { ramBlocks, vcpus } = machine.describe();
+  return {
+    description: description ?? null,
+    expiresAtMs: ttlSeconds === undefined ? null : clock.now() + ttlSeconds * 1000,
+    ramBytes: ramBlocks.reduce((sum, { bytes }) => sum + bytes, 0),
+    vcpus,
   };
 }
 

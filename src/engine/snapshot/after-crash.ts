@@ -1,5 +1,5 @@
 import type { DeletePlan, SavePlan, SnapshotError, SnapshotTask } from '../../domain/snapshot-port.ts';
-import type { TaskOrder } from './messages.ts';
+import { nodesOfSave, type TaskOrder } from './messages.ts';
 import { withLeft } from './snapshot-failure.ts';
 
 /** The thread that took the place of the one that died. */
@@ -7,7 +7,7 @@ type Survivor = { readonly hasThread: boolean; delete(plan: DeletePlan): Snapsho
 
 /** False for a task that has changed nothing that opening the images does not put right. */
 export function leavesSomething({ kind }: TaskOrder): boolean {
-  return kind === 'save' || kind === 'delete' || kind === 'apply-disks';
+  return kind === 'save' || kind === 'delete' || kind === 'rename' || kind === 'apply-disks';
 }
 
 /** The error of a task whose thread died, once what it left was taken back. */
@@ -21,6 +21,7 @@ export async function afterCrash(
     return left === null ? error : withLeft(error, left);
   }
   if (kind === 'delete') return withLeft(error, `snapshot '${plan.tag}' may be gone from some of its nodes only`);
+  if (kind === 'rename') return withLeft(error, `snapshot '${plan.as}' may be the old one on some of its nodes`);
   return error;
 }
 
@@ -28,8 +29,9 @@ export async function afterCrash(
  * The tag was free before the save, so what has it now is half-made. A node that refuses is asked again behind the
  * others, which may have made room. @returns what is left, or null.
  */
-async function takeBack(engine: Survivor, { tag, vmState, devices }: SavePlan): Promise<string | null> {
-  let left = [...new Set([vmState, ...devices])];
+async function takeBack(engine: Survivor, plan: SavePlan): Promise<string | null> {
+  const { tag } = plan;
+  let left = nodesOfSave(plan);
   if (!engine.hasThread) return `snapshot '${tag}' may be half-made on nodes ${left.join(', ')}, which are not open`;
   let reasons: string[] = [];
   for (let round = 0; round < 2 && left.length > 0; round += 1) {

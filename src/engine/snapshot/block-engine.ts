@@ -6,6 +6,7 @@ import type {
   DigestReading,
   LoadPlan,
   LoadTask,
+  RenamePlan,
   SavePlan,
   SaveTask,
   SnapshotError,
@@ -17,11 +18,12 @@ import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX } from '../watchdog.ts';
 import { WorkerDeath } from '../worker-death.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
+import type { BlockEngineOptions } from './block-engine-options.ts';
 import { startBlockWorker } from './block-worker.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
 import { crashOf, messageOf, toBlockError } from './engine-words.ts';
 import { GuestDisks } from './guest-disks.ts';
-import type { FromBlockThread, NodeRepair, NodeSpec, TaskOrder, ToBlockThread } from './messages.ts';
+import type { FromBlockThread, TaskOrder, ToBlockThread } from './messages.ts';
 import {
   DigestsHandle,
   LoadHandle,
@@ -33,22 +35,7 @@ import {
 } from './task-handles.ts';
 import { ThreadRun } from './thread-run.ts';
 
-export type BlockEngineOptions = {
-  readonly nodes: readonly NodeSpec[];
-  /** False: the guest that uses the images is awaited from the other side of a migration. Default: true. */
-  readonly isActive?: boolean;
-  /** `report` has crashes of the thread (WorkerDeath) and faults that no task's end speaks of, `repaired` each repair. */
-  readonly report: (error: unknown) => void;
-  readonly repaired?: (repair: NodeRepair) => void;
-  /** The first thread, from startBlockWorker, if it was started beforehand. */
-  readonly firstWorker?: Worker;
-  /** The program of the block thread; for tests. */
-  readonly workerUrl?: URL;
-  /** A thread whose heart has not beaten for about this long is ended; milliseconds. */
-  readonly hangMsMax?: number;
-  /** A disk that a task needs and that takes nothing for so long has hung: its thread is ended; milliseconds. */
-  readonly diskStallMs?: number;
-};
+export type { BlockEngineOptions } from './block-engine-options.ts';
 
 /** The engine with what only app.ts uses. */
 export interface ThreadedBlockEngine extends BlockEngine {
@@ -124,6 +111,10 @@ class Engine implements ThreadedBlockEngine {
 
   digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]> {
     return this.#begin({ kind: 'digests', plan }, new DigestsHandle(this.#newNumber(), this.#tell));
+  }
+
+  rename(plan: RenamePlan): SnapshotTask {
+    return this.#begin({ kind: 'rename', plan }, new PlainHandle(this.#newNumber(), this.#tell));
   }
 
   applyDisks(plan: DeletePlan): SnapshotTask {

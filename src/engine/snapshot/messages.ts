@@ -5,6 +5,7 @@ import type {
   DeletePlan,
   DigestReading,
   LoadPlan,
+  RenamePlan,
   SavePlan,
   SnapshotError,
   VerifyPlan,
@@ -30,6 +31,7 @@ export type TaskOrder =
   | { readonly kind: 'save'; readonly plan: SavePlan }
   | { readonly kind: 'load'; readonly plan: LoadPlan }
   | { readonly kind: 'delete'; readonly plan: DeletePlan }
+  | { readonly kind: 'rename'; readonly plan: RenamePlan }
   | { readonly kind: 'verify'; readonly plan: VerifyPlan }
   | { readonly kind: 'digests'; readonly plan: DeletePlan }
   | { readonly kind: 'apply-disks'; readonly plan: DeletePlan }
@@ -37,6 +39,11 @@ export type TaskOrder =
 
 /** Names of the nodes, all of which become active or inactive. */
 export type SwitchPlan = { readonly devices: readonly string[] };
+
+/** The nodes that a save works on, each once. */
+export function nodesOfSave({ vmState, devices }: Pick<SavePlan, 'vmState' | 'devices'>): readonly string[] {
+  return [...new Set([...(vmState === null ? [] : [vmState]), ...devices])];
+}
 
 /** What a task gives back; null for most. */
 export type TaskResult = VerifyResult | readonly DigestReading[] | null;

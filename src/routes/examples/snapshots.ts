@@ -11,6 +11,10 @@ const snapshot = {
   nodes: [{ name: 'disk0', id: '1', 'disk-size': 1073741824, 'vm-state-size': 201326592, 'has-digests': true }],
   consistent: true,
   'has-digests': true,
+  description: 'warm caches, before the upgrade',
+  'expires-at': '2025-06-08T12:00:00.300Z',
+  'ram-size': 268435456,
+  vcpus: 1,
 };
 
 const saves = {
@@ -38,7 +42,7 @@ const saved = {
   outcome: 'completed',
   'ended-at': '2025-06-01T12:00:00.701Z',
   duration: 700,
-  result: { tag: 'before-upgrade', 'vm-state-size': 201326592 },
+  result: { tag: 'before-upgrade', 'vm-state-size': 201326592, existed: false },
 };
 
 const params = { tag: 'before-upgrade' };

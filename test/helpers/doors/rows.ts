@@ -285,8 +285,8 @@ const JOB_ROWS: Readonly<Record<string, DoorRow>> = {
 
 const SNAPSHOT_ROWS: Readonly<Record<string, DoorRow>> = {
   'snapshot-save': {
-    good: snapshotJob({ 'job-id': 'j', ...ON_BOTH }),
-    refused: { prepare: saved, given: { 'job-id': 'k', ...ON_BOTH }, byJob: true },
+    // Over HTTP its path leads to the command that can do more; this one to itself.
+    good: { given: { 'job-id': 'j', ...ON_BOTH } },
   },
   'snapshot-load': {
     good: snapshotJob({ 'job-id': 'j', ...ON_BOTH }, saved),
@@ -295,6 +295,10 @@ const SNAPSHOT_ROWS: Readonly<Record<string, DoorRow>> = {
   'snapshot-delete': {
     good: snapshotJob({ 'job-id': 'j', tag: TAG, devices: ['disk0', 'disk1'] }, saved),
     refused: { flags: DEFER, prepare: saved, given: { 'job-id': 'k', tag: TAG, devices: ['disk0'] }, byJob: true },
+  },
+  'x-ferry-snapshot-save': {
+    good: snapshotJob({ 'job-id': 'j', tag: TAG, description: 'before', replace: true }, saved),
+    refused: { prepare: saved, given: { 'job-id': 'k', tag: TAG } },
   },
   'x-ferry-snapshot-verify': {
     good: snapshotJob({ 'job-id': 'j', tag: TAG }, saved),

@@ -2,7 +2,14 @@ import { BlockError } from '../../../block/image.ts';
 import type { SnapshotError } from '../../../domain/snapshot-port.ts';
 import { FigureBlock } from '../../figures.ts';
 import { DISK_STALL_MS, watchForStalls } from '../disk-stall.ts';
-import type { FromBlockThread, NodeSpec, TaskOrder, TaskResult, ToBlockThread } from '../messages.ts';
+import {
+  type FromBlockThread,
+  type NodeSpec,
+  nodesOfSave,
+  type TaskOrder,
+  type TaskResult,
+  type ToBlockThread,
+} from '../messages.ts';
 import { SnapshotFailure, toSnapshotError } from '../snapshot-failure.ts';
 import { TaskWords } from '../task-words.ts';
 import { endThread } from './end-thread.ts';
@@ -158,6 +165,11 @@ export class BlockThread {
       case 'deactivate':
         await this.#deactivate(number, nodes);
         return null;
+      case 'rename': {
+        const { renameSnapshot } = await import('./rename.ts');
+        await renameSnapshot(order.plan, nodes, control);
+        return null;
+      }
       default: {
         const { applyDisks, deleteSnapshot } = await import('./delete.ts');
         await (order.kind === 'delete' ? deleteSnapshot : applyDisks)(order.plan, nodes, control);
@@ -216,6 +228,7 @@ function isSwitch({ kind }: TaskOrder): boolean {
 }
 
 function namesOf({ kind, plan }: TaskOrder): readonly string[] {
-  if (kind === 'save' || kind === 'load') return [plan.vmState, ...plan.devices];
+  if (kind === 'save') return nodesOfSave(plan);
+  if (kind === 'load') return [plan.vmState, ...plan.devices];
   return plan.devices;
 }

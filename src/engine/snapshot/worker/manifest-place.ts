@@ -1,4 +1,5 @@
 import { ByteWriter } from '../../stream/byte-writer.ts';
+import { isAbout } from './about.ts';
 
 /*
  * Where the manifest of a snapshot lies: extra data of the snapshot's entry, behind QEMU's 24 bytes. Big-endian:
@@ -13,7 +14,8 @@ export type ManifestPlace = { readonly position: number; readonly reservedBytes:
 
 const MAGIC = Buffer.from('FERRYSUM');
 const VERSION = 1;
-const BYTES = 32;
+/** What is told about the snapshot (about.ts) may follow. */
+export const PLACE_BYTES = 32;
 const POSITION_MAX = 2n ** 52n;
 
 export function encodePlace({ position, reservedBytes }: ManifestPlace): Uint8Array {
@@ -27,12 +29,13 @@ export function encodePlace({ position, reservedBytes }: ManifestPlace): Uint8Ar
  */
 export function decodePlace(extra: Uint8Array): ManifestPlace | 'damaged' | null {
   const bytes = Buffer.from(extra.buffer, extra.byteOffset, extra.length);
-  if (bytes.length < BYTES) return null;
+  if (bytes.length < PLACE_BYTES) return null;
   const hasMagic = bytes.subarray(0, 8).equals(MAGIC);
   const hasVersion = bytes.readUInt32BE(8) === VERSION && bytes.readUInt32BE(12) === 0;
   const position = bytes.readBigUInt64BE(16);
   const reserved = bytes.readBigUInt64BE(24);
   const isInRange = position <= POSITION_MAX && reserved <= POSITION_MAX;
   if (hasMagic && hasVersion && isInRange) return { position: Number(position), reservedBytes: Number(reserved) };
-  return hasMagic || (hasVersion && isInRange && bytes.length === BYTES) ? 'damaged' : null;
+  const isOurs = bytes.length === PLACE_BYTES || isAbout(bytes.subarray(PLACE_BYTES));
+  return hasMagic || (hasVersion && isInRange && isOurs) ? 'damaged' : null;
 }

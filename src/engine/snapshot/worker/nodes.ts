@@ -4,7 +4,8 @@ import { createImage } from '../../../block/qcow2/open.ts';
 import type { BlockNode, NodeSnapshot } from '../../../domain/snapshot-port.ts';
 import type { NodeRepair, NodeSpec } from '../messages.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
-import { decodePlace } from './manifest-place.ts';
+import { decodeAbout } from './about.ts';
+import { decodePlace, PLACE_BYTES } from './manifest-place.ts';
 
 type OpenNode = {
   readonly name: string;
@@ -169,5 +170,6 @@ function describe(name: string, held: HeldImage): BlockNode {
 
 function nodeSnapshot(snapshot: ImageSnapshot): NodeSnapshot {
   const { id, name: tag, dateMs, clockNs, vmStateBytes, diskBytes, icount, extra } = snapshot;
-  return { id, tag, dateMs, clockNs, vmStateBytes, diskBytes, icount, hasDigests: decodePlace(extra) !== null };
+  const known = { id, tag, dateMs, clockNs, vmStateBytes, diskBytes, icount };
+  return { ...known, hasDigests: decodePlace(extra) !== null, about: decodeAbout(extra, PLACE_BYTES) };
 }

@@ -1,7 +1,9 @@
 import type { Image, VmStateWriter } from '../../../block/image.ts';
 import type { SavePlan } from '../../../domain/snapshot-port.ts';
 import { memoryBytes } from '../../memory/guest-memory.ts';
+import { nodesOfSave } from '../messages.ts';
 import { LeftBehind, SnapshotFailure } from '../snapshot-failure.ts';
+import { encodeAbout } from './about.ts';
 import { endThread } from './end-thread.ts';
 import { MachineWriter } from './machine-writer.ts';
 import { fixedBytes, type ManifestBlock, placeholder } from './manifest.ts';
@@ -45,7 +47,7 @@ export async function save(
   task: { readonly control: TaskControl; captured(): void },
 ): Promise<void> {
   const { control } = task;
-  const names = [...new Set([plan.vmState, ...plan.devices])];
+  const names = nodesOfSave(plan);
   const saves = names.map((name) => newNodeSave(name, nodes.image(name)));
   try {
     for (const { image } of saves) await image.assertPresent();
@@ -107,13 +109,13 @@ async function writeMachine(
 }
 
 async function takeSnapshot({ image, vmStateBytes, place }: NodeSave, plan: SavePlan): Promise<string> {
-  const { tag, dateMs, clockNs } = plan;
+  const { tag, dateMs, clockNs, about } = plan;
   const { id } = await image.createSnapshot({
     name: tag,
     dateMs,
     clockNs,
     vmStateBytes,
-    extra: encodePlace(place),
+    extra: Buffer.concat([encodePlace(place), ...(about === undefined ? [] : [encodeAbout(about)])]),
   });
   return id;
 }

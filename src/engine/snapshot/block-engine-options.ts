@@ -1,0 +1,20 @@
+import type { Worker } from 'node:worker_threads';
+import type { NodeRepair, NodeSpec } from './messages.ts';
+
+/** What an engine is made of. */
+export type BlockEngineOptions = {
+  readonly nodes: readonly NodeSpec[];
+  /** False: the guest that uses the images is awaited from the other side of a migration. Default: true. */
+  readonly isActive?: boolean;
+  /** `report` has crashes of the thread (WorkerDeath) and faults that no task's end speaks of, `repaired` each repair. */
+  readonly report: (error: unknown) => void;
+  readonly repaired?: (repair: NodeRepair) => void;
+  /** The first thread, from startBlockWorker, if it was started beforehand. */
+  readonly firstWorker?: Worker;
+  /** The program of the block thread; for tests. */
+  readonly workerUrl?: URL;
+  /** A thread whose heart has not beaten for about this long is ended; milliseconds. */
+  readonly hangMsMax?: number;
+  /** A disk that a task needs and that takes nothing for so long has hung: its thread is ended; milliseconds. */
+  readonly diskStallMs?: number;
+};
