@@ -113,7 +113,8 @@ export class Service implements AsyncDisposable {
 /** What `npm start` runs, without npm: the service under the same Node flags. */
 function startCommand(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  return scripts.start.split(' ').slice(1);
+  const words = scripts.start.split(' ');
+  return words.slice(words.indexOf('node') + 1);
 }
 
 /** What the service prints once it is ready. */

@@ -12,6 +12,8 @@ export type DeviceStateBytes = { readonly bytes: Uint8Array; readonly sections: 
 export type DeviceFileError = { readonly code: TransferErrorCode; readonly message: string };
 
 export interface DeviceFiles {
+  /** How a path with a symbolic link in it is refused, which names the link; null if no part of it is one. */
+  refusalOfLink(place: FilePlace): string | null;
   /** Puts down the state of the devices, which must stand still; nothing of them is looked at afterwards. */
   encode(source: TransferSource): DeviceStateBytes;
   /** Makes a file of these bytes, in the place of one that may be there: all of it, or what was there stays. */

@@ -47,6 +47,7 @@ const START_ERRORS = [
   'transport_unsuitable',
   'exec_not_allowed',
   'file_outside_root',
+  'not_a_plain_file',
   'migration_in_progress',
 ] as const;
 

@@ -37,6 +37,7 @@ export function startMigration(
 ): MigrationRecord {
   const address = readAddress(arguments_, 'connect', context);
   refuseUnsuitableTransport(address, context.settings);
+  refuseLink(address, context);
   refuseUnlessReady(context, arguments_.resume === true);
   const plan = planFor(context, address);
   const migration = new CurrentMigration(context.ids(), 'outgoing');
@@ -66,6 +67,13 @@ export function startMigration(
   migration.recorder = recorderOf(context, migration);
   migration.recorder.start();
   return record;
+}
+
+/** A link would only be found when the file is opened: after the request was accepted. */
+function refuseLink(address: MigrationAddress, { deviceFiles, fileRoot }: Context): void {
+  if (address.transport !== 'file') return;
+  const refusal = deviceFiles.refusalOfLink({ fileRoot, path: address.path });
+  if (refusal !== null) throw new DomainError('not_a_plain_file', `${refusal}.`);
 }
 
 function refuseUnlessReady(context: Context, isResume: boolean): void {

@@ -5,7 +5,7 @@ import { StreamError } from '../stream/byte-reader.ts';
 import { DEVICE_BYTES_MAX } from '../stream/constants.ts';
 import { toTransferError } from '../transport/channel.ts';
 import { FileDraft } from '../transport/file-draft.ts';
-import { openToRead } from '../transport/open-below.ts';
+import { linkBelow, linkRefusal, openToRead } from '../transport/open-below.ts';
 import { decodeDeviceStream, encodeDeviceStream } from './device-stream.ts';
 
 const readFrom = promisify(read);
@@ -15,6 +15,10 @@ const closeFile = promisify(close);
 
 /** Device states in files below the file root, opened as `file:` addresses are. */
 export const deviceFiles: DeviceFiles = {
+  refusalOfLink: ({ fileRoot, path }) => {
+    const link = linkBelow(fileRoot, path);
+    return link === null ? null : linkRefusal(path, link);
+  },
   encode: encodeDeviceStream,
   write: (place, bytes) => inOurWords(place, () => replaceFile(place, bytes)),
   read: (place, source) => inOurWords(place, async () => decodeDeviceStream(await readWhole(place), source)),

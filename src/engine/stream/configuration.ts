@@ -1,6 +1,7 @@
 import { type ByteReader, StreamError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { ELEMENT, MACHINE_NAME_BYTES_MAX, STREAM_MAGIC, STREAM_VERSION } from './constants.ts';
+import { MULTIFD_MAGIC, multifdDiffers } from './multifd.ts';
 
 /*
  * How a stream begins.
@@ -115,6 +116,7 @@ function peek(reader: ByteReader): number {
 }
 
 function foreignStream(magic: number): StreamError {
+  if (magic === MULTIFD_MAGIC) return multifdDiffers('a connection begins as a further channel of multifd does');
   const text = Buffer.alloc(4);
   text.writeUInt32BE(magic);
   const seen = `0x${magic.toString(16).padStart(8, '0')}`;

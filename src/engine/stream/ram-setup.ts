@@ -1,6 +1,7 @@
 import { type ByteReader, StreamError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { RAM_BLOCKS_MAX, RAM_FLAG, RAM_FLAGS_MASK } from './constants.ts';
+import { multifdDiffers } from './multifd.ts';
 
 /*
  * Body of the ram section's START: the list of blocks.
@@ -42,6 +43,7 @@ export function decodeRamSetup(reader: ByteReader): readonly RamBlockLength[] {
     left -= bytes;
   }
   const end = reader.u64('the record behind the block list');
+  if (end === RAM_FLAG.multifdFlush) throw multifdDiffers('a mark of multifd follows the block list');
   if (end !== RAM_FLAG.eos) {
     throw new StreamError(
       'ram_setup_broken',

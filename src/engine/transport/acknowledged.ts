@@ -63,7 +63,7 @@ export function acknowledgementGauge(socket: net.Socket): ((writtenBytes: number
 }
 
 /** The descriptor of a socket is known to an inner part of Node only. */
-function descriptorOf(socket: net.Socket): number | null {
+export function descriptorOf(socket: net.Socket): number | null {
   const handle = (socket as unknown as { _handle?: { readonly fd?: unknown } | null })._handle;
   return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : null;
 }

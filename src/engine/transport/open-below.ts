@@ -12,7 +12,9 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, 
  * @throws TransferError
  */
 export function openToRead(root: string, path: string): number {
-  return inFolder(root, path, (name) => checked(openPart(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, path), path));
+  return inFolder(root, path, (name) => {
+    return checked(openPart(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, { root, path }), path);
+  });
 }
 
 /**
@@ -26,7 +28,7 @@ export function openThere(root: string, path: string, { toRead }: { readonly toR
       return checked(fd, path);
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-      throw toTransferError(error, `file:${path}`);
+      throw error instanceof Error ? openError(error, root, path) : error;
     }
   });
 }
@@ -40,6 +42,28 @@ export function openNew(root: string, path: string, target: string): number {
       throw channelError(error, `file:${target}: a file beside it, which is to get its name,`);
     }
   });
+}
+
+/**
+ * The first part of a path below `root` that is a symbolic link, as a path from `root`; null if none is. It serves
+ * messages and early refusals: the opening functions above never follow a link whatever this function returned before.
+ */
+export function linkBelow(root: string, path: string): string | null {
+  let seen = '';
+  for (const part of pathInside(root, path).split(sep)) {
+    seen = join(seen, part);
+    try {
+      if (lstatSync(join(root, seen)).isSymbolicLink()) return seen;
+    } catch {
+      return null;
+    }
+  }
+  return null;
+}
+
+/** How a link in the path of a file is refused. `link`: of `linkBelow`. */
+export function linkRefusal(path: string, link: string): string {
+  return `file:${path}: ${link === path ? 'it' : link} is a symbolic link, and links are not followed`;
 }
 
 /** Names in a folder below `root`; none if it cannot be read. */
@@ -83,13 +107,12 @@ export function removeBelow(root: string, path: string): void {
 
 /** Gives `use` a name for the file that stands for its folder as it was opened, whatever happens to the path. */
 function inFolder<T>(root: string, path: string, use: (name: string) => T): T {
-  const inside = isAbsolute(path) ? relative(root, path) : path;
-  const parts = inside.split(sep);
+  const parts = pathInside(root, path).split(sep);
   if (parts.some((part) => part === '' || part === '.' || part === '..')) throw outside(path, root);
-  let folder = openPart(root, O_RDONLY | O_DIRECTORY, path);
+  let folder = openPart(root, O_RDONLY | O_DIRECTORY, { root, path });
   try {
     for (const part of parts.slice(0, -1)) {
-      const next = openPart(`/proc/self/fd/${folder}/${part}`, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, path);
+      const next = openPart(`/proc/self/fd/${folder}/${part}`, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, { root, path });
       closeSync(folder);
       folder = next;
     }
@@ -111,12 +134,23 @@ function notPlain(path: string): TransferError {
   return { code: 'not_a_plain_file', message: `file:${path} is not a plain file with one name` };
 }
 
-function openPart(name: string, flags: number, path: string): number {
+function openPart(name: string, flags: number, { root, path }: { root: string; path: string }): number {
   try {
     return openSync(name, flags);
   } catch (error) {
-    throw channelError(error, `file:${path}`);
+    throw openError(error, root, path);
   }
+}
+
+/** The system reports a link where none is followed as ELOOP, or, where a folder is wanted, as ENOTDIR. */
+function openError(error: unknown, root: string, path: string): TransferError {
+  const link = linkBelow(root, path);
+  if (link !== null) return { code: 'not_a_plain_file', message: linkRefusal(path, link) };
+  return channelError(error, `file:${path}`);
+}
+
+function pathInside(root: string, path: string): string {
+  return isAbsolute(path) ? relative(root, path) : path;
 }
 
 function outside(path: string, root: string): TransferError {

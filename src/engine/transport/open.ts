@@ -46,6 +46,8 @@ export type Awaiting = {
   readonly isListener: boolean;
   /** Hands the next sender over. Once, unless it is a listener. */
   take(handlers: SenderHandlers): void;
+  /** Behind a sender that came: listens no more, but still looks at connections that may belong to that sender. */
+  acceptNoMore(): void;
   /** Stops to wait; a sender that came already is not touched. */
   close(): void;
 };
@@ -75,6 +77,7 @@ function openPlace(address: MigrationAddress, { fileRoot, headerMs }: Where): Aw
         bound: listener.listen(address),
         isListener: true,
         take: (handlers) => listener.take(handlers),
+        acceptNoMore: () => void listener.acceptNoMore(),
         close: () => listener.close(),
       };
     }
@@ -96,6 +99,7 @@ function atOnce(address: MigrationAddress, channel: IncomingChannel): Awaiting {
       taken = true;
       accepted(channel);
     },
+    acceptNoMore: () => {},
     close: () => {
       if (!taken) channel.reset();
     },

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MigrationAddress, TcpAddress, TransferError } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeHeader } from '../stream/configuration.ts';
@@ -15,6 +16,8 @@ const WAITING_MAX = 16;
 /** Senders that wait behind the one whose stream is read, at most; one more is refused. */
 const QUEUE_MAX = 16;
 const KEEP_ALIVE_MS = 10_000;
+/** Turns of the event loop after which every connection has been accepted that was made before them. */
+const ACCEPT_TURNS = 2;
 
 type SocketAddress = Extract<MigrationAddress, { transport: 'tcp' | 'unix' }>;
 
@@ -24,6 +27,11 @@ export type SenderHandlers = {
   readonly accepted: (channel: IncomingChannel) => void;
   /** A connection sent something else, or not a whole header in time; the listener goes on. Called once for a `take`. */
   readonly rejected: (error: TransferError) => void;
+  /**
+   * Another connection of the sender that was accepted shows that its stream is not whole: what is missing goes over
+   * that connection. May be called more than once.
+   */
+  readonly divided: (error: TransferError) => void;
 };
 
 /**
@@ -40,6 +48,10 @@ export class SocketListener {
   readonly #waiting = new Set<SocketIncomingChannel>();
   readonly #queue: SocketIncomingChannel[] = [];
   #handlers: SenderHandlers | null = null;
+  /** The sender that was accepted last, by its host. */
+  #served: { readonly host: string | undefined; readonly divided: SenderHandlers['divided'] } | null = null;
+  /** Where each connection comes from; undefined for a unix socket. */
+  readonly #hosts = new WeakMap<IncomingChannel, string | undefined>();
   #hasRejected = false;
 
   /** `headerMs`: how long a connection may take from its first byte to a whole header. */
@@ -101,14 +113,27 @@ export class SocketListener {
   /** The next sender is given to `handlers`: at once, where one waits already. */
   take(handlers: SenderHandlers): void {
     this.#hasRejected = false;
+    this.#served = null;
     const next = this.#queue.shift();
     if (next === undefined) this.#handlers = handlers;
-    else handlers.accepted(next);
+    else this.#serve(next, handlers);
+  }
+
+  /**
+   * Listens no more, behind a sender that was accepted. Connections that came before are still looked at: they may belong
+   * to that sender. One that shows a header is refused.
+   */
+  async acceptNoMore(): Promise<void> {
+    // The system may hold connections that have not been accepted yet.
+    for (let turn = 0; turn < ACCEPT_TURNS; turn += 1) await nextTurn();
+    this.#closeServers();
+    for (const channel of this.#queue.splice(0)) channel.reset();
   }
 
   /** Stops to listen and refuses whoever waits; a sender that was accepted is not touched. */
   close(): void {
     this.#handlers = null;
+    this.#served = null;
     this.#closeServers();
     for (const channel of [...this.#waiting, ...this.#queue]) channel.reset();
     this.#waiting.clear();
@@ -153,6 +178,7 @@ export class SocketListener {
       this.#waiting.delete(oldest);
       oldest.reset();
     }
+    const host = socket.remoteAddress;
     let begunBytes = 0;
     let timer: NodeJS.Timeout | null = null;
     const settle = (): boolean => {
@@ -163,6 +189,7 @@ export class SocketListener {
       if (!settle()) return;
       channel.reset();
       this.#reject(error);
+      if (error.code === 'capability_differs') this.#refuseSender(host, error);
     };
     const open = (buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void) =>
       readInto(socket, buffer, received);
@@ -176,6 +203,7 @@ export class SocketListener {
       else reject(seen);
       return 'enough';
     });
+    this.#hosts.set(channel, host);
     this.#waiting.add(channel);
     channel.onEnd((error) => {
       if (begunBytes > 0) reject(error === null ? headerCut(begunBytes) : atHeader(error, begunBytes));
@@ -188,12 +216,34 @@ export class SocketListener {
     const handlers = this.#handlers;
     if (handlers !== null) {
       this.#handlers = null;
-      handlers.accepted(channel);
+      this.#serve(channel, handlers);
     } else if (this.#servers.length > 0 && this.#queue.length < QUEUE_MAX) {
       this.#queue.push(channel);
     } else {
       channel.reset();
     }
+  }
+
+  #serve(channel: SocketIncomingChannel, { accepted, divided }: SenderHandlers): void {
+    this.#served = { host: this.#hosts.get(channel), divided };
+    accepted(channel);
+  }
+
+  /**
+   * A sender at this host has opened a further channel of multifd. Its main channel was opened before, so it is among the
+   * connections that are here: without the further channels its stream lacks most of RAM, and may not even show that.
+   */
+  #refuseSender(host: string | undefined, error: TransferError): void {
+    const isOfSender = (channel: SocketIncomingChannel): boolean => this.#hosts.get(channel) === host;
+    for (const channel of [...this.#waiting].filter(isOfSender)) {
+      this.#waiting.delete(channel);
+      channel.reset();
+    }
+    for (const channel of this.#queue.filter(isOfSender)) {
+      this.#queue.splice(this.#queue.indexOf(channel), 1);
+      channel.reset();
+    }
+    if (this.#served?.host === host) this.#served?.divided(error);
   }
 
   #reject(error: TransferError): void {

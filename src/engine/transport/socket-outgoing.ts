@@ -1,10 +1,13 @@
+import { readSync } from 'node:fs';
 import net from 'node:net';
 import type { TransferError } from '../../domain/transfer-port.ts';
-import { acknowledgementGauge } from './acknowledged.ts';
+import { acknowledgementGauge, descriptorOf } from './acknowledged.ts';
 import { breakOff } from './break-off.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';
 
 const KEEP_ALIVE_MS = 10_000;
+/** More than a target, or a server of another protocol, says before it closes. */
+const LAST_WORDS_BYTES_MAX = 64 * 1024;
 
 type TcpTarget = {
   readonly host: string;
@@ -49,6 +52,7 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   /** Made when it is first asked, which has to be before the first byte is written. */
   #gauge: ReturnType<typeof acknowledgementGauge> | undefined;
   #writtenBytes = 0;
+  #reverse: ((bytes: Uint8Array) => void) | null = null;
   #failed: ((error: TransferError) => void) | null = null;
   #failure: TransferError | null = null;
   #finishing: PromiseWithResolvers<void> | null = null;
@@ -70,12 +74,14 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   write(bytes: Uint8Array, done: () => void): void {
     this.#writtenBytes += bytes.length;
     this.#socket.write(bytes, (error) => {
-      if (error) this.#fail(channelError(error, this.#name));
-      else done();
+      if (error === null || error === undefined) return done();
+      this.#readLastWords();
+      this.#fail(channelError(error, this.#name));
     });
   }
 
   onReverse(listener: (bytes: Uint8Array) => void): void {
+    this.#reverse = listener;
     this.#socket.on('data', listener);
   }
 
@@ -94,12 +100,29 @@ export class SocketOutgoingChannel implements OutgoingChannel {
 
   destroy(reason?: 'cancelled'): void {
     this.#failed = null;
+    this.#reverse = null;
     this.#socket.removeAllListeners('data');
     if (reason === 'cancelled') {
       this.#socket.resume();
       this.#socket.end();
     } else {
       breakOff(this.#socket);
+    }
+  }
+
+  /**
+   * Reads what the peer said before it closed: after a failed write Node discards it, and it may be the reason. The
+   * socket is still open when the write's callback is called.
+   */
+  #readLastWords(): void {
+    const descriptor = descriptorOf(this.#socket);
+    if (descriptor === null || this.#reverse === null) return;
+    const words = Buffer.alloc(LAST_WORDS_BYTES_MAX);
+    try {
+      const count = readSync(descriptor, words, 0, words.length, null);
+      if (count > 0) this.#reverse(words.subarray(0, count));
+    } catch {
+      // There are none.
     }
   }
 

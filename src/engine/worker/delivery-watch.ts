@@ -1,7 +1,7 @@
 import { encodeCommand } from '../stream/command.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import { Delivery } from './delivery.ts';
-import type { Monitor } from './monitor.ts';
+import { type Monitor, whatWaitsIsRead } from './monitor.ts';
 import type { ReversePath } from './reverse-path.ts';
 import type { Staging } from './staging.ts';
 
@@ -28,6 +28,11 @@ export class DeliveryWatch {
   #markedMs = Number.NEGATIVE_INFINITY;
   /** When the first byte behind the newest mark was sent; null: there is none. */
   #unmarkedSinceMs: number | null = null;
+  /** Tells how much the target's system has taken, also where the target itself answers; null: nothing is known. */
+  readonly #taken: () => number | null;
+  readonly #stallMs: number;
+  /** Since when a ping that has reached the target's system waits for its answer; null: none does. */
+  #owedSinceMs: number | null = null;
   /** A target that did not answer its first ping in time is not waited for again. */
   #isGivenUp = false;
 
@@ -36,12 +41,18 @@ export class DeliveryWatch {
     readonly staging: Staging;
     readonly monitor: Monitor;
     readonly reverse: ReversePath | null;
+    /** Longest time in which a target that has answered a ping may leave the next one without an answer. */
+    readonly stallMs: number;
   }) {
     const { channel, reverse } = options;
     this.#staging = options.staging;
     this.#monitor = options.monitor;
     this.#hasPings = reverse !== null;
-    this.#gauge = reverse === null && channel.acknowledgedBytes ? () => channel.acknowledgedBytes?.() ?? null : null;
+    this.#taken = () => channel.acknowledgedBytes?.() ?? null;
+    this.#gauge = reverse === null && channel.acknowledgedBytes ? this.#taken : null;
+    this.#stallMs = options.stallMs;
+    // The count begins when it is first asked for.
+    this.#taken();
     if (reverse !== null) reverse.onPong = (value) => this.#answered(value);
     this.poll();
   }
@@ -64,8 +75,9 @@ export class DeliveryWatch {
     this.poll();
   }
 
-  /** Asks the system, where the target is not asked. */
+  /** Asks the system, where the target is not asked; where it is, judges how long its answer takes. */
   poll(): void {
+    this.#judgeAnswer();
     const acknowledged = this.#gauge?.() ?? null;
     if (acknowledged === null) return;
     this.delivery.acknowledged(acknowledged, performance.now());
@@ -90,6 +102,28 @@ export class DeliveryWatch {
       this.#isGivenUp = !delivery.isKnown;
       return;
     }
+  }
+
+  /**
+   * Fails the migration of a target that has answered a ping before, has taken the next one, and leaves it without an
+   * answer: it would never be seen to have taken enough for a switchover. While the link is slow nothing is judged.
+   */
+  #judgeAnswer(): void {
+    const [next] = this.#pings;
+    const isOwed = this.delivery.isKnown && next !== undefined && (this.#taken() ?? next.offset) >= next.offset;
+    if (!isOwed) {
+      this.#owedSinceMs = null;
+      return;
+    }
+    this.#owedSinceMs ??= performance.now();
+    const since = this.#owedSinceMs;
+    if (performance.now() - since < this.#stallMs) return;
+    // An answer that came while this process was stopped counts.
+    void whatWaitsIsRead().then(() => {
+      if (this.#owedSinceMs !== since) return;
+      const message = `the target has answered no ping for ${this.#stallMs} ms, though everything before it has arrived`;
+      this.#monitor.fail({ code: 'deadline_exceeded', message });
+    });
   }
 
   async #mark(now: number): Promise<void> {
@@ -117,6 +151,7 @@ export class DeliveryWatch {
     const [next] = this.#pings;
     if (next?.value !== value) return false;
     this.#pings.shift();
+    this.#owedSinceMs = null;
     this.delivery.acknowledged(next.offset, performance.now());
     return true;
   }

@@ -54,7 +54,13 @@ export class Precopy {
     this.#staging = staging;
     this.#reverse = reverse;
     this.#stopRule = new StopRule(context.live);
-    this.#watch = new DeliveryWatch({ channel, staging, reverse, monitor: context.monitor });
+    this.#watch = new DeliveryWatch({
+      channel,
+      staging,
+      reverse,
+      monitor: context.monitor,
+      stallMs: context.plan.deadlines.stallMs,
+    });
     this.meter = new SendMeter(context.figures, this.#watch.delivery);
     // As in QEMU, all bytes of a guest that does not run count as sent during its downtime.
     this.meter.isDowntime = (context.control?.holds() ?? HOLD.operator) !== 0;

@@ -4,6 +4,7 @@ import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-ke
 import { PAGE_BYTES } from '../memory/layout.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
+import { multifdDiffers } from '../stream/multifd.ts';
 import type { StreamInput } from './input-buffer.ts';
 import { PageSizeProbe, pageSizeDiffers, smallerPageBytes } from './page-size.ts';
 
@@ -197,10 +198,9 @@ export class RamReceiver {
     const smaller = smallerPageBytes(flags);
     if (smaller !== null) return pageSizeDiffers(smaller);
     const name = Object.entries(RAM_FLAG).find(([, value]) => value === (flags & ~RAM_FLAG.continue))?.[0];
+    if (name?.startsWith('multifd')) return multifdDiffers('the ram section holds a mark of multifd');
     const what =
-      name === undefined
-        ? `unknown flags 0x${flags.toString(16)}`
-        : `a record of kind ${name}, which is not on here${name.startsWith('multifd') ? ': the sender has multifd on, switch it off there' : ''}`;
+      name === undefined ? `unknown flags 0x${flags.toString(16)}` : `a record of kind ${name}, which is not on here`;
     return new StreamError('ram_record_broken', `the ram section holds ${what}`);
   }
 }

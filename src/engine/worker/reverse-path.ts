@@ -1,8 +1,8 @@
-import type { TransferError } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError } from '../stream/byte-reader.ts';
 import { decodeReverse, type ReverseMessage } from '../stream/return-path.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import type { Monitor } from './monitor.ts';
+import { otherProtocol } from './other-protocol.ts';
 
 /** Bytes of an unfinished message that may be waiting: no message of precopy is longer. */
 const WAITING_BYTES_MAX = 8;
@@ -14,6 +14,8 @@ export class ReversePath {
   /** Value of the SHUT message: null before it came, 0 if all is well there. */
   shut: number | null = null;
   hasSwitchoverAck = false;
+  /** True once the peer has sent anything. */
+  hasHeard = false;
   /** Told of each answer to a ping; false if none is awaited with that value. */
   onPong: (value: number) => boolean = () => false;
   #waiting: Uint8Array = new Uint8Array();
@@ -30,6 +32,7 @@ export class ReversePath {
   }
 
   #receive(bytes: Uint8Array): void {
+    this.hasHeard = true;
     // What follows the last word, or a broken one, is nobody's.
     if (this.shut !== null || this.#isBroken) return;
     const all = this.#waiting.length === 0 ? bytes : Buffer.concat([this.#waiting, bytes]);
@@ -80,23 +83,4 @@ export class ReversePath {
     this.#waiting = new Uint8Array();
     this.#monitor.fail({ code: 'return_path_broken', message });
   }
-}
-
-/** What answers at the address, if its first bytes are those of another protocol. */
-function otherProtocol(bytes: Uint8Array): TransferError | null {
-  const text = Buffer.from(bytes.subarray(0, 4)).toString('latin1');
-  if (text === 'HTTP') {
-    return {
-      code: 'peer_speaks_http',
-      message: 'an HTTP server answers at this address: it is not that of a migration',
-    };
-  }
-  // An alert of TLS: type 21, version 3.x.
-  if (bytes[0] === 21 && bytes[1] === 3) {
-    return {
-      code: 'peer_speaks_tls',
-      message: 'a TLS server answers at this address: it is not that of a plain migration',
-    };
-  }
-  return null;
 }

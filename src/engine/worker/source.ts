@@ -5,6 +5,7 @@ import type { FromWorker, SharedWords } from '../messages.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import { openOutgoing } from '../transport/open.ts';
 import { TransferFailure } from './monitor.ts';
+import { watchForOtherProtocol } from './other-protocol.ts';
 import { Precopy } from './precopy.ts';
 import { ReversePath } from './reverse-path.ts';
 import { createSourceContext, type SourceContext } from './source-context.ts';
@@ -19,7 +20,7 @@ export class SourceMigration {
   readonly #context: SourceContext;
   #channel: OutgoingChannel | null = null;
   #switchover: Switchover | null = null;
-  #hasReverse = false;
+  #reverse: ReversePath | null = null;
 
   constructor(plan: OutgoingPlan, words: SharedWords, post: (message: FromWorker) => void) {
     this.#context = createSourceContext(plan, words, post);
@@ -58,9 +59,10 @@ export class SourceMigration {
     channel.onFailure((error) => monitor.fail(error));
     const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
     const hasReverse = plan.opensReturnPath && channel.hasReverse;
-    this.#hasReverse = hasReverse;
     const isHandedOver = () => this.#context.status.isHandedOver();
     const reverse = hasReverse ? new ReversePath(channel, monitor, isHandedOver) : null;
+    this.#reverse = reverse;
+    if (reverse === null) watchForOtherProtocol(channel, monitor);
     const precopy = new Precopy(this.#context, { channel, staging, reverse });
     await precopy.setup();
     await precopy.iterate();
@@ -107,14 +109,23 @@ export class SourceMigration {
   #giveUp(thrown: unknown): MigrationEnd {
     const { status } = this.#context;
     this.#channel?.destroy(status.read() === 'cancelling' ? 'cancelled' : undefined);
-    const reason = toError(thrown);
+    const reason = this.#withAdvice(toError(thrown));
     const isUnknown = this.#switchover?.isOutcomeUnknown(reason.code) ?? false;
-    const error = isUnknown ? unknownOutcome(reason, this.#hasReverse) : reason;
+    const error = isUnknown ? unknownOutcome(reason, this.#reverse !== null) : reason;
     const guest = isUnknown ? 'unknown' : 'here';
     const now = status.read();
     if (now !== 'cancelling' && status.transition(now, 'failed')) return this.#end({ status: 'failed', error, guest });
     status.transition('cancelling', 'cancelled');
     return this.#end({ status: 'cancelled', error: null, guest: 'here' });
+  }
+
+  /** Many servers of another protocol close without an answer; a target of a migration answers the first ping. */
+  #withAdvice(error: TransferError): TransferError {
+    const isClosed = error.code === 'peer_closed' || error.code === 'peer_reset';
+    if (!isClosed || this.#reverse === null || this.#reverse.hasHeard) return error;
+    const advice =
+      'it had answered nothing: make sure that a migration is listened for at this address, not HTTP or TLS';
+    return { code: error.code, message: `${error.message}; ${advice}` };
   }
 
   #end(end: MigrationEnd): MigrationEnd {

@@ -112,6 +112,7 @@ export class TargetMigration {
     this.#awaiting.take({
       accepted: (channel) => this.#accept(channel),
       rejected: (error) => this.#post({ type: 'rejected', error }),
+      divided: (error) => this.#fail(error),
     });
   }
 
@@ -122,7 +123,7 @@ export class TargetMigration {
       return;
     }
     this.#channel = channel;
-    if (!this.#plan.keepListening) this.#awaiting?.close();
+    if (!this.#plan.keepListening) this.#awaiting?.acceptNoMore();
     this.#progress = { value: -1, atMs: performance.now() };
     this.#window = new RateWindow(performance.now());
     this.#advance = { ...this.#progress };
@@ -166,7 +167,11 @@ export class TargetMigration {
     this.#figures.set('totalBytes', this.#stream.ramBytes);
     if (this.#stream.loaded === null) return;
     this.#isLoaded = true;
-    this.#post({ type: 'loaded', machine: this.#stream.loaded });
+    const machine = this.#stream.loaded;
+    // A connection that shows that this is not the whole machine has come before the stream's end.
+    void whatWaitsIsRead().then(() => {
+      if (!this.#isEnded) this.#post({ type: 'loaded', machine });
+    });
   }
 
   #obey(command: StreamCommand): void {

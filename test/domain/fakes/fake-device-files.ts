@@ -9,6 +9,10 @@ export class FakeDeviceFiles implements DeviceFiles {
   /** What it rejects with behind that. */
   fault: unknown = null;
 
+  refusalOfLink(): string | null {
+    return null;
+  }
+
   encode({ machineName }: TransferSource): DeviceStateBytes {
     return { bytes: Buffer.from(machineName), sections: 1 };
   }

@@ -164,7 +164,7 @@ export const WRONG: readonly Wrong[] = [
   ['a block list in a part', { ramPart: named(u64(PAGE | FLAG.memSize)) }, 'ram_record_broken', /memSize/],
   ['an XBZRLE page', { ramPart: named(u64(0x60)) }, 'ram_record_broken', /xbzrle/],
   ['a compressed page', { ramPart: named(u64(0x120)) }, 'ram_record_broken', /compressPage/],
-  ['a multifd flush', { ramPart: named(u64(0x200)) }, 'ram_record_broken', /multifdFlush/],
+  ['a multifd flush', { ramPart: named(u64(0x200)) }, 'capability_differs', /multifd/],
   ['an RDMA hook', { ramPart: named(u64(0x80)) }, 'ram_record_broken', /hook/],
   [
     'a footer of another section',
