@@ -121,6 +121,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     log,
     readiness: () => readinessOf(domain, { data: dataState(), isDraining }),
     tokens,
+    allowedOrigins: config.allowedOrigins,
     workers: workerMemory,
     space: () => freeSpace(placesOf(config, blocks)),
     qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),

@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
 import { commandPlace, type Given, readEnvironment, readFlags } from './config/given.ts';
+import { parseOrigins } from './config/origins.ts';
 import { type AccessToken, readTokenFile } from './config/tokens.ts';
 import {
   ConfigError,
@@ -30,6 +31,8 @@ export type Config = {
   readonly qmp: readonly QmpAddress[];
   /** Null: no token is asked for, and the listener is on loopback. */
   readonly tokens: readonly AccessToken[] | null;
+  /** Web origins whose pages may use the API, as browsers write them, or `*`. */
+  readonly allowedOrigins: readonly string[];
   /** Where the tokens came from; absolute. */
   readonly tokenFile: string | null;
   readonly dataDirectory: string;
@@ -154,6 +157,7 @@ function configOf(given: Given, endsWithParent: boolean): Config {
     http: parseHttpAddress(one('http', '127.0.0.1:8080'), access !== null),
     qmp: (given.get('qmp') ?? []).map(parseQmpAddress),
     tokens: access?.tokens ?? null,
+    allowedOrigins: parseOrigins(given.get('allow-origin') ?? [], access !== null),
     tokenFile: tokenFile === null ? null : resolve(tokenFile),
     dataDirectory,
     machine: {

@@ -11,6 +11,7 @@ function config(flags: readonly string[], environment: Record<string, string> = 
 /** Without a token file and without --drain-timeout. */
 const UNGUARDED = {
   tokens: null,
+  allowedOrigins: ['https://dashboard.example'],
   tokenFile: null,
   urlFile: '/run/url',
   endsWithParent: false,
@@ -22,7 +23,7 @@ const EVERY_FLAG = [
   '--http localhost:0 --data /d --name=guest --uuid 8C6B7A5E-3f0d-4f35-9d3c-0d5f7f0a1b2c',
   '--ram 1G --vcpus=4 --dirty-ring-size=4096 --workload rate=0,span=4k,pattern=seq,fill=zero,check=1M --paused --ram-prealloc',
   '--incoming defer --keep-listening --file-root /f --allow-exec --only-migratable --fd a=3 --fd b=4 --qmp unix:/run/a --qmp=tcp:[::1]:0',
-  '--set downtime-limit=5 --set tls-hostname=a=b --enable events --enable multifd --blockdev a0=/disks/a.qcow2 --url-file /run/url',
+  '--set downtime-limit=5 --set tls-hostname=a=b --enable events --enable multifd --blockdev a0=/disks/a.qcow2 --url-file /run/url --allow-origin https://dashboard.example',
 ].flatMap((flags) => flags.split(' '));
 
 describe('the command line', () => {

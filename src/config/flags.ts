@@ -62,6 +62,12 @@ export const FLAGS = {
     help: 'a QMP socket, for its owner or on loopback',
   },
   'token-file': { type: 'string', form: 'FILE', help: 'bearer tokens: lines of TOKEN operator|viewer' },
+  'allow-origin': {
+    type: 'string',
+    repeatable: true,
+    form: 'ORIGIN',
+    help: 'web pages of this origin may use the API, such as https://HOST; * needs tokens',
+  },
   'url-file': {
     type: 'string',
     form: 'FILE',
@@ -101,6 +107,7 @@ export type FlagName =
   | 'qmp'
   | 'blockdev'
   | 'token-file'
+  | 'allow-origin'
   | 'url-file'
   | 'drain-timeout'
   | 'qemu-qmp'

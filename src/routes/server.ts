@@ -21,7 +21,7 @@ import { registerDocs } from './plugins/docs.ts';
 import { registerFraming } from './plugins/framing.ts';
 import { registerLatency } from './plugins/latency.ts';
 import { registerMethods } from './plugins/methods.ts';
-import { registerOriginCheck } from './plugins/origin.ts';
+import { registerAllowedOrigins, registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
 import { registerRequestId, requestIdOf } from './plugins/request-id.ts';
 import { registerRequestLog } from './plugins/request-log.ts';
@@ -37,6 +37,8 @@ export type ServerOptions = {
   readonly limits?: Partial<HttpLimits>;
   /** Null: no token is asked for. */
   readonly tokens: KnownTokens | null;
+  /** Web origins whose pages may use the API, as browsers write them, or `*`. */
+  readonly allowedOrigins: readonly string[];
   readonly workers: WorkersMemory;
   readonly space: FreeSpace;
 };
@@ -56,9 +58,10 @@ export function createServer(options: ServerOptions): Server {
   const eventLoop = new EventLoopFigures();
   server.addHook('onClose', async () => eventLoop.close());
   registerLatency(server, httpFigures);
+  registerAllowedOrigins(server, { allowed: options.allowedOrigins });
   registerClosing(server, limits, closing);
   registerFraming(server);
-  registerOriginCheck(server, { hasTokens: options.tokens !== null });
+  registerOriginCheck(server, { hasTokens: options.tokens !== null, allowed: options.allowedOrigins });
   registerAuthentication(server, { tokens: options.tokens, limits, connections });
   registerBodyParser(server);
   registerSecurityHeaders(server);
