@@ -1,4 +1,4 @@
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Caller, CommandContext } from '../commands/command.ts';
@@ -111,13 +111,17 @@ function refused(address: QmpAddress, cause: unknown): DomainError {
   const inUse = code === 'EADDRINUSE';
   // Node says of a folder that is not there what it says of one that may not be written.
   const isFolderGone = address.kind === 'unix' && !existsSync(dirname(address.path));
-  const why = inUse
-    ? 'something else listens there; stop it, or choose another address'
-    : isFolderGone
-      ? 'its folder is not there'
-      : code;
+  const why = inUse ? takenBy(address) : isFolderGone ? 'its folder is not there' : code;
   const message = `--qmp ${where} cannot be listened on: ${why}.`;
   return new DomainError(inUse ? 'address_in_use' : 'address_not_available', message, { cause });
+}
+
+/** What has the address, and what to do about it. A file that is no socket keeps a service from listening, too. */
+function takenBy(address: QmpAddress): string {
+  const entry = address.kind === 'unix' ? lstatSync(address.path, { throwIfNoEntry: false }) : undefined;
+  if (entry === undefined || entry.isSocket())
+    return 'something else listens there; stop it, or choose another address';
+  return 'a file that is no socket is there; move it away, or choose another path';
 }
 
 function shown(server: Server, address: QmpAddress): string {

@@ -164,12 +164,12 @@ describe('the socket', () => {
   test('one that a service left behind is replaced, one that answers is not, nor another file', async () => {
     const { path, address } = await unixApp();
     const other = await fakeApp({ flags: ['--qmp', address] });
-    await expect(other.listenQmp()).rejects.toThrow('something else is there');
+    await expect(other.listenQmp()).rejects.toThrow('something else listens there; stop it, or choose another address');
     expect(await connectQmp(address).next()).toHaveProperty('QMP');
     const file = `${path}.txt`;
     writeFileSync(file, 'kept');
     const third = await fakeApp({ flags: ['--qmp', `unix:${file}`] });
-    await expect(third.listenQmp()).rejects.toThrow('cannot be listened on');
+    await expect(third.listenQmp()).rejects.toThrow('a file that is no socket is there; move it away');
     const nowhere = await fakeApp({ flags: ['--qmp', `unix:${path}-none/qmp`] });
     await expect(nowhere.listenQmp()).rejects.toThrow('its folder is not there');
     const stale = crashedSocket(temporaryDirectory());
