@@ -46,7 +46,7 @@ export type MigrationRecord = {
   readonly downtimeMs: number | null;
 };
 
-/** A point of the time line, about every 100 ms; `atMs` counts from the migration's start. */
+/** A point of the time line, about every 100 ms; `atMs` counts from the migration's `startedAt`. */
 export type MigrationSample = {
   readonly atMs: number;
   readonly status: MigrationStatus;

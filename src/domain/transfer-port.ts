@@ -83,7 +83,10 @@ export type IncomingPlan = {
 /** An error that crossed a thread: plain data. */
 export type TransferError = { readonly code: TransferErrorCode; readonly message: string };
 
-/** Figures of a migration, all numbers exact below 2^53. Times in milliseconds of the monotonic clock. */
+/**
+ * Figures of a migration, all numbers exact below 2^53. Times in milliseconds of the monotonic clock; those since the
+ * migration's begin are 0 until `countFrom` was called.
+ */
 export type MigrationFigures = {
   /** Grows with every visible change. */
   readonly revision: number;
@@ -113,6 +116,7 @@ export type MigrationFigures = {
 /** Figures of a pass that ended. */
 export type PassFigures = {
   readonly pass: number;
+  /** Since the migration's begin; the end of the pass before, or of the set-up. */
   readonly startedMs: number;
   readonly durationMs: number;
   readonly sentBytes: number;
@@ -160,6 +164,8 @@ export type TransferListener = {
 
 export interface OutgoingTransfer {
   readonly status: StatusWord;
+  /** The migration began `agoMs` milliseconds ago: all its times count from that moment. */
+  countFrom(agoMs: number): void;
   figures(): MigrationFigures;
   /** Of the operating system; null until the thread has told, or where it cannot be known. */
   threadId(): number | null;
@@ -173,6 +179,8 @@ export interface OutgoingTransfer {
 
 export interface IncomingTransfer {
   readonly status: StatusWord;
+  /** As in OutgoingTransfer. */
+  countFrom(agoMs: number): void;
   figures(): MigrationFigures;
   threadId(): number | null;
   /** Where it listens, once it does: the real port for port 0. Rejects with a TransferError if it cannot. */

@@ -2,7 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import { StatusWord } from '../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../domain/migration/status.ts';
 import type { MigrationEnd, TransferError, TransferListener } from '../domain/transfer-port.ts';
-import { FigureBlock } from './figures.ts';
+import { FigureBlock, sharedMicroseconds } from './figures.ts';
 import { LiveParameterWords } from './live-parameters.ts';
 import type { FromWorker, SharedWords, ToWorker } from './messages.ts';
 import { watchHeartbeat } from './watchdog.ts';
@@ -49,6 +49,10 @@ export abstract class Transfer {
     worker.on('exit', this.#onExit);
     worker.on('messageerror', this.#onError);
     this.#endWatch = watchHeartbeat(this.#figures, hangMsMax, () => this.#hung(hangMsMax));
+  }
+
+  countFrom(agoMs: number): void {
+    this.#figures.set('startedUs', sharedMicroseconds() - agoMs * 1000);
   }
 
   figures() {

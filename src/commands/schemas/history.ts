@@ -22,7 +22,9 @@ export const Migration = Type.Object({
   uri: Type.String(),
   status: MigrationStatus,
   'started-at': Timestamp(),
-  'ended-at': orNull(Timestamp()),
+  'ended-at': orNull(
+    Timestamp({ description: '`started-at` and as much as the migration took by the clock that nobody sets.' }),
+  ),
   error: orNull(MigrationError),
   guest: orNull(Type.Enum([...GUEST_OWNERS], { description: 'Who has the guest.' })),
   note: orNull(Type.String({ description: 'What there is to know about a migration that did not fail.' })),
@@ -39,7 +41,7 @@ export const Migration = Type.Object({
 
 export const MigrationPass = Type.Object({
   pass: Int64(),
-  'started-ms': Type.Number({ description: 'Counted from the start of the migration.' }),
+  'started-ms': Type.Number({ description: 'Counted from `started-at`.' }),
   'duration-ms': Type.Number(),
   'sent-bytes': Int64(),
   'normal-pages': Int64(),
@@ -58,7 +60,7 @@ export const MigrationDetail = Type.Object({
 });
 
 export const MigrationSample = Type.Object({
-  'at-ms': Type.Number({ description: 'Counted from the start of the migration.' }),
+  'at-ms': Type.Number({ description: 'Counted from `started-at`.' }),
   status: MigrationStatus,
   'transferred-bytes': Int64(),
   'remaining-bytes': Int64(),

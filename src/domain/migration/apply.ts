@@ -8,6 +8,7 @@ import type { MigrationEnd, TransferError } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { isAllowed } from './lifecycle.ts';
 import { queryMigration } from './query.ts';
+import { endOf } from './record.ts';
 import { finalFigures } from './row-figures.ts';
 import type { MigrationStatus } from './status.ts';
 
@@ -47,7 +48,7 @@ export function applyEnd(context: Context, migration: CurrentMigration, ending: 
   saveAndTell(context, () =>
     save(context, migration, {
       status: ending.status,
-      endedAt: context.clock.now(),
+      endedAt: endOf(context, migration),
       errorCode: ending.error?.code ?? null,
       errorDescription: ending.error?.message ?? null,
       guest: ending.guest,

@@ -3,10 +3,15 @@ import type { DirtyThrottle } from './dirty-throttle.ts';
 import type { Recorder } from './recorder.ts';
 import { isEnded, type MigrationStatus } from './status.ts';
 
+/** A moment by both clocks of the service, in milliseconds: the wall clock may jump, the other one never does. */
+export type Moment = { readonly wall: number; readonly monotonic: number };
+
 /** The newest migration of this process: its status as it was last saved and told, which may trail the shared word. */
 export class CurrentMigration {
   readonly id: string;
   readonly direction: 'outgoing' | 'incoming';
+  /** The zero of all its times. */
+  readonly began: Moment;
   /** Resolves when the end has been saved and told. */
   readonly settled: Promise<void>;
   status: MigrationStatus = 'setup';
@@ -28,9 +33,10 @@ export class CurrentMigration {
   #ofRevision: MigrationFigures | null = null;
   #settle: () => void = () => {};
 
-  constructor(id: string, direction: 'outgoing' | 'incoming') {
+  constructor({ id, direction, began }: Pick<CurrentMigration, 'id' | 'direction' | 'began'>) {
     this.id = id;
     this.direction = direction;
+    this.began = began;
     this.settled = new Promise((resolve) => {
       this.#settle = resolve;
     });

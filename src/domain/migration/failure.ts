@@ -1,4 +1,5 @@
-import type { MigrationEnd, TransferError } from '../transfer-port.ts';
+import { DomainError, isErrorCode } from '../errors.ts';
+import type { MigrationAddress, MigrationEnd, TransferError } from '../transfer-port.ts';
 
 /** What a fault of the engine itself is told as. */
 export function engineFailure(error: unknown): TransferError {
@@ -27,3 +28,16 @@ export function failureOf(end: MigrationEnd): TransferError | null {
 const ADVICE =
   'Whether the guest runs on the target is not known, so it stays stopped here. Look at the target: ' +
   'only if the guest does not run there let it go on here (POST /cont): a guest that runs twice destroys its disks.';
+
+/** A machine would not take over what was loaded. */
+export function adoptError(error: unknown): TransferError {
+  return { code: 'machine_refused', message: error instanceof Error ? error.message : String(error) };
+}
+
+/** An address that cannot be listened on, as the caller of the command is told. */
+export function listenError(error: unknown, address: MigrationAddress): DomainError {
+  if (error instanceof DomainError) return error;
+  const { code, message } = (error ?? {}) as Partial<TransferError>;
+  const known = typeof code === 'string' && isErrorCode(code) ? code : 'address_not_available';
+  return new DomainError(known, message ?? `${address.transport}: cannot be listened on.`, { cause: error });
+}

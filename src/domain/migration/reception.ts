@@ -1,6 +1,5 @@
 import type { Context } from '../context.ts';
 import type { Begun } from '../domain.ts';
-import { DomainError, isErrorCode } from '../errors.ts';
 import { activateDisks, giveDisksBack } from '../machine/disks.ts';
 import { guestArrived, guestAwaited, guestComes, guestNotAwaited, runsOnArrival } from '../machine/migration-steps.ts';
 import { logMigrationBegan } from '../outcomes.ts';
@@ -18,9 +17,9 @@ import type {
 import { giveDescriptorAway } from './address.ts';
 import { applyEnd, applyStatus, emitStatus } from './apply.ts';
 import { comparedUuid } from './compared-uuid.ts';
-import { CurrentMigration } from './current-migration.ts';
-import { diskFailure, engineFailure } from './failure.ts';
-import { newRecord, recorderOf } from './record.ts';
+import type { CurrentMigration } from './current-migration.ts';
+import { adoptError, diskFailure, engineFailure, listenError } from './failure.ts';
+import { newMigration, newRecord, recorderOf } from './record.ts';
 import { type SocketAddress, socketAddressOf } from './socket-address.ts';
 import { isEnded } from './status.ts';
 
@@ -149,8 +148,10 @@ export class Reception {
 
   #insert(begun?: Begun<MigrationRecord>): MigrationRecord {
     const context = this.#context;
-    const migration = new CurrentMigration(context.ids(), 'incoming');
-    migration.transfer = this.#opened();
+    const migration = newMigration(context, 'incoming');
+    const transfer = this.#opened();
+    transfer.countFrom(0);
+    migration.transfer = transfer;
     const record = newRecord(context, migration, this.#address!);
     context.events.commit((emit) => {
       context.store.migrations.insert(record);
@@ -286,15 +287,4 @@ function exitAfter(context: Context, { id }: CurrentMigration, error: TransferEr
   const details = { migration: id, code: error?.code, reason: error?.message };
   context.note('the service ends: an incoming migration with exit-on-error failed', details, 'error');
   context.exitProcess(true);
-}
-
-function adoptError(error: unknown): TransferError {
-  return { code: 'machine_refused', message: error instanceof Error ? error.message : String(error) };
-}
-
-function listenError(error: unknown, address: MigrationAddress): DomainError {
-  if (error instanceof DomainError) return error;
-  const { code, message } = (error ?? {}) as Partial<TransferError>;
-  const known = typeof code === 'string' && isErrorCode(code) ? code : 'address_not_available';
-  return new DomainError(known, message ?? `${address.transport}: cannot be listened on.`, { cause: error });
 }

@@ -2,26 +2,41 @@ import type { Context } from '../context.ts';
 import type { MigrationRecord } from '../store-ports.ts';
 import type { MigrationAddress } from '../transfer-port.ts';
 import { addressText } from './address.ts';
-import type { CurrentMigration } from './current-migration.ts';
+import { CurrentMigration } from './current-migration.ts';
 import { firstPassPercent } from './progress.ts';
 import { Recorder } from './recorder.ts';
 
+/** A migration that begins now. */
+export function newMigration({ ids, clock }: Context, direction: CurrentMigration['direction']): CurrentMigration {
+  return new CurrentMigration({ id: ids(), direction, began: { wall: clock.now(), monotonic: clock.monotonic() } });
+}
+
+/** Milliseconds since it began. */
+export function ageOf({ clock }: Context, { began }: CurrentMigration): number {
+  return clock.monotonic() - began.monotonic;
+}
+
+/**
+ * When it ended, by the wall clock of its begin: as much later as `total-time` says. A wall clock that was set meanwhile
+ * moves no end before its begin.
+ */
+export function endOf(context: Context, migration: CurrentMigration): number {
+  const durationMs = migration.figures()?.totalTimeMs ?? Math.round(ageOf(context, migration));
+  return migration.began.wall + durationMs;
+}
+
 /** The recorder of a migration; its tick is also what makes waiting readers look at the figures again. */
 export function recorderOf(context: Context, migration: CurrentMigration): Recorder {
-  return new Recorder(
-    context.store,
-    { clock: context.clock, schedule: context.schedule },
-    {
-      id: migration.id,
-      status: () => migration.status,
-      figures: () => migration.figures(),
-      onTick: () => {
-        firstPassPercent(migration);
-        context.changes.notify();
-      },
-      report: context.report,
+  return new Recorder(context.store, context.schedule, {
+    id: migration.id,
+    status: () => migration.status,
+    figures: () => migration.figures(),
+    onTick: () => {
+      firstPassPercent(migration);
+      context.changes.notify();
     },
-  );
+    report: context.report,
+  });
 }
 
 /** The row of a migration that begins. */
@@ -31,7 +46,7 @@ export function newRecord(context: Context, migration: CurrentMigration, address
     direction: migration.direction,
     uri: addressText(address),
     status: 'setup',
-    startedAt: context.clock.now(),
+    startedAt: migration.began.wall,
     endedAt: null,
     errorCode: null,
     errorDescription: null,

@@ -1,5 +1,4 @@
 import type { Schedule } from '../context.ts';
-import type { Clock } from '../ports.ts';
 import type { MigrationSample, Store } from '../store-ports.ts';
 import type { MigrationFigures, PassFigures } from '../transfer-port.ts';
 import type { MigrationStatus } from './status.ts';
@@ -25,10 +24,8 @@ type Recorded = {
 /** Writes the time line of one migration: a sample about every 100 ms, in batches, and the figures of each pass. */
 export class Recorder {
   readonly #store: Store;
-  readonly #clock: Clock;
   readonly #schedule: Schedule;
   readonly #of: Recorded;
-  readonly #startedMs: number;
   #batch: MigrationSample[] = [];
   #samples = 0;
   #stride = 1;
@@ -36,12 +33,10 @@ export class Recorder {
   #passes = 0;
   #callOff: (() => void) | null = null;
 
-  constructor(store: Store, time: { readonly clock: Clock; readonly schedule: Schedule }, of: Recorded) {
+  constructor(store: Store, schedule: Schedule, of: Recorded) {
     this.#store = store;
-    this.#clock = time.clock;
-    this.#schedule = time.schedule;
+    this.#schedule = schedule;
     this.#of = of;
-    this.#startedMs = this.#clock.monotonic();
   }
 
   start(): void {
@@ -76,7 +71,7 @@ export class Recorder {
     const figures = this.#of.figures();
     if (figures === null) return;
     this.#batch.push({
-      atMs: Math.round(this.#clock.monotonic() - this.#startedMs),
+      atMs: figures.totalTimeMs,
       status: this.#of.status(),
       transferredBytes: figures.transferredBytes,
       remainingBytes: figures.remainingBytes,

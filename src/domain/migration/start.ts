@@ -17,10 +17,10 @@ import { giveDescriptorAway } from './address.ts';
 import { applyEnd, applyStatus, type Ending, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
 import { comparedUuid } from './compared-uuid.ts';
-import { CurrentMigration } from './current-migration.ts';
+import type { CurrentMigration } from './current-migration.ts';
 import { DirtyThrottle } from './dirty-throttle.ts';
 import { diskFailure, engineFailure, failureOf } from './failure.ts';
-import { newRecord, recorderOf } from './record.ts';
+import { ageOf, newMigration, newRecord, recorderOf } from './record.ts';
 import { isEnded } from './status.ts';
 import { refuseUnsuitableTransport } from './transport.ts';
 import { noteOf } from './unconfirmed.ts';
@@ -40,7 +40,7 @@ export function startMigration(
   refuseLink(address, context);
   refuseUnlessReady(context, arguments_.resume === true);
   const plan = planFor(context, address);
-  const migration = new CurrentMigration(context.ids(), 'outgoing');
+  const migration = newMigration(context, 'outgoing');
   const record = newRecord(context, migration, address);
   // A guest may leave a service whose disk is full.
   withReserve(context.store, () =>
@@ -56,6 +56,7 @@ export function startMigration(
   context.changes.bump();
   try {
     const transfer = context.engine.startOutgoing(plan, listenerFor(context, migration));
+    transfer.countFrom(ageOf(context, migration));
     migration.transfer = transfer;
     giveDescriptorAway(context.fds, address);
     const end = transfer.ended.catch((error: unknown) => brokenEnd(error, transfer.status.isHandedOver()));

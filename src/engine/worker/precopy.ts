@@ -1,6 +1,5 @@
 import { HOLD } from '../../domain/machine/holds.ts';
 import type { OpaqueSection } from '../../domain/ports.ts';
-import { sharedMicroseconds } from '../figures.ts';
 import { ByteWriter } from '../stream/byte-writer.ts';
 import { encodeCommand } from '../stream/command.ts';
 import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../stream/configuration.ts';
@@ -87,9 +86,8 @@ export class Precopy {
     this.#staging.send();
     this.#ram.markAll();
     figures.set('totalBytes', this.#ram.remainingBytes);
-    this.meter.beginPass(this.#ram.remainingBytes);
+    figures.set('setupEndedUs', this.meter.beginPass(this.#ram.remainingBytes));
     this.countFraming();
-    figures.set('setupEndedUs', sharedMicroseconds());
     post({ type: 'pass', pass: this.meter.pass });
     this.#context.move('setup', 'active');
   }

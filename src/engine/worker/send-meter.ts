@@ -1,5 +1,5 @@
 import type { PassFigures } from '../../domain/transfer-port.ts';
-import type { FigureBlock } from '../figures.ts';
+import { type FigureBlock, sharedMicroseconds } from '../figures.ts';
 import type { Delivery } from './delivery.ts';
 import { RateWindow } from './pacing.ts';
 import type { SentPages } from './ram-sender.ts';
@@ -15,7 +15,9 @@ export class SendMeter {
   readonly #window = new RateWindow(performance.now());
   readonly #startedMs = performance.now();
   #pass = 0;
-  #passStart = { ms: 0, bytes: 0, normal: 0, zero: 0 };
+  #passStart = { us: 0, bytes: 0, normal: 0, zero: 0 };
+  /** When the newest pass ended, which is when the next one begins; null before the first has ended. */
+  #passEndUs: number | null = null;
   #period: { startedMs: number; dirtyPages: number } | null = null;
   #countedBytes = 0;
   /** True once the guest stands still: bytes count as downtime's from then on. */
@@ -76,10 +78,12 @@ export class SendMeter {
     this.#figures.touch();
   }
 
-  beginPass(dirtyBytes: number): void {
+  /** @returns when it begins, in shared microseconds: now, or when the pass before it ended. */
+  beginPass(dirtyBytes: number): number {
+    const us = this.#passEndUs ?? sharedMicroseconds();
     this.#pass += 1;
     this.#passStart = {
-      ms: performance.now(),
+      us,
       bytes: this.#countedBytes,
       normal: this.#figures.get('normalPages'),
       zero: this.#figures.get('duplicatePages'),
@@ -88,20 +92,27 @@ export class SendMeter {
     this.#figures.set('remainingBytes', dirtyBytes);
     this.#figures.set('dirtyBytesAtSync', dirtyBytes);
     this.#figures.touch();
+    return us;
   }
 
   /** Figures of the pass that ends now; the sync at its end found `dirtyBytes`. */
   endPass(dirtyBytes: number): PassFigures {
-    const now = performance.now();
+    this.#passEndUs = sharedMicroseconds();
+    const startedMs = this.#sinceBegin(this.#passStart.us);
     return {
       pass: this.#pass,
-      startedMs: Math.round(this.#passStart.ms - this.#startedMs),
-      durationMs: Math.round(now - this.#passStart.ms),
+      startedMs,
+      // Of the rounded times, so that no pass overlaps the next one.
+      durationMs: this.#sinceBegin(this.#passEndUs) - startedMs,
       sentBytes: this.#countedBytes - this.#passStart.bytes,
       normalPages: this.#figures.get('normalPages') - this.#passStart.normal,
       duplicatePages: this.#figures.get('duplicatePages') - this.#passStart.zero,
       dirtyBytes,
     };
+  }
+
+  #sinceBegin(us: number): number {
+    return Math.round((us - this.#figures.get('startedUs')) / 1000);
   }
 
   /** Counts what a sync found; after a period of at least a second the dirty rate is known. */

@@ -1,6 +1,5 @@
 import { HOLD } from '../../domain/machine/holds.ts';
 import type { MigrationEnd, OutgoingPlan, TransferError } from '../../domain/transfer-port.ts';
-import { sharedMicroseconds } from '../figures.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import { openOutgoing } from '../transport/open.ts';
@@ -53,7 +52,6 @@ export class SourceMigration {
 
   async #transfer(): Promise<void> {
     const { plan, figures, monitor } = this.#context;
-    figures.set('startedUs', sharedMicroseconds());
     figures.set('expectedDowntimeMs', this.#context.live.downtimeLimitMs);
     const channel = await this.#connect();
     channel.onFailure((error) => monitor.fail(error));

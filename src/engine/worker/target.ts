@@ -1,6 +1,6 @@
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { IncomingPlan, MigrationEnd, TransferError } from '../../domain/transfer-port.ts';
-import { FigureBlock, sharedMicroseconds } from '../figures.ts';
+import { FigureBlock } from '../figures.ts';
 import { giveBackMemory } from '../memory/give-back.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
 import { StreamError } from '../stream/byte-reader.ts';
@@ -71,7 +71,6 @@ export class TargetMigration {
 
   /** Listens, loads, and resolves at the end; never rejects. */
   run(): Promise<MigrationEnd> {
-    this.#figures.set('startedUs', sharedMicroseconds());
     this.#listen().catch((error: TransferError) => this.#fail(error));
     return this.#end.promise;
   }

@@ -41,10 +41,10 @@ type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'blocks' |
 
 /** A whole domain over a real store in memory, with an engine, a machine and a time that the test drives. */
 export function fakeDomain(change: Change = {}): FakeWorld {
-  const engine = new FakeEngine();
+  const time = new FakeTime();
+  const engine = new FakeEngine(time);
   const machine = change.machine ?? new FakeMachine();
   const blocks = change.blocks ?? new MemoryBlocks();
-  const time = new FakeTime();
   const store = change.store ?? openMemoryStore();
   if (change.store === undefined) onTestFinished(() => store.close());
   const faults: unknown[] = [];

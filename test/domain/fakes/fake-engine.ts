@@ -1,6 +1,6 @@
 import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../../src/domain/migration/status.ts';
-import type { LoadedMachine } from '../../../src/domain/ports.ts';
+import type { Clock, LoadedMachine } from '../../../src/domain/ports.ts';
 import type {
   IncomingPlan,
   IncomingTransfer,
@@ -38,6 +38,25 @@ export const NO_FIGURES: MigrationFigures = {
   dirtyBytesAtSync: 0,
 };
 
+/** Times of a fake transfer: with a clock they pass as its time does, unless a test says otherwise. */
+class Age {
+  readonly #clock: Pick<Clock, 'monotonic'> | null;
+  #zeroMs = 0;
+
+  constructor(clock: Pick<Clock, 'monotonic'> | null) {
+    this.#clock = clock;
+  }
+
+  countFrom(agoMs: number): void {
+    this.#zeroMs = (this.#clock?.monotonic() ?? 0) - agoMs;
+  }
+
+  in(figures: MigrationFigures): MigrationFigures {
+    if (this.#clock === null || figures.totalTimeMs !== 0) return figures;
+    return { ...figures, totalTimeMs: this.#clock.monotonic() - this.#zeroMs };
+  }
+}
+
 /** An outgoing transfer that a test drives step by step, over the real shared status word. */
 export class FakeOutgoing implements OutgoingTransfer {
   readonly plan: OutgoingPlan;
@@ -47,10 +66,12 @@ export class FakeOutgoing implements OutgoingTransfer {
   readonly ended: Promise<MigrationEnd>;
   continued = 0;
   currentFigures: MigrationFigures = NO_FIGURES;
+  readonly #age: Age;
   #end!: (end: MigrationEnd) => void;
   #break!: (error: unknown) => void;
 
-  constructor(plan: OutgoingPlan, listener: TransferListener) {
+  constructor(plan: OutgoingPlan, listener: TransferListener, clock: Clock | null = null) {
+    this.#age = new Age(clock);
     this.plan = plan;
     this.listener = listener;
     this.status.transition('none', 'setup');
@@ -60,8 +81,12 @@ export class FakeOutgoing implements OutgoingTransfer {
     });
   }
 
+  countFrom(agoMs: number): void {
+    this.#age.countFrom(agoMs);
+  }
+
   figures(): MigrationFigures {
-    return this.currentFigures;
+    return this.#age.in(this.currentFigures);
   }
 
   threadId(): number | null {
@@ -127,12 +152,14 @@ export class FakeIncoming implements IncomingTransfer {
   readonly ended: IncomingTransfer['ended'];
   readonly calls: string[] = [];
   currentFigures: MigrationFigures = NO_FIGURES;
+  readonly #age: Age;
   #listen!: (address: MigrationAddress) => void;
   #cannotListen!: (error: TransferError) => void;
   #load!: (loaded: LoadedMachine) => void;
   #end!: (end: Awaited<IncomingTransfer['ended']>) => void;
 
-  constructor(plan: IncomingPlan, listener: TransferListener) {
+  constructor(plan: IncomingPlan, listener: TransferListener, clock: Clock | null = null) {
+    this.#age = new Age(clock);
     this.plan = plan;
     this.listener = listener;
     this.status.transition('none', 'setup');
@@ -148,8 +175,12 @@ export class FakeIncoming implements IncomingTransfer {
     });
   }
 
+  countFrom(agoMs: number): void {
+    this.#age.countFrom(agoMs);
+  }
+
   figures(): MigrationFigures {
-    return this.currentFigures;
+    return this.#age.in(this.currentFigures);
   }
 
   threadId(): number | null {
@@ -226,15 +257,20 @@ export class FakeIncoming implements IncomingTransfer {
 export class FakeEngine implements TransferEngine {
   readonly outgoing: FakeOutgoing[] = [];
   readonly incoming: FakeIncoming[] = [];
+  readonly #clock: Clock | null;
+
+  constructor(clock: Clock | null = null) {
+    this.#clock = clock;
+  }
 
   startOutgoing(plan: OutgoingPlan, listener: TransferListener): FakeOutgoing {
-    const transfer = new FakeOutgoing(plan, listener);
+    const transfer = new FakeOutgoing(plan, listener, this.#clock);
     this.outgoing.push(transfer);
     return transfer;
   }
 
   startIncoming(plan: IncomingPlan, listener: TransferListener): FakeIncoming {
-    const transfer = new FakeIncoming(plan, listener);
+    const transfer = new FakeIncoming(plan, listener, this.#clock);
     this.incoming.push(transfer);
     return transfer;
   }

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { FigureBlock } from '../../../src/engine/figures.ts';
+import { FigureBlock, sharedMicroseconds } from '../../../src/engine/figures.ts';
 import { SendMeter } from '../../../src/engine/worker/send-meter.ts';
 
 const PAGE = 4096;
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance'] });
+  vi.useFakeTimers({ toFake: ['performance', 'hrtime'] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -65,11 +65,14 @@ describe('the meter of a sender', () => {
     expect(figures.read().dirtyPagesRate).toBe(1000);
   });
 
-  test('sums up a pass', () => {
-    const { meter } = make();
-    meter.beginPass(10 * PAGE);
-    vi.advanceTimersByTime(40);
+  test('sums up a pass, which begins where the one before ended', () => {
+    const { figures, meter } = make();
+    figures.set('startedUs', sharedMicroseconds());
+    vi.advanceTimersByTime(15);
+    expect(meter.beginPass(10 * PAGE)).toBe(figures.get('startedUs') + 15_000);
+    vi.advanceTimersByTime(25);
     meter.sent(3 * PAGE, 7 * PAGE, { bytes: 3 * PAGE, normal: 3, zero: 4 });
+    expect(meter.endPass(5 * PAGE)).toMatchObject({ pass: 1, startedMs: 15, durationMs: 25 });
     meter.beginPass(5 * PAGE);
     vi.advanceTimersByTime(25);
     meter.sent(5 * PAGE, 3 * PAGE, { bytes: 2 * PAGE, normal: 2, zero: 0 });
