@@ -26,6 +26,7 @@ const PRODUCT = [
   'integration/package',
   'issues/11-09-prometheus',
   'readme',
+  'readme-followed',
   'routes/openapi-lint',
   'scripts/demo',
 ].map((name) => `test/${name}.test.ts`);

@@ -12,7 +12,7 @@ if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_MIN) {
   module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/vmferry', import.meta.url)));
   await import(pathToFileURL(isBuilt() ? BUILT : SOURCE).href);
 } else {
-  const hint = 'npm ci brings one; npx vmferry and npm start use it';
+  const hint = 'npm ci installs one, which every npm script uses: npm run -s vmferry -- COMMAND';
   process.stderr.write(`vmferry: needs Node ${NODE_MAJOR_MIN} or newer, this is ${process.version} (${hint})\n`);
   process.exitCode = 2;
 }

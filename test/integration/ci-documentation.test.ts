@@ -4,7 +4,6 @@ import { type ExecFileException, execFile, execFileSync } from 'node:child_proce
 import {
   chmodSync,
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -12,11 +11,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { npmSettings, repositoryOfThisCheckout } from '../helpers/checkout.ts';
 import { blocksOf, gitlabCommands, sectionOf, type WorkflowStep, workflowSteps } from '../helpers/ci-page.ts';
 import { describeWithQemu } from '../helpers/qemu/qemu.ts';
 import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
@@ -229,21 +228,6 @@ type RunnerSetup = {
   readonly directory?: string;
 };
 
-/** A repository with the files of this checkout as they are now, committed or not. */
-function repositoryOfThisCheckout(): string {
-  const directory = temporaryDirectory();
-  const git = (cwd: string, ...words: string[]): string => execFileSync('git', words, { cwd, encoding: 'utf8' });
-  const listed = git(ROOT, 'ls-files', '--cached', '--others', '--exclude-standard', '-z');
-  for (const path of listed.split('\0').filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
-    cpSync(join(ROOT, path), join(directory, path));
-  }
-  git(directory, 'init', '--quiet');
-  git(directory, 'add', '--all');
-  const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
-  git(directory, ...author, 'commit', '--quiet', '--message', 'test: this checkout');
-  return directory;
-}
-
 /** A fresh CI machine: an empty folder with the checkout in it, a cache that outlives it, and nothing else. */
 class Runner {
   readonly directory: string;
@@ -291,11 +275,7 @@ class Runner {
   #takeRealTools(): void {
     const settings = `[url "file://${repositoryOfThisCheckout()}"]\n\tinsteadOf = ${REPOSITORY}\n`;
     writeFileSync(join(this.directory, '.gitconfig'), settings);
-    for (const name of ['cache', 'userconfig']) {
-      const value = execFileSync('npm', ['config', 'get', name], { cwd: tmpdir(), encoding: 'utf8' }).trim();
-      this.#environment[`npm_config_${name}`] = value;
-    }
-    this.#environment.npm_config_prefer_offline = 'true';
+    Object.assign(this.#environment, npmSettings());
   }
 
   /** This checkout, which is installed already, with a git and an npm that have nothing to do. */
