@@ -11,12 +11,12 @@ import {
   spawnSync,
 } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { temporaryDirectory } from './helpers/app.ts';
 import { npmSettings, repositoryOfThisCheckout } from './helpers/checkout.ts';
 import { describeNeeding } from './helpers/needs.ts';
 import { patternOf, README, type Step, stepsOf } from './helpers/readme.ts';
@@ -61,7 +61,9 @@ class Reader {
   #shell = '';
 
   static async create(node: string | null): Promise<Reader> {
-    const home = temporaryDirectory();
+    const home = mkdtempSync(join(tmpdir(), 'vmferry-readme-'));
+    // Half a gigabyte in many files: nobody waits until they are gone.
+    onTestFinished(() => spawn('rm', ['-rf', home], { detached: true, stdio: 'ignore' }).unref());
     mkdirSync(join(home, 'tools'));
     if (node !== null) symlinkSync(node, join(home, 'tools/node'));
     const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && echo up && exec sleep infinity'], {
