@@ -82,9 +82,15 @@ export class ServiceClient {
   }
 
   /** All entries of all pages, as the service gives them, the largest that there are. */
-  async pages(path: string, member: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  async pages(
+    path: string,
+    member: string,
+    filter: URLSearchParams = new URLSearchParams(),
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const found: Readonly<Record<string, unknown>>[] = [];
-    let query = PAGED.has(path) ? `?limit=${PAGE_ENTRIES}` : '';
+    const first = new URLSearchParams(filter);
+    if (PAGED.has(path)) first.set('limit', String(PAGE_ENTRIES));
+    let query = first.size === 0 ? '' : `?${first}`;
     for (let page = 0; page < PAGES_MAX; page += 1) {
       const answer = await this.#exchange({ method: 'GET', path: `${path}${query}` });
       const body = bodyOf(answer);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
+import { readMoment } from '../text/moment.ts';
 import { EXIT } from './exit-status.ts';
 import { ConnectionLost, Failure } from './failure.ts';
 
@@ -43,6 +44,18 @@ export function parseLimit(text: string): number {
   const count = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
   if (count >= 1 && count <= LIMIT_MAX) return count;
   throw new InvalidArgumentError(`It must be a whole number from 1 to ${LIMIT_MAX}; --all is all.`);
+}
+
+const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/i;
+
+/** A date, or a date and a time; without a zone by the clock of this host. @throws InvalidArgumentError */
+export function parseMoment(text: string): string {
+  const [, date, time = '00:00', seconds = ':00', zone] = MOMENT.exec(text) ?? [];
+  const local = `${date}T${time}${seconds}`;
+  if (date !== undefined && readMoment(`${local}${zone ?? 'Z'}`) !== null) {
+    return new Date(`${local}${zone ?? ''}`.toUpperCase()).toISOString();
+  }
+  throw new InvalidArgumentError('It must be a time such as 2025-06-01, 2025-06-01T12:00 or 2025-06-01T12:00:00Z.');
 }
 
 /** @throws InvalidArgumentError */

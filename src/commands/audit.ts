@@ -3,6 +3,7 @@ import type { AuditRecord } from '../domain/store-ports.ts';
 import { command } from './command.ts';
 import { AuditPage, AuditQuery, type AuditRow } from './schemas/audit.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
+import { timeRangeOf } from './time-range.ts';
 
 /* Who asked for what. */
 
@@ -14,8 +15,8 @@ export const queryAudit = command({
   isUnaudited: true,
   arguments: AuditQuery,
   result: AuditPage,
-  run: ({ audit }, { limit = PAGE_LIMIT_DEFAULT, cursor = null }) => {
-    const page = audit.list({ limit, cursor });
+  run: ({ audit }, { limit = PAGE_LIMIT_DEFAULT, cursor = null, ...range }) => {
+    const page = audit.list({ limit, cursor, ...timeRangeOf(range) });
     return { audit: page.items.map(rowView), next: page.next };
   },
 });

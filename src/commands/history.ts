@@ -8,6 +8,7 @@ import {
   MigrationsQuery,
   PAGE_LIMIT_DEFAULT,
 } from './schemas/history.ts';
+import { timeRangeOf } from './time-range.ts';
 import { migrationDetailView, migrationView, sampleView } from './views/migration.ts';
 
 /* Every migration ever made here. */
@@ -19,9 +20,9 @@ export const queryMigrations = command({
   role: 'viewer',
   arguments: MigrationsQuery,
   result: MigrationPage,
-  run: (domain, { limit = PAGE_LIMIT_DEFAULT, cursor = null, status, direction }, { role }) => {
+  run: (domain, { limit = PAGE_LIMIT_DEFAULT, cursor = null, status, direction, ...range }, { role }) => {
     const filter = { ...(status === undefined ? {} : { status }), ...(direction === undefined ? {} : { direction }) };
-    const page = domain.history.list({ limit, cursor, ...filter });
+    const page = domain.history.list({ limit, cursor, ...filter, ...timeRangeOf(range) });
     return { migrations: page.items.map((record) => migrationView(record, role)), next: page.next };
   },
 });

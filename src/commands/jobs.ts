@@ -3,6 +3,7 @@ import { command } from './command.ts';
 import { Empty } from './schemas/common.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job, JobHistoryQuery, JobId, JobInfoList, JobList, JobPage } from './schemas/jobs.ts';
+import { timeRangeOf } from './time-range.ts';
 import { jobInfoView, jobView } from './views/job.ts';
 
 /* Jobs: what there are, what became of earlier ones, and what they may be told. */
@@ -48,10 +49,11 @@ export const queryJobHistory = command({
   role: 'viewer',
   arguments: JobHistoryQuery,
   result: JobPage,
-  run: ({ jobs }, { limit = PAGE_LIMIT_DEFAULT, cursor = null, type, outcome, node }) => {
+  run: ({ jobs }, { limit = PAGE_LIMIT_DEFAULT, cursor = null, type, outcome, node, ...range }) => {
     const page = jobs.history({
       limit,
       cursor,
+      ...timeRangeOf(range),
       ...(type === undefined ? {} : { type }),
       ...(outcome === undefined ? {} : { outcome }),
       ...(node === undefined ? {} : { resource: `node:${node}` }),

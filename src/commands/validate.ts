@@ -1,5 +1,6 @@
 import type { ErrorCode, Violation } from '../domain/errors.ts';
 import { VIOLATIONS_MAX } from '../domain/options/violations.ts';
+import { MOMENT_FORM, readMoment } from '../text/moment.ts';
 import { nearest } from '../text/nearest.ts';
 import { JsonFraction } from './json/parse.ts';
 
@@ -23,6 +24,8 @@ export type JsonSchema = {
   readonly maximum?: number | bigint;
   readonly minLength?: number;
   readonly maxLength?: number;
+  /** Only `date-time` is checked. */
+  readonly format?: string;
   readonly maxItems?: number;
   /** Code of a value that an `enum` does not have, where it is not `value_out_of_range`. */
   readonly 'x-refused-as'?: ErrorCode;
@@ -101,6 +104,10 @@ function walkArray(place: Place, value: readonly unknown[], findings: Finding[])
 
 function walkString(place: Place, value: string, findings: Finding[]): void {
   const { minLength = 0, maxLength = Number.POSITIVE_INFINITY } = place.schema;
+  if (place.schema.format === 'date-time' && readMoment(value) === null) {
+    report(findings, place, { code: 'wrong_type', reason: `must be ${MOMENT_FORM}, not ${show(value)}` });
+    return;
+  }
   if (value.length >= minLength && value.length <= maxLength) return;
   const reason = `has ${value.length} characters; ${minLength} to ${maxLength} are allowed`;
   report(findings, place, { code: 'value_out_of_range', reason });

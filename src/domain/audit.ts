@@ -1,5 +1,5 @@
 import type { Clock } from './ports.ts';
-import type { AuditRecord, AuditRepository, Page } from './store-ports.ts';
+import type { AuditListQuery, AuditRecord, AuditRepository, Page } from './store-ports.ts';
 
 /*
  * The audit trail: who asked for what, when, and how it ended. A row is written when a command begins, so that one which
@@ -34,7 +34,7 @@ export interface AuditUseCases {
   /** Something that did not begin, because the caller may not ask for it. */
   refused(entry: AuditEntry, errorCode: string): void;
   /** Newest first. */
-  list(query: { readonly limit: number; readonly cursor: string | null }): Page<AuditRecord>;
+  list(query: AuditListQuery): Page<AuditRecord>;
 }
 
 type Surroundings = {
@@ -71,7 +71,7 @@ export class AuditTrail implements AuditUseCases {
     this.#add(entry, 'refused', errorCode);
   }
 
-  list(query: { readonly limit: number; readonly cursor: string | null }): Page<AuditRecord> {
+  list(query: AuditListQuery): Page<AuditRecord> {
     return this.#surroundings.audit.list(query);
   }
 

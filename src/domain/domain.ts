@@ -19,14 +19,7 @@ import type { LoadRequest } from './snapshots/load.ts';
 import type { VmList } from './snapshots/monitor.ts';
 import type { SaveRequest } from './snapshots/save.ts';
 import type { VerifyRequest } from './snapshots/verify.ts';
-import type {
-  EventRecord,
-  JobQuery,
-  MigrationDirection,
-  MigrationRecord,
-  MigrationSample,
-  Page,
-} from './store-ports.ts';
+import type { EventRecord, JobQuery, MigrationQuery, MigrationRecord, MigrationSample, Page } from './store-ports.ts';
 import type { ServiceFigures } from './tally.ts';
 import type { PassFigures } from './transfer-port.ts';
 
@@ -214,12 +207,7 @@ export interface SnapshotUseCases {
 }
 
 export interface HistoryUseCases {
-  list(query: {
-    readonly limit: number;
-    readonly cursor: string | null;
-    readonly status?: MigrationStatus;
-    readonly direction?: MigrationDirection;
-  }): Page<MigrationRecord>;
+  list(query: MigrationQuery): Page<MigrationRecord>;
   get(id: string): { readonly record: MigrationRecord; readonly passes: readonly PassFigures[] };
   samples(id: string, query: { readonly limit: number; readonly cursor: string | null }): Page<MigrationSample>;
 }

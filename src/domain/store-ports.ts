@@ -58,6 +58,18 @@ export type MigrationSample = {
   readonly pass: number;
 };
 
+/** Bounds of a list by time, neither of them within it; a list with one is in the order of time. */
+export type TimeRange = { readonly startedAfter?: number; readonly startedBefore?: number };
+
+export type MigrationQuery = TimeRange & {
+  readonly limit: number;
+  readonly cursor: string | null;
+  readonly status?: MigrationStatus;
+  readonly direction?: MigrationDirection;
+};
+
+export type AuditListQuery = TimeRange & { readonly limit: number; readonly cursor: string | null };
+
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
 export interface MigrationRepository {
@@ -75,12 +87,7 @@ export interface MigrationRepository {
   /** The newest point of the time line; null if there is none. */
   lastSample(id: string): MigrationSample | null;
   /** Newest first; `cursor` is what an earlier page gave as `next`. */
-  list(query: {
-    readonly limit: number;
-    readonly cursor: string | null;
-    readonly status?: MigrationStatus;
-    readonly direction?: MigrationDirection;
-  }): Page<MigrationRecord>;
+  list(query: MigrationQuery): Page<MigrationRecord>;
   samples(id: string, query: { readonly limit: number; readonly cursor: string | null }): Page<MigrationSample>;
   /** Rows that have not ended: what a service that stopped left behind. */
   unfinished(): readonly MigrationRecord[];
@@ -120,7 +127,7 @@ export type JobRecord = {
 /** A job to be added; with an id of null one is made that no job ever had. */
 export type NewJob = Pick<JobRecord, 'type' | 'resources' | 'details' | 'createdAt'> & { readonly id: string | null };
 
-export type JobQuery = {
+export type JobQuery = TimeRange & {
   readonly limit: number;
   readonly cursor: string | null;
   readonly type?: string;
@@ -207,7 +214,7 @@ export interface AuditRepository {
   /** Rows of commands that an earlier process did not see the end of become `unknown`. */
   closeOpen(): void;
   /** Newest first; `cursor` is what an earlier page gave as `next`. */
-  list(query: { readonly limit: number; readonly cursor: string | null }): Page<AuditRecord>;
+  list(query: AuditListQuery): Page<AuditRecord>;
   /** Removes the oldest, a batch at most: refusals beyond `keepRefusals`, all others beyond `keep`. */
   prune(limits: { readonly keep: number; readonly keepRefusals: number }): void;
 }

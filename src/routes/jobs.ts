@@ -44,7 +44,9 @@ export const jobsOperations: readonly Operation[] = [
     id: 'queryJobHistory',
     tag: 'jobs',
     command: commands.queryJobHistory,
-    description: 'Dismissed or not. Jobs that run are not among them.',
+    description:
+      'Dismissed or not. Jobs that run are not among them. With started-after or started-before those that started then, ' +
+      'in the order of their starts.',
     input: 'query',
     replies: { 200: { description: 'A page of jobs.', schema: JobPage, headers: LINK } },
     errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range'],

@@ -2,6 +2,7 @@ import type { AuditOutcome, AuditRecord, AuditRepository } from '../domain/store
 import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { Connection } from './database.ts';
+import { hasTimeRange, timeBounds, timeCondition, timeListName, timeOrder, writeTimeCursor } from './time-order.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Rows removed at once, so that pruning never holds up a migration. */
@@ -22,6 +23,11 @@ type Row = {
   readonly duration_ms: number | null;
 };
 
+const TIME = { time: 'at', number: 'id' };
+
+/** Reads a page of a time range. */
+export const AUDIT_TIME_SQL = `SELECT * FROM audit WHERE ${timeCondition(TIME)} ORDER BY ${timeOrder(TIME)} LIMIT @limit`;
+
 /** The audit trail, pruned from its old end. */
 export function auditRepository(connection: Connection): AuditRepository {
   const nextId = counter(connection, 'audit');
@@ -34,6 +40,7 @@ export function auditRepository(connection: Connection): AuditRepository {
   );
   const closeOpen = connection.prepare("UPDATE audit SET outcome = 'unknown' WHERE outcome = 'running'");
   const page = connection.prepare<[number, number], Row>('SELECT * FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?');
+  const timePage = connection.prepare<[object], Row>(AUDIT_TIME_SQL);
   const refusals = new Kept(connection, "outcome = 'refused'");
   const others = new Kept(connection, "outcome <> 'refused'");
   return {
@@ -52,11 +59,16 @@ export function auditRepository(connection: Connection): AuditRepository {
     closeOpen: () => {
       closeOpen.run();
     },
-    list: ({ limit, cursor }) => {
-      const rows = page.all(cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(LIST, cursor), limit + 1);
+    list: (query) => {
+      const { limit, cursor } = query;
+      const isByTime = hasTimeRange(query);
+      const list = isByTime ? timeListName(LIST, query) : LIST;
+      const rows = isByTime
+        ? timePage.all({ ...timeBounds(list, query), limit: limit + 1 })
+        : page.all(cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(list, cursor), limit + 1);
       const items = rows.slice(0, limit);
-      const next = rows.length > limit ? writeCursor(LIST, items.at(-1)!.id) : null;
-      return { items: items.map(fromRow), next };
+      const last = rows.length > limit ? items.at(-1)! : null;
+      return { items: items.map(fromRow), next: last === null ? null : cursorAt(list, last, isByTime) };
     },
     prune: ({ keep, keepRefusals }) => {
       refusals.prune(keepRefusals);
@@ -90,6 +102,10 @@ class Kept {
     this.#rows ??= this.#count();
     if (this.#rows > keep) this.#rows -= this.#remove(Math.min(this.#rows - keep, PRUNE_BATCH));
   }
+}
+
+function cursorAt(list: string, { at, id }: Row, isByTime: boolean): string {
+  return isByTime ? writeTimeCursor(list, { at, number: id }) : writeCursor(list, id);
 }
 
 function fromRow(row: Row): AuditRecord {

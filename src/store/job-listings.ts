@@ -1,11 +1,12 @@
 import type { Statement } from 'better-sqlite3';
 import type { JobQuery } from '../domain/store-ports.ts';
 import type { Connection } from './database.ts';
+import { hasTimeRange, timeCondition, timeOrder } from './time-order.ts';
 
 /** Resource under which every job is listed; no job needs one of this name. */
 const ALL = '*';
 
-export const JOB_COLUMNS = `jobs.sequence, id, jobs.type, status, resources_json, details_json, created_at, started_at,
+export const JOB_COLUMNS = `jobs.sequence, id, jobs.type, status, resources_json, details_json, created_at, jobs.started_at,
   ended_at, duration_ms, current_progress, total_progress, jobs.outcome, error_code, error_description, warnings_json,
   result_json, phase, recovery_json`;
 
@@ -13,31 +14,35 @@ type Listed = {
   readonly sequence: number;
   readonly type: string;
   readonly outcome: string;
+  readonly startedAt: number | null;
   readonly resources: readonly string[];
 };
-type Filter = Pick<JobQuery, 'type' | 'outcome' | 'resource'>;
+type Filter = Pick<JobQuery, 'type' | 'outcome' | 'resource' | 'startedAfter' | 'startedBefore'>;
+/** Where a page begins: a number, or a time and a number. */
+type Place = { readonly before: number; readonly after?: number; readonly at?: number };
 
 /** Which jobs have ended, by what they needed, were and became. */
 export class JobListings<Row> {
   readonly #connection: Connection;
-  readonly #add: Statement<[number, string, string, string]>;
+  readonly #add: Statement<[number, string, string, string, number | null]>;
   readonly #pages = new Map<string, Statement<unknown[], Row>>();
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#add = connection.prepare(
-      'INSERT INTO job_listings (job_sequence, resource, type, outcome) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      `INSERT INTO job_listings (job_sequence, resource, type, outcome, started_at) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT DO NOTHING`,
     );
   }
 
   /** Harmless for a job that is listed already. */
-  add({ sequence, type, outcome, resources }: Listed): void {
-    for (const resource of [ALL, ...resources]) this.#add.run(sequence, resource, type, outcome);
+  add({ sequence, type, outcome, startedAt, resources }: Listed): void {
+    for (const resource of [ALL, ...resources]) this.#add.run(sequence, resource, type, outcome, startedAt);
   }
 
-  /** At most `limit` jobs older than `before`, newest first. */
-  page(filter: Filter, { before, limit }: { readonly before: number; readonly limit: number }): readonly Row[] {
-    return this.#pageOf(filter).all({ ...filter, resource: filter.resource ?? ALL, before, limit });
+  /** At most `limit` jobs older than the place, newest first. */
+  page(filter: Filter, place: Place & { readonly limit: number }): readonly Row[] {
+    return this.#pageOf(filter).all({ ...filter, resource: filter.resource ?? ALL, ...place });
   }
 
   /** Prepared once for each kind of filter. */
@@ -51,11 +56,16 @@ export class JobListings<Row> {
   }
 }
 
+const TIME = { time: 'listed.started_at', number: 'listed.job_sequence' };
+
 /** Reads a page of jobs that needed `@resource`, of `@type` and `@outcome` where the filter has them. */
-export function jobPageSql({ type, outcome }: Filter): string {
+export function jobPageSql(filter: Filter): string {
+  const { type, outcome } = filter;
   const byType = type === undefined ? '' : ' AND listed.type = @type';
   const byOutcome = outcome === undefined ? '' : ' AND listed.outcome = @outcome';
+  const [place, order] = hasTimeRange(filter)
+    ? [timeCondition(TIME), timeOrder(TIME)]
+    : ['listed.job_sequence < @before', 'listed.job_sequence DESC'];
   return `SELECT ${JOB_COLUMNS} FROM job_listings AS listed JOIN jobs ON jobs.sequence = listed.job_sequence
-    WHERE listed.resource = @resource AND listed.job_sequence < @before${byType}${byOutcome}
-    ORDER BY listed.job_sequence DESC LIMIT @limit`;
+    WHERE listed.resource = @resource AND ${place}${byType}${byOutcome} ORDER BY ${order} LIMIT @limit`;
 }

@@ -4,6 +4,7 @@ import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { Connection } from './database.ts';
 import { JOB_COLUMNS, JobListings } from './job-listings.ts';
+import { hasTimeRange, timeBounds, timeListName, writeTimeCursor } from './time-order.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Newest jobs that the history keeps; older ones go, a few with each new one, unless they have not ended. */
@@ -79,12 +80,14 @@ export function jobRepository(connection: Connection): JobRepository {
     },
     list: (query) => {
       const list = listName(query);
-      const before = query.cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(list, query.cursor);
-      const { limit } = query;
-      const rows = listings.page(query, { before, limit: limit + 1 });
+      const { limit, cursor } = query;
+      const isByTime = hasTimeRange(query);
+      const before = cursor === null ? Number.MAX_SAFE_INTEGER : null;
+      const place = isByTime ? timeBounds(list, query) : { before: before ?? readCursor(list, cursor!) };
+      const rows = listings.page(query, { ...place, limit: limit + 1 });
       const items = rows.slice(0, limit);
-      const next = rows.length > limit ? writeCursor(list, items.at(-1)!.sequence) : null;
-      return { items: items.map(fromRow), next };
+      const last = rows.length > limit ? items.at(-1)! : null;
+      return { items: items.map(fromRow), next: last === null ? null : cursorAt(list, last, isByTime) };
     },
     open: () => open.all().map(fromRow),
   };
@@ -128,8 +131,13 @@ function jobPruner(connection: Connection): (newest: number) => void {
   };
 }
 
-function listName({ resource, type, outcome }: JobQuery): string {
-  return `jobs/${resource ?? '*'}/${type ?? '*'}/${outcome ?? '*'}`;
+function listName(query: JobQuery): string {
+  const list = `jobs/${query.resource ?? '*'}/${query.type ?? '*'}/${query.outcome ?? '*'}`;
+  return hasTimeRange(query) ? timeListName(list, query) : list;
+}
+
+function cursorAt(list: string, { started_at: at, sequence: number }: Row, isByTime: boolean): string {
+  return isByTime ? writeTimeCursor(list, { at: at ?? 0, number }) : writeCursor(list, number);
 }
 
 function toRow(record: JobRecord): Row & { readonly is_open: number } {

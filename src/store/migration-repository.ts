@@ -1,10 +1,11 @@
 import type { Statement } from 'better-sqlite3';
-import type { MigrationRecord, MigrationRepository } from '../domain/store-ports.ts';
+import type { MigrationQuery, MigrationRecord, MigrationRepository } from '../domain/store-ports.ts';
 import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { Connection } from './database.ts';
 import { samplePruner, UNFINISHED } from './migration-retention.ts';
 import { timeLine } from './migration-time-line.ts';
+import { hasTimeRange, timeBounds, timeCondition, timeListName, timeOrder, writeTimeCursor } from './time-order.ts';
 import { inTransaction } from './transaction.ts';
 
 type Row = {
@@ -25,7 +26,7 @@ type Row = {
   readonly downtime_ms: number | null;
 };
 
-type ListQuery = Parameters<MigrationRepository['list']>[0];
+type Filter = Pick<MigrationQuery, 'status' | 'direction' | 'startedAfter' | 'startedBefore'>;
 
 /** Column of each member that a transition may change. */
 const COLUMNS = {
@@ -75,12 +76,14 @@ export function migrationRepository(connection: Connection): MigrationRepository
     },
     list: (query) => {
       const list = listName(query);
-      const before = query.cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(list, query.cursor);
-      const { limit } = query;
-      const rows = pages.of(query).all({ ...query, before, limit: limit + 1 });
+      const { limit, cursor } = query;
+      const isByTime = hasTimeRange(query);
+      const before = cursor === null ? Number.MAX_SAFE_INTEGER : null;
+      const place = isByTime ? timeBounds(list, query) : { before: before ?? readCursor(list, cursor!) };
+      const rows = pages.of(query).all({ ...query, ...place, limit: limit + 1 });
       const items = rows.slice(0, limit);
-      const next = rows.length > limit ? writeCursor(list, items.at(-1)!.sequence) : null;
-      return { items: items.map(fromRow), next };
+      const last = rows.length > limit ? items.at(-1)! : null;
+      return { items: items.map(fromRow), next: last === null ? null : cursorAt(list, last, isByTime) };
     },
     unfinished: () => unfinished.all().map(fromRow),
   };
@@ -114,7 +117,7 @@ class Pages {
     this.#connection = connection;
   }
 
-  of(query: Pick<ListQuery, 'status' | 'direction'>): Statement<unknown[], Row> {
+  of(query: Filter): Statement<unknown[], Row> {
     const sql = pageSql(query);
     const known = this.#prepared.get(sql);
     if (known !== undefined) return known;
@@ -124,15 +127,32 @@ class Pages {
   }
 }
 
-/** Reads `@limit` rows older than `@before`, of `@status` and `@direction` where the query filters by them. */
-export function pageSql({ status, direction }: Pick<ListQuery, 'status' | 'direction'>): string {
+const TIME = { time: 'started_at', number: 'sequence' };
+
+/**
+ * Reads `@limit` rows older than `@before`, of `@status` and `@direction` where the query filters by them; with a bound of
+ * time those of a time range.
+ */
+export function pageSql(query: Filter): string {
+  const { status, direction } = query;
   const byStatus = status === undefined ? '' : ' AND status = @status';
   const byDirection = direction === undefined ? '' : ' AND direction = @direction';
-  return `${SELECT} WHERE sequence < @before${byStatus}${byDirection} ORDER BY sequence DESC LIMIT @limit`;
+  if (!hasTimeRange(query)) {
+    return `${SELECT} WHERE sequence < @before${byStatus}${byDirection} ORDER BY sequence DESC LIMIT @limit`;
+  }
+  // To the planner an index of one of the two is as good, though it would look at all rows of the other.
+  const index = byStatus !== '' && byDirection !== '' ? ' INDEXED BY migrations_by_both_and_start' : '';
+  return `${SELECT}${index} WHERE ${timeCondition(TIME)}${byStatus}${byDirection}
+    ORDER BY ${timeOrder(TIME)} LIMIT @limit`;
 }
 
-function listName({ status, direction }: ListQuery): string {
-  return `migrations/${status ?? '*'}/${direction ?? '*'}`;
+function listName(query: MigrationQuery): string {
+  const list = `migrations/${query.status ?? '*'}/${query.direction ?? '*'}`;
+  return hasTimeRange(query) ? timeListName(list, query) : list;
+}
+
+function cursorAt(list: string, { started_at: at, sequence: number }: Row, isByTime: boolean): string {
+  return isByTime ? writeTimeCursor(list, { at, number }) : writeCursor(list, number);
 }
 
 function values(record: MigrationRecord): (string | number | null)[] {

@@ -12,12 +12,17 @@ import type { World } from '../world.ts';
 type Entry = Readonly<Record<string, unknown>>;
 
 /** How much of a list is asked for; null: all of it. */
-type Listing = Common & { readonly limit: number | null };
+type Listing = Common & {
+  readonly limit: number | null;
+  /** Moments in ISO 8601, or null: no bound. */
+  readonly since: string | null;
+  readonly until: string | null;
+};
 
 export function runHistoryCommand(command: Listing & { readonly quiet: boolean }, world: World): Promise<ExitStatus> {
   const { quiet, json } = command;
   return guarded({ ...command, what: 'history' }, world, async (client) => {
-    const migrations = await newest(client, { path: '/migrations', member: 'migrations', limit: command.limit });
+    const migrations = await newest(client, { ...command, path: '/migrations', member: 'migrations' });
     if (json) world.out(jsonLine({ migrations }));
     else if (quiet) world.out(migrations.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
     else world.out(table(MIGRATION_TITLES, migrations.map(migrationRow)));
@@ -27,7 +32,7 @@ export function runHistoryCommand(command: Listing & { readonly quiet: boolean }
 
 export function runAuditCommand(command: Listing, world: World): Promise<ExitStatus> {
   return guarded({ ...command, what: 'audit' }, world, async (client) => {
-    const audit = await newest(client, { path: '/audit', member: 'audit', limit: command.limit });
+    const audit = await newest(client, { ...command, path: '/audit', member: 'audit' });
     if (command.json) world.out(jsonLine({ audit }));
     else world.out(table(AUDIT_TITLES, audit.map(auditRow)));
     return EXIT.done;
@@ -46,10 +51,21 @@ export function runShowCommand(command: Common & { readonly id: string }, world:
 
 async function newest(
   client: ServiceClient,
-  { path, member, limit }: { readonly path: string; readonly member: string; readonly limit: number | null },
+  {
+    path,
+    member,
+    limit,
+    since,
+    until,
+  }: Omit<Listing, keyof Common> & { readonly path: string; readonly member: string },
 ): Promise<readonly Entry[]> {
-  if (limit === null) return await client.pages(path, member);
-  const { [member]: list } = await client.record({ method: 'GET', path: `${path}?limit=${limit}` });
+  const bounds = new URLSearchParams({
+    ...(since === null ? {} : { 'started-after': since }),
+    ...(until === null ? {} : { 'started-before': until }),
+  });
+  if (limit === null) return await client.pages(path, member, bounds);
+  bounds.set('limit', String(limit));
+  const { [member]: list } = await client.record({ method: 'GET', path: `${path}?${bounds}` });
   if (Array.isArray(list) && list.every(isRecord)) return list;
   throw unexpectedAnswer(`a list of ${member} was asked for`);
 }

@@ -1,12 +1,17 @@
 import { type Command, Option } from 'commander';
 import { runAuditCommand, runHistoryCommand, runShowCommand } from '../commands/history.ts';
 import { AUDIT_HELP, HISTORY_HELP, SHOW_HELP } from '../help/history.ts';
-import { parseLimit, parseWord } from '../settings.ts';
+import { parseLimit, parseMoment, parseWord } from '../settings.ts';
 import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
 
 /* The command lines of `vmferry history`, `show` and `audit`. */
 
-type Options = CommonOptions & { readonly limit: number; readonly all?: true };
+type Options = CommonOptions & {
+  readonly limit: number;
+  readonly all?: true;
+  readonly since?: string;
+  readonly until?: string;
+};
 
 const LIMIT_DEFAULT = 20;
 
@@ -18,9 +23,9 @@ export function addHistory({ program, world, choose }: Grammar): void {
     .addHelpText('after', HISTORY_HELP);
   addListOptions(history, 'migrations');
   history.action(() => {
-    const { limit, all, quiet, ...options } = history.optsWithGlobals<Options>();
+    const { quiet, ...options } = history.optsWithGlobals<Options>();
     const common = commonOf(options, world);
-    choose(() => runHistoryCommand({ ...common, limit: all ? null : limit, quiet: quiet ?? false }, world));
+    choose(() => runHistoryCommand({ ...common, ...listingOf(options), quiet: quiet ?? false }, world));
   });
 
   const show = program
@@ -40,9 +45,9 @@ export function addHistory({ program, world, choose }: Grammar): void {
     .addHelpText('after', AUDIT_HELP);
   addListOptions(audit, 'rows');
   audit.action(() => {
-    const { limit, all, ...options } = audit.optsWithGlobals<Options>();
+    const options = audit.optsWithGlobals<Options>();
     const common = commonOf(options, world);
-    choose(() => runAuditCommand({ ...common, limit: all ? null : limit }, world));
+    choose(() => runAuditCommand({ ...common, ...listingOf(options) }, world));
   });
 }
 
@@ -51,5 +56,13 @@ function addListOptions(command: Command, what: string): void {
     .addOption(
       new Option('--limit <N>', `the newest N ${what}, 1 to 1000`).default(LIMIT_DEFAULT).argParser(parseLimit),
     )
-    .option('--all', `all ${what} that are kept`);
+    .option('--all', `all ${what} that are kept`)
+    .addOption(new Option('--since <TIME>', `only ${what} later than this; ${MOMENTS}`).argParser(parseMoment))
+    .addOption(new Option('--until <TIME>', `only ${what} earlier than this`).argParser(parseMoment));
+}
+
+const MOMENTS = '2025-06-01 or 2025-06-01T12:00, by the clock of this host unless a zone is given';
+
+function listingOf({ limit, all, since, until }: Pick<Options, 'limit' | 'all' | 'since' | 'until'>) {
+  return { limit: all ? null : limit, since: since ?? null, until: until ?? null };
 }

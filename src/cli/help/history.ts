@@ -9,6 +9,7 @@ export const HISTORY_HELP = join(
   [
     'Examples:',
     '  vmferry history',
+    '  vmferry history --since 2025-06-01 --all',
     '  vmferry show "$(vmferry history --limit 1 --quiet)"',
     '  vmferry history --all --json | jq -r \'.migrations[] | select(.status == "failed") | .id\'',
   ],

@@ -1,12 +1,12 @@
 import { Type } from 'typebox';
 import { Timestamp } from './common.ts';
-import { paging } from './history.ts';
+import { paging, timeRange } from './history.ts';
 
 /* The audit trail. Times are ISO 8601 in UTC, durations milliseconds. */
 
 const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.Union([schema, Type.Null()]);
 
-export const AuditQuery = Type.Object({ ...paging }, { additionalProperties: false });
+export const AuditQuery = Type.Object({ ...paging, ...timeRange('at') }, { additionalProperties: false });
 
 export const AuditRow = Type.Object({
   id: Type.Integer({ description: 'Grows with every row; gaps are rows that are no longer kept.' }),

@@ -80,8 +80,21 @@ export const paging = {
   cursor: Type.Optional(Type.String({ minLength: 1, maxLength: CURSOR_LENGTH_MAX })),
 };
 
+/** Bounds of time of a list. `what` is the time of a row that they are compared with. */
+export const timeRange = (what: string) => ({
+  'started-after': Type.Optional(
+    Timestamp({ description: `Only rows with ${what} later than this; the list is in its order then.` }),
+  ),
+  'started-before': Type.Optional(Timestamp({ description: `Only rows with ${what} earlier than this.` })),
+});
+
 export const MigrationsQuery = Type.Object(
-  { ...paging, status: Type.Optional(MigrationStatus), direction: Type.Optional(MigrationDirection) },
+  {
+    ...paging,
+    ...timeRange('started-at'),
+    status: Type.Optional(MigrationStatus),
+    direction: Type.Optional(MigrationDirection),
+  },
   { additionalProperties: false },
 );
 

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/status.ts';
 import { Int64, Text, Timestamp } from './common.ts';
-import { paging } from './history.ts';
+import { paging, timeRange } from './history.ts';
 
 /* Jobs: as QAPI has them, and as they are shown over HTTP. Times are ISO 8601 in UTC, durations milliseconds. */
 
@@ -77,6 +77,7 @@ export const JobId = Type.Object({ id: Text('Identifier of a job.') }, closed);
 export const JobHistoryQuery = Type.Object(
   {
     ...paging,
+    ...timeRange('started-at'),
     type: Type.Optional(Text('Only jobs of this type.')),
     outcome: Type.Optional(JobOutcome),
     node: Type.Optional(Text('Only jobs that worked on this block device node.')),
