@@ -3,7 +3,8 @@
 import { expect } from 'vitest';
 import type { AppOptions } from '../../src/app.ts';
 import { localService, type Service } from './guest-service.ts';
-import { openPeer, type Peer } from './peer.ts';
+import { type OutgoingTransport, outgoingPeers } from './outgoing-peers.ts';
+import type { Peer } from './peer.ts';
 
 const BUSY = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'] as const;
 
@@ -65,10 +66,11 @@ export function closingsWith(how: Closing['how']): Closing[] {
 }
 
 /** Migrates one guest again and again; each time the peer hangs up, and the guest runs on here, and can be migrated. */
-export async function closeInPhases(closings: readonly Closing[]): Promise<void> {
-  const source = await busyService();
+export async function closeInPhases(closings: readonly Closing[], transport: OutgoingTransport = 'tcp'): Promise<void> {
+  const peers = await outgoingPeers(transport, closings.length);
+  const source = await busyService({}, peers.flags);
   for (const { how, phase } of closings) {
-    const peer = await openPeer();
+    const peer = await peers.open();
     await source.set({ 'max-bandwidth': 8_000_000, 'downtime-limit': 0 });
     await source.enable('pause-before-switchover');
     const id = await source.start(peer.uri);

@@ -14,7 +14,8 @@ const END = /\0\x06([\s\S]{4})\{/g;
 export type Behaviour = (socket: net.Socket, peer: Peer) => void;
 
 export class Peer {
-  readonly uri: string;
+  /** Address by which a source reaches it. */
+  uri: string;
   /** Bytes that came in, over all connections. */
   received = 0;
   connections = 0;
@@ -74,9 +75,14 @@ export class Peer {
     }
   }
 
-  /** Ends the newest connection: in order (FIN) or not (RST, or what is nearest to it over a unix socket). */
+  /** Reads everything that comes over the newest connection. */
+  read(): void {
+    this.socket.on('data', (chunk) => this.take(chunk)).resume();
+  }
+
+  /** Ends the newest connection: in order (FIN) or not (RST, or a plain close where there is no RST, as at the end of a pipe). */
   hangUp(how: 'FIN' | 'RST'): void {
-    if (how === 'FIN') this.socket.end();
+    if (how === 'FIN' && this.socket.writable) this.socket.end();
     else breakOff(this.socket);
   }
 }
@@ -100,11 +106,8 @@ export async function openPeer(
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
-    if (reads) {
-      socket.on('data', (chunk) => peer.take(chunk));
-      socket.resume();
-    }
     peer.connected(socket);
+    if (reads) peer.read();
     behaviour(socket, peer);
   });
   return peer;

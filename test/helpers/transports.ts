@@ -1,5 +1,6 @@
 // The sockets that a migration may go over: what is true of one has to be true of the other.
 
+import { once } from 'node:events';
 import net from 'node:net';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -18,19 +19,22 @@ export function addressToListen(transport: SocketTransport): string {
   return transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${socketPath()}`;
 }
 
-/** Connects to `tcp:127.0.0.1:PORT` or `unix:PATH`. The socket is destroyed after the test, and its errors mean nothing. */
-export async function connectTo(uri: string): Promise<net.Socket> {
+/** Begins to connect to `tcp:127.0.0.1:PORT` or `unix:PATH`. The socket is destroyed after the test, and its errors mean nothing. */
+export function startConnecting(uri: string): net.Socket {
   const socket = uri.startsWith('unix:')
     ? net.connect({ path: uri.slice('unix:'.length) })
     : net.connect({ host: '127.0.0.1', port: Number(uri.slice(uri.lastIndexOf(':') + 1)) });
   onTestFinished(() => void socket.destroy());
-  const connected = new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve);
-    socket.once('error', reject);
-  });
-  await connected;
   socket.on('error', () => {});
-  socket.resume();
+  return socket;
+}
+
+/** A connection to the address. With `reads` false not a byte is taken from it. */
+export async function connectTo(uri: string, { reads = true }: { readonly reads?: boolean } = {}): Promise<net.Socket> {
+  const socket = startConnecting(uri);
+  socket.pause();
+  await once(socket, 'connect');
+  if (reads) socket.resume();
   return socket;
 }
 

@@ -1,113 +1,20 @@
-// Cancel in every state, by two callers, and racing with the completion: one end, and it is the one that is told.
+// Cancel in every state, by two callers, and racing with the completion: there is one end, and every door tells the same.
+// test/soak/failures.test.ts has every state over every transport.
 
 import { expect, test } from 'vitest';
 import { type CancelRaces, runRaces } from '../helpers/cancel-race.ts';
-import { eventsOf, type LocalService, localService } from '../helpers/guest-service.ts';
-import { openPeer } from '../helpers/peer.ts';
+import { cancelInEachStage, cancelNothing, cancelTooLate } from '../helpers/failures/cancel.ts';
+import { SOCKET_TRANSPORTS } from '../helpers/transports.ts';
 
-const INCOMING = ['--incoming', 'tcp:127.0.0.1:0', '--enable', 'events'] as const;
-const DEADLINES = { connectMs: 5000, stallMs: 3000, handoverMs: 700 };
+test('with nothing to cancel nothing happens, and later migrations work', () => cancelNothing('unix'));
 
-function source(flags: readonly string[] = []) {
-  return localService(['--enable', 'events', ...flags], { deadlines: DEADLINES });
-}
+test('while it connects, while pages travel, while it waits before the switchover, and while the last pages travel a cancel wins, the target fails, and later migrations work', () =>
+  cancelInEachStage('tcp'));
 
-/** Two callers at once are told the same, and since event number `before` nothing has said anything else. */
-async function expectCancelled(service: LocalService, id: string, before: number): Promise<void> {
-  expect(await Promise.all([service.cancel(), service.cancel()])).toEqual(['cancelled', 'cancelled']);
-  expect((await service.query()).status).toBe('cancelled');
-  expect(await service.row(id)).toMatchObject({ status: 'cancelled', error: null, guest: 'here' });
-  expect(await service.cancel()).toBe('cancelled');
-  const ends = eventsOf(service, before).filter((event) => /completed|failed|cancelled/.test(event));
-  expect(ends).toEqual(['MIGRATION cancelled']);
-  expect(eventsOf(service, before)).toContain('MIGRATION cancelling');
-  await service.expectRunning();
-}
-
-/** A later migration works. */
-async function expectMigrates(service: LocalService, target: LocalService): Promise<void> {
-  await service.set({ 'max-bandwidth': 2 ** 40, 'downtime-limit': 300 });
-  const body = { capabilities: [{ capability: 'pause-before-switchover', state: false }] };
-  await service.call('/migrate/capabilities', { method: 'PATCH', body });
-  expect(await service.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
-  await target.untilStatus('completed');
-  await target.expectRunning();
-}
-
-test('with nothing to cancel nothing happens, and later migrations work', async () => {
-  const service = await source();
-  expect(await service.cancel()).toBe('nothing-to-cancel');
-  expect(eventsOf(service)).toEqual([]);
-  await expectMigrates(service, await localService(INCOMING));
-  expect(await service.cancel()).toBe('already-completed');
-  expect(await service.runState()).toBe('postmigrate');
-});
-
-/** Brings a migration so far that it is to be cancelled. @returns its id. */
-type Reach = (service: LocalService, target: LocalService) => Promise<string>;
-
-/** The guest dirties so much that a part of it is always left for the last pass. */
-const STAGES: Readonly<Record<string, Reach>> = {
-  'pages travel': async (service, target) => {
-    await service.set({ 'max-bandwidth': 2_000_000, 'downtime-limit': 0 });
-    const id = await service.start(await target.incomingUri());
-    await service.untilStatus('active');
-    await target.untilStatus('active');
-    return id;
-  },
-  'it waits before the switchover': async (service, target) => {
-    await service.enable('pause-before-switchover');
-    await service.set({ 'max-bandwidth': 0, 'downtime-limit': 100_000 });
-    const id = await service.start(await target.incomingUri());
-    await service.untilStatus('pre-switchover');
-    return id;
-  },
-  'the last pages travel': async (service) => {
-    const peer = await openPeer();
-    await service.set({ 'max-bandwidth': 10_000_000 });
-    const id = await service.start(peer.uri);
-    await service.untilStatus('pre-switchover');
-    peer.socket.pause();
-    await service.post('/migrate/continue', { state: 'pre-switchover' });
-    await service.untilStatus('device');
-    return id;
-  },
-};
-
-test(`while it connects, ${Object.keys(STAGES).join(', ')} a cancel wins, the target fails, and later migrations work`, async () => {
-  const guest = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'];
-  const [service, target] = [await source(guest), await localService([...INCOMING, ...guest])];
-  const connecting = await service.start('tcp:192.0.2.1:4444');
-  // Where the host has no way there at all, connecting may have failed before the cancel came.
-  if ((await service.cancel()) === 'cancelled') await expectCancelled(service, connecting, 0);
-  else expect(await service.row(connecting)).toMatchObject({ status: 'failed' });
-  await service.expectRunning();
-  for (const [stage, reach] of Object.entries(STAGES)) {
-    const before = service.app.domain.events.bounds().newest;
-    await expectCancelled(service, await reach(service, target), before);
-    if (stage === 'it waits before the switchover') {
-      const stops = eventsOf(service, before).filter((event) => event === 'STOP' || event === 'RESUME');
-      expect(stops).toEqual(['STOP', 'RESUME']);
-    }
-    if (stage === 'the last pages travel') continue;
-    expect(await target.ended(), stage).toMatchObject({ status: 'failed', guest: 'there' });
-    expect(await target.runState(), stage).toBe('inmigrate');
-    await target.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
-  }
-  await service.call('/machine/workload', { method: 'PATCH', body: { rate: 1_000_000 } });
-  await expectMigrates(service, target);
-});
-
-test('once the target may have the guest a cancel is refused, and does not change the end', async () => {
-  const service = await source(['--enable', 'return-path']);
-  const peer = await openPeer();
-  const id = await service.start(peer.uri);
-  await peer.hasAll();
-  expect(await Promise.all([service.cancel(), service.cancel()])).toEqual(['not-cancellable', 'not-cancellable']);
-  expect(await service.ended()).toMatchObject({ id, status: 'failed', guest: 'unknown' });
-  expect(await service.cancel()).toBe('already-failed');
-  expect(await service.runState()).toBe('paused');
-});
+test.each(SOCKET_TRANSPORTS)(
+  'once the target may have the guest a cancel over %s is refused, and does not change the end',
+  cancelTooLate,
+);
 
 test('cancels that race with the completion of real migrations have exactly one end', async () => {
   const races = await runRaces(5, 60);

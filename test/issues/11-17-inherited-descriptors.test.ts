@@ -3,7 +3,7 @@
  * was given to another socket, so a target read a stream without its beginning. A pipe was opened for both directions
  * (ENOTCONN), and shut down as a socket. No test opened an `fd:` address. QEMU takes TCP and unix sockets and pipes.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs, { constants } from 'node:fs';
 import net from 'node:net';
@@ -11,20 +11,15 @@ import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { busyService } from '../helpers/closing-peer.ts';
+import { descriptorOf, openPipe, socketPair } from '../helpers/descriptors.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
-import { addressToListen, connectTo, SOCKET_TRANSPORTS, socketPath } from '../helpers/transports.ts';
+import { describeWithQemu, SMALL_GUEST, SMALL_GUEST_LAP_TICKS, startQemu } from '../helpers/qemu/qemu.ts';
+import { guestComplaint } from '../helpers/qemu/serial.ts';
+import { addressToListen, connectTo } from '../helpers/transports.ts';
 
 const STREAM = readStreamFixture('isapc-10.0').stream;
 const SMALL = ['--ram', '2M', '--workload', 'rate=1M,span=1M,pattern=hot'];
-
-/** Both ends of a pipe, as descriptors that nothing reads or writes. The service that is given one closes it. */
-function pipe(): { readonly read: number; readonly write: number } {
-  const path = socketPath();
-  expect(spawnSync('mkfifo', [path]).status).toBe(0);
-  const read = fs.openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  return { read, write: fs.openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
-}
 
 function writing(fd: number): net.Socket {
   const socket = new net.Socket({ fd, readable: false, writable: true });
@@ -39,7 +34,7 @@ function imageFrom(fd: number) {
 
 describe('through a pipe', () => {
   test('a stream is read from its first byte, in whatever pieces it comes', async () => {
-    const { read, write } = pipe();
+    const { read, write } = openPipe();
     const writer = writing(write);
     writer.write(STREAM.subarray(0, 3));
     const target = await imageFrom(read);
@@ -50,7 +45,7 @@ describe('through a pipe', () => {
   });
 
   test('a guest goes from one service to another, and runs there', async () => {
-    const { read, write } = pipe();
+    const { read, write } = openPipe();
     const target = await localService([...SMALL, '--fd', `in=${read}`, '--incoming', 'fd:in']);
     const source = await localService([...SMALL, '--fd', `out=${write}`]);
     expect(await source.migrate('fd:out')).toMatchObject({ status: 'completed' });
@@ -64,7 +59,7 @@ describe('through a pipe', () => {
     ['half a stream', STREAM.subarray(0, 5000), 'stream_truncated'],
     ['nothing', Buffer.alloc(0), 'stream_truncated'],
   ])('%s is a failure with its reason', async (_, bytes, code) => {
-    const { read, write } = pipe();
+    const { read, write } = openPipe();
     const target = await imageFrom(read);
     writing(write).end(bytes);
     expect((await target.ended()).error?.code).toBe(code);
@@ -72,7 +67,7 @@ describe('through a pipe', () => {
   });
 
   test('a reader that goes away, and a cancel, leave the guest running; a descriptor is used once', async () => {
-    const ends = [pipe(), pipe()] as const;
+    const ends = [openPipe(), openPipe()] as const;
     const flags = ends.flatMap(({ write }, index) => ['--fd', `out${index}=${write}`]);
     const source = await busyService({}, flags);
     await source.start('fd:out0');
@@ -90,7 +85,7 @@ describe('through a pipe', () => {
   });
 
   test('the wrong end, and what is neither a pipe nor a socket, are refused before anything is recorded', async () => {
-    const { read, write } = pipe();
+    const { read, write } = openPipe();
     const file = fs.openSync(fs.mkdtempSync(`${temporaryDirectory()}/`), constants.O_RDONLY);
     onTestFinished(() => [read, write, file].forEach((fd) => void fs.closeSync(fd)));
     const flags = ['--machine', 'image', '--incoming', 'defer', '--fd', `w=${write}`, '--fd', `f=${file}`];
@@ -106,51 +101,75 @@ describe('through a pipe', () => {
   });
 });
 
-/** A connected socket, and the other end of its connection. */
-async function socketPair(transport: 'tcp' | 'unix'): Promise<readonly [net.Socket, net.Socket]> {
-  const server = net.createServer({ pauseOnConnect: true });
-  const where = transport === 'tcp' ? { host: '127.0.0.1', port: 0 } : { path: socketPath() };
-  await new Promise<void>((resolve) => server.listen(where, resolve));
-  const accepted = once(server, 'connection');
-  const bound = server.address() as net.AddressInfo | string;
-  const uri = typeof bound === 'string' ? `unix:${bound}` : `tcp:127.0.0.1:${bound.port}`;
-  const connected = await connectTo(uri);
-  connected.pause();
-  const [other] = (await accepted) as [net.Socket];
-  server.close();
-  onTestFinished(() => void other.destroy());
-  return [connected, other];
-}
-
 /** A process that inherits these as its descriptors 3 and up. @returns the url of the service. */
 async function spawnWith(sockets: readonly net.Socket[], flags: readonly string[]): Promise<string> {
   const fixed = ['bin/vmferry.js', 'serve', '--http', '127.0.0.1:0', '--data', temporaryDirectory()];
   const child = spawn(process.execPath, [...fixed, ...flags], { stdio: ['ignore', 'pipe', 'inherit', ...sockets] });
   onTestFinished(() => void child.kill('SIGKILL'));
   for (const socket of sockets) socket.destroy();
+  return urlOf(child);
+}
+
+test('a machine comes into a process through an inherited TCP socket and goes on through a unix socket', async () => {
+  const target = await localService(['--machine', 'image', '--incoming', addressToListen('unix')]);
+  const [incoming, sender] = await socketPair('tcp');
+  const outgoing = await connectTo(await target.incomingUri(), { reads: false });
+  const flags = ['--machine', 'image', '--fd', 'in=3', '--fd', 'out=4', '--incoming', 'fd:in'];
+  const url = await spawnWith([incoming, outgoing], flags);
+  sender.end(STREAM);
+  await expectPassesThrough(url, 'there');
+  await target.untilStatus('completed');
+});
+
+test('a shell gives a process substitution as --fd, and keeps the stream that goes out by another', async () => {
+  const directory = temporaryDirectory();
+  fs.writeFileSync(`${directory}/m.stream`, STREAM);
+  const serve = `"${process.execPath}" bin/vmferry.js serve --http 127.0.0.1:0 --data "$1/data" --log-level silent`;
+  const script =
+    'exec 3< <(cat "$1/m.stream") 4> >(cat >"$1/out.stream"; touch "$1/written"); ' +
+    `exec ${serve} --machine image --fd in=3 --fd out=4 --incoming fd:in`;
+  const child = spawn('bash', ['-c', script, 'bash', directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await expectPassesThrough(await urlOf(child), 'there, unconfirmed');
+  await expect.poll(() => fs.existsSync(`${directory}/written`)).toBe(true);
+  expect(fs.readFileSync(`${directory}/out.stream`).equals(STREAM)).toBe(true);
+});
+
+async function urlOf(child: ChildProcess): Promise<string> {
   const [line] = await once(createInterface({ input: child.stdout! }), 'line');
   child.stdout!.resume();
   return String(line).replace('vmferry: ', '');
 }
 
-test.each(SOCKET_TRANSPORTS)(
-  'a machine comes in through an inherited %s socket and goes on through another',
-  async (transport) => {
-    const target = await localService(['--machine', 'image', '--incoming', addressToListen(transport)]);
-    const [incoming, sender] = await socketPair(transport);
-    const outgoing = await connectTo(await target.incomingUri());
-    const url = await spawnWith(
-      [incoming, outgoing],
-      ['--machine', 'image', '--fd', 'in=3', '--fd', 'out=4', '--incoming', 'fd:in'],
-    );
-    sender.end(STREAM);
-    const call = async (path: string, body?: unknown) => {
-      const headers = { 'content-type': 'application/json', prefer: 'wait=20' };
-      const request = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) };
-      return (await (await fetch(`${url}${path}`, request)).json()) as { readonly status: string };
-    };
-    await expect.poll(() => call('/migrate')).toMatchObject({ status: 'completed' });
-    expect(await call('/migrate', { uri: 'fd:out' })).toMatchObject({ status: 'completed', guest: 'there' });
-    await target.untilStatus('completed');
-  },
-);
+/** The machine arrives through fd:in and is sent on through fd:out. */
+async function expectPassesThrough(url: string, guest: string): Promise<void> {
+  const call = async (path: string, body?: unknown) => {
+    const headers = { 'content-type': 'application/json', prefer: 'wait=20' };
+    const request = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) };
+    return (await (await fetch(`${url}${path}`, request)).json()) as { readonly status: string };
+  };
+  await expect.poll(() => call('/migrate')).toMatchObject({ status: 'completed' });
+  expect(await call('/migrate', { uri: 'fd:out' })).toMatchObject({ status: 'completed', guest });
+}
+
+describeWithQemu('a QEMU at the other end of an inherited connection', () => {
+  test('sends its machine to a service, and another QEMU takes it from the service', async () => {
+    const source = await startQemu({ ...SMALL_GUEST, machine: 'isapc' });
+    await source.waitForTicks(SMALL_GUEST_LAP_TICKS + 10);
+    const server = net.createServer({ pauseOnConnect: true }).listen(source.path('migration.sock'));
+    onTestFinished(() => void server.close());
+    const sent = source.migrate(`unix:${source.path('migration.sock')}`);
+    const [incoming] = (await once(server, 'connection')) as [net.Socket];
+    const [outgoing, inherited] = await socketPair('tcp');
+    const fds = ['--fd', `in=${descriptorOf(incoming)}`, '--fd', `out=${descriptorOf(outgoing)}`];
+    const service = await localService(['--machine', 'image', ...fds, '--incoming', 'fd:in']);
+    await service.untilStatus('completed');
+    expect((await sent).status).toBe('completed');
+
+    const waiting = { ...SMALL_GUEST, machine: 'isapc', extraArguments: ['-incoming', 'fd:3'] };
+    const target = await startQemu({ ...waiting, inherited: [inherited] });
+    expect(await service.migrate('fd:out')).toMatchObject({ status: 'completed', guest: 'there' });
+    await target.waitForTicks(SMALL_GUEST_LAP_TICKS + 10);
+    expect(guestComplaint(target.serialText())).toBeNull();
+  });
+});

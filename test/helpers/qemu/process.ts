@@ -31,6 +31,8 @@ export type QemuOptions = {
   readonly capabilities?: readonly string[];
   readonly parameters?: JsonObject;
   readonly extraArguments?: readonly string[];
+  /** Connections that QEMU has as its descriptors 3 and up. */
+  readonly inherited?: readonly Socket[];
 };
 
 export type MigrationResult = { readonly status: string; readonly info: JsonObject };
@@ -61,7 +63,7 @@ export async function launchQemu(options: QemuOptions = {}): Promise<Qemu> {
   monitor.listen(join(directory, 'qmp.sock'));
   await once(monitor, 'listening');
   const childArguments = qemuArguments(binary, directory, options);
-  const child = spawnBoundToUs(binary, childArguments);
+  const child = spawnBoundToUs(binary, childArguments, options.inherited);
   running.set(child, directory);
   const ramBytes = (options.ramMebibytes ?? 32) * BYTES_PER_MEBIBYTE;
   const qemu = new Qemu({ child, commandLine: [binary, ...childArguments], directory, ramBytes });
@@ -240,11 +242,17 @@ function qemuArguments(binary: string, directory: string, options: QemuOptions):
 }
 
 /** A child that dies with us even when we are killed and cannot clean up. */
-function spawnBoundToUs(binary: string, childArguments: readonly string[]): ChildProcess {
+function spawnBoundToUs(
+  binary: string,
+  childArguments: readonly string[],
+  inherited: readonly Socket[] = [],
+): ChildProcess {
   const wrapped = existsSync(PDEATHSIG_TOOL);
   const command = wrapped ? PDEATHSIG_TOOL : binary;
   const prefix = wrapped ? ['--pdeathsig', 'KILL', '--', binary] : [];
-  return spawn(command, [...prefix, ...childArguments], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(command, [...prefix, ...childArguments], { stdio: ['ignore', 'ignore', 'pipe', ...inherited] });
+  for (const socket of inherited) socket.destroy();
+  return child;
 }
 
 /** QEMU connects to us, so nobody has to guess when its socket is there. */

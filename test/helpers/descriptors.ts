@@ -1,0 +1,44 @@
+// Descriptors for `--fd`: ends of pipes and of connections that the service which is given them closes.
+
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs, { constants } from 'node:fs';
+import net from 'node:net';
+import koffi from 'koffi';
+import { expect } from 'vitest';
+import { whenOver } from './shared.ts';
+import { connectTo, type SocketTransport, socketPath } from './transports.ts';
+
+const duplicate = koffi.load(null).func('int dup(int fd)') as (fd: number) => number;
+
+/** Both ends of a pipe, as descriptors that nothing reads or writes. */
+export function openPipe(): { readonly read: number; readonly write: number } {
+  const path = socketPath();
+  expect(spawnSync('mkfifo', [path]).status).toBe(0);
+  const read = fs.openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return { read, write: fs.openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
+}
+
+/** A descriptor of the same connection; the socket itself is closed, without a word to its peer. The socket must not have read. */
+export function descriptorOf(socket: net.Socket): number {
+  const { _handle: handle } = socket as unknown as { readonly _handle: { readonly fd: number } };
+  const fd = duplicate(handle.fd);
+  expect(fd).toBeGreaterThan(2);
+  socket.destroy();
+  return fd;
+}
+
+/** Both ends of a connection, from which not a byte has been read. */
+export async function socketPair(transport: SocketTransport): Promise<readonly [net.Socket, net.Socket]> {
+  const server = net.createServer({ pauseOnConnect: true });
+  const where = transport === 'tcp' ? { host: '127.0.0.1', port: 0 } : { path: socketPath() };
+  await new Promise<void>((resolve) => server.listen(where, resolve));
+  const accepted = once(server, 'connection');
+  const bound = server.address() as net.AddressInfo | string;
+  const uri = typeof bound === 'string' ? `unix:${bound}` : `tcp:127.0.0.1:${bound.port}`;
+  const connected = await connectTo(uri, { reads: false });
+  const [other] = (await accepted) as [net.Socket];
+  server.close();
+  whenOver(() => void other.destroy());
+  return [connected, other];
+}
