@@ -1,0 +1,42 @@
+/**
+ * Promise 25 of the faults: the data directory is removed while a service runs. `/readyz` was the only thing that a test
+ * asked. What needs the directory fails with the reason, each time it is asked for; the guest runs on, can be moved to
+ * another host, and the service ends in order.
+ */
+import { renameSync, rmSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { localService } from '../helpers/guest-service.ts';
+import { addressToListen } from '../helpers/transports.ts';
+
+const REMOVALS: Readonly<Record<string, (path: string) => void>> = {
+  removed: (path) => rmSync(path, { recursive: true }),
+  'moved away': (path) => renameSync(path, `${path}-elsewhere`),
+};
+
+test.each(Object.entries(REMOVALS))(
+  'jobs fail with the reason if the data directory was %s, and the guest runs and can be migrated to another host',
+  async (_what, remove) => {
+    const data = `${temporaryDirectory()}/data`;
+    const source = await localService([], { data, hasDisk: true });
+    await source.expectRunning();
+    remove(data);
+
+    const ready = await source.call('/readyz');
+    expect([ready.status, ready.text]).toEqual([503, expect.stringContaining('ENOENT')]);
+    for (const tag of ['one', 'two']) {
+      const saved = await source.call('/snapshots', { body: { tag }, headers: { prefer: 'wait=20' } });
+      expect(saved.json).toMatchObject({ error: expect.stringContaining(data) });
+      expect(await source.migrate('file:guest.bin')).toMatchObject({
+        status: 'failed',
+        guest: 'here',
+        error: { code: 'no_such_file' },
+      });
+      await source.expectRunning();
+    }
+    const target = await localService(['--incoming', addressToListen('tcp')]);
+    expect(await source.migrate(await target.incomingUri())).toMatchObject({ status: 'completed' });
+    await target.untilStatus('completed');
+    await target.expectRunning();
+  },
+);
