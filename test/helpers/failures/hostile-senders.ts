@@ -75,20 +75,39 @@ async function expectComplete(service: Service): Promise<void> {
   expect((await service.get('/healthz')).status).toBe(200);
 }
 
+/** What others than a sender say first, and how each is named. */
+const STRANGERS: readonly (readonly [Buffer, string, RegExp])[] = [
+  [Buffer.from('GET /migrate HTTP/1.1\r\nHost: ferry\r\n\r\n'), 'peer_speaks_http', /HTTP/],
+  [Buffer.from('16030100f8010000f40303', 'hex'), 'peer_speaks_tls', /TLS/],
+  [Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'), 'not_a_migration_stream', /0x5353482d/],
+  [Buffer.from('5145564d00000002', 'hex'), 'stream_version_unknown', /version 2/],
+  [Buffer.alloc(100_000), 'not_a_migration_stream', /0x00000000/],
+];
+
+async function takesGoodMachine(waiting: Waiting): Promise<void> {
+  const { service } = waiting;
+  const uri = await service.listeningUri();
+  await scan(uri);
+  for (let count = 0; count < 40; count++) await connectTo(waiting);
+  expect((await service.migration()).status).toBe('setup');
+  const first = await connectTo(waiting);
+  first.write(good.subarray(0, IN_RAM));
+  await service.waitFor(({ status }) => status === 'active');
+  const second = startConnecting(uri);
+  const refused = new Promise((resolve) => second.once('error', ({ message }) => resolve(message)));
+  expect(await refused).toMatch(/ECONNREFUSED|ECONNRESET|ENOENT/);
+
+  first.end(good.subarray(IN_RAM));
+  await expectComplete(waiting.service);
+}
+
 export function describeHostileSenders(transport: SocketTransport): void {
   describe(`a service that waits for a machine over ${transport}`, () => {
     const image = waitingImage(transport);
 
     it('says who speaks to it where that is no migration', async () => {
       const waiting = image();
-      const peers: readonly (readonly [Buffer, string, RegExp])[] = [
-        [Buffer.from('GET /migrate HTTP/1.1\r\nHost: ferry\r\n\r\n'), 'peer_speaks_http', /HTTP/],
-        [Buffer.from('16030100f8010000f40303', 'hex'), 'peer_speaks_tls', /TLS/],
-        [Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'), 'not_a_migration_stream', /0x5353482d/],
-        [Buffer.from('5145564d00000002', 'hex'), 'stream_version_unknown', /version 2/],
-        [Buffer.alloc(100_000), 'not_a_migration_stream', /0x00000000/],
-      ];
-      for (const [bytes, code, words] of peers) {
+      for (const [bytes, code, words] of STRANGERS) {
         await send(waiting, bytes);
         await expectFailure(waiting, code, words);
       }
@@ -128,23 +147,8 @@ export function describeHostileSenders(transport: SocketTransport): void {
       await expectFailure(waiting, 'section_order', /end mark/);
     });
 
-    it('takes a good machine after all that, whatever a port scan, silent connections and a second sender do', async () => {
-      const waiting = image();
-      const { service } = waiting;
-      const uri = await service.listeningUri();
-      await scan(uri);
-      for (let count = 0; count < 40; count++) await connectTo(waiting);
-      expect((await service.migration()).status).toBe('setup');
-      const first = await connectTo(waiting);
-      first.write(good.subarray(0, IN_RAM));
-      await service.waitFor(({ status }) => status === 'active');
-      const second = startConnecting(uri);
-      const refused = new Promise((resolve) => second.once('error', ({ message }) => resolve(message)));
-      expect(await refused).toMatch(/ECONNREFUSED|ECONNRESET|ENOENT/);
-
-      first.end(good.subarray(IN_RAM));
-      await expectComplete(waiting.service);
-    });
+    it('takes a good machine after all that, whatever a port scan, silent connections and a second sender do', () =>
+      takesGoodMachine(image()));
   });
 }
 
