@@ -51,6 +51,8 @@ const ANY = ['any', 'value'] as const;
 /** Types by their shape. */
 class Types {
   readonly #entities = new Map<string, Info>();
+  /** Names of the types that schemas refer to by their `$id`. */
+  readonly #namesById = new Map<string, string>();
   #count = 0;
 
   entities(): Iterable<Info> {
@@ -62,14 +64,26 @@ class Types {
   }
 
   #nameOf(schema: JsonSchema): string {
+    if (schema.$ref !== undefined) return this.#namesById.get(schema.$ref) as string;
     if (schema.anyOf !== undefined) return this.#unionOrAlternate(schema.anyOf);
     if (schema.enum !== undefined || schema.const !== undefined) return this.#enumeration(schema);
     if (schema.type === 'array') return this.#array(schema.items ?? {});
     if (schema.type === 'object' && schema.properties !== undefined) {
-      return this.#add({ 'meta-type': 'object', members: this.#members(schema) });
+      return schema.$id === undefined
+        ? this.#add({ 'meta-type': 'object', members: this.#members(schema) })
+        : this.#recursive(schema, schema.$id);
     }
     const [name, jsonType] = BUILTINS.get(schema.type ?? '') ?? ANY;
     return this.#add({ 'meta-type': 'builtin', 'json-type': jsonType }, name);
+  }
+
+  /** An object that may hold others of its own type: it has its name before its members are named. */
+  #recursive(schema: JsonSchema, id: string): string {
+    const known = this.#namesById.get(id);
+    if (known !== undefined) return known;
+    const name = String(this.#count++);
+    this.#namesById.set(id, name);
+    return this.#add({ 'meta-type': 'object', members: this.#members(schema) }, name);
   }
 
   #array(items: JsonSchema): string {
@@ -125,7 +139,13 @@ class Types {
       const fitting = branches.filter((branch) => constantOf(branch, tag) === value);
       return { case: value, type: this.#variant(fitting, leftOut) };
     });
-    return this.#add({ 'meta-type': 'object', members, tag, variants });
+    // As in QEMU: values that bring no members of their own come last.
+    const empty = this.nameOf(Empty);
+    const ordered = [
+      ...variants.filter(({ type }) => type !== empty),
+      ...variants.filter(({ type }) => type === empty),
+    ];
+    return this.#add({ 'meta-type': 'object', members, tag, variants: ordered });
   }
 
   #variant(branches: readonly JsonSchema[], leftOut: ReadonlySet<string>): string {

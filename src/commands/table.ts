@@ -1,6 +1,7 @@
 import * as announce from './announce.ts';
 import * as audit from './audit.ts';
 import * as blockers from './blockers.ts';
+import * as clients from './clients.ts';
 import * as colo from './colo.ts';
 import type { Command } from './command.ts';
 import * as dirtyRate from './dirty-rate.ts';
@@ -40,6 +41,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     colo,
     audit,
     legacy,
+    clients,
     service,
   ]
     .flatMap((family) => Object.values(family) as unknown as Command[])

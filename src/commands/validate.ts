@@ -13,6 +13,9 @@ import { JsonFraction } from './json/parse.ts';
 /** What the table's schemas are made of. */
 export type JsonSchema = {
   readonly type?: string;
+  /** Of a type that has members of its own type, which refer to it by `$ref`; only in results. */
+  readonly $id?: string;
+  readonly $ref?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean | JsonSchema;

@@ -12,7 +12,7 @@ import type { SocketAddress } from './migration/socket-address.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
 import type { ReplicationUseCases } from './replication.ts';
-import type { DigestReading } from './snapshot-port.ts';
+import type { BlockNode, DigestReading } from './snapshot-port.ts';
 import type { Snapshot, SnapshotQuery } from './snapshots/catalogue.ts';
 import type { DeleteRequest } from './snapshots/delete.ts';
 import type { LoadRequest } from './snapshots/load.ts';
@@ -174,6 +174,8 @@ export type Begun<Row> = (row: Row) => void;
  * wrong then is the job's error.
  */
 export interface SnapshotUseCases {
+  /** The block device nodes, in the order of the service's flags. */
+  nodes(): readonly BlockNode[];
   list(query: SnapshotQuery): Page<Snapshot>;
   get(tag: string): Snapshot;
   /** The digests kept with each part, in their order. Never rejects: what cannot be read, or not soon, says so. */

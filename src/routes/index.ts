@@ -1,3 +1,4 @@
+import * as clients from '../commands/clients.ts';
 import * as legacy from '../commands/legacy.ts';
 import { COMMANDS } from '../commands/table.ts';
 import { announceOperations } from './announce.ts';
@@ -46,7 +47,7 @@ export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPE
 
 /** Commands with no path of their own: POST /qmp leads to them. */
 const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
-  Object.values<{ readonly name: string }>(legacy)
+  Object.values<{ readonly name: string }>({ ...legacy, ...clients })
     .map(({ name }) => name)
     .concat([
       // Its path leads to a command that answers the same, and of one vCPU if asked to.

@@ -35,42 +35,46 @@ function byName(entities: readonly Entity[]): ReadonlyMap<string, Entity> {
 }
 
 /** A type written out: members by name with their types, optional marks and features, enum values in order. */
-function writtenOut(schema: ReadonlyMap<string, Entity>, name: string): unknown {
+function writtenOut(schema: ReadonlyMap<string, Entity>, name: string, outer: readonly string[] = []): unknown {
   const entity = schema.get(name);
   if (entity === undefined) throw new Error(`no entity is called ${name}`);
+  if (outer.includes(name)) return { sameAs: outer.length - outer.indexOf(name) };
+  const write = (inner: string): unknown => writtenOut(schema, inner, [...outer, name]);
   switch (entity['meta-type']) {
     case 'builtin':
       return entity['json-type'];
     case 'enum':
       return { values: entity.values, members: entity.members };
     case 'array':
-      return [writtenOut(schema, entity['element-type'] as string)];
+      return [write(entity['element-type'] as string)];
     case 'alternate':
-      return { alternatives: (entity.members as Member[]).map(({ type }) => writtenOut(schema, type)) };
+      return { alternatives: (entity.members as Member[]).map(({ type }) => write(type)) };
     case 'object':
-      return { members: members(schema, entity), tag: entity.tag, variants: variants(schema, entity) };
+      return { members: members(write, entity), tag: entity.tag, variants: variants(write, entity) };
     default:
       return {
-        arguments: writtenOut(schema, entity['arg-type'] as string),
-        result: entity['ret-type'] === undefined ? undefined : writtenOut(schema, entity['ret-type'] as string),
+        arguments: write(entity['arg-type'] as string),
+        result: entity['ret-type'] === undefined ? undefined : write(entity['ret-type'] as string),
         features: entity.features,
         oob: entity['allow-oob'],
       };
   }
 }
 
-function members(schema: ReadonlyMap<string, Entity>, entity: Entity): unknown {
+type Write = (name: string) => unknown;
+
+function members(write: Write, entity: Entity): unknown {
   return Object.fromEntries(
     (entity.members as Member[]).map(({ name, type, features, ...rest }) => [
       'default' in rest ? `${name}?` : name,
-      { type: writtenOut(schema, type), features },
+      { type: write(type), features },
     ]),
   );
 }
 
-function variants(schema: ReadonlyMap<string, Entity>, { variants: list }: Entity): unknown {
+function variants(write: Write, { variants: list }: Entity): unknown {
   const cases = list as readonly { readonly case: string; readonly type: string }[] | undefined;
-  return cases?.map((one) => ({ case: one.case, is: writtenOut(schema, one.type) }));
+  return cases?.map((one) => ({ case: one.case, is: write(one.type) }));
 }
 
 function namesOf(schema: ReadonlyMap<string, Entity>, metaType: string): string[] {

@@ -34,6 +34,7 @@ export function snapshotUseCases(context: Context): SnapshotUseCases {
       return { devices, vmState: vmState !== null && devices.includes(vmState) ? vmState : null };
     },
     nodesToDelete: (tag, given) => nodesToDelete(catalogue, tag, given),
+    nodes: () => catalogue.nodes(),
     newJobId: (verb) => `${verb}-${context.ids()}`,
     saveVm: (name) => saveVm(context, name),
     loadVm: (name) => loadVm(context, name),

@@ -379,6 +379,18 @@ const SERVICE_ROWS: Readonly<Record<string, DoorRow>> = {
   'query-version': { good: { line: 'info version', shown: () => '10.0.0vmferry\n' } },
   'query-name': { good: { line: 'info name', shown: ({ name }: { name: string }) => `${name}\n` } },
   'query-uuid': { good: { line: 'info uuid', shown: ({ UUID }: { UUID: string }) => `${UUID}\n` } },
+  'query-kvm': { good: {} },
+  'query-target': { good: {} },
+  'query-cpus-fast': { good: {} },
+  'query-block': { good: { prepare: saved } },
+  'query-named-block-nodes': {
+    good: { prepare: saved, given: { flat: true } },
+    refused: { given: { flat: 1 } },
+  },
+  'query-block-jobs': { good: {} },
+  'query-iothreads': { good: {} },
+  'query-chardev': { good: {} },
+  'query-memory-size-summary': { good: {} },
   quit: { good: {} },
   'human-monitor-command': {
     good: {

@@ -1,0 +1,46 @@
+import type { Static } from 'typebox';
+import type { BlockNode, NodeSnapshot } from '../../domain/snapshot-port.ts';
+import type { BlockDeviceInfo } from '../schemas/block.ts';
+
+const NS_PER_SECOND = 1_000_000_000n;
+const NO_LIMITS = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+
+/** A block device node as query-block and query-named-block-nodes describe it. */
+export function blockDeviceView(node: BlockNode): Static<typeof BlockDeviceInfo> {
+  const { name, path, diskBytes, snapshots } = node;
+  return {
+    file: path,
+    'node-name': name,
+    ro: node.isReadOnly,
+    drv: 'qcow2',
+    backing_file_depth: 0,
+    active: node.isActive,
+    encrypted: false,
+    detect_zeroes: 'off',
+    ...NO_LIMITS,
+    image: {
+      filename: path,
+      format: 'qcow2',
+      'dirty-flag': false,
+      'virtual-size': diskBytes,
+      ...(snapshots.length === 0 ? {} : { snapshots: snapshots.map(snapshotInfo) }),
+    },
+    cache: { writeback: true, direct: false, 'no-flush': false },
+    write_threshold: 0,
+  };
+}
+
+function snapshotInfo(snapshot: NodeSnapshot) {
+  const { dateMs, clockNs, icount } = snapshot;
+  const seconds = Math.floor(dateMs / 1000);
+  return {
+    id: snapshot.id,
+    name: snapshot.tag,
+    'vm-state-size': snapshot.vmStateBytes,
+    'date-sec': seconds,
+    'date-nsec': (dateMs - seconds * 1000) * 1_000_000,
+    'vm-clock-sec': clockNs / NS_PER_SECOND,
+    'vm-clock-nsec': clockNs % NS_PER_SECOND,
+    ...(icount === null ? {} : { icount }),
+  };
+}
