@@ -219,8 +219,11 @@ export interface AuditRepository {
   prune(limits: { readonly keep: number; readonly keepRefusals: number }): void;
 }
 
-/** `expiry-clock`: milliseconds since 1970, how late it was when snapshots were last looked at for their expiry. */
-export type IdentityKey = 'uuid' | 'uuid-set' | 'expiry-clock';
+/**
+ * `expiry-clock`: milliseconds since 1970, how late it was when snapshots were last looked at for their expiry.
+ * `expiry-jumps`: by how much the clock has jumped ahead since, and when, as JSON.
+ */
+export type IdentityKey = 'uuid' | 'uuid-set' | 'expiry-clock' | 'expiry-jumps';
 
 export interface IdentityRepository {
   get(key: IdentityKey): string | null;

@@ -359,8 +359,9 @@ const BARE: Omit<NodeSnapshot, 'id' | 'tag'> = {
   hasDigests: true,
 };
 
-function partOf({ tag, vmState, dateMs, clockNs }: SavePlan, node: string): Partial<NodeSnapshot> & { tag: string } {
-  return { tag, dateMs, clockNs, vmStateBytes: node === vmState ? 2 ** 20 : 0 };
+function partOf(plan: SavePlan, node: string): Partial<NodeSnapshot> & { tag: string } {
+  const { tag, vmState, dateMs, clockNs, about = null } = plan;
+  return { tag, dateMs, clockNs, about, vmStateBytes: node === vmState ? 2 ** 20 : 0 };
 }
 
 function nextId(snapshots: readonly NodeSnapshot[]): string {

@@ -69,5 +69,6 @@ export function jobPutRight(
   parts: readonly unknown[] = [],
 ): void {
   const isWhole = parts.length === 0;
-  store.jobs.save({ ...interrupted, ...(isWhole ? { phase: null, recovery: null } : { recovery: { parts } }) });
+  const rest = isWhole ? { phase: null, recovery: null } : { recovery: { ...interrupted.recovery, parts } };
+  store.jobs.save({ ...interrupted, ...rest });
 }

@@ -1,32 +1,30 @@
 import type { Context } from '../context.ts';
-import { deleteSnapshot } from './delete.ts';
+import type { Snapshot } from './catalogue.ts';
+import { deleteSnapshot, refuseDelete } from './delete.ts';
+import { ServiceTime } from './service-time.ts';
 
 /** Between two looks at what has expired, milliseconds. */
 const LOOK_MS = 60_000;
-/** A wall clock may run ahead of the monotonic one by so much between two looks, milliseconds. */
-const AHEAD_MS_MAX = 5 * 60_000;
-/** Time in which no service ran counts for so much at most, milliseconds. */
-const AWAY_MS_MAX = 24 * 3_600_000;
-const SEEN = 'expiry-clock';
+/** From the begin of a deletion that failed until the next attempt, milliseconds. */
+const RETRY_MS = 3_600_000;
+
+type Attempt = { readonly jobId: string; readonly retryAtMs: number };
 
 /**
- * Deletes snapshots whose time is over, one at each look. Nothing is deleted because a clock jumped ahead: what the wall clock
- * says counts only as far as the monotonic clock agrees, and between two services for a day at most. So after a jump, or a
- * long time without a service, snapshots stay longer than they have to, never shorter.
+ * Deletes snapshots whose time is over, one at each look. ServiceTime keeps a clock that jumps ahead from deleting anything.
+ * A deletion that waits for a paused job does not keep other snapshots from being deleted, and is not asked for twice.
  */
 export class Expiry {
   readonly #context: Context;
-  #nowMs: number;
-  #lookedMs: number;
+  readonly #time: ServiceTime;
+  /** The last deletion of each tag that is still there. */
+  readonly #attempts = new Map<string, Attempt>();
   #callOff: (() => void) | null = null;
   #isClosed = false;
 
   constructor(context: Context) {
-    const { clock, store } = context;
-    const seen = Number(store.identity.get(SEEN) ?? Number.NaN);
     this.#context = context;
-    this.#nowMs = Number.isNaN(seen) ? clock.now() : Math.min(clock.now(), seen + AWAY_MS_MAX);
-    this.#lookedMs = clock.monotonic();
+    this.#time = new ServiceTime(context);
   }
 
   /** Looks now, and from then on again and again until `close`, for as long as there is anything that will expire. */
@@ -50,31 +48,54 @@ export class Expiry {
     }, LOOK_MS);
   }
 
-  #expiring() {
+  #expiring(): readonly Snapshot[] {
     return this.#context.catalogue.all().filter(({ about }) => about !== null && about.expiresAtMs !== null);
   }
 
-  /** Deletes one snapshot, if one has expired. Faults are reported; the next look tries again. */
+  /** Begins the deletion of one snapshot, if one has expired. Faults are reported; a later look tries again. */
   look(): void {
-    const { clock, store, catalogue, report } = this.#context;
-    const monotonicMs = clock.monotonic();
-    const possibleMs = this.#nowMs + (monotonicMs - this.#lookedMs) + AHEAD_MS_MAX;
-    // Nor does it go back: what had expired has.
-    this.#nowMs = Math.max(this.#nowMs, Math.min(clock.now(), possibleMs));
-    this.#lookedMs = monotonicMs;
+    const { clock, report } = this.#context;
     try {
+      this.#time.look();
       const expiring = this.#expiring();
       if (expiring.length === 0) return;
-      store.identity.set(SEEN, String(this.#nowMs));
-      const due = expiring.find(({ about }) => (about?.expiresAtMs ?? this.#nowMs) < this.#nowMs);
+      this.#time.keep();
+      for (const tag of this.#attempts.keys()) {
+        if (!expiring.some((one) => one.tag === tag)) this.#attempts.delete(tag);
+      }
+      const due = expiring.find((one) => this.#isDue(one) && this.#deletableFrom(one).length > 0);
       if (due === undefined) return;
-      const writable = catalogue.nodes().filter(({ isReadOnly }) => !isReadOnly);
-      const names = writable.map(({ name }) => name);
-      const devices = due.parts.map(({ node }) => node).filter((node) => names.includes(node));
-      if (devices.length === 0) return;
-      deleteSnapshot(this.#context, { jobId: `expired-${this.#context.ids()}`, tag: due.tag, devices });
+      const jobId = `expired-${this.#context.ids()}`;
+      this.#attempts.set(due.tag, { jobId, retryAtMs: clock.monotonic() + RETRY_MS });
+      const request = { jobId, tag: due.tag, devices: this.#deletableFrom(due) };
+      deleteSnapshot(this.#context, request, { autoDismiss: true });
     } catch (error) {
       report(error);
+    }
+  }
+
+  #isDue({ tag, dateMs, about }: Snapshot): boolean {
+    const { clock, store } = this.#context;
+    const expiresAtMs = about?.expiresAtMs ?? Number.POSITIVE_INFINITY;
+    if (clock.now() - this.#time.jumpedSince(dateMs) <= expiresAtMs) return false;
+    const attempt = this.#attempts.get(tag);
+    if (attempt === undefined) return true;
+    const isUnderWay = store.jobs.get(attempt.jobId)?.outcome === null;
+    return !isUnderWay && clock.monotonic() >= attempt.retryAtMs;
+  }
+
+  /** The nodes that hold the snapshot and can be written now; none while the guest, and the disks with it, is elsewhere. */
+  #deletableFrom({ parts }: Snapshot): readonly string[] {
+    const { catalogue } = this.#context;
+    const writable = catalogue.nodes().filter(({ isReadOnly }) => !isReadOnly);
+    const names = writable.map(({ name }) => name);
+    const devices = parts.map(({ node }) => node).filter((node) => names.includes(node));
+    if (devices.length === 0) return [];
+    try {
+      refuseDelete(this.#context, { devices });
+      return devices;
+    } catch {
+      return [];
     }
   }
 }

@@ -1,11 +1,12 @@
 import type { Context } from '../context.ts';
 import type { SeenJob } from '../jobs/line.ts';
 import { type JobControl, WORK_DONE } from '../jobs/spec.ts';
+import { keepIfPossible } from '../jobs/with-reserve.ts';
 import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
 import type { Machine, TransferSource } from '../ports.ts';
-import type { SavePlan, SnapshotAbout } from '../snapshot-port.ts';
+import type { RenamePlan, SavePlan, SnapshotAbout } from '../snapshot-port.ts';
 import { checkDevices, checkVmState, holdersOf, leftOut, refuseExisting } from './devices.ts';
-import { type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { codeOf, type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
 import { refuseBusyMachine, refuseEmptyMachine } from './refusals.ts';
 import { checkTag } from './tag.ts';
@@ -96,8 +97,12 @@ async function save(context: Context, request: SaveRequest, job: JobControl): Pr
   } finally {
     letGuestGo(context);
   }
-  if (plan.tag !== request.tag) await giveTag(context, { plan, request }, job);
-  await sayDone(context, request, job);
+  if (plan.tag === request.tag) await sayDone(context, request, job);
+  else {
+    await giveTag(context, { plan, request }, job);
+    // It has taken the other's place: nothing is taken back any more, also if that cannot be kept.
+    job.enterPhase(WORK_DONE);
+  }
   sayResult(context, request, { job, existed: false });
 }
 
@@ -122,11 +127,25 @@ async function giveTag(
     await blocks.delete({ tag, devices: plan.devices }).ended.catch(() => job.keepPhase());
     throw error;
   }
-  const task = blocks.rename({ tag, as: request.tag, dateMs, devices });
-  await task.ended.catch((error: unknown) => {
-    job.keepPhase();
+  await renameInRoom(context, { tag, as: request.tag, dateMs, devices }).catch(async (error: unknown) => {
+    const hasBegun = catalogue.find(request.tag)?.parts.some((part) => part.dateMs === dateMs) === true;
+    // The old one stands alone again, or the next start finishes what has begun.
+    if (hasBegun || codeOf(error) === 'engine_crashed') job.keepPhase();
+    else await blocks.delete({ tag, devices: plan.devices }).ended.catch(() => job.keepPhase());
     throw error;
   });
+}
+
+/** A change of the tag may be done again: by the next thread if one died, and on a full disk in the room that is kept for that. */
+async function renameInRoom({ blocks, store }: Context, plan: RenamePlan): Promise<void> {
+  try {
+    await blocks.rename(plan).ended;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code !== 'engine_crashed' && (code !== 'no_space' || !store.reserve.free())) throw error;
+    await blocks.rename(plan).ended;
+    if (code === 'no_space') keepIfPossible(store);
+  }
 }
 
 function sayResult(
@@ -148,7 +167,7 @@ async function sayDone({ blocks }: Context, { tag, devices }: SaveRequest, job: 
 }
 
 function planFor(context: Context, request: SaveRequest): SavePlan {
-  const { machine, runState, settings, clock } = context;
+  const { machine, runState, settings } = context;
   const { tag, vmState, devices } = request;
   const isTaken = request.existing === 'replace' && context.catalogue.find(tag) !== null;
   return {
@@ -158,10 +177,18 @@ function planFor(context: Context, request: SaveRequest): SavePlan {
     source: copiedSource(machine),
     globalState: runState.interrupted,
     detectsZeroPages: settings.detectsZeroPages(),
-    dateMs: clock.now(),
+    dateMs: dateFor(context, request),
     clockNs: machine.clockNs(),
     about: aboutOf(context, request),
   };
+}
+
+/** Now, in milliseconds since 1970; another moment than that of the snapshot to be replaced, since the date tells the two apart. */
+function dateFor({ catalogue, clock }: Context, { tag }: SaveRequest): number {
+  const taken = catalogue.find(tag)?.parts.map(({ dateMs }) => dateMs) ?? [];
+  let dateMs = clock.now();
+  while (taken.includes(dateMs)) dateMs += 1;
+  return dateMs;
 }
 
 /** How a snapshot is called until it takes the place of another. */

@@ -9,10 +9,11 @@ export const nextTurn: NextTurn = () => Promise.resolve();
 /** Time that only passes when a test says so. */
 export class FakeTime implements Clock {
   #ms = 0;
+  #jumpedMs = 0;
   readonly #timers = new Set<Timer>();
 
   now(): number {
-    return 1_700_000_000_000 + this.#ms;
+    return 1_700_000_000_000 + this.#ms + this.#jumpedMs;
   }
 
   monotonic(): number {
@@ -28,6 +29,11 @@ export class FakeTime implements Clock {
   /** Timers that are still set. */
   get pending(): number {
     return this.#timers.size;
+  }
+
+  /** The wall clock is set ahead, or back; no time passes. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms;
   }
 
   pass(ms: number): void {

@@ -26,7 +26,7 @@ describe('a save', () => {
     expectRuns(world);
     digests.open();
     expect(await endOf(world, job)).toMatchObject({ outcome: 'completed', warnings: [], phase: null });
-    expect(domain.jobs.get('j').result).toEqual({ tag: 'a', 'vm-state-size': 2 ** 20 });
+    expect(domain.jobs.get('j').result).toEqual({ tag: 'a', 'vm-state-size': 2 ** 20, existed: false });
     expect(guestEvents(world)).toEqual(['STOP', 'RESUME']);
     expect(domain.snapshots.get('a')).toMatchObject({ isConsistent: true, vmState: 'disk0' });
   });
@@ -94,6 +94,7 @@ describe('a save', () => {
     const dateMs = world.blocks.saves[0]!.dateMs;
     expect(job).toMatchObject({ outcome: 'failed', errorCode: 'no_space', phase: 'write' });
     expect(job.recovery).toEqual({
+      tag: 'a',
       parts: ['disk0', 'disk1'].map((node) => ({ node, path: `/data/${node}.qcow2`, dateMs })),
     });
     expectRuns(world);

@@ -1,0 +1,61 @@
+// The options of `snapshot save` were tested over HTTP only; no test ran the flags of the command.
+
+import { describe, expect, test } from 'vitest';
+import { EXIT } from '../../src/cli/exit-status.ts';
+import { listeningService, runCommand } from '../helpers/client-here.ts';
+import { shared } from '../helpers/shared.ts';
+
+const service = shared(() => listeningService(['--ram', '1M', '--workload', 'rate=0', '--vcpus', '1']));
+
+/** The last line of `vmferry snapshot save WORDS --json`. */
+async function save(...words: readonly string[]) {
+  const { status, output, errors } = await runCommand(service(), ['snapshot', 'save', ...words, '--json']);
+  expect([status, errors], output).toEqual([0, '']);
+  return JSON.parse(output.trimEnd().split('\n').at(-1)!) as { job: { result: Record<string, unknown> } };
+}
+
+async function listed(): Promise<readonly Record<string, unknown>[]> {
+  const { output } = await runCommand(service(), ['snapshot', 'list', '--json']);
+  const value = JSON.parse(output) as { snapshots: Record<string, unknown>[] };
+  return value.snapshots;
+}
+
+test('--description, --ttl, --replace, --if-missing and --disk-only do what they say', async () => {
+  await save('warm', '--description', 'after the boot', '--ttl', '3600');
+  const [first] = await listed();
+  expect(first).toMatchObject({
+    tag: 'warm',
+    description: 'after the boot',
+    'expires-at': expect.stringMatching(/Z$/),
+  });
+  expect((await save('warm', '--if-missing')).job.result).toMatchObject({ existed: true });
+  expect(await listed()).toEqual([first]);
+  expect((await save('warm', '--replace')).job.result).toMatchObject({ existed: false });
+  expect(await listed()).toMatchObject([{ tag: 'warm', description: null, 'expires-at': null }]);
+  await save('disks', '--disk-only');
+  expect((await listed()).find(({ tag }) => tag === 'disks')).toMatchObject({ 'vm-state-size': 0 });
+  const again = await runCommand(service(), ['snapshot', 'save', 'warm']);
+  expect([again.status, again.errors]).toEqual([EXIT.refused, expect.stringContaining('snapshot_exists')]);
+});
+
+describe('a value that cannot be is refused, and nothing is saved:', () => {
+  test.each([
+    [['--ttl', '0'], 'ttl'],
+    [['--ttl', '-1'], 'ttl'],
+    [['--ttl', '1.5'], 'ttl'],
+    [['--ttl', 'soon'], 'ttl'],
+    [['--ttl', '99999999999999'], 'ttl'],
+    [['--ttl', ''], 'ttl'],
+    [['--description', ''], 'description'],
+    [['--description', 'x'.repeat(201)], 'description'],
+    [['--replace', '--if-missing'], 'if-missing'],
+    [['--disk-only', '--vmstate', 'disk0'], 'disk-only'],
+    [['--replace=yes'], 'replace'],
+  ])('%j', async (words, named) => {
+    const before = await listed();
+    const { status, output, errors } = await runCommand(service(), ['snapshot', 'save', 'never', ...words]);
+    expect([status, output], errors).toEqual([words[1]?.length === 201 ? EXIT.refused : EXIT.usage, '']);
+    expect(errors).toContain(named);
+    expect(await listed()).toEqual(before);
+  });
+});
