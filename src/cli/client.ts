@@ -37,6 +37,9 @@ export type JobRequest = {
 
 export type Verb = 'save' | 'load' | 'delete' | 'verify';
 
+/** What a request has begun, or an earlier one with the same key: then the answer is that one's. */
+export type Started<Work> = { readonly work: Work; readonly wasReplayed: boolean };
+
 export class ServiceClient {
   readonly #service: Service;
   readonly #signal: AbortSignal | null;
@@ -105,9 +108,15 @@ export class ServiceClient {
   }
 
   /** Starts a job. The same key with the same request gives the same job, however often it is sent. */
-  async start(verb: Verb, tag: string, request: JobRequest, idempotencyKey: string): Promise<Job> {
-    const headers = { 'idempotency-key': idempotencyKey };
-    return decodeJob(await this.ask({ ...startRequest(verb, tag, request), headers }));
+  async start(verb: Verb, tag: string, request: JobRequest, idempotencyKey: string): Promise<Started<Job>> {
+    const { work, wasReplayed } = await this.askOnce(startRequest(verb, tag, request), idempotencyKey);
+    return { work: decodeJob(work), wasReplayed };
+  }
+
+  /** One request that begins something at most once. @throws Failure for every answer that is no success. */
+  async askOnce(request: Ask, idempotencyKey: string): Promise<Started<unknown>> {
+    const answer = await this.#exchange({ ...request, headers: { 'idempotency-key': idempotencyKey } });
+    return { work: bodyOf(answer), wasReplayed: answer.headers['idempotency-replayed'] === 'true' };
   }
 
   async job(id: string, deadlineMs: number): Promise<Job> {

@@ -14,6 +14,8 @@ import type { World } from './world.ts';
 
 export type JobOutput = Pick<Progress, 'note' | 'end'> & {
   report(job: Job): void;
+  /** An earlier request with the same key began it, and this one nothing. */
+  replayed(job: Job): void;
   /** The service took the job, and nobody waits for it. */
   accepted(job: Job): void;
   /** The last word on a job that was followed. */
@@ -69,6 +71,10 @@ class HumanOutput implements JobOutput {
     if (!this.#options.quiet) this.#progress.note(text);
   }
 
+  replayed({ id }: Job): void {
+    this.note(replayedNote('job', id));
+  }
+
   end(): void {
     this.#progress.end();
   }
@@ -116,6 +122,11 @@ function endedBadly({ id, outcome, error }: Job): string {
   return `${how}${error.code === null ? '' : ` (${error.code})`}: ${error.detail}`;
 }
 
+/** What is said when a request began nothing, since an earlier one with its key did. */
+export function replayedNote(what: 'job' | 'migration', id: string): string {
+  return `an earlier request with the same key began ${what} ${id}; this request began nothing`;
+}
+
 /** Where a job stands whose end was not awaited, or came another way. */
 function standing(job: Job): string {
   if (!job.isConcluded) return `job ${job.id} still runs (${job.status})`;
@@ -126,6 +137,7 @@ function standing(job: Job): string {
 class JsonOutput implements JobOutput {
   readonly #options: OutputOptions;
   #last = '';
+  #wasReplayed = false;
   #nextMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: OutputOptions) {
@@ -146,16 +158,24 @@ class JsonOutput implements JobOutput {
     if (!this.#options.quiet) this.#line({ type: 'note', detail: text });
   }
 
+  replayed({ id }: Job): void {
+    this.#wasReplayed = true;
+    this.note(replayedNote('job', id));
+  }
+
   end(): void {}
 
   accepted(job: Job): void {
-    this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', tag: this.#options.tag, job: job.raw });
+    const { tag } = this.#options;
+    const replayed = this.#wasReplayed;
+    this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', replayed, tag, job: job.raw });
   }
 
   result({ last: job, stop }: Ending<Job>, { exitStatus }: Parameters<JobOutput['result']>[1]): void {
     const outcome = job.isCompleted ? 'completed' : job.isConcluded ? (job.outcome ?? 'failed') : 'running';
     const { tag } = this.#options;
-    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, tag, job: job.raw });
+    const replayed = this.#wasReplayed;
+    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, replayed, tag, job: job.raw });
   }
 
   failure(failure: Failure): void {

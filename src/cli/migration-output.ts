@@ -5,6 +5,7 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { Failure } from './failure.ts';
 import type { Ending } from './follow.ts';
 import { failureObject, jsonLine } from './guarded.ts';
+import { replayedNote } from './job-output.ts';
 import { type Migration, type Panic, shownMigration, verdictOf } from './migration.ts';
 import { durationText, oneLine, sizeText } from './printable.ts';
 import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress.ts';
@@ -15,6 +16,8 @@ import type { World } from './world.ts';
 export type MigrationOutput = Pick<Progress, 'note' | 'end'> & {
   report(migration: Migration): void;
   event(event: ServiceEvent): void;
+  /** An earlier request with the same key began it, and this one nothing. */
+  replayed(migration: Migration): void;
   /** The service took it, and nobody waits for it. */
   accepted(migration: Migration): void;
   /** The last word on a migration that was followed. */
@@ -65,6 +68,10 @@ class HumanOutput implements MigrationOutput {
 
   note(text: string): void {
     if (!this.#options.quiet) this.#progress.note(text);
+  }
+
+  replayed({ id }: Migration): void {
+    this.note(replayedNote('migration', id));
   }
 
   end(): void {
@@ -136,6 +143,7 @@ function standing(migration: Migration): string {
 class JsonOutput implements MigrationOutput {
   readonly #options: MigrationOutputOptions;
   #last = '';
+  #wasReplayed = false;
   #nextMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: MigrationOutputOptions) {
@@ -160,15 +168,22 @@ class JsonOutput implements MigrationOutput {
     if (!this.#options.quiet) this.#line({ type: 'note', detail: text });
   }
 
+  replayed({ id }: Migration): void {
+    this.#wasReplayed = true;
+    this.note(replayedNote('migration', id));
+  }
+
   end(): void {}
 
   accepted({ raw }: Migration): void {
-    this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', migration: raw });
+    const replayed = this.#wasReplayed;
+    this.#line({ type: 'result', 'exit-status': EXIT.done, outcome: 'accepted', replayed, migration: raw });
   }
 
   result({ last, stop }: Ending<Migration>, { exitStatus, panic }: Result): void {
     const outcome = last.outcome ?? 'running';
-    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, stopped: stop, panic, migration: last.raw });
+    const about = { stopped: stop, replayed: this.#wasReplayed, panic };
+    this.#line({ type: 'result', 'exit-status': exitStatus, outcome, ...about, migration: last.raw });
   }
 
   failure(failure: Failure): void {

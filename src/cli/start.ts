@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Started } from './client.ts';
 import { ConnectionLost, Failure } from './failure.ts';
 import type { World } from './world.ts';
 
@@ -7,7 +8,7 @@ import type { World } from './world.ts';
 const RETRY_MS = 250;
 
 export type StartOptions<Work> = {
-  readonly send: (idempotencyKey: string) => Promise<Work>;
+  readonly send: (idempotencyKey: string) => Promise<Started<Work>>;
   /** Null: one is made, so that the request can be sent again when its answer is lost. */
   readonly idempotencyKey: string | null;
   /** For how long it is sent again. */
@@ -17,7 +18,7 @@ export type StartOptions<Work> = {
 };
 
 /** Sends the request again if its answer was lost, as the key allows. A service that was never there is not awaited. */
-export async function startOnce<Work>(options: StartOptions<Work>): Promise<Work> {
+export async function startOnce<Work>(options: StartOptions<Work>): Promise<Started<Work>> {
   const { send, retryMs, world, note } = options;
   const key = options.idempotencyKey ?? randomUUID();
   let lostAtMs: number | null = null;

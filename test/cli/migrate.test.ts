@@ -168,6 +168,7 @@ describe('migrate --wait', () => {
       'exit-status': 0,
       outcome: 'completed',
       stopped: null,
+      replayed: false,
       panic: null,
       migration: COMPLETED,
     };

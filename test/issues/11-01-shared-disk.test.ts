@@ -75,6 +75,10 @@ describe.each([['with'], ['without']] as const)('two services with one image, %s
       await expectWrites(target);
       // It is the same disk, and the guest has found on it all that it wrote.
       expect((await target.call('/machine/console')).text).not.toContain('another one');
+      // What the other side wrote to the header meanwhile is not taken for a stranger's.
+      const body = { tag: 'both', replace: leg > 0 };
+      const saved = await target.call('/snapshots', { body, headers: { prefer: 'wait=30' } });
+      expect(saved.json, saved.text).toMatchObject({ outcome: 'completed' });
       const taken = await source.call('/cont', { method: 'POST' });
       expect([taken.status, taken.json.code]).toEqual([409, 'image_locked']);
       expect(await source.runState()).toBe('postmigrate');

@@ -40,13 +40,14 @@ async function run(command: JobCommand, { world, output, client }: Parts): Promi
   const { verb, tag, request, timeoutMs, cancelsOnTimeout, reconnectMs, idempotencyKey } = command;
   const startedMs = world.clock.nowMs();
   const note = (text: string): void => output.note(text);
-  const job = await startOnce({
+  const { work: job, wasReplayed } = await startOnce({
     send: (key) => client.start(verb, tag, request, key),
     idempotencyKey,
     retryMs: retryMsOf(command),
     world,
     note,
   });
+  if (wasReplayed) output.replayed(job);
   if (!command.waits && !world.interrupt.aborted) {
     output.accepted(job);
     return EXIT.done;

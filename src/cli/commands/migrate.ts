@@ -1,4 +1,4 @@
-import { type Service, ServiceClient } from '../client.ts';
+import { type Service, ServiceClient, type Started } from '../client.ts';
 import type { ServiceEvent } from '../event-source.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { Failure } from '../failure.ts';
@@ -51,13 +51,14 @@ async function run(command: MigrateCommand, { world, output, client }: Parts): P
   // Before the migration begins, so that none of its events is missed.
   if (waits) await events.begin();
   try {
-    const migration = await startOnce({
+    const { work: migration, wasReplayed } = await startOnce({
       send: (key) => start(client, body, key),
       idempotencyKey,
       retryMs: retryMsOf(command),
       world,
       note,
     });
+    if (wasReplayed) output.replayed(migration);
     if (!waits && !world.interrupt.aborted) {
       output.accepted(migration);
       return EXIT.done;
@@ -96,9 +97,9 @@ async function panicOfGuest(client: ServiceClient, note: (text: string) => void)
   }
 }
 
-async function start(client: ServiceClient, body: object, key: string): Promise<Migration> {
-  const headers = { 'idempotency-key': key };
-  return decodeMigration(await client.ask({ method: 'POST', path: '/migrate', body, headers }));
+async function start(client: ServiceClient, body: object, key: string): Promise<Started<Migration>> {
+  const { work, wasReplayed } = await client.askOnce({ method: 'POST', path: '/migrate', body }, key);
+  return { work: decodeMigration(work), wasReplayed };
 }
 
 /** The events of the service, each of which is a reason to look at the migration at once. */
