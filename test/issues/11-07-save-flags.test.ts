@@ -38,7 +38,7 @@ test('--description, --ttl, --replace, --if-missing and --disk-only do what they
   expect([again.status, again.errors]).toEqual([EXIT.refused, expect.stringContaining('snapshot_exists')]);
 });
 
-describe('a value that cannot be is refused, and nothing is saved:', () => {
+describe('a value that cannot be', () => {
   test.each([
     [['--ttl', '0'], 'ttl'],
     [['--ttl', '-1'], 'ttl'],
@@ -51,7 +51,7 @@ describe('a value that cannot be is refused, and nothing is saved:', () => {
     [['--replace', '--if-missing'], 'if-missing'],
     [['--disk-only', '--vmstate', 'disk0'], 'disk-only'],
     [['--replace=yes'], 'replace'],
-  ])('%j', async (words, named) => {
+  ])('is refused and nothing is saved: %j', async (words, named) => {
     const before = await listed();
     const { status, output, errors } = await runCommand(service(), ['snapshot', 'save', 'never', ...words]);
     expect([status, output], errors).toEqual([words[1]?.length === 201 ? EXIT.refused : EXIT.usage, '']);
