@@ -58,28 +58,43 @@ async function stopBeforeSwitchover(source: Service): Promise<void> {
   await source.untilStatus('pre-switchover');
 }
 
-type Closing = { readonly how: 'FIN' | 'RST'; readonly phase: string };
+/** `silence`: the connection stays, and the peer reads nothing any more. */
+type Closing = { readonly how: 'FIN' | 'RST' | 'silence'; readonly phase: string };
 
-/** A closing in every phase. */
+/** A closing in every phase before the handover. */
 export function closingsWith(how: Closing['how']): Closing[] {
   return Object.keys(PHASES).map((phase) => ({ how, phase }));
 }
 
+/** What sockets hold is soon full; a source that waits for the operator is told to go on. */
+async function fallSilent(source: Service, peer: Peer, phase: string): Promise<void> {
+  peer.socket.pause();
+  await source.set({ 'max-bandwidth': 0 });
+  if (phase === 'pre-switchover') await source.post('/migrate/continue', { state: 'pre-switchover' });
+}
+
 /** Migrates one guest again and again; each time the peer hangs up, and the guest runs on here, and can be migrated. */
-export async function closeInPhases(closings: readonly Closing[], transport: OutgoingTransport = 'tcp'): Promise<void> {
+export async function closeInPhases(
+  closings: readonly Closing[],
+  transport: OutgoingTransport = 'tcp',
+  { hasReturnPath = true }: { readonly hasReturnPath?: boolean } = {},
+): Promise<void> {
   const peers = await outgoingPeers(transport, closings.length);
-  const source = await busyService({}, peers.flags);
+  const options = closings.some(({ how }) => how === 'silence') ? { deadlines: { stallMs: 700 } } : {};
+  const source = await busyService(options, peers.flags);
   for (const { how, phase } of closings) {
     const peer = await peers.open();
     await source.set({ 'max-bandwidth': 8_000_000, 'downtime-limit': 0 });
-    await source.enable('pause-before-switchover');
+    await setCapabilities(source, { 'pause-before-switchover': true, 'return-path': hasReturnPath });
     const id = await source.start(peer.uri);
     await PHASES[phase]!(source, peer);
-    peer.hangUp(how);
+    if (how === 'silence') await fallSilent(source, peer, phase);
+    else peer.hangUp(how);
 
     const row = await source.ended();
     expect(row, `${how} in ${phase}`).toMatchObject({ id, status: 'failed', guest: 'here' });
-    expect(['peer_closed', 'peer_reset'], `${how} in ${phase}`).toContain(row.error?.code);
+    const codes = how === 'silence' ? ['deadline_exceeded'] : ['peer_closed', 'peer_reset'];
+    expect(codes, `${how} in ${phase}`).toContain(row.error?.code);
     await source.expectRunning();
   }
   await expectMigrates(source);

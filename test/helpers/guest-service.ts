@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import type { CancelOutcome } from '../../src/domain/migration/lifecycle.ts';
@@ -185,9 +186,13 @@ export type Spawned = Service & {
   readonly errors: () => string;
 };
 
-/** A service in a process of its own, ended after the test at the latest. */
-export async function spawnService(data: string, flags: readonly string[] = []): Promise<Spawned> {
-  const child = startProcess(data, flags);
+/** A service in a process of its own, ended after the test at the latest. Without `deadlines` it has its own. */
+export async function spawnService(
+  data: string,
+  flags: readonly string[] = [],
+  deadlines?: AppOptions['deadlines'],
+): Promise<Spawned> {
+  const child = startProcess(data, flags, deadlines);
   whenOver(() => void child.kill('SIGKILL'));
   const errors: string[] = [];
   child.stderr?.on('data', (chunk) => errors.push(String(chunk)));
@@ -210,9 +215,16 @@ export async function spawnService(data: string, flags: readonly string[] = []):
   });
 }
 
+const IMPATIENT_MAIN = fileURLToPath(new URL('./impatient-main.ts', import.meta.url));
+
 /** The bare process, for starts that are to fail. */
-export function startProcess(data: string, flags: readonly string[]): ChildProcess {
-  const fixed = ['bin/vmferry.js', 'serve', '--http', '127.0.0.1:0', '--data', data, '--log-level', 'silent'];
+export function startProcess(
+  data: string,
+  flags: readonly string[],
+  deadlines?: AppOptions['deadlines'],
+): ChildProcess {
+  const program = deadlines === undefined ? ['bin/vmferry.js'] : [IMPATIENT_MAIN, JSON.stringify(deadlines)];
+  const fixed = [...program, 'serve', '--http', '127.0.0.1:0', '--data', data, '--log-level', 'silent'];
   return spawn(process.execPath, [...fixed, ...withGuest(flags)], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 

@@ -1,12 +1,14 @@
 // The same questions as in test/integration, for longer and at full size.
 
 import { type AddressInfo, createServer } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { runRaces } from '../helpers/cancel-race.ts';
+import { closeInPhases, closingsWith } from '../helpers/closing-peer.ts';
 import { crashIncoming, crashOutgoing } from '../helpers/crash-loop.ts';
 import { localService, type Spawned, spawnService } from '../helpers/guest-service.ts';
 import { closedPort, openPeer } from '../helpers/peer.ts';
+import { SOCKET_TRANSPORTS } from '../helpers/transports.ts';
 
 const GUEST = ['--ram', '512M', '--workload', 'rate=100M,span=128M,pattern=hot'] as const;
 const SETTINGS = ['--set', 'max-bandwidth=1000000000', '--enable', 'events'] as const;
@@ -56,6 +58,19 @@ test('300 cancels that race with the completion of real migrations have exactly 
   const races = await runRaces(300);
   console.log(`cancelled ${races.cancelled}, completed ${races.completed}`);
   expect(Math.min(races.cancelled, races.completed)).toBeGreaterThan(30);
+});
+
+describe.each([true, false])('with return-path %s', (hasReturnPath) => {
+  test.each(
+    (['FIN', 'RST', 'silence'] as const).flatMap((how) =>
+      SOCKET_TRANSPORTS.map((transport) => [how, transport] as const),
+    ),
+  )(
+    'a %s of the peer over %s in any phase before the handover leaves the guest running here',
+    async (how, transport) => {
+      await closeInPhases(closingsWith(how), transport, { hasReturnPath });
+    },
+  );
 });
 
 test('kill -9 at 60 random moments of sending and 40 of receiving leaves nothing half done', async () => {

@@ -1,4 +1,4 @@
-import { close, fstatSync, fsync, read, write } from 'node:fs';
+import { close, fchmodSync, fstatSync, fsync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
 import type { DeviceFileError, DeviceFiles, FilePlace } from '../../domain/device-port.ts';
 import { StreamError } from '../stream/byte-reader.ts';
@@ -29,6 +29,8 @@ async function replaceFile({ fileRoot, path }: FilePlace, bytes: Uint8Array): Pr
   const draft = new FileDraft(fileRoot, path, { headBytes: 0 });
   try {
     const { fd } = draft;
+    // A device state is for its owner only, whatever it replaces.
+    fchmodSync(fd, 0o600);
     for (let at = 0; at < bytes.length; ) at += (await writeTo(fd, bytes, at, bytes.length - at, at)).bytesWritten;
     await flush(fd);
     await draft.keep();

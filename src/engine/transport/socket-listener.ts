@@ -4,9 +4,8 @@ import net from 'node:net';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MigrationAddress, TcpAddress, TransferError } from '../../domain/transfer-port.ts';
-import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
-import { decodeHeader } from '../stream/configuration.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
+import { atHeader, headerCut, headerLate, judge } from './first-bytes.ts';
 import { readInto } from './read-into.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
 import { removeStaleSocket } from './stale-socket.ts';
@@ -18,6 +17,8 @@ const QUEUE_MAX = 16;
 const KEEP_ALIVE_MS = 10_000;
 /** Turns of the event loop after which every connection has been accepted that was made before them. */
 const ACCEPT_TURNS = 2;
+/** A connection that belongs to the sender that was accepted shows that at once; others are refused after this long. */
+const BELONGS_MS = 500;
 
 type SocketAddress = Extract<MigrationAddress, { transport: 'tcp' | 'unix' }>;
 
@@ -128,6 +129,12 @@ export class SocketListener {
     for (let turn = 0; turn < ACCEPT_TURNS; turn += 1) await nextTurn();
     this.#closeServers();
     for (const channel of this.#queue.splice(0)) channel.reset();
+    setTimeout(() => this.#resetWaiting(), BELONGS_MS).unref();
+  }
+
+  #resetWaiting(): void {
+    for (const channel of this.#waiting) channel.reset();
+    this.#waiting.clear();
   }
 
   /** Stops to listen and refuses whoever waits; a sender that was accepted is not touched. */
@@ -135,9 +142,8 @@ export class SocketListener {
     this.#handlers = null;
     this.#served = null;
     this.#closeServers();
-    for (const channel of [...this.#waiting, ...this.#queue]) channel.reset();
-    this.#waiting.clear();
-    this.#queue.length = 0;
+    this.#resetWaiting();
+    for (const channel of this.#queue.splice(0)) channel.reset();
   }
 
   #bind(where: net.ListenOptions, isKeptAlive = true): Promise<net.Server> {
@@ -211,7 +217,6 @@ export class SocketListener {
     });
   }
 
-  /** A connection has shown a header. */
   #show(channel: SocketIncomingChannel): void {
     const handlers = this.#handlers;
     if (handlers !== null) {
@@ -270,31 +275,4 @@ async function placesOf({ host, family }: TcpAddress): Promise<Place[]> {
 
 function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-}
-
-/** What the first bytes of a connection are. */
-function judge(bytes: Uint8Array): 'header' | 'unfinished' | TransferError {
-  try {
-    decodeHeader(new ByteReader(bytes));
-    return 'header';
-  } catch (error) {
-    if (error instanceof IncompleteError) return 'unfinished';
-    if (!(error instanceof StreamError)) throw error;
-    const { code, message } = error.at(0);
-    return { code, message };
-  }
-}
-
-function headerCut(count: number): TransferError {
-  const { code, message } = new StreamError('stream_truncated', 'the stream ends too early, in its header', count);
-  return { code, message };
-}
-
-function headerLate(count: number, headerMs: number): TransferError {
-  const message = `nothing whole came for ${headerMs} ms (at byte ${count} of the stream, in its part 'header')`;
-  return { code: 'deadline_exceeded', message };
-}
-
-function atHeader({ code, message }: TransferError, count: number): TransferError {
-  return { code, message: `${message} (at byte ${count} of the stream, in its part 'header')` };
 }

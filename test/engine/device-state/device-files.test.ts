@@ -53,7 +53,7 @@ describe('a file with a device state', () => {
     ['link', 'not_a_plain_file'],
     ['hard', 'not_a_plain_file'],
     ['sub', 'not_a_plain_file'],
-    ['linked/file', 'no_such_file'],
+    ['linked/file', 'not_a_plain_file'],
     ['nowhere/file', 'no_such_file'],
     ['../other/file', 'file_outside_root'],
   ])('is neither written nor read at %s', async (path, code) => {

@@ -38,7 +38,8 @@ describe('the list of RAM blocks', () => {
   it.each([
     ['ram_setup_broken', setup(4096n | 8n)],
     ['ram_setup_broken', setup(4n)],
-    ['ram_setup_broken', setup(4096n | 4n, block('a', PAGE), u64(0x200))],
+    ['ram_setup_broken', setup(4096n | 4n, block('a', PAGE), u64(0x40))],
+    ['capability_differs', setup(4096n | 4n, block('a', PAGE), u64(0x200))],
     ['ram_block_length', setup(8192n | 4n, block('a', 0))],
     ['ram_block_length', setup(8192n | 4n, block('a', 4097))],
     ['ram_block_length', setup(8192n | 4n, block('a', 3 * PAGE))],

@@ -1,0 +1,57 @@
+// faults.md 41 where `return-path` is switched off. An orderly close was then the only word of the target, and each phase has to
+// tell it from a broken migration: before the handover the guest stays here whatever happens to the link; at the handover a
+// reset or a silence leave its owner open, and an orderly close completes without a confirmation, in these words.
+
+import { expect, test } from 'vitest';
+import { closeInPhases, setCapabilities } from '../helpers/closing-peer.ts';
+import { localService, type MigrationRow } from '../helpers/guest-service.ts';
+import { openPeer } from '../helpers/peer.ts';
+import { SOCKET_TRANSPORTS } from '../helpers/transports.ts';
+
+// test/soak/migration.test.ts has every closing in every phase.
+test('before the handover a silence, a reset and a close leave the guest running here', async () => {
+  const closings = [
+    { how: 'FIN', phase: 'setup' },
+    { how: 'silence', phase: 'first pass' },
+    { how: 'RST', phase: 'iteration' },
+    { how: 'silence', phase: 'pre-switchover' },
+    { how: 'FIN', phase: 'last pass' },
+  ] as const;
+  await closeInPhases(closings, 'unix', { hasReturnPath: false });
+});
+
+test.each(SOCKET_TRANSPORTS)(
+  'over %s behind the whole stream a silence and a reset leave the owner open, a close is unconfirmed',
+  async (transport) => {
+    const source = await localService(['--ram', '2M', '--workload', 'rate=0,span=64k,pattern=hot'], {
+      deadlines: { connectMs: 5000, stallMs: 700, handoverMs: 700, advanceMs: 60_000 },
+    });
+    await setCapabilities(source, { 'return-path': false });
+    for (const how of ['silence', 'RST', 'FIN'] as const) {
+      const peer = await openPeer(
+        async (_, self) => {
+          await self.hasAll();
+          if (how !== 'silence') self.hangUp(how);
+        },
+        { transport },
+      );
+      const row = (await source.migrate(peer.uri)) as MigrationRow & { readonly note: string | null };
+      // A unix socket has no reset: an end without unread bytes looks like an orderly one.
+      const isInOrder = how === 'FIN' || (how === 'RST' && transport === 'unix');
+      if (isInOrder) {
+        expect(row, how).toMatchObject({ status: 'completed', guest: 'there, unconfirmed' });
+        expect(row.note).toMatch(/not confirmed by the target/i);
+        expect(await source.runState()).toBe('postmigrate');
+      } else {
+        expect(row, how).toMatchObject({
+          status: 'failed',
+          guest: 'unknown',
+          error: { code: 'handover_outcome_unknown' },
+        });
+        expect(await source.runState()).toBe('paused');
+      }
+      await source.post('/cont');
+      await source.expectRunning();
+    }
+  },
+);
