@@ -38,6 +38,8 @@ export type MigrationRecord = {
   readonly settingsJson: string;
   /** query-migrate's answer when it ended, exact JSON text. */
   readonly resultJson: string | null;
+  /** The id of the row at the source, where both sides are vmferrys and know it; otherwise null. */
+  readonly sharedId: string | null;
   /** Bytes of the stream that went or came; null before the end, and where it is not known. */
   readonly transferredBytes: number | null;
   /** From its start to its end; null before the end, and where it is not known. */

@@ -64,6 +64,8 @@ export type OutgoingPlan = {
   /** False with zero-page-detection `none`: every page is sent as it is. */
   readonly detectsZeroPages: boolean;
   readonly deadlines: Deadlines;
+  /** Under which a target that is a vmferry is to know the migration, too; the text form of a uuid. */
+  readonly sharedId: string;
   /** Text form; travels in the stream with `validate-uuid`. Null: none was set, and none travels. */
   readonly uuid: string | null;
 };
@@ -146,6 +148,8 @@ export type TransferListener = {
   /** A bitmap sync began pass `pass`. */
   pass(pass: number): void;
   passEnded(figures: PassFigures): void;
+  /** Both sides are vmferrys and know the migration under this id from now on. */
+  shared(id: string): void;
   guestStopped(): void;
   /**
    * The guest stands still and will be handed over: its disks have to be flushed, and given to the target, before this

@@ -47,6 +47,8 @@ export type FromWorker =
   | { readonly type: 'status'; readonly status: MigrationStatus }
   | { readonly type: 'pass'; readonly pass: number }
   | { readonly type: 'pass-ended'; readonly figures: PassFigures }
+  /** The other side is a vmferry and knows the migration under this id. */
+  | { readonly type: 'shared'; readonly id: string }
   | { readonly type: 'guest-stopped' }
   | { readonly type: 'guest-resumed' }
   /** The guest stands still: its disks are to be given to the target. Answered by `disks-released`. */

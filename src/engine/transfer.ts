@@ -94,6 +94,9 @@ export abstract class Transfer {
       case 'pass-ended':
         this.listener.passEnded(message.figures);
         break;
+      case 'shared':
+        this.listener.shared(message.id);
+        break;
       case 'guest-stopped':
         this.listener.guestStopped();
         break;

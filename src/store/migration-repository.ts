@@ -21,6 +21,7 @@ type Row = {
   readonly guest: MigrationRecord['guest'];
   readonly settings_json: string;
   readonly result_json: string | null;
+  readonly shared_id: string | null;
   readonly transferred_bytes: number | null;
   readonly total_time_ms: number | null;
   readonly downtime_ms: number | null;
@@ -39,21 +40,22 @@ const COLUMNS = {
   guest: 'guest',
   settingsJson: 'settings_json',
   resultJson: 'result_json',
+  sharedId: 'shared_id',
   transferredBytes: 'transferred_bytes',
   totalTimeMs: 'total_time_ms',
   downtimeMs: 'downtime_ms',
 } as const satisfies Record<Exclude<keyof MigrationRecord, 'id' | 'direction'>, string>;
 
 const SELECT = `SELECT sequence, id, direction, uri, status, started_at, ended_at, error_code, error_description, guest,
-  settings_json, result_json, transferred_bytes, total_time_ms, downtime_ms FROM migrations`;
+  settings_json, result_json, shared_id, transferred_bytes, total_time_ms, downtime_ms FROM migrations`;
 
 /** The history of migrations, newest first. */
 export function migrationRepository(connection: Connection): MigrationRepository {
   const nextSequence = counter(connection, 'migrations');
   const insert = connection.prepare<[number, ...(string | number | null)[]]>(
     `INSERT INTO migrations (sequence, id, direction, uri, status, started_at, ended_at, error_code, error_description,
-      guest, settings_json, result_json, transferred_bytes, total_time_ms, downtime_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      guest, settings_json, result_json, shared_id, transferred_bytes, total_time_ms, downtime_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const byId = connection.prepare<[string], Row>(`${SELECT} WHERE id = ?`);
   const unfinished = connection.prepare<[], Row>(`${SELECT} WHERE status IN (${UNFINISHED}) ORDER BY sequence`);
@@ -168,6 +170,7 @@ function values(record: MigrationRecord): (string | number | null)[] {
     record.guest,
     record.settingsJson,
     record.resultJson,
+    record.sharedId,
     record.transferredBytes,
     record.totalTimeMs,
     record.downtimeMs,
@@ -187,6 +190,7 @@ function fromRow(row: Row): MigrationRecord {
     guest: row.guest,
     settingsJson: row.settings_json,
     resultJson: row.result_json,
+    sharedId: row.shared_id,
     transferredBytes: row.transferred_bytes,
     totalTimeMs: row.total_time_ms,
     downtimeMs: row.downtime_ms,

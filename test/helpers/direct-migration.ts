@@ -57,6 +57,7 @@ const QUIET: TransferListener = {
   passEnded: () => {},
   guestStopped: () => {},
   guestResumed: () => {},
+  shared: () => {},
   rejected: () => {},
   releaseDisks: async () => {},
 };
@@ -78,6 +79,7 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
   const plan = {
     ...common,
     opensReturnPath: true,
+    sharedId: '5f0c1c6e-9a3d-4b6e-8f10-0123456789cd',
     source: source.transferSource(),
     parameters: PARAMETERS,
     detectsZeroPages: true,

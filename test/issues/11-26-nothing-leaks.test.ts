@@ -83,6 +83,7 @@ async function listening(world: ReturnType<typeof fakeDomain>) {
 
 const QUIET: TransferListener = {
   status: () => {},
+  shared: () => {},
   rejected: () => {},
   releaseDisks: async () => {},
   pass: () => {},

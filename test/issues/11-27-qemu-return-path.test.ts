@@ -11,6 +11,8 @@ import { shared } from '../helpers/shared.ts';
 /** Known to all of them. */
 const MACHINE = 'pc-i440fx-7.2';
 const TARGETS = { '7.2': qemu72Binary(), '10.0': qemuBinary(), '11.1': qemu11Binary() };
+/** A QEMU at the other side answers the pings that carry a vmferry's id, and shares none. */
+const OTHER_KIND = { 'shared-id': null };
 const MISSING = Object.entries(TARGETS).filter(([, binary]) => binary === null);
 
 describeWithQemu('a machine that is sent with default settings', () => {
@@ -19,6 +21,7 @@ describeWithQemu('a machine that is sent with default settings', () => {
     const source = await startQemu({ ...SMALL_GUEST, machine: MACHINE, paused: true });
     expect((await source.migrate(uri)).status).toBe('completed');
     await service.waitForEnd();
+    expect((await service.get('/migrations')).json).toMatchObject({ migrations: [OTHER_KIND] });
     return service;
   });
 
@@ -31,7 +34,7 @@ describeWithQemu('a machine that is sent with default settings', () => {
     const capabilities = await target.qmp.query('query-migrate-capabilities');
     expect(capabilities).toContainEqual({ capability: 'return-path', state: false });
 
-    expect(await image().send(uri)).toMatchObject({ status: 'completed', guest: 'there', note: null });
+    expect(await image().send(uri)).toMatchObject({ status: 'completed', guest: 'there', note: null, ...OTHER_KIND });
     expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
     await image().post('/cont', undefined);
   });

@@ -35,6 +35,7 @@ export function migrationRecord(id: string, change: Partial<MigrationRecord> = {
     guest: null,
     settingsJson: '{"max-bandwidth":18446744073709551615}',
     resultJson: null,
+    sharedId: null,
     transferredBytes: null,
     totalTimeMs: null,
     downtimeMs: null,

@@ -26,6 +26,7 @@ for (let version = (store.settings.load('parameters')?.version ?? 0) + 1; ; vers
       guest: null,
       settingsJson: json,
       resultJson: null,
+      sharedId: null,
       transferredBytes: null,
       totalTimeMs: null,
       downtimeMs: null,

@@ -118,6 +118,7 @@ function detailsOf(migration: Entry): string {
   const capabilities = isRecord(settings) && Array.isArray(settings.capabilities) ? settings.capabilities : [];
   const lines: (readonly [name: string, text: string | null])[] = [
     ...['id', 'direction', 'status', 'uri', 'guest'].map((name) => [name, textOf(migration[name])] as const),
+    ['shared id', textOf(migration['shared-id'])],
     ['error', isRecord(error) ? `${error.code}: ${error.desc}` : null],
     ['started', timeOf(migration['started-at'])],
     ['took', tookOf(migration)],

@@ -28,6 +28,9 @@ export const Migration = Type.Object({
   error: orNull(MigrationError),
   guest: orNull(Type.Enum([...GUEST_OWNERS], { description: 'Who has the guest.' })),
   note: orNull(Type.String({ description: 'What there is to know about a migration that did not fail.' })),
+  'shared-id': orNull(
+    Uuid({ description: 'The `id` of the row at the source, at both sides, where both are vmferrys.' }),
+  ),
   transferred: orNull(
     Int64({ description: 'Bytes of the stream, so far or in all; null before it begins and where it is not known.' }),
   ),

@@ -23,6 +23,7 @@ export function migrationView(given: MigrationRecord, role: Role | undefined): S
     error: errorView(record),
     guest,
     note: noteOf(record),
+    'shared-id': record.sharedId,
     transferred: record.transferredBytes,
     'total-time': record.totalTimeMs,
     downtime: record.downtimeMs,

@@ -28,6 +28,18 @@ export function applyStatus(context: Context, migration: CurrentMigration, to: M
   context.changes.bump();
 }
 
+/** Takes the id that both sides know the migration under. */
+export function applySharedId(context: Context, migration: CurrentMigration, id: string): void {
+  if (migration.isEnded) return;
+  migration.sharedId = id;
+  const { savedStatus: status } = migration;
+  saveAndTell(context, () =>
+    context.store.transaction(() =>
+      context.store.migrations.transition(migration.id, status, { status, sharedId: id }),
+    ),
+  );
+}
+
 /** How a migration ended, as it is saved and told. */
 export type Ending = {
   readonly status: MigrationEnd['status'];
@@ -52,6 +64,7 @@ export function applyEnd(context: Context, migration: CurrentMigration, ending: 
       errorCode: ending.error?.code ?? null,
       errorDescription: ending.error?.message ?? null,
       guest: ending.guest,
+      sharedId: migration.sharedId,
       resultJson: writeExactJson(queryMigration(context) as ExactJson),
       ...finalFigures(migration),
     }),

@@ -18,6 +18,8 @@ export class CurrentMigration {
   /** What the row in the store says: differs from `status` only after a write that failed. */
   savedStatus: MigrationStatus = 'setup';
   error: TransferError | null = null;
+  /** Under which the other side knows it, too; null until that has been told. */
+  sharedId: string | null = null;
   /** Null until the engine took the plan. */
   transfer: OutgoingTransfer | IncomingTransfer | null = null;
   recorder: Recorder | null = null;

@@ -15,7 +15,7 @@ import type {
   TransferListener,
 } from '../transfer-port.ts';
 import { giveDescriptorAway } from './address.ts';
-import { applyEnd, applyStatus, emitStatus } from './apply.ts';
+import { applyEnd, applySharedId, applyStatus, emitStatus } from './apply.ts';
 import { comparedUuid } from './compared-uuid.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { adoptError, diskFailure, engineFailure, listenError } from './failure.ts';
@@ -59,6 +59,7 @@ export class Reception {
       rejected: (error) => hold(() => this.#rejected(error)),
       pass: () => {},
       passEnded: () => {},
+      shared: (id) => hold(() => this.#migration !== null && applySharedId(context, this.#migration, id)),
       guestStopped: () => {},
       guestResumed: () => {},
       releaseDisks: async () => {},

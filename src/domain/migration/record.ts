@@ -53,6 +53,7 @@ export function newRecord(context: Context, migration: CurrentMigration, address
     guest: null,
     settingsJson: context.settings.toJson(),
     resultJson: null,
+    sharedId: null,
     transferredBytes: null,
     totalTimeMs: null,
     downtimeMs: null,

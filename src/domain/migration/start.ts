@@ -14,7 +14,7 @@ import type {
   TransferListener,
 } from '../transfer-port.ts';
 import { giveDescriptorAway } from './address.ts';
-import { applyEnd, applyStatus, type Ending, emitStatus } from './apply.ts';
+import { applyEnd, applySharedId, applyStatus, type Ending, emitStatus } from './apply.ts';
 import { readAddress } from './channels.ts';
 import { comparedUuid } from './compared-uuid.ts';
 import type { CurrentMigration } from './current-migration.ts';
@@ -39,8 +39,8 @@ export function startMigration(
   refuseUnsuitableTransport(address, context.settings);
   refuseLink(address, context);
   refuseUnlessReady(context, arguments_.resume === true);
-  const plan = planFor(context, address);
   const migration = newMigration(context, 'outgoing');
+  const plan = planFor(context, migration, address);
   const record = newRecord(context, migration, address);
   // A guest may leave a service whose disk is full.
   withReserve(context.store, () =>
@@ -113,7 +113,7 @@ export function refuseBlockerTooLate({ current, runState, jobs }: Context): void
   throw new DomainError('job_in_progress', `The machine is being saved${by}.`);
 }
 
-function planFor(context: Context, address: MigrationAddress): OutgoingPlan {
+function planFor(context: Context, { id }: CurrentMigration, address: MigrationAddress): OutgoingPlan {
   return {
     address,
     fileRoot: context.fileRoot,
@@ -123,6 +123,7 @@ function planFor(context: Context, address: MigrationAddress): OutgoingPlan {
     parameters: context.settings.live(),
     detectsZeroPages: context.settings.detectsZeroPages(),
     deadlines: context.deadlines,
+    sharedId: id,
     uuid: comparedUuid(context),
   };
 }
@@ -143,6 +144,7 @@ function listenerFor(context: Context, migration: CurrentMigration): TransferLis
       context.changes.bump();
       migration.throttle?.passEnded(figures);
     },
+    shared: (id) => applySharedId(context, migration, id),
     guestStopped: () => guestStopped(context),
     guestResumed: () => guestResumed(context),
     rejected: () => {},

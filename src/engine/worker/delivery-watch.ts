@@ -146,6 +146,14 @@ export class DeliveryWatch {
     if (this.#hasPings) await this.#mark(performance.now());
   }
 
+  /** Puts pings with other values than its own into the stream, which say something to those who know of them. */
+  async say(values: readonly number[]): Promise<void> {
+    for (const value of values) {
+      await this.#staging.put(encodeCommand({ name: 'ping', value }));
+      this.#pings.push({ value, offset: this.#staging.sentBytes });
+    }
+  }
+
   /** @returns whether a ping with this value is to be answered next. */
   #answered(value: number): boolean {
     const [next] = this.#pings;

@@ -6,6 +6,7 @@ import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../stre
 import { RAM_FLAG, RAM_SECTION } from '../stream/constants.ts';
 import { encodeRamSetup } from '../stream/ram-setup.ts';
 import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../stream/section.ts';
+import { sharedIdPings } from '../stream/shared-id.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import { TransferFailure } from './monitor.ts';
@@ -78,6 +79,8 @@ export class Precopy {
     if (this.#reverse !== null) {
       await this.#staging.put(encodeCommand({ name: 'open-return-path' }));
       await this.#watch.first();
+      this.#reverse.onSharedIdKnown = () => post({ type: 'shared', id: plan.sharedId });
+      await this.#watch.say(sharedIdPings(plan.sharedId));
     }
     if (state.form === 'image') await this.putSections(state.image.earlySections);
     await this.#staging.put(encodeSectionHead('start', { sectionId: this.sectionId, ...RAM_SECTION }));

@@ -1,5 +1,6 @@
 import { ByteReader, IncompleteError } from '../stream/byte-reader.ts';
 import { decodeReverse, type ReverseMessage } from '../stream/return-path.ts';
+import { SHARED_ID_KNOWN } from '../stream/shared-id.ts';
 import type { OutgoingChannel } from '../transport/channel.ts';
 import type { Monitor } from './monitor.ts';
 import { otherProtocol } from './other-protocol.ts';
@@ -18,6 +19,9 @@ export class ReversePath {
   hasHeard = false;
   /** Told of each answer to a ping; false if none is awaited with that value. */
   onPong: (value: number) => boolean = () => false;
+  /** Told, once, that the target is a vmferry and has read the id that both sides share. */
+  onSharedIdKnown: () => void = () => {};
+  #isSharedIdKnown = false;
   #waiting: Uint8Array = new Uint8Array();
   #messages = 0;
   #isBroken = false;
@@ -61,9 +65,16 @@ export class ReversePath {
   #apply(message: ReverseMessage): void {
     if (message.type === 'pong' && this.onPong(message.value)) return;
     this.#messages += 1;
+    if (message.type === 'pong' && message.value === SHARED_ID_KNOWN) this.#sharedIdKnown();
     if (this.#messages > MESSAGES_MAX) throw new RangeError(`the target sent more than ${MESSAGES_MAX} messages`);
     if (message.type === 'switchover-ack') this.hasSwitchoverAck = true;
     else if (message.type === 'shut') this.#shutWith(message.value);
+  }
+
+  #sharedIdKnown(): void {
+    if (this.#isSharedIdKnown) return;
+    this.#isSharedIdKnown = true;
+    this.onSharedIdKnown();
   }
 
   #shutWith(value: number): void {

@@ -1,5 +1,5 @@
 import type { GuestMemory, TransferTarget } from '../../domain/ports.ts';
-import type { IncomingPlan } from '../../domain/transfer-port.ts';
+import type { IncomingPlan, TransferError } from '../../domain/transfer-port.ts';
 import { createGuestMemory } from '../memory/guest-memory.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 import type { Configuration } from '../stream/configuration.ts';
@@ -85,4 +85,10 @@ function checkBlocks(blocks: readonly RamBlockLength[], memory: GuestMemory): vo
 
 function dashed(hex: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+/** What went wrong while reading: the stream's fault, or ours. */
+export function readError(error: unknown): TransferError {
+  if (error instanceof StreamError) return { code: error.code, message: error.message };
+  return { code: 'engine_crashed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

@@ -6,11 +6,13 @@ import type { FromWorker, SharedWords } from '../messages.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 import type { StreamCommand } from '../stream/command.ts';
 import { encodeReverse } from '../stream/return-path.ts';
+import { SHARED_ID_KNOWN, SharedIdReader } from '../stream/shared-id.ts';
 import type { IncomingChannel } from '../transport/channel.ts';
 import { type Awaiting, openIncoming } from '../transport/open.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { whatWaitsIsRead } from './monitor.ts';
 import { RateWindow } from './pacing.ts';
+import { readError } from './target-checks.ts';
 import { TargetStream } from './target-stream.ts';
 
 /** How often the watchdog looks whether the stream gets on. */
@@ -43,6 +45,7 @@ export class TargetMigration {
   #kept: Awaiting | null = null;
   #channel: IncomingChannel | null = null;
   #watch: NodeJS.Timeout | null = null;
+  readonly #sharedId = new SharedIdReader();
   #hasReturnPath = false;
   #isLoaded = false;
   #isEnded = false;
@@ -180,7 +183,14 @@ export class TargetMigration {
         this.#channel?.write(encodeReverse({ type: 'switchover-ack' }));
     } else if (command.name === 'ping' && this.#hasReturnPath) {
       this.#answer(encodeReverse({ type: 'pong', value: command.value }));
+      const id = this.#sharedId.take(command.value);
+      if (id !== null) this.#shareId(id);
     }
+  }
+
+  #shareId(id: string): void {
+    this.#answer(encodeReverse({ type: 'pong', value: SHARED_ID_KNOWN }));
+    this.#post({ type: 'shared', id });
   }
 
   #answer(bytes: Uint8Array): void {
@@ -286,10 +296,4 @@ export class TargetMigration {
     this.#post({ type: 'status', status: end.status });
     this.#end.resolve(end);
   }
-}
-
-/** What went wrong while reading: the stream's fault, or ours. */
-function readError(error: unknown): TransferError {
-  if (error instanceof StreamError) return { code: error.code, message: error.message };
-  return { code: 'engine_crashed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

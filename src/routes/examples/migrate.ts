@@ -1,6 +1,7 @@
 import type { Example } from '../operation.ts';
 
 const stats = {
+  'shared-id': null,
   transferred: 134217728,
   remaining: 8388608,
   total: 268435456,

@@ -10,6 +10,7 @@ const migration = {
   error: null,
   guest: 'there',
   note: null,
+  'shared-id': '73d8b038-1928-47b4-a39b-6592bcff6398',
   transferred: 142606336,
   'total-time': 2100,
   downtime: 41,
