@@ -11,9 +11,18 @@ const CODES: Record<string, BlockErrorCode> = {
   EFBIG: 'no_space',
 };
 
+/** The reason in words, where users have something to do about it. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left (ENOSPC)',
+  EDQUOT: 'no space is left, the quota is used up (EDQUOT)',
+  EFBIG: 'no space is left, the file may not grow any more (EFBIG)',
+};
+
 /** What the operating system said about a file, as an error of an image. */
 export function fileError(cause: unknown, path: string, doing: string): BlockError {
   if (cause instanceof BlockError) return cause;
   const name = (cause as NodeJS.ErrnoException | null)?.code ?? 'unknown error';
-  return new BlockError(CODES[name] ?? 'image_io_error', `${path}: ${doing} failed: ${name}.`, { cause });
+  return new BlockError(CODES[name] ?? 'image_io_error', `${path}: ${doing} failed: ${REASONS[name] ?? name}.`, {
+    cause,
+  });
 }
