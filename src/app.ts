@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -254,6 +254,7 @@ function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
     isOnlyMigratable: config.onlyMigratable,
     deviceFiles,
     fds: config.descriptors,
+    closeDescriptor: closeSync,
     deadlines: { ...DEADLINES, ...options.deadlines },
     startPaused: config.machine.paused,
     incoming: config.incoming !== null,

@@ -98,6 +98,8 @@ export type CommandContext = {
   readonly begun?: (result: unknown, jobSequence?: number) => void;
   /** The text monitor: what it answers to one line, whose commands are given this context. */
   readonly monitor?: (line: string, context: CommandContext) => Promise<string>;
+  /** A descriptor that came with the command, which the caller owns then; null if none did. */
+  readonly takeDescriptor?: () => number | null;
   /** Switches on what a QMP client wants of its connection; there once, and only for one that has not said it yet. */
   readonly negotiate?: (enable: readonly string[]) => void;
 };

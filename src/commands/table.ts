@@ -4,6 +4,7 @@ import * as blockers from './blockers.ts';
 import * as clients from './clients.ts';
 import * as colo from './colo.ts';
 import type { Command } from './command.ts';
+import * as descriptors from './descriptors.ts';
 import * as dirtyRate from './dirty-rate.ts';
 import * as history from './history.ts';
 import * as jobs from './jobs.ts';
@@ -42,6 +43,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     audit,
     legacy,
     clients,
+    descriptors,
     service,
   ]
     .flatMap((family) => Object.values(family) as unknown as Command[])

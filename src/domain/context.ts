@@ -48,6 +48,7 @@ export type Surroundings = {
   readonly fileRoot: string;
   readonly allowExec: boolean;
   readonly fds: ReadonlyMap<string, number>;
+  readonly closeDescriptor: (descriptor: number) => void;
   readonly deadlines: Deadlines;
   /** --keep-listening: after an incoming migration that failed the next sender is awaited, unless a request says else. */
   readonly keepListening: boolean;

@@ -21,6 +21,7 @@ import { Changes } from './migration/changes.ts';
 import { continueMigration } from './migration/continue.ts';
 import { endedMigration, migrationRecord } from './migration/ended.ts';
 import { isIncomingUnderWay, startIncoming, stopListening } from './migration/incoming.ts';
+import { descriptorUseCases } from './migration/named-descriptors.ts';
 import { pausePostcopy, recoverPostcopy, startPostcopy } from './migration/postcopy.ts';
 import { progressOf } from './migration/progress.ts';
 import { queryMigration } from './migration/query.ts';
@@ -61,6 +62,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
   });
   const interrupted = recoverJobs(context);
   const expiry = new Expiry(context);
+  const descriptors = descriptorUseCases(context);
   let recovery: Promise<void> | null = null;
   holdAtStart(context, dependencies);
   context.machine.onPanic((panic) => guestPanicked(context, panic));
@@ -83,6 +85,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     jobs: context.jobs,
     blockers: context.blockers,
     machine: machineUseCases(context),
+    descriptors,
     dirty: dirtyUseCases(context),
     announcements: context.announcer,
     devices: deviceStateUseCases(context),
@@ -97,7 +100,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     drain: (timeoutMs) => drain(context, timeoutMs),
     close: () => {
       expiry.close();
-      return closeDomain(context);
+      return closeDomain(context).finally(descriptors.closeAll);
     },
   };
 }

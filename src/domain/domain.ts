@@ -8,6 +8,7 @@ import type { JobVerb } from './jobs/lifecycle.ts';
 import type { SeenJob } from './jobs/line.ts';
 import type { RunState } from './machine/run-state.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
+import type { DescriptorUseCases } from './migration/named-descriptors.ts';
 import type { SocketAddress } from './migration/socket-address.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
@@ -267,6 +268,7 @@ export interface Domain {
   readonly jobs: JobUseCases;
   readonly blockers: BlockerUseCases;
   readonly machine: MachineUseCases;
+  readonly descriptors: DescriptorUseCases;
   readonly dirty: DirtyUseCases;
   readonly devices: DeviceStateUseCases;
   readonly replication: ReplicationUseCases;

@@ -22,6 +22,7 @@ export const ERRORS = {
   blocker_not_found: { kind: 'missing', title: 'There is no blocker with this id' },
   snapshot_not_found: { kind: 'missing', title: 'There is no such snapshot' },
   node_not_found: { kind: 'missing', title: 'There is no block device node of this name' },
+  descriptor_not_found: { kind: 'missing', title: 'There is no descriptor of this name' },
   no_such_file: { kind: 'missing', title: 'There is no such file' },
   image_not_found: { kind: 'missing', title: 'There is no such image file' },
   no_console: { kind: 'missing', title: 'This machine has no console' },
@@ -63,6 +64,8 @@ export const ERRORS = {
   dirty_ring_in_use: { kind: 'conflict', title: 'This machine has a dirty ring in place of a dirty bitmap' },
   only_migratable: { kind: 'conflict', title: 'Nothing may forbid a migration here' },
   not_in_colo: { kind: 'conflict', title: 'The machine is not in COLO mode' },
+  descriptor_not_received: { kind: 'conflict', title: 'No descriptor came with the command' },
+  too_many_descriptors: { kind: 'conflict', title: 'There are too many descriptors' },
   too_many_blockers: { kind: 'conflict', title: 'There are too many blockers' },
   too_many_announcements: { kind: 'conflict', title: 'There are too many announcements under way' },
   // stale

@@ -5,7 +5,9 @@ import type { EventRecord } from '../commands/domain.ts';
 import { stringifyJson } from '../commands/json/stringify.ts';
 import { qmpEventView } from '../commands/views/event.ts';
 import { Decoder, type QmpInput } from './decoder.ts';
+import { closeDescriptor, type Intake, type Received } from './descriptor-intake.ts';
 import type { QmpLimits } from './limits.ts';
+import { type Offer, OfferedDescriptors } from './offered-descriptors.ts';
 import type { Session } from './session.ts';
 
 /*
@@ -22,12 +24,18 @@ export type ConnectionOptions = {
   readonly held: { bytes: number };
   /** What comes over this socket may come from a browser: a client that does not begin with JSON is cut. */
   readonly isGuarded: boolean;
+  /** How the socket, of which nothing was read yet, is read. */
+  readonly openIntake: (socket: Socket, received: Received) => Intake;
 };
+
+type Waiting = { readonly input: QmpInput; readonly offer: Offer | null };
 
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #decoder: Decoder;
-  readonly #queue: QmpInput[] = [];
+  readonly #intake: Intake;
+  readonly #offered = new OfferedDescriptors(closeDescriptor);
+  readonly #queue: Waiting[] = [];
   #heldBytes = 0;
   #urgent: Promise<void> = Promise.resolve();
   #urgentCount = 0;
@@ -38,19 +46,21 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#decoder = new Decoder(options.limits);
+    this.#intake = options.openIntake(options.socket, (chunk, descriptors) => this.#received(chunk, descriptors));
   }
 
   begin(): void {
     const { socket, session } = this.#options;
     socket.on('error', () => socket.destroy());
-    socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('end', () => this.#ended());
     socket.on('drain', () => this.#readOn());
     socket.on('close', () => {
       this.#isClosing = true;
       this.#hold(0);
+      this.#offered.closeAll();
     });
     this.#send(session.greeting());
+    this.#intake.resume();
   }
 
   happened(event: EventRecord): void {
@@ -67,7 +77,8 @@ export class Connection {
     if (!this.#isAnswering) this.#finish();
   }
 
-  #received(chunk: Buffer): void {
+  #received(chunk: Buffer, descriptors: readonly number[]): void {
+    this.#offered.came(descriptors);
     if (this.#isClosing) return;
     this.#decoder.push(chunk);
     this.#readOn();
@@ -95,14 +106,15 @@ export class Connection {
       const input = this.#decoder.next();
       this.#hold(this.#decoder.heldBytes);
       if (input === null) {
-        socket.resume();
+        this.#intake.resume();
         return;
       }
-      if (session.isOutOfBand(input)) this.#answerAtOnce(input);
-      else this.#queue.push(input);
+      const waiting = { input, offer: this.#offered.forCommand() };
+      if (session.isOutOfBand(input)) this.#answerAtOnce(waiting);
+      else this.#queue.push(waiting);
       void this.#answerQueue();
     }
-    if (!this.#isClosing) socket.pause();
+    if (!this.#isClosing) this.#intake.pause();
   }
 
   #hasRoom(): boolean {
@@ -111,10 +123,10 @@ export class Connection {
   }
 
   /** Ahead of what waits, but in order among its like. */
-  #answerAtOnce(input: QmpInput): void {
+  #answerAtOnce(waiting: Waiting): void {
     this.#urgentCount += 1;
     this.#urgent = this.#urgent.then(async () => {
-      await this.#answer(input);
+      await this.#answer(waiting);
       this.#urgentCount -= 1;
       this.#readOn();
       this.#endIfDone();
@@ -134,11 +146,12 @@ export class Connection {
     this.#endIfDone();
   }
 
-  async #answer(input: QmpInput): Promise<void> {
+  async #answer({ input, offer }: Waiting): Promise<void> {
     const { socket, session, isGuarded } = this.#options;
     const mayStay = session.isNegotiated || !isGuarded || input.kind === 'value';
     try {
-      const answer = await session.answer(input);
+      const answer = await session.answer(input, () => this.#offered.take(offer));
+      this.#offered.release(offer);
       if (socket.destroyed) return;
       this.#send(answer);
     } catch (error) {
@@ -164,7 +177,7 @@ export class Connection {
     if (socket.writableEnded || socket.destroyed) return;
     this.#isClosing = true;
     socket.end();
-    socket.resume();
+    this.#intake.resume();
     const cut = setTimeout(() => socket.destroy(), limits.closeGraceMs);
     socket.once('close', () => clearTimeout(cut));
   }

@@ -6,6 +6,7 @@ import type { Domain } from '../commands/domain.ts';
 import { DomainError } from '../commands/errors.ts';
 import { MIGRATION_EVENTS } from '../commands/views/event.ts';
 import { Connection } from './connection.ts';
+import { descriptorIntake, plainIntake } from './descriptor-intake.ts';
 import { assertQmpLimits, QMP_LIMITS, type QmpLimits } from './limits.ts';
 import { Session } from './session.ts';
 
@@ -41,9 +42,11 @@ export async function listenQmp(address: QmpAddress, options: QmpListenerOptions
   assertQmpLimits(limits);
   const connections = new Map<Socket, Connection>();
   const held = { bytes: 0 };
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     const session = new Session({ ...options, context: { ...options.context, caller: callerOf(address, socket) } });
-    const connection = new Connection({ socket, session, limits, held, isGuarded: address.kind === 'tcp' });
+    const isGuarded = address.kind === 'tcp';
+    const openIntake = address.kind === 'unix' ? descriptorIntake : plainIntake;
+    const connection = new Connection({ socket, session, limits, held, isGuarded, openIntake });
     connections.set(socket, connection);
     socket.once('close', () => connections.delete(socket));
     connection.begin();

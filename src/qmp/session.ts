@@ -60,25 +60,29 @@ export class Session {
     }
   }
 
-  /** Never rejects. */
-  async answer(input: QmpInput): Promise<Answer> {
+  /** Never rejects. `takeDescriptor` gives what came with the command, which the caller owns then. */
+  async answer(input: QmpInput, takeDescriptor?: () => number | null): Promise<Answer> {
     if (input.kind === 'refused') return failure({}, new QmpError(`This is no JSON: ${input.reason}.`));
     const id = idOf(input.value);
     try {
       const request = readRequest(input.value, this.#hasOutOfBand);
-      return { return: await this.#run(request), ...id };
+      return { return: await this.#run(request, takeDescriptor), ...id };
     } catch (error) {
       if (!isOurs(error)) this.report(error);
       return failure(id, error);
     }
   }
 
-  async #run(request: Request): Promise<unknown> {
+  async #run(request: Request, takeDescriptor?: () => number | null): Promise<unknown> {
     const { name } = request;
     if (!this.#isNegotiated && name !== NEGOTIATION) {
       throw new QmpError(`The first command has to be ${NEGOTIATION}, not '${name}'.`, 'CommandNotFound');
     }
-    const context = { ...this.#options.context, ...(this.#isNegotiated ? {} : { negotiate: this.#negotiate }) };
+    const context = {
+      ...this.#options.context,
+      ...(this.#isNegotiated ? {} : { negotiate: this.#negotiate }),
+      ...(takeDescriptor === undefined ? {} : { takeDescriptor }),
+    };
     return await runCommand(request, { domain: this.#options.domain, context });
   }
 

@@ -87,7 +87,7 @@ describe('through a pipe', () => {
   test('the wrong end, and what is neither a pipe nor a socket, are refused before anything is recorded', async () => {
     const { read, write } = openPipe();
     const file = fs.openSync(fs.mkdtempSync(`${temporaryDirectory()}/`), constants.O_RDONLY);
-    onTestFinished(() => [read, write, file].forEach((fd) => void fs.closeSync(fd)));
+    onTestFinished(() => fs.closeSync(read));
     const flags = ['--machine', 'image', '--incoming', 'defer', '--fd', `w=${write}`, '--fd', `f=${file}`];
     const target = await localService(flags);
     for (const [uri, words] of [

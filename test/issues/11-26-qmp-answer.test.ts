@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { Connection } from '../../src/qmp/connection.ts';
+import { plainIntake } from '../../src/qmp/descriptor-intake.ts';
 import { QMP_LIMITS } from '../../src/qmp/limits.ts';
 import { Session } from '../../src/qmp/session.ts';
 
@@ -15,7 +16,14 @@ async function clientOf(answer: () => Promise<unknown>, reported: unknown[]): Pr
   const session = new Session({ domain: {} as never, report: (error) => reported.push(error) });
   Object.assign(session, { answer });
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    new Connection({ socket, session, limits: QMP_LIMITS, held: { bytes: 0 }, isGuarded: false }).begin();
+    new Connection({
+      socket,
+      session,
+      limits: QMP_LIMITS,
+      held: { bytes: 0 },
+      isGuarded: false,
+      openIntake: plainIntake,
+    }).begin();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -124,7 +124,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   // What crosses to the workers has the shapes and the words of the ports; a type leaves nothing behind at run time.
   { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },
   { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...HTTP, 'node:*'] },
-  { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['node:*'] },
+  { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['koffi', 'node:*'] },
   { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/', TEXT], packages: ['typebox', 'node:*'] },
   {
     of: ['src/cli/'],

@@ -156,7 +156,7 @@ export function fdAddress(name: string, rules: AddressRules, pointer: string): M
   if (fd === undefined) {
     throw invalid(
       pointer,
-      `no descriptor named ${shown(name)} was inherited at the start (--fd), or a migration has used it.`,
+      `no descriptor named ${shown(name)} was inherited at the start (--fd) or passed by getfd, or a migration has used it.`,
     );
   }
   return { transport: 'fd', fd };

@@ -85,10 +85,10 @@ export class Reception {
   async open(address: MigrationAddress): Promise<void> {
     try {
       this.#transfer = this.#context.engine.startIncoming(this.#plan(address), this.#listener);
+      giveDescriptorAway(this.#context.fds, address);
       this.#transfer.loaded.catch(() => {});
       this.#transfer.ended.catch(() => {});
       this.#address = await this.#transfer.listening;
-      giveDescriptorAway(this.#context.fds, address);
     } catch (error) {
       throw listenError(error, address);
     }

@@ -1,6 +1,7 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import type { TransferError } from '../../domain/transfer-port.ts';
+import { koffi } from '../memory/madvise.ts';
 import type { IncomingChannel, OutgoingChannel } from './channel.ts';
 import { PipeIncomingChannel, PipeOutgoingChannel } from './pipe.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
@@ -16,6 +17,10 @@ type Use = 'read' | 'write';
 
 /** The stream goes out through descriptor `fd`. @throws TransferError */
 export function openOutgoingDescriptor(fd: number): OutgoingChannel {
+  return orClosed(fd, () => outgoingChannel(fd));
+}
+
+function outgoingChannel(fd: number): OutgoingChannel {
   const name = `fd:${fd}`;
   if (kindOf(fd, 'write') === 'socket') {
     return new SocketOutgoingChannel(new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true }), name);
@@ -25,6 +30,21 @@ export function openOutgoingDescriptor(fd: number): OutgoingChannel {
 
 /** The stream comes in through descriptor `fd`. @throws TransferError */
 export function openIncomingDescriptor(fd: number): IncomingChannel {
+  return orClosed(fd, () => incomingChannel(fd));
+}
+
+/** Makes a channel. A descriptor that is of no use is closed: nobody else owns it. */
+function orClosed<Channel>(fd: number, open: () => Channel): Channel {
+  try {
+    return open();
+  } catch (error) {
+    // Not by Node's close, which warns in a worker of what the worker has not opened.
+    koffi().load(null).func('int close(int fd)')(fd);
+    throw error;
+  }
+}
+
+function incomingChannel(fd: number): IncomingChannel {
   const name = `fd:${fd}`;
   const isSocket = kindOf(fd, 'read') === 'socket';
   const Channel = isSocket ? SocketIncomingChannel : PipeIncomingChannel;

@@ -58,6 +58,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     fileRoot: '/data/files',
     allowExec: false,
     fds: new Map(),
+    closeDescriptor: () => {},
     deviceFiles: new FakeDeviceFiles(),
     isOnlyMigratable: false,
     deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000, advanceMs: 10_000 },

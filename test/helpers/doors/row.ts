@@ -40,4 +40,6 @@ export type DoorRow = {
   readonly refused?: RefusedCall;
   /** Of a connection, which HTTP and HMP have not: only the socket is asked. */
   readonly isOfConnection?: true;
+  /** Cannot succeed without what only a unix socket carries: test/issues/11-23-descriptors.test.ts has the good calls. */
+  readonly isOfSocket?: true;
 };

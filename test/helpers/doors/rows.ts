@@ -1,5 +1,6 @@
 // How every command of the table is called: well, and so that it is refused. The order is that of the table.
 
+import { openSync } from 'node:fs';
 import { execute } from '../../../src/commands/command.ts';
 import { stop } from '../../../src/commands/machine.ts';
 import { capabilitiesText } from '../../../src/hmp/formats/capabilities.ts';
@@ -379,6 +380,14 @@ const SERVICE_ROWS: Readonly<Record<string, DoorRow>> = {
   'query-version': { good: { line: 'info version', shown: () => '10.0.0vmferry\n' } },
   'query-name': { good: { line: 'info name', shown: ({ name }: { name: string }) => `${name}\n` } },
   'query-uuid': { good: { line: 'info uuid', shown: ({ UUID }: { UUID: string }) => `${UUID}\n` } },
+  getfd: { good: { given: { fdname: 'a' } }, refused: { given: { fdname: 'a' } }, isOfSocket: true },
+  closefd: {
+    good: {
+      prepare: ({ domain }) => domain.descriptors.keep('a', openSync('/dev/null', 'r')),
+      given: { fdname: 'a' },
+    },
+    refused: { given: { fdname: 'a' } },
+  },
   'query-kvm': { good: {} },
   'query-target': { good: {} },
   'query-cpus-fast': { good: {} },

@@ -1,0 +1,154 @@
+import { closeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
+
+/*
+ * Reads a client's bytes together with the descriptors that come with them (SCM_RIGHTS). Node reads a socket by read(2),
+ * which closes them. An inner part of Node's sockets lets the system wait instead: with a buffer of no bytes the handle
+ * calls back whenever there is something to read, and reads nothing, so that recvmsg(2) can be called here. The end of
+ * the stream is left to Node. See docs/adr/0049-descriptors-over-the-qmp-socket.md.
+ */
+
+/** Told of the bytes that came, and of the descriptors that came with them; whoever is told owns those. */
+export type Received = (chunk: Buffer, descriptors: readonly number[]) => void;
+
+export type Intake = {
+  /** True if descriptors can come. */
+  readonly takesDescriptors: boolean;
+  pause(): void;
+  resume(): void;
+};
+
+/** Descriptors with one message, as in QEMU. Of a message with more, all are closed. */
+export const MESSAGE_DESCRIPTORS_MAX = 16;
+
+/** Of Linux's <sys/socket.h> and <errno.h>; the same on x86-64 and arm64. */
+const MSG_CTRUNC = 0x8;
+const MSG_DONTWAIT = 0x40;
+const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const TRY_AGAIN = [4, 11];
+
+/** Of one buffer: struct msghdr, struct iovec, the control messages, and the bytes that came. */
+const VECTOR_AT = 56;
+const CONTROL_AT = 80;
+const CONTROL_HEADER_BYTES = 16;
+const CONTROL_BYTES = CONTROL_HEADER_BYTES + MESSAGE_DESCRIPTORS_MAX * 4;
+const DATA_AT = 256;
+const DATA_BYTES = 65_536;
+
+type Message = { readonly count: number; readonly errno: number; readonly descriptors: readonly number[] };
+type Receiver = (fd: number) => Message;
+
+/** The part of Node's handle that is used; each member may be missing in another Node. */
+type Handle = {
+  readonly fd: number;
+  reading: boolean;
+  onread: (...args: unknown[]) => unknown;
+  useUserBuffer(buffer: Uint8Array): void;
+  readStart(): number;
+  readStop(): number;
+};
+
+/** Reads a socket in Node's own way. */
+export function plainIntake(socket: Socket, received: Received): Intake {
+  socket.on('data', (chunk: Buffer) => received(chunk, []));
+  return { takesDescriptors: false, pause: () => socket.pause(), resume: () => socket.resume() };
+}
+
+/**
+ * Reads an accepted unix socket of which nothing was read yet (`pauseOnConnect`). Begins with `resume`. Where Node or the
+ * system has not what it needs, it reads in Node's own way, and no descriptor ever comes.
+ */
+export function descriptorIntake(socket: Socket, received: Received): Intake {
+  const handle = handleOf(socket);
+  const receive = receiver();
+  if (handle === null || receive === null) return plainIntake(socket, received);
+  const readOfNode = handle.onread;
+  let isLeftToNode = false;
+  handle.useUserBuffer(Buffer.alloc(1).subarray(0, 0));
+  handle.onread = () => {
+    const { count, errno, descriptors } = receive(handle.fd);
+    if (count > 0) received(takeChunk(count), descriptors);
+    else if (count === 0) {
+      isLeftToNode = true;
+      handle.onread = readOfNode;
+      return Buffer.alloc(1);
+    } else if (!TRY_AGAIN.includes(errno)) socket.destroy();
+    return undefined;
+  };
+  const set = (reading: boolean): void => {
+    if (isLeftToNode || socket.destroyed || handle.reading === reading) return;
+    handle.reading = reading;
+    if (reading) handle.readStart();
+    else handle.readStop();
+  };
+  return { takesDescriptors: true, pause: () => set(false), resume: () => set(true) };
+}
+
+export function closeDescriptor(descriptor: number): void {
+  closeSync(descriptor);
+}
+
+function handleOf(socket: Socket): Handle | null {
+  const handle = (socket as unknown as { readonly _handle?: Partial<Handle> | null })._handle;
+  if (handle === undefined || handle === null) return null;
+  const { fd, onread, useUserBuffer, readStart, readStop } = handle;
+  const calls = [onread, useUserBuffer, readStart, readStop];
+  if (typeof fd !== 'number' || fd < 0 || calls.some((call) => typeof call !== 'function')) return null;
+  return handle as Handle;
+}
+
+const memory = new ArrayBuffer(DATA_AT + DATA_BYTES);
+const view = new DataView(memory);
+let made: Receiver | null | undefined;
+
+/** A call of recvmsg into the buffer; null where this system has none that is known. */
+function receiver(): Receiver | null {
+  if (made !== undefined) return made;
+  made = null;
+  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const whole = new Uint8Array(memory);
+    const base = BigInt(koffi.address(whole));
+    const recvmsg = koffi.load(null).func('int64_t recvmsg(int fd, void *message, int flags)');
+    made = (fd) => {
+      writeHeader(base);
+      const count = Number(recvmsg(fd, whole, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+      if (count < 0) return { count, errno: koffi.errno(), descriptors: [] };
+      return { count, errno: 0, descriptors: descriptorsThatCame() };
+    };
+  } catch {
+    made = null;
+  }
+  return made;
+}
+
+function writeHeader(base: bigint): void {
+  const words = [0n, 0n, base + BigInt(VECTOR_AT), 1n, base + BigInt(CONTROL_AT), BigInt(CONTROL_BYTES), 0n];
+  words.push(base + BigInt(DATA_AT), BigInt(DATA_BYTES));
+  for (const [index, word] of words.entries()) view.setBigUint64(index * 8, word, true);
+}
+
+/** Those of a message that was cut short are closed: it had more than are taken. */
+function descriptorsThatCame(): readonly number[] {
+  const end = CONTROL_AT + Number(view.getBigUint64(40, true));
+  const found: number[] = [];
+  for (let at = CONTROL_AT; at + CONTROL_HEADER_BYTES <= end; ) {
+    const bytes = Number(view.getBigUint64(at, true));
+    if (bytes < CONTROL_HEADER_BYTES || at + bytes > end) break;
+    if (view.getInt32(at + 8, true) === SOL_SOCKET && view.getInt32(at + 12, true) === SCM_RIGHTS) {
+      for (let one = at + CONTROL_HEADER_BYTES; one + 4 <= at + bytes; one += 4) found.push(view.getInt32(one, true));
+    }
+    at += Math.ceil(bytes / 8) * 8;
+  }
+  if ((view.getInt32(48, true) & MSG_CTRUNC) === 0) return found;
+  for (const descriptor of found) closeDescriptor(descriptor);
+  return [];
+}
+
+function takeChunk(count: number): Buffer {
+  return Buffer.from(memory.slice(DATA_AT, DATA_AT + count));
+}
