@@ -42,7 +42,7 @@ import { identityOf } from './start/identity.ts';
 import { listenError } from './start/listen-error.ts';
 import { readinessOf } from './start/readiness.ts';
 import { dataDirectoryProbe } from './store/data-directory.ts';
-import { freeSpace } from './store/free-space.ts';
+import { FreeSpace } from './store/free-space.ts';
 import { openStore } from './store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
@@ -123,7 +123,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     tokens,
     allowedOrigins: config.allowedOrigins,
     workers: workerMemory,
-    space: () => freeSpace(placesOf(config, blocks)),
+    space: spaceOf(config, blocks),
     qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
@@ -188,8 +188,10 @@ function readOnlyWarnings(blocks: BlockEngine): string[] {
   });
 }
 
-function placesOf({ dataDirectory }: Config, blocks: BlockEngine): Parameters<typeof freeSpace>[0] {
-  return [{ place: 'data', path: dataDirectory }, ...blocks.nodes().map(({ name, path }) => ({ place: name, path }))];
+function spaceOf({ dataDirectory }: Config, blocks: BlockEngine): () => ReturnType<FreeSpace['read']> {
+  const data = { place: 'data', path: dataDirectory };
+  const space = new FreeSpace(() => [data, ...blocks.nodes().map(({ name, path }) => ({ place: name, path }))]);
+  return () => space.read();
 }
 
 function repairLine({ node, leakedClusters, correctedEntries }: NodeRepair): object {

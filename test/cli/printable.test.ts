@@ -71,7 +71,7 @@ describe('the table of snapshots', () => {
   });
 
   test('has a dash for what is not said, and no control characters', () => {
-    expect(snapshotTable([{ tag: 'a\u001bb' }])).toMatch(/\na b +(?:- +){3}-\n$/);
+    expect(snapshotTable([{ tag: 'a\u001bb' }])).toMatch(/\na b +(?:- +){5}-\n$/);
   });
 
   test('shows what there is, and what one should know before one relies on it', () => {
@@ -80,9 +80,9 @@ describe('the table of snapshots', () => {
     const sound = { ...warm, vmstate: 'disk0', consistent: true, 'has-digests': true };
     const odd = { ...warm, tag: 'x', vmstate: null, consistent: false, 'has-digests': false };
     expect(snapshotTable([sound, odd]).split('\n')).toEqual([
-      'TAG   DATE                  VM STATE   VM CLOCK  NODES        REMARKS',
-      'warm  2026-11-24T02:15:26Z  256.0 MiB  1:01      disk0,disk1',
-      'x     2026-11-24T02:15:26Z  256.0 MiB  1:01      disk0,disk1  disks only, inconsistent, without digests',
+      'TAG   DATE                  VM STATE   RAM  VCPUS  VM CLOCK  NODES        REMARKS',
+      'warm  2026-11-24T02:15:26Z  256.0 MiB  -    -      1:01      disk0,disk1',
+      'x     2026-11-24T02:15:26Z  256.0 MiB  -    -      1:01      disk0,disk1  disks only, inconsistent, without digests',
       '',
     ]);
   });
