@@ -88,6 +88,7 @@ describe('--json', () => {
       type: 'result',
       'exit-status': 0,
       outcome: 'completed',
+      replayed: false,
       stopped: null,
       tag: 'warm',
       job: concluded(),
@@ -106,7 +107,7 @@ describe('--json', () => {
   ])('ends with a result for %s', async (_, words, state, expected) => {
     const world = worldOf(await fakeService(state));
     expect(await run(world, ...words, '--json', '-q')).toBe(expected['exit-status']);
-    expect(world.lines).toEqual([{ type: 'result', tag: 'a', job: state, ...expected }]);
+    expect(world.lines).toEqual([{ type: 'result', tag: 'a', job: state, replayed: false, ...expected }]);
   });
 
   test.each([['load', 'a'], ['list']])('ends with an error for a refusal: %s %s', async (...words) => {

@@ -95,7 +95,7 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
   const panic = nextPanic(target);
   target.release('incoming');
   incoming.started();
-  expect(await incoming.ended).toEqual({ status: 'completed', error: null });
+  expect(await incoming.ended).toMatchObject({ status: 'completed', error: null });
   return { end: await outgoing.ended, panic };
 }
 

@@ -33,8 +33,8 @@ describe('vmferry snapshot', () => {
     expect((await run(url, 'save', 'x', '--device', 'nowhere')).errors).toContain('(404 node_not_found): ');
     const { output } = await run(url, 'list');
     expect(output.split('\n')).toEqual([
-      expect.stringMatching(/^TAG +DATE +VM STATE +VM CLOCK +NODES +REMARKS$/),
-      expect.stringMatching(/^warm +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +[\d.]+ MiB +\d+:\d\d +disk0$/),
+      expect.stringMatching(/^TAG +DATE +VM STATE +RAM +VCPUS +VM CLOCK +NODES +REMARKS$/),
+      expect.stringMatching(/^warm +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +[\d.]+ MiB +[\d.]+ MiB +\d+ +\d+:\d\d +disk0$/),
       '',
     ]);
     const listed = JSON.parse((await run(url, 'list', 'warm', '--json')).output) as { snapshots: unknown[] };

@@ -37,6 +37,7 @@ const started = {
   error: null,
   guest: null,
   note: null,
+  'shared-id': null,
   transferred: null,
   'total-time': null,
   downtime: null,

@@ -4,16 +4,16 @@
 
 import net from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { localService } from '../helpers/guest-service.ts';
-import { startImage } from '../helpers/qemu/journey.ts';
+import { localService } from '../../helpers/guest-service.ts';
+import { startImage } from '../../helpers/qemu/journey.ts';
 import {
   describeWithQemu,
   describeWithQemu72,
   type QemuOptions,
   SMALL_GUEST,
   startQemu,
-} from '../helpers/qemu/qemu.ts';
-import { socketPath } from '../helpers/transports.ts';
+} from '../../helpers/qemu/qemu.ts';
+import { socketPath } from '../../helpers/transports.ts';
 
 const MESSAGE = /multifd on.*switch it off/;
 const HEADER = Buffer.from('5145564d00000003', 'hex');

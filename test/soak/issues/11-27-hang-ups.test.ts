@@ -3,10 +3,10 @@
 // reset or a silence leave its owner open, and an orderly close completes without a confirmation, in these words.
 
 import { expect, test } from 'vitest';
-import { closeInPhases, setCapabilities } from '../helpers/closing-peer.ts';
-import { localService, type MigrationRow } from '../helpers/guest-service.ts';
-import { openPeer } from '../helpers/peer.ts';
-import { SOCKET_TRANSPORTS } from '../helpers/transports.ts';
+import { closeInPhases, setCapabilities } from '../../helpers/closing-peer.ts';
+import { localService, type MigrationRow } from '../../helpers/guest-service.ts';
+import { openPeer } from '../../helpers/peer.ts';
+import { SOCKET_TRANSPORTS } from '../../helpers/transports.ts';
 
 // test/soak/migration.test.ts has every closing in every phase.
 test('before the handover a silence, a reset and a close leave the guest running here', async () => {
