@@ -153,10 +153,12 @@ function replyObject({ examples }: Operation, { status, reply, names }: ReplyPar
   );
   const fitting = examples.filter((example) => String(example.status) === status && example.answer !== undefined);
   const named = Object.fromEntries(fitting.map(({ name, answer }) => [name, { value: answer }]));
-  const items = reply.items === undefined ? {} : { 'x-item-schema': names.referenced(reply.items) };
+  const { items } = reply;
+  const inside =
+    items === undefined ? {} : { contentMediaType: 'application/json', contentSchema: names.referenced(items) };
   const media = {
-    schema: names.referenced(reply.schema),
-    ...items,
+    schema:
+      items === undefined ? names.referenced(reply.schema) : { ...(names.referenced(reply.schema) as Json), ...inside },
     ...(fitting.length === 0 ? {} : { examples: named }),
   };
   return {
@@ -216,7 +218,7 @@ function isObjectSchema(schema: unknown): schema is Json {
 
 function namedSchemas(paths: Json, names: SchemaNames): Json {
   const used = names.usedBy(paths);
-  for (const name of PARAMETER_SETS) used[name] = withRanges(used[name] as Json);
+  for (const name of PARAMETER_SETS) used[name] = withRanges(used[name] as Json, name === 'MigrationParameters');
   return { ...used, Problem: problemSchema() };
 }
 

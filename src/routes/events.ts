@@ -37,7 +37,7 @@ export const EVENTS_OPERATION: Operation = {
   summary: 'Follow the events as they happen',
   description:
     'Server-sent events in the form of QMP. MIGRATION and MIGRATION_PASS always come, with the id of the migration; the ' +
-    'capability events governs QMP sockets only. x-item-schema of the answer describes what follows data:. id is the number of the event: give it back as Last-Event-ID ' +
+    'capability events governs QMP sockets only. contentSchema of the answer describes what follows data:. id is the number of the event: give it back as Last-Event-ID ' +
     'or ?since= to be told everything after it. Without either, or beyond the newest number, the stream begins now. Besides events of the machine ' +
     'there are gap (events from…to are no longer kept) and bye (the service closes). A reader that falls behind is cut.',
   input: 'query',

@@ -60,7 +60,7 @@ export type Reply = {
   readonly schema: TSchema | null;
   /** Media type if it is not application/json. */
   readonly type?: string;
-  /** Of a stream: what one of its elements carries, in the document as `x-item-schema`. */
+  /** Of a stream: what one of its elements carries, in the document as `contentSchema` of the text. */
   readonly items?: TSchema;
   readonly headers?: Readonly<Record<string, string>>;
 };

@@ -50,7 +50,7 @@ describe('completion', () => {
     ['migrate tcp:1 --w', ['--wait']],
     ['migrate --timeout ', []],
     ['completion ', ['bash', 'zsh', 'fish']],
-    ['snapshot save --d', ['--device']],
+    ['snapshot save --d', ['--device', '--disk-only', '--description']],
     ['snapshot save --to', ['--token-file']],
     ['events --s', ['--since']],
     ['status --token-file ', []],

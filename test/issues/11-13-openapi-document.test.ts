@@ -66,11 +66,15 @@ test('integers, times and identifiers have a format', () => {
 });
 
 test('every numeric parameter shows its default and its range, and no limit is a rounded one', () => {
-  const shown = SCHEMAS.MigrateSetParameters?.properties as Json;
+  const shown = SCHEMAS.MigrationParameters?.properties as Json;
+  const changed = SCHEMAS.MigrateSetParameters?.properties as Json;
   for (const [name, definition] of Object.entries(PARAMETERS)) {
     if (!('min' in definition)) continue;
     const { minimum, maximum, default: initial } = shown[name] as unknown as Record<string, number | undefined>;
     expect([minimum, initial], name).toEqual([Number(definition.min), definition.default]);
+    // What a change leaves out keeps its value.
+    expect(changed[name], name).toMatchObject({ minimum });
+    expect(changed[name], name).not.toHaveProperty('default');
     const isExact = definition.max <= BigInt(Number.MAX_SAFE_INTEGER);
     expect(maximum, name).toBe(isExact ? Number(definition.max) : undefined);
   }

@@ -27,12 +27,13 @@ describe.each(SPANS)('a guest that writes within %s all the time', (span) => {
     await source.expectRunning();
     await source.start(relay.uri);
     await source.until(({ ram }) => (ram?.['dirty-sync-count'] ?? 0) >= 4);
-    expect((await progress()).rate).toBeGreaterThan(5_000_000);
+    await expect.poll(async () => (await progress()).rate, { interval: 20 }).toBeGreaterThan(5_000_000);
 
     relay.rate = 0;
-    await source.set({ 'downtime-limit': 300 });
     // Nothing arrives, so the estimate falls for as long as that lasts.
     await expect.poll(async () => (await progress()).rate, { interval: 50 }).toBeLessThan(1_000_000);
+    // Only now: a switchover that was decided just before the stall cannot know of it.
+    await source.set({ 'downtime-limit': 300 });
     expect(await source.runState()).toBe('running');
 
     relay.rate = 400_000;

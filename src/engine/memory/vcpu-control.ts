@@ -60,6 +60,8 @@ export class VcpuControl {
 
   /** Called by a vCPU before a slice. @returns false if it must not run: it is no longer counted as running then. */
   enter(): boolean {
+    // A vCPU that is held does not count as running, not even for a moment: others look at any time.
+    if (Atomics.load(this.#words, HOLDS) !== 0) return false;
     Atomics.add(this.#words, RUNNING, 1);
     if (Atomics.load(this.#words, HOLDS) === 0) return true;
     this.leave();

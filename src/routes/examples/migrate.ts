@@ -1,7 +1,6 @@
 import type { Example } from '../operation.ts';
 
 const stats = {
-  'shared-id': null,
   transferred: 134217728,
   remaining: 8388608,
   total: 268435456,

@@ -5,13 +5,13 @@
  * test/soak/failures.test.ts has all of them over every transport.
  */
 import { describe, expect, test } from 'vitest';
-import { encodeReverse } from '../../src/engine/stream/return-path.ts';
-import { busyService, setCapabilities } from '../helpers/closing-peer.ts';
-import type { Service } from '../helpers/guest-service.ts';
-import { openPeer } from '../helpers/peer.ts';
-import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
-import { startService } from '../helpers/service.ts';
-import { addressToListen, connectTo } from '../helpers/transports.ts';
+import { encodeReverse } from '../../../src/engine/stream/return-path.ts';
+import { busyService, setCapabilities } from '../../helpers/closing-peer.ts';
+import type { Service } from '../../helpers/guest-service.ts';
+import { openPeer } from '../../helpers/peer.ts';
+import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';
+import { startService } from '../../helpers/service.ts';
+import { addressToListen, connectTo } from '../../helpers/transports.ts';
 
 const STREAM = readStreamFixture('isapc-10.0').stream;
 
