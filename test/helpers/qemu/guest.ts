@@ -23,6 +23,8 @@ export type GuestSettings = {
   readonly pagesPerTick: number;
   /** Timer interrupts, hence lines, per second. */
   readonly ticksPerSecond: number;
+  /** The tick at whose end the guest suspends itself to RAM (S3, machine pc alone); 0: never. Woken, it counts on. */
+  readonly suspendsAtTick: number;
 };
 
 /** 16 MiB from 1 MiB on, about 13 MB dirtied per second, a lap in about 1.3 s. Needs 32 MiB of RAM. */
@@ -31,6 +33,7 @@ export const GUEST_SETTINGS_DEFAULT: GuestSettings = {
   ringPages: 4096,
   pagesPerTick: 32,
   ticksPerSecond: 100,
+  suspendsAtTick: 0,
 };
 
 const PAGE_BYTES = 4096;
@@ -48,6 +51,16 @@ const LOCAL_APIC_LINT0 = 0xfee0_0350;
 const LINT0_EXTERNAL = 0x700;
 const TIMER_VECTOR = 0x20;
 const TIMER_HZ = 1_193_182;
+/** Ports of PCI configuration space: the address of a register, and its contents. */
+const PCI_ADDRESS = 0xcf8;
+const PCI_DATA = 0xcfc;
+/** Registers of the PIIX4's function 1.3: the base of its power management ports, and what enables them. */
+const PM_BASE = 0x8000_0b40;
+const PM_ENABLE = 0x8000_0b80;
+const PM_PORTS = 0x600;
+const PM1_CONTROL = PM_PORTS + 4;
+/** Sleep enable (bit 13), and in bits 10 to 12 what QEMU's tables name as S3. */
+const SUSPEND_TO_RAM = 0x2400;
 const DWORD_STEP = 0x9e3779b1;
 
 // Branches with a 32-bit distance, named as an assembler would.
@@ -95,6 +108,7 @@ function assembleGuest(origin: CodeOrigin, settings: GuestSettings): Uint8Array 
   emitProtectedMode(assembler);
   emitSerialSetup(assembler);
   emitTimerSetup(assembler, settings);
+  emitCounters(assembler, settings);
   emitTick(assembler, settings);
   emitPrinting(assembler);
   emitTables(assembler);
@@ -170,12 +184,28 @@ function emitTimerSetup(assembler: Assembler, settings: GuestSettings): void {
   for (const [port, value] of writes) assembler.emit(0xb0, value, 0xe6, port); // mov al; out port, al
 }
 
-/** ebp = counter, ebx = visits so far. */
+/**
+ * ebp = counter, ebx = visits so far. A guest that suspends itself is reset when it is woken, and its memory is kept: it
+ * takes the counter from there, which is 0 when the machine is new.
+ */
+function emitCounters(assembler: Assembler, { suspendsAtTick, pagesPerTick }: GuestSettings): void {
+  if (suspendsAtTick === 0) {
+    assembler
+      .emit(0x31, 0xed, 0x31, 0xdb) // xor ebp, ebp; xor ebx, ebx
+      .emit(0x89, 0x2d)
+      .dword(COUNTER_ADDRESS); // mov [counter], ebp
+  } else {
+    assembler
+      .emit(0x8b, 0x2d)
+      .dword(COUNTER_ADDRESS) // mov ebp, [counter]
+      .emit(0x69, 0xdd)
+      .dword(pagesPerTick); // imul ebx, ebp, pagesPerTick
+  }
+}
+
+/** A tick is a line, the visits, and the wait for the next interrupt. */
 function emitTick(assembler: Assembler, settings: GuestSettings): void {
   assembler
-    .emit(0x31, 0xed, 0x31, 0xdb) // xor ebp, ebp; xor ebx, ebx
-    .emit(0x89, 0x2d)
-    .dword(COUNTER_ADDRESS) // mov [counter], ebp
     .label('tick')
     .emit(0xbf)
     .dword(COUNTER_ADDRESS) // mov edi, counter
@@ -185,6 +215,7 @@ function emitTick(assembler: Assembler, settings: GuestSettings): void {
     .emit(0xb0, 'T'.charCodeAt(0), 0x89, 0xee) // mov al, 'T'; mov esi, ebp
     .branch(CALL, 'printLine');
   if (settings.pagesPerTick > 0) emitVisits(assembler, settings);
+  if (settings.suspendsAtTick > 0) emitSuspend(assembler, settings);
   assembler
     .emit(0xfb, 0xf4, 0xfa) // sti; hlt; cli
     .branch(JMP, 'tick')
@@ -233,6 +264,28 @@ function emitVisits(assembler: Assembler, settings: GuestSettings): void {
     .branch(JNZ, 'store')
     .emit(0x43, 0x4a) // inc ebx; dec edx
     .branch(JNZ, 'visit');
+}
+
+/** At its tick the guest gives the PIIX4 its power management ports, enables them, and asks to sleep. */
+function emitSuspend(assembler: Assembler, { suspendsAtTick }: GuestSettings): void {
+  const writes = [
+    [PCI_ADDRESS, PM_BASE],
+    [PCI_DATA, PM_PORTS],
+    [PCI_ADDRESS, PM_ENABLE],
+    [PCI_DATA, 1],
+  ] as const;
+  assembler
+    .emit(0x81, 0xfd)
+    .dword(suspendsAtTick) // cmp ebp
+    .branch(JNZ, 'awake');
+  for (const [port, value] of writes) assembler.emit(0xba).dword(port).emit(0xb8).dword(value).emit(0xef); // mov edx; mov eax; out dx, eax
+  assembler
+    .emit(0xba)
+    .dword(PM1_CONTROL) // mov edx
+    .emit(0xb8)
+    .dword(SUSPEND_TO_RAM) // mov eax
+    .emit(0x66, 0xef) // out dx, ax
+    .label('awake');
 }
 
 /** printLine: the letter in al, a space, esi in hexadecimal, a newline. */
