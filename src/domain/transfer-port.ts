@@ -24,13 +24,16 @@ export type TcpAddress = {
   readonly bound?: readonly { readonly host: string; readonly port: number }[];
 };
 
+/** A descriptor of this process, and the name that --fd or getfd gave it. */
+export type FdAddress = { readonly transport: 'fd'; readonly fd: number; readonly name: string };
+
 /** Where a migration goes to or comes from. */
 export type MigrationAddress =
   | TcpAddress
   | { readonly transport: 'unix'; readonly path: string }
   | { readonly transport: 'file'; readonly path: string; readonly offset: number }
   | { readonly transport: 'exec'; readonly command: readonly string[] }
-  | { readonly transport: 'fd'; readonly fd: number };
+  | FdAddress;
 
 /** Parameters that an engine obeys while it runs. 64-bit values are clamped to 2^53 - 1, which no link exceeds. */
 export type LiveParameters = {

@@ -32,7 +32,15 @@ const CHECKED_BYTES_MAX = 64 * 1024 * 1024;
 const CHECKPOINT_PAGES = 1000;
 
 /** An open database and the lock that keeps others out. */
-export type OpenDatabase = { readonly connection: Connection; close(): void };
+export type OpenDatabase = {
+  readonly connection: Connection;
+  /**
+   * SQLite goes on writing into a file that was removed, and nothing of that is there at the next start.
+   * @throws DomainError (data_directory_unusable) if the open file is not the one that the directory has.
+   */
+  refuseIfGone(): void;
+  close(): void;
+};
 
 /**
  * Opens the database of a data directory, making both where they do not exist, and brings its schema up to date.
@@ -49,6 +57,7 @@ export function openDatabase(directory: string, schemaDirectory: string): OpenDa
     const connection = openFile(directory, schemaDirectory);
     return {
       connection,
+      refuseIfGone: presenceOf(directory),
       close: () => {
         connection.close();
         lock.close();
@@ -58,6 +67,17 @@ export function openDatabase(directory: string, schemaDirectory: string): OpenDa
     lock.close();
     throw error;
   }
+}
+
+function presenceOf(directory: string): () => void {
+  const path = join(directory, DATABASE_FILE);
+  const found = () => statSync(path, { bigint: true, throwIfNoEntry: false });
+  const opened = found();
+  return () => {
+    const { dev, ino } = found() ?? {};
+    if (dev === opened?.dev && ino === opened?.ino) return;
+    throw unusable(directory, `${DATABASE_FILE} was removed, moved away or replaced while the service had it open`);
+  };
 }
 
 /** Makes the directory and those above it. Node's own `recursive` never returns below /proc, where nothing can be made. */

@@ -29,9 +29,10 @@ export function openStore(dataDirectory: string, schemaDirectory: string): Store
 }
 
 /** The store of a database whose schema is up to date. */
-export function storeOver({ connection, close }: OpenDatabase, reserve: Reserve = NO_RESERVE): Store {
+export function storeOver(database: OpenDatabase, reserve: Reserve = NO_RESERVE): Store {
+  const { connection, close } = database;
   return {
-    settings: settingsRepository(connection),
+    settings: settingsRepository(database),
     migrations: migrationRepository(connection),
     jobs: jobRepository(connection),
     requestKeys: requestKeyRepository(connection),

@@ -14,7 +14,7 @@ function memoryDatabase(): OpenDatabase {
   const connection = new Database(':memory:');
   connection.pragma('foreign_keys = ON');
   applySchema(connection, SCHEMA_DIRECTORY);
-  return { connection, close: () => connection.close() };
+  return { connection, refuseIfGone: () => {}, close: () => connection.close() };
 }
 
 /** A database that is closed when the test has finished. */

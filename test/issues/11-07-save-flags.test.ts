@@ -38,6 +38,9 @@ test('--description, --ttl, --replace, --if-missing and --disk-only do what they
   expect([again.status, again.errors]).toEqual([EXIT.refused, expect.stringContaining('snapshot_exists')]);
 });
 
+/** What a terminal or a table obeys: a bell, escapes of 7 and 8 bits, line breaks of ASCII and of Unicode. */
+const CONTROLS = ['\u0007', '\u001b[2J', '\u009b2J', '\n', '\r', '\u007f', '\u2028', '\u2029'];
+
 describe('a value that cannot be', () => {
   test.each([
     [['--ttl', '0'], 'ttl'],
@@ -48,13 +51,15 @@ describe('a value that cannot be', () => {
     [['--ttl', ''], 'ttl'],
     [['--description', ''], 'description'],
     [['--description', 'x'.repeat(201)], 'description'],
+    ...CONTROLS.map((character): [string[], string] => [['--description', `a${character}b`], 'one line']),
     [['--replace', '--if-missing'], 'if-missing'],
     [['--disk-only', '--vmstate', 'disk0'], 'disk-only'],
     [['--replace=yes'], 'replace'],
   ])('is refused and nothing is saved: %j', async (words, named) => {
     const before = await listed();
     const { status, output, errors } = await runCommand(service(), ['snapshot', 'save', 'never', ...words]);
-    expect([status, output], errors).toEqual([words[1]?.length === 201 ? EXIT.refused : EXIT.usage, '']);
+    const isFoundByTheService = words[1]?.length === 201 || named === 'one line';
+    expect([status, output], errors).toEqual([isFoundByTheService ? EXIT.refused : EXIT.usage, '']);
     expect(errors).toContain(named);
     expect(await listed()).toEqual(before);
   });

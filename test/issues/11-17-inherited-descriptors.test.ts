@@ -48,8 +48,9 @@ describe('through a pipe', () => {
     const { read, write } = openPipe();
     const target = await localService([...SMALL, '--fd', `in=${read}`, '--incoming', 'fd:in']);
     const source = await localService([...SMALL, '--fd', `out=${write}`]);
-    expect(await source.migrate('fd:out')).toMatchObject({ status: 'completed' });
-    await target.untilStatus('completed');
+    // The history has the name that the user gave, and not the descriptor's number.
+    expect(await source.migrate('fd:out')).toMatchObject({ status: 'completed', uri: 'fd:out' });
+    expect(await target.ended()).toMatchObject({ status: 'completed', uri: 'fd:in' });
     await target.expectRunning();
     expect(await source.runState()).toBe('postmigrate');
   });

@@ -1,9 +1,10 @@
 /**
  * Promise 25 of the faults: the data directory is removed while a service runs. `/readyz` was the only thing that a test
  * asked. What needs the directory fails with the reason, each time it is asked for; the guest runs on, can be moved to
- * another host, and the service ends in order.
+ * another host, and the service ends in order. Settings were taken (200) and lost at the next start: SQLite goes on
+ * writing into a file that was removed.
  */
-import { renameSync, rmSync } from 'node:fs';
+import { cpSync, renameSync, rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { localService } from '../helpers/guest-service.ts';
@@ -40,3 +41,32 @@ test.each(Object.entries(REMOVALS))(
     await target.expectRunning();
   },
 );
+
+test.each([
+  ...Object.entries(REMOVALS),
+  [
+    'replaced by a copy',
+    (path: string) => {
+      cpSync(path, `${path}-copy`, { recursive: true });
+      rmSync(path, { recursive: true });
+      renameSync(`${path}-copy`, path);
+    },
+  ] as const,
+])('settings that would be lost at the next start are refused if the data directory was %s', async (_what, remove) => {
+  const data = `${temporaryDirectory()}/data`;
+  const service = await localService([], { data });
+  await service.set({ 'downtime-limit': 400 });
+  remove(data);
+
+  const changes = [
+    ['/migrate/parameters', { 'downtime-limit': 500 }],
+    ['/migrate/capabilities', { capabilities: [{ capability: 'return-path', state: true }] }],
+  ] as const;
+  for (const [path, body] of changes) {
+    const before = await service.get(path);
+    const refused = await service.call(path, { method: 'PATCH', body });
+    expect([refused.status, refused.json]).toMatchObject([500, { code: 'data_directory_unusable' }]);
+    expect(refused.json.detail).toContain(data);
+    expect(await service.get(path)).toEqual(before);
+  }
+});

@@ -59,7 +59,7 @@ export const SnapshotSaveRequest = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: DESCRIPTION_LENGTH_MAX,
-        description: 'Kept and shown with the snapshot.',
+        description: 'Kept and shown with the snapshot: one line, no control character.',
       }),
     ),
     ttl: Type.Optional(

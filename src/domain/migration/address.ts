@@ -59,7 +59,7 @@ export function addressText(address: MigrationAddress): string {
     case 'exec':
       return `exec:${address.command.join(' ')}`;
     case 'fd':
-      return `fd:${address.fd}`;
+      return `fd:${address.name}`;
   }
 }
 
@@ -159,7 +159,7 @@ export function fdAddress(name: string, rules: AddressRules, pointer: string): M
       `no descriptor named ${shown(name)} was inherited at the start (--fd) or passed by getfd, or a migration has used it.`,
     );
   }
-  return { transport: 'fd', fd };
+  return { transport: 'fd', fd, name };
 }
 
 /** An engine has taken the address: a descriptor is the engine's now, and is closed at the end. */

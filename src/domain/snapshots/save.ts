@@ -5,6 +5,7 @@ import { keepIfPossible } from '../jobs/with-reserve.ts';
 import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
 import type { Machine, TransferSource } from '../ports.ts';
 import type { RenamePlan, SavePlan, SnapshotAbout } from '../snapshot-port.ts';
+import { checkDescription } from './description.ts';
 import { checkDevices, checkVmState, holdersOf, leftOut, refuseExisting } from './devices.ts';
 import { codeOf, type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
@@ -67,8 +68,10 @@ function detailsOf({ existing = 'refuse', description, ttlSeconds }: SaveRequest
 }
 
 /** The same but for a tag that is taken. */
-export function refuseSaveAs(context: Context, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): void {
+export function refuseSaveAs(context: Context, request: Omit<SaveRequest, 'jobId'>): void {
+  const { tag, vmState, devices, description } = request;
   checkTag(tag);
+  if (description !== undefined) checkDescription(description);
   checkDevices(context.catalogue, devices);
   if (vmState !== null) checkVmState(context.catalogue, devices, vmState);
   refuseBusyMachine(context);

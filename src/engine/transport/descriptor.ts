@@ -1,6 +1,6 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import net from 'node:net';
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { FdAddress, TransferError } from '../../domain/transfer-port.ts';
 import { koffi } from '../memory/madvise.ts';
 import type { IncomingChannel, OutgoingChannel } from './channel.ts';
 import { PipeIncomingChannel, PipeOutgoingChannel } from './pipe.ts';
@@ -15,38 +15,40 @@ import { SocketOutgoingChannel } from './socket-outgoing.ts';
 
 type Use = 'read' | 'write';
 
-/** The stream goes out through descriptor `fd`. @throws TransferError */
-export function openOutgoingDescriptor(fd: number): OutgoingChannel {
-  return orClosed(fd, () => outgoingChannel(fd));
+/** The stream goes out through the descriptor. @throws TransferError */
+export function openOutgoingDescriptor(address: FdAddress): OutgoingChannel {
+  return orClosed(address, outgoingChannel);
 }
 
-function outgoingChannel(fd: number): OutgoingChannel {
-  const name = `fd:${fd}`;
-  if (kindOf(fd, 'write') === 'socket') {
+function outgoingChannel(address: FdAddress): OutgoingChannel {
+  const { fd } = address;
+  const name = `fd:${address.name}`;
+  if (kindOf(address, 'write') === 'socket') {
     return new SocketOutgoingChannel(new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true }), name);
   }
   return new PipeOutgoingChannel(new net.Socket({ fd, readable: false, writable: true }), name);
 }
 
-/** The stream comes in through descriptor `fd`. @throws TransferError */
-export function openIncomingDescriptor(fd: number): IncomingChannel {
-  return orClosed(fd, () => incomingChannel(fd));
+/** The stream comes in through the descriptor. @throws TransferError */
+export function openIncomingDescriptor(address: FdAddress): IncomingChannel {
+  return orClosed(address, incomingChannel);
 }
 
 /** Makes a channel. A descriptor that is of no use is closed: nobody else owns it. */
-function orClosed<Channel>(fd: number, open: () => Channel): Channel {
+function orClosed<Channel>(address: FdAddress, open: (address: FdAddress) => Channel): Channel {
   try {
-    return open();
+    return open(address);
   } catch (error) {
     // Not by Node's close, which warns in a worker of what the worker has not opened.
-    koffi().load(null).func('int close(int fd)')(fd);
+    koffi().load(null).func('int close(int fd)')(address.fd);
     throw error;
   }
 }
 
-function incomingChannel(fd: number): IncomingChannel {
-  const name = `fd:${fd}`;
-  const isSocket = kindOf(fd, 'read') === 'socket';
+function incomingChannel(address: FdAddress): IncomingChannel {
+  const { fd } = address;
+  const name = `fd:${address.name}`;
+  const isSocket = kindOf(address, 'read') === 'socket';
   const Channel = isSocket ? SocketIncomingChannel : PipeIncomingChannel;
   return new Channel((buffer, received) => {
     const onread = {
@@ -62,11 +64,13 @@ function incomingChannel(fd: number): IncomingChannel {
   }, name);
 }
 
-function kindOf(fd: number, use: Use): 'socket' | 'pipe' {
+function kindOf({ fd, name }: FdAddress, use: Use): 'socket' | 'pipe' {
   const found = lookAt(fd);
-  if (found === null) throw unusable(`descriptor ${fd} is neither a socket nor a pipe`);
+  if (found === null) throw unusable(`fd:${name} (descriptor ${fd}) is neither a socket nor a pipe`);
   if (found === 'pipe' && !isOpenFor(fd, use)) {
-    throw unusable(`descriptor ${fd} is the end of a pipe that cannot be ${use === 'read' ? 'read' : 'written'}`);
+    throw unusable(
+      `fd:${name} (descriptor ${fd}) is the end of a pipe that cannot be ${use === 'read' ? 'read' : 'written'}`,
+    );
   }
   return found;
 }

@@ -30,7 +30,7 @@ async function openChannel(address: MigrationAddress, fileRoot: string, signal: 
     case 'exec':
       return new ExecOutgoingChannel(address.command);
     case 'fd':
-      return openOutgoingDescriptor(address.fd);
+      return openOutgoingDescriptor(address);
   }
 }
 
@@ -86,7 +86,7 @@ function openPlace(address: MigrationAddress, { fileRoot, headerMs }: Where): Aw
     case 'exec':
       return atOnce(address, new ExecIncomingChannel(address.command));
     case 'fd':
-      return atOnce(address, openIncomingDescriptor(address.fd));
+      return atOnce(address, openIncomingDescriptor(address));
   }
 }
 

@@ -21,7 +21,7 @@ describe('a uri', () => {
     ['file:a,offset=0x1000', { transport: 'file', path: 'a', offset: 4096 }],
     ['file:a,offset=2M', { transport: 'file', path: 'a', offset: 2 * 2 ** 20 }],
     ['exec:cat > /dev/null; id', { transport: 'exec', command: ['/bin/sh', '-c', 'cat > /dev/null; id'] }],
-    ['fd:peer', { transport: 'fd', fd: 7 }],
+    ['fd:peer', { transport: 'fd', fd: 7, name: 'peer' }],
   ])('%s is understood', (text, address) => {
     expect(uri(text)).toEqual(address);
   });
@@ -96,7 +96,7 @@ describe('channels', () => {
     ],
     [
       { transport: 'socket', type: 'fd', str: 'peer' },
-      { transport: 'fd', fd: 7 },
+      { transport: 'fd', fd: 7, name: 'peer' },
     ],
     [
       { transport: 'exec', args: ['/bin/cat', '-'] },
