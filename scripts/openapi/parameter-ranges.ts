@@ -1,7 +1,7 @@
 // Ranges and defaults of the migration parameters, as the OpenAPI document shows them. The schemas of the command table
 // have none: the domain checks ranges together with the rules that depend on other values, and reports all at once.
 
-import { PARAMETERS, type ParameterDefinition } from '../../src/domain/options/parameters.ts';
+import { PARAMETERS, type ParameterDefinition } from '../../src/domain/settings/parameters.ts';
 import type { Json } from './schema-names.ts';
 
 /** Larger limits would be rounded by readers whose numbers are doubles. */

@@ -11,15 +11,15 @@ import * as history from '../../src/commands/schemas/history.ts';
 import * as jobs from '../../src/commands/schemas/jobs.ts';
 import * as machine from '../../src/commands/schemas/machine.ts';
 import * as migrate from '../../src/commands/schemas/migrate.ts';
-import * as options from '../../src/commands/schemas/options.ts';
 import * as service from '../../src/commands/schemas/service.ts';
+import * as settings from '../../src/commands/schemas/settings.ts';
 import * as snapshots from '../../src/commands/schemas/snapshots.ts';
 import * as xen from '../../src/commands/schemas/xen.ts';
 
 export type Json = Record<string, unknown>;
 
 const FAMILIES = [
-  ...[address, announce, audit, blockers, common, dirtyRate, events, history, jobs, machine, migrate, options],
+  ...[address, announce, audit, blockers, common, dirtyRate, events, history, jobs, machine, migrate, settings],
   ...[service, snapshots, xen],
 ];
 const TYPE_NAME = /^[A-Z]\w*[a-z]/;

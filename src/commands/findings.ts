@@ -1,5 +1,5 @@
 import { DomainError, type ErrorCode } from '../domain/errors.ts';
-import { VIOLATIONS_MAX } from '../domain/options/violations.ts';
+import { VIOLATIONS_MAX } from '../domain/settings/violations.ts';
 import { escapePointer, type Finding, type JsonSchema, validate } from './validate.ts';
 
 /* Everything that is wrong with a command's arguments: what their schema finds, and what the command itself finds. */

@@ -3,7 +3,7 @@ import { command } from './command.ts';
 import { JsonFraction } from './json/parse.ts';
 import { Empty } from './schemas/common.ts';
 import { CacheSize, DowntimeArguments, SizeArguments } from './schemas/legacy.ts';
-import { MigrationParameters } from './schemas/options.ts';
+import { MigrationParameters } from './schemas/settings.ts';
 
 /* Commands of older schemas: each sets or shows one parameter. */
 
@@ -17,8 +17,8 @@ export const migrateSetSpeed = command({
   arguments: SizeArguments,
   result: MigrationParameters,
   run: (domain, { value }) => {
-    domain.options.setParameters({ 'max-bandwidth': value });
-    return domain.options.parameters();
+    domain.settings.setParameters({ 'max-bandwidth': value });
+    return domain.settings.parameters();
   },
 });
 
@@ -30,8 +30,8 @@ export const migrateSetDowntime = command({
   arguments: DowntimeArguments,
   result: MigrationParameters,
   run: (domain, { value }) => {
-    domain.options.setParameters({ 'downtime-limit': wholeMilliseconds(value) });
-    return domain.options.parameters();
+    domain.settings.setParameters({ 'downtime-limit': wholeMilliseconds(value) });
+    return domain.settings.parameters();
   },
 });
 
@@ -43,8 +43,8 @@ export const migrateSetCacheSize = command({
   arguments: SizeArguments,
   result: MigrationParameters,
   run: (domain, { value }) => {
-    domain.options.setParameters({ 'xbzrle-cache-size': value });
-    return domain.options.parameters();
+    domain.settings.setParameters({ 'xbzrle-cache-size': value });
+    return domain.settings.parameters();
   },
 });
 
@@ -55,7 +55,7 @@ export const queryMigrateCacheSize = command({
   role: 'viewer',
   arguments: Empty,
   result: CacheSize,
-  run: (domain) => domain.options.parameters()['xbzrle-cache-size'] as number | bigint,
+  run: (domain) => domain.settings.parameters()['xbzrle-cache-size'] as number | bigint,
 });
 
 /** @throws DomainError if a whole number of milliseconds cannot hold it; what else is too much, the parameter knows. */

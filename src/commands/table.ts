@@ -11,7 +11,6 @@ import * as jobs from './jobs.ts';
 import * as legacy from './legacy.ts';
 import * as machine from './machine.ts';
 import * as migrate from './migrate.ts';
-import * as options from './options.ts';
 import {
   humanMonitorCommand,
   introspectionCommands,
@@ -21,6 +20,7 @@ import {
   queryVersion,
   quit,
 } from './service.ts';
+import * as settings from './settings.ts';
 import * as snapshots from './snapshots.ts';
 import * as xen from './xen.ts';
 
@@ -30,7 +30,7 @@ const service = { queryVersion, queryName, queryUuid, quit, humanMonitorCommand,
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
   [
     migrate,
-    options,
+    settings,
     machine,
     history,
     jobs,

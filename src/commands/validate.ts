@@ -1,5 +1,5 @@
 import type { ErrorCode, Violation } from '../domain/errors.ts';
-import { VIOLATIONS_MAX } from '../domain/options/violations.ts';
+import { VIOLATIONS_MAX } from '../domain/settings/violations.ts';
 import { MOMENT_FORM, readMoment } from '../text/moment.ts';
 import { nearest } from '../text/nearest.ts';
 import { JsonFraction } from './json/parse.ts';

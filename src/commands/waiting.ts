@@ -89,10 +89,10 @@ export function watchJobs(domain: Domain): Watched {
 /** Capabilities or parameters. A change of settings counts as a change of the machine, among others. */
 export function watchSettings(domain: Domain, kind: 'capabilities' | 'parameters'): Watched {
   return {
-    version: () => domain.options.version(kind),
+    version: () => domain.settings.version(kind),
     changed: async (seen, { timeoutMs, signal }) => {
       const end = performance.now() + timeoutMs;
-      while (domain.options.version(kind) === seen && !signal.aborted) {
+      while (domain.settings.version(kind) === seen && !signal.aborted) {
         const left = end - performance.now();
         if (left <= 0) return;
         await domain.migration.changed(domain.migration.revision(), left, signal);

@@ -29,9 +29,9 @@ import { recoverMigrations } from './migration/recovery.ts';
 import { withLiveFigures } from './migration/row-figures.ts';
 import { refuseBlockerTooLate, startMigration } from './migration/start.ts';
 import { migrationThreads } from './migration/threads.ts';
-import { Settings, type SettingsOverrides } from './options/settings.ts';
-import { optionsUseCases } from './options/use-cases.ts';
 import { NO_REPLICATION } from './replication.ts';
+import { Settings, type SettingsOverrides } from './settings/settings.ts';
+import { settingsUseCases } from './settings/use-cases.ts';
 import { Catalogue } from './snapshots/catalogue.ts';
 import { Expiry } from './snapshots/expiry.ts';
 import { recoverSnapshots } from './snapshots/recovery.ts';
@@ -67,7 +67,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
   holdAtStart(context, dependencies);
   context.machine.onPanic((panic) => guestPanicked(context, panic));
   return {
-    options: optionsUseCases(context),
+    settings: settingsUseCases(context),
     migration: migrationUseCases(context),
     history: {
       list: (query) => {

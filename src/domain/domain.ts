@@ -121,7 +121,7 @@ export type StatusInfo = { readonly running: boolean; readonly status: RunState 
 
 export type Blocker = { readonly id: string; readonly reason: string };
 
-export interface OptionsUseCases {
+export interface SettingsUseCases {
   capabilities(): readonly CapabilityStatus[];
   setCapabilities(list: readonly CapabilityStatus[], expectedVersion?: number): void;
   parameters(): MigrationParameters;
@@ -260,7 +260,7 @@ export interface EventUseCases {
 
 /** One machine and everything that can be done with it. */
 export interface Domain {
-  readonly options: OptionsUseCases;
+  readonly settings: SettingsUseCases;
   readonly migration: MigrationUseCases;
   readonly history: HistoryUseCases;
   readonly snapshots: SnapshotUseCases;

@@ -67,8 +67,8 @@ export async function listenQmp(address: QmpAddress, options: QmpListenerOptions
   };
 }
 
-function tellsMigrations({ options }: Domain): boolean {
-  return options.capabilities().some(({ capability, state }) => capability === 'events' && state);
+function tellsMigrations({ settings }: Domain): boolean {
+  return settings.capabilities().some(({ capability, state }) => capability === 'events' && state);
 }
 
 /** For the audit trail: a socket asks nobody who they are. */

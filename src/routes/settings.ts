@@ -1,5 +1,5 @@
-import * as commands from '../commands/options.ts';
-import { MigrationCapabilityStatusList, MigrationParameters } from '../commands/schemas/options.ts';
+import { MigrationCapabilityStatusList, MigrationParameters } from '../commands/schemas/settings.ts';
+import * as commands from '../commands/settings.ts';
 import { watchSettings } from '../commands/waiting.ts';
 import * as examples from './examples/settings.ts';
 import { sendGuardedChange, sendStronglyTagged, WAIT_GRANTED } from './http/answers.ts';
@@ -53,8 +53,8 @@ export const settingsOperations: readonly Operation[] = [
     ],
     examples: examples.setCapabilities,
     handle: (call) => {
-      const { options } = call.context.domain;
-      return sendGuardedChange(call, watchSettings(call.context.domain, 'capabilities'), () => options.capabilities());
+      const { settings } = call.context.domain;
+      return sendGuardedChange(call, watchSettings(call.context.domain, 'capabilities'), () => settings.capabilities());
     },
   },
   {
@@ -89,8 +89,8 @@ export const settingsOperations: readonly Operation[] = [
     errors: ['incompatible_parameters', 'parameter_not_available', 'too_late_to_set', 'settings_changed'],
     examples: examples.setParameters,
     handle: (call) => {
-      const { options } = call.context.domain;
-      return sendGuardedChange(call, watchSettings(call.context.domain, 'parameters'), () => options.parameters());
+      const { settings } = call.context.domain;
+      return sendGuardedChange(call, watchSettings(call.context.domain, 'parameters'), () => settings.parameters());
     },
   },
 ];

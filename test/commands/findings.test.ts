@@ -3,7 +3,7 @@ import { execute } from '../../src/commands/command.ts';
 import type { DomainError } from '../../src/commands/errors.ts';
 import { parseJson } from '../../src/commands/json/parse.ts';
 import { setWorkload } from '../../src/commands/machine.ts';
-import { migrateSetCapabilities, migrateSetParameters } from '../../src/commands/options.ts';
+import { migrateSetCapabilities, migrateSetParameters } from '../../src/commands/settings.ts';
 import type { Domain } from '../../src/domain/domain.ts';
 import { WORKLOAD_RATE_MAX } from '../../src/machine/synthetic/workload.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
@@ -54,9 +54,9 @@ describe('what is wrong with parameters', () => {
 
   it('changes nothing of what was right beside it', async () => {
     const { domain } = fakeDomain();
-    const before = domain.options.parameters();
+    const before = domain.settings.parameters();
     await refusal(migrateSetParameters, '{"downtime-limit":7,"mode":"fast"}', domain);
-    expect(domain.options.parameters()).toEqual(before);
+    expect(domain.settings.parameters()).toEqual(before);
   });
 });
 

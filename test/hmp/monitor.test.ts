@@ -27,10 +27,10 @@ describe('the words of a line', () => {
   test('text in quotes may have blanks and escapes', async () => {
     const { monitor, domain } = world();
     expect(await monitor.run('migrate_set_parameter tls-hostname "a b\\n\\r\\\\\\"\\\'"')).toBe('');
-    expect(domain.options.parameters()['tls-hostname']).toBe('a b\n\r\\"\'');
+    expect(domain.settings.parameters()['tls-hostname']).toBe('a b\n\r\\"\'');
     expect(await parameter(monitor, 'tls-hostname')).toBe("tls-hostname: 'a b\\x0a\\x0d\\\"''");
     expect(await monitor.run("migrate_set_parameter tls-hostname a'b")).toBe('');
-    expect(domain.options.parameters()['tls-hostname']).toBe("a'b");
+    expect(domain.settings.parameters()['tls-hostname']).toBe("a'b");
   });
 
   test.each([
@@ -67,7 +67,7 @@ describe('settings', () => {
       expect(await monitor.run(`migrate_set_parameter ${name} 18446744073709551615`)).toBe('');
       expect(await parameter(monitor, name)).toMatch(/^\S+ 18446744073709551615( MB\/s)?$/);
     }
-    domain.options.setParameters({ 'max-bandwidth': 2n ** 64n - 1n });
+    domain.settings.setParameters({ 'max-bandwidth': 2n ** 64n - 1n });
     expect(await parameter(monitor, 'max-bandwidth')).toBe('max-bandwidth: 18446744073709551615 bytes/second');
   });
 

@@ -55,7 +55,7 @@ describeWithQemu('an image that QEMU, a service and another QEMU have open', () 
     const options = { ...SMALL_GUEST, capabilities, extraArguments: diskArguments(path) };
     const source = await startQemu(options);
     const image = await startImage(path);
-    if (kind === 'without') image.app.domain.options.setCapabilities([{ capability: 'return-path', state: false }]);
+    if (kind === 'without') image.app.domain.settings.setCapabilities([{ capability: 'return-path', state: false }]);
     const target = await startQemu({ ...options, incoming: INCOMING });
     await source.waitForTicks(5);
 

@@ -70,7 +70,7 @@ describe('a QMP socket', () => {
     client.send('{"execute":"qmp_capabilities"}');
     await client.next();
     await migrate(app, 'tcp:127.0.0.1:1');
-    app.domain.options.setCapabilities([{ capability: 'events', state: true }]);
+    app.domain.settings.setCapabilities([{ capability: 'events', state: true }]);
     await migrate(app, 'tcp:127.0.0.1:1');
     app.machine.panic();
     const told = await client.take(6);

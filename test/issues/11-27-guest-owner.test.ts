@@ -94,13 +94,13 @@ test('a completion that nobody confirmed is a line of the log', async () => {
 
 describe('the capability return-path', () => {
   const state = (domain: ReturnType<typeof fakeDomain>['domain']) =>
-    domain.options.capabilities().find(({ capability }) => capability === 'return-path')?.state;
+    domain.settings.capabilities().find(({ capability }) => capability === 'return-path')?.state;
 
   test('is shown as it was set, though unset means that the return path is opened; off is kept over a restart', () => {
     const store = openMemoryStore();
     const opensAfter = (change: boolean | null) => {
       const { domain, outgoing } = fakeDomain({ store, ids: randomUUID });
-      if (change !== null) domain.options.setCapabilities([{ capability: 'return-path', state: change }]);
+      if (change !== null) domain.settings.setCapabilities([{ capability: 'return-path', state: change }]);
       domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
       return [state(domain), outgoing().plan.opensReturnPath];
     };
@@ -114,7 +114,7 @@ describe('the capability return-path', () => {
 
   test('switched on for one start is obeyed over one that was switched off before', () => {
     const store = openMemoryStore();
-    fakeDomain({ store }).domain.options.setCapabilities([{ capability: 'return-path', state: false }]);
+    fakeDomain({ store }).domain.settings.setCapabilities([{ capability: 'return-path', state: false }]);
     const overrides = { parameters: {}, capabilities: ['return-path'] };
     const { domain, outgoing } = fakeDomain({ store, overrides });
     domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
@@ -128,7 +128,7 @@ describe('the capability return-path', () => {
       { capability: 'return-path', state: false },
       { capability: 'multifd', state: true },
     ] as const;
-    expect(() => domain.options.setCapabilities(change)).toThrow('not available');
+    expect(() => domain.settings.setCapabilities(change)).toThrow('not available');
     domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
     expect(outgoing().plan.opensReturnPath).toBe(true);
   });

@@ -8,9 +8,9 @@ import { describe, expect, test } from 'vitest';
 import { collectFindings } from '../../src/commands/findings.ts';
 import { COMMANDS } from '../../src/commands/table.ts';
 import type { JsonSchema } from '../../src/commands/validate.ts';
-import { defaultParameters } from '../../src/domain/options/parameters.ts';
-import { changeCapabilities, changeParameters } from '../../src/domain/options/validate.ts';
-import { VIOLATIONS_MAX } from '../../src/domain/options/violations.ts';
+import { defaultParameters } from '../../src/domain/settings/parameters.ts';
+import { changeCapabilities, changeParameters } from '../../src/domain/settings/validate.ts';
+import { VIOLATIONS_MAX } from '../../src/domain/settings/violations.ts';
 import { ask, fakeApp, temporaryDirectory } from '../helpers/app.ts';
 import { connectQmp, negotiated, qmpAddress } from '../helpers/qmp-client.ts';
 import { shared } from '../helpers/shared.ts';
@@ -29,14 +29,14 @@ describe('objects with more members than any command has', () => {
     'over HTTP they are refused at the member that is one too many: %s',
     async (path) => {
       const { server, domain } = service().app;
-      const before = domain.options.version('parameters');
+      const before = domain.settings.version('parameters');
       const method = path === '/migrate/parameters' ? 'PATCH' : 'POST';
       for (const body of [flood(1001), flood(9000), { arguments: flood(9000) }]) {
         const { status, json } = await ask(server, path, { method, body });
         expect([status, json.code]).toEqual([400, 'malformed_json']);
         expect(json.detail).toContain('more than 1000 members in an object at offset');
       }
-      expect(domain.options.version('parameters')).toBe(before);
+      expect(domain.settings.version('parameters')).toBe(before);
     },
   );
 

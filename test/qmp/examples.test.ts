@@ -112,7 +112,7 @@ const MIGRATING: readonly Example[] = [
 const SETTINGS: readonly Example[] = [
   {
     execute: 'query-migrate-capabilities',
-    before: ({ domain }) => domain.options.setCapabilities([{ capability: 'events', state: true }]),
+    before: ({ domain }) => domain.settings.setCapabilities([{ capability: 'events', state: true }]),
     answer: expect.arrayContaining([
       { state: false, capability: 'xbzrle' },
       { state: false, capability: 'rdma-pin-all' },
@@ -127,7 +127,7 @@ const SETTINGS: readonly Example[] = [
   {
     execute: 'query-migrate-parameters',
     // What a QEMU of then started with.
-    before: ({ domain }) => domain.options.setParameters({ 'max-bandwidth': 33554432 }),
+    before: ({ domain }) => domain.settings.setParameters({ 'max-bandwidth': 33554432 }),
     answer: {
       'multifd-channels': 2,
       'cpu-throttle-increment': 10,

@@ -79,7 +79,7 @@ describe('announcements through the other doors', () => {
   test('the text monitor follows the parameters, for the interfaces of a list', async () => {
     const { server, domain } = await fakeApp();
     const monitor = new Monitor(domain);
-    domain.options.setParameters({ 'announce-rounds': 1 });
+    domain.settings.setParameters({ 'announce-rounds': 1 });
     expect(await monitor.run('announce_self')).toBe('');
     expect(await monitor.run('announce_self vn2,vn3 bob')).toBe('');
     expect((await ask(server, PLACE)).json).toMatchObject({

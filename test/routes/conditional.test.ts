@@ -71,7 +71,7 @@ describe.each([
   test('of two changes based on the same version one is made and the other refused', async () => {
     const { server, domain } = await fakeApp();
     const kind = url === '/migrate/parameters' ? 'parameters' : 'capabilities';
-    const version = domain.options.version(kind);
+    const version = domain.settings.version(kind);
     const headers = { 'if-match': String((await ask(server, url)).headers.etag) };
     const replies = await Promise.all([one, other].map((body) => ask(server, url, { method: 'PATCH', body, headers })));
     expect(replies.map(({ status }) => status).sort()).toEqual([200, 412]);
@@ -79,7 +79,7 @@ describe.each([
     expect(refused?.json).toMatchObject({ code: 'settings_changed' });
     const made = replies.find(({ status }) => status === 200);
     expect((await ask(server, url)).text).toBe(made?.text);
-    expect(domain.options.version(kind)).toBe(version + 1);
+    expect(domain.settings.version(kind)).toBe(version + 1);
   });
 
   test('If-Match with a star always fits, a weak or foreign tag never', async () => {

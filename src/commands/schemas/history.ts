@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { GUEST_OWNERS } from '../../domain/transfer-port.ts';
 import { Int64, Text, Timestamp, Uuid } from './common.ts';
 import { MigrationInfo, MigrationStatus } from './migrate.ts';
-import { MigrationParameters } from './options.ts';
+import { MigrationParameters } from './settings.ts';
 
 /* The migration history. Times are ISO 8601 in UTC, durations milliseconds, sizes bytes. */
 

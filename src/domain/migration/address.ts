@@ -1,5 +1,5 @@
 import { parseSize, SIZE_FORM } from '../../text/size.ts';
-import { shown } from '../options/violations.ts';
+import { shown } from '../settings/violations.ts';
 import type { MigrationAddress } from '../transfer-port.ts';
 import { type InetOptions, inetMembers, PORT_MAX, readInetOptions, readPort } from './inet-options.ts';
 import { invalid, refuse, unavailable } from './refusals.ts';

@@ -1,5 +1,5 @@
 import { DomainError, type Violation } from '../errors.ts';
-import { pointerTo, shown } from '../options/violations.ts';
+import { pointerTo, shown } from '../settings/violations.ts';
 import type { MigrationAddress } from '../transfer-port.ts';
 import {
   type AddressRules,

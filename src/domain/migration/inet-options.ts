@@ -1,4 +1,4 @@
-import { shown } from '../options/violations.ts';
+import { shown } from '../settings/violations.ts';
 import type { TcpAddress } from '../transfer-port.ts';
 import { invalid, unavailable } from './refusals.ts';
 

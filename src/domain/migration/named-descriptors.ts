@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
 import { DomainError } from '../errors.ts';
-import { shown } from '../options/violations.ts';
+import { shown } from '../settings/violations.ts';
 import { invalid } from './refusals.ts';
 
 /** Descriptors that clients gave, for `fd:NAME` addresses. A migration that uses one takes it away. */

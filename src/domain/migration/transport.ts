@@ -1,5 +1,5 @@
 import { DomainError } from '../errors.ts';
-import type { Settings } from '../options/settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import type { MigrationAddress } from '../transfer-port.ts';
 
 /**

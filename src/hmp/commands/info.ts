@@ -3,8 +3,8 @@ import * as dirtyRate from '../../commands/dirty-rate.ts';
 import * as jobs from '../../commands/jobs.ts';
 import * as machine from '../../commands/machine.ts';
 import * as migrate from '../../commands/migrate.ts';
-import * as options from '../../commands/options.ts';
 import * as service from '../../commands/service.ts';
+import * as settings from '../../commands/settings.ts';
 import * as snapshots from '../../commands/snapshots.ts';
 import type { MonitorCommand } from '../command.ts';
 import { capabilitiesText } from '../formats/capabilities.ts';
@@ -40,12 +40,12 @@ export const INFO_COMMANDS: readonly MonitorCommand[] = [
   {
     names: ['migrate_capabilities'],
     help: 'every capability and whether it is on',
-    run: async (call) => capabilitiesText(await call.ask(options.queryMigrateCapabilities)),
+    run: async (call) => capabilitiesText(await call.ask(settings.queryMigrateCapabilities)),
   },
   {
     names: ['migrate_parameters'],
     help: 'the parameters and their values',
-    run: async (call) => parametersText(await call.ask(options.queryMigrateParameters)),
+    run: async (call) => parametersText(await call.ask(settings.queryMigrateParameters)),
   },
   {
     names: ['name'],

@@ -1,5 +1,5 @@
-import * as table from '../../commands/options.ts';
-import { MigrationCapability } from '../../commands/schemas/options.ts';
+import { MigrationCapability } from '../../commands/schemas/settings.ts';
+import * as table from '../../commands/settings.ts';
 import type { MonitorCommand } from '../command.ts';
 import { PARAMETER_NAMES, parameterValue, parameterWords } from '../values/parameter.ts';
 

@@ -1,4 +1,4 @@
-import type { MigrationCapabilityStatusList } from '../../commands/schemas/options.ts';
+import type { MigrationCapabilityStatusList } from '../../commands/schemas/settings.ts';
 import type { Answer } from './answer.ts';
 
 /** `info migrate_capabilities` */

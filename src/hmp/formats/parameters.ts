@@ -1,4 +1,4 @@
-import type { BitmapMigrationNodeAlias } from '../../commands/schemas/options.ts';
+import type { BitmapMigrationNodeAlias } from '../../commands/schemas/settings.ts';
 import { printable } from '../printable.ts';
 import type { Answer } from './answer.ts';
 

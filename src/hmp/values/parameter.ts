@@ -1,5 +1,5 @@
 import { DomainError } from '../../commands/errors.ts';
-import { MigrateSetParameters } from '../../commands/schemas/options.ts';
+import { MigrateSetParameters } from '../../commands/schemas/settings.ts';
 import { didYouMean } from '../../text/nearest.ts';
 import { parseSize } from '../../text/size.ts';
 import { quoted } from '../printable.ts';

@@ -146,7 +146,7 @@ describe('the announcement of a migration', () => {
 
   it('follows the parameters, and is made once the guest is here', async () => {
     const world = fakeDomain({ incoming: true });
-    world.domain.options.setParameters({ 'announce-initial': 20, 'announce-rounds': 3 });
+    world.domain.settings.setParameters({ 'announce-initial': 20, 'announce-rounds': 3 });
     const id = await arrive(world);
     world.time.pass(LONG_MS);
     expect(rows(world)).toMatchObject([{ name: null, migrationId: id, roundsMade: 3, outcome: 'completed' }]);

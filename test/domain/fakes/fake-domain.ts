@@ -84,7 +84,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     schedule: time.schedule,
     nextTurn,
   });
-  domain.options.setCapabilities(['events', ...capabilities].map((capability) => ({ capability, state: true })));
+  domain.settings.setCapabilities(['events', ...capabilities].map((capability) => ({ capability, state: true })));
   return {
     domain,
     engine,

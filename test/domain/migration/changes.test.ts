@@ -18,7 +18,7 @@ describe('a revision', () => {
     changedBy(() => outgoing().step('active'));
     changedBy(() => outgoing().setFigures({ transferredBytes: 1 }));
     changedBy(() => outgoing().listener.pass(2));
-    changedBy(() => domain.options.setParameters({ 'downtime-limit': 5 }));
+    changedBy(() => domain.settings.setParameters({ 'downtime-limit': 5 }));
     outgoing().finish('failed');
     await domain.migration.ended('id-2', 1000);
     changedBy(() => {});

@@ -14,7 +14,7 @@ function migrating() {
   machine.dirty.ringEntries = 1024;
   machine.vcpus = 2;
   const world = fakeDomain({ machine, capabilities: ['dirty-limit'] });
-  world.domain.options.setParameters({ 'vcpu-dirty-limit': 8 });
+  world.domain.settings.setParameters({ 'vcpu-dirty-limit': 8 });
   world.domain.dirty.setVcpuDirtyLimit(70, 1);
   const { id } = world.domain.migration.start({ uri: 'tcp:h:1' });
   world.outgoing().step('active');
@@ -30,14 +30,14 @@ const THROTTLED = [
 describe('the capability dirty-limit', () => {
   it('needs a dirty ring', () => {
     const { domain } = fakeDomain();
-    const refusal = refusalOf(() => domain.options.setCapabilities([{ capability: 'dirty-limit', state: true }]));
+    const refusal = refusalOf(() => domain.settings.setCapabilities([{ capability: 'dirty-limit', state: true }]));
     expect(refusal?.code).toBe('incompatible_capabilities');
   });
 
   it('is off again in a start without the ring that it was switched on with', () => {
     const { store } = migrating();
     const { domain } = fakeDomain({ store });
-    expect(domain.options.capabilities()).toContainEqual({ capability: 'dirty-limit', state: false });
+    expect(domain.settings.capabilities()).toContainEqual({ capability: 'dirty-limit', state: false });
   });
 
   it('holds every vCPU once the guest has dirtied too much twice, and lets go in the end', async () => {

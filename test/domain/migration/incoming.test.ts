@@ -130,7 +130,7 @@ describe('an incoming migration', () => {
       'error-desc': 'HTTP',
       'socket-address': [{ type: 'inet', host: '0.0.0.0', port: '4444' }],
     });
-    world.domain.options.setCapabilities([{ capability: 'validate-uuid', state: true }]);
+    world.domain.settings.setCapabilities([{ capability: 'validate-uuid', state: true }]);
     expect(world.incoming().calls).toEqual([expect.stringContaining('validate-uuid')]);
     world.incoming().activate();
     world.incoming().load();
@@ -205,9 +205,9 @@ describe('an incoming migration', () => {
   it('cannot have multifd switched on once it listens', async () => {
     const world = fakeDomain({ incoming: true });
     await listening(world);
-    const set = async () => world.domain.options.setCapabilities([{ capability: 'multifd', state: true }]);
+    const set = async () => world.domain.settings.setCapabilities([{ capability: 'multifd', state: true }]);
     expect(await rejectionOf(set())).toMatchObject({ code: 'too_late_to_set', kind: 'conflict' });
-    world.domain.options.setCapabilities([{ capability: 'validate-uuid', state: true }]);
+    world.domain.settings.setCapabilities([{ capability: 'validate-uuid', state: true }]);
   });
 
   it('is given up when the service closes', async () => {

@@ -210,7 +210,7 @@ describe('an outgoing migration', () => {
 
   it('keeps its events whatever the capability events says, which governs QMP sockets', async () => {
     const { domain, events, outgoing } = fakeDomain();
-    domain.options.setCapabilities([{ capability: 'events', state: false }]);
+    domain.settings.setCapabilities([{ capability: 'events', state: false }]);
     const { id } = domain.migration.start({ uri: URI });
     outgoing().listener.pass(1);
     outgoing().step('active');

@@ -98,14 +98,14 @@ describe('progress', () => {
 
   it('calls it hopeless when the guest dirties as fast as pages leave, until a limit is raised', () => {
     const { show, transfer, sync, domain } = started();
-    domain.options.setParameters({ 'max-bandwidth': 100_000_000 });
+    domain.settings.setParameters({ 'max-bandwidth': 100_000_000 });
     transfer.step('active');
     for (let pass = 0; pass < 3; pass += 1) sync(128 * MIB);
     const figures = { dirtySyncCount: 4, bandwidth: 99e6, dirtyPagesRate: 50_000, expectedDowntimeMs: 1342 };
     const { verdict } = show(figures);
     expect(verdict?.verdict).toBe('hopeless');
     expect(verdict?.reason).toContain('raise max-bandwidth (now 100.0 MB/s)');
-    domain.options.setParameters({ 'downtime-limit': 1400 });
+    domain.settings.setParameters({ 'downtime-limit': 1400 });
     expect(domain.migration.progress().verdict?.verdict).toBe('converging');
   });
 

@@ -60,7 +60,7 @@ describe('a load', () => {
     const world = loadable();
     const hold = world.machine.hold.bind(world.machine);
     world.machine.hold = async (reason) => {
-      world.domain.options.setCapabilities([{ capability: 'return-path', state: true }]);
+      world.domain.settings.setCapabilities([{ capability: 'return-path', state: true }]);
       await hold(reason);
     };
     expect(await endOf(world, world.domain.snapshots.load(LOAD))).toMatchObject({ outcome: 'completed' });

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Jobs } from '../../../src/domain/jobs/jobs.ts';
-import { Settings } from '../../../src/domain/options/settings.ts';
+import { Settings } from '../../../src/domain/settings/settings.ts';
 import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import type { FakeWorld } from '../fakes/fake-domain.ts';
 import { FakeMachine } from '../fakes/fake-machine.ts';

@@ -326,7 +326,7 @@ const SCHEDULE = { initial: 100_000, max: 100_000, rounds: 5, step: 100 };
 
 /** The line takes the schedule from the parameters. The round after the first is too far away to come. */
 function withSlowAnnouncements({ domain }: FakeApp): void {
-  domain.options.setParameters({ 'announce-initial': 100_000, 'announce-max': 100_000 });
+  domain.settings.setParameters({ 'announce-initial': 100_000, 'announce-max': 100_000 });
 }
 
 function announced({ domain }: FakeApp): void {

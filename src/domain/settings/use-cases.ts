@@ -1,9 +1,9 @@
 import type { Context } from '../context.ts';
-import type { OptionsUseCases } from '../domain.ts';
+import type { SettingsUseCases } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 
 /** Capabilities and parameters: set as a whole or not at all. */
-export function optionsUseCases(context: Context): OptionsUseCases {
+export function settingsUseCases(context: Context): SettingsUseCases {
   const { settings, clock } = context;
   return {
     capabilities: () => settings.capabilities(),

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { CAPABILITIES, type Capability } from '../../../src/domain/options/capabilities.ts';
-import { defaultParameters, type ParameterName, type ParameterValue } from '../../../src/domain/options/parameters.ts';
-import type { RuleSubject } from '../../../src/domain/options/rules.ts';
-import { changeCapabilities, changeParameters } from '../../../src/domain/options/validate.ts';
+import { CAPABILITIES, type Capability } from '../../../src/domain/settings/capabilities.ts';
+import { defaultParameters, type ParameterName, type ParameterValue } from '../../../src/domain/settings/parameters.ts';
+import type { RuleSubject } from '../../../src/domain/settings/rules.ts';
+import { changeCapabilities, changeParameters } from '../../../src/domain/settings/validate.ts';
 import qemu from '../../fixtures/qemu/capability-pairs.json' with { type: 'json' };
 import { refusalOf } from '../fakes/refusal.ts';
 

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readExactJson } from '../../../src/domain/exact-json.ts';
-import { parseParameterText } from '../../../src/domain/options/parameter-value.ts';
+import { parseParameterText } from '../../../src/domain/settings/parameter-value.ts';
 import {
   defaultParameters,
   PARAMETER_NAMES,
   PARAMETERS,
   type ParameterDefinition,
   type ParameterSet,
-} from '../../../src/domain/options/parameters.ts';
-import { changeParameters } from '../../../src/domain/options/validate.ts';
+} from '../../../src/domain/settings/parameters.ts';
+import { changeParameters } from '../../../src/domain/settings/validate.ts';
 import qemu from '../../fixtures/qemu/parameter-bounds.json' with { type: 'json' };
 import { refusalOf } from '../fakes/refusal.ts';
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { CAPABILITIES } from '../../domain/options/capabilities.ts';
+import { CAPABILITIES } from '../../domain/settings/capabilities.ts';
 import { Int64, Text } from './common.ts';
 
 /* Capabilities and parameters of the QAPI schema. Ranges are the domain's: here are only names and types. */

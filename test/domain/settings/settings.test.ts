@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CAPABILITIES_NOT_AVAILABLE } from '../../../src/domain/options/not-available.ts';
+import { CAPABILITIES_NOT_AVAILABLE } from '../../../src/domain/settings/not-available.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { fakeDomain } from '../fakes/fake-domain.ts';
 import { refusalOf } from '../fakes/refusal.ts';
@@ -10,33 +10,33 @@ describe('settings', () => {
   it('are persisted version by version and read back exactly by the next start', () => {
     const store = openMemoryStore();
     const first = fakeDomain({ store });
-    first.domain.options.setCapabilities(on('return-path'));
-    first.domain.options.setParameters({ 'max-bandwidth': 2n ** 64n - 1n, 'tls-hostname': 'a "b"' });
+    first.domain.settings.setCapabilities(on('return-path'));
+    first.domain.settings.setParameters({ 'max-bandwidth': 2n ** 64n - 1n, 'tls-hostname': 'a "b"' });
     const second = fakeDomain({ store });
-    expect(second.domain.options.parameters()).toMatchObject({
+    expect(second.domain.settings.parameters()).toMatchObject({
       'max-bandwidth': 2n ** 64n - 1n,
       'tls-hostname': 'a "b"',
       'downtime-limit': 300,
     });
-    expect(second.domain.options.capabilities()).toContainEqual({ capability: 'return-path', state: true });
+    expect(second.domain.settings.capabilities()).toContainEqual({ capability: 'return-path', state: true });
     expect(store.settings.load('parameters')?.json).toContain('"max-bandwidth":18446744073709551615');
-    expect(second.domain.options.version('parameters')).toBe(1);
-    expect(second.domain.options.version('capabilities')).toBe(3);
+    expect(second.domain.settings.version('parameters')).toBe(1);
+    expect(second.domain.settings.version('capabilities')).toBe(3);
     store.close();
   });
 
   it('stay as they were when any part of a change is refused', () => {
     const { domain, store } = fakeDomain();
-    const before = { parameters: domain.options.parameters(), capabilities: domain.options.capabilities() };
-    const version = domain.options.version('capabilities');
+    const before = { parameters: domain.settings.parameters(), capabilities: domain.settings.capabilities() };
+    const version = domain.settings.version('capabilities');
     expect(
-      refusalOf(() => domain.options.setParameters({ 'downtime-limit': 5, 'multifd-channels': 0 })),
+      refusalOf(() => domain.settings.setParameters({ 'downtime-limit': 5, 'multifd-channels': 0 })),
     ).not.toBeNull();
     expect(
-      refusalOf(() => domain.options.setCapabilities(on('return-path', 'switchover-ack', 'multifd', 'xbzrle'))),
+      refusalOf(() => domain.settings.setCapabilities(on('return-path', 'switchover-ack', 'multifd', 'xbzrle'))),
     ).toMatchObject({ code: 'incompatible_capabilities' });
-    expect({ parameters: domain.options.parameters(), capabilities: domain.options.capabilities() }).toEqual(before);
-    expect(domain.options.version('capabilities')).toBe(version);
+    expect({ parameters: domain.settings.parameters(), capabilities: domain.settings.capabilities() }).toEqual(before);
+    expect(domain.settings.version('capabilities')).toBe(version);
     expect(store.settings.load('parameters')).toBeNull();
   });
 
@@ -45,54 +45,54 @@ describe('settings', () => {
     for (const capability of CAPABILITIES_NOT_AVAILABLE) {
       const needed =
         capability === 'postcopy-preempt' ? ['postcopy-ram'] : capability === 'zero-copy-send' ? ['multifd'] : [];
-      const refusal = refusalOf(() => domain.options.setCapabilities(on(capability, ...needed)));
+      const refusal = refusalOf(() => domain.settings.setCapabilities(on(capability, ...needed)));
       expect(refusal, capability).toMatchObject({ code: 'capability_not_available', kind: 'unavailable' });
       expect(refusal?.message).toContain(`'${capability}' is not available in this version`);
     }
-    expect(refusalOf(() => domain.options.setCapabilities(on('dirty-limit')))).toMatchObject({ kind: 'invalid' });
+    expect(refusalOf(() => domain.settings.setCapabilities(on('dirty-limit')))).toMatchObject({ kind: 'invalid' });
     for (const change of [{ mode: 'cpr-reboot' }, { 'tls-creds': 'tls0' }, { 'direct-io': true }]) {
-      const refusal = refusalOf(() => domain.options.setParameters(change));
+      const refusal = refusalOf(() => domain.settings.setParameters(change));
       expect(refusal).toMatchObject({ code: 'parameter_not_available', kind: 'unavailable' });
       expect(refusal?.message).toContain(Object.keys(change)[0]);
     }
-    domain.options.setParameters({ 'multifd-compression': 'zstd', 'tls-creds': null, 'tls-authz': 'x' });
+    domain.settings.setParameters({ 'multifd-compression': 'zstd', 'tls-creds': null, 'tls-authz': 'x' });
   });
 
   it('are changed only from the version that the caller saw', () => {
     const { domain } = fakeDomain();
-    const seen = domain.options.version('parameters');
-    domain.options.setParameters({ 'downtime-limit': 100 }, seen);
-    const refusal = refusalOf(() => domain.options.setParameters({ 'downtime-limit': 200 }, seen));
+    const seen = domain.settings.version('parameters');
+    domain.settings.setParameters({ 'downtime-limit': 100 }, seen);
+    const refusal = refusalOf(() => domain.settings.setParameters({ 'downtime-limit': 200 }, seen));
     expect(refusal).toMatchObject({ code: 'settings_changed', kind: 'stale' });
-    expect(domain.options.parameters()['downtime-limit']).toBe(100);
-    domain.options.setParameters({ 'downtime-limit': 200 }, seen + 1);
-    expect(domain.options.version('parameters')).toBe(seen + 2);
+    expect(domain.settings.parameters()['downtime-limit']).toBe(100);
+    domain.settings.setParameters({ 'downtime-limit': 200 }, seen + 1);
+    expect(domain.settings.version('parameters')).toBe(seen + 2);
   });
 
   it('of one start lie on top and are not written until they are set', () => {
     const store = openMemoryStore();
     const overrides = { parameters: { 'max-bandwidth': '1G', 'downtime-limit': '50' }, capabilities: ['return-path'] };
     const { domain } = fakeDomain({ store, overrides });
-    expect(domain.options.parameters()).toMatchObject({ 'max-bandwidth': 2 ** 30, 'downtime-limit': 50 });
-    domain.options.setParameters({ 'downtime-limit': 60, 'announce-rounds': 3 });
-    expect(domain.options.parameters()).toMatchObject({ 'max-bandwidth': 2 ** 30, 'downtime-limit': 60 });
+    expect(domain.settings.parameters()).toMatchObject({ 'max-bandwidth': 2 ** 30, 'downtime-limit': 50 });
+    domain.settings.setParameters({ 'downtime-limit': 60, 'announce-rounds': 3 });
+    expect(domain.settings.parameters()).toMatchObject({ 'max-bandwidth': 2 ** 30, 'downtime-limit': 60 });
     const next = fakeDomain({ store });
-    expect(next.domain.options.parameters()).toMatchObject({
+    expect(next.domain.settings.parameters()).toMatchObject({
       'max-bandwidth': 134_217_728,
       'downtime-limit': 60,
       'announce-rounds': 3,
     });
-    expect(next.domain.options.capabilities()).toContainEqual({ capability: 'return-path', state: false });
+    expect(next.domain.settings.capabilities()).toContainEqual({ capability: 'return-path', state: false });
     store.close();
   });
 
   it('that rest on an override are kept together with it', () => {
     const store = openMemoryStore();
     const { domain } = fakeDomain({ store, overrides: { parameters: {}, capabilities: ['return-path'] } });
-    domain.options.setCapabilities(on('switchover-ack'));
+    domain.settings.setCapabilities(on('switchover-ack'));
     const next = fakeDomain({ store });
-    expect(next.domain.options.capabilities()).toContainEqual({ capability: 'switchover-ack', state: true });
-    expect(next.domain.options.capabilities()).toContainEqual({ capability: 'return-path', state: true });
+    expect(next.domain.settings.capabilities()).toContainEqual({ capability: 'switchover-ack', state: true });
+    expect(next.domain.settings.capabilities()).toContainEqual({ capability: 'return-path', state: true });
     store.close();
   });
 
@@ -123,15 +123,15 @@ describe('settings', () => {
   it('reach a running migration: parameters at once, capabilities not at all', async () => {
     const { domain, outgoing } = fakeDomain();
     domain.migration.start({ uri: 'tcp:h:1' });
-    domain.options.setParameters({ 'max-bandwidth': 2n ** 63n, 'downtime-limit': 1000 });
+    domain.settings.setParameters({ 'max-bandwidth': 2n ** 63n, 'downtime-limit': 1000 });
     expect(outgoing().parametersSet).toEqual([
       { maxBandwidth: Number.MAX_SAFE_INTEGER, availSwitchoverBandwidth: 0, downtimeLimitMs: 1000 },
     ]);
-    expect(refusalOf(() => domain.options.setCapabilities(on('return-path')))).toMatchObject({
+    expect(refusalOf(() => domain.settings.setCapabilities(on('return-path')))).toMatchObject({
       code: 'migration_in_progress',
       kind: 'conflict',
     });
-    expect(refusalOf(() => domain.options.setParameters({ 'downtime-limit': -1 }))).not.toBeNull();
+    expect(refusalOf(() => domain.settings.setParameters({ 'downtime-limit': -1 }))).not.toBeNull();
     expect(outgoing().parametersSet).toHaveLength(1);
     outgoing().finish('failed');
     await domain.migration.ended('id-1', 1000);

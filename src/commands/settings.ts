@@ -5,7 +5,7 @@ import {
   MigrateSetParameters,
   MigrationCapabilityStatusList,
   MigrationParameters,
-} from './schemas/options.ts';
+} from './schemas/settings.ts';
 
 /* Capabilities and parameters. A change answers with everything as it is afterwards. */
 
@@ -16,7 +16,7 @@ export const queryMigrateCapabilities = command({
   role: 'viewer',
   arguments: Empty,
   result: MigrationCapabilityStatusList,
-  run: (domain) => domain.options.capabilities(),
+  run: (domain) => domain.settings.capabilities(),
 });
 
 export const migrateSetCapabilities = command({
@@ -27,11 +27,11 @@ export const migrateSetCapabilities = command({
   arguments: MigrateSetCapabilitiesArguments,
   result: MigrationCapabilityStatusList,
   run: (domain, { capabilities }, { expectedVersion }) => {
-    domain.options.setCapabilities(capabilities, expectedVersion);
-    return domain.options.capabilities();
+    domain.settings.setCapabilities(capabilities, expectedVersion);
+    return domain.settings.capabilities();
   },
   check: (domain, { capabilities }) => {
-    if (Array.isArray(capabilities)) domain.options.checkCapabilities(capabilities);
+    if (Array.isArray(capabilities)) domain.settings.checkCapabilities(capabilities);
   },
 });
 
@@ -42,7 +42,7 @@ export const queryMigrateParameters = command({
   role: 'viewer',
   arguments: Empty,
   result: MigrationParameters,
-  run: (domain) => domain.options.parameters(),
+  run: (domain) => domain.settings.parameters(),
 });
 
 export const migrateSetParameters = command({
@@ -53,8 +53,8 @@ export const migrateSetParameters = command({
   arguments: MigrateSetParameters,
   result: MigrationParameters,
   run: (domain, change, { expectedVersion }) => {
-    domain.options.setParameters(change, expectedVersion);
-    return domain.options.parameters();
+    domain.settings.setParameters(change, expectedVersion);
+    return domain.settings.parameters();
   },
-  check: (domain, members) => domain.options.checkParameters(members),
+  check: (domain, members) => domain.settings.checkParameters(members),
 });
