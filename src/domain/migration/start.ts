@@ -92,7 +92,8 @@ function refuseUnlessReady(context: Context, isResume: boolean): void {
   if (state === 'postmigrate') {
     throw new DomainError(
       'machine_postmigrate',
-      'The guest has left with an earlier migration; cont would take it back. Only do that while it runs nowhere else.',
+      'The guest has left with an earlier migration; cont would take it back. ' +
+        'Only do that while it runs nowhere else: a guest that runs twice destroys its disks.',
     );
   }
   if (!context.machine.isLoaded) {
