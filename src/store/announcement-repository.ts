@@ -8,8 +8,7 @@ import type {
 import { readExactJson, writeExactJson } from '../domain/exact-json.ts';
 import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
-import type { Connection } from './database.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 const LIST = 'announcements';
 

@@ -1,9 +1,8 @@
 import type { AuditOutcome, AuditRecord, AuditRepository } from '../domain/store-ports.ts';
 import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
-import type { Connection } from './database.ts';
 import { hasTimeRange, timeBounds, timeCondition, timeListName, timeOrder, writeTimeCursor } from './time-order.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 /** Rows removed at once, so that pruning never holds up a migration. */
 const PRUNE_BATCH = 1000;

@@ -1,4 +1,4 @@
-import type { Connection } from './database.ts';
+import type { Connection } from './transaction.ts';
 
 /** Hands out the next number of a counter; to be called inside the transaction that uses it. */
 export function counter(

@@ -5,6 +5,7 @@ import { DomainError } from '../domain/errors.ts';
 import { databaseCodeOf, databaseCorrupt, isCorruption } from './database-fault.ts';
 import { isDatabaseThere } from './database-file.ts';
 import { applySchema, faultOfSchema } from './schema.ts';
+import type { Connection } from './transaction.ts';
 
 /*
  * The database file and who may open it.
@@ -16,8 +17,6 @@ import { applySchema, faultOfSchema } from './schema.ts';
  * One service per data directory: `lock.db` next to the database is held in an exclusive transaction for as long as the
  * service lives. The lock is the operating system's, so it ends with the process, however that ends.
  */
-
-export type Connection = Database.Database;
 
 export const DATABASE_FILE = 'vmferry.db';
 const LOCK_FILE = 'lock.db';

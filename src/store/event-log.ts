@@ -1,7 +1,6 @@
 import type { EventRecord, EventRepository } from '../domain/store-ports.ts';
 import { counter } from './counter.ts';
-import type { Connection } from './database.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 /** Events removed in one transaction, so that pruning never holds up a migration. */
 const PRUNE_BATCH = 1000;

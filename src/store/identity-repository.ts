@@ -1,5 +1,5 @@
 import type { IdentityRepository } from '../domain/store-ports.ts';
-import type { Connection } from './database.ts';
+import type { Connection } from './transaction.ts';
 
 /** Who the machine is: made once and kept. */
 export function identityRepository(connection: Connection): IdentityRepository {

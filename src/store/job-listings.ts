@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3';
 import type { JobQuery } from '../domain/store-ports.ts';
-import type { Connection } from './database.ts';
 import { hasTimeRange, timeCondition, timeOrder } from './time-order.ts';
+import type { Connection } from './transaction.ts';
 
 /** Resource under which every job is listed; no job needs one of this name. */
 const ALL = '*';

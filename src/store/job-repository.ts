@@ -2,10 +2,9 @@ import { type ExactJson, readExactJson, writeExactJson } from '../domain/exact-j
 import type { JobQuery, JobRecord, JobRepository, NewJob } from '../domain/store-ports.ts';
 import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
-import type { Connection } from './database.ts';
 import { JOB_COLUMNS, JobListings } from './job-listings.ts';
 import { hasTimeRange, timeBounds, timeListName, writeTimeCursor } from './time-order.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 /** Newest jobs that the history keeps; older ones go, a few with each new one, unless they have not ended. */
 export const JOBS_KEPT = 1_000_000;

@@ -2,11 +2,10 @@ import type { Statement } from 'better-sqlite3';
 import type { MigrationQuery, MigrationRecord, MigrationRepository } from '../domain/store-ports.ts';
 import { counter } from './counter.ts';
 import { readCursor, writeCursor } from './cursor.ts';
-import type { Connection } from './database.ts';
 import { samplePruner, UNFINISHED } from './migration-retention.ts';
 import { timeLine } from './migration-time-line.ts';
 import { hasTimeRange, timeBounds, timeCondition, timeListName, timeOrder, writeTimeCursor } from './time-order.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 type Row = {
   readonly sequence: number;

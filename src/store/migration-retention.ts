@@ -1,5 +1,5 @@
 import { isEnded, MIGRATION_STATUSES } from '../domain/migration/status.ts';
-import type { Connection } from './database.ts';
+import type { Connection } from './transaction.ts';
 
 /** Newest migrations that have ended whose samples are kept. The migrations themselves, and their passes, always are. */
 export const SAMPLED_MIGRATIONS_KEPT = 1000;

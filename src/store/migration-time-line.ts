@@ -1,8 +1,7 @@
 import type { MigrationRepository, MigrationSample } from '../domain/store-ports.ts';
 import type { PassFigures } from '../domain/transfer-port.ts';
 import { readCursor, writeCursor } from './cursor.ts';
-import type { Connection } from './database.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 type SampleRow = {
   readonly position: number;

@@ -1,5 +1,5 @@
 import type { RequestKeyRecord, RequestKeyRepository } from '../domain/store-ports.ts';
-import type { Connection } from './database.ts';
+import type { Connection } from './transaction.ts';
 
 type Row = {
   readonly key: string;

@@ -2,8 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
-import type { Connection } from './database.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 /** A schema step: a file `NNNN_name.sql`, applied once, in the order of its number. */
 type SchemaStep = { readonly number: number; readonly name: string; readonly path: string };

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import type { Reserve, Store, StoreFigures } from '../domain/store-ports.ts';
 import { announcementRepository } from './announcement-repository.ts';
 import { auditRepository } from './audit-repository.ts';
-import { type Connection, type OpenDatabase, openDatabase } from './database.ts';
+import { type OpenDatabase, openDatabase } from './database.ts';
 import { eventLog } from './event-log.ts';
 import { identityRepository } from './identity-repository.ts';
 import { jobRepository } from './job-repository.ts';
@@ -10,7 +10,7 @@ import { migrationRepository } from './migration-repository.ts';
 import { requestKeyRepository } from './request-key-repository.ts';
 import { NO_RESERVE, reserveIn } from './reserve.ts';
 import { settingsRepository } from './settings-repository.ts';
-import { inTransaction, transactionFigures } from './transaction.ts';
+import { type Connection, inTransaction, transactionFigures } from './transaction.ts';
 
 /**
  * The store of a data directory. It belongs to whoever opened it, until `close`.

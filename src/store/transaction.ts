@@ -1,5 +1,8 @@
-import type { Connection } from './database.ts';
+import type Database from 'better-sqlite3';
 import { databaseFault } from './database-fault.ts';
+
+/** An open connection to the database. */
+export type Connection = Database.Database;
 
 /**
  * Runs `work` in one transaction: all of it is kept, or nothing. Synchronous by design: nothing else can happen on the

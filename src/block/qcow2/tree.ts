@@ -1,7 +1,6 @@
 import type { WorkMeter } from '../image.ts';
 import { compressedAt, isCopied, kindAt, offsetAt, setCopied, setPointer } from './entries.ts';
 import { ENTRY_BYTES, type Geometry } from './geometry.ts';
-import type { OwnClusters } from './own-clusters.ts';
 import type { Write } from './refcount-encoding.ts';
 import type { Volume } from './volume.ts';
 
@@ -137,13 +136,19 @@ export function clustersOfTable(volume: Volume, table: { offset: number; bytes: 
   return clusters;
 }
 
+/** Clusters that nothing but a snapshot may use. */
+type ReservedClusters = {
+  /** @throws BlockError if the cluster at `offset`, used as `use` says, is one of them. */
+  refuse(offset: number, use: string): void;
+};
+
 /**
  * After counts have fallen: the active tables with COPIED where a cluster has one reference left. Tables that change
  * are written anew; `last` gets those that they take the place of.
  * @returns the new L1 table, not written yet, or null if nothing changes.
  * @throws BlockError if the active disk uses what only the snapshot that goes should.
  */
-export async function markCopied(volume: Volume, own: OwnClusters, last: number[]): Promise<Buffer | null> {
+export async function markCopied(volume: Volume, own: ReservedClusters, last: number[]): Promise<Buffer | null> {
   const { geometry, counts } = volume;
   const visitor = { geometry, visit: (offset: number) => own.refuse(offset, 'data of the disk') };
   const writer = new TableWriter(volume);

@@ -1,8 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Family } from './family.ts';
 
 /** Time between two looks at the event loop, milliseconds; the delay of each is counted. */
-const RESOLUTION_MS = 20;
+export const RESOLUTION_MS = 20;
 
 /**
  * How late the main thread's event loop is, counted from when the service began. The library's own figures begin at the
@@ -36,24 +35,4 @@ export class EventLoopFigures {
   }
 }
 
-type EventLoopFigure = 'min' | 'max' | 'mean' | 'stddev' | 'p50' | 'p90' | 'p99';
-
-const HELP: Readonly<Record<EventLoopFigure, string>> = {
-  min: 'The least',
-  max: 'The most',
-  mean: 'The mean',
-  stddev: 'The standard deviation',
-  p50: 'The median',
-  p90: 'The 90th percentile',
-  p99: 'The 99th percentile',
-};
-
-export const EVENT_LOOP_FAMILIES: readonly Family[] = (Object.keys(HELP) as EventLoopFigure[]).map((figure) => ({
-  name: `nodejs_eventloop_lag_${figure}_seconds`,
-  help: `${HELP[figure]} of the delay of the event loop since the start of the process, looked at every ${RESOLUTION_MS} ms.`,
-  kind: 'gauge',
-  of: ({ eventLoop }) => {
-    const value = eventLoop.read()?.[figure];
-    return value === undefined ? [] : [{ value }];
-  },
-}));
+export type EventLoopFigure = 'min' | 'max' | 'mean' | 'stddev' | 'p50' | 'p90' | 'p99';

@@ -1,10 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from '@prometheus-io/client';
-import { EVENT_LOOP_FAMILIES } from './event-loop.ts';
 import type { Family, MetricsSource } from './family.ts';
 import { type HttpFigures, LATENCY_BOUNDS } from './http-figures.ts';
 import { MACHINE_FAMILIES } from './machine-families.ts';
 import { MIGRATION_FAMILIES } from './migration-families.ts';
-import { PROCESS_FAMILIES } from './process-families.ts';
+import { EVENT_LOOP_FAMILIES, PROCESS_FAMILIES } from './process-families.ts';
 import { SERVICE_FAMILIES } from './service-families.ts';
 
 /*

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { type EventLoopFigure, RESOLUTION_MS } from './event-loop.ts';
 import { type Family, one } from './family.ts';
 
 /* The process: CPU time since its start, threads, version. */
@@ -62,6 +63,27 @@ export const PROCESS_FAMILIES: readonly Family[] = [
       }),
   },
 ];
+
+const DELAY_HELP: Readonly<Record<EventLoopFigure, string>> = {
+  min: 'The least',
+  max: 'The most',
+  mean: 'The mean',
+  stddev: 'The standard deviation',
+  p50: 'The median',
+  p90: 'The 90th percentile',
+  p99: 'The 99th percentile',
+};
+
+/** Delays of the main thread's event loop. */
+export const EVENT_LOOP_FAMILIES: readonly Family[] = (Object.keys(DELAY_HELP) as EventLoopFigure[]).map((figure) => ({
+  name: `nodejs_eventloop_lag_${figure}_seconds`,
+  help: `${DELAY_HELP[figure]} of the delay of the event loop since the start of the process, looked at every ${RESOLUTION_MS} ms.`,
+  kind: 'gauge',
+  of: ({ eventLoop }) => {
+    const value = eventLoop.read()?.[figure];
+    return value === undefined ? [] : [{ value }];
+  },
+}));
 
 const WORKER_KINDS = ['transfer', 'block', 'vcpu'];
 
