@@ -1,5 +1,5 @@
 // Builds dist, unless it is as new as the sources: few files in place of hundreds, since to find, read and link so many
-// takes most of a start (docs/adr/0045-a-start-reads-few-files.md).
+// takes most of a start (docs/adr/0045-service-starts-from-a-bundle.md).
 
 import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';

@@ -15,7 +15,7 @@ const BYTES_MIN = 256 * 1024;
  * Large reads and writes past the page cache (O_DIRECT), for what is written once and made stable right away, or read
  * once: the copy through the cache takes a processor, and pushes out what the cache is good for. What is cached already
  * is not read this way, nor is anything of a disk so slow that a second reader should find it cached
- * (docs/adr/0042-vm-state-past-the-page-cache.md). The file system keeps both ways coherent.
+ * (docs/adr/0042-vm-state-by-direct-io.md). The file system keeps both ways coherent.
  */
 export class DirectFile {
   readonly #fd: number;

@@ -5,7 +5,7 @@ import { isByteLocked, lockByte } from './libc.ts';
  * Who may do what with an image. QEMU locks single bytes of the file: 100 + n says "I use permission n", 200 + n "nobody
  * else may use it". The same bytes are locked here, so that QEMU and vmferry keep each other out; byte 300 is between
  * vmferry and vmferry. The locks belong to the open file: closing it or a crash releases them
- * (docs/adr/0036-image-locks.md).
+ * (docs/adr/0036-image-locks-compatible-with-qemu.md).
  */
 const CONSISTENT_READ = 0;
 const WRITE = 1;

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
  * Reads a client's bytes together with the descriptors that come with them (SCM_RIGHTS). Node reads a socket by read(2),
  * which closes them. An inner part of Node's sockets lets the system wait instead: with a buffer of no bytes the handle
  * calls back whenever there is something to read, and reads nothing, so that recvmsg(2) can be called here. The end of
- * the stream is left to Node. See docs/adr/0050-descriptors-over-the-qmp-socket.md.
+ * the stream is left to Node. See docs/adr/0050-file-descriptors-over-qmp-by-recvmsg.md.
  */
 
 /** Told of the bytes that came, and of the descriptors that came with them; whoever is told owns those. */

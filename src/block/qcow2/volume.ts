@@ -38,7 +38,7 @@ export type VolumeOptions = {
 
 /**
  * An open image's tables and the rules for writing them. Changed tables wait in memory until commit.ts writes them: the
- * counts first, then what points to the clusters counted, and only then do counts fall (docs/adr/0035-qcow2-crash-safety.md).
+ * counts first, then what points to the clusters counted, and only then do counts fall (docs/adr/0035-qcow2-crash-safety-by-one-header-write.md).
  */
 export class Volume {
   readonly file: BlockFile;

@@ -5,7 +5,7 @@ import { recoverAfterArrival } from '../snapshots/recovery.ts';
 
 /*
  * The guest's disks go where the guest goes: their images are active here only while the guest is here
- * (docs/adr/0048-disks-change-hands.md).
+ * (docs/adr/0048-shared-disks-change-hands-at-switchover.md).
  */
 
 /**
