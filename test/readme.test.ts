@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NOT_AVAILABLE } from '../src/config/flags.ts';
-import { CAPABILITIES_NOT_AVAILABLE, PARAMETERS_NOT_AVAILABLE } from '../src/domain/settings/not-available.ts';
+import { CAPABILITIES_NOT_AVAILABLE, PARAMETERS_NOT_AVAILABLE } from '../src/domain/settings/declared-settings.ts';
 import { patternOf, README } from './helpers/readme.ts';
 
 const ROOT = join(import.meta.dirname, '..');

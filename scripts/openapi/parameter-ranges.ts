@@ -1,7 +1,8 @@
 // Ranges and defaults of the migration parameters, as the OpenAPI document shows them. The schemas of the command table
 // have none: the domain checks ranges together with the rules that depend on other values, and reports all at once.
 
-import { PARAMETERS, type ParameterDefinition } from '../../src/domain/settings/parameters.ts';
+import type { ParameterDeclaration } from '../../src/domain/settings/declaration.ts';
+import { isParameter, parameterDeclaration } from '../../src/domain/settings/declared-settings.ts';
 import type { Json } from './schema-names.ts';
 
 /** Larger limits would be rounded by readers whose numbers are doubles. */
@@ -13,25 +14,20 @@ const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
  */
 export function withRanges(schema: Json, hasDefaults: boolean): Json {
   const properties = Object.entries(schema.properties as Json).map(([name, property]) => {
-    const definition = (PARAMETERS as Readonly<Record<string, ParameterDefinition>>)[name];
-    return [
-      name,
-      definition === undefined
-        ? property
-        : { ...(property as Json), ...rangeOf(definition), ...(hasDefaults ? defaultOf(definition) : {}) },
-    ];
+    if (!isParameter(name)) throw new Error(`${name} is not a parameter`);
+    const declaration = parameterDeclaration(name);
+    const range = { ...rangeOf(declaration), ...(hasDefaults ? defaultOf(declaration) : {}) };
+    return [name, { ...(property as Json), ...range }];
   });
   return { ...schema, properties: Object.fromEntries(properties) };
 }
 
-function rangeOf(definition: ParameterDefinition): Json {
-  if (!('min' in definition)) return {};
-  const { min, max } = definition;
-  const limits =
-    max > SAFE_MAX ? { format: 'uint64', minimum: Number(min) } : { minimum: Number(min), maximum: Number(max) };
-  return limits;
+function rangeOf(declaration: ParameterDeclaration): Json {
+  if (!('min' in declaration)) return {};
+  const { min, max } = declaration;
+  return max > SAFE_MAX ? { format: 'uint64', minimum: Number(min) } : { minimum: Number(min), maximum: Number(max) };
 }
 
-function defaultOf({ default: initial }: ParameterDefinition): Json {
+function defaultOf({ default: initial }: ParameterDeclaration): Json {
   return initial === null ? {} : { default: initial };
 }

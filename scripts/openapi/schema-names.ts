@@ -36,6 +36,7 @@ export class SchemaNames {
         if (TYPE_NAME.test(name) && typeof schema === 'object' && schema !== null) this.add(name, schema as Json);
       }
     }
+    for (const [name, schema] of Object.entries(settings.PARAMETER_ENUMERATIONS)) this.add(name, schema as Json);
   }
 
   /** A schema that has a name keeps the first one. @throws Error if the name belongs to another schema. */

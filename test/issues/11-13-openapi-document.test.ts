@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { PARAMETERS } from '../../src/domain/settings/parameters.ts';
+import { PARAMETERS } from '../../src/domain/settings/declared-settings.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 
 type Json = { readonly [name: string]: Json };

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { collectFindings } from '../../src/commands/findings.ts';
 import { COMMANDS } from '../../src/commands/table.ts';
 import type { JsonSchema } from '../../src/commands/validate.ts';
-import { defaultParameters } from '../../src/domain/settings/parameters.ts';
+import { defaultParameters } from '../../src/domain/settings/declared-settings.ts';
 import { changeCapabilities, changeParameters } from '../../src/domain/settings/validate.ts';
 import { VIOLATIONS_MAX } from '../../src/domain/settings/violations.ts';
 import { ask, fakeApp, temporaryDirectory } from '../helpers/app.ts';

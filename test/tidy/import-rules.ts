@@ -28,6 +28,8 @@ const SHARED_WORDS = [
   'src/domain/migration/lifecycle.ts',
   'src/domain/migration/status.ts',
 ];
+/** The declarations of all settings: the text monitor reads and prints each setting by its declaration. */
+const DECLARED = ['src/domain/settings/declared-settings.ts', 'src/domain/settings/schema-order.ts'];
 const IO = [
   'node:child_process',
   'node:cluster',
@@ -125,7 +127,12 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },
   { of: ['src/routes/'], may: ['src/routes/', 'src/commands/'], packages: [...HTTP, 'node:*'] },
   { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/'], packages: ['koffi', 'node:*'] },
-  { of: ['src/hmp/'], may: ['src/hmp/', 'src/commands/', TEXT], packages: ['typebox', 'node:*'] },
+  {
+    of: ['src/hmp/'],
+    may: ['src/hmp/', 'src/commands/', ...DECLARED, TEXT],
+    types: ['src/domain/settings/declaration.ts'],
+    packages: ['typebox', 'node:*'],
+  },
   {
     of: ['src/cli/'],
     may: ['src/cli/', 'src/config/flags.ts', TEXT],

@@ -1,8 +1,13 @@
-import { Type } from 'typebox';
-import { CAPABILITIES } from '../../domain/settings/capabilities.ts';
+import { type TOptional, type TSchema, Type } from 'typebox';
+import type { Feature, IntegerDeclaration, ParameterDeclaration } from '../../domain/settings/declaration.ts';
+import { capabilityDeclaration, parameterDeclaration } from '../../domain/settings/declared-settings.ts';
+import { CAPABILITIES, PARAMETER_NAMES, type ParameterName } from '../../domain/settings/schema-order.ts';
 import { Int64, Text } from './common.ts';
 
-/* Capabilities and parameters of the QAPI schema. Ranges are the domain's: here are only names and types. */
+/*
+ * Capabilities and parameters as types of the QAPI schema, made from the declarations of the domain. Ranges are checked
+ * by the domain, together with the rules: the types here have none.
+ */
 
 const LIST_MAX = 256;
 const closed = { additionalProperties: false } as const;
@@ -11,7 +16,12 @@ export const MigrationCapability = Type.Unsafe<string>({
   type: 'string',
   enum: [...CAPABILITIES],
   'x-refused-as': 'unknown_capability',
-  'x-value-features': { 'zero-blocks': ['deprecated'], 'x-colo': ['unstable'], 'x-ignore-shared': ['unstable'] },
+  'x-value-features': Object.fromEntries(
+    CAPABILITIES.flatMap((name) => {
+      const { features } = capabilityDeclaration(name);
+      return features === undefined ? [] : [[name, [...features]]];
+    }),
+  ),
 });
 
 export const MigrationCapabilityStatus = Type.Object(
@@ -22,10 +32,6 @@ export const MigrationCapabilityStatus = Type.Object(
 export const MigrationCapabilityStatusList = Type.Array(MigrationCapabilityStatus, { maxItems: LIST_MAX });
 
 export const MigrateSetCapabilitiesArguments = Type.Object({ capabilities: MigrationCapabilityStatusList }, closed);
-
-export const MultiFDCompression = Type.Enum(['none', 'zlib', 'zstd']);
-export const MigMode = Type.Enum(['normal', 'cpr-reboot', 'cpr-transfer']);
-export const ZeroPageDetection = Type.Enum(['none', 'legacy', 'multifd']);
 
 export const BitmapMigrationBitmapAliasTransform = Type.Object({ persistent: Type.Optional(Type.Boolean()) }, closed);
 
@@ -39,52 +45,50 @@ export const BitmapMigrationNodeAlias = Type.Object(
   closed,
 );
 
-const common = {
-  'announce-initial': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'announce-max': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'announce-rounds': Type.Optional(Int64()),
-  'announce-step': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'throttle-trigger-threshold': Type.Optional(Int64({ description: 'Percent.' })),
-  'cpu-throttle-initial': Type.Optional(Int64({ description: 'Percent.' })),
-  'cpu-throttle-increment': Type.Optional(Int64({ description: 'Percent.' })),
-  'cpu-throttle-tailslow': Type.Optional(Type.Boolean()),
-  'max-bandwidth': Type.Optional(Int64({ description: 'Bytes/s; 0 is unlimited.' })),
-  'avail-switchover-bandwidth': Type.Optional(Int64({ description: 'Bytes/s; 0: what was measured.' })),
-  'downtime-limit': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'x-checkpoint-delay': Type.Optional(Int64({ description: 'Milliseconds.', 'x-features': ['unstable'] })),
-  'multifd-channels': Type.Optional(Int64()),
-  'xbzrle-cache-size': Type.Optional(Int64({ description: 'Bytes.' })),
-  'max-postcopy-bandwidth': Type.Optional(Int64({ description: 'Bytes/s; 0 is unlimited.' })),
-  'max-cpu-throttle': Type.Optional(Int64({ description: 'Percent.' })),
-  'multifd-compression': Type.Optional(MultiFDCompression),
-  'multifd-zlib-level': Type.Optional(Int64()),
-  'multifd-qatzip-level': Type.Optional(Int64()),
-  'multifd-zstd-level': Type.Optional(Int64()),
-  'block-bitmap-mapping': Type.Optional(Type.Array(BitmapMigrationNodeAlias, { maxItems: LIST_MAX })),
-  'x-vcpu-dirty-limit-period': Type.Optional(Int64({ description: 'Milliseconds.', 'x-features': ['unstable'] })),
-  'vcpu-dirty-limit': Type.Optional(Int64({ description: 'MiB/s.' })),
-  mode: Type.Optional(MigMode),
-  'zero-page-detection': Type.Optional(ZeroPageDetection),
-  'direct-io': Type.Optional(Type.Boolean()),
-};
-
-const StrOrNull = Type.Union([Text(), Type.Null()]);
-
-/** query-migrate-parameters' answer. */
-export const MigrationParameters = Type.Object({
-  ...common,
-  'tls-creds': Type.Optional(Type.String()),
-  'tls-hostname': Type.Optional(Type.String()),
-  'tls-authz': Type.Optional(Type.String()),
-});
-
-/** Any of the parameters; what is left out stays as it is. */
-export const MigrateSetParameters = Type.Object(
-  {
-    ...common,
-    'tls-creds': Type.Optional(StrOrNull),
-    'tls-hostname': Type.Optional(StrOrNull),
-    'tls-authz': Type.Optional(StrOrNull),
-  },
-  closed,
+/** The enumerations of the parameters by their names in the QAPI schema. */
+export const PARAMETER_ENUMERATIONS: Readonly<Record<string, TSchema>> = Object.fromEntries(
+  PARAMETER_NAMES.map(parameterDeclaration).flatMap((declaration) =>
+    declaration.type === 'enum' ? [[declaration.typeName, Type.Enum([...declaration.values])]] : [],
+  ),
 );
+
+const UNIT_TEXTS: Readonly<Record<string, string>> = { ms: 'Milliseconds.', '%': 'Percent.', bytes: 'Bytes.' };
+
+type Options = { readonly description?: string; readonly 'x-features'?: readonly Feature[] };
+
+function schemaOf(declaration: ParameterDeclaration, stringOrNull: TSchema): TSchema {
+  switch (declaration.type) {
+    case 'bool':
+      return Type.Boolean();
+    case 'string-or-null':
+      return stringOrNull;
+    case 'enum':
+      return Type.Enum([...declaration.values]);
+    case 'bitmap-mapping':
+      return Type.Array(BitmapMigrationNodeAlias, { maxItems: LIST_MAX });
+    default:
+      return Int64(optionsOf(declaration));
+  }
+}
+
+function optionsOf({ description, unit, features }: IntegerDeclaration): Options {
+  const text = description ?? UNIT_TEXTS[unit ?? ''];
+  return {
+    ...(text === undefined ? {} : { description: text }),
+    ...(features === undefined ? {} : { 'x-features': features }),
+  };
+}
+
+/** Every parameter as an optional member: those that may be null last, as in QEMU's schema of a change. */
+function membersOf(stringOrNull: TSchema): Record<ParameterName, TOptional<TSchema>> {
+  const isNullable = (name: ParameterName) => parameterDeclaration(name).type === 'string-or-null';
+  const names = [...PARAMETER_NAMES.filter((name) => !isNullable(name)), ...PARAMETER_NAMES.filter(isNullable)];
+  const members = names.map((name) => [name, Type.Optional(schemaOf(parameterDeclaration(name), stringOrNull))]);
+  return Object.fromEntries(members) as Record<ParameterName, TOptional<TSchema>>;
+}
+
+/** The answer of query-migrate-parameters. */
+export const MigrationParameters = Type.Object(membersOf(Type.String()));
+
+/** A change of parameters: a parameter that is left out keeps its value. */
+export const MigrateSetParameters = Type.Object(membersOf(Type.Union([Text(), Type.Null()])), closed);

@@ -1,6 +1,7 @@
 import { parseSize } from '../../text/size.ts';
-import { checkBitmapMapping } from './bitmap-mapping.ts';
-import { PARAMETERS, type ParameterDefinition, type ParameterName, type ParameterValue } from './parameters.ts';
+import type { ParameterValue } from './declaration.ts';
+import { parameterDeclaration } from './declared-settings.ts';
+import type { ParameterName } from './schema-order.ts';
 import { pointerTo, shown, type Violations } from './violations.ts';
 
 const UINT64_MAX = 2n ** 64n - 1n;
@@ -11,7 +12,7 @@ export function checkParameterValue(
   value: unknown,
   violations: Violations,
 ): ParameterValue | null {
-  const definition: ParameterDefinition = PARAMETERS[name];
+  const definition = parameterDeclaration(name);
   switch (definition.type) {
     case 'bool':
       if (typeof value === 'boolean') return value;
@@ -25,7 +26,7 @@ export function checkParameterValue(
       if (definition.values.includes(value)) return value;
       return refuse('value_out_of_range', `${name} is ${shown(value)}; ${definition.values.join(', ')} are allowed.`);
     case 'bitmap-mapping':
-      return checkBitmapMapping(value, violations);
+      return definition.check(value, violations);
     default: {
       if (!isInteger(value)) return refuse('wrong_type', `${name} is ${shown(value)}; it has to be an integer.`);
       if (isInexact(value))
@@ -49,7 +50,7 @@ export function checkParameterValue(
  * switches on/off. What is not understood is handed on as text, for the check to refuse.
  */
 export function parseParameterText(name: ParameterName, text: string): unknown {
-  const definition: ParameterDefinition = PARAMETERS[name];
+  const definition = parameterDeclaration(name);
   if (definition.type === 'bool') return SWITCHES.get(text) ?? text;
   if (definition.type === 'enum' || definition.type === 'string-or-null') return text;
   if (definition.type === 'bitmap-mapping') return text;

@@ -5,19 +5,23 @@ import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import { withReserve } from '../jobs/with-reserve.ts';
 import type { SettingsKind, Store } from '../store-ports.ts';
 import type { LiveParameters } from '../transfer-port.ts';
-import { CAPABILITIES, type Capability, type CapabilitySet } from './capabilities.ts';
-import { refuseUnavailableCapabilities, refuseUnavailableParameters } from './not-available.ts';
+import type { ParameterSet, RuleSubject } from './declaration.ts';
+import { isParameter } from './declared-settings.ts';
 import { parseParameterText } from './parameter-value.ts';
 import {
-  defaultParameters,
-  isParameter,
+  CAPABILITIES,
+  type Capability,
+  type CapabilitySet,
   PARAMETER_NAMES,
   type ParameterName,
-  type ParameterSet,
-} from './parameters.ts';
-import type { RuleSubject } from './rules.ts';
-import { readStored, unreadableIfRefused } from './stored-settings.ts';
-import { changeCapabilities, changeParameters } from './validate.ts';
+} from './schema-order.ts';
+import { isSound, loadCapabilities, loadParameters, OFF, switchedOffAfter } from './stored-settings.ts';
+import {
+  changeCapabilities,
+  changeParameters,
+  refuseUnavailableCapabilities,
+  refuseUnavailableParameters,
+} from './validate.ts';
 
 /** Settings of one start only, as they came from the command line: `NAME` → text of the value, and names to switch on. */
 export type SettingsOverrides = {
@@ -225,61 +229,6 @@ export class Settings {
   }
 }
 
-/** Stored settings are looked at by themselves, whatever a start makes of them. */
-const AT_REST = { incomingStarted: false, hasDirtyRing: true } as const;
-
-/** True if stored settings would pass the rules by themselves at the next start. */
-function isSound(kept: { capabilities: CapabilitySet; parameters: ParameterSet }): boolean {
-  try {
-    changeCapabilities({ ...kept, ...AT_REST }, []);
-    changeParameters({ ...kept, ...AT_REST }, {});
-    return true;
-  } catch (error) {
-    if (error instanceof DomainError) return false;
-    throw error;
-  }
-}
-
 function difference(names: ReadonlySet<string>, without: ReadonlySet<string>): Set<string> {
   return new Set([...names].filter((name) => !without.has(name)));
-}
-
-/** Capabilities of which it is kept that they were switched off, as opposed to never set. */
-const OFF_IS_KEPT: readonly Capability[] = ['return-path'];
-/** Stored capabilities are a list of names: those that are on and, behind this mark, those that were switched off. */
-const OFF = '-';
-
-function switchedOffAfter(before: CapabilitySet, list: readonly CapabilityStatus[]): CapabilitySet {
-  const after = new Set(before);
-  for (const name of OFF_IS_KEPT) {
-    const newest = list.findLast(({ capability }) => capability === name);
-    if (newest?.state === true) after.delete(name);
-    else if (newest !== undefined) after.add(name);
-  }
-  return after;
-}
-
-/** Without a dirty ring, which an earlier start had, dirty-limit is off again: a service must be able to start. */
-function loadCapabilities(store: Store, hasDirtyRing: boolean): { on: CapabilitySet; switchedOff: CapabilitySet } {
-  const names = readStored(store, 'capabilities');
-  if (names === null) return { on: new Set(), switchedOff: new Set() };
-  return unreadableIfRefused('capabilities', () => {
-    const list = (names as string[]).map((name) => {
-      const state = !name.startsWith(OFF);
-      return { capability: state ? name : name.slice(OFF.length), state };
-    });
-    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), ...AT_REST };
-    const loaded = changeCapabilities(subject, list);
-    const on = hasDirtyRing ? loaded : new Set([...loaded].filter((name) => name !== 'dirty-limit'));
-    return { on, switchedOff: switchedOffAfter(new Set(), list as CapabilityStatus[]) };
-  });
-}
-
-function loadParameters(store: Store): ParameterSet {
-  const values = readStored(store, 'parameters');
-  if (values === null) return defaultParameters();
-  return unreadableIfRefused('parameters', () => {
-    const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), ...AT_REST };
-    return changeParameters(subject, values as Record<string, unknown>);
-  });
 }

@@ -1,17 +1,32 @@
 import { didYouMean } from '../../text/nearest.ts';
-import { CAPABILITIES, type Capability, type CapabilitySet, isCapability } from './capabilities.ts';
+import { DomainError } from '../errors.ts';
+import type { ParameterSet, ParameterValue, RuleSubject } from './declaration.ts';
+import {
+  CAPABILITIES_NOT_AVAILABLE,
+  CAPABILITY_RULES,
+  isCapability,
+  isParameter,
+  PARAMETER_RULES,
+  PARAMETERS_NOT_AVAILABLE,
+} from './declared-settings.ts';
 import { checkParameterValue } from './parameter-value.ts';
-import { isParameter, PARAMETERS, type ParameterName, type ParameterSet, type ParameterValue } from './parameters.ts';
-import { CAPABILITY_RULES, PARAMETER_RULES, type RuleSubject } from './rules.ts';
+import {
+  CAPABILITIES,
+  type Capability,
+  type CapabilitySet,
+  PARAMETER_NAMES,
+  type ParameterName,
+} from './schema-order.ts';
 import { pointerTo, shown, Violations } from './violations.ts';
 
 /*
- * One pass over a change: everything that is wrong with it is found and told at once, and nothing is kept of a change
- * that was refused.
+ * The check of a change of settings. One pass finds all violations and reports them in one error. The caller keeps its
+ * settings unless the check returns new ones. Availability is checked last: the rules apply to every version alike.
  */
 
 /**
- * The capabilities as they would be after the change, whose entries may be of any shape.
+ * @param list the change; its entries may be of any shape.
+ * @returns the capabilities after the change.
  * @throws DomainError with every violation.
  */
 export function changeCapabilities(subject: RuleSubject, list: readonly unknown[]): CapabilitySet {
@@ -29,7 +44,7 @@ export function changeCapabilities(subject: RuleSubject, list: readonly unknown[
     } else if (state) changed.add(capability);
     else changed.delete(capability);
   }
-  // Rules see a refused entry as unchanged; they still tell what else would be wrong.
+  // A refused entry counts as unchanged here, so that the error also has the rules that the other entries break.
   checkCapabilityRules({ ...subject, capabilities: changed }, list, violations);
   violations.throwIfAny();
   return changed;
@@ -43,8 +58,8 @@ function checkCapabilityRules(subject: RuleSubject, list: readonly unknown[], vi
   }
 }
 
-/** Points at the last entry of a change that names one of the capabilities, the first of them that any entry names. */
-export function entryPointer(list: readonly unknown[], ...names: readonly (Capability | undefined)[]): string {
+/** @returns a pointer to the last entry for the first of these capabilities that the change names. */
+function entryPointer(list: readonly unknown[], ...names: readonly (Capability | undefined)[]): string {
   for (const name of names) {
     const index = list.findLastIndex((entry) => name !== undefined && membersOf(entry).capability === name);
     if (index >= 0) return pointerTo('capabilities', index, 'capability');
@@ -57,7 +72,8 @@ function membersOf(entry: unknown): { readonly capability?: unknown; readonly st
 }
 
 /**
- * The parameters as they would be after the change.
+ * @param change values by name; the values may be of any type.
+ * @returns the parameters after the change.
  * @throws DomainError with every violation.
  */
 export function changeParameters(subject: RuleSubject, change: Readonly<Record<string, unknown>>): ParameterSet {
@@ -65,14 +81,14 @@ export function changeParameters(subject: RuleSubject, change: Readonly<Record<s
   const changed = new Map<ParameterName, ParameterValue>(subject.parameters);
   for (const [name, value] of Object.entries(change)) {
     if (!isParameter(name)) {
-      const hint = didYouMean(name, Object.keys(PARAMETERS));
+      const hint = didYouMean(name, PARAMETER_NAMES);
       violations.add('unknown_member', pointerTo(name), `${shown(name)} is not a migration parameter.${hint}`);
       continue;
     }
     const kept = checkParameterValue(name, value, violations);
     if (kept !== null) changed.set(name, kept);
   }
-  // Rules see a refused value as unchanged; they still tell what else would be wrong.
+  // A refused value counts as unchanged here, so that the error also has the rules that the other values break.
   checkParameterRules({ ...subject, parameters: changed }, violations);
   violations.throwIfAny();
   return changed;
@@ -84,4 +100,38 @@ function checkParameterRules(subject: RuleSubject, violations: Violations): void
     const code = rule.isRange ? 'value_out_of_range' : 'incompatible_parameters';
     violations.add(code, pointerTo(rule.parameter), rule.message(subject));
   }
+}
+
+/**
+ * @param list the change that led to `capabilities`, for the pointers of the error.
+ * @throws DomainError that names every capability which is on and which this version cannot do.
+ */
+export function refuseUnavailableCapabilities(capabilities: CapabilitySet, list: readonly unknown[]): void {
+  const missing = CAPABILITIES_NOT_AVAILABLE.filter((name) => capabilities.has(name));
+  if (missing.length === 0) return;
+  throw new DomainError(
+    'capability_not_available',
+    missing.map((name) => `Capability '${name}' is not available in this version.`).join(' '),
+    {
+      violations: missing.map((name) => ({ pointer: entryPointer(list, name), reason: `'${name}' is not available` })),
+    },
+  );
+}
+
+/** @throws DomainError that names every parameter whose value this version cannot use. */
+export function refuseUnavailableParameters(parameters: ParameterSet): void {
+  const missing = PARAMETERS_NOT_AVAILABLE.filter(
+    ({ name, available }) => !available.includes(parameters.get(name) ?? ''),
+  );
+  if (missing.length === 0) return;
+  throw new DomainError(
+    'parameter_not_available',
+    missing.map(({ name }) => `${name} '${String(parameters.get(name))}' is not available in this version.`).join(' '),
+    {
+      violations: missing.map(({ name, available }) => ({
+        pointer: `/${name}`,
+        reason: `only ${available.map((value) => `'${String(value)}'`).join(' or ')} is available in this version`,
+      })),
+    },
+  );
 }

@@ -1,11 +1,9 @@
-import { MigrationCapability } from '../../commands/schemas/settings.ts';
 import * as table from '../../commands/settings.ts';
+import { CAPABILITIES } from '../../domain/settings/schema-order.ts';
 import type { MonitorCommand } from '../command.ts';
 import { PARAMETER_NAMES, parameterValue, parameterWords } from '../values/parameter.ts';
 
 /* Capabilities and parameters. */
-
-const CAPABILITIES = (MigrationCapability as unknown as { readonly enum: readonly string[] }).enum;
 
 export const migrateSetCapability: MonitorCommand = {
   names: ['migrate_set_capability'],

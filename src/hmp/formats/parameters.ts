@@ -1,65 +1,41 @@
 import type { BitmapMigrationNodeAlias } from '../../commands/schemas/settings.ts';
+import type { ParameterDeclaration } from '../../domain/settings/declaration.ts';
+import { parameterDeclaration } from '../../domain/settings/declared-settings.ts';
+import { MONITOR_PARAMETERS, type ParameterName } from '../../domain/settings/schema-order.ts';
 import { printable } from '../printable.ts';
 import type { Answer } from './answer.ts';
 
-/*
- * `info migrate_parameters`. QEMU's order is not the schema's, and the levels of the compressions of multifd are not
- * shown at all.
- */
-
-type Values = Readonly<Record<string, unknown>>;
-type Line = (name: string, value: unknown) => string;
-
-const plain: Line = (name, value) => `${name}: ${String(value)}\n`;
-const onOff: Line = (name, value) => `${name}: ${value === true ? 'on' : 'off'}\n`;
-const quoted: Line = (name, value) => `${name}: '${printable(String(value))}'\n`;
-const inUnit =
-  (unit: string): Line =>
-  (name, value) =>
-    `${name}: ${String(value)} ${unit}\n`;
-
-const LINES: readonly (readonly [name: string, line: Line])[] = [
-  ['announce-initial', inUnit('ms')],
-  ['announce-max', inUnit('ms')],
-  ['announce-rounds', plain],
-  ['announce-step', inUnit('ms')],
-  ['throttle-trigger-threshold', plain],
-  ['cpu-throttle-initial', plain],
-  ['cpu-throttle-increment', plain],
-  ['cpu-throttle-tailslow', onOff],
-  ['max-cpu-throttle', plain],
-  ['tls-creds', quoted],
-  ['tls-hostname', quoted],
-  ['max-bandwidth', inUnit('bytes/second')],
-  ['avail-switchover-bandwidth', inUnit('bytes/second')],
-  ['downtime-limit', inUnit('ms')],
-  ['x-checkpoint-delay', inUnit('ms')],
-  ['multifd-channels', plain],
-  ['multifd-compression', plain],
-  ['zero-page-detection', plain],
-  ['xbzrle-cache-size', inUnit('bytes')],
-  ['max-postcopy-bandwidth', plain],
-  ['tls-authz', quoted],
-  ['block-bitmap-mapping', mappingText],
-  ['x-vcpu-dirty-limit-period', inUnit('ms')],
-  ['vcpu-dirty-limit', inUnit('MB/s')],
-  ['mode', plain],
-  ['direct-io', onOff],
-];
-
-export function parametersText(values: Values): string {
-  return LINES.filter(([name]) => values[name] !== undefined)
-    .map(([name, line]) => line(name, values[name]))
+/** The text of `info migrate_parameters`. Parameters that have no value are left out. */
+export function parametersText(values: Readonly<Partial<Record<ParameterName, unknown>>>): string {
+  return MONITOR_PARAMETERS.filter((name) => values[name] !== undefined)
+    .map((name) => `${name}:${valueText(parameterDeclaration(name), values[name])}\n`)
     .join('');
 }
 
-function mappingText(name: string, value: unknown): string {
-  const nodes = value as readonly Answer<typeof BitmapMigrationNodeAlias>[];
+function valueText(declaration: ParameterDeclaration, value: unknown): string {
+  switch (declaration.type) {
+    case 'bool':
+      return value === true ? ' on' : ' off';
+    case 'string-or-null':
+      return ` '${printable(String(value))}'`;
+    case 'enum':
+      return ` ${String(value)}`;
+    case 'bitmap-mapping':
+      return mappingText(value as readonly Answer<typeof BitmapMigrationNodeAlias>[]);
+    default: {
+      const { monitorUnit = declaration.unit } = declaration;
+      return ` ${String(value)}${monitorUnit === null ? '' : ` ${monitorUnit}`}`;
+    }
+  }
+}
+
+/** Nodes and bitmaps with their aliases, each on a line of its own. */
+function mappingText(nodes: readonly Answer<typeof BitmapMigrationNodeAlias>[]): string {
   const lines = nodes.flatMap((node) => [
     `  ${renamed(node['node-name'], node.alias)}`,
     ...node.bitmaps.map((bitmap) => `    ${renamed(bitmap.name, bitmap.alias)}`),
   ]);
-  return `${[`${name}:`, ...lines].join('\n')}\n`;
+  return ['', ...lines].join('\n');
 }
 
 function renamed(name: string, alias: string): string {

@@ -1,60 +1,54 @@
 import { DomainError } from '../../commands/errors.ts';
 import { MigrateSetParameters } from '../../commands/schemas/settings.ts';
+import type { IntegerDeclaration } from '../../domain/settings/declaration.ts';
+import { isParameter, parameterDeclaration } from '../../domain/settings/declared-settings.ts';
 import { didYouMean } from '../../text/nearest.ts';
 import { parseSize } from '../../text/size.ts';
 import { quoted } from '../printable.ts';
 import { exact } from './exact.ts';
 
 /*
- * What a word means as the value of a parameter. Which values a parameter takes is the command's to say; here is only how
- * QEMU reads them: most integers are sizes with the byte as their unit, the two bandwidths before the switchover have
- * MiB as theirs, and those of 8 and 32 bits are plain integers, in which a leading zero makes an octal number.
+ * Reads the value of a parameter in a line of the text monitor. The command checks which values are allowed; this file
+ * has only QEMU's reading of the text. Integers of 64 bits are sizes, in bytes or in MiB without a suffix. Integers of
+ * 8 and 32 bits take no suffix, and a leading zero makes them octal.
  */
 
-type Schema = { readonly type?: string; readonly enum?: readonly string[]; readonly anyOf?: readonly Schema[] };
-
-const SCHEMAS = MigrateSetParameters.properties as unknown as Readonly<Record<string, Schema>>;
-
-/** Every parameter, in the order of the schema. */
-export const PARAMETER_NAMES: readonly string[] = Object.keys(SCHEMAS);
-
-const MEBIBYTES: ReadonlySet<string> = new Set(['max-bandwidth', 'avail-switchover-bandwidth']);
-const PLAIN: ReadonlySet<string> = new Set([
-  'throttle-trigger-threshold',
-  'cpu-throttle-initial',
-  'cpu-throttle-increment',
-  'max-cpu-throttle',
-  'x-checkpoint-delay',
-  'multifd-channels',
-  'multifd-zlib-level',
-  'multifd-qatzip-level',
-  'multifd-zstd-level',
-]);
-/** Through this door QEMU takes no more than 63 bits for these. */
-const SIGNED: ReadonlySet<string> = new Set([...MEBIBYTES, 'xbzrle-cache-size']);
-const SIGNED_MAX = 2n ** 63n - 1n;
+/** Every parameter, in the order of the members of migrate-set-parameters. */
+export const PARAMETER_NAMES: readonly string[] = Object.keys(MigrateSetParameters.properties);
 
 const SWITCHES: ReadonlyMap<string, boolean> = new Map([
   ...['on', 'yes', 'true', 'y'].map((word) => [word, true] as const),
   ...['off', 'no', 'false', 'n'].map((word) => [word, false] as const),
 ]);
 
-/** @throws DomainError if there is no such parameter, or the text is no value of its type. */
+/** @throws DomainError if there is no parameter of this name, or the text is not a value of its type. */
 export function parameterValue(name: string, text: string): unknown {
-  const schema = Object.hasOwn(SCHEMAS, name) ? SCHEMAS[name] : undefined;
-  if (schema === undefined) {
+  if (!isParameter(name)) {
     throw invalid('unknown_member', `There is no parameter ${quoted(name)}.${didYouMean(name, PARAMETER_NAMES)}`);
   }
-  if (schema.type === 'array') throw invalid('wrong_type', `${name} can only be set over HTTP or QMP.`);
-  if (schema.type === 'boolean') return switchOf(name, text);
-  if (schema.type === 'integer') return exact(PLAIN.has(name) ? plainOf(name, text) : sizeOf(name, text));
-  return text;
+  const declaration = parameterDeclaration(name);
+  switch (declaration.type) {
+    case 'bitmap-mapping':
+      throw invalid('wrong_type', `${name} can only be set over HTTP or QMP.`);
+    case 'bool':
+      return switchOf(name, text);
+    case 'enum':
+    case 'string-or-null':
+      return text;
+    case 'uint8':
+    case 'uint32':
+      return exact(plainOf(name, text));
+    default:
+      return exact(sizeOf(name, text, declaration));
+  }
 }
 
-/** Values that the last word of a line may become. */
+/** The values with which the last word of a line can be completed. */
 export function parameterWords(name: string): readonly string[] {
-  const schema = Object.hasOwn(SCHEMAS, name) ? SCHEMAS[name] : undefined;
-  return schema?.type === 'boolean' ? ['on', 'off'] : (schema?.enum ?? []);
+  if (!isParameter(name)) return [];
+  const declaration = parameterDeclaration(name);
+  if (declaration.type === 'bool') return ['on', 'off'];
+  return declaration.type === 'enum' ? declaration.values : [];
 }
 
 function switchOf(name: string, text: string): boolean {
@@ -71,19 +65,20 @@ function plainOf(name: string, text: string): bigint {
   return sign === '-' ? -value : value;
 }
 
-function sizeOf(name: string, text: string): bigint {
-  const unit = MEBIBYTES.has(name) ? 'M' : 'B';
-  const value = parseSize(text, unit);
+function sizeOf(name: string, text: string, { isInMebibytes = false, monitorMax }: IntegerDeclaration): bigint {
+  const value = parseSize(text, isInMebibytes ? 'M' : 'B');
   if (value === null) {
-    const plain = unit === 'M' ? 'MiB unless it says otherwise' : 'bytes or plain numbers unless it says otherwise';
+    const plain = isInMebibytes ? 'MiB unless it says otherwise' : 'bytes or plain numbers unless it says otherwise';
     throw invalid('wrong_type', `${name} is ${quoted(text)}; it has to be a size such as 64M or 1.5G, in ${plain}.`);
   }
-  const max = SIGNED.has(name) ? SIGNED_MAX : null;
-  if (value === 'out-of-range' || (max !== null && value > max)) {
-    throw invalid('value_out_of_range', `${name} is ${quoted(text)}; it may be from 0 to ${max ?? 2n ** 64n - 1n}.`);
+  const max = monitorMax ?? UINT64_MAX;
+  if (value === 'out-of-range' || value > max) {
+    throw invalid('value_out_of_range', `${name} is ${quoted(text)}; it may be from 0 to ${max}.`);
   }
   return value;
 }
+
+const UINT64_MAX = 2n ** 64n - 1n;
 
 function invalid(code: 'unknown_member' | 'wrong_type' | 'value_out_of_range', message: string): DomainError {
   return new DomainError(code, message);

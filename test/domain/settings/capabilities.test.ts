@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { CAPABILITIES, type Capability } from '../../../src/domain/settings/capabilities.ts';
-import { defaultParameters, type ParameterName, type ParameterValue } from '../../../src/domain/settings/parameters.ts';
-import type { RuleSubject } from '../../../src/domain/settings/rules.ts';
+import type { ParameterValue, RuleSubject } from '../../../src/domain/settings/declaration.ts';
+import { defaultParameters } from '../../../src/domain/settings/declared-settings.ts';
+import { CAPABILITIES, type Capability, type ParameterName } from '../../../src/domain/settings/schema-order.ts';
 import { changeCapabilities, changeParameters } from '../../../src/domain/settings/validate.ts';
 import qemu from '../../fixtures/qemu/capability-pairs.json' with { type: 'json' };
 import { refusalOf } from '../fakes/refusal.ts';

@@ -1,14 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readExactJson } from '../../../src/domain/exact-json.ts';
+import type { ParameterDeclaration, ParameterSet } from '../../../src/domain/settings/declaration.ts';
+import { defaultParameters, PARAMETERS } from '../../../src/domain/settings/declared-settings.ts';
 import { parseParameterText } from '../../../src/domain/settings/parameter-value.ts';
-import {
-  defaultParameters,
-  PARAMETER_NAMES,
-  PARAMETERS,
-  type ParameterDefinition,
-  type ParameterSet,
-} from '../../../src/domain/settings/parameters.ts';
+import { PARAMETER_NAMES } from '../../../src/domain/settings/schema-order.ts';
 import { changeParameters } from '../../../src/domain/settings/validate.ts';
 import qemu from '../../fixtures/qemu/parameter-bounds.json' with { type: 'json' };
 import { refusalOf } from '../fakes/refusal.ts';
@@ -48,7 +44,7 @@ describe('parameters', () => {
   });
 
   it('are refused when negative, also where QEMU takes the bit pattern', () => {
-    for (const [name, definition] of Object.entries(PARAMETERS) as [string, ParameterDefinition][]) {
+    for (const [name, definition] of Object.entries(PARAMETERS) as [string, ParameterDeclaration][]) {
       if (!('min' in definition)) continue;
       expect(
         refusalOf(() => change({ [name]: -1 })),

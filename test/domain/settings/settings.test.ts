@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CAPABILITIES_NOT_AVAILABLE } from '../../../src/domain/settings/not-available.ts';
+import { CAPABILITIES_NOT_AVAILABLE } from '../../../src/domain/settings/declared-settings.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { fakeDomain } from '../fakes/fake-domain.ts';
 import { refusalOf } from '../fakes/refusal.ts';

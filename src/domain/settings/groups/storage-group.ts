@@ -1,5 +1,7 @@
-import type { BitmapNodeAlias } from './parameters.ts';
-import { pointerTo, shown, type Violations } from './violations.ts';
+import { type BitmapNodeAlias, excludes, type SettingsGroup } from '../declaration.ts';
+import { pointerTo, shown, type Violations } from '../violations.ts';
+
+/* Memory and disks in files: a file with a place for each page, shared memory, and the dirty bitmaps of disks. */
 
 /** Longest name or alias, in bytes: its length travels in one byte. */
 const NAME_BYTES_MAX = 255;
@@ -8,8 +10,23 @@ const ENTRIES_MAX = 1024;
 
 const WELL_FORMED = /^[A-Za-z][A-Za-z0-9._-]*$/;
 
+export const STORAGE = {
+  capabilities: {
+    'mapped-ram': {
+      isAvailable: false,
+      rules: [excludes('mapped-ram', 'xbzrle'), excludes('mapped-ram', 'postcopy-ram')],
+    },
+    'x-ignore-shared': { isAvailable: false, features: ['unstable'] },
+    'dirty-bitmaps': { isAvailable: false },
+  },
+  parameters: {
+    'direct-io': { type: 'bool', default: false, available: [false] },
+    'block-bitmap-mapping': { type: 'bitmap-mapping', default: null, check: checkBitmapMapping },
+  },
+} as const satisfies SettingsGroup;
+
 /** Checks block-bitmap-mapping: its shape, the lengths, and that no name or alias occurs twice. */
-export function checkBitmapMapping(value: unknown, violations: Violations): readonly BitmapNodeAlias[] {
+function checkBitmapMapping(value: unknown, violations: Violations): readonly BitmapNodeAlias[] {
   const at = ['block-bitmap-mapping'];
   if (!isList(value, at, violations)) return [];
   const nodes = value.map((entry, index) => checkNode(entry, [...at, index], violations));

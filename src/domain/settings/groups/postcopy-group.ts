@@ -1,0 +1,25 @@
+import { beforeIncoming, excludes, requires, type SettingsGroup, size } from '../declaration.ts';
+
+/* The guest runs at the target before its memory is there. */
+
+export const POSTCOPY = {
+  capabilities: {
+    'postcopy-ram': {
+      isAvailable: false,
+      rules: [excludes('postcopy-ram', 'x-ignore-shared'), excludes('postcopy-ram', 'multifd')],
+    },
+    'postcopy-preempt': {
+      isAvailable: false,
+      rules: [requires('postcopy-preempt', 'postcopy-ram'), beforeIncoming('postcopy-preempt')],
+    },
+    'postcopy-blocktime': { isAvailable: false },
+    'release-ram': { isAvailable: false },
+  },
+  parameters: {
+    'max-postcopy-bandwidth': {
+      ...size(0, { unit: 'bytes/s' }),
+      description: 'Bytes/s; 0 is unlimited.',
+      monitorUnit: null,
+    },
+  },
+} as const satisfies SettingsGroup;
