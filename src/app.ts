@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -12,10 +12,12 @@ import type { Domain } from './domain/domain.ts';
 import { DomainError } from './domain/errors.ts';
 import type { HoldReason } from './domain/machine/holds.ts';
 import { parseUri } from './domain/migration/address.ts';
+import { FdSets } from './domain/migration/fd-sets.ts';
 import type { Clock, Machine } from './domain/ports.ts';
 import type { BlockEngine, BlockNode } from './domain/snapshot-port.ts';
 import type { Store } from './domain/store-ports.ts';
 import type { Deadlines, TransferEngine } from './domain/transfer-port.ts';
+import { descriptorCalls } from './engine/descriptor-calls.ts';
 import { deviceFiles } from './engine/device-state/device-files.ts';
 import { createTransferEngine } from './engine/engine.ts';
 import { workerMemory } from './engine/memory/worker-memory.ts';
@@ -256,7 +258,7 @@ function domainOf(config: Config, options: AppOptions, parts: Parts): Domain {
     isOnlyMigratable: config.onlyMigratable,
     deviceFiles,
     fds: config.descriptors,
-    closeDescriptor: closeSync,
+    descriptorCalls,
     deadlines: { ...DEADLINES, ...options.deadlines },
     startPaused: config.machine.paused,
     incoming: config.incoming !== null,
@@ -276,7 +278,7 @@ function makeFileRoot(directory: string): void {
 
 /** What a service that was killed had begun to write; drafts in other folders go with the next file of that name. */
 function removeDrafts(fileRoot: string, { migrations }: Store): void {
-  const rules = { fileRoot, allowExec: false, fds: new Map() };
+  const rules = { fileRoot, allowExec: false, fds: new Map(), fdSets: new FdSets(descriptorCalls) };
   const left = migrations.unfinished().filter(({ direction }) => direction === 'outgoing');
   removeStale(fileRoot, '.');
   for (const { uri } of left.filter(({ uri }) => uri.startsWith('file:'))) {

@@ -6,6 +6,7 @@ import * as colo from './colo.ts';
 import type { Command } from './command.ts';
 import * as descriptors from './descriptors.ts';
 import * as dirtyRate from './dirty-rate.ts';
+import * as fdSets from './fd-sets.ts';
 import * as history from './history.ts';
 import * as jobs from './jobs.ts';
 import * as legacy from './legacy.ts';
@@ -44,6 +45,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     legacy,
     clients,
     descriptors,
+    fdSets,
     service,
   ]
     .flatMap((family) => Object.values(family) as unknown as Command[])

@@ -1,4 +1,5 @@
 import type { Announcer } from './announce/announcer.ts';
+import type { DescriptorCalls } from './descriptor-port.ts';
 import type { DeviceFiles } from './device-port.ts';
 import type { DirtyLimits } from './dirty/dirty-limits.ts';
 import type { DirtyRate } from './dirty/dirty-rate.ts';
@@ -8,6 +9,7 @@ import type { RunStateHolder } from './machine/run-state-holder.ts';
 import type { Blockers } from './migration/blockers.ts';
 import type { Changes } from './migration/changes.ts';
 import type { CurrentMigration } from './migration/current-migration.ts';
+import type { FdSets } from './migration/fd-sets.ts';
 import type { Reception } from './migration/reception.ts';
 import type { Clock, Machine } from './ports.ts';
 import type { Settings } from './settings/settings.ts';
@@ -48,7 +50,7 @@ export type Surroundings = {
   readonly fileRoot: string;
   readonly allowExec: boolean;
   readonly fds: ReadonlyMap<string, number>;
-  readonly closeDescriptor: (descriptor: number) => void;
+  readonly descriptorCalls: DescriptorCalls;
   readonly deadlines: Deadlines;
   /** --keep-listening: after an incoming migration that failed the next sender is awaited, unless a request says else. */
   readonly keepListening: boolean;
@@ -74,6 +76,7 @@ export type Identity = {
 export type Context = Omit<Surroundings, 'fds'> & {
   /** Descriptors by name that no migration has used: one that has is closed, and its number may be another's. */
   readonly fds: Map<string, number>;
+  readonly fdSets: FdSets;
   readonly events: EventHub;
   readonly settings: Settings;
   readonly runState: RunStateHolder;

@@ -20,6 +20,7 @@ import { cancelMigration } from './migration/cancel.ts';
 import { Changes } from './migration/changes.ts';
 import { continueMigration } from './migration/continue.ts';
 import { endedMigration, migrationRecord } from './migration/ended.ts';
+import { FdSets } from './migration/fd-sets.ts';
 import { isIncomingUnderWay, startIncoming, stopListening } from './migration/incoming.ts';
 import { descriptorUseCases } from './migration/named-descriptors.ts';
 import { pausePostcopy, recoverPostcopy, startPostcopy } from './migration/postcopy.ts';
@@ -86,6 +87,7 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     blockers: context.blockers,
     machine: machineUseCases(context),
     descriptors,
+    fdSets: context.fdSets,
     dirty: dirtyUseCases(context),
     announcements: context.announcer,
     devices: deviceStateUseCases(context),
@@ -100,7 +102,10 @@ export function createDomain(dependencies: DomainDependencies): Domain {
     drain: (timeoutMs) => drain(context, timeoutMs),
     close: () => {
       expiry.close();
-      return closeDomain(context).finally(descriptors.closeAll);
+      return closeDomain(context).finally(() => {
+        descriptors.closeAll();
+        context.fdSets.closeAll();
+      });
     },
   };
 }
@@ -138,6 +143,7 @@ function createContext(dependencies: DomainDependencies): Context {
   const context: Context = {
     ...dependencies,
     fds: new Map(dependencies.fds),
+    fdSets: new FdSets(dependencies.descriptorCalls),
     events,
     settings: new Settings(store, dependencies.overrides, {
       isIncomingStarted: () => isIncomingUnderWay(context),

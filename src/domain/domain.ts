@@ -7,6 +7,7 @@ import type { JobName } from './jobs/jobs.ts';
 import type { JobVerb } from './jobs/lifecycle.ts';
 import type { SeenJob } from './jobs/line.ts';
 import type { RunState } from './machine/run-state.ts';
+import type { FdSetUseCases } from './migration/fd-sets.ts';
 import type { CancelOutcome } from './migration/lifecycle.ts';
 import type { DescriptorUseCases } from './migration/named-descriptors.ts';
 import type { SocketAddress } from './migration/socket-address.ts';
@@ -269,6 +270,7 @@ export interface Domain {
   readonly blockers: BlockerUseCases;
   readonly machine: MachineUseCases;
   readonly descriptors: DescriptorUseCases;
+  readonly fdSets: FdSetUseCases;
   readonly dirty: DirtyUseCases;
   readonly devices: DeviceStateUseCases;
   readonly replication: ReplicationUseCases;

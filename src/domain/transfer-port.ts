@@ -27,11 +27,20 @@ export type TcpAddress = {
 /** A descriptor of this process, and the name that --fd or getfd gave it. */
 export type FdAddress = { readonly transport: 'fd'; readonly fd: number; readonly name: string };
 
+/** A file below the file root, by its path relative to it. */
+export type FileAddress = {
+  readonly transport: 'file';
+  readonly path: string;
+  readonly offset: number;
+  /** The file is open already, under this number, and `path` only names it. Who uses the address does not close it. */
+  readonly descriptor?: number;
+};
+
 /** Where a migration goes to or comes from. */
 export type MigrationAddress =
   | TcpAddress
   | { readonly transport: 'unix'; readonly path: string }
-  | { readonly transport: 'file'; readonly path: string; readonly offset: number }
+  | FileAddress
   | { readonly transport: 'exec'; readonly command: readonly string[] }
   | FdAddress;
 
@@ -167,6 +176,8 @@ export type TransferListener = {
    * those that come before the next sender only the first is told.
    */
   rejected(error: TransferError): void;
+  /** The engine's thread has ended, however it did, and uses nothing of the plan any more. Called once. */
+  released(): void;
 };
 
 export interface OutgoingTransfer {

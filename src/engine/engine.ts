@@ -72,7 +72,9 @@ class WorkerEngine implements TransferEngine {
 
   #staff(listener: TransferListener): Staff {
     const { hangMsMax, report } = this.#options;
-    return { worker: this.#takeWorker(), listener, hangMsMax, report };
+    const worker = this.#takeWorker();
+    worker.once('exit', () => listener.released());
+    return { worker, listener, hangMsMax, report };
   }
 
   #takeWorker(): Worker {

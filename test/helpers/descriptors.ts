@@ -28,6 +28,17 @@ export function descriptorOf(socket: net.Socket): number {
   return fd;
 }
 
+/** How many descriptors of a process, of this one unless another is named, lead to the file. */
+export function opened(file: string, pid: number | 'self' = 'self'): number {
+  return fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+    try {
+      return fs.readlinkSync(`/proc/${pid}/fd/${fd}`) === file;
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
 /** Both ends of a connection, from which not a byte has been read. */
 export async function socketPair(transport: SocketTransport): Promise<readonly [net.Socket, net.Socket]> {
   const server = net.createServer({ pauseOnConnect: true });

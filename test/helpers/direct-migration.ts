@@ -59,6 +59,7 @@ const QUIET: TransferListener = {
   guestResumed: () => {},
   shared: () => {},
   rejected: () => {},
+  released: () => {},
   releaseDisks: async () => {},
 };
 

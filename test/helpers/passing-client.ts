@@ -11,8 +11,8 @@ export function hasPassingClient(): boolean {
 
 /*
  * Reads one step a line: {"to", "text", "files"} sends the text to one of the sockets, and with it those files, opened for
- * reading. `pair:NAME` stands for one end of a socket pair, and for the other end when it is named again. Every message
- * that comes is written as a line.
+ * reading, or for `write:`, `both:` (reading and writing) or `append:` in front of the path. `pair:NAME` stands for one end
+ * of a socket pair, and for the other end when it is named again. Every message that comes is written as a line.
  */
 const CLIENT = `
 import json, os, socket, sys, threading
@@ -26,8 +26,12 @@ for index, path in enumerate(sys.argv[1:]):
     socks[index].connect(path)
     threading.Thread(target=messages, args=(index,), daemon=True).start()
 pairs = {}
+MODES = {'write': os.O_WRONLY, 'both': os.O_RDWR, 'append': os.O_WRONLY | os.O_APPEND}
 def opened(name):
-    if not name.startswith('pair:'):
+    mode, _, path = name.partition(':')
+    if mode in MODES:
+        return os.open(path, MODES[mode])
+    if mode != 'pair':
         return os.open(name, os.O_RDONLY)
     if name in pairs:
         return pairs.pop(name).detach()

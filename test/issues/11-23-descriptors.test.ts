@@ -4,13 +4,14 @@
  * kept. The socket is read by recvmsg(2) now. The client is in Python, since Node cannot send descriptors either.
  */
 import { once } from 'node:events';
-import { openSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { openSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { descriptorIntake } from '../../src/qmp/descriptor-intake.ts';
 import { OfferedDescriptors } from '../../src/qmp/offered-descriptors.ts';
 import { ask, type FakeApp, fakeApp, temporaryDirectory } from '../helpers/app.ts';
+import { opened } from '../helpers/descriptors.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { hasPassingClient, type PassingClient, passingClient } from '../helpers/passing-client.ts';
 import { negotiated, qmpAddress } from '../helpers/qmp-client.ts';
@@ -38,17 +39,6 @@ async function makeWorld(): Promise<World> {
     return file;
   };
   return { app, client, newFile };
-}
-
-/** How many descriptors of this process lead to the file. */
-function opened(file: string): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === file;
-    } catch {
-      return false;
-    }
-  }).length;
 }
 
 async function answers(client: PassingClient, text: string, files: readonly string[] = []): Promise<unknown> {

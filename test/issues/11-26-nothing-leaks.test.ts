@@ -85,6 +85,7 @@ const QUIET: TransferListener = {
   status: () => {},
   shared: () => {},
   rejected: () => {},
+  released: () => {},
   releaseDisks: async () => {},
   pass: () => {},
   passEnded: () => {},

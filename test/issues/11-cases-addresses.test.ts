@@ -8,10 +8,12 @@ import os from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { parseUri } from '../../src/domain/migration/address.ts';
 import { readAddress } from '../../src/domain/migration/channels.ts';
+import { FdSets } from '../../src/domain/migration/fd-sets.ts';
 import { SocketListener } from '../../src/engine/transport/socket-listener.ts';
 import { localService } from '../helpers/guest-service.ts';
 
-const RULES = { fileRoot: '/data/files', allowExec: false, fds: new Map<string, number>() };
+const NO_SETS = new FdSets({ close: () => {}, duplicate: (fd) => fd, accessOf: () => 'unknown' });
+const RULES = { fileRoot: '/data/files', allowExec: false, fds: new Map<string, number>(), fdSets: NO_SETS };
 const hasIpv6 = Object.values(os.networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
 type Bound = { readonly type: string; readonly host: string; readonly port: string };

@@ -18,6 +18,7 @@ interface ImportRule {
 
 const PORTS = [
   'src/domain/ports.ts',
+  'src/domain/descriptor-port.ts',
   'src/domain/device-port.ts',
   'src/domain/dirty-port.ts',
   'src/domain/transfer-port.ts',

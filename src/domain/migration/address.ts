@@ -1,6 +1,7 @@
 import { parseSize, SIZE_FORM } from '../../text/size.ts';
 import { shown } from '../settings/violations.ts';
 import type { MigrationAddress } from '../transfer-port.ts';
+import { type FdSets, isFdSetPath } from './fd-sets.ts';
 import { type InetOptions, inetMembers, PORT_MAX, readInetOptions, readPort } from './inet-options.ts';
 import { invalid, refuse, unavailable } from './refusals.ts';
 
@@ -11,6 +12,7 @@ export type AddressRules = {
   readonly allowExec: boolean;
   /** Inherited descriptors by name. */
   readonly fds: ReadonlyMap<string, number>;
+  readonly fdSets: Pick<FdSets, 'find'>;
 };
 
 /** Which way an address is used: a target cannot be port 0, a listener can. */
@@ -33,7 +35,7 @@ export function parseUri(uri: string, use: AddressUse, rules: AddressRules): Mig
     case 'unix':
       return unixAddress(rest, '/uri');
     case 'file':
-      return parseFile(rest, rules);
+      return parseFile(rest, use, rules);
     case 'exec':
       return execAddress(['/bin/sh', '-c', rest], rules, '/uri');
     case 'fd':
@@ -101,26 +103,37 @@ const OFFSET = ',offset=';
 /** 16 TiB: no larger file fits the usual file systems. */
 const FILE_OFFSET_MAX = 2 ** 44;
 
-function parseFile(text: string, rules: AddressRules): MigrationAddress {
+function parseFile(text: string, use: AddressUse, rules: AddressRules): MigrationAddress {
   const comma = text.indexOf(OFFSET);
-  if (comma < 0) return fileAddress(text, 0, { rules, pointer: '/uri' });
+  if (comma < 0) return openFileAddress(text, 0, { use, rules, pointer: '/uri' });
   const offset = text.slice(comma + OFFSET.length);
   const size = parseSize(offset, 'B');
   if (size === null) throw invalid('/uri', `offset ${shown(offset)} is not ${SIZE_FORM}.`);
   if (size === 'out-of-range') throw invalid('/uri', `offset ${shown(offset)} is not from 0 to ${FILE_OFFSET_MAX}.`);
-  return fileAddress(text.slice(0, comma), size, { rules, pointer: '/uri' });
+  return openFileAddress(text.slice(0, comma), size, { use, rules, pointer: '/uri' });
+}
+
+/** A file of a migration: below the root, or a descriptor of a set, which is open already. */
+export function openFileAddress(
+  path: string,
+  offset: number | bigint,
+  { use, rules, pointer }: { use: AddressUse; rules: AddressRules; pointer: string },
+): MigrationAddress {
+  if (!isFdSetPath(path)) return fileAddress(path, offset, { rules, pointer });
+  checkPath(path, pointer, PATH_BYTES_MAX);
+  checkOffset(offset, pointer);
+  const descriptor = rules.fdSets.find(path, use === 'connect' ? 'write' : 'read', pointer);
+  return { transport: 'file', path, offset: Number(offset), descriptor };
 }
 
 /** A file below the root, by its path relative to it. Links are refused when the file is opened, not here. */
 export function fileAddress(
   path: string,
   offset: number | bigint,
-  { rules, pointer }: { rules: AddressRules; pointer: string },
+  { rules, pointer }: { rules: Pick<AddressRules, 'fileRoot'>; pointer: string },
 ): MigrationAddress {
   checkPath(path, pointer, PATH_BYTES_MAX);
-  if (offset < 0 || offset > FILE_OFFSET_MAX) {
-    throw invalid(pointer, `offset ${offset} is not from 0 to ${FILE_OFFSET_MAX}.`);
-  }
+  checkOffset(offset, pointer);
   const isAbsolute = path.startsWith('/');
   const steps = cleanSteps(path);
   const rootSteps = isAbsolute ? cleanSteps(rules.fileRoot) : [];
@@ -135,6 +148,11 @@ export function fileAddress(
   const relative = steps.slice(rootSteps.length);
   if (relative.length === 0 || path.endsWith('/')) throw invalid(pointer, `file ${shown(path)} names a folder.`);
   return { transport: 'file', path: relative.join('/'), offset: Number(offset) };
+}
+
+function checkOffset(offset: number | bigint, pointer: string): void {
+  if (offset >= 0 && offset <= FILE_OFFSET_MAX) return;
+  throw invalid(pointer, `offset ${offset} is not from 0 to ${FILE_OFFSET_MAX}.`);
 }
 
 function cleanSteps(path: string): string[] {

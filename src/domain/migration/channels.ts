@@ -6,7 +6,7 @@ import {
   type AddressUse,
   execAddress,
   fdAddress,
-  fileAddress,
+  openFileAddress,
   parseUri,
   tcpAddress,
   unixAddress,
@@ -65,7 +65,7 @@ function parseChannelAddress(addr: unknown, use: AddressUse, rules: AddressRules
       const { offset } = members;
       if (typeof offset !== 'bigint' && !Number.isInteger(offset))
         throw wrongType(`${ADDR}/offset`, offset, 'an integer');
-      return fileAddress(text(members, 'filename'), offset as number | bigint, { rules, pointer: ADDR });
+      return openFileAddress(text(members, 'filename'), offset as number | bigint, { use, rules, pointer: ADDR });
     }
     case 'rdma':
       throw unavailable(ADDR, 'rdma is not available on this host.');

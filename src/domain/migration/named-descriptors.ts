@@ -19,7 +19,7 @@ export interface DescriptorUseCases {
 /** Names at a time, those of `--fd` among them. */
 export const DESCRIPTORS_MAX = 64;
 
-export function descriptorUseCases({ fds, closeDescriptor }: Context): DescriptorUseCases {
+export function descriptorUseCases({ fds, descriptorCalls: { close } }: Context): DescriptorUseCases {
   const received = new Set<number>();
   return {
     keep: (name, descriptor) => {
@@ -30,13 +30,13 @@ export function descriptorUseCases({ fds, closeDescriptor }: Context): Descripto
       try {
         refuseName(fds, name);
       } catch (error) {
-        closeDescriptor(descriptor);
+        close(descriptor);
         throw error;
       }
       const before = fds.get(name);
       fds.set(name, descriptor);
       received.add(descriptor);
-      if (before !== undefined) closeDescriptor(before);
+      if (before !== undefined) close(before);
     },
     drop: (name) => {
       const descriptor = fds.get(name);
@@ -44,13 +44,13 @@ export function descriptorUseCases({ fds, closeDescriptor }: Context): Descripto
         throw new DomainError('descriptor_not_found', `There is no descriptor named ${shown(name)}.`);
       }
       fds.delete(name);
-      closeDescriptor(descriptor);
+      close(descriptor);
     },
     closeAll: () => {
       for (const [name, descriptor] of fds) {
         if (!received.has(descriptor)) continue;
         fds.delete(name);
-        closeDescriptor(descriptor);
+        close(descriptor);
       }
     },
   };

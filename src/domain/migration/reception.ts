@@ -46,6 +46,7 @@ export class Reception {
   #transfer: IncomingTransfer | null = null;
   #migration: CurrentMigration | null = null;
   #hasSender = false;
+  #release = (): void => {};
 
   constructor(context: Context, options: ReceptionOptions) {
     this.#context = context;
@@ -57,6 +58,7 @@ export class Reception {
     this.#listener = {
       status: (status) => hold(() => isEnded(status) || this.#changed(status)),
       rejected: (error) => hold(() => this.#rejected(error)),
+      released: () => this.#release(),
       pass: () => {},
       passEnded: () => {},
       shared: (id) => hold(() => this.#migration !== null && applySharedId(context, this.#migration, id)),
@@ -84,7 +86,10 @@ export class Reception {
   /** Opens the address. @throws DomainError if that cannot be done. */
   async open(address: MigrationAddress): Promise<void> {
     try {
-      this.#transfer = this.#context.engine.startIncoming(this.#plan(address), this.#listener);
+      this.#transfer = this.#context.fdSets.lend(address, (lent) => {
+        this.#release = lent.release;
+        return this.#context.engine.startIncoming(this.#plan(lent.address), this.#listener);
+      });
       giveDescriptorAway(this.#context.fds, address);
       this.#transfer.loaded.catch(() => {});
       this.#transfer.ended.catch(() => {});

@@ -55,7 +55,9 @@ export function startMigration(
   if (context.settings.has('dirty-limit')) migration.throttle = new DirtyThrottle(context);
   context.changes.bump();
   try {
-    const transfer = context.engine.startOutgoing(plan, listenerFor(context, migration));
+    const transfer = context.fdSets.lend(address, (lent) =>
+      context.engine.startOutgoing({ ...plan, address: lent.address }, listenerFor(context, migration, lent.release)),
+    );
     transfer.countFrom(ageOf(context, migration));
     migration.transfer = transfer;
     giveDescriptorAway(context.fds, address);
@@ -72,7 +74,7 @@ export function startMigration(
 
 /** A link would only be found when the file is opened: after the request was accepted. */
 function refuseLink(address: MigrationAddress, { deviceFiles, fileRoot }: Context): void {
-  if (address.transport !== 'file') return;
+  if (address.transport !== 'file' || address.descriptor !== undefined) return;
   const refusal = deviceFiles.refusalOfLink({ fileRoot, path: address.path });
   if (refusal !== null) throw new DomainError('not_a_plain_file', `${refusal}.`);
 }
@@ -132,7 +134,7 @@ function planFor(context: Context, { id }: CurrentMigration, address: MigrationA
 /** Syncs whose sizes are kept for the verdict. */
 const SYNCS_KEPT = 8;
 
-function listenerFor(context: Context, migration: CurrentMigration): TransferListener {
+function listenerFor(context: Context, migration: CurrentMigration, released: () => void): TransferListener {
   return {
     status: (status) => {
       // The end is taken from `ended`, which also says why and who has the guest.
@@ -149,6 +151,7 @@ function listenerFor(context: Context, migration: CurrentMigration): TransferLis
     guestStopped: () => guestStopped(context),
     guestResumed: () => guestResumed(context),
     rejected: () => {},
+    released,
     releaseDisks: async () => {
       migration.hasReleasedDisks = context.blocks.isActive;
       await context.blocks.deactivate();

@@ -1,6 +1,7 @@
-import { fstatSync, readFileSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import net from 'node:net';
 import type { FdAddress, TransferError } from '../../domain/transfer-port.ts';
+import { accessOf } from '../descriptor-calls.ts';
 import { koffi } from '../memory/madvise.ts';
 import type { IncomingChannel, OutgoingChannel } from './channel.ts';
 import { PipeIncomingChannel, PipeOutgoingChannel } from './pipe.ts';
@@ -85,21 +86,11 @@ function lookAt(fd: number): 'socket' | 'pipe' | null {
   }
 }
 
-/** O_ACCMODE of <fcntl.h>: 0 for reading, 1 for writing, 2 for both. */
-const ACCESS_MASK = 3n;
-const ACCESS: Readonly<Record<Use, bigint>> = { read: 0n, write: 1n };
-const BOTH = 2n;
-
-/** Where /proc cannot tell, the first read or write will. */
+/** Where /proc cannot tell, the first read or write will. O_APPEND changes nothing for a pipe. */
 function isOpenFor(fd: number, use: Use): boolean {
-  try {
-    const [, flags] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')) ?? [];
-    if (flags === undefined) return true;
-    const access = BigInt(`0o${flags}`) & ACCESS_MASK;
-    return access === ACCESS[use] || access === BOTH;
-  } catch {
-    return true;
-  }
+  const access = accessOf(fd);
+  if (access === 'append') return use === 'write';
+  return access === use || access === 'both' || access === 'unknown';
 }
 
 function unusable(message: string): TransferError {

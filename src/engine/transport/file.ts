@@ -1,21 +1,40 @@
 import { close, fstatSync, ftruncateSync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { FileAddress, TransferError } from '../../domain/transfer-port.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
 import { FileDraft } from './file-draft.ts';
 import { openToRead } from './open-below.ts';
 
 const closeFile = promisify(close);
 
-type FileAddress = { readonly path: string; readonly offset: number };
+type Address = Omit<FileAddress, 'transport'>;
+
+/** Where the stream is written. */
+type Destination = Pick<FileDraft, 'fd' | 'keep' | 'discard'>;
+
+/** A file that is open already is written as it is, and whoever opened it closes it. */
+function destinationOf(root: string, address: Address): Destination {
+  const { path, offset, descriptor } = address;
+  if (descriptor === undefined) return new FileDraft(root, path, { headBytes: offset });
+  return { fd: plainFile(descriptor, address), keep: async () => {}, discard: () => {} };
+}
+
+/** @throws TransferError of a descriptor in which a stream could not be given a place. */
+function plainFile(descriptor: number, { path }: Address): number {
+  if (fstatSync(descriptor).isFile()) return descriptor;
+  throw {
+    code: 'not_a_plain_file',
+    message: `file:${path}: descriptor ${descriptor} is not of a plain file`,
+  } satisfies TransferError;
+}
 
 /**
- * A stream into a file below `root`, from `offset` on; several writes are in flight at a time. A file that has the name stays
+ * A stream into a file below `root`, or into one that is open already, from `offset` on; several writes are in flight at a time. A file that has the name stays
  * as it is until the stream is whole; then the new one, with what the old one had before `offset`, takes its place.
  */
 export class FileOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
-  readonly #draft: FileDraft;
+  readonly #draft: Destination;
   readonly #name: string;
   #position: number;
   #inFlight = 0;
@@ -25,9 +44,9 @@ export class FileOutgoingChannel implements OutgoingChannel {
   #open = true;
 
   /** @throws TransferError if the file cannot be opened there, or cannot be as long as the offset. */
-  constructor(root: string, address: FileAddress) {
+  constructor(root: string, address: Address) {
     this.#name = `file:${address.path}`;
-    this.#draft = new FileDraft(root, address.path, { headBytes: address.offset });
+    this.#draft = destinationOf(root, address);
     this.#position = address.offset;
     try {
       ftruncateSync(this.#draft.fd, address.offset);
@@ -88,9 +107,10 @@ export class FileOutgoingChannel implements OutgoingChannel {
   }
 }
 
-/** A stream out of a file below `root`. */
+/** A stream out of a file below `root`, or out of one that is open already. */
 export class FileIncomingChannel implements IncomingChannel {
   readonly #fd: number;
+  readonly #isLent: boolean;
   readonly #name: string;
   #position: number;
   #ended: ((error: TransferError | null) => void) | null = null;
@@ -98,9 +118,11 @@ export class FileIncomingChannel implements IncomingChannel {
   #reading = false;
 
   /** @throws TransferError if the file cannot be opened, or is shorter than the offset. */
-  constructor(root: string, address: FileAddress) {
+  constructor(root: string, address: Address) {
     this.#name = `file:${address.path}`;
-    this.#fd = openToRead(root, address.path);
+    this.#isLent = address.descriptor !== undefined;
+    this.#fd =
+      address.descriptor === undefined ? openToRead(root, address.path) : plainFile(address.descriptor, address);
     this.#position = address.offset;
     if (fstatSync(this.#fd).size >= address.offset) return;
     this.#release();
@@ -143,6 +165,6 @@ export class FileIncomingChannel implements IncomingChannel {
   }
 
   #release(): void {
-    void closeFile(this.#fd).catch(() => {});
+    if (!this.#isLent) void closeFile(this.#fd).catch(() => {});
   }
 }

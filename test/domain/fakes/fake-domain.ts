@@ -58,7 +58,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     fileRoot: '/data/files',
     allowExec: false,
     fds: new Map(),
-    closeDescriptor: () => {},
+    descriptorCalls: { close: () => {}, duplicate: (descriptor) => descriptor + 1000, accessOf: () => 'both' },
     deviceFiles: new FakeDeviceFiles(),
     isOnlyMigratable: false,
     deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000, advanceMs: 10_000 },

@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { AddressUse } from '../../../src/domain/migration/address.ts';
 import { addressText } from '../../../src/domain/migration/address.ts';
 import { readAddress } from '../../../src/domain/migration/channels.ts';
+import { FdSets } from '../../../src/domain/migration/fd-sets.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 
-const RULES = { fileRoot: '/data/files', allowExec: true, fds: new Map([['peer', 7]]) };
+const NO_SETS = new FdSets({ close: () => {}, duplicate: (fd) => fd, accessOf: () => 'unknown' });
+const RULES = { fileRoot: '/data/files', allowExec: true, fds: new Map([['peer', 7]]), fdSets: NO_SETS };
 
 const uri = (text: string, use: AddressUse = 'connect', rules = RULES) => readAddress({ uri: text }, use, rules);
 const channel = (addr: unknown, use: AddressUse = 'connect', rules = RULES) =>

@@ -50,6 +50,13 @@ function saved({ blocks }: FakeApp): void {
   blocks.put('disk1', { tag: TAG });
 }
 
+/** A number that no descriptor has, the same in each service, whose states are compared; closing it has no effect. */
+const NO_DESCRIPTOR = 1_000_000;
+
+function addedFd({ domain }: FakeApp): void {
+  domain.fdSets.add({ descriptor: NO_DESCRIPTOR, id: 7, opaque: 'passed' });
+}
+
 function withRing({ machine }: FakeApp): void {
   machine.dirty.ringEntries = 4096;
 }
@@ -388,6 +395,12 @@ const SERVICE_ROWS: Readonly<Record<string, DoorRow>> = {
     },
     refused: { given: { fdname: 'a' } },
   },
+  'add-fd': { good: { given: {} }, refused: { given: {} }, isOfSocket: true },
+  'remove-fd': {
+    good: { prepare: addedFd, given: { 'fdset-id': 7 } },
+    refused: { given: { 'fdset-id': 7 } },
+  },
+  'query-fdsets': { good: { prepare: addedFd } },
   'query-kvm': { good: {} },
   'query-target': { good: {} },
   'query-cpus-fast': { good: {} },
