@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
 import { databaseCodeOf, databaseCorrupt, isCorruption } from './database-fault.ts';
 import { isDatabaseThere } from './database-file.ts';
 import { applySchema, faultOfSchema } from './schema.ts';
-import type { Connection } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
 /*
  * The database file and who may open it.
@@ -113,14 +113,10 @@ function openFile(directory: string, schemaDirectory: string): Connection {
   let connection: Connection | null = null;
   try {
     // What is there and no database of ours would be taken for a new one, and all history would silently be gone.
-    if (!isDatabaseThere(path)) createFile(directory, schemaDirectory);
+    const isNew = !isDatabaseThere(path);
+    if (isNew) createFile(directory, schemaDirectory);
     connection = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
-    if (statSync(path).size <= CHECKED_BYTES_MAX) {
-      const found = connection.pragma('quick_check(1)', { simple: true });
-      if (found !== 'ok') throw databaseCorrupt(path, String(found));
-    }
-    const fault = faultOfSchema(connection, schemaDirectory);
-    if (fault !== null) throw databaseCorrupt(path, fault);
+    if (!isNew) refuseDamaged(connection, path, schemaDirectory);
     // From here on it is written to: even the way in which its log is kept is noted in the file.
     prepare(connection);
     applySchema(connection, schemaDirectory);
@@ -133,6 +129,16 @@ function openFile(directory: string, schemaDirectory: string): Connection {
   }
 }
 
+/** @throws DomainError if the file is damaged, or its tables are not those that the schema steps have made. */
+function refuseDamaged(connection: Connection, path: string, schemaDirectory: string): void {
+  if (statSync(path).size <= CHECKED_BYTES_MAX) {
+    const found = connection.pragma('quick_check(1)', { simple: true });
+    if (found !== 'ok') throw databaseCorrupt(path, String(found));
+  }
+  const fault = faultOfSchema(connection, schemaDirectory);
+  if (fault !== null) throw databaseCorrupt(path, fault);
+}
+
 /** Writes a whole new database under another name first, so that a crash never leaves half of one. */
 function createFile(directory: string, schemaDirectory: string): void {
   const unfinished = join(directory, UNFINISHED_FILE);
@@ -140,14 +146,30 @@ function createFile(directory: string, schemaDirectory: string): void {
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${unfinished}${suffix}`, { force: true });
     const connection = new Database(unfinished);
     try {
-      applySchema(connection, schemaDirectory);
+      // A crash leaves a file that the next start removes, so one flush of the whole file is enough.
+      connection.pragma('synchronous = OFF');
+      connection.pragma('journal_mode = MEMORY');
+      inTransaction(connection, () => applySchema(connection, schemaDirectory));
+      // After the content: what a log holds gets into the file as it is closed, and nobody is told if that fails.
+      connection.pragma('journal_mode = WAL');
     } finally {
       connection.close();
     }
+    flush(unfinished);
     renameSync(unfinished, join(directory, DATABASE_FILE));
   } catch (cause) {
     if (cause instanceof DomainError) throw cause;
     throw unusable(directory, cause);
+  }
+}
+
+/** Returns when the disk has the content of the file. */
+function flush(path: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 
