@@ -3,7 +3,9 @@
 
 import fs, { existsSync, readFileSync, rmSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import '../../../src/engine/snapshot/worker/main.ts';
+import { builtProgram } from './built-program.ts';
+
+await import(builtProgram(new URL('../../../src/engine/snapshot/worker/main.ts', import.meta.url)).href);
 
 const order = process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER ?? '';
 setInterval(() => {
