@@ -3,30 +3,37 @@ import type { JobRecord, MigrationRecord } from './store-ports.ts';
 import type { MigrationEnd, TransferError } from './transfer-port.ts';
 
 /*
- * The lines that the log has for every migration and every job: one at its begin and one at its end, level info; the end
+ * The lines that the log has for every migration and every job: one at its begin and one at its end, level info, and
+ * one between them when a migration's sides share an id; the end
  * of one that failed has level warn, with the error's code and description.
  */
 
 type Log = Pick<Surroundings, 'note'>;
 
 /** A migration, as far as a line of the log names it. */
-type NamedMigration = Pick<MigrationRecord, 'id' | 'direction'>;
+type EndedMigration = Pick<MigrationRecord, 'id' | 'direction' | 'sharedId'>;
 
 export function logMigrationBegan({ note }: Log, { id, direction, uri }: MigrationRecord): void {
   note('a migration began', { migration: id, direction, uri: withoutCommand(uri) });
 }
 
+/** Logs the id that both sides know a migration under, from which on their logs can be laid side by side. */
+export function logMigrationShared({ note }: Log, { id, direction, sharedId }: EndedMigration): void {
+  note('both sides of a migration know it by one id', { migration: id, direction, 'shared-id': sharedId });
+}
+
 /** Logs how a migration ended: `guest` says who has the guest now, null if the service does not know of one. */
 export function logMigrationEnded(
   { note }: Log,
-  { id, direction }: NamedMigration,
+  { id, direction, sharedId }: EndedMigration,
   ending: Pick<MigrationEnd, 'status'> & {
     readonly error: TransferError | null;
     readonly guest: MigrationEnd['guest'] | null;
   },
 ): void {
   const { status, error, guest } = ending;
-  const details = { migration: id, direction, guest };
+  const shared = sharedId === null ? {} : { 'shared-id': sharedId };
+  const details = { migration: id, direction, guest, ...shared };
   if (status !== 'failed') note(`a migration ${ENDED[status]}`, details);
   else note('a migration failed', { ...details, code: error?.code, reason: error?.message }, 'warn');
 }

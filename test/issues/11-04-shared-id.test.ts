@@ -2,15 +2,25 @@
  * Each service gave its row of a migration an id of its own, and nothing said which row of the target belongs to which row
  * of the source. The id of the source's row now travels in pings, which a QEMU answers without knowing what they say; a
  * vmferry says that it has read it. Both rows then have the same `shared-id`, also where the migration fails later.
+ * A target that refused the configuration, which comes before the first ping, read no further and never had the id.
  */
 import { randomUUID } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { encodeCommand } from '../../src/engine/stream/command.ts';
+import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../../src/engine/stream/configuration.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { SHARED_ID_KNOWN, SHARED_ID_MARK, SharedIdReader, sharedIdPings } from '../../src/engine/stream/shared-id.ts';
-import { temporaryDirectory } from '../helpers/app.ts';
+import { SYNTHETIC_MACHINE_NAME } from '../../src/machine/synthetic/synthetic-machine.ts';
+import { ask, startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
 import { setCapabilities } from '../helpers/closing-peer.ts';
-import { localService, type MigrationRow, type Service } from '../helpers/guest-service.ts';
+import { localService, type MigrationRow, Service } from '../helpers/guest-service.ts';
+import { captureLog } from '../helpers/logged-app.ts';
+import { MemoryBlocks } from '../helpers/memory-blocks.ts';
 import { openPeer } from '../helpers/peer.ts';
+import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
+import { connectTo } from '../helpers/transports.ts';
 
 type Row = MigrationRow & { readonly 'shared-id': string | null };
 
@@ -55,6 +65,92 @@ test('a migration that fails after its stream began has the id at both sides', a
   const { id } = await here.migrate(await there.incomingUri());
   expect(await here.row(id)).toMatchObject({ status: 'failed', 'shared-id': id });
   expect(await there.ended()).toMatchObject({ status: 'failed', 'shared-id': id });
+});
+
+const UUIDS = ['5d7f14d3-9a6b-4c8e-8f0a-1b2c3d4e5f60', '0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9'] as const;
+
+test.each(['tcp', 'unix'])(
+  'over %s a target that refuses the uuid has the id too, and says no to the source',
+  async (transport) => {
+    const flags = (uuid: string) => [
+      '--ram',
+      '2M',
+      '--workload',
+      'rate=0',
+      '--uuid',
+      uuid,
+      '--enable',
+      'validate-uuid',
+    ];
+    const at = transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${temporaryDirectory()}/m`;
+    const there = await localService([...flags(UUIDS[0]), '--incoming', at]);
+    const here = await localService(flags(UUIDS[1]));
+    const { id } = await here.migrate(await there.incomingUri());
+    const error = { code: 'target_refused' };
+    expect(await here.row(id)).toMatchObject({ status: 'failed', guest: 'here', 'shared-id': id, error });
+    expect(await there.ended()).toMatchObject({ status: 'failed', 'shared-id': id, error: { code: 'uuid_differs' } });
+    await here.expectRunning();
+  },
+);
+
+async function loggedService(flags: readonly string[]) {
+  const log = captureLog();
+  const config = { ...testConfig(['--ram', '2M', '--workload', 'rate=0', ...flags]), logLevel: 'info' } as const;
+  const app = await startApp(config, { blocks: new MemoryBlocks(), logStream: log.stream });
+  return { service: new Service((path, request) => ask(app.server, path, request)), lines: log.lines };
+}
+
+test('the logs of both sides have the id when it is known and at the end', async () => {
+  const there = await loggedService(['--incoming', 'tcp:127.0.0.1:0']);
+  const here = await loggedService([]);
+  const { id } = await here.service.migrate(await there.service.incomingUri());
+  await there.service.ended();
+  for (const { lines } of [here, there]) {
+    const told = lines().filter((line) => line['shared-id'] === id);
+    expect(told.map(({ msg }) => msg)).toEqual([
+      'both sides of a migration know it by one id',
+      'a migration completed',
+    ]);
+  }
+});
+
+test('a target that refuses the machine type has the id too', async () => {
+  const root = temporaryDirectory();
+  writeFileSync(join(root, 'machine'), readStreamFixture('isapc-10.0').stream);
+  const flags = ['--machine', 'image', '--file-root', root, '--incoming', 'file:machine'];
+  const here = await localService(flags);
+  await here.untilStatus('completed');
+  const there = await target('tcp:127.0.0.1:0');
+  const { id } = await here.migrate(await there.incomingUri());
+  expect(await here.row(id)).toMatchObject({ status: 'failed', guest: 'here', 'shared-id': id });
+  expect(await there.ended()).toMatchObject({ 'shared-id': id, error: { code: 'machine_differs' } });
+});
+
+describe('a sender whose uuid is refused', () => {
+  const configuration = Buffer.concat([
+    encodeHeader(),
+    encodeConfiguration(SYNTHETIC_MACHINE_NAME, encodeUuidSubsection(UUIDS[1])),
+  ]);
+  const opened = encodeCommand({ name: 'open-return-path' });
+  const ping = encodeCommand({ name: 'ping', value: 1 });
+
+  test.each([
+    ['says no more', [configuration, opened]],
+    ['says half of an id', [configuration, opened, ...Array(3).fill(ping)]],
+    ['pings on and on', [configuration, opened, ...Array(100).fill(ping)]],
+    ['goes on with anything but a ping', [configuration, Buffer.alloc(100, 4)]],
+    ['ends its stream', [configuration, opened, null]],
+  ])('fails with that for its reason if it %s', async (_, parts) => {
+    const flags = ['--ram', '2M', '--uuid', UUIDS[0], '--enable', 'validate-uuid', '--incoming', 'tcp:127.0.0.1:0'];
+    const there = await localService(flags);
+    const socket = await connectTo(await there.incomingUri());
+    for (const part of parts) {
+      if (part === null) socket.end();
+      else socket.write(part);
+    }
+    const row = (await there.ended()) as Row;
+    expect(row).toMatchObject({ status: 'failed', 'shared-id': null, error: { code: 'uuid_differs' } });
+  });
 });
 
 test('with return-path switched off neither side has one', async () => {

@@ -4,8 +4,8 @@
 import { afterAll, expect, test } from 'vitest';
 import { qemu11Binary, qemu72Binary, qemuBinary } from '../helpers/qemu/binaries.ts';
 import { startImage, startTarget } from '../helpers/qemu/journey.ts';
-import { describeWithQemu, SMALL_GUEST, startQemu } from '../helpers/qemu/qemu.ts';
-import type { Service } from '../helpers/service.ts';
+import { describeWithQemu, SMALL_GUEST, SMALL_GUEST_LAP_TICKS, startQemu } from '../helpers/qemu/qemu.ts';
+import { type Service, startService } from '../helpers/service.ts';
 import { shared } from '../helpers/shared.ts';
 
 /** Known to all of them. */
@@ -38,6 +38,25 @@ describeWithQemu('a machine that is sent with default settings', () => {
     expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
     await image().post('/cont', undefined);
   });
+
+  test.each(there)(
+    'is refused by its type at once if QEMU $version sends it to another kind, with and without a return path',
+    async ({ binary }) => {
+      const source = await startQemu({ ...SMALL_GUEST, binary, machine: MACHINE });
+      for (const hasReturnPath of [false, true]) {
+        await source.setCapabilities(['return-path'], hasReturnPath);
+        const target = await startService(['--ram', '8M', '--incoming', 'tcp:127.0.0.1:0']);
+        await source.migrate(await target.listeningUri());
+        await target.waitForEnd();
+        const error = { code: 'machine_differs', desc: expect.stringContaining('--machine image') };
+        expect((await target.get('/migrations')).json).toMatchObject({
+          migrations: [{ status: 'failed', error, ...OTHER_KIND }],
+        });
+        expect(await source.runState()).toBe('running');
+      }
+      await source.waitForTicks(SMALL_GUEST_LAP_TICKS);
+    },
+  );
 });
 
 afterAll(() => {

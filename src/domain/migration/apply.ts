@@ -2,7 +2,7 @@ import type { Context } from '../context.ts';
 import type { Emit } from '../events.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import { withReserve } from '../jobs/with-reserve.ts';
-import { logMigrationEnded } from '../outcomes.ts';
+import { logMigrationEnded, logMigrationShared } from '../outcomes.ts';
 import type { MigrationRecord } from '../store-ports.ts';
 import type { MigrationEnd, TransferError } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
@@ -38,6 +38,7 @@ export function applySharedId(context: Context, migration: CurrentMigration, id:
       context.store.migrations.transition(migration.id, status, { status, sharedId: id }),
     ),
   );
+  logMigrationShared(context, migration);
 }
 
 /** How a migration ended, as it is saved and told. */

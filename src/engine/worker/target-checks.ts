@@ -6,17 +6,17 @@ import type { Configuration } from '../stream/configuration.ts';
 import type { RamBlockLength } from '../stream/ram-setup.ts';
 import { pageSizeDiffers, STREAM_PAGE_BYTES } from './page-size.ts';
 
-/** Holds the stream's configuration against this machine. @throws StreamError with both values where they differ. */
-export function checkConfiguration(
+/** Holds the stream's configuration against this machine. @returns the first difference with both values, or null. */
+export function refusalOf(
   configuration: Configuration,
   plan: Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>,
-): void {
+): StreamError | null {
   const { target } = plan;
   if (configuration.targetPageBits !== null && 2 ** configuration.targetPageBits !== STREAM_PAGE_BYTES) {
-    throw pageSizeDiffers(2 ** configuration.targetPageBits);
+    return pageSizeDiffers(2 ** configuration.targetPageBits);
   }
   if (target.form === 'devices' && configuration.machineName !== target.machineName) {
-    throw new StreamError(
+    return new StreamError(
       'machine_differs',
       `the stream holds a machine '${configuration.machineName}'; this one is a '${target.machineName}'. ` +
         'A service that was started with --machine image takes a machine of QEMU',
@@ -24,21 +24,17 @@ export function checkConfiguration(
   }
   const unknown = configuration.capabilities.find((capability) => !plan.capabilities.includes(capability));
   if (unknown !== undefined) {
-    throw new StreamError('capability_differs', `the source has the capability '${unknown}' on, which is off here`);
+    return new StreamError('capability_differs', `the source has the capability '${unknown}' on, which is off here`);
   }
-  if (
-    plan.uuid !== null &&
-    configuration.uuid !== null &&
-    (target.form === 'devices' || plan.capabilities.includes('validate-uuid'))
-  ) {
-    const received = Buffer.from(configuration.uuid).toString('hex');
-    const own = plan.uuid.replaceAll('-', '').toLowerCase();
-    if (received !== own)
-      throw new StreamError(
-        'uuid_differs',
-        `the stream has the uuid ${dashed(received)}; this machine has ${dashed(own)}`,
-      );
-  }
+  const isUuidCompared = target.form === 'devices' || plan.capabilities.includes('validate-uuid');
+  if (plan.uuid === null || configuration.uuid === null || !isUuidCompared) return null;
+  const received = Buffer.from(configuration.uuid).toString('hex');
+  const own = plan.uuid.replaceAll('-', '').toLowerCase();
+  if (received === own) return null;
+  return new StreamError(
+    'uuid_differs',
+    `the stream has the uuid ${dashed(received)}; this machine has ${dashed(own)}`,
+  );
 }
 
 /** Holds the page size that the vmdescription names, if it does, against the one that is read. */

@@ -1,4 +1,4 @@
-import type { GuestMemory, LoadedMachine, OpaqueSection } from '../../domain/ports.ts';
+import type { GuestMemory, LoadedMachine } from '../../domain/ports.ts';
 import type { IncomingPlan } from '../../domain/transfer-port.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeCommand, type StreamCommand } from '../stream/command.ts';
@@ -7,12 +7,12 @@ import { ELEMENT, KNOWN_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
 import { decodeFooter, decodeSectionHead } from '../stream/section.ts';
 import { decodeVmDescription, describedPageBytes } from '../stream/vm-description.ts';
-import { findEarlyFooter } from './early-section.ts';
+import { EarlySections } from './early-section.ts';
 import type { InputBuffer, StreamInput } from './input-buffer.ts';
 import { KnownDevices } from './known-devices.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { RamSection } from './ram-section.ts';
-import { checkConfiguration, checkPageBytes } from './target-checks.ts';
+import { checkPageBytes, refusalOf } from './target-checks.ts';
 
 /** Where in the stream the reader is; named in errors. */
 export type TargetPhase =
@@ -28,8 +28,8 @@ export type TargetPhase =
 /** What a stream is held against. */
 export type ExpectedMachine = Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>;
 
-/** Sections before RAM is complete that are kept, at most. */
-const EARLY_SECTIONS_MAX = 64;
+/** Commands that are obeyed behind a configuration that was refused, at most; the id that both sides share takes six. */
+const REFUSED_COMMANDS_MAX = 16;
 
 /**
  * Reads a migration stream as its bytes come in. One step takes one whole element, or a batch of page records; what
@@ -43,10 +43,16 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   phase: TargetPhase = 'header';
   /** Set once everything has come. */
   loaded: LoadedMachine | null = null;
+  /**
+   * Why this machine cannot take the stream: what its configuration says. It is thrown with the next element that is no
+   * command, or by `throwIfRefused`: a vmferry tells the id that both sides share in pings right behind the configuration.
+   */
+  refusal: StreamError | null = null;
+  #refusedCommands = 0;
   #configuration: Configuration | null = null;
   readonly ram: RamSection;
   #switchoverStart = false;
-  readonly #early: OpaqueSection[] = [];
+  readonly #early = new EarlySections();
   readonly #known: KnownDevices | null;
   readonly #opaque: OpaqueDeviceReader | null;
   /** Bytes taken in whole elements, before the devices of an unknown machine begin. */
@@ -94,6 +100,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
 
   /** The sender has sent everything. @throws StreamError if that was too early. */
   end(): void {
+    this.throwIfRefused();
     this.ram.noMore();
     this.advance();
     const opaque = this.#opaque;
@@ -101,6 +108,11 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     if (this.loaded !== null) return;
     const at = this.input.takenBytes + this.input.length;
     throw new StreamError('stream_truncated', `the stream ends too early, in its part '${this.phase}'`, at);
+  }
+
+  /** @throws StreamError if the configuration was refused. */
+  throwIfRefused(): void {
+    if (this.refusal !== null) throw this.refusal;
   }
 
   #placed(work: () => void): void {
@@ -121,7 +133,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
       apply = this.#element(reader);
     } catch (error) {
       if (error instanceof IncompleteError) return false;
-      throw error;
+      throw this.refusal ?? error;
     }
     apply();
     this.input.take(reader.position);
@@ -155,7 +167,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
       case 'configuration': {
         const configuration = decodeConfiguration(reader);
         return () => {
-          checkConfiguration(configuration, this.#plan);
+          this.refusal = refusalOf(configuration, this.#plan)?.at(this.input.takenBytes) ?? null;
           this.#configuration = configuration;
           this.phase = 'elements';
         };
@@ -174,10 +186,12 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   }
 
   #typedElement(reader: ByteReader, type: number): () => void {
+    if (type !== ELEMENT.command || this.#refusedCommands >= REFUSED_COMMANDS_MAX) this.throwIfRefused();
     switch (type) {
       case ELEMENT.command: {
         const command = decodeCommand(reader);
         return () => {
+          if (this.refusal !== null) this.#refusedCommands += 1;
           if (command.name === 'switchover-start') this.#switchoverStart = true;
           this.#onCommand(command);
         };
@@ -215,35 +229,13 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   }
 
   #full(reader: ByteReader): () => void {
-    const from = reader.position;
+    if (this.#known === null) return this.#early.read(reader, this.input.view());
     const head = decodeSectionHead(reader);
-    if (this.#known === null) {
-      reader.position = from;
-      return this.#earlyFull(reader);
-    }
     if (!this.ram.isEnded)
       throw new StreamError('section_order', `section '${head.idstr}' comes before the end of the ram section`);
     const apply = this.#known.read(head, reader);
     decodeFooter(reader, head);
     return apply;
-  }
-
-  /** A device section before RAM is complete: kept as it is, up to its footer. */
-  #earlyFull(reader: ByteReader): () => void {
-    const head = decodeSectionHead(reader);
-    if (this.#early.length >= EARLY_SECTIONS_MAX) {
-      throw new StreamError(
-        'device_bytes_too_many',
-        `more than ${EARLY_SECTIONS_MAX} sections come before the end of the ram section`,
-      );
-    }
-    const length = findEarlyFooter(this.input.view(), reader.position, head.sectionId);
-    if (length === null) throw new IncompleteError();
-    const body = Buffer.from(reader.bytes(length));
-    decodeFooter(reader, head);
-    return () => {
-      this.#early.push({ ...head, body });
-    };
   }
 
   #opaqueStep(devices: OpaqueDeviceReader): boolean {
@@ -268,7 +260,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
         configurationTail: this.#configuration?.tail ?? new Uint8Array(),
         ramSectionId: this.ram.head.sectionId,
         switchoverStart: this.#switchoverStart,
-        earlySections: this.#early,
+        earlySections: this.#early.all,
         ...found,
       },
     });

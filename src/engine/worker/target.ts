@@ -3,28 +3,25 @@ import type { IncomingPlan, MigrationEnd, TransferError } from '../../domain/tra
 import { FigureBlock } from '../figures.ts';
 import { giveBackMemory } from '../memory/give-back.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
-import { StreamError } from '../stream/byte-reader.ts';
 import type { StreamCommand } from '../stream/command.ts';
 import { encodeReverse } from '../stream/return-path.ts';
-import { SHARED_ID_KNOWN, SharedIdReader } from '../stream/shared-id.ts';
 import type { IncomingChannel } from '../transport/channel.ts';
 import { type Awaiting, openIncoming } from '../transport/open.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { whatWaitsIsRead } from './monitor.ts';
 import { RateWindow } from './pacing.ts';
+import { PingAnswers } from './ping-answers.ts';
 import { readError } from './target-checks.ts';
 import { TargetStream } from './target-stream.ts';
 
 /** How often the watchdog looks whether the stream gets on. */
 const WATCH_MS = 250;
 /**
- * A stream may lack its vmdescription, and a sender that awaits the target's word does not close its side: after this
+ * A sender whose configuration was refused is given this long to say more, which tells the id that both sides share. And
+ * a stream may lack its vmdescription, and a sender that awaits the target's word does not close its side: after this
  * long without another byte behind the end mark the end mark alone counts.
  */
 const DESCRIPTION_MS = 1000;
-
-/** Answers that the sender has not taken, in bytes: one that asks and does not listen is let go. */
-const UNSENT_ANSWERS_BYTES_MAX = 64 * 1024;
 
 /** Transports with a sender at their other end, which closes them when it cancels. */
 const HAS_SENDER: ReadonlySet<string> = new Set(['tcp', 'unix', 'fd']);
@@ -45,7 +42,7 @@ export class TargetMigration {
   #kept: Awaiting | null = null;
   #channel: IncomingChannel | null = null;
   #watch: NodeJS.Timeout | null = null;
-  readonly #sharedId = new SharedIdReader();
+  readonly #answers = new PingAnswers();
   #hasReturnPath = false;
   #isLoaded = false;
   #isEnded = false;
@@ -182,22 +179,11 @@ export class TargetMigration {
       if (this.#plan.capabilities.includes('switchover-ack'))
         this.#channel?.write(encodeReverse({ type: 'switchover-ack' }));
     } else if (command.name === 'ping' && this.#hasReturnPath) {
-      this.#answer(encodeReverse({ type: 'pong', value: command.value }));
-      const id = this.#sharedId.take(command.value);
-      if (id !== null) this.#shareId(id);
+      const id = this.#answers.answer(command.value, this.#channel);
+      if (id === null) return;
+      this.#post({ type: 'shared', id });
+      this.#stream.throwIfRefused();
     }
-  }
-
-  #shareId(id: string): void {
-    this.#answer(encodeReverse({ type: 'pong', value: SHARED_ID_KNOWN }));
-    this.#post({ type: 'shared', id });
-  }
-
-  #answer(bytes: Uint8Array): void {
-    if ((this.#channel?.unsentBytes ?? 0) > UNSENT_ANSWERS_BYTES_MAX) {
-      throw new StreamError('element_unexpected', 'the sender pings on and takes none of the answers');
-    }
-    this.#channel?.write(bytes);
   }
 
   #watchProgress(): void {
@@ -211,7 +197,7 @@ export class TargetMigration {
     const message = this.#late();
     if (message === null || this.#isLoaded || this.#isEnded) return;
     const silentMs = performance.now() - this.#progress.atMs;
-    if (silentMs >= DESCRIPTION_MS && this.#hasReturnPath && this.#stream.mayEndHere) {
+    if (this.#stream.refusal !== null || (silentMs >= DESCRIPTION_MS && this.#mayBeOver())) {
       this.#attempt(() => this.#stream.end());
     } else {
       this.#fail({ code: 'deadline_exceeded', message: `${message} (${this.#where()})` });
@@ -234,9 +220,13 @@ export class TargetMigration {
     if (advance !== this.#advance.value) this.#advance = { value: advance, atMs: now };
     const silentMs = now - this.#progress.atMs;
     const aheadMs = now - this.#advance.atMs;
-    const limitMs = this.#hasReturnPath && this.#stream.mayEndHere ? Math.min(DESCRIPTION_MS, stallMs) : stallMs;
+    const limitMs = this.#mayBeOver() ? Math.min(DESCRIPTION_MS, stallMs) : stallMs;
     if (silentMs >= limitMs) return `nothing whole came for ${Math.round(silentMs)} ms`;
     return aheadMs >= advanceMs ? `nothing new came for ${Math.round(aheadMs)} ms` : null;
+  }
+
+  #mayBeOver(): boolean {
+    return this.#stream.refusal !== null || (this.#hasReturnPath && this.#stream.mayEndHere);
   }
 
   /** The bytes that came since the last look, in a second; 0 while nothing comes. */
