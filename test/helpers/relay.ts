@@ -1,7 +1,16 @@
 // A link between two services that can be made slow or still while a migration runs over it.
 
 import net, { type AddressInfo } from 'node:net';
-import { onTestFinished } from 'vitest';
+import koffi from 'koffi';
+import { expect, onTestFinished } from 'vitest';
+import { socketPath, startConnecting } from './transports.ts';
+
+/** Of Linux's <sys/socket.h>. */
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const setOption = koffi
+  .load(null)
+  .func('int setsockopt(int fd, int level, int name, const int *value, unsigned int length)');
 
 export class Relay {
   readonly uri: string;
@@ -9,16 +18,22 @@ export class Relay {
   #rate = Number.POSITIVE_INFINITY;
   #changed: (() => void) | null = null;
 
-  private constructor(port: number) {
-    this.uri = `tcp:127.0.0.1:${port}`;
+  private constructor(uri: string) {
+    this.uri = uri;
   }
 
-  static async to(targetUri: string): Promise<Relay> {
-    const targetPort = Number(targetUri.split(':').at(-1));
+  /**
+   * A relay to `tcp:HOST:PORT` or `unix:PATH`, over the same transport. What waits at its entry counts as arrived for the
+   * source's system: `receiveBufferBytes` bounds that, to what a link itself can hold.
+   */
+  static async to(targetUri: string, { receiveBufferBytes }: { receiveBufferBytes?: number } = {}): Promise<Relay> {
     const server = net.createServer({ allowHalfOpen: true });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const relay = new Relay((server.address() as AddressInfo).port);
-    server.once('connection', (source) => relay.#join(source, net.connect({ port: targetPort, allowHalfOpen: true })));
+    const place = targetUri.startsWith('unix:') ? { path: socketPath() } : { host: '127.0.0.1', port: 0 };
+    await new Promise<void>((resolve) => server.listen(place, resolve));
+    if (receiveBufferBytes !== undefined) limitReceiveBuffer(server, receiveBufferBytes);
+    const bound = server.address() as AddressInfo | string;
+    const relay = new Relay(typeof bound === 'string' ? `unix:${bound}` : `tcp:127.0.0.1:${bound.port}`);
+    server.once('connection', (source) => relay.#join(source, startConnecting(targetUri, { allowHalfOpen: true })));
     onTestFinished(() => void server.close());
     return relay;
   }
@@ -58,4 +73,10 @@ export class Relay {
       });
     }
   }
+}
+
+/** Connections that it accepts have that buffer, too. */
+function limitReceiveBuffer(server: net.Server, bytes: number): void {
+  const { _handle: handle } = server as unknown as { readonly _handle: { readonly fd: number } };
+  expect(setOption(handle.fd, SOL_SOCKET, SO_RCVBUF, [bytes], 4)).toBe(0);
 }

@@ -20,10 +20,10 @@ export function addressToListen(transport: SocketTransport): string {
 }
 
 /** Begins to connect to `tcp:127.0.0.1:PORT` or `unix:PATH`. The socket is destroyed after the test, and its errors mean nothing. */
-export function startConnecting(uri: string): net.Socket {
+export function startConnecting(uri: string, options: { readonly allowHalfOpen?: boolean } = {}): net.Socket {
   const socket = uri.startsWith('unix:')
-    ? net.connect({ path: uri.slice('unix:'.length) })
-    : net.connect({ host: '127.0.0.1', port: Number(uri.slice(uri.lastIndexOf(':') + 1)) });
+    ? net.connect({ ...options, path: uri.slice('unix:'.length) })
+    : net.connect({ ...options, host: '127.0.0.1', port: Number(uri.slice(uri.lastIndexOf(':') + 1)) });
   onTestFinished(() => void socket.destroy());
   socket.on('error', () => {});
   return socket;
