@@ -14,6 +14,7 @@ import type { SocketAddress } from './migration/socket-address.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { MachineDescription, MachineKind, Workload } from './ports.ts';
 import type { ReplicationUseCases } from './replication.ts';
+import type { CacheFigure, InfoFigure, RamFigure } from './settings/schema-order.ts';
 import type { BlockNode, DigestReading } from './snapshot-port.ts';
 import type { Snapshot, SnapshotQuery } from './snapshots/catalogue.ts';
 import type { DeleteRequest } from './snapshots/delete.ts';
@@ -35,35 +36,11 @@ export type CapabilityStatus = { readonly capability: string; readonly state: bo
 /** MigrationParameters of the QAPI schema. */
 export type MigrationParameters = Readonly<Record<string, number | bigint | string | boolean | readonly unknown[]>>;
 
-export type MigrationStats = {
-  readonly transferred: number;
-  readonly remaining: number;
-  readonly total: number;
-  readonly duplicate: number;
-  readonly normal: number;
-  readonly 'normal-bytes': number;
-  readonly 'dirty-pages-rate': number;
-  readonly mbps: number;
-  readonly 'dirty-sync-count': number;
-  readonly 'postcopy-requests': number;
-  readonly 'page-size': number;
-  readonly 'multifd-bytes': number;
-  readonly 'pages-per-second': number;
-  readonly 'precopy-bytes': number;
-  readonly 'downtime-bytes': number;
-  readonly 'postcopy-bytes': number;
-  readonly 'dirty-sync-missed-zero-copy': number;
-};
-
-/** query-migrate's answer; which members are there depends on the state as in QEMU 10.0. */
-export type MigrationInfo = {
+/** The answer of query-migrate: the status decides which members it has, as in QEMU 10.0. */
+export type MigrationInfo = Partial<Readonly<Record<InfoFigure, number>>> & {
   readonly status?: MigrationStatus;
-  readonly ram?: MigrationStats;
-  readonly 'total-time'?: number;
-  readonly 'expected-downtime'?: number;
-  readonly downtime?: number;
-  readonly 'setup-time'?: number;
-  readonly 'cpu-throttle-percentage'?: number;
+  readonly ram?: Readonly<Record<RamFigure, number>>;
+  readonly 'xbzrle-cache'?: Readonly<Record<CacheFigure, number>>;
   readonly 'error-desc'?: string;
   readonly 'blocked-reasons'?: readonly string[];
   readonly 'socket-address'?: readonly SocketAddress[];

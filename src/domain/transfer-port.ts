@@ -2,6 +2,7 @@ import type { CancelOutcome, StatusWord } from './migration/lifecycle.ts';
 import type { MigrationStatus } from './migration/status.ts';
 import type { TransferErrorCode } from './migration/transfer-errors.ts';
 import type { LoadedMachine, TransferSource, TransferTarget } from './ports.ts';
+import type { LiveParameters, MigrationFigures } from './settings/declared-settings.ts';
 
 /*
  * The transfer engine as the domain needs it: plans in, figures and an end out. Plans and everything in them cross
@@ -43,15 +44,6 @@ export type MigrationAddress =
   | FileAddress
   | { readonly transport: 'exec'; readonly command: readonly string[] }
   | FdAddress;
-
-/** Parameters that an engine obeys while it runs. 64-bit values are clamped to 2^53 - 1, which no link exceeds. */
-export type LiveParameters = {
-  /** Bytes/s; 0 is unlimited. */
-  readonly maxBandwidth: number;
-  /** Bytes/s assumed at the switchover; 0: what was measured. */
-  readonly availSwitchoverBandwidth: number;
-  readonly downtimeLimitMs: number;
-};
 
 /** Longest silence or duration of each phase, in milliseconds, before a migration fails and names the phase. */
 export type Deadlines = {
@@ -96,36 +88,6 @@ export type IncomingPlan = {
 
 /** An error that crossed a thread: plain data. */
 export type TransferError = { readonly code: TransferErrorCode; readonly message: string };
-
-/**
- * Figures of a migration, all numbers exact below 2^53. Times in milliseconds of the monotonic clock; those since the
- * migration's begin are 0 until `countFrom` was called.
- */
-export type MigrationFigures = {
-  /** Grows with every visible change. */
-  readonly revision: number;
-  readonly setupTimeMs: number;
-  readonly totalTimeMs: number;
-  readonly downtimeMs: number;
-  readonly expectedDowntimeMs: number;
-  readonly transferredBytes: number;
-  readonly remainingBytes: number;
-  readonly totalBytes: number;
-  readonly duplicatePages: number;
-  readonly normalPages: number;
-  readonly dirtyPagesRate: number;
-  /** 10^6 bit/s. */
-  readonly mbps: number;
-  readonly pagesPerSecond: number;
-  readonly dirtySyncCount: number;
-  readonly precopyBytes: number;
-  readonly downtimeBytes: number;
-  readonly cpuThrottlePercentage: number;
-  /** Bytes/s measured over the last window; 0 before the first has ended. */
-  readonly bandwidth: number;
-  /** Dirty bytes found by the newest sync. */
-  readonly dirtyBytesAtSync: number;
-};
 
 /** Figures of a pass that ended. */
 export type PassFigures = {

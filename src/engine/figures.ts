@@ -1,43 +1,38 @@
-import type { MigrationFigures } from '../domain/transfer-port.ts';
+import {
+  FIGURE_CELLS,
+  type FigureCell,
+  FRACTION_CELLS,
+  type MigrationFigures,
+} from '../domain/settings/declared-settings.ts';
 
-/**
- * Figures of one migration in shared memory: the worker writes, anyone reads, nobody asks. Every figure is an atomic
- * 64-bit integer; fractions are kept in thousandths.
- */
-const NAMES = [
+/** Cells that are not figures: moments in shared microseconds, a duration, and signs of life. */
+const OTHER_CELLS = [
   'revision',
   'startedUs',
   'setupEndedUs',
   'endedUs',
   'stoppedUs',
   'downtimeUs',
-  'expectedDowntimeMs',
-  'transferredBytes',
-  'remainingBytes',
-  'totalBytes',
-  'duplicatePages',
-  'normalPages',
-  'dirtyPagesRate',
-  'mbpsThousandths',
-  'pagesPerSecond',
-  'dirtySyncCount',
-  'precopyBytes',
-  'downtimeBytes',
-  'cpuThrottlePercentage',
-  'bandwidth',
-  'dirtyBytesAtSync',
   'heartbeat',
-  /** Of the worker, in the operating system's count; 0: not known. */
+  /** Of the worker, as the operating system counts its threads; 0: not known. */
   'threadId',
 ] as const;
-type FigureName = (typeof NAMES)[number];
-const INDEX = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Record<FigureName, number>;
+type CellName = (typeof OTHER_CELLS)[number] | FigureCell;
+const NAMES: readonly CellName[] = [...OTHER_CELLS, ...FIGURE_CELLS];
+const INDEX = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Record<CellName, number>;
+
+const FRACTIONS: ReadonlySet<CellName> = FRACTION_CELLS;
+const THOUSANDTHS = 1000;
 
 /** Microseconds of the monotonic clock, which all threads of the process share. */
 export function sharedMicroseconds(): number {
   return Number(process.hrtime.bigint() / 1000n);
 }
 
+/**
+ * The figures of one migration in shared memory. The worker writes them; every thread reads them without a message. Each
+ * cell is an atomic 64-bit integer; a fraction is kept in thousandths.
+ */
 export class FigureBlock {
   readonly buffer: SharedArrayBuffer;
   readonly #cells: BigInt64Array;
@@ -47,24 +42,24 @@ export class FigureBlock {
     this.#cells = new BigInt64Array(buffer);
   }
 
-  get(name: FigureName): number {
-    return Number(Atomics.load(this.#cells, INDEX[name]));
+  get(name: CellName): number {
+    return Number(Atomics.load(this.#cells, INDEX[name])) / scaleOf(name);
   }
 
-  set(name: FigureName, value: number): void {
-    Atomics.store(this.#cells, INDEX[name], BigInt(Math.round(value)));
+  set(name: CellName, value: number): void {
+    Atomics.store(this.#cells, INDEX[name], BigInt(Math.round(value * scaleOf(name))));
   }
 
-  add(name: FigureName, amount: number): void {
-    Atomics.add(this.#cells, INDEX[name], BigInt(amount));
+  add(name: CellName, amount: number): void {
+    Atomics.add(this.#cells, INDEX[name], BigInt(Math.round(amount * scaleOf(name))));
   }
 
-  /** Says that something visible changed. */
+  /** Counts a visible change. */
   touch(): void {
     this.add('revision', 1);
   }
 
-  /** Marks the migration's end, once. */
+  /** Keeps the moment of the first call as the end of the migration. */
   end(): void {
     if (this.get('endedUs') === 0) this.set('endedUs', sharedMicroseconds());
     this.touch();
@@ -75,26 +70,17 @@ export class FigureBlock {
     const started = this.get('startedUs');
     const until = this.get('endedUs') || sharedMicroseconds();
     const milliseconds = (from: number, to: number) => Math.max(0, Math.round((to - from) / 1000));
-    return {
+    const times = {
       revision: this.get('revision'),
       setupTimeMs: this.get('setupEndedUs') === 0 ? 0 : milliseconds(started, this.get('setupEndedUs')),
       totalTimeMs: started === 0 ? 0 : milliseconds(started, until),
       downtimeMs: Math.round(this.get('downtimeUs') / 1000),
-      expectedDowntimeMs: this.get('expectedDowntimeMs'),
-      transferredBytes: this.get('transferredBytes'),
-      remainingBytes: this.get('remainingBytes'),
-      totalBytes: this.get('totalBytes'),
-      duplicatePages: this.get('duplicatePages'),
-      normalPages: this.get('normalPages'),
-      dirtyPagesRate: this.get('dirtyPagesRate'),
-      mbps: this.get('mbpsThousandths') / 1000,
-      pagesPerSecond: this.get('pagesPerSecond'),
-      dirtySyncCount: this.get('dirtySyncCount'),
-      precopyBytes: this.get('precopyBytes'),
-      downtimeBytes: this.get('downtimeBytes'),
-      cpuThrottlePercentage: this.get('cpuThrottlePercentage'),
-      bandwidth: this.get('bandwidth'),
-      dirtyBytesAtSync: this.get('dirtyBytesAtSync'),
     };
+    const figures = FIGURE_CELLS.map((name) => [name, this.get(name)] as const);
+    return { ...times, ...(Object.fromEntries(figures) as Record<FigureCell, number>) };
   }
+}
+
+function scaleOf(name: CellName): number {
+  return FRACTIONS.has(name) ? THOUSANDTHS : 1;
 }

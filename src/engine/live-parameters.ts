@@ -1,32 +1,28 @@
-import type { LiveParameters } from '../domain/transfer-port.ts';
+import { LIVE_PARAMETERS, type LiveParameter, type LiveParameters } from '../domain/settings/declared-settings.ts';
 
-/** Parameters that a running migration obeys, in shared memory: written by the main thread, read by the worker. */
-export class LiveParameterWords {
+const CELL_BYTES = 8;
+
+/** The live parameters of a migration in shared memory. The main thread writes them; the worker reads each anew. */
+export class LiveParameterCells {
   readonly buffer: SharedArrayBuffer;
   readonly #cells: BigInt64Array;
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(3 * 8)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(LIVE_PARAMETERS.length * CELL_BYTES)) {
     this.buffer = buffer;
     this.#cells = new BigInt64Array(buffer);
   }
 
   write(parameters: LiveParameters): void {
-    Atomics.store(this.#cells, 0, BigInt(parameters.maxBandwidth));
-    Atomics.store(this.#cells, 1, BigInt(parameters.availSwitchoverBandwidth));
-    Atomics.store(this.#cells, 2, BigInt(parameters.downtimeLimitMs));
+    for (const [index, name] of LIVE_PARAMETERS.entries()) Atomics.store(this.#cells, index, BigInt(parameters[name]));
   }
 
-  /** Bytes/s; Infinity if unlimited. */
-  get maxBandwidth(): number {
-    return Number(Atomics.load(this.#cells, 0)) || Number.POSITIVE_INFINITY;
+  /** The value in the parameter's own unit; 1 or 0 of a parameter that is on or off. */
+  get(name: LiveParameter): number {
+    return Number(Atomics.load(this.#cells, LIVE_PARAMETERS.indexOf(name)));
   }
 
-  /** Bytes/s; 0 if the measured bandwidth is to be used. */
-  get availSwitchoverBandwidth(): number {
-    return Number(Atomics.load(this.#cells, 1));
-  }
-
-  get downtimeLimitMs(): number {
-    return Number(Atomics.load(this.#cells, 2));
+  /** A bandwidth in bytes/s, of which 0 means unlimited: Infinity then. */
+  limit(name: LiveParameter): number {
+    return this.get(name) || Number.POSITIVE_INFINITY;
   }
 }

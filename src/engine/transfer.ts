@@ -3,7 +3,7 @@ import { StatusWord } from '../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../domain/migration/status.ts';
 import type { MigrationEnd, TransferError, TransferListener } from '../domain/transfer-port.ts';
 import { FigureBlock, sharedMicroseconds } from './figures.ts';
-import { LiveParameterWords } from './live-parameters.ts';
+import { LiveParameterCells } from './live-parameters.ts';
 import type { FromWorker, SharedWords, ToWorker } from './messages.ts';
 import { watchHeartbeat } from './watchdog.ts';
 import { WorkerDeath } from './worker-death.ts';
@@ -23,7 +23,7 @@ export type Staff = {
 export abstract class Transfer {
   readonly status = new StatusWord();
   protected readonly worker: Worker;
-  protected readonly live = new LiveParameterWords();
+  protected readonly live = new LiveParameterCells();
   protected readonly listener: TransferListener;
   protected readonly end = Promise.withResolvers<MigrationEnd>();
   readonly #figures = new FigureBlock();

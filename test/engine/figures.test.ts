@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FigureBlock, sharedMicroseconds } from '../../src/engine/figures.ts';
-import { LiveParameterWords } from '../../src/engine/live-parameters.ts';
+import { LiveParameterCells } from '../../src/engine/live-parameters.ts';
+import { liveParameterCells, liveParameters } from '../helpers/live-parameters.ts';
 
 describe('a block of figures', () => {
   it('starts with zeros, and no time passes before the migration has begun', () => {
@@ -45,7 +46,7 @@ describe('a block of figures', () => {
     block.set('setupEndedUs', 1_012_400);
     block.set('endedUs', 3_500_600);
     block.set('downtimeUs', 41_600);
-    block.set('mbpsThousandths', 1234.4);
+    block.set('mbps', 1.2344);
     expect(block.read()).toMatchObject({ setupTimeMs: 12, totalTimeMs: 2501, downtimeMs: 42, mbps: 1.234 });
   });
 
@@ -67,15 +68,15 @@ describe('a block of figures', () => {
 
 describe('live parameters', () => {
   it('read as they were written, by every thread; no bandwidth is no limit', () => {
-    const words = new LiveParameterWords();
-    const other = new LiveParameterWords(words.buffer);
-    words.write({ maxBandwidth: 0, availSwitchoverBandwidth: 0, downtimeLimitMs: 300 });
-    expect([other.maxBandwidth, other.availSwitchoverBandwidth]).toEqual([Number.POSITIVE_INFINITY, 0]);
-    words.write({ maxBandwidth: 2 ** 53 - 1, availSwitchoverBandwidth: 7, downtimeLimitMs: 2_000_000 });
-    expect([other.maxBandwidth, other.availSwitchoverBandwidth, other.downtimeLimitMs]).toEqual([
-      2 ** 53 - 1,
-      7,
-      2_000_000,
-    ]);
+    const cells = liveParameterCells({ 'max-bandwidth': 0, 'cpu-throttle-tailslow': true });
+    const other = new LiveParameterCells(cells.buffer);
+    expect(other.limit('max-bandwidth')).toBe(Number.POSITIVE_INFINITY);
+    expect([other.get('cpu-throttle-tailslow'), other.get('downtime-limit')]).toEqual([1, 300]);
+    const change = { 'max-bandwidth': 2 ** 53 - 1, 'avail-switchover-bandwidth': 7, 'downtime-limit': 2_000_000 };
+    cells.write(liveParameters({ ...change, 'max-cpu-throttle': 98 }));
+    expect(other.limit('max-bandwidth')).toBe(2 ** 53 - 1);
+    expect(other.get('avail-switchover-bandwidth')).toBe(7);
+    expect(other.get('downtime-limit')).toBe(2_000_000);
+    expect([other.get('max-cpu-throttle'), other.get('cpu-throttle-tailslow')]).toEqual([98, 0]);
   });
 });

@@ -28,6 +28,7 @@ import {
   untilWritten,
 } from '../machine/guest-bench.ts';
 import { temporaryDirectory } from './app.ts';
+import { liveParameters } from './live-parameters.ts';
 
 export type Pair = { readonly source: SyntheticMachine; readonly target: SyntheticMachine };
 
@@ -47,7 +48,7 @@ export type Tampering = {
 
 export type Moved = { readonly end: MigrationEnd; readonly panic: Promise<GuestPanic> };
 
-const PARAMETERS = { maxBandwidth: 60_000_000, availSwitchoverBandwidth: 0, downtimeLimitMs: 300 } as const;
+const PARAMETERS = liveParameters({ 'max-bandwidth': 60_000_000 });
 /** Pages that the guest writes after everything has been sent: so many have to be sent with the guest stopped. */
 const LATE_WRITES = 300;
 

@@ -28,6 +28,8 @@ const SHARED_WORDS = [
   'src/domain/machine/holds.ts',
   'src/domain/migration/lifecycle.ts',
   'src/domain/migration/status.ts',
+  // The names of the cells that hold figures and live parameters.
+  'src/domain/settings/declared-settings.ts',
 ];
 /** The declarations of all settings: the text monitor reads and prints each setting by its declaration. */
 const DECLARED = ['src/domain/settings/declared-settings.ts', 'src/domain/settings/schema-order.ts'];

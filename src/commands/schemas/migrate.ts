@@ -1,6 +1,15 @@
-import { Type } from 'typebox';
+import { type TUnsafe, Type } from 'typebox';
 import { CANCEL_OUTCOMES } from '../../domain/migration/lifecycle.ts';
 import { MIGRATION_STATUSES } from '../../domain/migration/status.ts';
+import { figureDeclaration } from '../../domain/settings/declared-settings.ts';
+import {
+  CACHE_FIGURES,
+  type FigureName,
+  INFO_FIGURES,
+  INFO_MEMBERS,
+  RAM_FIGURES,
+  TIME_FIGURES,
+} from '../../domain/settings/schema-order.ts';
 import { MigrationChannelList, SocketAddress } from './address.ts';
 import { Int64, Text } from './common.ts';
 
@@ -10,57 +19,42 @@ const closed = { additionalProperties: false } as const;
 
 export const MigrationStatus = Type.Enum([...MIGRATION_STATUSES]);
 
-export const MigrationStats = Type.Object({
-  transferred: Int64({ description: 'Bytes sent.' }),
-  remaining: Int64({ description: 'Bytes known to be dirty and not yet sent.' }),
-  total: Int64({ description: 'Bytes of guest RAM.' }),
-  duplicate: Int64({ description: 'Zero pages.' }),
-  normal: Int64({ description: 'Whole pages sent.' }),
-  'normal-bytes': Int64(),
-  'dirty-pages-rate': Int64({ description: 'Pages dirtied in a second.' }),
-  mbps: Type.Number({ description: '10^6 bit/s.' }),
-  'dirty-sync-count': Int64({ description: 'Number of the pass.' }),
-  'postcopy-requests': Int64(),
-  'page-size': Int64(),
-  'multifd-bytes': Int64(),
-  'pages-per-second': Int64(),
-  'precopy-bytes': Int64(),
-  'downtime-bytes': Int64(),
-  'postcopy-bytes': Int64(),
-  'dirty-sync-missed-zero-copy': Int64(),
-});
+/** The schema of a figure. */
+function figure(name: FigureName): TUnsafe<number | bigint> {
+  const { description, isFraction = false } = figureDeclaration(name);
+  const options = description === undefined ? {} : { description };
+  return isFraction ? Type.Unsafe<number>(Type.Number(options)) : Int64(options);
+}
+
+function figures<N extends FigureName>(names: readonly N[]): Record<N, TUnsafe<number | bigint>> {
+  return Object.fromEntries(names.map((name) => [name, figure(name)])) as Record<N, TUnsafe<number | bigint>>;
+}
+
+export const MigrationStats = Type.Object(figures(RAM_FIGURES));
 
 export const VfioStats = Type.Object({ transferred: Int64() });
 
-export const XBZRLECacheStats = Type.Object({
-  'cache-size': Int64(),
-  bytes: Int64(),
-  pages: Int64(),
-  'cache-miss': Int64(),
-  'cache-miss-rate': Type.Number(),
-  'encoding-rate': Type.Number(),
-  overflow: Int64(),
-});
+export const XBZRLECacheStats = Type.Object(figures(CACHE_FIGURES));
 
-/** query-migrate's answer. */
-export const MigrationInfo = Type.Object({
-  status: Type.Optional(MigrationStatus),
-  ram: Type.Optional(MigrationStats),
-  vfio: Type.Optional(VfioStats),
-  'xbzrle-cache': Type.Optional(XBZRLECacheStats),
-  'total-time': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'expected-downtime': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  downtime: Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'setup-time': Type.Optional(Int64({ description: 'Milliseconds.' })),
-  'cpu-throttle-percentage': Type.Optional(Int64()),
-  'error-desc': Type.Optional(Type.String()),
-  'blocked-reasons': Type.Optional(Type.Array(Type.String())),
-  'postcopy-blocktime': Type.Optional(Int64()),
-  'postcopy-vcpu-blocktime': Type.Optional(Type.Array(Int64())),
-  'socket-address': Type.Optional(Type.Array(SocketAddress)),
-  'dirty-limit-throttle-time-per-round': Type.Optional(Int64()),
-  'dirty-limit-ring-full-time': Type.Optional(Int64()),
-});
+/** Members of query-migrate that are no figures, or that no cell holds. */
+const OTHER_MEMBERS = {
+  status: MigrationStatus,
+  ram: MigrationStats,
+  vfio: VfioStats,
+  'xbzrle-cache': XBZRLECacheStats,
+  'error-desc': Type.String(),
+  'blocked-reasons': Type.Array(Type.String()),
+  'postcopy-blocktime': Int64(),
+  'postcopy-vcpu-blocktime': Type.Array(Int64()),
+  'socket-address': Type.Array(SocketAddress),
+};
+
+const MEMBERS = { ...OTHER_MEMBERS, ...figures([...TIME_FIGURES, ...INFO_FIGURES]) };
+
+/** The answer of query-migrate. */
+export const MigrationInfo = Type.Partial(
+  Type.Object(Object.fromEntries(INFO_MEMBERS.map((name) => [name, MEMBERS[name]])) as typeof MEMBERS),
+);
 
 export const MigrateArguments = Type.Object(
   {

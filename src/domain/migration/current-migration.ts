@@ -1,4 +1,5 @@
-import type { IncomingTransfer, MigrationFigures, OutgoingTransfer, TransferError } from '../transfer-port.ts';
+import type { MigrationFigures } from '../settings/declared-settings.ts';
+import type { IncomingTransfer, OutgoingTransfer, TransferError } from '../transfer-port.ts';
 import type { DirtyThrottle } from './dirty-throttle.ts';
 import type { Recorder } from './recorder.ts';
 import { isEnded, type MigrationStatus } from './status.ts';

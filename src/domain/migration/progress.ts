@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
 import type { MigrationProgress } from '../domain.ts';
-import type { MigrationFigures } from '../transfer-port.ts';
+import type { MigrationFigures } from '../settings/declared-settings.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { PAGE_BYTES } from './query.ts';
 import { type Judged, judge, NO_SENDER_YET, size, timeToGo } from './verdict.ts';
@@ -25,11 +25,11 @@ export function progressOf(context: Context): MigrationProgress {
       ...NO_FIGURES,
       status: current?.status ?? 'none',
       verdict: null,
-      'downtime-limit': limits.downtimeLimitMs,
+      'downtime-limit': limits['downtime-limit'],
       'time-to-go-unknown': 'No migration runs.',
     };
   }
-  if (current.direction === 'incoming') return incomingProgress(current, figures, limits.downtimeLimitMs);
+  if (current.direction === 'incoming') return incomingProgress(current, figures, limits['downtime-limit']);
   const judged: Judged = {
     status: current.status,
     figures,
@@ -48,7 +48,7 @@ export function progressOf(context: Context): MigrationProgress {
     'dirty-rate': figures.dirtyPagesRate * PAGE_BYTES,
     remaining: current.status === 'completed' ? 0 : figures.remainingBytes,
     'expected-downtime': figures.expectedDowntimeMs,
-    'downtime-limit': limits.downtimeLimitMs,
+    'downtime-limit': limits['downtime-limit'],
     'time-to-go': 'range' in time ? time.range : null,
     'time-to-go-unknown': 'range' in time ? null : time.why,
   };

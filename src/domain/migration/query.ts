@@ -1,13 +1,16 @@
 import type { Context } from '../context.ts';
-import type { MigrationInfo, MigrationStats } from '../domain.ts';
-import type { MigrationFigures } from '../transfer-port.ts';
+import type { ThrottleFigures } from '../dirty/dirty-limits.ts';
+import type { MigrationInfo } from '../domain.ts';
+import type { FigureDeclaration } from '../settings/declaration.ts';
+import { type FigureCell, figureDeclaration, type MigrationFigures } from '../settings/declared-settings.ts';
+import { CACHE_FIGURES, type FigureName, INFO_FIGURES, RAM_FIGURES, TIME_FIGURES } from '../settings/schema-order.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import type { MigrationStatus } from './status.ts';
 
 /** Size of a guest page, in bytes: `page-size` of the answer. */
 export const PAGE_BYTES = 4096;
 
-/** query-migrate: which members are there depends on the state, as in QEMU 10.0. */
+/** The answer of query-migrate: the status decides which members it has, as in QEMU 10.0. */
 export function queryMigration(context: Context): MigrationInfo {
   const reasons = context.blockers.reasons();
   return {
@@ -25,26 +28,18 @@ function describe(context: Context, migration: CurrentMigration): MigrationInfo 
   }
   const figures = migration.figures();
   if (figures === null || !WITH_FIGURES.has(status)) return common;
-  const isCompleted = status === 'completed';
-  const throttle = figures.cpuThrottlePercentage;
-  const held = isCompleted ? null : context.dirtyLimits.throttleFigures();
+  const shown: Shown = { status, figures, dirtyLimits: context.dirtyLimits.throttleFigures() };
   return {
     ...common,
-    'setup-time': figures.setupTimeMs,
-    'total-time': figures.totalTimeMs,
-    ...(WITH_DOWNTIME.has(status)
-      ? { downtime: figures.downtimeMs }
-      : { 'expected-downtime': figures.expectedDowntimeMs }),
-    ram: ramStats(figures, isCompleted),
-    ...(throttle > 0 && !isCompleted && { 'cpu-throttle-percentage': throttle }),
-    ...(held !== null && {
-      'dirty-limit-throttle-time-per-round': held.perRoundUs,
-      'dirty-limit-ring-full-time': held.ringFullUs,
-    }),
+    ...membersOf(TIME_FIGURES, shown),
+    ram: membersOf(RAM_FIGURES, shown),
+    ...(figures.xbzrleCacheBytes > 0 && { 'xbzrle-cache': membersOf(CACHE_FIGURES, shown) }),
+    ...membersOf(INFO_FIGURES, shown),
   };
 }
 
-const WITH_DOWNTIME: ReadonlySet<MigrationStatus> = new Set([
+/** Statuses in which the guest has left this side. */
+const AFTER_HANDOVER: ReadonlySet<MigrationStatus> = new Set([
   'completed',
   'postcopy-active',
   'postcopy-paused',
@@ -57,27 +52,37 @@ const WITH_FIGURES: ReadonlySet<MigrationStatus> = new Set([
   'cancelling',
   'pre-switchover',
   'device',
-  ...WITH_DOWNTIME,
+  ...AFTER_HANDOVER,
 ] as const);
 
-function ramStats(figures: MigrationFigures, isCompleted: boolean): MigrationStats {
-  return {
-    transferred: figures.transferredBytes,
-    remaining: isCompleted ? 0 : figures.remainingBytes,
-    total: figures.totalBytes,
-    duplicate: figures.duplicatePages,
-    normal: figures.normalPages,
-    'normal-bytes': figures.normalPages * PAGE_BYTES,
-    'dirty-pages-rate': isCompleted ? 0 : figures.dirtyPagesRate,
-    mbps: figures.mbps,
-    'dirty-sync-count': figures.dirtySyncCount,
-    'postcopy-requests': 0,
-    'page-size': PAGE_BYTES,
-    'multifd-bytes': 0,
-    'pages-per-second': figures.pagesPerSecond,
-    'precopy-bytes': figures.precopyBytes,
-    'downtime-bytes': figures.downtimeBytes,
-    'postcopy-bytes': 0,
-    'dirty-sync-missed-zero-copy': 0,
-  };
+/** What the figures of one answer are made from. */
+type Shown = {
+  readonly status: MigrationStatus;
+  readonly figures: MigrationFigures;
+  /** Null while no migration limits the vCPUs. */
+  readonly dirtyLimits: ThrottleFigures | null;
+};
+
+/** The figures of these names, in this order; a figure that is not shown is left out. All figures of `ram` are shown. */
+function membersOf<N extends FigureName>(names: readonly N[], shown: Shown): { readonly [M in N]: number } {
+  const members = names.flatMap((name) => {
+    const value = shownValue(figureDeclaration(name), shown);
+    return value === null ? [] : [[name, value]];
+  });
+  return Object.fromEntries(members) as { readonly [M in N]: number };
+}
+
+/** The value of a figure in the answer; null where it is not shown. */
+function shownValue(figure: FigureDeclaration<FigureCell>, shown: Shown): number | null {
+  const { shown: phase, onceCompleted, isAbsentAtZero = false } = figure;
+  if (phase !== undefined && (phase === 'after-handover') !== AFTER_HANDOVER.has(shown.status)) return null;
+  if (shown.status === 'completed' && onceCompleted !== undefined) return onceCompleted === 'zero' ? 0 : null;
+  const value = sourceOf(figure, shown);
+  return value === 0 && isAbsentAtZero ? null : value;
+}
+
+function sourceOf(figure: FigureDeclaration<FigureCell>, { figures, dirtyLimits }: Shown): number | null {
+  if ('constant' in figure) return figure.constant;
+  if ('dirtyLimit' in figure) return dirtyLimits?.[figure.dirtyLimit] ?? null;
+  return 'time' in figure ? figures[figure.time] : figures[figure.cell] * (figure.factor ?? 1);
 }

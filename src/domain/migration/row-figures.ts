@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
+import type { MigrationFigures } from '../settings/declared-settings.ts';
 import type { MigrationRecord } from '../store-ports.ts';
-import type { MigrationFigures } from '../transfer-port.ts';
 import type { CurrentMigration } from './current-migration.ts';
 
 /* Size, time and downtime of a migration as its row shows them: figures of the transfer while it runs, then stored ones. */

@@ -1,5 +1,5 @@
 import type { Verdict } from '../domain.ts';
-import type { LiveParameters, MigrationFigures } from '../transfer-port.ts';
+import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
 import { PAGE_BYTES } from './query.ts';
 import type { MigrationStatus } from './status.ts';
 
@@ -55,8 +55,8 @@ function judgeActive(judged: Judged): Judgement {
   const { figures, limits, dirtyBytesBySync } = judged;
   const { bandwidth, expectedDowntimeMs, dirtySyncCount } = figures;
   if (dirtySyncCount <= 1) return converging(`The first pass is under way${speed(bandwidth)}.`);
-  const downtime = `a switchover now would take ${expectedDowntimeMs} ms of the ${limits.downtimeLimitMs} ms allowed`;
-  if (expectedDowntimeMs <= limits.downtimeLimitMs) {
+  const downtime = `a switchover now would take ${expectedDowntimeMs} ms of the ${limits['downtime-limit']} ms allowed`;
+  if (expectedDowntimeMs <= limits['downtime-limit']) {
     return converging(`${capitalised(downtime)}.${waitsForAck(judged) ? ` ${WAITS_FOR_ACK}` : ''}`);
   }
   const recent = dirtyBytesBySync.slice(-SYNCS_TO_JUDGE);
@@ -84,16 +84,16 @@ function judgeActive(judged: Judged): Judgement {
  * be what the switchover waits for.
  */
 function waitsForAck({ status, needsAck, figures, limits, dirtyBytesBySync }: Judged): boolean {
-  if (!needsAck || status !== 'active' || figures.expectedDowntimeMs > limits.downtimeLimitMs) return false;
+  if (!needsAck || status !== 'active' || figures.expectedDowntimeMs > limits['downtime-limit']) return false;
   const recent = dirtyBytesBySync.slice(-SYNCS_TO_JUDGE);
-  const fits = (bytes: number) => bytes * 1000 <= figures.bandwidth * limits.downtimeLimitMs;
+  const fits = (bytes: number) => bytes * 1000 <= figures.bandwidth * limits['downtime-limit'];
   const [oldest = 0, newest = 0] = [recent[0], recent.at(-1)];
   return recent.length === SYNCS_TO_JUDGE && recent.every(fits) && newest * 2 >= oldest;
 }
 
 function remedy(limits: LiveParameters, { bandwidth }: MigrationFigures): string {
-  const isCapped = limits.maxBandwidth > 0 && bandwidth >= limits.maxBandwidth * OVERWHELMING_SHARE;
-  const cap = `raise max-bandwidth (now ${rate(limits.maxBandwidth)}), `;
+  const isCapped = limits['max-bandwidth'] > 0 && bandwidth >= limits['max-bandwidth'] * OVERWHELMING_SHARE;
+  const cap = `raise max-bandwidth (now ${rate(limits['max-bandwidth'])}), `;
   return `More passes will not help: ${isCapped ? cap : ''}raise downtime-limit or make the guest do less.`;
 }
 

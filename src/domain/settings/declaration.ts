@@ -1,4 +1,4 @@
-import type { Capability, CapabilitySet, ParameterName } from './schema-order.ts';
+import type { Capability, CapabilitySet, FigureName, ParameterName } from './schema-order.ts';
 import type { Violations } from './violations.ts';
 
 /*
@@ -38,6 +38,8 @@ type CommonDeclaration = {
   readonly available?: readonly ParameterValue[];
   /** Rules between this parameter and other settings. */
   readonly rules?: readonly ParameterRule[];
+  /** True if a migration that runs obeys a change: the value is in a cell that the engine's workers read. */
+  readonly isLive?: boolean;
 };
 
 export type IntegerDeclaration = CommonDeclaration & {
@@ -82,10 +84,40 @@ export type CapabilityDeclaration = {
   readonly rules?: readonly CapabilityRule[];
 };
 
-/** The settings of one feature. */
+/** Times of a migration, in milliseconds. The engine computes them from its clock when figures are read. */
+export type MigrationTime = 'setupTimeMs' | 'totalTimeMs' | 'downtimeMs';
+
+/** The origin of a figure's value. */
+export type FigureSource<Cell extends string = string> =
+  /** A cell in shared memory, written by a worker of the engine; `factor` (1 if absent) times its value. */
+  | { readonly cell: Cell; readonly factor?: number }
+  | { readonly time: MigrationTime }
+  /** The limits of vCPUs that the capability dirty-limit sets; absent while there are none. */
+  | { readonly dirtyLimit: 'perRoundUs' | 'ringFullUs' }
+  | { readonly constant: number };
+
+/** A figure of query-migrate: a member of MigrationInfo, or of one of the objects in it. */
+export type FigureDeclaration<Cell extends string = string> = FigureSource<Cell> & {
+  readonly in: 'info' | 'ram' | 'xbzrle-cache';
+  /** Text of the OpenAPI document. */
+  readonly description?: string;
+  /** True if the value has decimal places; its cell holds thousandths. */
+  readonly isFraction?: boolean;
+  /** Shown only before the guest runs at the target, or only afterwards; absent: always. */
+  readonly shown?: 'before-handover' | 'after-handover';
+  /** Of a completed migration; absent: its value. */
+  readonly onceCompleted?: 'zero' | 'absent';
+  /** Absent from the answer while it is 0. */
+  readonly isAbsentAtZero?: boolean;
+  /** A line of `info migrate`; the unit kbytes prints bytes / 1024. */
+  readonly monitor: { readonly label: string; readonly unit?: string; readonly isHiddenAtZero?: boolean };
+};
+
+/** The settings and the figures of one feature. */
 export type SettingsGroup = {
   readonly capabilities: Readonly<Partial<Record<Capability, CapabilityDeclaration>>>;
   readonly parameters: Readonly<Partial<Record<ParameterName, ParameterDeclaration>>>;
+  readonly figures?: Readonly<Partial<Record<FigureName, FigureDeclaration>>>;
 };
 
 /** Settings as they would be after a change: the subject of every rule. */

@@ -1,6 +1,8 @@
 import type {
   CapabilityDeclaration,
   CapabilityRule,
+  FigureDeclaration,
+  MigrationTime,
   ParameterDeclaration,
   ParameterRule,
   ParameterValue,
@@ -14,7 +16,14 @@ import { SWITCHOVER } from './groups/switchover-group.ts';
 import { THROTTLE } from './groups/throttle-group.ts';
 import { TLS } from './groups/tls-group.ts';
 import { XBZRLE } from './groups/xbzrle-group.ts';
-import { CAPABILITIES, type Capability, PARAMETER_NAMES, type ParameterName, RULE_ORDER } from './schema-order.ts';
+import {
+  CAPABILITIES,
+  type Capability,
+  type FigureName,
+  PARAMETER_NAMES,
+  type ParameterName,
+  RULE_ORDER,
+} from './schema-order.ts';
 
 /*
  * All groups together. The compiler refuses a name of schema-order.ts that no group declares, and a declaration that
@@ -45,6 +54,15 @@ const CAPABILITY_DECLARATIONS: Readonly<Record<Capability, CapabilityDeclaration
   ...MODES.capabilities,
 };
 
+const FIGURES = {
+  ...PRECOPY.figures,
+  ...SWITCHOVER.figures,
+  ...THROTTLE.figures,
+  ...MULTIFD.figures,
+  ...XBZRLE.figures,
+  ...POSTCOPY.figures,
+} as const satisfies Readonly<Record<FigureName, FigureDeclaration>>;
+
 /** The declaration of a parameter. */
 export function parameterDeclaration(name: ParameterName): ParameterDeclaration {
   return PARAMETERS[name];
@@ -53,6 +71,11 @@ export function parameterDeclaration(name: ParameterName): ParameterDeclaration 
 /** The declaration of a capability. */
 export function capabilityDeclaration(name: Capability): CapabilityDeclaration {
   return CAPABILITY_DECLARATIONS[name];
+}
+
+/** The declaration of a figure of query-migrate. */
+export function figureDeclaration(name: FigureName): FigureDeclaration<FigureCell> {
+  return FIGURES[name];
 }
 
 /** True if `name` is a capability. */
@@ -99,3 +122,44 @@ export const PARAMETERS_NOT_AVAILABLE: readonly {
   const { available } = parameterDeclaration(name);
   return available === undefined ? [] : [{ name, available }];
 });
+
+type IfLive<N extends ParameterName> = (typeof PARAMETERS)[N] extends { readonly isLive: true } ? N : never;
+
+/** The parameters that a migration obeys while it runs. */
+export type LiveParameter = { [N in ParameterName]: IfLive<N> }[ParameterName];
+
+/** Values of the live parameters. Integers are clamped to 2^53 - 1. */
+export type LiveParameters = {
+  readonly [N in LiveParameter]: (typeof PARAMETERS)[N] extends { readonly type: 'bool' } ? boolean : number;
+};
+
+/** The live parameters, in the order of their cells in shared memory. */
+export const LIVE_PARAMETERS: readonly LiveParameter[] = PARAMETER_NAMES.filter(isLive);
+
+function isLive(name: ParameterName): name is LiveParameter {
+  return parameterDeclaration(name).isLive === true;
+}
+
+/** Figures that query-migrate does not show: bytes/s of the last window, and bytes that the newest sync found dirty. */
+const OTHER_CELLS = ['bandwidth', 'dirtyBytesAtSync'] as const;
+
+type FigureCellOf<F> = F extends { readonly cell: infer C extends string } ? C : never;
+
+/** A cell in shared memory that holds a figure of a migration. */
+export type FigureCell = FigureCellOf<(typeof FIGURES)[FigureName]> | (typeof OTHER_CELLS)[number];
+
+/** The cells of all figures, in their order in shared memory. */
+export const FIGURE_CELLS: readonly FigureCell[] = [
+  ...new Set([...Object.values(FIGURES).flatMap((figure) => ('cell' in figure ? [figure.cell] : [])), ...OTHER_CELLS]),
+];
+
+/** The cells that hold thousandths. */
+export const FRACTION_CELLS: ReadonlySet<FigureCell> = new Set(
+  Object.values(FIGURES).flatMap((figure) => ('isFraction' in figure ? [figure.cell] : [])),
+);
+
+/**
+ * Figures of a migration. All numbers are exact below 2^53. Times are counted by the monotonic clock and are 0 until
+ * the migration has begun. `revision` grows with every visible change.
+ */
+export type MigrationFigures = Readonly<Record<'revision' | MigrationTime | FigureCell, number>>;

@@ -1,6 +1,6 @@
 /*
- * The names of all settings, in the orders in which QEMU 10.0 lists them. A new name is added to the list of the schema
- * and, where the text monitor prints it, to the list of the monitor. Everything else about it is in its group.
+ * The names of all settings and figures, in the orders in which QEMU 10.0 lists them. A new name is added to the list of
+ * the schema and, where the text monitor prints it, to the list of the monitor. Everything else about it is in its group.
  */
 
 /** Every capability, in the order of the schema. */
@@ -113,4 +113,116 @@ export const RULE_ORDER: readonly Capability[] = [
   'dirty-limit',
   'xbzrle',
   'mapped-ram',
+];
+
+/** Every member of `ram` in query-migrate, in the order of the schema. */
+export const RAM_FIGURES = [
+  'transferred',
+  'remaining',
+  'total',
+  'duplicate',
+  'normal',
+  'normal-bytes',
+  'dirty-pages-rate',
+  'mbps',
+  'dirty-sync-count',
+  'postcopy-requests',
+  'page-size',
+  'multifd-bytes',
+  'pages-per-second',
+  'precopy-bytes',
+  'downtime-bytes',
+  'postcopy-bytes',
+  'dirty-sync-missed-zero-copy',
+] as const;
+
+/** Every member of `xbzrle-cache` in query-migrate, in the order of the schema. */
+export const CACHE_FIGURES = [
+  'cache-size',
+  'bytes',
+  'pages',
+  'cache-miss',
+  'cache-miss-rate',
+  'encoding-rate',
+  'overflow',
+] as const;
+
+/** Every member of query-migrate, in the order of the schema. */
+export const INFO_MEMBERS = [
+  'status',
+  'ram',
+  'vfio',
+  'xbzrle-cache',
+  'total-time',
+  'expected-downtime',
+  'downtime',
+  'setup-time',
+  'cpu-throttle-percentage',
+  'error-desc',
+  'blocked-reasons',
+  'postcopy-blocktime',
+  'postcopy-vcpu-blocktime',
+  'socket-address',
+  'dirty-limit-throttle-time-per-round',
+  'dirty-limit-ring-full-time',
+] as const;
+
+/** The members of query-migrate that are not figures of a group. */
+const OTHER_MEMBERS = [
+  'status',
+  'ram',
+  'vfio',
+  'xbzrle-cache',
+  'error-desc',
+  'blocked-reasons',
+  'postcopy-blocktime',
+  'postcopy-vcpu-blocktime',
+  'socket-address',
+] as const;
+
+/** The times of a migration, in the order of the answer: they come before `ram`. */
+export const TIME_FIGURES = ['setup-time', 'total-time', 'downtime', 'expected-downtime'] as const;
+
+export type RamFigure = (typeof RAM_FIGURES)[number];
+export type CacheFigure = (typeof CACHE_FIGURES)[number];
+export type TimeFigure = (typeof TIME_FIGURES)[number];
+export type InfoFigure = Exclude<(typeof INFO_MEMBERS)[number], (typeof OTHER_MEMBERS)[number]>;
+export type FigureName = RamFigure | CacheFigure | InfoFigure;
+
+/** The other figures among the members of query-migrate, in the order of the answer: they come after `ram`. */
+export const INFO_FIGURES: readonly Exclude<InfoFigure, TimeFigure>[] = INFO_MEMBERS.filter(
+  (name) => !includes(OTHER_MEMBERS, name) && !includes(TIME_FIGURES, name),
+);
+
+function includes<N extends string>(names: readonly N[], name: string): name is N {
+  return (names as readonly string[]).includes(name);
+}
+
+/** The figures that `info migrate` prints, in its order. */
+export const MONITOR_FIGURES: readonly FigureName[] = [
+  'total-time',
+  'expected-downtime',
+  'downtime',
+  'setup-time',
+  'transferred',
+  'mbps',
+  'remaining',
+  'total',
+  'duplicate',
+  'normal',
+  'normal-bytes',
+  'dirty-sync-count',
+  'page-size',
+  'multifd-bytes',
+  'pages-per-second',
+  'dirty-pages-rate',
+  'postcopy-requests',
+  'precopy-bytes',
+  'downtime-bytes',
+  'postcopy-bytes',
+  'dirty-sync-missed-zero-copy',
+  ...CACHE_FIGURES,
+  'cpu-throttle-percentage',
+  'dirty-limit-throttle-time-per-round',
+  'dirty-limit-ring-full-time',
 ];

@@ -4,9 +4,8 @@ import { DomainError } from '../errors.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import { withReserve } from '../jobs/with-reserve.ts';
 import type { SettingsKind, Store } from '../store-ports.ts';
-import type { LiveParameters } from '../transfer-port.ts';
 import type { ParameterSet, RuleSubject } from './declaration.ts';
-import { isParameter } from './declared-settings.ts';
+import { isParameter, LIVE_PARAMETERS, type LiveParameter, type LiveParameters } from './declared-settings.ts';
 import { parseParameterText } from './parameter-value.ts';
 import {
   CAPABILITIES,
@@ -108,11 +107,11 @@ export class Settings {
   }
 
   live(): LiveParameters {
-    return {
-      maxBandwidth: this.#clamped('max-bandwidth'),
-      availSwitchoverBandwidth: this.#clamped('avail-switchover-bandwidth'),
-      downtimeLimitMs: this.#clamped('downtime-limit'),
+    const value = (name: LiveParameter) => {
+      const kept = this.#parameters.get(name);
+      return typeof kept === 'boolean' ? kept : this.#clamped(name);
     };
+    return Object.fromEntries(LIVE_PARAMETERS.map((name) => [name, value(name)])) as LiveParameters;
   }
 
   /** The schedule of the announcement that a migration makes. */

@@ -175,12 +175,12 @@ export class Precopy {
       // Sending may never leave time for the worker's heartbeat timer.
       figures.add('heartbeat', 1);
       const now = performance.now();
-      const allowed = type === 'end' ? UNLIMITED : this.#bucket.refill(live.maxBandwidth, now);
+      const allowed = type === 'end' ? UNLIMITED : this.#bucket.refill(live.limit('max-bandwidth'), now);
       if (now >= until || allowed <= 0) break;
       const sent = await this.#ram.send(allowed);
       this.#bucket.take(sent.bytes);
       this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes, sent);
-      this.meter.closeWindow(live.availSwitchoverBandwidth);
+      this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
     }
     await this.#staging.put(new ByteWriter().u64(RAM_FLAG.eos).finish());
     await this.#staging.put(encodeFooter(this.sectionId));
@@ -198,11 +198,11 @@ export class Precopy {
 
   async #waitForRate(): Promise<void> {
     const { live, monitor } = this.#context;
-    this.#bucket.refill(live.maxBandwidth, performance.now());
-    const delay = this.#bucket.delayMs(live.maxBandwidth);
+    this.#bucket.refill(live.limit('max-bandwidth'), performance.now());
+    const delay = this.#bucket.delayMs(live.limit('max-bandwidth'));
     // A new limit counts at once, so a long wait is taken in parts.
     if (delay > 0) await monitor.sleep(Math.min(delay, SECTION_MS));
-    this.meter.closeWindow(live.availSwitchoverBandwidth);
+    this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
   }
 
   async #idle(milliseconds: number): Promise<void> {
@@ -230,12 +230,12 @@ export class Precopy {
   }
 
   #settleMs(): number {
-    return Math.min(SETTLE_MS.max, Math.max(SETTLE_MS.min, this.#context.live.downtimeLimitMs));
+    return Math.min(SETTLE_MS.max, Math.max(SETTLE_MS.min, this.#context.live.get('downtime-limit')));
   }
 
   #judge(): void {
     this.#watch.poll();
-    this.meter.closeWindow(this.#context.live.availSwitchoverBandwidth);
+    this.meter.closeWindow(this.#context.live.get('avail-switchover-bandwidth'));
   }
 
   /** With switchover-ack the target has its say, unless the guest stands still anyway. */

@@ -70,7 +70,7 @@ export class SendMeter {
     if (window === null) return;
     const measured = this.#asDelivered(window.bandwidth, now);
     this.#figures.set('bandwidth', measured);
-    this.#figures.set('mbpsThousandths', window.mbps * 1000);
+    this.#figures.set('mbps', window.mbps);
     this.#figures.set('pagesPerSecond', window.pagesPerSecond);
     const bandwidth = assumedBandwidth || measured;
     const dirtyBytes = this.#figures.get('dirtyBytesAtSync');
@@ -131,6 +131,6 @@ export class SendMeter {
   complete(totalMs: number): void {
     this.#figures.set('remainingBytes', 0);
     this.#figures.set('dirtyPagesRate', 0);
-    if (totalMs > 0) this.#figures.set('mbpsThousandths', (this.#countedBytes * 8) / totalMs);
+    if (totalMs > 0) this.#figures.set('mbps', (this.#countedBytes * 8) / totalMs / 1000);
   }
 }

@@ -2,7 +2,7 @@ import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../domain/migration/status.ts';
 import type { OutgoingPlan } from '../../domain/transfer-port.ts';
 import { FigureBlock } from '../figures.ts';
-import { LiveParameterWords } from '../live-parameters.ts';
+import { LiveParameterCells } from '../live-parameters.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
 import type { FromWorker, SharedWords } from '../messages.ts';
 import { DiskHandover } from './disk-handover.ts';
@@ -13,7 +13,7 @@ export type SourceContext = {
   readonly plan: OutgoingPlan;
   readonly status: StatusWord;
   readonly figures: FigureBlock;
-  readonly live: LiveParameterWords;
+  readonly live: LiveParameterCells;
   readonly monitor: Monitor;
   readonly disks: DiskHandover;
   readonly control: VcpuControl | null;
@@ -37,7 +37,7 @@ export function createSourceContext(
     plan,
     status,
     figures,
-    live: new LiveParameterWords(words.live),
+    live: new LiveParameterCells(words.live),
     monitor,
     disks: new DiskHandover(monitor, post),
     control: plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl),

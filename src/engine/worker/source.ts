@@ -52,7 +52,7 @@ export class SourceMigration {
 
   async #transfer(): Promise<void> {
     const { plan, figures, monitor } = this.#context;
-    figures.set('expectedDowntimeMs', this.#context.live.downtimeLimitMs);
+    figures.set('expectedDowntimeMs', this.#context.live.get('downtime-limit'));
     const channel = await this.#connect();
     channel.onFailure((error) => monitor.fail(error));
     const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });

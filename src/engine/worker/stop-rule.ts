@@ -1,4 +1,4 @@
-import type { LiveParameterWords } from '../live-parameters.ts';
+import type { LiveParameterCells } from '../live-parameters.ts';
 
 /** Part of the downtime limit, and most milliseconds, kept for stopping the guest and for the target's start. */
 const MARGIN = { part: 0.25, msMax: 30 };
@@ -13,10 +13,10 @@ const SHRUNK_PART = 0.5;
  * still for much less than it might. A guest that dirties faster than that is stopped as in QEMU.
  */
 export class StopRule {
-  readonly #live: Pick<LiveParameterWords, 'downtimeLimitMs' | 'availSwitchoverBandwidth'>;
+  readonly #live: Pick<LiveParameterCells, 'get'>;
   #isShrinking = true;
 
-  constructor(live: Pick<LiveParameterWords, 'downtimeLimitMs' | 'availSwitchoverBandwidth'>) {
+  constructor(live: Pick<LiveParameterCells, 'get'>) {
     this.#live = live;
   }
 
@@ -28,12 +28,12 @@ export class StopRule {
   /** True if the guest may be stopped for `pendingBytes`, given the bandwidth (bytes/s) that was measured. */
   allows(pendingBytes: number, measuredBandwidth: number): boolean {
     if (pendingBytes === 0) return true;
-    const bandwidth = this.#live.availSwitchoverBandwidth || measuredBandwidth;
+    const bandwidth = this.#live.get('avail-switchover-bandwidth') || measuredBandwidth;
     return (pendingBytes * 1000) / bandwidth <= this.#usableMs();
   }
 
   #usableMs(): number {
-    const limit = this.#live.downtimeLimitMs;
+    const limit = this.#live.get('downtime-limit');
     const usable = limit - Math.min(limit * MARGIN.part, MARGIN.msMax);
     return this.#isShrinking ? usable * SHRINKING_PART : usable;
   }

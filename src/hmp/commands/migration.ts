@@ -131,7 +131,7 @@ async function progressText(call: MonitorCall): Promise<string> {
   if (info.ram !== undefined) {
     const { transferred, remaining, mbps } = info.ram;
     parts.push(`${kibibytes(transferred)} kbytes transferred`, `${kibibytes(remaining)} kbytes remaining`);
-    parts.push(`${mbps.toFixed(2)} mbps`);
+    parts.push(`${Number(mbps).toFixed(2)} mbps`);
   }
   return `${parts.join(', ')}\n`;
 }

@@ -1,17 +1,18 @@
 import type { SocketAddress } from '../../commands/schemas/address.ts';
-import type { MigrationInfo, MigrationStats } from '../../commands/schemas/migrate.ts';
+import type { MigrationInfo } from '../../commands/schemas/migrate.ts';
+import { figureDeclaration } from '../../domain/settings/declared-settings.ts';
+import { type FigureName, MONITOR_FIGURES } from '../../domain/settings/schema-order.ts';
 import { printable } from '../printable.ts';
 import type { Answer } from './answer.ts';
 
-/* `info migrate`: what is not known is left out, and so are some figures that are zero, unless all are asked for. */
+/* The text of `info migrate`. A figure that is not in the answer is left out; some are left out while they are zero. */
 
 type Info = Answer<typeof MigrationInfo>;
-type Stats = Answer<typeof MigrationStats>;
 type Amount = number | bigint;
 
 export type MigrateTextOptions = { readonly withZeros: boolean; readonly isOnlyMigratable: boolean };
 
-/** What our streams are like, in the words of QEMU's settings of its own. */
+/** The properties of the stream, under the names that QEMU has for its own settings. */
 function globals(isOnlyMigratable: boolean): string[] {
   return [
     'globals:',
@@ -29,9 +30,8 @@ export function migrateText(info: Info, options: MigrateTextOptions): string {
     ...globals(options.isOnlyMigratable),
     ...blockedLines(info),
     ...statusLines(info),
-    ...(info.ram === undefined ? [] : ramLines(info.ram, options.withZeros)),
-    ...cacheLines(info),
-    ...restLines(info),
+    ...MONITOR_FIGURES.flatMap((name) => figureLines(name, info, options.withZeros)),
+    ...otherLines(info),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -41,61 +41,32 @@ function blockedLines({ 'blocked-reasons': reasons }: Info): string[] {
   return ['Outgoing migration blocked:', ...reasons.map((reason) => `  ${printable(reason)}`)];
 }
 
-function statusLines(info: Info): string[] {
-  const { status, 'error-desc': error } = info;
+function statusLines({ status, 'error-desc': error }: Info): string[] {
   if (status === undefined) return [];
   const why = status === 'failed' && error !== undefined ? ` (${printable(error)})` : '';
-  return [
-    `Migration status: ${status}${why}`,
-    `total time: ${info['total-time'] ?? 0} ms`,
-    ...known(info['expected-downtime'], (value) => `expected downtime: ${value} ms`),
-    ...known(info.downtime, (value) => `downtime: ${value} ms`),
-    ...known(info['setup-time'], (value) => `setup: ${value} ms`),
-  ];
+  return [`Migration status: ${status}${why}`];
 }
 
-function ramLines(ram: Stats, withZeros: boolean): string[] {
-  const unlessZero = (value: Amount, text: (value: Amount) => string): string[] =>
-    value > 0 || withZeros ? [text(value)] : [];
-  return [
-    `transferred ram: ${kibibytes(ram.transferred)} kbytes`,
-    `throughput: ${ram.mbps.toFixed(2)} mbps`,
-    `remaining ram: ${kibibytes(ram.remaining)} kbytes`,
-    `total ram: ${kibibytes(ram.total)} kbytes`,
-    `duplicate: ${ram.duplicate} pages`,
-    `normal: ${ram.normal} pages`,
-    `normal bytes: ${kibibytes(ram['normal-bytes'])} kbytes`,
-    `dirty sync count: ${ram['dirty-sync-count']}`,
-    `page size: ${kibibytes(ram['page-size'])} kbytes`,
-    `multifd bytes: ${kibibytes(ram['multifd-bytes'])} kbytes`,
-    `pages-per-second: ${ram['pages-per-second']}`,
-    ...unlessZero(ram['dirty-pages-rate'], (value) => `dirty pages rate: ${value} pages`),
-    ...unlessZero(ram['postcopy-requests'], (value) => `postcopy request count: ${value}`),
-    ...unlessZero(ram['precopy-bytes'], (value) => `precopy ram: ${kibibytes(value)} kbytes`),
-    ...unlessZero(ram['downtime-bytes'], (value) => `downtime ram: ${kibibytes(value)} kbytes`),
-    ...unlessZero(ram['postcopy-bytes'], (value) => `postcopy ram: ${kibibytes(value)} kbytes`),
-    ...unlessZero(ram['dirty-sync-missed-zero-copy'], (value) => `Zero-copy-send fallbacks happened: ${value} times`),
-  ];
+/** The line of a figure; none where it is not in the answer, or is zero and hidden. */
+function figureLines(name: FigureName, info: Info, withZeros: boolean): string[] {
+  const { in: place, isFraction = false, monitor } = figureDeclaration(name);
+  const value = memberOf(place === 'info' ? info : info[place], name) ?? withoutValue(name, info);
+  if (value === undefined || (monitor.isHiddenAtZero === true && value <= 0 && !withZeros)) return [];
+  const text = isFraction ? Number(value).toFixed(2) : String(monitor.unit === 'kbytes' ? kibibytes(value) : value);
+  return [`${monitor.label}: ${text}${monitor.unit === undefined ? '' : ` ${monitor.unit}`}`];
 }
 
-function cacheLines({ 'xbzrle-cache': cache }: Info): string[] {
-  if (cache === undefined) return [];
-  return [
-    `cache size: ${cache['cache-size']} bytes`,
-    `xbzrle transferred: ${kibibytes(cache.bytes)} kbytes`,
-    `xbzrle pages: ${cache.pages} pages`,
-    `xbzrle cache miss: ${cache['cache-miss']} pages`,
-    `xbzrle cache miss rate: ${cache['cache-miss-rate'].toFixed(2)}`,
-    `xbzrle encoding rate: ${cache['encoding-rate'].toFixed(2)}`,
-    `xbzrle overflow: ${cache.overflow}`,
-  ];
+function memberOf(members: Readonly<Partial<Record<FigureName, Amount>>> | undefined, name: FigureName) {
+  return members?.[name];
 }
 
-function restLines(info: Info): string[] {
+/** As in QEMU, a migration whose times are not known yet has a total time of 0. */
+function withoutValue(name: FigureName, { status }: Info): Amount | undefined {
+  return name === 'total-time' && status !== undefined ? 0 : undefined;
+}
+
+function otherLines(info: Info): string[] {
   return [
-    ...known(info['cpu-throttle-percentage'], (value) => `cpu throttle percentage: ${value}`),
-    ...known(info['dirty-limit-throttle-time-per-round'], (value) => `dirty-limit throttle time: ${value} us`),
-    ...known(info['dirty-limit-ring-full-time'], (value) => `dirty-limit ring full time: ${value} us`),
     ...known(info['postcopy-blocktime'], (value) => `postcopy blocktime: ${value}`),
     ...known(info['postcopy-vcpu-blocktime'], (value) => `postcopy vcpu blocktime: ${value.join(',')}`),
     ...known(info['socket-address'], (addresses) =>

@@ -1,42 +1,22 @@
 import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../../src/domain/migration/status.ts';
 import type { Clock, LoadedMachine } from '../../../src/domain/ports.ts';
+import type { LiveParameters, MigrationFigures } from '../../../src/domain/settings/declared-settings.ts';
 import type {
   IncomingPlan,
   IncomingTransfer,
   KeptListener,
-  LiveParameters,
   MigrationAddress,
   MigrationEnd,
-  MigrationFigures,
   OutgoingPlan,
   OutgoingTransfer,
   TransferEngine,
   TransferError,
   TransferListener,
 } from '../../../src/domain/transfer-port.ts';
+import { FigureBlock } from '../../../src/engine/figures.ts';
 
-export const NO_FIGURES: MigrationFigures = {
-  revision: 0,
-  setupTimeMs: 0,
-  totalTimeMs: 0,
-  downtimeMs: 0,
-  expectedDowntimeMs: 300,
-  transferredBytes: 0,
-  remainingBytes: 0,
-  totalBytes: 0,
-  duplicatePages: 0,
-  normalPages: 0,
-  dirtyPagesRate: 0,
-  mbps: 0,
-  pagesPerSecond: 0,
-  dirtySyncCount: 0,
-  precopyBytes: 0,
-  downtimeBytes: 0,
-  cpuThrottlePercentage: 0,
-  bandwidth: 0,
-  dirtyBytesAtSync: 0,
-};
+export const NO_FIGURES: MigrationFigures = { ...new FigureBlock().read(), expectedDowntimeMs: 300 };
 
 /** Times of a fake transfer: with a clock they pass as its time does, unless a test says otherwise. */
 class Age {

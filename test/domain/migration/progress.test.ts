@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MigrationFigures } from '../../../src/domain/transfer-port.ts';
+import type { MigrationFigures } from '../../../src/domain/settings/declared-settings.ts';
 import { fakeDomain } from '../fakes/fake-domain.ts';
 
 const MIB = 2 ** 20;

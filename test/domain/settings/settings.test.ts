@@ -125,7 +125,16 @@ describe('settings', () => {
     domain.migration.start({ uri: 'tcp:h:1' });
     domain.settings.setParameters({ 'max-bandwidth': 2n ** 63n, 'downtime-limit': 1000 });
     expect(outgoing().parametersSet).toEqual([
-      { maxBandwidth: Number.MAX_SAFE_INTEGER, availSwitchoverBandwidth: 0, downtimeLimitMs: 1000 },
+      {
+        'max-bandwidth': Number.MAX_SAFE_INTEGER,
+        'avail-switchover-bandwidth': 0,
+        'downtime-limit': 1000,
+        'throttle-trigger-threshold': 50,
+        'cpu-throttle-initial': 20,
+        'cpu-throttle-increment': 10,
+        'cpu-throttle-tailslow': false,
+        'max-cpu-throttle': 99,
+      },
     ]);
     expect(refusalOf(() => domain.settings.setCapabilities(on('return-path')))).toMatchObject({
       code: 'migration_in_progress',

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StopRule } from '../../../src/engine/worker/stop-rule.ts';
+import { liveParameterCells } from '../../helpers/live-parameters.ts';
 
 const MIB = 2 ** 20;
-const live = (downtimeLimitMs: number, availSwitchoverBandwidth = 0) => ({ downtimeLimitMs, availSwitchoverBandwidth });
+const live = (downtimeLimitMs: number, bandwidth = 0) =>
+  liveParameterCells({ 'downtime-limit': downtimeLimitMs, 'avail-switchover-bandwidth': bandwidth });
 
 describe('the guest may be stopped', () => {
   it('whenever nothing is left, whatever the limit is', () => {

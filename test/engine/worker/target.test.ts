@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
 import { FigureBlock } from '../../../src/engine/figures.ts';
-import { LiveParameterWords } from '../../../src/engine/live-parameters.ts';
+import { LiveParameterCells } from '../../../src/engine/live-parameters.ts';
 import type { FromWorker } from '../../../src/engine/messages.ts';
 import { TargetMigration } from '../../../src/engine/worker/target.ts';
 import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';
@@ -17,7 +17,7 @@ async function startTarget() {
   const path = join(directory, 'in.sock');
   const status = new StatusWord();
   status.transition('none', 'setup');
-  const words = { status: status.buffer, figures: new FigureBlock().buffer, live: new LiveParameterWords().buffer };
+  const words = { status: status.buffer, figures: new FigureBlock().buffer, live: new LiveParameterCells().buffer };
   const plan = {
     address: { transport: 'unix', path } as const,
     fileRoot: directory,

@@ -40,4 +40,12 @@ export const MULTIFD = {
     'multifd-qatzip-level': uint8(1, { min: 1n, max: 9n }),
     'multifd-zstd-level': uint8(1, { max: 20n }),
   },
+  figures: {
+    'multifd-bytes': { in: 'ram', cell: 'multifdBytes', monitor: { label: 'multifd bytes', unit: 'kbytes' } },
+    'dirty-sync-missed-zero-copy': {
+      in: 'ram',
+      cell: 'dirtySyncMissedZeroCopy',
+      monitor: { label: 'Zero-copy-send fallbacks happened', unit: 'times', isHiddenAtZero: true },
+    },
+  },
 } as const satisfies SettingsGroup;

@@ -22,4 +22,16 @@ export const POSTCOPY = {
       monitorUnit: null,
     },
   },
+  figures: {
+    'postcopy-requests': {
+      in: 'ram',
+      cell: 'postcopyRequests',
+      monitor: { label: 'postcopy request count', isHiddenAtZero: true },
+    },
+    'postcopy-bytes': {
+      in: 'ram',
+      cell: 'postcopyBytes',
+      monitor: { label: 'postcopy ram', unit: 'kbytes', isHiddenAtZero: true },
+    },
+  },
 } as const satisfies SettingsGroup;

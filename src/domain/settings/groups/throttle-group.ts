@@ -29,15 +29,36 @@ export const THROTTLE = {
     },
   },
   parameters: {
-    'throttle-trigger-threshold': percent(50, { min: 1n, max: 100n }),
-    'cpu-throttle-initial': percent(20, { min: 1n, max: 99n }),
-    'cpu-throttle-increment': percent(10, { min: 1n, max: 99n }),
-    'cpu-throttle-tailslow': { type: 'bool', default: false },
-    'max-cpu-throttle': { ...percent(99, { max: 99n }), rules: [LIMIT_NOT_BELOW_INITIAL] },
+    'throttle-trigger-threshold': { ...percent(50, { min: 1n, max: 100n }), isLive: true },
+    'cpu-throttle-initial': { ...percent(20, { min: 1n, max: 99n }), isLive: true },
+    'cpu-throttle-increment': { ...percent(10, { min: 1n, max: 99n }), isLive: true },
+    'cpu-throttle-tailslow': { type: 'bool', default: false, isLive: true },
+    'max-cpu-throttle': { ...percent(99, { max: 99n }), isLive: true, rules: [LIMIT_NOT_BELOW_INITIAL] },
     'x-vcpu-dirty-limit-period': {
       ...uint64(1000, { min: 1n, max: 1000n, unit: 'ms' }),
       features: ['unstable'],
     },
     'vcpu-dirty-limit': { ...uint64(1, { min: 1n, unit: 'MB/s' }), description: 'MiB/s.' },
+  },
+  figures: {
+    'cpu-throttle-percentage': {
+      in: 'info',
+      cell: 'cpuThrottlePercentage',
+      onceCompleted: 'absent',
+      isAbsentAtZero: true,
+      monitor: { label: 'cpu throttle percentage' },
+    },
+    'dirty-limit-throttle-time-per-round': {
+      in: 'info',
+      dirtyLimit: 'perRoundUs',
+      onceCompleted: 'absent',
+      monitor: { label: 'dirty-limit throttle time', unit: 'us' },
+    },
+    'dirty-limit-ring-full-time': {
+      in: 'info',
+      dirtyLimit: 'ringFullUs',
+      onceCompleted: 'absent',
+      monitor: { label: 'dirty-limit ring full time', unit: 'us' },
+    },
   },
 } as const satisfies SettingsGroup;

@@ -26,6 +26,29 @@ export const XBZRLE = {
       rules: [HOLDS_A_PAGE],
     },
   },
+  figures: {
+    'cache-size': { in: 'xbzrle-cache', cell: 'xbzrleCacheBytes', monitor: { label: 'cache size', unit: 'bytes' } },
+    bytes: { in: 'xbzrle-cache', cell: 'xbzrleBytes', monitor: { label: 'xbzrle transferred', unit: 'kbytes' } },
+    pages: { in: 'xbzrle-cache', cell: 'xbzrlePages', monitor: { label: 'xbzrle pages', unit: 'pages' } },
+    'cache-miss': {
+      in: 'xbzrle-cache',
+      cell: 'xbzrleCacheMisses',
+      monitor: { label: 'xbzrle cache miss', unit: 'pages' },
+    },
+    'cache-miss-rate': {
+      in: 'xbzrle-cache',
+      cell: 'xbzrleCacheMissRate',
+      isFraction: true,
+      monitor: { label: 'xbzrle cache miss rate' },
+    },
+    'encoding-rate': {
+      in: 'xbzrle-cache',
+      cell: 'xbzrleEncodingRate',
+      isFraction: true,
+      monitor: { label: 'xbzrle encoding rate' },
+    },
+    overflow: { in: 'xbzrle-cache', cell: 'xbzrleOverflows', monitor: { label: 'xbzrle overflow' } },
+  },
 } as const satisfies SettingsGroup;
 
 function isPowerOfTwo(value: bigint): boolean {
