@@ -9,10 +9,12 @@ export abstract class DoorError extends Error {
 }
 
 /** Classes of errors over QMP that we have; QEMU has more, for things that are not here. */
-export type QmpClass = 'GenericError' | 'CommandNotFound';
+export const QMP_CLASSES = ['GenericError', 'CommandNotFound', 'DeviceNotActive'] as const;
+export type QmpClass = (typeof QMP_CLASSES)[number];
 
 /** The class of an error by its code. */
 export function qmpClassOf(code: string): QmpClass {
+  if (code === 'no_balloon') return 'DeviceNotActive';
   return COMMANDS_UNKNOWN.has(code) ? 'CommandNotFound' : 'GenericError';
 }
 

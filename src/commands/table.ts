@@ -12,6 +12,7 @@ import * as jobs from './jobs.ts';
 import * as legacy from './legacy.ts';
 import * as machine from './machine.ts';
 import * as migrate from './migrate.ts';
+import * as probes from './probes.ts';
 import {
   humanMonitorCommand,
   introspectionCommands,
@@ -46,6 +47,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     clients,
     descriptors,
     fdSets,
+    probes,
     service,
   ]
     .flatMap((family) => Object.values(family) as unknown as Command[])

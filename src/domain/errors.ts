@@ -63,6 +63,8 @@ export const ERRORS = {
   dirty_ring_needed: { kind: 'conflict', title: 'This machine has no dirty ring' },
   dirty_ring_in_use: { kind: 'conflict', title: 'This machine has a dirty ring in place of a dirty bitmap' },
   only_migratable: { kind: 'conflict', title: 'Nothing may forbid a migration here' },
+  no_balloon: { kind: 'conflict', title: 'This machine has no balloon device' },
+  hotplug_not_supported: { kind: 'conflict', title: 'This machine takes no further CPUs' },
   not_in_colo: { kind: 'conflict', title: 'The machine is not in COLO mode' },
   descriptor_not_received: { kind: 'conflict', title: 'No descriptor came with the command' },
   too_many_descriptors: { kind: 'conflict', title: 'There are too many descriptors' },

@@ -128,6 +128,8 @@ export type GuestPanic = {
 };
 
 export type MachineDescription = {
+  /** Its type, as streams name it; null before an image has adopted a machine. */
+  readonly machineName: string | null;
   readonly ramBlocks: readonly { readonly name: string; readonly bytes: number }[];
   readonly vcpus: number;
   /** Only of the synthetic guest. */

@@ -2,6 +2,7 @@ import * as clients from '../commands/clients.ts';
 import * as descriptors from '../commands/descriptors.ts';
 import * as fdSets from '../commands/fd-sets.ts';
 import * as legacy from '../commands/legacy.ts';
+import * as probes from '../commands/probes.ts';
 import { COMMANDS } from '../commands/table.ts';
 import { announceOperations } from './announce.ts';
 import { auditOperations } from './audit.ts';
@@ -49,7 +50,7 @@ export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPE
 
 /** Commands with no path of their own: POST /qmp leads to them. */
 const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
-  Object.values<{ readonly name: string }>({ ...legacy, ...clients, ...descriptors, ...fdSets })
+  Object.values<{ readonly name: string }>({ ...legacy, ...clients, ...descriptors, ...fdSets, ...probes })
     .map(({ name }) => name)
     .concat([
       // Its path leads to a command that answers the same, and of one vCPU if asked to.

@@ -7,6 +7,8 @@
 import { expect, it } from 'vitest';
 import { blockDeviceView } from '../../src/commands/views/block.ts';
 import { type Answer, askQmp, sameApp, socketOf } from '../helpers/doors/doors.ts';
+import { describeWithQemu, SMALL_GUEST, startQemu } from '../helpers/qemu/qemu.ts';
+import { QmpCommandError } from '../helpers/qemu/qmp.ts';
 
 function resultOf(answer: Answer): unknown {
   expect(answer).toMatchObject({ kind: 'done' });
@@ -91,4 +93,46 @@ it('the accelerator, the architecture, the vCPUs and the RAM are answered', asyn
 it.each(['query-block-jobs', 'query-iothreads', 'query-chardev'])('%s answers that there is none', async (name) => {
   const { query } = await connected();
   expect(await query(name)).toEqual([]);
+});
+
+it.each([
+  'query-cpu-definitions',
+  'query-memory-devices',
+  'query-pr-managers',
+  'query-tpm-models',
+  'query-tpm-types',
+  'query-command-line-options',
+])('%s answers that there is nothing to choose from', async (name) => {
+  const { query } = await connected();
+  expect(await query(name)).toEqual([]);
+});
+
+it('the machine is the only one of its type, and what it does not have is refused with the class of QEMU', async () => {
+  const { app, query } = await connected();
+  const { machineName, vcpus } = app.domain.machine.info();
+  const machine = {
+    ...{ name: machineName, 'is-default': true, 'cpu-max': vcpus, deprecated: false },
+    ...{ 'hotpluggable-cpus': false, 'numa-mem-supported': false, acpi: false },
+  };
+
+  expect(await query('query-machines')).toEqual([machine]);
+  expect(await query('query-machines', { 'compat-props': true })).toEqual([{ ...machine, 'compat-props': [] }]);
+  expect(await query('query-current-machine')).toEqual({ 'wakeup-suspend-support': false });
+});
+
+describeWithQemu('what a machine does not have', () => {
+  it('is refused with the classes of a QEMU without it', async () => {
+    const { qmp } = await startQemu({ ...SMALL_GUEST, machine: 'isapc', paused: true });
+    const app = await sameApp();
+    const socket = await socketOf(app);
+    await askQmp(socket, 'qmp_capabilities', {});
+    const given = { option: 'no-such-option' };
+
+    for (const [name, arguments_] of [['query-balloon'], ['query-command-line-options', given]] as const) {
+      const ours = await askQmp(socket, name, { ...arguments_ });
+      const theirs = await qmp.execute(name, { ...arguments_ }).catch((error: unknown) => error);
+      expect(theirs, name).toBeInstanceOf(QmpCommandError);
+      expect(ours, name).toMatchObject({ kind: 'refused', errorClass: (theirs as QmpCommandError).errorClass });
+    }
+  });
 });

@@ -67,7 +67,7 @@ describe('a service with tokens', () => {
     expect((await run('info status', VIEWER)).text).toContain('running');
     expect((await run('stop', VIEWER)).json.code).toBe('not_allowed');
     for (const [name, { good, refused }] of ROWS) {
-      const { line } = typeof good === 'string' ? { ...refused } : good;
+      const { line } = typeof good === 'object' && good !== null ? good : { ...refused };
       if (line === undefined) continue;
       const { status, json } = await run(line, VIEWER);
       const mayNot = COMMANDS.get(name)?.role === 'operator' && name !== 'human-monitor-command';

@@ -18,7 +18,7 @@ export const TargetInfo = Type.Object({ arch: Target });
 
 const optionalInt = () => Type.Optional(Int64());
 
-const CpuInstanceProperties = Type.Object({
+export const CpuInstanceProperties = Type.Object({
   'node-id': optionalInt(),
   'drawer-id': optionalInt(),
   'book-id': optionalInt(),

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { QMP_CLASSES } from '../errors.ts';
 import { Int64, Uuid } from './common.ts';
 
 /* What a client may ask about the service itself, named as in the QAPI schema. */
@@ -87,5 +88,5 @@ export const QmpEnvelope = Type.Object(
 export const QmpAnswer = Type.Object({
   return: Type.Optional(Type.Unknown({ description: "The command's result." })),
   id: Type.Optional(Type.Unknown()),
-  error: Type.Optional(Type.Object({ class: Type.Enum(['GenericError', 'CommandNotFound']), desc: Type.String() })),
+  error: Type.Optional(Type.Object({ class: Type.Enum([...QMP_CLASSES]), desc: Type.String() })),
 });

@@ -39,7 +39,7 @@ export class ImageMachine implements Machine {
 
   describe(): MachineDescription {
     const ramBlocks = this.#loaded?.memory.blocks.map(({ name, bytes }) => ({ name, bytes })) ?? [];
-    return { ramBlocks, vcpus: 0, guest: null };
+    return { machineName: this.#loaded?.machineName ?? null, ramBlocks, vcpus: 0, guest: null };
   }
 
   async hold(reason: HoldReason): Promise<void> {

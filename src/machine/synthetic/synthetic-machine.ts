@@ -77,7 +77,7 @@ export class SyntheticMachine implements Machine {
   #isPanicReported = false;
 
   constructor(options: SyntheticMachineOptions) {
-    const { ramBytes, vcpus, workload, seed, holds, segmentBytesMax } = options;
+    const { ramBytes, vcpus, workload, seed, holds, segmentBytesMax, ringEntries = null } = options;
     if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > SYNTHETIC_VCPUS_MAX) {
       throw new RangeError(`${vcpus} vCPUs were asked for; allowed are 1 to ${SYNTHETIC_VCPUS_MAX}`);
     }
@@ -87,7 +87,6 @@ export class SyntheticMachine implements Machine {
     this.#memories = new MemoryPair(memory);
     this.#map = new GuestMap(memory, vcpus);
     const { pages } = this.#map;
-    const { ringEntries = null } = options;
     this.dirty = new SyntheticDirty({ vcpus, pages, ringEntries, memory: () => this.#memories.current });
     this.#disk = options.disk ? new MachineDisk(options.disk) : null;
     this.#ramBytes = ramBytes;
@@ -103,6 +102,7 @@ export class SyntheticMachine implements Machine {
 
   describe(): MachineDescription {
     return {
+      machineName: SYNTHETIC_MACHINE_NAME,
       ramBlocks: this.#memories.current.blocks.map(({ name, bytes }) => ({ name, bytes })),
       vcpus: this.#map.vcpus,
       guest: {

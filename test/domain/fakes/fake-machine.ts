@@ -83,7 +83,8 @@ export class FakeMachine implements Machine {
       workload: this.#workload,
       disk: null,
     };
-    return { ramBlocks: [], vcpus: this.vcpus, guest: this.canRun ? guest : null };
+    const machineName = this.isLoaded ? 'fake-machine' : null;
+    return { machineName, ramBlocks: [], vcpus: this.vcpus, guest: this.canRun ? guest : null };
   }
 
   async hold(reason: HoldReason): Promise<void> {

@@ -90,8 +90,11 @@ function answerOf({ return: result, error }: JsonObject): Answer {
     : { kind: 'refused', errorClass: String(errorClass), desc: String(desc) };
 }
 
-/** Of the service itself, and of who asked it what. */
-const NOT_STATE = new Set(['x-ferry-query-audit', 'query-qmp-schema', 'query-commands', 'qmp_capabilities']);
+/** Of the service itself, and of who asked it what; and of what no machine has, which is always refused. */
+const NOT_STATE = new Set([
+  ...['x-ferry-query-audit', 'query-qmp-schema', 'query-commands', 'qmp_capabilities'],
+  ...['query-balloon', 'query-hotpluggable-cpus'],
+]);
 
 /** Everything that can be seen of a service: what its queries answer, its events, and what was asked of its parts. */
 export async function stateOf({ domain, machine, blocks, outgoing, incoming }: FakeApp): Promise<JsonObject> {

@@ -31,11 +31,16 @@ export type GoodCall = DoorCall & {
 export type RefusedCall = DoorCall & {
   /** QMP begins a job that fails for this, as QEMU does; HTTP refuses it at once. */
   readonly byJob?: true;
+  /** Default: GenericError. */
+  readonly errorClass?: string;
 };
 
 export type DoorRow = {
-  /** A text: the capability without which it cannot succeed, and which this version does not have. */
-  readonly good: GoodCall | string;
+  /**
+   * A text: the capability without which it cannot succeed, and which this version does not have. Null: it asks about what no
+   * machine here has, and is always refused.
+   */
+  readonly good: GoodCall | string | null;
   /** Default: one member too many. */
   readonly refused?: RefusedCall;
   /** Of a connection, which HTTP and HMP have not: only the socket is asked. */

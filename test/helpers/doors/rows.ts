@@ -413,6 +413,16 @@ const SERVICE_ROWS: Readonly<Record<string, DoorRow>> = {
   'query-iothreads': { good: {} },
   'query-chardev': { good: {} },
   'query-memory-size-summary': { good: {} },
+  'query-machines': { good: { given: { 'compat-props': true } }, refused: { given: { 'compat-props': 1 } } },
+  'query-current-machine': { good: {} },
+  'query-cpu-definitions': { good: {} },
+  'query-hotpluggable-cpus': { good: null, refused: {} },
+  'query-command-line-options': { good: {}, refused: { given: { option: 'machine' } } },
+  'query-balloon': { good: null, refused: { errorClass: 'DeviceNotActive' } },
+  'query-memory-devices': { good: {} },
+  'query-pr-managers': { good: {} },
+  'query-tpm-models': { good: {} },
+  'query-tpm-types': { good: {} },
   quit: { good: {} },
   'human-monitor-command': {
     good: {
