@@ -14,7 +14,7 @@ const DIST = join(ROOT, 'dist');
 /** What a process or a thread begins with, relative to `src`. */
 const ENTRIES = [
   'main.ts',
-  'engine/worker/main.ts',
+  'engine/session/transfer-worker.ts',
   'engine/snapshot/worker/main.ts',
   'machine/synthetic/vcpu-worker.ts',
 ];

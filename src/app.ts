@@ -17,8 +17,10 @@ import type { Clock, Machine } from './domain/ports.ts';
 import type { BlockEngine, BlockNode } from './domain/snapshot-port.ts';
 import type { Store } from './domain/store-ports.ts';
 import type { Deadlines, TransferEngine } from './domain/transfer-port.ts';
-import { descriptorCalls } from './engine/descriptor-calls.ts';
-import { deviceFiles } from './engine/device-state/device-files.ts';
+import { descriptorCalls } from './engine/channels/descriptor-calls.ts';
+import { deviceFiles } from './engine/channels/device-files.ts';
+import { removeStale } from './engine/channels/file-draft.ts';
+import { removeStaleSocket } from './engine/channels/stale-socket.ts';
 import { createTransferEngine } from './engine/engine.ts';
 import { workerMemory } from './engine/memory/worker-memory.ts';
 import {
@@ -27,8 +29,6 @@ import {
   type ThreadedBlockEngine,
 } from './engine/snapshot/block-engine.ts';
 import type { NodeRepair } from './engine/snapshot/messages.ts';
-import { removeStale } from './engine/transport/file-draft.ts';
-import { removeStaleSocket } from './engine/transport/stale-socket.ts';
 import { Monitor } from './hmp/monitor.ts';
 import { createLog, type Log, logFault } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';

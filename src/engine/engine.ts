@@ -17,9 +17,9 @@ import type {
 import { trimHeap } from './memory/trim-heap.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
 import { counted } from './memory/worker-memory.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
-import { type Staff, Transfer } from './transfer.ts';
-import { HANG_MS_MAX } from './watchdog.ts';
+import { type Staff, Transfer } from './session/transfer.ts';
+import type { FromWorker, ToWorker } from './session/transfer-messages.ts';
+import { HANG_MS_MAX } from './session/watchdog.ts';
 
 /** Young and old heap of a worker, MiB: it keeps no more than a few buffers of the stream's small parts. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 192 };
@@ -35,7 +35,7 @@ export type EngineOptions = {
 };
 
 const DEFAULTS: EngineOptions = {
-  workerUrl: new URL('./worker/main.ts', import.meta.url),
+  workerUrl: new URL('./session/transfer-worker.ts', import.meta.url),
   hangMsMax: HANG_MS_MAX,
   report: () => {},
 };

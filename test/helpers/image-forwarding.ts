@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { blockBytes, imagePlan, read } from '../engine/target/reading.ts';
+import { blockBytes, imagePlan, read } from '../engine/stream/reading.ts';
 import { temporaryDirectory } from './app.ts';
 import { readStreamFixture } from './qemu/fixtures.ts';
 import { startService } from './service.ts';

@@ -3,7 +3,7 @@ import {
   type LiveParameters,
   parameterDeclaration,
 } from '../../src/domain/settings/declared-settings.ts';
-import { LiveParameterCells } from '../../src/engine/live-parameters.ts';
+import { LiveParameterCells } from '../../src/engine/shared/live-parameters.ts';
 
 /** The live parameters with their defaults, and with these values. */
 export function liveParameters(change: Partial<LiveParameters> = {}): LiveParameters {

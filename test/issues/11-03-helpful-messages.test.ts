@@ -1,11 +1,11 @@
 // Messages named what was wrong without what to do: the cure was another flag, another port, or another capability.
 
 import { expect, test } from 'vitest';
+import type { OutgoingChannel } from '../../src/engine/channels/channel.ts';
+import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
+import { Monitor } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
-import type { OutgoingChannel } from '../../src/engine/transport/channel.ts';
-import { Monitor } from '../../src/engine/worker/monitor.ts';
-import { ReversePath } from '../../src/engine/worker/reverse-path.ts';
-import { refusalOf } from '../../src/engine/worker/target-checks.ts';
+import { refusalOf } from '../../src/engine/stream/target-checks.ts';
 
 function failureAfter(...chunks: readonly Uint8Array[]): unknown {
   const monitor = new Monitor(() => false);

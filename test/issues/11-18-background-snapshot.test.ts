@@ -4,8 +4,8 @@
  * come before RAM, and its end was looked for until the stream was over (`stream_truncated`).
  */
 import { describe, expect, it } from 'vitest';
-import { blockBytes, imagePlan, read, smallParts, smallStream } from '../engine/target/reading.ts';
-import { full, PAGE, page, pattern, ramPart } from '../engine/target/stream-builder.ts';
+import { blockBytes, imagePlan, read, smallParts, smallStream } from '../engine/stream/reading.ts';
+import { full, PAGE, page, pattern, ramPart } from '../engine/stream/stream-builder.ts';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
 
 const SWITCHOVER_START = Buffer.from('08000b0000', 'hex');

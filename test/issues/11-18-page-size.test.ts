@@ -10,7 +10,7 @@
  * alignment of all offsets, and by `page_size` of the vmdescription.
  */
 import { describe, expect, it } from 'vitest';
-import { imagePlan, read } from '../engine/target/reading.ts';
+import { imagePlan, read } from '../engine/stream/reading.ts';
 import {
   configuration,
   description,
@@ -24,7 +24,7 @@ import {
   u8,
   u32,
   u64,
-} from '../engine/target/stream-builder.ts';
+} from '../engine/stream/stream-builder.ts';
 
 const RAM_BYTES = 512 * 1024;
 

@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
-import { imagePlan, read, smallStream } from '../engine/target/reading.ts';
-import { globalState } from '../engine/target/stream-builder.ts';
+import { imagePlan, read, smallStream } from '../engine/stream/reading.ts';
+import { globalState } from '../engine/stream/stream-builder.ts';
 import { localService } from '../helpers/guest-service.ts';
 
 const BOUND = { transport: 'tcp', host: '127.0.0.1', port: 4444 } as const;

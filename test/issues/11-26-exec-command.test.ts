@@ -6,8 +6,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ExecIncomingChannel, ExecOutgoingChannel } from '../../src/engine/transport/exec.ts';
-import { Command } from '../../src/engine/transport/exec-command.ts';
+import { ExecIncomingChannel, ExecOutgoingChannel } from '../../src/engine/channels/exec.ts';
+import { Command } from '../../src/engine/channels/exec-command.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 
 const shell = (command: string) => ['/bin/sh', '-c', command];

@@ -10,7 +10,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { TransferListener } from '../../src/domain/transfer-port.ts';
 import { createTransferEngine } from '../../src/engine/engine.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
-import { imagePlan } from '../engine/target/reading.ts';
+import { imagePlan } from '../engine/stream/reading.ts';
 
 const BOUND = { transport: 'tcp', host: '0.0.0.0', port: 4444 } as const;
 

@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { deviceFiles } from '../../src/engine/device-state/device-files.ts';
-import { FileOutgoingChannel } from '../../src/engine/transport/file.ts';
-import { FileDraft, removeStale } from '../../src/engine/transport/file-draft.ts';
+import { deviceFiles } from '../../src/engine/channels/device-files.ts';
+import { FileOutgoingChannel } from '../../src/engine/channels/file.ts';
+import { FileDraft, removeStale } from '../../src/engine/channels/file-draft.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';

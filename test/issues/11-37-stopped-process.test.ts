@@ -2,10 +2,10 @@
 // deadline therefore judged the deadline first, and forgot the answer that waited in its socket.
 
 import { expect, test } from 'vitest';
+import { openOutgoing } from '../../src/engine/channels/open.ts';
+import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
+import { Monitor } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
-import { openOutgoing } from '../../src/engine/transport/open.ts';
-import { Monitor } from '../../src/engine/worker/monitor.ts';
-import { ReversePath } from '../../src/engine/worker/reverse-path.ts';
 import { openPeer } from '../helpers/peer.ts';
 
 /** Nothing in this process runs meanwhile; what was written to sockets arrives. */

@@ -3,12 +3,12 @@
 
 import { describe, expect, test } from 'vitest';
 import type { MigrationAddress } from '../../src/domain/transfer-port.ts';
+import type { OutgoingChannel } from '../../src/engine/channels/channel.ts';
+import { openOutgoing } from '../../src/engine/channels/open.ts';
+import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
+import { Delivery, MARKS_MAX } from '../../src/engine/convergence/delivery.ts';
+import { Monitor } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
-import type { OutgoingChannel } from '../../src/engine/transport/channel.ts';
-import { openOutgoing } from '../../src/engine/transport/open.ts';
-import { Delivery, MARKS_MAX } from '../../src/engine/worker/delivery.ts';
-import { Monitor } from '../../src/engine/worker/monitor.ts';
-import { ReversePath } from '../../src/engine/worker/reverse-path.ts';
 import { openPeer, type Peer } from '../helpers/peer.ts';
 
 describe('the delivery of a stream', () => {

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { parseUri } from '../../src/domain/migration/address.ts';
 import { readAddress } from '../../src/domain/migration/channels.ts';
 import { FdSets } from '../../src/domain/migration/fd-sets.ts';
-import { SocketListener } from '../../src/engine/transport/socket-listener.ts';
+import { SocketListener } from '../../src/engine/channels/socket-listener.ts';
 import { localService } from '../helpers/guest-service.ts';
 
 const NO_SETS = new FdSets({ close: () => {}, duplicate: (fd) => fd, accessOf: () => 'unknown' });

@@ -6,7 +6,7 @@ test('the address of a worker names what it is built to', () => {
   expect(withBuiltUrls('engine/engine.ts', text, () => true)).toBe(
     `new Worker(new URL('./engine-worker-main.js', import.meta.url)); new URL("./x.js", import.meta.url);`,
   );
-  expect(entryName('engine/worker/main.ts')).toBe('engine-worker-main');
+  expect(entryName('engine/session/transfer-worker.ts')).toBe('engine-session-transfer-worker');
 });
 
 test('other addresses lead where they did, from a folder beside src', () => {

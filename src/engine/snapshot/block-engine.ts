@@ -15,8 +15,8 @@ import type {
   VerifyResult,
 } from '../../domain/snapshot-port.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
-import { HANG_MS_MAX } from '../watchdog.ts';
-import { WorkerDeath } from '../worker-death.ts';
+import { HANG_MS_MAX } from '../session/watchdog.ts';
+import { WorkerDeath } from '../session/worker-death.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
 import type { BlockEngineOptions } from './block-engine-options.ts';
 import { startBlockWorker } from './block-worker.ts';

@@ -1,7 +1,7 @@
 import { BlockError } from '../../block/image.ts';
 import type { DamageReport, SnapshotError } from '../../domain/snapshot-port.ts';
+import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
 import { StreamError } from '../stream/byte-reader.ts';
-import { CancelledSignal, TransferFailure } from '../worker/monitor.ts';
 
 /** Thrown out of a task when a cancel has been seen. */
 export class TaskCancelled extends Error {

@@ -1,6 +1,6 @@
 import type { TransferListItem, Worker } from 'node:worker_threads';
-import { FigureBlock } from '../figures.ts';
-import { watchHeartbeat } from '../watchdog.ts';
+import { watchHeartbeat } from '../session/watchdog.ts';
+import { FigureBlock } from '../shared/figures.ts';
 import type { FromBlockThread, ToBlockThread } from './messages.ts';
 
 /** How long the thread may take to end its tasks and close its images, and to end at all once it was told to. */

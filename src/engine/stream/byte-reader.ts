@@ -1,4 +1,4 @@
-import type { TransferCode } from '../messages.ts';
+import type { TransferCode } from '../session/transfer-messages.ts';
 
 /** Thrown when a whole element is not there yet: the caller keeps the bytes and tries again with more. */
 export class IncompleteError extends Error {

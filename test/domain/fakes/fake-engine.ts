@@ -14,7 +14,7 @@ import type {
   TransferError,
   TransferListener,
 } from '../../../src/domain/transfer-port.ts';
-import { FigureBlock } from '../../../src/engine/figures.ts';
+import { FigureBlock } from '../../../src/engine/shared/figures.ts';
 
 export const NO_FIGURES: MigrationFigures = { ...new FigureBlock().read(), expectedDowntimeMs: 300 };
 

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
 import { createImage, openImageFile } from '../../../src/block/qcow2/open.ts';
 import type { SnapshotError } from '../../../src/domain/snapshot-port.ts';
-import { FigureBlock } from '../../../src/engine/figures.ts';
+import { FigureBlock } from '../../../src/engine/shared/figures.ts';
 import { toSnapshotError } from '../../../src/engine/snapshot/snapshot-failure.ts';
 import { TaskWords } from '../../../src/engine/snapshot/task-words.ts';
 import type { Nodes } from '../../../src/engine/snapshot/worker/nodes.ts';

@@ -7,8 +7,8 @@ import {
   encodeHeader,
   encodeUuidSubsection,
 } from '../../../src/engine/stream/configuration.ts';
-import { configuration, str8, subsection, u32 } from '../target/stream-builder.ts';
 import { expectMoreWanted, hex, refusal } from './decoding.ts';
+import { configuration, str8, subsection, u32 } from './stream-builder.ts';
 
 const UUID = '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab';
 /** The end of a configuration shows only in what follows it. */

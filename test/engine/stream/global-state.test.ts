@@ -5,8 +5,8 @@ import {
   GLOBAL_STATE_BYTES,
   GLOBAL_STATE_FIELDS,
 } from '../../../src/engine/stream/global-state.ts';
-import { globalStateBody } from '../target/stream-builder.ts';
 import { refusal } from './decoding.ts';
+import { globalStateBody } from './stream-builder.ts';
 
 describe('globalstate', () => {
   it.each(['running', 'paused', 'prelaunch', 'suspended', 'finish-migrate'])('carries the run state %s', (state) => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeRamSetup, encodeRamSetup } from '../../../src/engine/stream/ram-setup.ts';
-import { str8, u64 } from '../target/stream-builder.ts';
 import { decodeAll, expectMoreWanted, hex, refusal } from './decoding.ts';
+import { str8, u64 } from './stream-builder.ts';
 
 const PAGE = 4096;
 

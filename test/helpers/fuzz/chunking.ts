@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LoadedMachine } from '../../../src/domain/ports.ts';
-import { blockBytes, imagePlan, read, SmallMachine, smallStream } from '../../engine/target/reading.ts';
-import { WRONG } from '../../engine/target/wrong-streams.ts';
+import { blockBytes, imagePlan, read, SmallMachine, smallStream } from '../../engine/stream/reading.ts';
+import { WRONG } from '../../engine/stream/wrong-streams.ts';
 import { readStreamFixture } from '../qemu/fixtures.ts';
 
 const SEED = 0x7f0001;

@@ -1,8 +1,8 @@
 /** Streams that were damaged, and bytes that never were a stream: an error with a code, or a machine; nothing else. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { imagePlan, RAM_BYTES_MAX, type Read, read, SmallMachine, smallStream } from '../../engine/target/reading.ts';
-import { magic, ramStart } from '../../engine/target/stream-builder.ts';
+import { imagePlan, RAM_BYTES_MAX, type Read, read, SmallMachine, smallStream } from '../../engine/stream/reading.ts';
+import { magic, ramStart } from '../../engine/stream/stream-builder.ts';
 import { readStreamFixture } from '../qemu/fixtures.ts';
 
 const SEED = 0xfe117;

@@ -1,10 +1,10 @@
 /** A stream that ends too early is never taken for a whole one, wherever it is cut. */
 import { describe, expect, it } from 'vitest';
 import type { IncomingPlan } from '../../../src/domain/transfer-port.ts';
+import { InputBuffer } from '../../../src/engine/pages/input-buffer.ts';
 import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
-import { InputBuffer } from '../../../src/engine/worker/input-buffer.ts';
-import { TargetStream } from '../../../src/engine/worker/target-stream.ts';
-import { imagePlan, read, SmallMachine, smallParts, smallStream } from '../../engine/target/reading.ts';
+import { TargetStream } from '../../../src/engine/stream/target-stream.ts';
+import { imagePlan, read, SmallMachine, smallParts, smallStream } from '../../engine/stream/reading.ts';
 import { readStreamFixture } from '../qemu/fixtures.ts';
 
 const small = new SmallMachine();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { decodeDeviceStream, encodeDeviceStream } from '../../../src/engine/device-state/device-stream.ts';
+import { decodeDeviceStream, encodeDeviceStream } from '../../../src/engine/stream/device-stream.ts';
 import { nextPanic, startGuest, untilTicks, untilWritten } from '../guest-bench.ts';
 
 it('a guest goes on from its own device state, and finds out that its memory is of another moment', async () => {

@@ -1,6 +1,6 @@
 import { BlockError } from '../../../block/image.ts';
 import type { SnapshotError } from '../../../domain/snapshot-port.ts';
-import { FigureBlock } from '../../figures.ts';
+import { FigureBlock } from '../../shared/figures.ts';
 import { DISK_STALL_MS, watchForStalls } from '../disk-stall.ts';
 import {
   type FromBlockThread,

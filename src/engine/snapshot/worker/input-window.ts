@@ -1,6 +1,6 @@
 import { STAGING_ADDRESS, STAGING_BYTES } from '../../memory/layout.ts';
+import type { StreamInput } from '../../pages/input-buffer.ts';
 import { StreamError } from '../../stream/byte-reader.ts';
-import type { StreamInput } from '../../worker/input-buffer.ts';
 
 /** In front of the slots, for what is left of the last one when the first comes again. */
 const MARGIN_BYTES = 2 ** 20;

@@ -1,5 +1,8 @@
 import type { OpaqueSection, TransferSource } from '../../../domain/ports.ts';
+import type { OutgoingChannel } from '../../channels/channel.ts';
 import { PAGE_BYTES } from '../../memory/layout.ts';
+import { RamSender } from '../../pages/ram-sender.ts';
+import { Staging } from '../../pages/staging.ts';
 import { ByteWriter } from '../../stream/byte-writer.ts';
 import { encodeCommand } from '../../stream/command.ts';
 import { encodeConfiguration, encodeHeader } from '../../stream/configuration.ts';
@@ -8,9 +11,6 @@ import { encodeGlobalState, GLOBAL_STATE_SECTION } from '../../stream/global-sta
 import { encodeRamSetup } from '../../stream/ram-setup.ts';
 import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../../stream/section.ts';
 import { encodeVmDescription, encodeVmDescriptionText } from '../../stream/vm-description.ts';
-import type { OutgoingChannel } from '../../transport/channel.ts';
-import { RamSender } from '../../worker/ram-sender.ts';
-import { Staging } from '../../worker/staging.ts';
 import { DISK_STALL_MS } from '../disk-stall.ts';
 import type { PieceTable } from './piece-table.ts';
 import { StreamDigester } from './stream-digester.ts';

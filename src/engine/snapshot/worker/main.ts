@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { giveWay } from '../../priority.ts';
+import { giveWay } from '../../session/thread-priority.ts';
 import type { ToBlockThread } from '../messages.ts';
 import { BlockThread } from './block-thread.ts';
 

@@ -1,7 +1,7 @@
 import type { LoadedMachine } from '../../../domain/ports.ts';
 import { PopulateAhead } from '../../memory/populate-ahead.ts';
 import { StreamError } from '../../stream/byte-reader.ts';
-import { type ExpectedMachine, TargetStream } from '../../worker/target-stream.ts';
+import { type ExpectedMachine, TargetStream } from '../../stream/target-stream.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
 import { checkedStream } from './checked-stream.ts';
 import type { DamageList } from './damage-list.ts';

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { FigureBlock } from '../../figures.ts';
-import { Monitor } from '../../worker/monitor.ts';
+import { Monitor } from '../../session/wait-point.ts';
+import type { FigureBlock } from '../../shared/figures.ts';
 import { TaskCancelled } from '../snapshot-failure.ts';
 import type { TaskWords } from '../task-words.ts';
 

@@ -1,6 +1,6 @@
 import type { VmStateWriter } from '../../../block/image.ts';
-import type { OutgoingChannel } from '../../transport/channel.ts';
-import type { Monitor } from '../../worker/monitor.ts';
+import type { OutgoingChannel } from '../../channels/channel.ts';
+import type { Monitor } from '../../session/wait-point.ts';
 
 /**
  * Appends under way at a time. More would not help: the system writes one after the other into a file, and where they go

@@ -1,0 +1,36 @@
+import type { TransferError } from '../../domain/transfer-port.ts';
+import type { Monitor } from '../session/wait-point.ts';
+import type { OutgoingChannel } from './channel.ts';
+
+/** How an answer of HTTP begins: with its version, or, of a server that answers as HTTP/0.9, with a page. */
+const HTTP = ['HTTP', '<htm', '<HTM', '<!DO', '<!do'];
+const HEAD_BYTES = 4;
+
+/** The protocol of the server that answers at the address, if its first bytes are of HTTP or TLS; null otherwise. */
+export function otherProtocol(bytes: Uint8Array): TransferError | null {
+  if (HTTP.includes(Buffer.from(bytes.subarray(0, HEAD_BYTES)).toString('latin1'))) {
+    return {
+      code: 'peer_speaks_http',
+      message: 'an HTTP server answers at this address: it is not that of a migration',
+    };
+  }
+  // An alert of TLS: type 21, version 3.x.
+  if (bytes[0] === 21 && bytes[1] === 3) {
+    return {
+      code: 'peer_speaks_tls',
+      message: 'a TLS server answers at this address: it is not that of a plain migration',
+    };
+  }
+  return null;
+}
+
+/** Fails a migration without a return path once a server of another protocol answers. Every other answer is ignored. */
+export function watchForOtherProtocol(channel: OutgoingChannel, monitor: Monitor): void {
+  let head: Uint8Array = new Uint8Array();
+  channel.onReverse((bytes) => {
+    if (head.length >= HEAD_BYTES) return;
+    head = Buffer.concat([head, bytes.subarray(0, HEAD_BYTES)]);
+    const other = otherProtocol(head);
+    if (other !== null) monitor.fail(other);
+  });
+}

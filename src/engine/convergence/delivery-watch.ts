@@ -1,0 +1,166 @@
+import type { OutgoingChannel } from '../channels/channel.ts';
+import type { ReversePath } from '../channels/reverse-path.ts';
+import type { Staging } from '../pages/staging.ts';
+import { type Monitor, whatWaitsIsRead } from '../session/wait-point.ts';
+import { encodeCommand } from '../stream/command.ts';
+import { Delivery } from './delivery.ts';
+
+/** A ping goes out after so many bytes and so long, at least: an answer costs the target a message. */
+const PING_BYTES_MIN = 64 * 1024;
+const PING_MS_MIN = 20;
+/** How often the system is asked what was acknowledged while `settled` waits. */
+const POLL_MS = 5;
+
+/**
+ * Learns how much of the stream has arrived. With a return path the target itself tells: it answers a ping once it has
+ * worked through everything before it, on whatever way that came. Without one the system tells what the peer's system
+ * has acknowledged, where the channel is a socket; nobody tells what commands and files do with the stream.
+ */
+export class DeliveryWatch {
+  readonly delivery = new Delivery();
+  readonly #staging: Staging;
+  readonly #monitor: Monitor;
+  readonly #hasPings: boolean;
+  readonly #gauge: (() => number | null) | null;
+  readonly #pings: { readonly value: number; readonly offset: number }[] = [];
+  #lastPing = 0;
+  #markedBytes = 0;
+  #markedMs = Number.NEGATIVE_INFINITY;
+  /** When the first byte behind the newest mark was sent; null: there is none. */
+  #unmarkedSinceMs: number | null = null;
+  /** Tells how much the target's system has taken, also where the target itself answers; null: nothing is known. */
+  readonly #taken: () => number | null;
+  readonly #stallMs: number;
+  /** Since when a ping that has reached the target's system waits for its answer; null: none does. */
+  #owedSinceMs: number | null = null;
+  /** A target that did not answer its first ping in time is not waited for again. */
+  #isGivenUp = false;
+
+  constructor(options: {
+    readonly channel: OutgoingChannel;
+    readonly staging: Staging;
+    readonly monitor: Monitor;
+    readonly reverse: ReversePath | null;
+    /** Longest time in which a target that has answered a ping may leave the next one without an answer. */
+    readonly stallMs: number;
+  }) {
+    const { channel, reverse } = options;
+    this.#staging = options.staging;
+    this.#monitor = options.monitor;
+    this.#hasPings = reverse !== null;
+    this.#taken = () => channel.acknowledgedBytes?.() ?? null;
+    this.#gauge = reverse === null && channel.acknowledgedBytes ? this.#taken : null;
+    this.#stallMs = options.stallMs;
+    // The count begins when it is first asked for.
+    this.#taken();
+    if (reverse !== null) reverse.onPong = (value) => this.#answered(value);
+    this.poll();
+  }
+
+  /** Of the bytes that were sent, those that have not arrived, as far as is known. */
+  get outstandingBytes(): number {
+    return this.delivery.outstanding(this.#staging.sentBytes);
+  }
+
+  /** Bytes are being put into the stream. */
+  sending(): void {
+    this.#unmarkedSinceMs ??= performance.now();
+  }
+
+  /** Puts a ping into the stream, which may be between two elements only; without a return path it takes no room. */
+  async mark(): Promise<void> {
+    const now = performance.now();
+    const isDue = this.#staging.sentBytes - this.#markedBytes >= PING_BYTES_MIN && now - this.#markedMs >= PING_MS_MIN;
+    if (isDue && this.delivery.canMark) await this.#mark(now);
+    this.poll();
+  }
+
+  /** Asks the system, where the target is not asked; where it is, judges how long its answer takes. */
+  poll(): void {
+    this.#judgeAnswer();
+    const acknowledged = this.#gauge?.() ?? null;
+    if (acknowledged === null) return;
+    this.delivery.acknowledged(acknowledged, performance.now());
+    this.#monitor.notify();
+  }
+
+  /**
+   * Waits until everything that was sent has arrived, at most `milliseconds`. Where nothing can be known it does not
+   * wait, and a target that answers no ping at all is waited for once.
+   */
+  async settled(milliseconds: number): Promise<void> {
+    const { delivery } = this;
+    if (this.#hasPings ? this.#isGivenUp : this.#gauge === null) return;
+    if (delivery.canMark && this.outstandingBytes > 0) await this.#mark(performance.now());
+    this.#staging.send();
+    const offset = this.#markedBytes;
+    const end = performance.now() + milliseconds;
+    const hasArrived = () => delivery.isKnown && delivery.outstanding(offset) === 0;
+    while (!(await this.#monitor.within(this.#hasPings ? milliseconds : POLL_MS, hasArrived))) {
+      this.poll();
+      if (performance.now() < end) continue;
+      this.#isGivenUp = !delivery.isKnown;
+      return;
+    }
+  }
+
+  /**
+   * Fails the migration of a target that has answered a ping before, has taken the next one, and leaves it without an
+   * answer: it would never be seen to have taken enough for a switchover. While the link is slow nothing is judged.
+   */
+  #judgeAnswer(): void {
+    const [next] = this.#pings;
+    const isOwed = this.delivery.isKnown && next !== undefined && (this.#taken() ?? next.offset) >= next.offset;
+    if (!isOwed) {
+      this.#owedSinceMs = null;
+      return;
+    }
+    this.#owedSinceMs ??= performance.now();
+    const since = this.#owedSinceMs;
+    if (performance.now() - since < this.#stallMs) return;
+    // An answer that came while this process was stopped counts.
+    void whatWaitsIsRead().then(() => {
+      if (this.#owedSinceMs !== since) return;
+      const message = `the target has answered no ping for ${this.#stallMs} ms, though everything before it has arrived`;
+      this.#monitor.fail({ code: 'deadline_exceeded', message });
+    });
+  }
+
+  async #mark(now: number): Promise<void> {
+    const since = this.#unmarkedSinceMs ?? now;
+    if (this.#hasPings) {
+      this.#lastPing += 1;
+      const ping = { name: 'ping', value: this.#lastPing } as const;
+      await this.#staging.put(encodeCommand(ping));
+      this.#pings.push({ value: ping.value, offset: this.#staging.sentBytes });
+    }
+    this.#staging.send();
+    this.delivery.mark(this.#staging.sentBytes, since);
+    this.#markedBytes = this.#staging.sentBytes;
+    this.#markedMs = now;
+    this.#unmarkedSinceMs = null;
+  }
+
+  /** The first ping, right behind the command that opens the return path. */
+  async first(): Promise<void> {
+    if (this.#hasPings) await this.#mark(performance.now());
+  }
+
+  /** Puts pings with other values than its own into the stream, which say something to those who know of them. */
+  async say(values: readonly number[]): Promise<void> {
+    for (const value of values) {
+      await this.#staging.put(encodeCommand({ name: 'ping', value }));
+      this.#pings.push({ value, offset: this.#staging.sentBytes });
+    }
+  }
+
+  /** @returns whether a ping with this value is to be answered next. */
+  #answered(value: number): boolean {
+    const [next] = this.#pings;
+    if (next?.value !== value) return false;
+    this.#pings.shift();
+    this.#owedSinceMs = null;
+    this.delivery.acknowledged(next.offset, performance.now());
+    return true;
+  }
+}

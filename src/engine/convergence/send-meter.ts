@@ -1,0 +1,136 @@
+import type { PassFigures } from '../../domain/transfer-port.ts';
+import type { SentPages } from '../pages/ram-sender.ts';
+import { type FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
+import type { Delivery } from './delivery.ts';
+import { RateWindow } from './pacing.ts';
+
+/** Period over which dirty-pages-rate is measured, at least. */
+const DIRTY_PERIOD_MS = 1000;
+const NOTHING: SentPages = { bytes: 0, normal: 0, zero: 0 };
+
+/** Turns what is sent into the figures that query-migrate shows (see docs/wire-format.md for their definitions). */
+export class SendMeter {
+  readonly #figures: FigureBlock;
+  readonly #delivery: Delivery | null;
+  readonly #window = new RateWindow(performance.now());
+  readonly #startedMs = performance.now();
+  #pass = 0;
+  #passStart = { us: 0, bytes: 0, normal: 0, zero: 0 };
+  /** When the newest pass ended, which is when the next one begins; null before the first has ended. */
+  #passEndUs: number | null = null;
+  #period: { startedMs: number; dirtyPages: number } | null = null;
+  #countedBytes = 0;
+  /** True once the guest stands still: bytes count as downtime's from then on. */
+  isDowntime = false;
+
+  /** `delivery`: what is known of the bytes that arrived; without it those that were sent count. */
+  constructor(figures: FigureBlock, delivery: Delivery | null = null) {
+    this.#figures = figures;
+    this.#delivery = delivery;
+  }
+
+  get pass(): number {
+    return this.#pass;
+  }
+
+  /** Counts pages that went out, and all other bytes up to `totalBytes` of the stream. */
+  sent(totalBytes: number, remainingBytes: number, pages: SentPages = NOTHING): void {
+    const bytes = totalBytes - this.#countedBytes;
+    this.#countedBytes = totalBytes;
+    this.#window.sent(bytes, pages.normal + pages.zero);
+    this.#figures.set('transferredBytes', totalBytes);
+    this.#figures.set('remainingBytes', remainingBytes);
+    this.#figures.add('normalPages', pages.normal);
+    this.#figures.add('duplicatePages', pages.zero);
+    this.#figures.add(this.isDowntime ? 'downtimeBytes' : 'precopyBytes', pages.bytes);
+  }
+
+  /** Time in which there was nothing to send: it says nothing about the bandwidth. */
+  idle(milliseconds: number): void {
+    this.#window.idle(milliseconds);
+  }
+
+  /** Best estimate of the bandwidth now, bytes/s; 0 while nothing can be said. */
+  bandwidth(): number {
+    const now = performance.now();
+    return this.#asDelivered(this.#window.bandwidth(now), now);
+  }
+
+  /** What was sent is held to what arrived: buffers take bytes faster than the link. */
+  #asDelivered(sentBandwidth: number, now: number): number {
+    const delivered = this.#delivery?.bandwidth(now) ?? Number.POSITIVE_INFINITY;
+    if (sentBandwidth === 0) return Number.isFinite(delivered) ? delivered : 0;
+    return Math.min(sentBandwidth, delivered);
+  }
+
+  /** Ends the measuring window if it is over. `assumedBandwidth` (bytes/s), if not 0, stands in for the measured one. */
+  closeWindow(assumedBandwidth: number): void {
+    const now = performance.now();
+    const window = this.#window.close(now);
+    if (window === null) return;
+    const measured = this.#asDelivered(window.bandwidth, now);
+    this.#figures.set('bandwidth', measured);
+    this.#figures.set('mbps', window.mbps);
+    this.#figures.set('pagesPerSecond', window.pagesPerSecond);
+    const bandwidth = assumedBandwidth || measured;
+    const dirtyBytes = this.#figures.get('dirtyBytesAtSync');
+    if (this.#pass > 1 && bandwidth > 0) this.#figures.set('expectedDowntimeMs', (dirtyBytes * 1000) / bandwidth);
+    this.#figures.touch();
+  }
+
+  /** @returns when it begins, in shared microseconds: now, or when the pass before it ended. */
+  beginPass(dirtyBytes: number): number {
+    const us = this.#passEndUs ?? sharedMicroseconds();
+    this.#pass += 1;
+    this.#passStart = {
+      us,
+      bytes: this.#countedBytes,
+      normal: this.#figures.get('normalPages'),
+      zero: this.#figures.get('duplicatePages'),
+    };
+    this.#figures.set('dirtySyncCount', this.#pass);
+    this.#figures.set('remainingBytes', dirtyBytes);
+    this.#figures.set('dirtyBytesAtSync', dirtyBytes);
+    this.#figures.touch();
+    return us;
+  }
+
+  /** Figures of the pass that ends now; the sync at its end found `dirtyBytes`. */
+  endPass(dirtyBytes: number): PassFigures {
+    this.#passEndUs = sharedMicroseconds();
+    const startedMs = this.#sinceBegin(this.#passStart.us);
+    return {
+      pass: this.#pass,
+      startedMs,
+      // Of the rounded times, so that no pass overlaps the next one.
+      durationMs: this.#sinceBegin(this.#passEndUs) - startedMs,
+      sentBytes: this.#countedBytes - this.#passStart.bytes,
+      normalPages: this.#figures.get('normalPages') - this.#passStart.normal,
+      duplicatePages: this.#figures.get('duplicatePages') - this.#passStart.zero,
+      dirtyBytes,
+    };
+  }
+
+  #sinceBegin(us: number): number {
+    return Math.round((us - this.#figures.get('startedUs')) / 1000);
+  }
+
+  /** Counts what a sync found; after a period of at least a second the dirty rate is known. */
+  synced(dirtyPages: number): void {
+    const now = performance.now();
+    this.#period ??= { startedMs: this.#startedMs, dirtyPages: 0 };
+    this.#period.dirtyPages += dirtyPages;
+    const elapsed = now - this.#period.startedMs;
+    if (elapsed < DIRTY_PERIOD_MS) return;
+    this.#figures.set('dirtyPagesRate', (this.#period.dirtyPages * 1000) / elapsed);
+    this.#period = { startedMs: now, dirtyPages: 0 };
+    this.#figures.touch();
+  }
+
+  /** The figures of an ended migration: nothing remains, and mbps is that of the whole. */
+  complete(totalMs: number): void {
+    this.#figures.set('remainingBytes', 0);
+    this.#figures.set('dirtyPagesRate', 0);
+    if (totalMs > 0) this.#figures.set('mbps', (this.#countedBytes * 8) / totalMs / 1000);
+  }
+}

@@ -1,0 +1,128 @@
+import type { GuestMemory } from '../../domain/ports.ts';
+import type { OutgoingChannel } from '../channels/channel.ts';
+import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
+import type { Monitor } from '../session/wait-point.ts';
+
+const SLOT_BYTES = 1024 * 1024;
+/** Slots on their way at a time. */
+const SLOTS = 4;
+
+if (SLOTS * SLOT_BYTES > STAGING_BYTES) throw new RangeError('the slots must fit the staging area');
+
+export type StagingOptions = {
+  readonly channel: OutgoingChannel;
+  readonly monitor: Monitor;
+  readonly memory: GuestMemory;
+  /** How long the channel may take nothing. */
+  readonly stallMs: number;
+  /** Everything but the end of the stream is handed over in multiples of so many bytes; far less than a slot. */
+  readonly alignBytes?: number;
+};
+
+/**
+ * Puts the stream together in slots of the staging area and hands them to the channel whole. Records are made by
+ * kernels, which reach one segment only, so a slot lies in the segment whose pages go into it.
+ *
+ * Ownership: a slot is the writer's from `open` to `send`, the channel's until its callback.
+ */
+export class Staging {
+  readonly #channel: OutgoingChannel;
+  readonly #monitor: Monitor;
+  readonly #memories: readonly Uint8Array<SharedArrayBuffer>[];
+  readonly #stallMs: number;
+  readonly #alignBytes: number;
+  readonly #busy: boolean[] = new Array<boolean>(SLOTS).fill(false);
+  #slot = -1;
+  #segment = 0;
+  #used = 0;
+  #inFlight = 0;
+  /** Bytes handed to the channel and bytes waiting in the open slot. */
+  sentBytes = 0;
+
+  constructor(options: StagingOptions) {
+    this.#channel = options.channel;
+    this.#monitor = options.monitor;
+    this.#stallMs = options.stallMs;
+    this.#alignBytes = options.alignBytes ?? 1;
+    this.#memories = options.memory.segments.map((segment) => new Uint8Array(segment.buffer as SharedArrayBuffer));
+  }
+
+  /** Address at which the next byte goes, in the open slot's segment. */
+  get address(): number {
+    return STAGING_ADDRESS + this.#slot * SLOT_BYTES + this.#used;
+  }
+
+  /** Bytes left in the open slot. */
+  get room(): number {
+    return this.#slot < 0 ? 0 : SLOT_BYTES - this.#used;
+  }
+
+  /** The newest `bytes` of the open slot: a view that is valid until the slot is sent. */
+  newest(bytes: number): Uint8Array<SharedArrayBuffer> {
+    const memory = this.#memories[this.#segment];
+    if (memory === undefined || bytes > this.#used) throw new RangeError(`the open slot has no ${bytes} bytes`);
+    return memory.subarray(this.address - bytes, this.address);
+  }
+
+  /** Opens a slot in `segment` with at least `bytes` of room, waiting for one to come back. */
+  async open(segment: number, bytes: number): Promise<void> {
+    if (this.#slot >= 0 && this.#segment === segment && this.room >= bytes) return;
+    const rest = this.newest(this.#used % this.#alignBytes);
+    this.#sendAllBut(rest.length);
+    if (this.#inFlight === SLOTS) {
+      await this.#monitor.until(() => this.#inFlight < SLOTS, this.#stallMs, 'waiting for the peer to take data');
+    }
+    this.#slot = this.#busy.indexOf(false);
+    this.#segment = segment;
+    this.#used = rest.length;
+    // It may lie in this very slot, which came back meanwhile: a copy within one memory may overlap.
+    this.#memories[segment]?.set(rest, this.address - rest.length);
+  }
+
+  /** Counts what a kernel wrote at `address`. */
+  advance(bytes: number): void {
+    this.#used += bytes;
+    this.sentBytes += bytes;
+  }
+
+  /** Appends bytes that no kernel makes. */
+  async put(bytes: Uint8Array): Promise<void> {
+    for (let from = 0; from < bytes.length; ) {
+      await this.open(this.#segment, 1);
+      const count = Math.min(bytes.length - from, this.room);
+      this.#memories[this.#segment]?.set(bytes.subarray(from, from + count), this.address);
+      this.advance(count);
+      from += count;
+    }
+  }
+
+  /** Hands the open slot to the channel. */
+  send(): void {
+    this.#sendAllBut(0);
+  }
+
+  #sendAllBut(restBytes: number): void {
+    if (this.#slot < 0) return;
+    const slot = this.#slot;
+    const used = this.#used - restBytes;
+    this.#slot = -1;
+    this.#used = 0;
+    if (used === 0) return;
+    const buffer = this.#memories[this.#segment]?.buffer;
+    if (buffer === undefined) throw new RangeError('there is no such segment');
+    this.#busy[slot] = true;
+    this.#inFlight += 1;
+    const bytes = Buffer.from(buffer, STAGING_ADDRESS + slot * SLOT_BYTES, used);
+    this.#channel.write(bytes, () => {
+      this.#busy[slot] = false;
+      this.#inFlight -= 1;
+      this.#monitor.notify();
+    });
+  }
+
+  /** Sends what is open and waits until the channel has taken everything. */
+  async drain(): Promise<void> {
+    this.send();
+    await this.#monitor.until(() => this.#inFlight === 0, this.#stallMs, 'waiting for the peer to take data');
+  }
+}

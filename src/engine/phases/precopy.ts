@@ -1,0 +1,268 @@
+import { HOLD } from '../../domain/machine/holds.ts';
+import type { OpaqueSection } from '../../domain/ports.ts';
+import type { OutgoingChannel } from '../channels/channel.ts';
+import type { ReversePath } from '../channels/reverse-path.ts';
+import { DeliveryWatch } from '../convergence/delivery-watch.ts';
+import { TokenBucket, WINDOW_MS } from '../convergence/pacing.ts';
+import { SendMeter } from '../convergence/send-meter.ts';
+import { StopRule } from '../convergence/stop-rule.ts';
+import { RamSender } from '../pages/ram-sender.ts';
+import type { Staging } from '../pages/staging.ts';
+import { TransferFailure } from '../session/wait-point.ts';
+import { ByteWriter } from '../stream/byte-writer.ts';
+import { encodeCommand } from '../stream/command.ts';
+import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../stream/configuration.ts';
+import { RAM_FLAG, RAM_SECTION } from '../stream/constants.ts';
+import { encodeRamSetup } from '../stream/ram-setup.ts';
+import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../stream/section.ts';
+import { sharedIdPings } from '../stream/shared-id.ts';
+import type { SourceContext } from './source-context.ts';
+
+/** Longest time that one section stays open, so that control comes back often. */
+const SECTION_MS = 50;
+/** A pass takes at least this long: a guest that dirties a few pages all the time is not polled in a busy loop. */
+const PASS_MS_MIN = 10;
+/**
+ * An empty section goes out this often while nothing else does, so that the target sees that the source lives; oftener
+ * if a deadline is short, as the target's will be then.
+ */
+const KEEP_ALIVE_MS_MAX = 2000;
+const KEEP_ALIVES_PER_STALL = 4;
+/** How long the guest's stop waits until everything sent before has arrived, at a time: the downtime limit within these. */
+const SETTLE_MS = { min: 100, max: 1000 };
+const DEFAULT_RAM_SECTION_ID = 2;
+const UNLIMITED = Number.POSITIVE_INFINITY;
+
+/** RAM while the guest runs: set-up, passes, and the decision when to stop. */
+export class Precopy {
+  readonly #context: SourceContext;
+  readonly #staging: Staging;
+  readonly #reverse: ReversePath | null;
+  readonly #ram: RamSender;
+  readonly #bucket = new TokenBucket(performance.now());
+  readonly #stopRule: StopRule;
+  readonly #watch: DeliveryWatch;
+  readonly meter: SendMeter;
+  /** Section id of the ram section in this stream. */
+  readonly sectionId: number;
+
+  constructor(
+    context: SourceContext,
+    { channel, staging, reverse }: { channel: OutgoingChannel; staging: Staging; reverse: ReversePath | null },
+  ) {
+    this.#context = context;
+    this.#staging = staging;
+    this.#reverse = reverse;
+    this.#stopRule = new StopRule(context.live);
+    this.#watch = new DeliveryWatch({
+      channel,
+      staging,
+      reverse,
+      monitor: context.monitor,
+      stallMs: context.plan.deadlines.stallMs,
+    });
+    this.meter = new SendMeter(context.figures, this.#watch.delivery);
+    // As in QEMU, all bytes of a guest that does not run count as sent during its downtime.
+    this.meter.isDowntime = (context.control?.holds() ?? HOLD.operator) !== 0;
+    const { state, memory } = context.plan.source;
+    this.sectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
+    this.#ram = new RamSender({ memory, staging, detectZero: context.plan.detectsZeroPages });
+  }
+
+  /** Header, configuration, return path, RAM block list; all pages are marked as to be sent. */
+  async setup(): Promise<void> {
+    const { plan, figures, post } = this.#context;
+    const { machineName, memory, state } = plan.source;
+    await this.#staging.open(0, 1);
+    await this.#staging.put(encodeHeader());
+    await this.#staging.put(encodeConfiguration(machineName, this.#configurationTail()));
+    if (this.#reverse !== null) {
+      await this.#staging.put(encodeCommand({ name: 'open-return-path' }));
+      await this.#watch.first();
+      this.#reverse.onSharedIdKnown = () => post({ type: 'shared', id: plan.sharedId });
+      await this.#watch.say(sharedIdPings(plan.sharedId));
+    }
+    if (state.form === 'image') await this.putSections(state.image.earlySections);
+    await this.#staging.put(encodeSectionHead('start', { sectionId: this.sectionId, ...RAM_SECTION }));
+    await this.#staging.put(encodeRamSetup(memory.blocks));
+    await this.#staging.put(encodeFooter(this.sectionId));
+    this.#staging.send();
+    this.#ram.markAll();
+    figures.set('totalBytes', this.#ram.remainingBytes);
+    figures.set('setupEndedUs', this.meter.beginPass(this.#ram.remainingBytes));
+    this.countFraming();
+    post({ type: 'pass', pass: this.meter.pass });
+    this.#context.move('setup', 'active');
+  }
+
+  /** Sends pass after pass until what is left can be sent within the downtime limit. */
+  async iterate(): Promise<void> {
+    // A link that takes nothing holds up the passes, and is judged all the same.
+    const judging = setInterval(() => this.#judge(), WINDOW_MS);
+    try {
+      await this.#passes();
+    } finally {
+      clearInterval(judging);
+    }
+  }
+
+  async #passes(): Promise<void> {
+    let begun = performance.now();
+    for (;;) {
+      await this.#section('part');
+      await this.#watch.mark();
+      await turn();
+      if (this.#fits() || this.#ram.isWalked) {
+        const workedMs = performance.now() - begun;
+        // Before the sync, which finds what the guest writes meanwhile.
+        if (this.#fits()) await this.#watch.settled(this.#settleMs());
+        this.endPass();
+        if (this.#mayStop()) {
+          if (this.#isAcknowledged()) return;
+          await this.#waitForAcknowledgement();
+        }
+        if (workedMs < PASS_MS_MIN) await this.#idle(PASS_MS_MIN - workedMs);
+        begun = performance.now();
+      }
+      await this.#waitForRate();
+    }
+  }
+
+  /** Sends what is left with the guest stopped and without a rate limit, as the ram section's END. */
+  async finish(): Promise<void> {
+    this.meter.isDowntime = true;
+    this.endPass();
+    await this.#section('end');
+    this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(0) });
+  }
+
+  /** Takes the dirty log: ends this pass and begins the next. */
+  endPass(): void {
+    const foundBytes = this.#context.figures.get('dirtyBytesAtSync');
+    const newPages = this.#ram.sync();
+    this.#stopRule.passEnded(foundBytes, this.#ram.remainingBytes);
+    this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(this.#ram.remainingBytes) });
+    this.meter.synced(newPages);
+    this.#ram.rewind();
+    this.meter.beginPass(this.#ram.remainingBytes);
+    this.#context.post({ type: 'pass', pass: this.meter.pass });
+  }
+
+  /** Waits for `condition`, for ever if need be, while signs of life go out. */
+  async waitAlive(condition: () => boolean): Promise<void> {
+    const { monitor, plan } = this.#context;
+    const everyMs = Math.min(KEEP_ALIVE_MS_MAX, plan.deadlines.stallMs / KEEP_ALIVES_PER_STALL);
+    while (!(await monitor.within(everyMs, condition))) await this.#keepAlive();
+  }
+
+  /** Sections that are sent as they came. */
+  async putSections(sections: readonly OpaqueSection[]): Promise<void> {
+    for (const section of sections) {
+      await this.#staging.put(encodeSectionHead('full', section));
+      await this.#staging.put(section.body);
+      await this.#staging.put(encodeFooter(section.sectionId));
+    }
+    this.countFraming();
+  }
+
+  async #section(type: 'part' | 'end'): Promise<void> {
+    const { figures, live, monitor } = this.#context;
+    this.#watch.sending();
+    const until = type === 'end' ? UNLIMITED : performance.now() + SECTION_MS;
+    await this.#staging.put(encodeSectionPart(type, this.sectionId));
+    while (!this.#ram.isWalked) {
+      monitor.check();
+      // Sending may never leave time for the worker's heartbeat timer.
+      figures.add('heartbeat', 1);
+      const now = performance.now();
+      const allowed = type === 'end' ? UNLIMITED : this.#bucket.refill(live.limit('max-bandwidth'), now);
+      if (now >= until || allowed <= 0) break;
+      const sent = await this.#ram.send(allowed);
+      this.#bucket.take(sent.bytes);
+      this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes, sent);
+      this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
+    }
+    await this.#staging.put(new ByteWriter().u64(RAM_FLAG.eos).finish());
+    await this.#staging.put(encodeFooter(this.sectionId));
+    if (type === 'part') this.#staging.send();
+    this.countFraming();
+  }
+
+  async #keepAlive(): Promise<void> {
+    await this.#staging.put(encodeSectionPart('part', this.sectionId));
+    await this.#staging.put(new ByteWriter().u64(RAM_FLAG.eos).finish());
+    await this.#staging.put(encodeFooter(this.sectionId));
+    this.#staging.send();
+    this.countFraming();
+  }
+
+  async #waitForRate(): Promise<void> {
+    const { live, monitor } = this.#context;
+    this.#bucket.refill(live.limit('max-bandwidth'), performance.now());
+    const delay = this.#bucket.delayMs(live.limit('max-bandwidth'));
+    // A new limit counts at once, so a long wait is taken in parts.
+    if (delay > 0) await monitor.sleep(Math.min(delay, SECTION_MS));
+    this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
+  }
+
+  async #idle(milliseconds: number): Promise<void> {
+    const started = performance.now();
+    await this.#context.monitor.sleep(milliseconds);
+    this.meter.idle(performance.now() - started);
+  }
+
+  /** Headers, footers and the like are bytes of the stream too. */
+  countFraming(): void {
+    const before = this.#context.figures.get('transferredBytes');
+    this.#bucket.take(this.#staging.sentBytes - before);
+    this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes);
+  }
+
+  /** True if what is left to be sent is little enough for the guest to be stopped. */
+  #fits(): boolean {
+    return this.#stopRule.allows(this.#ram.remainingBytes, this.meter.bandwidth());
+  }
+
+  /** True if that is so with what has been sent and has not arrived: it travels before what is left. */
+  #mayStop(): boolean {
+    const pending = this.#ram.remainingBytes + this.#watch.outstandingBytes;
+    return this.#fits() && this.#stopRule.allows(pending, this.meter.bandwidth());
+  }
+
+  #settleMs(): number {
+    return Math.min(SETTLE_MS.max, Math.max(SETTLE_MS.min, this.#context.live.get('downtime-limit')));
+  }
+
+  #judge(): void {
+    this.#watch.poll();
+    this.meter.closeWindow(this.#context.live.get('avail-switchover-bandwidth'));
+  }
+
+  /** With switchover-ack the target has its say, unless the guest stands still anyway. */
+  #isAcknowledged(): boolean {
+    if (!this.#context.has('switchover-ack') || this.#reverse === null) return true;
+    const isStandingStill = (this.#context.control?.holds() ?? 1) !== 0;
+    return this.#reverse.hasSwitchoverAck || isStandingStill;
+  }
+
+  async #waitForAcknowledgement(): Promise<void> {
+    const { stallMs } = this.#context.plan.deadlines;
+    const end = performance.now() + stallMs;
+    await this.waitAlive(() => this.#isAcknowledged() || performance.now() >= end);
+    if (await this.#context.monitor.within(0, () => this.#isAcknowledged())) return;
+    const message = `the target gave no switchover-ack for ${stallMs} ms`;
+    throw new TransferFailure({ code: 'deadline_exceeded', message });
+  }
+
+  #configurationTail(): Uint8Array {
+    const { plan } = this.#context;
+    if (plan.source.state.form === 'image') return plan.source.state.image.configurationTail;
+    const isSent = plan.uuid !== null && this.#context.has('validate-uuid');
+    return isSent ? encodeUuidSubsection(plan.uuid) : new Uint8Array();
+  }
+}
+
+/** Lets what has come in be read. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

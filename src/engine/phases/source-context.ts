@@ -1,0 +1,52 @@
+import { StatusWord } from '../../domain/migration/lifecycle.ts';
+import type { MigrationStatus } from '../../domain/migration/status.ts';
+import type { OutgoingPlan } from '../../domain/transfer-port.ts';
+import { VcpuControl } from '../memory/vcpu-control.ts';
+import type { FromWorker, SharedWords } from '../session/transfer-messages.ts';
+import { CancelledSignal, Monitor } from '../session/wait-point.ts';
+import { FigureBlock } from '../shared/figures.ts';
+import { LiveParameterCells } from '../shared/live-parameters.ts';
+import { DiskHandover } from './disk-handover.ts';
+
+/** What the phases of an outgoing migration share. */
+export type SourceContext = {
+  readonly plan: OutgoingPlan;
+  readonly status: StatusWord;
+  readonly figures: FigureBlock;
+  readonly live: LiveParameterCells;
+  readonly monitor: Monitor;
+  readonly disks: DiskHandover;
+  readonly control: VcpuControl | null;
+  readonly post: (message: FromWorker) => void;
+  has(capability: string): boolean;
+  /** Moves the status and tells; throws CancelledSignal if a cancel was faster. */
+  move(from: MigrationStatus, to: MigrationStatus): void;
+};
+
+/** The context of a migration that begins. */
+export function createSourceContext(
+  plan: OutgoingPlan,
+  words: SharedWords,
+  post: (message: FromWorker) => void,
+): SourceContext {
+  const status = new StatusWord(words.status);
+  const figures = new FigureBlock(words.figures);
+  const capabilities = new Set(plan.capabilities);
+  const monitor = new Monitor(() => status.read() === 'cancelling');
+  return {
+    plan,
+    status,
+    figures,
+    live: new LiveParameterCells(words.live),
+    monitor,
+    disks: new DiskHandover(monitor, post),
+    control: plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl),
+    post,
+    has: (capability) => capabilities.has(capability),
+    move: (from, to) => {
+      if (!status.transition(from, to)) throw new CancelledSignal();
+      figures.touch();
+      post({ type: 'status', status: to });
+    },
+  };
+}

@@ -1,0 +1,157 @@
+import { HOLD } from '../../domain/machine/holds.ts';
+import type { MigrationEnd, OutgoingPlan, TransferError } from '../../domain/transfer-port.ts';
+import type { OutgoingChannel } from '../channels/channel.ts';
+import { openOutgoing } from '../channels/open.ts';
+import { watchForOtherProtocol } from '../channels/other-protocol.ts';
+import { ReversePath } from '../channels/reverse-path.ts';
+import { Staging } from '../pages/staging.ts';
+import type { FromWorker, SharedWords } from '../session/transfer-messages.ts';
+import { TransferFailure } from '../session/wait-point.ts';
+import { Precopy } from './precopy.ts';
+import { createSourceContext, type SourceContext } from './source-context.ts';
+import { Switchover } from './switchover.ts';
+
+/**
+ * An outgoing migration from its first byte to its end. Who has the guest: this side, until the status word says
+ * "handed over"; from then on the target, or, if the connection breaks before the target's word, nobody knows.
+ */
+export class SourceMigration {
+  readonly #context: SourceContext;
+  #channel: OutgoingChannel | null = null;
+  #switchover: Switchover | null = null;
+  #reverse: ReversePath | null = null;
+
+  constructor(plan: OutgoingPlan, words: SharedWords, post: (message: FromWorker) => void) {
+    this.#context = createSourceContext(plan, words, post);
+  }
+
+  /** Something in the shared words changed. */
+  wake(): void {
+    this.#context.monitor.notify();
+  }
+
+  /** The operator lets a migration in pre-switchover go on. */
+  continueSwitchover(): void {
+    this.#switchover?.allow();
+  }
+
+  /** The main thread has given the guest's disks to the target, or could not. */
+  disksReleased(error: TransferError | null): void {
+    this.#context.disks.answered(error);
+  }
+
+  /** Runs the migration; never throws. */
+  async run(): Promise<MigrationEnd> {
+    try {
+      await this.#transfer();
+      return this.#end({ status: 'completed', error: null, guest: this.#ownerOnceCompleted() });
+    } catch (error) {
+      return this.#giveUp(error);
+    }
+  }
+
+  async #transfer(): Promise<void> {
+    const { plan, figures, monitor } = this.#context;
+    figures.set('expectedDowntimeMs', this.#context.live.get('downtime-limit'));
+    const channel = await this.#connect();
+    channel.onFailure((error) => monitor.fail(error));
+    const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
+    const hasReverse = plan.opensReturnPath && channel.hasReverse;
+    const isHandedOver = () => this.#context.status.isHandedOver();
+    const reverse = hasReverse ? new ReversePath(channel, monitor, isHandedOver) : null;
+    this.#reverse = reverse;
+    if (reverse === null) watchForOtherProtocol(channel, monitor);
+    const precopy = new Precopy(this.#context, { channel, staging, reverse });
+    await precopy.setup();
+    await precopy.iterate();
+    this.#switchover = new Switchover({ context: this.#context, channel, staging, precopy, reverse });
+    await this.#switchover.run();
+  }
+
+  #ownerOnceCompleted(): MigrationEnd['guest'] {
+    return this.#switchover?.isConfirmed === true ? 'there' : 'there, unconfirmed';
+  }
+
+  async #connect(): Promise<OutgoingChannel> {
+    const { plan, monitor } = this.#context;
+    const abort = new AbortController();
+    let settled: { channel: OutgoingChannel } | { error: TransferError } | null = null;
+    openOutgoing(plan.address, plan.fileRoot, abort.signal).then(
+      (channel) => {
+        settled = { channel };
+        monitor.notify();
+      },
+      (error: TransferError) => {
+        settled = { error };
+        monitor.notify();
+      },
+    );
+    const outcome = () => settled;
+    try {
+      await monitor.until(() => outcome() !== null, plan.deadlines.connectMs, 'connecting');
+    } catch (error) {
+      const late = outcome();
+      if (late !== null && 'channel' in late) late.channel.destroy();
+      abort.abort(new Error('the migration gave up'));
+      throw error;
+    }
+    const result = outcome();
+    if (result === null || 'error' in result) {
+      throw new TransferFailure(result?.error ?? { code: 'channel_failed', message: 'no channel was opened' });
+    }
+    this.#channel = result.channel;
+    return result.channel;
+  }
+
+  /** Lets go after a failure or a cancel, and sees to it that the guest goes on unless the target may have it. */
+  #giveUp(thrown: unknown): MigrationEnd {
+    const { status } = this.#context;
+    this.#channel?.destroy(status.read() === 'cancelling' ? 'cancelled' : undefined);
+    const reason = this.#withAdvice(toError(thrown));
+    const isUnknown = this.#switchover?.isOutcomeUnknown(reason.code) ?? false;
+    const error = isUnknown ? unknownOutcome(reason, this.#reverse !== null) : reason;
+    const guest = isUnknown ? 'unknown' : 'here';
+    const now = status.read();
+    if (now !== 'cancelling' && status.transition(now, 'failed')) return this.#end({ status: 'failed', error, guest });
+    status.transition('cancelling', 'cancelled');
+    return this.#end({ status: 'cancelled', error: null, guest: 'here' });
+  }
+
+  /** Many servers of another protocol close without an answer; a target of a migration answers the first ping. */
+  #withAdvice(error: TransferError): TransferError {
+    const isClosed = error.code === 'peer_closed' || error.code === 'peer_reset';
+    if (!isClosed || this.#reverse === null || this.#reverse.hasHeard) return error;
+    const advice =
+      'it had answered nothing: make sure that a migration is listened for at this address, not HTTP or TLS';
+    return { code: error.code, message: `${error.message}; ${advice}` };
+  }
+
+  #end(end: MigrationEnd): MigrationEnd {
+    const { control, disks, figures, post } = this.#context;
+    // Without its disks the guest must not go on: the main thread takes them back first.
+    if (end.guest === 'here' && this.#switchover?.hasStoppedGuest && !disks.isRequested) {
+      control?.removeHold(HOLD.migration);
+      post({ type: 'guest-resumed' });
+    }
+    figures.end();
+    post({ type: 'status', status: end.status });
+    return end;
+  }
+}
+
+function toError(thrown: unknown): TransferError {
+  if (thrown instanceof TransferFailure) return thrown.toError();
+  if (thrown instanceof Error) return { code: 'engine_crashed', message: thrown.stack ?? thrown.message };
+  return { code: 'engine_crashed', message: String(thrown) };
+}
+
+function unknownOutcome(error: TransferError, hasReverse: boolean): TransferError {
+  const recommended = hasReverse
+    ? ''
+    : '. With the capability return-path on, over a socket, the target would have said so';
+  const message =
+    `${error.message}; the handover had begun, so the target may be running the guest. ` +
+    'The guest stays stopped here: look at the target, and let it go on here only if it does not run there, ' +
+    `since a guest that runs twice destroys its disks${recommended}`;
+  return { code: 'handover_outcome_unknown', message };
+}

@@ -1,0 +1,185 @@
+import { HOLD } from '../../domain/machine/holds.ts';
+import type { TransferError } from '../../domain/transfer-port.ts';
+import type { OutgoingChannel } from '../channels/channel.ts';
+import type { ReversePath } from '../channels/reverse-path.ts';
+import type { Staging } from '../pages/staging.ts';
+import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
+import { sharedMicroseconds } from '../shared/figures.ts';
+import { encodeCommand } from '../stream/command.ts';
+import { ELEMENT } from '../stream/constants.ts';
+import { encodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
+import { encodeFooter, encodeSectionHead } from '../stream/section.ts';
+import { encodeVmDescription, encodeVmDescriptionText } from '../stream/vm-description.ts';
+import type { Precopy } from './precopy.ts';
+import type { SourceContext } from './source-context.ts';
+
+/** vCPUs stop within a slice of about a millisecond; a thread that does not is dead. */
+const STOP_MS_MAX = 2000;
+
+/** From the guest's stop to the target's word. */
+export class Switchover {
+  readonly #context: SourceContext;
+  readonly #channel: OutgoingChannel;
+  readonly #staging: Staging;
+  readonly #precopy: Precopy;
+  readonly #reverse: ReversePath | null;
+  #isAllowed = false;
+  #isAnswered = false;
+  hasStoppedGuest = false;
+
+  constructor(options: {
+    context: SourceContext;
+    channel: OutgoingChannel;
+    staging: Staging;
+    precopy: Precopy;
+    reverse: ReversePath | null;
+  }) {
+    this.#context = options.context;
+    this.#channel = options.channel;
+    this.#staging = options.staging;
+    this.#precopy = options.precopy;
+    this.#reverse = options.reverse;
+  }
+
+  /**
+   * True if a failure with this code leaves open who has the guest: it came between the handover and the target's yes
+   * or no.
+   */
+  isOutcomeUnknown(code: TransferError['code']): boolean {
+    return this.#context.status.isHandedOver() && !this.#isAnswered && !this.#isRefusal(code);
+  }
+
+  /**
+   * True if a completion is more than the taking of the stream's end: the target said that it has the guest, or the
+   * stream was written to a file, which needs nobody's word.
+   */
+  get isConfirmed(): boolean {
+    return this.#reverse !== null || this.#context.plan.address.transport === 'file';
+  }
+
+  allow(): void {
+    this.#isAllowed = true;
+    this.#context.monitor.notify();
+  }
+
+  async run(): Promise<void> {
+    const { figures, plan } = this.#context;
+    const globalState = this.#stopGuest();
+    await this.#enterDevice();
+    this.#context.disks.request();
+    const { state } = plan.source;
+    const hasStart = state.form === 'devices' || state.image.switchoverStart;
+    if (hasStart) await this.#staging.put(encodeCommand({ name: 'switchover-start' }));
+    await this.#precopy.finish();
+    if (state.form === 'devices') await this.#putDevices(globalState);
+    else await this.#precopy.putSections(state.image.sections);
+    await this.#staging.drain();
+    await this.#precopy.waitAlive(() => this.#context.disks.isReleased);
+    await this.#handOver();
+    this.#precopy.countFraming();
+    const now = sharedMicroseconds();
+    figures.set('downtimeUs', now - figures.get('stoppedUs'));
+    this.#precopy.meter.complete((now - figures.get('setupEndedUs')) / 1000);
+    figures.set('endedUs', now);
+    if (!this.#context.status.transition('device', 'completed')) throw new Error('a handed over migration was moved');
+  }
+
+  /** @returns the run state that the guest had, for the target to take over. */
+  #stopGuest(): string {
+    const { control, figures, post } = this.#context;
+    const holds = control?.holds() ?? 0;
+    this.hasStoppedGuest = true;
+    control?.addHold(HOLD.migration);
+    if (control !== null && !control.waitStopped(STOP_MS_MAX)) {
+      throw new TransferFailure({
+        code: 'guest_does_not_stop',
+        message: `a vCPU did not stop within ${STOP_MS_MAX} ms`,
+      });
+    }
+    figures.set('stoppedUs', sharedMicroseconds());
+    post({ type: 'guest-stopped' });
+    if ((holds & HOLD.panic) !== 0) return 'guest-panicked';
+    return (holds & ~HOLD.migration) === 0 ? 'running' : 'paused';
+  }
+
+  async #enterDevice(): Promise<void> {
+    const { has, move } = this.#context;
+    if (!has('pause-before-switchover')) return move('active', 'device');
+    move('active', 'pre-switchover');
+    await this.#precopy.waitAlive(() => this.#isAllowed);
+    move('pre-switchover', 'device');
+  }
+
+  async #putDevices(globalState: string): Promise<void> {
+    const { state } = this.#context.plan.source;
+    if (state.form !== 'devices') return;
+    let sectionId = this.#precopy.sectionId + 1;
+    const globalDevice = { ...GLOBAL_STATE_SECTION, body: encodeGlobalState(globalState) };
+    for (const device of [...state.devices, globalDevice]) {
+      const head = { sectionId, idstr: device.idstr, instanceId: device.instanceId, versionId: device.versionId };
+      await this.#staging.put(encodeSectionHead('full', head));
+      await this.#staging.put(device.body);
+      await this.#staging.put(encodeFooter(sectionId));
+      sectionId += 1;
+    }
+  }
+
+  /** The end mark may make the target run the guest: it leaves only once no cancel can win any more. */
+  async #handOver(): Promise<void> {
+    const { monitor, plan, status } = this.#context;
+    monitor.check();
+    if (!status.handOver()) throw new CancelledSignal();
+    await this.#staging.put(new Uint8Array([ELEMENT.eof]));
+    const description = this.#vmDescription();
+    if (description !== null) await this.#staging.put(description);
+    // From here on the target may answer or close at any moment, before this side hears that its last bytes left.
+    this.#staging.send();
+    if (this.#reverse !== null) {
+      const reverse = this.#reverse;
+      await monitor.until(() => reverse.shut !== null, plan.deadlines.handoverMs, "waiting for the target's word");
+      if (reverse.shut !== 0) {
+        const message = `the target reported error ${reverse.shut} and did not take the guest`;
+        throw new TransferFailure({ code: 'target_refused', message });
+      }
+      this.#isAnswered = true;
+      void this.#channel.finish().catch(() => {});
+      return;
+    }
+    await this.#finishWithoutReturnPath();
+  }
+
+  async #finishWithoutReturnPath(): Promise<void> {
+    const { monitor, plan } = this.#context;
+    let finished = false;
+    this.#channel.finish().then(
+      () => {
+        finished = true;
+        monitor.notify();
+      },
+      (error) => monitor.fail(error),
+    );
+    await monitor.until(
+      () => finished,
+      plan.deadlines.handoverMs,
+      'waiting for the target to take the end of the stream',
+    );
+    this.#isAnswered = true;
+  }
+
+  /** A file that failed, a command that says that it failed, or a target that said no has not taken the guest. */
+  #isRefusal(code: TransferError['code']): boolean {
+    const { transport } = this.#context.plan.address;
+    if (transport === 'file') return true;
+    return (transport === 'exec' && code === 'command_failed') || code === 'target_refused';
+  }
+
+  #vmDescription(): Uint8Array | null {
+    const { plan } = this.#context;
+    const { machineName, state } = plan.source;
+    if (state.form === 'devices') {
+      const hasUuid = plan.uuid !== null && this.#context.has('validate-uuid');
+      return encodeVmDescription(machineName, state.devices, hasUuid);
+    }
+    return state.image.vmDescription === null ? null : encodeVmDescriptionText(state.image.vmDescription);
+  }
+}

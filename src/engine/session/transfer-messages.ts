@@ -1,0 +1,60 @@
+import type { MigrationStatus } from '../../domain/migration/status.ts';
+import type { LoadedMachine } from '../../domain/ports.ts';
+import type {
+  IncomingPlan,
+  MigrationAddress,
+  MigrationEnd,
+  OutgoingPlan,
+  PassFigures,
+  TransferError,
+} from '../../domain/transfer-port.ts';
+
+/*
+ * Every message between the main thread and a transfer worker. Plain data, cloned; memory goes as shared memory.
+ * A worker takes one `source` or `target` order in its life and ends after its `ended` message. One that is still
+ * listening then takes another `target` order, or `stop-listening`.
+ */
+
+/** A code that a failed migration may have: one of the domain's table, for which there is a page. */
+export type TransferCode = TransferError['code'];
+
+/** Shared words of a migration: status, figures, live parameters. */
+export type SharedWords = {
+  readonly status: SharedArrayBuffer;
+  readonly figures: SharedArrayBuffer;
+  readonly live: SharedArrayBuffer;
+};
+
+export type ToWorker =
+  | { readonly type: 'source'; readonly plan: OutgoingPlan; readonly words: SharedWords }
+  | { readonly type: 'target'; readonly plan: IncomingPlan; readonly words: SharedWords }
+  /** Something in the shared words changed: look at them. */
+  | { readonly type: 'wake' }
+  | { readonly type: 'continue' }
+  /** Source: the guest's disks were given to the target, or could not be. */
+  | { readonly type: 'disks-released'; readonly error: TransferError | null }
+  /** Target: capabilities were changed before a sender came. */
+  | { readonly type: 'capabilities'; readonly capabilities: readonly string[] }
+  /** Target: the guest has been adopted and runs. */
+  | { readonly type: 'started' }
+  | { readonly type: 'refused'; readonly error: TransferError }
+  /** Target: nobody waits for the guest any more; a listener is closed. */
+  | { readonly type: 'abort' }
+  /** Target, after an end with `isListening`: no sender is awaited any more. */
+  | { readonly type: 'stop-listening' };
+
+export type FromWorker =
+  | { readonly type: 'status'; readonly status: MigrationStatus }
+  | { readonly type: 'pass'; readonly pass: number }
+  | { readonly type: 'pass-ended'; readonly figures: PassFigures }
+  /** The other side is a vmferry and knows the migration under this id. */
+  | { readonly type: 'shared'; readonly id: string }
+  | { readonly type: 'guest-stopped' }
+  | { readonly type: 'guest-resumed' }
+  /** The guest stands still: its disks are to be given to the target. Answered by `disks-released`. */
+  | { readonly type: 'release-disks' }
+  | { readonly type: 'listening'; readonly address: MigrationAddress }
+  /** Target: a connection that was no sender was turned away, and the listener goes on. */
+  | { readonly type: 'rejected'; readonly error: TransferError }
+  | { readonly type: 'loaded'; readonly machine: LoadedMachine }
+  | { readonly type: 'ended'; readonly end: MigrationEnd; readonly isListening: boolean };

@@ -1,0 +1,90 @@
+import type { GuestMemory, TransferTarget } from '../../domain/ports.ts';
+import type { IncomingPlan, TransferError } from '../../domain/transfer-port.ts';
+import { createGuestMemory } from '../memory/guest-memory.ts';
+import { pageSizeDiffers, STREAM_PAGE_BYTES } from '../pages/page-size.ts';
+import { StreamError } from './byte-reader.ts';
+import type { Configuration } from './configuration.ts';
+import type { RamBlockLength } from './ram-setup.ts';
+
+/** Holds the stream's configuration against this machine. @returns the first difference with both values, or null. */
+export function refusalOf(
+  configuration: Configuration,
+  plan: Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>,
+): StreamError | null {
+  const { target } = plan;
+  if (configuration.targetPageBits !== null && 2 ** configuration.targetPageBits !== STREAM_PAGE_BYTES) {
+    return pageSizeDiffers(2 ** configuration.targetPageBits);
+  }
+  if (target.form === 'devices' && configuration.machineName !== target.machineName) {
+    return new StreamError(
+      'machine_differs',
+      `the stream holds a machine '${configuration.machineName}'; this one is a '${target.machineName}'. ` +
+        'A service that was started with --machine image takes a machine of QEMU',
+    );
+  }
+  const unknown = configuration.capabilities.find((capability) => !plan.capabilities.includes(capability));
+  if (unknown !== undefined) {
+    return new StreamError('capability_differs', `the source has the capability '${unknown}' on, which is off here`);
+  }
+  const isUuidCompared = target.form === 'devices' || plan.capabilities.includes('validate-uuid');
+  if (plan.uuid === null || configuration.uuid === null || !isUuidCompared) return null;
+  const received = Buffer.from(configuration.uuid).toString('hex');
+  const own = plan.uuid.replaceAll('-', '').toLowerCase();
+  if (received === own) return null;
+  return new StreamError(
+    'uuid_differs',
+    `the stream has the uuid ${dashed(received)}; this machine has ${dashed(own)}`,
+  );
+}
+
+/** Holds the page size that the vmdescription names, if it does, against the one that is read. */
+export function checkPageBytes(described: number | null): void {
+  if (described !== null && described !== STREAM_PAGE_BYTES) throw pageSizeDiffers(described);
+}
+
+/** The memory that the stream's RAM goes to: the machine's own, or, for an image, memory made to fit. */
+export function memoryFor(blocks: readonly RamBlockLength[], target: TransferTarget): GuestMemory {
+  if (target.form === 'devices') {
+    checkBlocks(blocks, target.memory);
+    return target.memory;
+  }
+  const total = blocks.reduce((sum, block) => sum + block.bytes, 0);
+  if (total > target.ramBytesMax) {
+    throw new StreamError(
+      'ram_too_large',
+      `the machine has ${total} bytes of RAM; this host takes ${target.ramBytesMax}`,
+    );
+  }
+  return createGuestMemory(blocks);
+}
+
+/** Holds the stream's RAM blocks against this machine's. @throws StreamError at the first that differs. */
+function checkBlocks(blocks: readonly RamBlockLength[], memory: GuestMemory): void {
+  for (const block of blocks) {
+    const own = memory.blocks.find((candidate) => candidate.name === block.name);
+    if (own === undefined)
+      throw new StreamError(
+        'ram_block_unknown',
+        `the stream has a RAM block '${block.name}', which this machine does not have`,
+      );
+    if (own.bytes !== block.bytes) {
+      throw new StreamError(
+        'ram_block_length',
+        `RAM block '${block.name}' has ${block.bytes} bytes in the stream and ${own.bytes} here`,
+      );
+    }
+  }
+  const missing = memory.blocks.find((own) => !blocks.some((block) => block.name === own.name));
+  if (missing !== undefined)
+    throw new StreamError('ram_block_missing', `the stream has no RAM block '${missing.name}'`);
+}
+
+function dashed(hex: string): string {
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+/** What went wrong while reading: the stream's fault, or ours. */
+export function readError(error: unknown): TransferError {
+  if (error instanceof StreamError) return { code: error.code, message: error.message };
+  return { code: 'engine_crashed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}

@@ -1,0 +1,291 @@
+import type { GuestMemory, LoadedMachine } from '../../domain/ports.ts';
+import type { IncomingPlan } from '../../domain/transfer-port.ts';
+import type { InputBuffer, StreamInput } from '../pages/input-buffer.ts';
+import { RamSection } from '../pages/ram-section.ts';
+import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
+import { decodeCommand, type StreamCommand } from './command.ts';
+import { type Configuration, decodeConfiguration, decodeHeader } from './configuration.ts';
+import { ELEMENT, KNOWN_DESCRIPTION_BYTES_MAX } from './constants.ts';
+import { EarlySections } from './early-section.ts';
+import { decodeGlobalState, GLOBAL_STATE_SECTION } from './global-state.ts';
+import { KnownDevices } from './known-devices.ts';
+import { OpaqueDeviceReader } from './opaque-devices.ts';
+import { decodeFooter, decodeSectionHead } from './section.ts';
+import { checkPageBytes, refusalOf } from './target-checks.ts';
+import { decodeVmDescription, describedPageBytes } from './vm-description.ts';
+
+/** Where in the stream the reader is; named in errors. */
+export type TargetPhase =
+  | 'header'
+  | 'configuration'
+  | 'elements'
+  | 'ram'
+  | 'ram-footer'
+  | 'devices'
+  | 'description'
+  | 'done';
+
+/** What a stream is held against. */
+export type ExpectedMachine = Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>;
+
+/** Commands that are obeyed behind a configuration that was refused, at most; the id that both sides share takes six. */
+const REFUSED_COMMANDS_MAX = 16;
+
+/**
+ * Reads a migration stream as its bytes come in. One step takes one whole element, or a batch of page records; what
+ * is not whole yet waits in the input buffer. Nothing takes effect but guest RAM, which is nobody's until the whole
+ * stream has been read.
+ */
+export class TargetStream<Input extends StreamInput = InputBuffer> {
+  readonly input: Input;
+  readonly #plan: ExpectedMachine;
+  readonly #onCommand: (command: StreamCommand) => void;
+  phase: TargetPhase = 'header';
+  /** Set once everything has come. */
+  loaded: LoadedMachine | null = null;
+  /**
+   * Why this machine cannot take the stream: what its configuration says. It is thrown with the next element that is no
+   * command, or by `throwIfRefused`: a vmferry tells the id that both sides share in pings right behind the configuration.
+   */
+  refusal: StreamError | null = null;
+  #refusedCommands = 0;
+  #configuration: Configuration | null = null;
+  readonly ram: RamSection;
+  #switchoverStart = false;
+  readonly #early = new EarlySections();
+  readonly #known: KnownDevices | null;
+  readonly #opaque: OpaqueDeviceReader | null;
+  /** Bytes taken in whole elements, before the devices of an unknown machine begin. */
+  #elementBytes = 0;
+
+  constructor(plan: ExpectedMachine, onCommand: (command: StreamCommand) => void, input: Input) {
+    this.input = input;
+    this.#plan = plan;
+    this.#onCommand = onCommand;
+    this.ram = new RamSection(plan.target, this.input);
+    this.#known = plan.target.form === 'devices' ? new KnownDevices(plan.target.devices) : null;
+    this.#opaque = plan.target.form === 'image' ? new OpaqueDeviceReader() : null;
+  }
+
+  get pages(): { readonly normal: number; readonly zero: number } {
+    return this.ram.pages;
+  }
+
+  /** Where RAM goes; null until that is known. */
+  get memory(): GuestMemory | null {
+    return this.ram.memory;
+  }
+
+  get ramBytes(): number {
+    return this.ram.bytes;
+  }
+
+  /** True when only a vmdescription is missing, which the stream of an unknown machine may lack. */
+  get mayEndHere(): boolean {
+    return this.#opaque?.isAtEndMark === true;
+  }
+
+  /** Grows with whole elements, not with single bytes. */
+  get progress(): number {
+    return this.#elementBytes + (this.#opaque?.progress ?? 0);
+  }
+
+  /** Takes what there is. @throws StreamError, with its place, if the stream is not what it should be. */
+  advance(): void {
+    this.#placed(() => {
+      while (this.phase !== 'done' && this.#step());
+    });
+    if (this.phase !== 'devices') this.#elementBytes = this.input.takenBytes;
+  }
+
+  /** The sender has sent everything. @throws StreamError if that was too early. */
+  end(): void {
+    this.throwIfRefused();
+    this.ram.noMore();
+    this.advance();
+    const opaque = this.#opaque;
+    if (this.loaded === null && opaque?.isAtEndMark) this.#placed(() => this.#finishOpaque(opaque, true));
+    if (this.loaded !== null) return;
+    const at = this.input.takenBytes + this.input.length;
+    throw new StreamError('stream_truncated', `the stream ends too early, in its part '${this.phase}'`, at);
+  }
+
+  /** @throws StreamError if the configuration was refused. */
+  throwIfRefused(): void {
+    if (this.refusal !== null) throw this.refusal;
+  }
+
+  #placed(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw error instanceof StreamError ? error.at(this.input.takenBytes) : error;
+    }
+  }
+
+  /** @returns false if more bytes are needed. */
+  #step(): boolean {
+    if (this.phase === 'ram') return this.#ramStep();
+    if (this.#opaque !== null && this.#isOpaqueNext()) return this.#opaqueStep(this.#opaque);
+    const reader = new ByteReader(this.input.view());
+    let apply: () => void;
+    try {
+      apply = this.#element(reader);
+    } catch (error) {
+      if (error instanceof IncompleteError) return false;
+      throw this.refusal ?? error;
+    }
+    apply();
+    this.input.take(reader.position);
+    return true;
+  }
+
+  /**
+   * Behind RAM, all that follows in a stream of unknown devices goes to their reader: FULL sections and the end. QEMU
+   * writes no END of RAM with `background-snapshot` on; devices that are sent early come before the first PART.
+   */
+  #isOpaqueNext(): boolean {
+    if (this.phase === 'devices') return true;
+    const type = this.input.view()[0];
+    if (this.phase !== 'elements') return false;
+    const isFull = type === ELEMENT.sectionFull && this.ram.hasParts;
+    const isEnd = type === ELEMENT.eof && this.ram.isEnded;
+    if (!isFull && !isEnd) return false;
+    if (!this.ram.isEnded) this.#opaque?.ramIsOpen(this.ram.head.sectionId);
+    this.phase = 'devices';
+    return true;
+  }
+
+  /** Decodes the next element. @returns what it does, to be done once it is known to be whole. */
+  #element(reader: ByteReader): () => void {
+    switch (this.phase) {
+      case 'header':
+        decodeHeader(reader);
+        return () => {
+          this.phase = 'configuration';
+        };
+      case 'configuration': {
+        const configuration = decodeConfiguration(reader);
+        return () => {
+          this.refusal = refusalOf(configuration, this.#plan)?.at(this.input.takenBytes) ?? null;
+          this.#configuration = configuration;
+          this.phase = 'elements';
+        };
+      }
+      case 'ram-footer':
+        decodeFooter(reader, this.ram.head);
+        return () => {
+          this.ram.close();
+          this.phase = 'elements';
+        };
+      case 'description':
+        return this.#description(reader);
+      default:
+        return this.#typedElement(reader, reader.u8());
+    }
+  }
+
+  #typedElement(reader: ByteReader, type: number): () => void {
+    if (type !== ELEMENT.command || this.#refusedCommands >= REFUSED_COMMANDS_MAX) this.throwIfRefused();
+    switch (type) {
+      case ELEMENT.command: {
+        const command = decodeCommand(reader);
+        return () => {
+          if (this.refusal !== null) this.#refusedCommands += 1;
+          if (command.name === 'switchover-start') this.#switchoverStart = true;
+          this.#onCommand(command);
+        };
+      }
+      case ELEMENT.sectionStart:
+        return this.ram.start(reader);
+      case ELEMENT.sectionPart:
+      case ELEMENT.sectionEnd:
+        return this.#ramContinues(type === ELEMENT.sectionEnd, reader.u32());
+      case ELEMENT.sectionFull:
+        return this.#full(reader);
+      case ELEMENT.eof:
+        if (!this.ram.isEnded)
+          throw new StreamError('section_order', 'the end mark comes before the end of the ram section');
+        return () => {
+          this.phase = 'description';
+        };
+      default:
+        throw new StreamError('element_unexpected', `an element of the unknown type 0x${type.toString(16)} comes`);
+    }
+  }
+
+  #ramContinues(isEnd: boolean, sectionId: number): () => void {
+    const open = this.ram.reopen(isEnd, sectionId);
+    return () => {
+      open();
+      this.phase = 'ram';
+    };
+  }
+
+  #ramStep(): boolean {
+    if (!this.ram.receive()) return false;
+    this.phase = 'ram-footer';
+    return true;
+  }
+
+  #full(reader: ByteReader): () => void {
+    if (this.#known === null) return this.#early.read(reader, this.input.view());
+    const head = decodeSectionHead(reader);
+    if (!this.ram.isEnded)
+      throw new StreamError('section_order', `section '${head.idstr}' comes before the end of the ram section`);
+    const apply = this.#known.read(head, reader);
+    decodeFooter(reader, head);
+    return apply;
+  }
+
+  #opaqueStep(devices: OpaqueDeviceReader): boolean {
+    if (this.input.length === 0) return false;
+    devices.append(this.input.view());
+    this.input.take(this.input.length);
+    this.#finishOpaque(devices, false);
+    return false;
+  }
+
+  #finishOpaque(devices: OpaqueDeviceReader, isAll: boolean): void {
+    const found = devices.read(isAll);
+    if (found === null) return;
+    const globalState = found.sections.find((section) => section.idstr === GLOBAL_STATE_SECTION.idstr);
+    if (globalState === undefined) throw new StreamError('section_missing', "the stream has no section 'globalstate'");
+    if (found.vmDescription !== null) checkPageBytes(describedPageBytes(found.vmDescription));
+    this.#finish(decodeGlobalState(globalState.body), {
+      form: 'image',
+      machineName: this.#configuration?.machineName ?? '',
+      memory: this.ram.memory ?? { segments: [], blocks: [] },
+      image: {
+        configurationTail: this.#configuration?.tail ?? new Uint8Array(),
+        ramSectionId: this.ram.head.sectionId,
+        switchoverStart: this.#switchoverStart,
+        earlySections: this.#early.all,
+        ...found,
+      },
+    });
+  }
+
+  #description(reader: ByteReader): () => void {
+    const type = reader.u8();
+    if (type !== ELEMENT.vmDescription) {
+      throw new StreamError('data_after_end', `the end mark is followed by byte 0x${type.toString(16)}`);
+    }
+    checkPageBytes(describedPageBytes(decodeVmDescription(reader, KNOWN_DESCRIPTION_BYTES_MAX)));
+    if (reader.left > 0) throw new StreamError('data_after_end', `${reader.left} bytes follow the vmdescription`);
+    return () => this.#finishKnown();
+  }
+
+  #finishKnown(): void {
+    const { memory } = this.ram;
+    if (this.#known === null || memory === null) throw new RangeError('only a machine with known devices ends here');
+    const { globalState, bodies } = this.#known.finish();
+    this.#finish(globalState, { form: 'devices', bodies, memory });
+  }
+
+  #finish(globalState: string, state: LoadedMachine['state']): void {
+    this.ram.finish();
+    this.loaded = { globalState, state };
+    this.phase = 'done';
+  }
+}

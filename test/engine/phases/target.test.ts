@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
+import { TargetMigration } from '../../../src/engine/phases/target.ts';
+import type { FromWorker } from '../../../src/engine/session/transfer-messages.ts';
+import { FigureBlock } from '../../../src/engine/shared/figures.ts';
+import { LiveParameterCells } from '../../../src/engine/shared/live-parameters.ts';
+import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';
+
+/** A target in this thread that waits on a unix socket, and what it told so far. */
+async function startTarget() {
+  const directory = mkdtempSync(join(tmpdir(), 'vmferry-target-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'in.sock');
+  const status = new StatusWord();
+  status.transition('none', 'setup');
+  const words = { status: status.buffer, figures: new FigureBlock().buffer, live: new LiveParameterCells().buffer };
+  const plan = {
+    address: { transport: 'unix', path } as const,
+    fileRoot: directory,
+    target: { form: 'image', ramBytesMax: 2 ** 30 } as const,
+    capabilities: [],
+    deadlines: { connectMs: 5000, stallMs: 5000, handoverMs: 5000, advanceMs: 5000 },
+    uuid: '',
+    keepListening: false,
+  };
+  const waiting = new Map<string, () => void>();
+  const told = (type: FromWorker['type']) => new Promise<void>((resolve) => void waiting.set(type, resolve));
+  const target = new TargetMigration({ plan, words }, (message) => waiting.get(message.type)?.());
+  const listening = told('listening');
+  const ended = target.run();
+  await listening;
+  return { target, status, path, ended, told };
+}
+
+test('bytes behind a whole stream change nothing once the machine is being taken over', async () => {
+  const { target, status, path, ended, told } = await startTarget();
+  const loaded = told('loaded');
+  const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));
+  sender.on('error', () => {});
+  onTestFinished(() => void sender.destroy());
+  await loaded;
+  await new Promise<void>((resolve) => sender.write('x', () => resolve()));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(status.transition('active', 'completed')).toBe(true);
+  target.started();
+  expect(await ended).toMatchObject({ status: 'completed', error: null, guest: 'here' });
+});
+
+test('a target whose guest runs cannot fail any more', async () => {
+  const { target, status, path, ended, told } = await startTarget();
+  const loaded = told('loaded');
+  const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));
+  sender.on('error', () => {});
+  onTestFinished(() => void sender.destroy());
+  await loaded;
+  expect(status.transition('active', 'completed')).toBe(true);
+  target.refused({ code: 'incoming_aborted', message: 'too late' });
+  expect(status.read()).toBe('completed');
+  target.started();
+  expect(await ended).toMatchObject({ status: 'completed' });
+});
