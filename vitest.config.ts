@@ -6,16 +6,9 @@ const reportDirectory = process.env.TEST_REPORTS;
 const SOAK = 'test/soak/**/*.test.ts';
 const INTEGRATION = 'test/integration/**/*.test.ts';
 /** Integration tests that hold rates, deadlines or races against the clock. */
-const TIMED = [
-  'cancel',
-  'engine-crash',
-  'faults',
-  'leaks',
-  'link',
-  'migration',
-  'qemu-hostile-streams',
-  'snapshot-requests',
-].map((name) => `test/integration/${name}.test.ts`);
+const TIMED = ['cancel', 'engine-crash', 'faults', 'leaks', 'link', 'migration'].map(
+  (name) => `test/integration/${name}.test.ts`,
+);
 /** Tests of mended faults that hold rates, deadlines or races against the clock. */
 const TIMED_ISSUES = 'test/issues/**/*.timed.test.ts';
 /** What people are given, used as they use it: a test of any of it is minutes of installing, starting and waiting. */
