@@ -180,7 +180,7 @@ export interface SnapshotUseCases {
   ): { readonly vmState: string | null; readonly devices: readonly string[] };
   nodesToDelete(tag: string, devices?: readonly string[]): readonly string[];
   newJobId(verb: string): string;
-  /** savevm: resolves with the name when it is saved; null makes one. Replaces a snapshot of that name. */
+  /** savevm: resolves with the name when it is saved; null makes one. A snapshot of that name goes once the new one is whole. */
   saveVm(name: string | null): Promise<string>;
   loadVm(name: string): Promise<void>;
   deleteVm(name: string): Promise<void>;

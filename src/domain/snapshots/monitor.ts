@@ -6,21 +6,27 @@ import { deleteSnapshot, refuseDelete } from './delete.ts';
 import { nodesToSave } from './devices.ts';
 import type { JobOptions } from './job-work.ts';
 import { loadSnapshot, refuseLoad } from './load.ts';
-import { refuseSaveAs, saveSnapshot } from './save.ts';
+import { refuseSave, saveSnapshot } from './save.ts';
 
 /*
  * savevm, loadvm, delvm and info snapshots of a text monitor: each takes all nodes that can be written, and answers
  * when the work is done. The job is the monitor's own, and goes when it has ended.
  */
 
-/** Saves under a name; one that is taken is replaced, as QEMU does: deleted, then saved. @returns the name. */
+/**
+ * Saves under a name. A snapshot that has the name is replaced once the new one is whole: a save that fails, or is cut short
+ * by a crash, keeps it. @returns the name.
+ */
 export async function saveVm(context: Context, name: string | null): Promise<string> {
   const tag = name ?? nameOfNow(context.clock.now());
-  const nodes = nodesToSave(context.catalogue);
-  // What would rule the save out must not cost the snapshot that it was to replace.
-  refuseSaveAs(context, { tag, ...nodes });
-  if (context.catalogue.find(tag) !== null) await deleteVm(context, tag);
-  await done(context, saveSnapshot(context, { jobId: jobIdOf(context, 'savevm'), tag, ...nodes }, OWN));
+  const request = {
+    jobId: jobIdOf(context, 'savevm'),
+    tag,
+    ...nodesToSave(context.catalogue),
+    existing: 'replace',
+  } as const;
+  refuseSave(context, request);
+  await done(context, saveSnapshot(context, request, OWN));
   return tag;
 }
 

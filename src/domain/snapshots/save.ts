@@ -68,7 +68,7 @@ function detailsOf({ existing = 'refuse', description, ttlSeconds }: SaveRequest
 }
 
 /** The same but for a tag that is taken. */
-export function refuseSaveAs(context: Context, request: Omit<SaveRequest, 'jobId'>): void {
+function refuseSaveAs(context: Context, request: Omit<SaveRequest, 'jobId'>): void {
   const { tag, vmState, devices, description } = request;
   checkTag(tag);
   if (description !== undefined) checkDescription(description);

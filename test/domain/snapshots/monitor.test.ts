@@ -22,13 +22,31 @@ describe('savevm', () => {
     expect(nameOfNow(new Date(2026, 0, 2, 3, 4, 5).getTime())).toBe('vm-20260102030405');
   });
 
-  it('takes the place of a snapshot of that name', async () => {
+  it('takes the place of a snapshot of that name once the new one is whole', async () => {
     const world = snapshotWorld();
     putBoth(world, 'b');
     world.blocks.put('disk1', { tag: 'a' });
     await world.domain.snapshots.saveVm('a');
-    expect(world.blocks.log).toEqual(['delete a', 'save a', 'digests a']);
-    expect(world.blocks.tags('disk1')).toEqual(['b', 'a']);
+    const [{ tag }] = world.blocks.saves as [{ tag: string }];
+    expect(tag).not.toBe('a');
+    expect(world.blocks.log).toEqual([`save ${tag}`, `digests ${tag}`, 'rename a']);
+    expect([world.blocks.tags('disk0'), world.blocks.tags('disk1')]).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]);
+    expect(world.domain.jobs.list()).toEqual([]);
+    expectRuns(world);
+  });
+
+  it.each(['save', 'digests', 'rename'] as const)('that fails at %s keeps the snapshot of that name', async (step) => {
+    const world = snapshotWorld();
+    putBoth(world, 'a');
+    const before = world.blocks.nodes().map(({ snapshots }) => snapshots);
+    world.blocks.failures.set(step, { code: 'no_space', message: 'No space is left.' });
+    expect(await rejectionOf(world.domain.snapshots.saveVm('a'))).toMatchObject({ code: 'no_space' });
+    expect(world.blocks.nodes().map(({ snapshots }) => snapshots)).toEqual(before);
+    expect(world.domain.jobs.list()).toEqual([]);
+    expectRuns(world);
   });
 
   it('that cannot be done costs nothing', async () => {
