@@ -1,0 +1,76 @@
+// The duration of a job is measured by a monotonic clock that dies with its process. A job that kill -9 cut short got its end
+// from the next start without a duration, or with the one that its row had when it was written last.
+
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { type Service, spawnService } from '../helpers/guest-service.ts';
+import { createImage } from '../helpers/snapshots/qemu-image.ts';
+import { type Job, Snapshots, type Work } from '../helpers/snapshots/snapshot-client.ts';
+
+const GUEST = ['--ram', '64M', '--workload', 'rate=0,fill=random', '--vcpus', '1'];
+
+type Row = Job & {
+  readonly 'started-at': string | null;
+  readonly 'ended-at': string | null;
+  readonly duration: number | null;
+};
+
+function historyOf(service: Service): Promise<{ readonly jobs: readonly Row[] }> {
+  return service.get('/jobs/history?limit=10');
+}
+
+/** A service on a new image that has a snapshot `kept`. */
+async function serviceOnImage() {
+  const data = temporaryDirectory();
+  const image = createImage(join(data, 'disk0.qcow2'), '256M');
+  const start = () => spawnService(data, [...GUEST, '--blockdev', `disk0=${image}`]);
+  const service = await start();
+  const snapshots = new Snapshots(service);
+  await snapshots.does('save', 'kept');
+  return { service, snapshots, start };
+}
+
+/** The job stands still in the middle of its work, so that it cannot end before the kill. */
+async function pausedInTheMiddle(snapshots: Snapshots, work: Work, tag: string): Promise<string> {
+  const id = await snapshots.start(work, tag);
+  await snapshots.until(id, (job) => job['current-progress'] > 0);
+  await snapshots.service.post(`/jobs/${id}/pause`);
+  await snapshots.until(id, ({ status }) => status === 'paused');
+  return id;
+}
+
+test.each([
+  ['save', 'new'],
+  ['verify', 'kept'],
+] as const)(
+  'a %s that kill -9 cuts short has failed, and has its duration, after the next start',
+  async (work, tag) => {
+    const { service, snapshots, start } = await serviceOnImage();
+    const id = await pausedInTheMiddle(snapshots, work, tag);
+    const seen = await service.get<Row>(`/jobs/${id}`);
+    expect(seen.duration).toBeGreaterThan(0);
+    await service.end('SIGKILL');
+    const again = await start();
+    const row = (await historyOf(again)).jobs.find((one) => one.id === id)!;
+    expect(row).toMatchObject({ status: 'concluded', outcome: 'failed', 'error-code': 'service_stopped' });
+    expect(row['started-at']).toBe(seen['started-at']);
+    expect(row.duration).toBe(Date.parse(row['ended-at']!) - Date.parse(row['started-at']!));
+    expect(row.duration).toBeGreaterThanOrEqual(seen.duration!);
+    expect(await again.get(`/jobs/${id}`)).toMatchObject({ outcome: 'failed', duration: row.duration });
+  },
+);
+
+test('a job that kill -9 meets before it has begun has an end, and neither a start nor a duration', async () => {
+  const { service, snapshots, start } = await serviceOnImage();
+  const first = await pausedInTheMiddle(snapshots, 'verify', 'kept');
+  const second = await snapshots.start('delete', 'kept');
+  expect(await service.get(`/jobs/${second}`)).toMatchObject({ 'waiting-for': [first] });
+  await service.end('SIGKILL');
+  const again = await start();
+  const { jobs } = await historyOf(again);
+  const waited = jobs.find(({ id }) => id === second);
+  expect(waited).toMatchObject({ outcome: 'failed', 'error-code': 'service_stopped', duration: null });
+  expect(waited).toMatchObject({ 'started-at': null, 'ended-at': expect.any(String) });
+  expect(await new Snapshots(again).tags()).toEqual(['kept']);
+});
