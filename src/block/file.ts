@@ -15,11 +15,16 @@ const statFile = promisify(stat);
 /** Of one system call; Node refuses 2 GiB and more. */
 const CALL_BYTES_MAX = 2 ** 30;
 
+/** The unit of st_blocks, whatever the file system. */
+const STAT_BLOCK_BYTES = 512;
+
 /** The file below an image. Positions and lengths are bytes. */
 export interface BlockFile {
   readonly path: string;
   /** Length; grows with writes. */
   readonly bytes: number;
+  /** Space that the file takes on its file system, bytes. */
+  readonly allocatedBytes: number;
   /** Calls that have not ended yet. */
   readonly underWay: Iterable<FileCall>;
   /** What lies behind the end of the file reads as zeros. */
@@ -79,6 +84,10 @@ export class SystemFile implements BlockFile {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  get allocatedBytes(): number {
+    return fstatSync(this.#open()).blocks * STAT_BLOCK_BYTES;
   }
 
   /** Which file this is, whatever its name. */

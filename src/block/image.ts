@@ -86,6 +86,14 @@ export type FileCall = {
 /** Told how far work is: bytes done, and bytes to be done as far as is known. */
 export type WorkMeter = { addTotal(bytes: number): void; addCurrent(bytes: number): void };
 
+/** Progress of a compaction, and a call between its steps: an error that `breathe` throws ends the compaction. */
+export type CompactionPace = WorkMeter & { breathe(): Promise<void> };
+
+/** An image file's length, and what it takes on its file system; bytes. */
+export type FileSizes = { readonly fileBytes: number; readonly allocatedBytes: number };
+
+export type CompactionReport = { readonly before: FileSizes; readonly after: FileSizes; readonly movedBytes: number };
+
 export interface Image {
   readonly path: string;
   readonly isReadOnly: boolean;
@@ -126,6 +134,11 @@ export interface Image {
   deleteSnapshot(id: string, meter?: WorkMeter): Promise<void>;
   /** Gives a snapshot another name and removes those with the ids `inPlaceOf`, in one write: both, or nothing. */
   renameSnapshot(id: string, to: { readonly name: string; readonly inPlaceOf: readonly string[] }): Promise<void>;
+  /**
+   * Shortens the file to the clusters that it uses, as far as possible (docs/image-format.md). Guest data may be read and
+   * written meanwhile; snapshots must not be changed. The image is valid at every moment, also if the compaction fails.
+   */
+  compact(pace: CompactionPace): Promise<CompactionReport>;
   /** Several readers may be open; a snapshot that is deleted meanwhile makes them fail. */
   openSnapshot(id: string): Promise<SnapshotReader>;
   prepareApply(id: string): Promise<PreparedApply>;

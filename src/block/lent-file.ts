@@ -21,6 +21,10 @@ export class LentFile implements BlockFile {
     return this.#file.bytes;
   }
 
+  get allocatedBytes(): number {
+    return this.#open().allocatedBytes;
+  }
+
   get underWay(): Iterable<FileCall> {
     return this.#file.underWay;
   }

@@ -35,7 +35,7 @@ export type JobRequest = {
   readonly ttl?: number;
 };
 
-export type Verb = 'save' | 'load' | 'delete' | 'verify';
+export type Verb = 'save' | 'load' | 'delete' | 'verify' | 'compact';
 
 /** What a request has begun, or an earlier one with the same key: then the answer is that one's. */
 export type Started<Work> = { readonly work: Work; readonly wasReplayed: boolean };
@@ -108,7 +108,7 @@ export class ServiceClient {
   }
 
   /** Starts a job. The same key with the same request gives the same job, however often it is sent. */
-  async start(verb: Verb, tag: string, request: JobRequest, idempotencyKey: string): Promise<Started<Job>> {
+  async start(verb: Verb, tag: string | null, request: JobRequest, idempotencyKey: string): Promise<Started<Job>> {
     const { work, wasReplayed } = await this.askOnce(startRequest(verb, tag, request), idempotencyKey);
     return { work: decodeJob(work), wasReplayed };
   }
@@ -186,7 +186,9 @@ async function successful(answer: OpenAnswer): Promise<OpenAnswer> {
   throw failureOf({ ...answer, text: await readText(answer.chunks) });
 }
 
-function startRequest(verb: Verb, tag: string, request: JobRequest): Ask {
+/** @param tag null where the work is on images, not on a snapshot. */
+function startRequest(verb: Verb, tag: string | null, request: JobRequest): Ask {
+  if (tag === null) return { method: 'POST', path: `/images/${verb}`, body: request };
   const path = `/snapshots/${encodeURIComponent(tag)}`;
   if (verb === 'save') return { method: 'POST', path: '/snapshots', body: { tag, ...request } };
   if (verb === 'delete') return { method: 'DELETE', path, body: request };

@@ -1,6 +1,7 @@
 import type { Verb } from './client.ts';
 import { isRecord, numberOf } from './exact-json.ts';
 import type { Job } from './job.ts';
+import { sizeText } from './printable.ts';
 
 /* What came of a job beside its outcome: how much it did, and what a verify or a load found. */
 
@@ -23,7 +24,7 @@ const AREAS: Readonly<Record<string, string>> = {
 
 /** Size of what was saved, loaded or checked; null where a size says nothing. */
 export function workedBytes(verb: Verb, { doneBytes, raw: { result } }: Job): number | null {
-  if (verb === 'delete') return null;
+  if (verb === 'delete' || verb === 'compact') return null;
   const figures = isRecord(result) ? result : {};
   return numberOf(figures['vm-state-size']) ?? numberOf(figures['checked-bytes']) ?? doneBytes;
 }
@@ -32,6 +33,23 @@ export function workedBytes(verb: Verb, { doneBytes, raw: { result } }: Job): nu
 export function verifyRemark({ raw: { result } }: Job): string {
   const hadNone = isRecord(result) && result['had-digests'] === false;
   return hadNone ? ', its structure only, since no digests were kept with it' : '';
+}
+
+/** What became of each image file that was compacted, or nothing. */
+export function compactionRemark({ raw: { type, result } }: Job): string {
+  if (type !== 'snapshot-compact' || !isRecord(result) || !Array.isArray(result.nodes)) return '';
+  return result.nodes
+    .filter(isRecord)
+    .map(({ name, ...sizes }) => {
+      const from = (what: string) => `${size(sizes[`${what}-before`])} to ${size(sizes[what])}`;
+      return `\n  ${name}: file ${from('file-size')}, on disk ${from('disk-usage')}`;
+    })
+    .join('');
+}
+
+function size(value: unknown): string {
+  const bytes = numberOf(value);
+  return bytes === null ? '?' : sizeText(bytes);
 }
 
 function figure(value: unknown): string {

@@ -1,7 +1,7 @@
 import type { Verb } from './client.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { Failure } from './failure.ts';
-import { damageOf, verifyRemark, workedBytes } from './findings.ts';
+import { compactionRemark, damageOf, verifyRemark, workedBytes } from './findings.ts';
 import type { Ending } from './follow.ts';
 import { failureObject, jsonLine } from './guarded.ts';
 import type { Job } from './job.ts';
@@ -26,7 +26,7 @@ export type JobOutput = Pick<Progress, 'note' | 'end'> & {
 
 export type OutputOptions = {
   readonly verb: Verb;
-  readonly tag: string;
+  readonly tag: string | null;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly world: World;
@@ -41,12 +41,14 @@ const DOING: Readonly<Record<Verb, string>> = {
   load: 'loading',
   delete: 'deleting',
   verify: 'verifying',
+  compact: 'compacting',
 };
 const DONE: Readonly<Record<Verb, string>> = {
   save: 'saved',
   load: 'loaded',
   delete: 'deleted',
   verify: 'verified',
+  compact: 'compacted',
 };
 
 class HumanOutput implements JobOutput {
@@ -58,7 +60,7 @@ class HumanOutput implements JobOutput {
   constructor(options: OutputOptions) {
     const { verb, tag, quiet, world } = options;
     this.#options = options;
-    this.#doing = `${DOING[verb]} ${oneLine(tag)}`;
+    this.#doing = `${DOING[verb]} ${workedOn(tag)}`;
     this.#progress = createProgress({ style: progressStyle(world, quiet), label: this.#doing, world });
     this.#figures = new JobProgress();
   }
@@ -108,12 +110,17 @@ class HumanOutput implements JobOutput {
     }
     const bytes = workedBytes(verb, job);
     const size = bytes === null ? '' : `${sizeText(bytes)} in `;
-    world.out(`${DONE[verb]} ${oneLine(tag)}: ${size}${durationText(durationMs)}${verifyRemark(job)}\n`);
+    const remark = `${verifyRemark(job)}${compactionRemark(job)}`;
+    world.out(`${DONE[verb]} ${workedOn(tag)}: ${size}${durationText(durationMs)}${remark}\n`);
   }
 
   #complain(text: string): void {
     this.#options.world.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
   }
+}
+
+function workedOn(tag: string | null): string {
+  return tag === null ? 'images' : oneLine(tag);
 }
 
 function endedBadly({ id, outcome, error }: Job): string {

@@ -6,6 +6,7 @@ import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job } from './schemas/jobs.ts';
 import {
   SnapshotArguments,
+  SnapshotCompactRequest,
   SnapshotDeleteArguments,
   SnapshotDeleteRequest,
   SnapshotDetail,
@@ -124,6 +125,23 @@ export const snapshotVerify = command({
     const found = snapshots.nodesToVerify(tag, devices);
     const request = { tag, devices: found.devices, vmState: vmstate ?? found.vmState };
     const job = snapshots.verify({ jobId: jobId ?? snapshots.newJobId('verify'), ...request }, (made) =>
+      begun?.(jobView(made), made.sequence),
+    );
+    return jobView(job);
+  },
+});
+
+export const snapshotCompact = command({
+  name: 'x-ferry-snapshot-compact',
+  summary: 'Shorten image files to the clusters that they use',
+  qapi: null,
+  role: 'operator',
+  begins: true,
+  arguments: SnapshotCompactRequest,
+  result: Job,
+  run: ({ snapshots }, { devices, 'job-id': jobId }, { begun }) => {
+    const request = { devices: devices ?? snapshots.nodesToSave().devices };
+    const job = snapshots.compact({ jobId: jobId ?? snapshots.newJobId('compact'), ...request }, (made) =>
       begun?.(jobView(made), made.sequence),
     );
     return jobView(job);

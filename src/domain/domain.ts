@@ -17,6 +17,7 @@ import type { ReplicationUseCases } from './replication.ts';
 import type { CacheFigure, InfoFigure, RamFigure } from './settings/schema-order.ts';
 import type { BlockNode, DigestReading } from './snapshot-port.ts';
 import type { Snapshot, SnapshotQuery } from './snapshots/catalogue.ts';
+import type { CompactRequest } from './snapshots/compact.ts';
 import type { DeleteRequest } from './snapshots/delete.ts';
 import type { LoadRequest } from './snapshots/load.ts';
 import type { VmList } from './snapshots/monitor.ts';
@@ -149,7 +150,7 @@ export interface MigrationUseCases extends Revisions {
 export type Begun<Row> = (row: Row) => void;
 
 /**
- * Snapshots of the machine. The four that work on images return the job, which may have to wait for its turn; what is
+ * Snapshots of the machine. Those that work on images return the job, which may have to wait for its turn; what is
  * wrong then is the job's error.
  */
 export interface SnapshotUseCases {
@@ -164,6 +165,7 @@ export interface SnapshotUseCases {
   load(request: LoadRequest, begun?: Begun<SeenJob>): SeenJob;
   delete(request: DeleteRequest, begun?: Begun<SeenJob>): SeenJob;
   verify(request: VerifyRequest, begun?: Begun<SeenJob>): SeenJob;
+  compact(request: CompactRequest, begun?: Begun<SeenJob>): SeenJob;
   /** @throws DomainError with what a job for this would have for its error already now. */
   checkSave(request: Omit<SaveRequest, 'jobId'>): void;
   checkLoad(request: Omit<LoadRequest, 'jobId'>): void;

@@ -145,6 +145,19 @@ export type RenamePlan = {
 };
 
 export type DeletePlan = { readonly tag: string; readonly devices: readonly string[] };
+export type CompactPlan = { readonly devices: readonly string[] };
+
+/** The image file of a node before and after a compaction; bytes. */
+export type Compaction = {
+  readonly node: string;
+  readonly fileBytesBefore: number;
+  readonly fileBytes: number;
+  /** Space that the file takes on its file system: holes take none. */
+  readonly allocatedBytesBefore: number;
+  readonly allocatedBytes: number;
+  readonly movedBytes: number;
+};
+
 export type VerifyPlan = { readonly tag: string; readonly vmState: string | null; readonly devices: readonly string[] };
 
 /**
@@ -212,6 +225,8 @@ export interface BlockEngine {
   delete(plan: DeletePlan): SnapshotTask;
   rename(plan: RenamePlan): SnapshotTask;
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult>;
+  /** Shortens image files to the clusters that they use. The images are valid at every moment, also if the task fails. */
+  compact(plan: CompactPlan): SnapshotTask<readonly Compaction[]>;
   /** Reads the digests kept with the tag on these nodes: little, whatever the size of the snapshot. Other tasks may run. */
   digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]>;
   /** Turns the disks to the snapshot, without a machine: what finishes a load that a crash interrupted. */

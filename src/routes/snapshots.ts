@@ -140,6 +140,24 @@ export const snapshotsOperations: readonly Operation[] = [
     handle: sendJobBegun,
   },
   {
+    method: 'POST',
+    path: '/images/compact',
+    id: 'snapshotCompact',
+    tag: 'snapshots',
+    command: commands.snapshotCompact,
+    description:
+      'Left out, devices are all nodes that can be written. Used clusters at the end of each image file are moved into free ' +
+      'clusters before them, the file is cut behind the last used cluster, and the other free clusters become holes. The ' +
+      'guest may run meanwhile. The image is valid at every moment; after a cancel the moves made so far stay. result of the ' +
+      'job has the length and the disk usage of each file, before and after.',
+    input: 'body or query',
+    headers: HEADERS,
+    replies: ACCEPTED,
+    errors: [...NODE_ERRORS, ...ABSENT_ERRORS, 'node_read_only'],
+    examples: examples.snapshotCompact,
+    handle: sendJobBegun,
+  },
+  {
     method: 'DELETE',
     path: '/snapshots/:tag',
     id: 'snapshotDelete',

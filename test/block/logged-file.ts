@@ -27,6 +27,10 @@ export class LoggedFile implements BlockFile {
     return this.#content.length;
   }
 
+  get allocatedBytes(): number {
+    return this.#content.length;
+  }
+
   content(): Buffer {
     return Buffer.from(this.#content);
   }

@@ -23,6 +23,26 @@ describe('a job that completes', () => {
     expect([service.asked, world.stdout]).toEqual([[asked], said]);
   });
 
+  test('is started by compact for the nodes that are named, and says what became of each image', async () => {
+    const sizes = {
+      'file-size-before': 2 ** 23,
+      'file-size': 2 ** 21,
+      'disk-usage-before': 2 ** 22,
+      'disk-usage': 2 ** 21,
+    };
+    const result = { nodes: [{ name: 'disk0', ...sizes, 'moved-bytes': 2 ** 20 }] };
+    const service = await fakeService({ ...concluded(), type: 'snapshot-compact', result });
+    const world = worldOf(service);
+    expect(await run(world, 'compact', '--node', 'disk0', '--node=disk1')).toBe(0);
+    expect([service.asked, service.requests[0]?.body]).toEqual([
+      ['POST /images/compact'],
+      { devices: ['disk0', 'disk1'] },
+    ]);
+    expect(world.stdout).toBe(
+      'compacted images: 0.0 s\n  disk0: file 8.0 MiB to 2.0 MiB, on disk 4.0 MiB to 2.0 MiB\n',
+    );
+  });
+
   test('is asked for with what the options say, under a key', async () => {
     const service = await fakeService(concluded());
     const options = ['--vmstate', 'disk0', '--device', 'disk0', '--device=disk1', '--job-id', 'mine'];

@@ -33,7 +33,8 @@ async function complete(world: FakeWorld, line: string): Promise<string[]> {
 describe('completion', () => {
   test.each([
     ['s', ['status', 'stop', 'show', 'set', 'snapshot', 'serve']],
-    ['snapshot ', ['save', 'load', 'delete', 'list', 'verify']],
+    ['snapshot ', ['save', 'load', 'delete', 'list', 'verify', 'compact']],
+    ['snapshot compact ', []],
     ['snapshot sav', ['save']],
     ['snapshot load ', ['warm', 'a:b', '$(reboot)']],
     ['snapshot load w', ['warm']],

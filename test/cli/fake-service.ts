@@ -54,7 +54,7 @@ export class FakeService {
       this.states.splice(0, this.states.length, concluded('cancelled', 'job_cancelled'));
       return { status: 200, body: { outcome: 'cancelled' } };
     }
-    const startsJob = method === 'DELETE' || /^\/snapshots($|\/[^/]+\/(load|verify)$)/.test(path);
+    const startsJob = method === 'DELETE' || /^\/(snapshots($|\/[^/]+\/(load|verify)$)|images\/compact$)/.test(path);
     if (method !== 'GET' && startsJob) {
       return { status: 202, body: this.#nextState(), headers: { location: '/jobs/j1' } };
     }

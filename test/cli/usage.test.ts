@@ -8,7 +8,7 @@ import { readInvocation } from '../../src/config.ts';
 import { fakeService } from './fake-service.ts';
 import { FakeWorld, run, runVmferry, worldOf } from './fake-world.ts';
 
-const VERBS = ['save', 'load', 'delete', 'list', 'verify'];
+const VERBS = ['save', 'load', 'delete', 'list', 'verify', 'compact'];
 
 describe('a command line that is wrong', () => {
   test.each([
@@ -28,6 +28,7 @@ describe('a command line that is wrong', () => {
     [['save', '--device', ''], 'must not be empty'],
     [['save', '--cancel-on-timeout'], '--cancel-on-timeout needs --timeout'],
     [['save', '--no-wait', '--timeout', '1'], '--no-wait and --timeout exclude each other'],
+    [['compact', 'warm'], 'too many arguments'],
     [['verify', 'a', '--device', 'disk0'], "unknown option '--device'"],
     [
       ['list', '--url', 'localhost:8080'],

@@ -5,6 +5,8 @@ import type { LoadedMachine } from '../../src/domain/ports.ts';
 import type {
   BlockEngine,
   BlockNode,
+  Compaction,
+  CompactPlan,
   DeletePlan,
   DigestReading,
   LoadPlan,
@@ -31,6 +33,7 @@ export type Step =
   | 'delete'
   | 'rename'
   | 'verify'
+  | 'compact'
   | 'read-digests'
   | 'apply-disks';
 
@@ -39,6 +42,14 @@ const VERIFIED: VerifyResult = {
   hadDigests: true,
   digests: [{ kind: 'disk', name: 'disk0', digest: 'ab'.repeat(32) }],
   checkedBytes: 65536,
+};
+
+const COMPACTED: Omit<Compaction, 'node'> = {
+  fileBytesBefore: 2 ** 30,
+  fileBytes: 2 ** 20,
+  allocatedBytesBefore: 2 ** 21,
+  allocatedBytes: 2 ** 20,
+  movedBytes: 2 ** 19,
 };
 
 const KEPT: PartDigests = {
@@ -215,6 +226,10 @@ export class MemoryBlocks implements BlockEngine {
 
   verify({ tag }: VerifyPlan): SnapshotTask<VerifyResult> {
     return this.#simple('verify', tag, () => this.verified);
+  }
+
+  compact({ devices }: CompactPlan): SnapshotTask<readonly Compaction[]> {
+    return this.#simple('compact', devices.join(), () => devices.map((node) => ({ ...COMPACTED, node })));
   }
 
   digests({ tag, devices }: DeletePlan): SnapshotTask<readonly DigestReading[]> {

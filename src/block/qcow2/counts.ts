@@ -37,12 +37,28 @@ export class Counts {
 
   /** One more than the last cluster that is used. */
   end(): number {
-    const numbers = [...this.#pages.keys()].sort((a, b) => b - a);
-    for (const number of numbers) {
-      const last = this.#pages.get(number)!.findLastIndex((count) => count !== 0);
-      if (last >= 0) return number * PAGE_ENTRIES + last + 1;
+    const highest = Math.max(-1, ...this.#pages.keys());
+    return (this.lastUsed((highest + 1) * PAGE_ENTRIES) ?? -1) + 1;
+  }
+
+  /** The last cluster before `end` that is used, or null if none is. */
+  lastUsed(end: number): number | null {
+    let above = end;
+    while (above > 0) {
+      const number = Math.floor((above - 1) / PAGE_ENTRIES);
+      const page = this.#pages.get(number);
+      const last = page?.subarray(0, above - number * PAGE_ENTRIES).findLastIndex((count) => count !== 0) ?? -1;
+      if (last >= 0) return number * PAGE_ENTRIES + last;
+      above = number * PAGE_ENTRIES;
     }
-    return 0;
+    return null;
+  }
+
+  /** How many clusters are used. */
+  used(): number {
+    let used = 0;
+    for (const page of this.#pages.values()) for (const count of page) if (count !== 0) used += 1;
+    return used;
   }
 
   /** Stretches of clusters that may have counts; elsewhere all are 0. */

@@ -46,6 +46,13 @@ export function setPointer(table: Buffer, index: number, pointer: { offset: numb
   table.writeUInt32BE(pointer.offset % 2 ** 32, index * 8 + 4);
 }
 
+/** Makes an entry point to another offset; its flags stay. */
+export function movePointer(table: Buffer, index: number, offset: number): void {
+  const flags = { high: table.readUInt32BE(index * 8) & 0xff00_0000, low: table.readUInt32BE(index * 8 + 4) & 0x1ff };
+  table.writeUInt32BE((flags.high | Math.floor(offset / 2 ** 32)) >>> 0, index * 8);
+  table.writeUInt32BE((offset % 2 ** 32) + flags.low, index * 8 + 4);
+}
+
 /** Makes an L2 entry read as zeros, without a cluster. */
 export function setZero(table: Buffer, index: number): void {
   table.writeUInt32BE(0, index * 8);

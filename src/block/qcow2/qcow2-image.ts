@@ -1,6 +1,9 @@
 import {
   BlockError,
+  type CompactionPace,
+  type CompactionReport,
   type FileCall,
+  type FileSizes,
   type Image,
   type ImageSnapshot,
   type NewSnapshot,
@@ -12,6 +15,7 @@ import {
 } from '../image.ts';
 import { TwoTrees } from './apply.ts';
 import type { Committer } from './commit.ts';
+import { compact } from './compact/compact.ts';
 import { GuestDisk } from './guest-io.ts';
 import { assertSameFile, readBack } from './read-back.ts';
 import { reclaim } from './reclaim.ts';
@@ -19,7 +23,7 @@ import { readSnapshotL1, TreeReader } from './snapshot-reader.ts';
 import { asSnapshot, type SnapshotEntry } from './snapshot-table.ts';
 import { deleteSnapshot, renameSnapshot, takeSnapshot } from './snapshots.ts';
 import { VmStateArea } from './vm-state.ts';
-import { ALL_KEYS, LOCK_KEYS, type Volume } from './volume.ts';
+import { LOCK_KEYS, type Volume } from './volume.ts';
 
 /** An open qcow2 image. */
 export class Qcow2Image implements Image {
@@ -143,6 +147,18 @@ export class Qcow2Image implements Image {
     });
   }
 
+  async compact(pace: CompactionPace): Promise<CompactionReport> {
+    await this.#alone(async () => {
+      this.#volume.assertWritable();
+      this.#assertNotApplying();
+      if (this.#vmState !== null) throw new Error(`${this.path}: compacted while VM state was being written`);
+      await assertSameFile(this.#volume);
+    });
+    const before = this.#sizes();
+    const movedBytes = await compact(this.#volume, this.#committer, pace);
+    return { before, after: this.#sizes(), movedBytes };
+  }
+
   openSnapshot(id: string): Promise<SnapshotReader> {
     const range = { first: LOCK_KEYS.snapshots, last: LOCK_KEYS.snapshots, alone: false };
     return this.#volume.locks.with(range, async () => {
@@ -192,8 +208,13 @@ export class Qcow2Image implements Image {
     }
   }
 
+  #sizes(): FileSizes {
+    const { bytes, allocatedBytes } = this.#volume.file;
+    return { fileBytes: bytes, allocatedBytes };
+  }
+
   #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    return this.#volume.locks.with(ALL_KEYS, work);
+    return this.#volume.alone(work);
   }
 
   #snapshot(id: string): SnapshotEntry {

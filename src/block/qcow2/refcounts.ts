@@ -1,5 +1,6 @@
 import { BlockError } from '../image.ts';
 import type { Counts } from './counts.ts';
+import { FreeClusters } from './free-clusters.ts';
 import { FreedRuns, type Run } from './freed-runs.ts';
 import { ENTRY_BYTES, FILE_CLUSTERS_MAX, type Geometry, REFCOUNT_TABLE_BYTES_MAX } from './geometry.ts';
 import type { TablePlace } from './header.ts';
@@ -23,13 +24,12 @@ export class Refcounts {
   readonly #geometry: Geometry;
   readonly #counts: Counts;
   readonly #blocks: number[];
+  readonly free: FreeClusters;
   place: TablePlace;
   #dirty = new Map<number, Dirty>();
   /** Blocks that the file's table does not have yet. */
   #fresh = new Set<number>();
   #reservedInUndo: number[] | null = null;
-  #hint = 0;
-  #runHint = 0;
   readonly #freed = new FreedRuns();
 
   constructor(options: RefcountOptions) {
@@ -38,6 +38,7 @@ export class Refcounts {
     this.#counts = options.counts;
     this.#blocks = options.blocks;
     this.place = options.place;
+    this.free = new FreeClusters(options.counts, { clusterBytes: options.geometry.clusterBytes, path: options.path });
   }
 
   get isDirty(): boolean {
@@ -73,8 +74,7 @@ export class Refcounts {
     if (count < 0) throw new Error(`count of the cluster at ${offset} of ${this.#options.path} fell below zero`);
     this.#set(cluster, count);
     if (count > 0) return;
-    this.#hint = Math.min(this.#hint, cluster);
-    this.#runHint = Math.min(this.#runHint, cluster);
+    this.free.freed(cluster);
     this.#freed.add(cluster);
     this.#options.onFree(cluster * this.#geometry.clusterBytes);
   }
@@ -86,20 +86,34 @@ export class Refcounts {
 
   /** @returns offset of so many clusters in a row, with one reference each. @throws BlockError */
   allocate(clusters: number): number {
-    const hint = clusters === 1 ? this.#hint : Math.max(this.#hint, this.#runHint);
-    const first = this.#findFree(hint, clusters);
-    if (clusters === 1) this.#hint = first + 1;
-    else this.#runHint = first + clusters;
+    const first = this.free.find(clusters);
+    this.free.taken(first, clusters, clusters > 1);
     return this.#take(first, clusters);
   }
 
   /** The first free clusters in a row, at least one and at most `clusters`. */
   allocateUpTo(clusters: number): { readonly offset: number; readonly clusters: number } {
-    const first = this.#findFree(this.#hint, 1);
-    let taken = 1;
-    while (taken < clusters && first + taken < FILE_CLUSTERS_MAX && this.#counts.get(first + taken) === 0) taken += 1;
-    this.#hint = first + taken;
+    const first = this.free.find(1);
+    const taken = this.free.runFrom(first, clusters);
+    this.free.taken(first, taken, false);
     return { offset: this.#take(first, taken), clusters: taken };
+  }
+
+  /** The first free cluster, with so many references, if it lies before `end`; else null, and nothing has changed. */
+  allocateBefore(end: number, references: number): number | null {
+    const first = this.free.find(1);
+    if (first * this.#geometry.clusterBytes >= end) return null;
+    this.free.taken(first, 1, false);
+    const offset = this.#take(first, 1);
+    if (references > 1) this.#set(first, references);
+    return offset;
+  }
+
+  /** Marks the blocks that lie at `offset` or behind it as changed, so that `move` gives them other places. */
+  touchBlocksFrom(offset: number): void {
+    for (const [block, at] of this.#blocks.entries()) {
+      if (at >= offset && at > 0) this.touch(block * this.#geometry.countsPerBlock);
+    }
   }
 
   /** True if these are the bytes of the table as the file has to have it. */
@@ -132,8 +146,7 @@ export class Refcounts {
       this.#fresh.delete(block);
     }
     this.#reservedInUndo = null;
-    this.#hint = 0;
-    this.#runHint = 0;
+    this.free.forget();
     this.#freed.take(() => false);
   }
 
@@ -240,18 +253,6 @@ export class Refcounts {
     this.touch(cluster);
   }
 
-  #findFree(from: number, clusters: number): number {
-    let first = this.#counts.firstFree(from);
-    for (let index = 0; index < clusters; index += 1) {
-      const cluster = first + index;
-      if (cluster >= FILE_CLUSTERS_MAX) throw this.#full();
-      if (this.#counts.get(cluster) === 0) continue;
-      first = this.#counts.firstFree(cluster + 1);
-      index = -1;
-    }
-    return first;
-  }
-
   #take(first: number, clusters: number): number {
     // All of them first: a block that has to be made must not take one out of the middle.
     for (let index = 0; index < clusters; index += 1) this.#counts.set(first + index, 1);
@@ -261,7 +262,7 @@ export class Refcounts {
 
   #reserveBlock(block: number): void {
     const cluster = this.#counts.firstFree(block * this.#geometry.countsPerBlock);
-    if (cluster >= FILE_CLUSTERS_MAX) throw this.#full();
+    if (cluster >= FILE_CLUSTERS_MAX) throw this.free.full();
     while (this.#blocks.length < block) this.#blocks.push(0);
     this.#blocks[block] = cluster * this.#geometry.clusterBytes;
     this.#fresh.add(block);
@@ -274,7 +275,7 @@ export class Refcounts {
     // Half as much again, so that a growing image does not need a new table for each new block.
     const { tableEntries } = this.#geometry;
     const entriesMax = REFCOUNT_TABLE_BYTES_MAX / ENTRY_BYTES;
-    if (this.#blocks.length > entriesMax) throw this.#full();
+    if (this.#blocks.length > entriesMax) throw this.free.full();
     return Math.min(Math.ceil((this.#blocks.length * 1.5) / tableEntries) * tableEntries, entriesMax);
   }
 
@@ -291,10 +292,5 @@ export class Refcounts {
 
   #blockWrite(block: number, dirty: Dirty | null): Write {
     return encodeBlock({ block, offset: this.#blocks[block]!, dirty }, this.#counts, this.#geometry);
-  }
-
-  #full(): BlockError {
-    const what = `the image file may not have more than ${FILE_CLUSTERS_MAX} clusters here`;
-    return new BlockError('image_too_large', `${this.#options.path}: ${what}.`);
   }
 }

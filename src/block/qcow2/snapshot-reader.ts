@@ -31,8 +31,10 @@ const TABLES_MAX = 8;
 export class TreeReader implements SnapshotReader {
   readonly snapshot: ImageSnapshot;
   readonly #volume: Volume;
-  readonly #entry: SnapshotEntry;
-  readonly #l1: Buffer;
+  #entry: SnapshotEntry;
+  #l1: Buffer;
+  /** The volume's when the tables were read. */
+  #layout: number;
   readonly #tables = new Map<number, Promise<Buffer>>();
   /** Where the VM state begins in what the L1 table maps. */
   readonly #vmStateStart: number;
@@ -42,6 +44,7 @@ export class TreeReader implements SnapshotReader {
     this.#volume = volume;
     this.#entry = entry;
     this.#l1 = l1;
+    this.#layout = volume.layout;
     this.#vmStateStart = l1EntriesOf(entry.diskBytes, volume.geometry) * volume.geometry.bytesPerTable;
   }
 
@@ -99,14 +102,27 @@ export class TreeReader implements SnapshotReader {
     return this.#use(() => this.#fileOffset(offset));
   }
 
-  /** Runs `work` while the snapshot is sure to be there. */
+  /** Runs `work` while the snapshot is sure to be there, with its tables where they are now. */
   #use<Result>(work: () => Promise<Result>): Promise<Result> {
-    return this.#volume.locks.with(BESIDE_OTHERS, () => {
-      const { id, l1 } = this.#entry;
-      const now = this.#volume.snapshots.find((other) => other.id === id);
-      if (now !== undefined && now.l1.offset === l1.offset) return work();
-      throw new BlockError('snapshot_not_found', `${this.#volume.file.path}: snapshot ${id} was deleted.`);
+    return this.#volume.locks.with(BESIDE_OTHERS, async () => {
+      await this.#lookAgain();
+      return work();
     });
+  }
+
+  async #lookAgain(): Promise<void> {
+    const { snapshots, layout, file } = this.#volume;
+    const { id } = this.#entry;
+    const now = snapshots.find((other) => other.id === id);
+    const isMoved = layout !== this.#layout;
+    if (now === undefined || !(isMoved ? isSameMoment(now, this.#entry) : now.l1.offset === this.#entry.l1.offset)) {
+      throw new BlockError('snapshot_not_found', `${file.path}: snapshot ${id} was deleted.`);
+    }
+    if (!isMoved) return;
+    this.#l1 = await readSnapshotL1(this.#volume, now);
+    this.#entry = now;
+    this.#tables.clear();
+    this.#layout = layout;
   }
 
   #read(readHole: Mapping['readHole'], position: number, into: Uint8Array): Promise<void> {
@@ -158,4 +174,9 @@ export class TreeReader implements SnapshotReader {
     const message = `${this.#volume.file.path}: ${where} is a hole or shared, so it cannot be rewritten.`;
     throw new BlockError('out_of_range', message);
   }
+}
+
+/** An id may be given again to another snapshot, once the last one is gone. */
+function isSameMoment(one: SnapshotEntry, other: SnapshotEntry): boolean {
+  return one.dateMs === other.dateMs && one.clockNs === other.clockNs && one.vmStateBytes === other.vmStateBytes;
 }

@@ -17,7 +17,7 @@ import type { Volume } from './volume.ts';
  */
 
 /** A new state of the image, all written but not yet valid. */
-type Change = {
+export type Change = {
   readonly to: Partial<Pick<Pointers, 'l1' | 'snapshotTable'>>;
   readonly l1: Buffer;
   readonly snapshots: readonly SnapshotEntry[];
@@ -95,8 +95,11 @@ async function without(
   });
 }
 
-/** @param build writes the new state, and adds to `last` the clusters that only the old one needs. */
-async function turnOver(
+/**
+ * Makes a new state valid that `build` has written.
+ * @param build adds to `last` the clusters that only the old state needs.
+ */
+export async function turnOver(
   volume: Volume,
   committer: Committer,
   build: (last: number[]) => Promise<Change>,
@@ -138,7 +141,7 @@ function joinL1(volume: Volume, entries: number, vmTables: readonly number[]): B
 }
 
 /** Writes a new snapshot table, and a new active L1 table if there is one, to new places. */
-async function replaceTables(
+export async function replaceTables(
   volume: Volume,
   tables: { l1: Buffer | null; snapshots: readonly SnapshotEntry[] },
   last: number[],

@@ -59,6 +59,8 @@ export class Volume {
   l1: Buffer;
   snapshots: readonly SnapshotEntry[];
   snapshotTableBytes: number;
+  /** Grows each time that clusters were moved: offsets in the file that were kept before are out of date then. */
+  layout = 0;
   /** Why nothing may be written any more: a write of which nobody knows what came of it. */
   broken: BlockError | null = null;
   readonly #dirtyL1 = new Set<number>();
@@ -86,6 +88,11 @@ export class Volume {
   get isDirty(): boolean {
     const { refcounts, tables } = this;
     return refcounts?.isDirty === true || tables.isDirty || this.#dirtyL1.size > 0 || this.#lowerLater.length > 0;
+  }
+
+  /** Runs `work` while nothing else uses the image. */
+  alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.locks.with(ALL_KEYS, work);
   }
 
   /** The counts. @throws BlockError if nothing may be written. */

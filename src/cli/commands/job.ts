@@ -8,11 +8,12 @@ import { startOnce } from '../start.ts';
 import { exitStatusOf, retryMsOf, type Waiting } from '../waiting.ts';
 import type { World } from '../world.ts';
 
-/* save, load, delete, verify: start a job, follow it, and say with the exit status what came of it. */
+/* save, load, delete, verify, compact: start a job, follow it, and say with the exit status what came of it. */
 
 export type JobCommand = Waiting & {
   readonly verb: Verb;
-  readonly tag: string;
+  /** Null where the work is on images, not on a snapshot. */
+  readonly tag: string | null;
   readonly request: JobRequest;
   readonly service: Service;
   readonly json: boolean;

@@ -52,6 +52,9 @@ function flagsOf({ command }: Place): string[] {
   return optionsOf(command).map(({ long, short }) => long ?? short ?? '');
 }
 
+/** Verbs of `snapshot` that are told the tag of a snapshot that is there. */
+const TAKES_TAG: readonly string[] = ['load', 'delete', 'list', 'verify'];
+
 async function argumentsFor(place: Place, world: World): Promise<readonly string[]> {
   const [family = '', verb] = place.path;
   const { given } = place;
@@ -68,7 +71,7 @@ async function argumentsFor(place: Place, world: World): Promise<readonly string
     const all = await names(place, world, '/migrate/capabilities', 'capability');
     return all.filter((name) => !given.includes(name));
   }
-  if (family === 'snapshot' && isFirst && verb !== undefined && verb !== 'save') {
+  if (family === 'snapshot' && isFirst && verb !== undefined && TAKES_TAG.includes(verb)) {
     return await names(place, world, '/snapshots', 'tag');
   }
   const isJobVerb = verb === 'show' || (JOB_VERBS as readonly string[]).includes(verb ?? '');

@@ -22,6 +22,7 @@ type Options = CommonOptions &
   WaitingOptions & {
     readonly vmstate?: string;
     readonly device?: readonly string[];
+    readonly node?: readonly string[];
     readonly jobId?: string;
     readonly replace?: true;
     readonly ifMissing?: true;
@@ -33,8 +34,10 @@ type Options = CommonOptions &
 export function addSnapshot({ program, world, choose }: Grammar): void {
   const snapshot = program
     .command('snapshot')
-    .usage('save|load|delete|list|verify [OPTIONS] [TAG]')
-    .description('Save, load, delete, list and verify snapshots of the machine of a running vmferry service.')
+    .usage('save|load|delete|list|verify|compact [OPTIONS] [TAG]')
+    .description(
+      'Save, load, delete, list and verify snapshots of the machine of a running vmferry service; compact their images.',
+    )
     .addHelpText('after', SNAPSHOT_HELP);
   addServiceOptions(snapshot)
     .option('--json', 'results and progress for programs, on standard output')
@@ -45,6 +48,7 @@ export function addSnapshot({ program, world, choose }: Grammar): void {
   addDelete(family);
   addList(family);
   addVerify(family);
+  addCompact(family);
 }
 
 function addSave({ program, world, choose }: Grammar): void {
@@ -95,6 +99,15 @@ function addVerify({ program, world, choose }: Grammar): void {
   command.action((tag: string) => choose(() => job('verify', tag, command, world)));
 }
 
+function addCompact({ program, world, choose }: Grammar): void {
+  const command = program
+    .command('compact')
+    .description('Shorten image files to what they use, after snapshots were deleted. The guest may run.')
+    .addOption(nodeOption('node whose image is compacted; may be repeated (default: all that can be written)'));
+  addJobOptions(command, 'compact');
+  command.action(() => choose(() => job('compact', null, command, world)));
+}
+
 function addList({ program, world, choose }: Grammar): void {
   const command = program
     .command('list')
@@ -116,6 +129,10 @@ function deviceOption(description: string): Option {
   return new Option('--device <NODE>', description).argParser(collect);
 }
 
+function nodeOption(description: string): Option {
+  return new Option('--node <NODE>', description).argParser(collect);
+}
+
 function addJobOptions(command: Command, verb: Verb): void {
   command
     .option('--job-id <ID>', 'name of the job (default: the service makes one)', parseWord)
@@ -123,12 +140,13 @@ function addJobOptions(command: Command, verb: Verb): void {
   addWaitingOptions(command, 'job').addHelpText('after', jobHelp(verb));
 }
 
-function job(verb: Verb, tag: string, command: Command, world: World): Promise<ExitStatus> {
+function job(verb: Verb, tag: string | null, command: Command, world: World): Promise<ExitStatus> {
   const options = command.optsWithGlobals<Options>();
   const waiting = waitingOf(options, options.wait ?? true, '--no-wait and --timeout exclude each other');
   const request = {
     ...(options.vmstate === undefined ? {} : { vmstate: options.vmstate }),
     ...(options.device === undefined ? {} : { devices: options.device }),
+    ...(options.node === undefined ? {} : { devices: options.node }),
     ...(options.jobId === undefined ? {} : { 'job-id': options.jobId }),
     ...(options.replace === undefined ? {} : { replace: options.replace }),
     ...(options.ifMissing === undefined ? {} : { 'if-missing': options.ifMissing }),

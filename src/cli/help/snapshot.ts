@@ -74,9 +74,16 @@ const EXAMPLES = {
     '  vmferry snapshot verify warm && vmferry snapshot load warm',
     '      Damage is status 1; each place is named on standard error.',
   ],
+  compact: [
+    'Examples:',
+    '  vmferry snapshot delete old && vmferry snapshot compact',
+    '      Prints the length and the disk usage of each image file, before and after.',
+    '  vmferry snapshot compact --node disk0 --timeout 600 --cancel-on-timeout',
+    '      One image, for ten minutes at most; the moves made until then stay.',
+  ],
 } as const;
 
-/** Below the options of save, load, delete or verify. */
+/** Below the options of a verb that starts a job. */
 export function jobHelp(verb: keyof typeof EXAMPLES): string {
   return join(OUTPUT, WAITING, RETRIES, ENVIRONMENT, EXIT_STATUS, EXAMPLES[verb]);
 }

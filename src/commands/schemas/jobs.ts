@@ -43,7 +43,7 @@ const Any = Type.Record(Type.String(), Type.Unknown());
 
 export const Job = Type.Object({
   id: Type.String(),
-  type: Type.String({ description: 'As in QAPI, or snapshot-verify.' }),
+  type: Type.String({ description: 'As in QAPI, or snapshot-verify or snapshot-compact.' }),
   status: JobStatus,
   paused: Type.Boolean({
     description: 'It was told to pause, and not to resume: it stands still, or will where its work next can.',

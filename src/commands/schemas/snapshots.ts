@@ -78,6 +78,12 @@ export const SnapshotDeleteRequest = Type.Object(
   closed,
 );
 
+/** A compaction of images; without devices, of all nodes that can be written. */
+export const SnapshotCompactRequest = Type.Object(
+  { 'job-id': Type.Optional(jobId), devices: Type.Optional(devices) },
+  closed,
+);
+
 export const SnapshotNode = Type.Object({
   name: Type.String(),
   id: Type.String({ description: 'In the image. Nothing is ever looked up by it.' }),

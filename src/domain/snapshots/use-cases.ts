@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import type { SnapshotUseCases } from '../domain.ts';
+import { compactImages } from './compact.ts';
 import { deleteSnapshot, refuseDelete } from './delete.ts';
 import { nodesThatHold, nodesToDelete, nodesToSave, requireVmStateIn } from './devices.ts';
 import { KeptDigests } from './kept-digests.ts';
@@ -20,6 +21,7 @@ export function snapshotUseCases(context: Context): SnapshotUseCases {
     load: (request, begun) => loadSnapshot(context, request, begunOf(begun)),
     delete: (request, begun) => deleteSnapshot(context, request, begunOf(begun)),
     verify: (request, begun) => verifySnapshot(context, request, begunOf(begun)),
+    compact: (request, begun) => compactImages(context, request, begunOf(begun)),
     checkSave: (request) => refuseSave(context, request),
     checkLoad: (request) => refuseLoad(context, request),
     checkDelete: (request) => refuseDelete(context, request),

@@ -18,3 +18,6 @@ export type BlockEngineOptions = {
   /** A disk that a task needs and that takes nothing for so long has hung: its thread is ended; milliseconds. */
   readonly diskStallMs?: number;
 };
+
+/** For opening and checking all images: a large one on a slow disk takes minutes, one that hangs takes for ever. */
+export const OPEN_MS_MAX = 10 * 60_000;

@@ -2,6 +2,8 @@ import type { Worker } from 'node:worker_threads';
 import type {
   BlockEngine,
   BlockNode,
+  Compaction,
+  CompactPlan,
   DeletePlan,
   DigestReading,
   LoadPlan,
@@ -18,20 +20,19 @@ import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX } from '../session/watchdog.ts';
 import { WorkerDeath } from '../session/worker-death.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
-import type { BlockEngineOptions } from './block-engine-options.ts';
+import { type BlockEngineOptions, OPEN_MS_MAX } from './block-engine-options.ts';
 import { startBlockWorker } from './block-worker.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
 import { crashOf, messageOf, toBlockError } from './engine-words.ts';
 import { GuestDisks } from './guest-disks.ts';
 import type { FromBlockThread, TaskOrder, ToBlockThread } from './messages.ts';
 import {
-  DigestsHandle,
   LoadHandle,
   PlainHandle,
+  ResultHandle,
   SaveHandle,
   type TaskHandle,
   type TaskMessage,
-  VerifyHandle,
 } from './task-handles.ts';
 import { ThreadRun } from './thread-run.ts';
 
@@ -44,9 +45,6 @@ export interface ThreadedBlockEngine extends BlockEngine {
 }
 
 type Task = { readonly order: TaskOrder; readonly handle: TaskHandle };
-
-/** For opening and checking all images: a large one on a slow disk takes minutes, one that hangs takes for ever. */
-const OPEN_MS_MAX = 10 * 60_000;
 
 /**
  * Starts the block thread and opens every node in it.
@@ -106,11 +104,21 @@ class Engine implements ThreadedBlockEngine {
   }
 
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult> {
-    return this.#begin({ kind: 'verify', plan }, new VerifyHandle(this.#newNumber(), this.#tell));
+    return this.#begin({ kind: 'verify', plan }, new ResultHandle<VerifyResult>(this.#newNumber(), this.#tell));
   }
 
   digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]> {
-    return this.#begin({ kind: 'digests', plan }, new DigestsHandle(this.#newNumber(), this.#tell));
+    return this.#begin(
+      { kind: 'digests', plan },
+      new ResultHandle<readonly DigestReading[]>(this.#newNumber(), this.#tell),
+    );
+  }
+
+  compact(plan: CompactPlan): SnapshotTask<readonly Compaction[]> {
+    return this.#begin(
+      { kind: 'compact', plan },
+      new ResultHandle<readonly Compaction[]>(this.#newNumber(), this.#tell),
+    );
   }
 
   rename(plan: RenamePlan): SnapshotTask {

@@ -2,6 +2,8 @@ import type { BlockErrorCode } from '../../block/image.ts';
 import type { LoadedMachine } from '../../domain/ports.ts';
 import type {
   BlockNode,
+  Compaction,
+  CompactPlan,
   DeletePlan,
   DigestReading,
   LoadPlan,
@@ -33,6 +35,7 @@ export type TaskOrder =
   | { readonly kind: 'delete'; readonly plan: DeletePlan }
   | { readonly kind: 'rename'; readonly plan: RenamePlan }
   | { readonly kind: 'verify'; readonly plan: VerifyPlan }
+  | { readonly kind: 'compact'; readonly plan: CompactPlan }
   | { readonly kind: 'digests'; readonly plan: DeletePlan }
   | { readonly kind: 'apply-disks'; readonly plan: DeletePlan }
   | { readonly kind: 'activate' | 'deactivate'; readonly plan: SwitchPlan };
@@ -46,7 +49,7 @@ export function nodesOfSave({ vmState, devices }: Pick<SavePlan, 'vmState' | 'de
 }
 
 /** What a task gives back; null for most. */
-export type TaskResult = VerifyResult | readonly DigestReading[] | null;
+export type TaskResult = VerifyResult | readonly DigestReading[] | readonly Compaction[] | null;
 
 /** A step of a load that the machine's side decides. */
 export type LoadStep = 'apply' | 'revert' | 'release';

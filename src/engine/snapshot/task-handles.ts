@@ -1,12 +1,5 @@
 import type { LoadedMachine } from '../../domain/ports.ts';
-import type {
-  DigestReading,
-  LoadTask,
-  SaveTask,
-  SnapshotError,
-  SnapshotTask,
-  VerifyResult,
-} from '../../domain/snapshot-port.ts';
+import type { LoadTask, SaveTask, SnapshotError, SnapshotTask } from '../../domain/snapshot-port.ts';
 import type { FromBlockThread, LoadStep, TaskResult, ToBlockThread } from './messages.ts';
 import { TaskWords } from './task-words.ts';
 
@@ -71,12 +64,9 @@ export class PlainHandle extends TaskHandle implements SnapshotTask {
   readonly ended = withoutResult(this.outcome);
 }
 
-export class VerifyHandle extends TaskHandle implements SnapshotTask<VerifyResult> {
-  readonly ended = withResult<VerifyResult>(this.outcome);
-}
-
-export class DigestsHandle extends TaskHandle implements SnapshotTask<readonly DigestReading[]> {
-  readonly ended = withResult<readonly DigestReading[]>(this.outcome);
+/** Of a task that gives back what is of its kind. */
+export class ResultHandle<Result extends NonNullable<TaskResult>> extends TaskHandle implements SnapshotTask<Result> {
+  readonly ended = withResult<Result>(this.outcome);
 }
 
 export class SaveHandle extends PlainHandle implements SaveTask {

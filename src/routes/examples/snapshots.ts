@@ -115,6 +115,38 @@ export const snapshotVerify: readonly Example[] = [
   },
 ];
 
+export const snapshotCompact: readonly Example[] = [
+  {
+    name: 'all images',
+    headers: { Prefer: 'wait=60' },
+    status: 200,
+    answer: {
+      ...saved,
+      id: 'compact-1',
+      type: 'snapshot-compact',
+      details: { devices: ['disk0'] },
+      result: {
+        nodes: [
+          {
+            name: 'disk0',
+            'file-size-before': 5368709120,
+            'file-size': 1342177280,
+            'disk-usage-before': 1610612736,
+            'disk-usage': 1342177280,
+            'moved-bytes': 1073741824,
+          },
+        ],
+      },
+    },
+  },
+  {
+    name: 'one of them',
+    body: { devices: ['disk0'] },
+    status: 202,
+    answer: { ...saves, id: 'compact-1', type: 'snapshot-compact', details: { devices: ['disk0'] } },
+  },
+];
+
 export const snapshotDelete: readonly Example[] = [
   {
     name: 'all of it',

@@ -4,7 +4,7 @@ import { type Family, one, seconds } from './family.ts';
 /* Jobs, snapshots, the database, free space, and what clients ask for. */
 
 /** Types of jobs that exist from the start with 0; others that have ended are shown too. */
-const JOB_TYPES = ['snapshot-save', 'snapshot-load', 'snapshot-delete', 'snapshot-verify'];
+const JOB_TYPES = ['snapshot-save', 'snapshot-load', 'snapshot-delete', 'snapshot-verify', 'snapshot-compact'];
 /** A job is listed in these statuses; `null` means that it is not listed any more. */
 const LISTED_STATUSES = JOB_STATUSES.filter((status) => status !== 'null');
 

@@ -27,7 +27,7 @@ describe('savevm', () => {
     putBoth(world, 'b');
     world.blocks.put('disk1', { tag: 'a' });
     await world.domain.snapshots.saveVm('a');
-    const [{ tag }] = world.blocks.saves as [{ tag: string }];
+    const { tag } = world.blocks.saves[0]!;
     expect(tag).not.toBe('a');
     expect(world.blocks.log).toEqual([`save ${tag}`, `digests ${tag}`, 'rename a']);
     expect([world.blocks.tags('disk0'), world.blocks.tags('disk1')]).toEqual([

@@ -312,6 +312,10 @@ const SNAPSHOT_ROWS: Readonly<Record<string, DoorRow>> = {
     good: snapshotJob({ 'job-id': 'j', tag: TAG }, saved),
     refused: { given: { 'job-id': 'k', tag: TAG } },
   },
+  'x-ferry-snapshot-compact': {
+    good: snapshotJob({ 'job-id': 'j', devices: ['disk0', 'disk1'] }),
+    refused: { given: { 'job-id': 'k', devices: ['disk9'] } },
+  },
   'x-ferry-query-snapshot': { good: { prepare: saved, given: { tag: TAG } }, refused: { given: { tag: 'none' } } },
   'x-ferry-query-snapshots': { good: { prepare: saved, given: { node: 'disk1' } }, refused: { given: { node: 'x' } } },
   'x-ferry-query-vm-snapshots': { good: { prepare: saved, line: 'info snapshots', shown: snapshotsText } },

@@ -35,7 +35,7 @@ class Expected {
   }
 }
 
-/** Writes, discards, snapshots, loads; `expected` always knows what a crash may leave. */
+/** Writes, discards, snapshots, loads, a compaction; `expected` always knows what a crash may leave. */
 async function live(image: Image, expected: Expected): Promise<void> {
   let value = 0;
   const write = async (first: number, blocks: number) => {
@@ -84,6 +84,16 @@ async function live(image: Image, expected: Expected): Promise<void> {
   await snapshot('third', true);
   await image.deleteSnapshot(second.id);
   await write(0, 1000);
+  await flush();
+  await image.deleteSnapshot(image.snapshots.find(({ name }) => name === 'third')!.id);
+  await write(700, 30);
+  await snapshot('last', true);
+  await write(0, 40);
+  expected.write(256, 384, 0);
+  await image.discard(256 * BLOCK, 384 * BLOCK);
+  await flush();
+  await image.compact({ addTotal: () => {}, addCurrent: () => {}, breathe: async () => {} });
+  await write(310, 20);
   await flush();
 }
 

@@ -43,6 +43,10 @@ export class UnsafeFile implements BlockFile {
     return this.#content.bytes.length;
   }
 
+  get allocatedBytes(): number {
+    return this.bytes;
+  }
+
   async read(position: number, into: Uint8Array): Promise<void> {
     await this.#while();
     into.fill(0);

@@ -152,6 +152,10 @@ export class BlockThread {
         const { verify } = await import('./verify.ts');
         return verify(order.plan, nodes, control);
       }
+      case 'compact': {
+        const { compactImages } = await import('./compact.ts');
+        return compactImages(order.plan, nodes, control);
+      }
       case 'digests': {
         const { readDigests } = await import('./kept-digests.ts');
         return readDigests(order.plan, nodes, control);

@@ -1,0 +1,53 @@
+// An image grows with each snapshot, and stayed as long as it ever was when they were deleted: what was saved last lies at its
+// end. Here a service makes it as long as what it uses, while its guest writes to it.
+
+import { copyFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../helpers/app.ts';
+import { localService } from '../helpers/guest-service.ts';
+import { shared } from '../helpers/shared.ts';
+import { killCompaction, makeLongImage, serviceOn, startCompaction } from '../helpers/snapshots/compaction.ts';
+import { createImage, expectClean, qemuTool } from '../helpers/snapshots/qemu-image.ts';
+import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
+
+const longImage = shared(makeLongImage);
+
+test('a compaction beside a guest that writes makes the file short, and the snapshot is what it was', async () => {
+  const { image, kept } = longImage();
+  const { service, path } = await serviceOn(image);
+  const snapshots = new Snapshots(service);
+  const before = statSync(path).size;
+  const job = await snapshots.ended(await startCompaction(service));
+  expect(job).toMatchObject({ outcome: 'completed', type: 'snapshot-compact' });
+  const [node] = (job.result as { nodes: Record<string, number>[] }).nodes;
+  expect(node).toMatchObject({ name: 'disk0', 'file-size-before': before });
+  expect(node?.['file-size']).toBeLessThan(before / 2);
+  expect(statSync(path).size).toBeLessThan(before / 2);
+  await service.expectRunning();
+  expect(await snapshots.digests('kept')).toEqual(kept);
+  await snapshots.does('load', 'kept');
+  await service.expectRunning();
+  await snapshots.does('save', 'new');
+  expect(await service.end('SIGTERM')).toBe(0);
+  expectClean(path);
+});
+
+test.each([0, 0.5])(
+  'kill -9 when %d of the work is done leaves the image whole, and another compaction finishes it',
+  async (part) => {
+    await killCompaction(longImage(), part);
+  },
+);
+
+test('an image that is only read is refused with the reason', async () => {
+  const path = createImage(join(temporaryDirectory(), 'disk0.qcow2'));
+  const old = join(temporaryDirectory(), 'old.qcow2');
+  copyFileSync(path, old);
+  qemuTool('qemu-img', 'amend', '-f', 'qcow2', '-o', 'compat=0.10', old);
+  const flags = ['--blockdev', `disk0=${path}`, '--blockdev', `old=${old}`];
+  const service = await localService(flags, { hasDisk: true });
+  const reply = await service.call('/images/compact', { body: { devices: ['old'] } });
+  expect(reply).toMatchObject({ status: 409, json: { code: 'node_read_only' } });
+  expect(reply.text).toContain('version 2');
+});
