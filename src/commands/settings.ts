@@ -7,7 +7,7 @@ import {
   MigrationParameters,
 } from './schemas/settings.ts';
 
-/* Capabilities and parameters. A change answers with everything as it is afterwards. */
+/* Capabilities and parameters. The answer of a change is all capabilities, or all parameters, after it. */
 
 export const queryMigrateCapabilities = command({
   name: 'query-migrate-capabilities',

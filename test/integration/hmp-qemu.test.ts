@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type DirtyRate, dirtyRateText } from '../../src/hmp/formats/dirty-rate.ts';
 import { migrateText } from '../../src/hmp/formats/migrate.ts';
-import { parametersText } from '../../src/hmp/formats/parameters.ts';
+import { parametersText } from '../../src/hmp/formats/settings.ts';
 import { statusText } from '../../src/hmp/formats/status.ts';
 import { Monitor } from '../../src/hmp/monitor.ts';
 import { temporaryDirectory } from '../helpers/app.ts';

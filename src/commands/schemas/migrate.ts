@@ -13,7 +13,7 @@ import {
 import { MigrationChannelList, SocketAddress } from './address.ts';
 import { Int64, Text } from './common.ts';
 
-/* Types of the QAPI schema around `migrate` and `query-migrate`, and what vmferry adds to them. */
+/* Types of the QAPI schema of `migrate` and `query-migrate`, and types that vmferry adds to them. */
 
 const closed = { additionalProperties: false } as const;
 

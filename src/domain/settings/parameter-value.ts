@@ -6,7 +6,7 @@ import { pointerTo, shown, type Violations } from './violations.ts';
 
 const UINT64_MAX = 2n ** 64n - 1n;
 
-/** Checks one value against its type and range. @returns the value to keep, or null if it was refused. */
+/** Checks one value against its type and range. @returns the value to keep; null if a violation was added. */
 export function checkParameterValue(
   name: ParameterName,
   value: unknown,
@@ -46,8 +46,9 @@ export function checkParameterValue(
 }
 
 /**
- * A value from text, as it is given on the command line: sizes as `src/text/size.ts` reads them, integers also 0x…,
- * switches on/off. What is not understood is handed on as text, for the check to refuse.
+ * The value that a text of the command line stands for: sizes are read by `src/text/size.ts`, integers may be
+ * hexadecimal (0x…), and a bool is on or off.
+ * @returns the text itself where it is not a value of the type: the check refuses it.
  */
 export function parseParameterText(name: ParameterName, text: string): unknown {
   const definition = parameterDeclaration(name);
@@ -61,7 +62,7 @@ export function parseParameterText(name: ParameterName, text: string): unknown {
   return fromBigInt(sign === '-' ? -BigInt(digits) : BigInt(digits));
 }
 
-/** Longer integers are out of every range, and are refused as texts. */
+/** An integer with more digits is outside every range; it stays a text, which the check refuses. */
 const INTEGER_TEXT = /^(-?)(0x[0-9a-fA-F]{1,64}|\d{1,64})$/;
 const SWITCHES: ReadonlyMap<string, boolean> = new Map([
   ['on', true],
@@ -73,7 +74,7 @@ const SWITCHES: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 function isInteger(value: unknown): value is number | bigint {
-  // An infinity is what is left of a number far above what is allowed, such as 1e400: a range, not a type.
+  // JSON such as 1e400 is read as Infinity: the value is out of range, and its type is right.
   return typeof value === 'bigint' || (typeof value === 'number' && (Number.isInteger(value) || isInfinite(value)));
 }
 

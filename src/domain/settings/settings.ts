@@ -22,13 +22,13 @@ import {
   refuseUnavailableParameters,
 } from './validate.ts';
 
-/** Settings of one start only, as they came from the command line: `NAME` → text of the value, and names to switch on. */
+/** Settings of the command line, for one start: texts of values by the parameter's name, and capabilities to switch on. */
 export type SettingsOverrides = {
   readonly parameters: Readonly<Record<string, string>>;
   readonly capabilities: readonly string[];
 };
 
-/** What rules look at beside the settings. */
+/** State of the machine that rules depend on. */
 export type Circumstances = {
   /** True once a listener for an incoming migration has been started. */
   readonly isIncomingStarted: () => boolean;
@@ -36,8 +36,8 @@ export type Circumstances = {
 };
 
 /**
- * The capabilities and parameters of a machine. What was set is persisted version by version; overrides of this start
- * lie on top and are never written, until the same setting is set, which ends its override.
+ * The capabilities and parameters of a machine. Each change is stored as a new version. An override of the command line
+ * hides the stored value and is not stored; a change of the same setting ends the override.
  */
 export class Settings {
   readonly #store: Store;
@@ -45,7 +45,7 @@ export class Settings {
   readonly #circumstances: Circumstances;
   #kept: { capabilities: CapabilitySet; parameters: ParameterSet };
   #capabilities: CapabilitySet;
-  /** Capabilities of OFF_IS_KEPT that somebody switched off, which is not the same as never having been set. */
+  /** Capabilities of OFF_IS_KEPT that were switched off: they differ from capabilities that were never set. */
   #switchedOff: CapabilitySet;
   #parameters: ParameterSet;
   readonly #overridden: { capabilities: Set<string>; parameters: Set<string> };
@@ -82,7 +82,7 @@ export class Settings {
 
   /**
    * True if an outgoing migration opens the return path where its channel has a reverse direction: always, unless the
-   * capability was switched off. Without it nobody learns whether the target loaded the guest.
+   * capability was switched off. Without the return path the source cannot learn whether the target loaded the guest.
    */
   opensReturnPath(): boolean {
     return this.has('return-path') || !this.#switchedOff.has('return-path');
@@ -114,7 +114,7 @@ export class Settings {
     return Object.fromEntries(LIVE_PARAMETERS.map((name) => [name, value(name)])) as LiveParameters;
   }
 
-  /** The schedule of the announcement that a migration makes. */
+  /** The schedule of the announcement after an incoming migration. */
   announce(): AnnounceSchedule {
     const part = (name: ParameterName) => this.#parameters.get(name) as number | bigint;
     return {
@@ -125,7 +125,7 @@ export class Settings {
     };
   }
 
-  /** What the capability dirty-limit goes by: percent, and MiB/s of each vCPU. */
+  /** Parameters of the capability dirty-limit: the trigger in percent, and the limit of each vCPU in MiB/s. */
   dirtyThrottle(): { readonly triggerPercent: number; readonly vcpuDirtyLimit: number | bigint } {
     const vcpuDirtyLimit = this.#parameters.get('vcpu-dirty-limit') as number | bigint;
     return { triggerPercent: this.#clamped('throttle-trigger-threshold'), vcpuDirtyLimit };
@@ -136,7 +136,7 @@ export class Settings {
     return this.#parameters.get('zero-page-detection') !== 'none';
   }
 
-  /** Exact JSON text of everything, as the history keeps it. */
+  /** All capabilities that are on and all parameters as exact JSON text, for the history. */
   toJson(): string {
     return writeExactJson({
       capabilities: [...this.enabled()],
@@ -157,7 +157,7 @@ export class Settings {
     let kept: CapabilitySet = new Set(
       CAPABILITIES.filter((name) => (overridden.has(name) ? this.#kept.capabilities : changed).has(name)),
     );
-    // What now rests on an override has to be kept together with it.
+    // A stored setting that is sound only with an override is stored together with the override.
     if (!isSound({ ...this.#kept, capabilities: kept })) [kept, overridden] = [changed, new Set<string>()];
     const switchedOff = switchedOffAfter(this.#switchedOff, list);
     this.#save('capabilities', writeExactJson([...kept, ...[...switchedOff].map((name) => OFF + name)]), now);
@@ -185,14 +185,14 @@ export class Settings {
     this.#overridden.parameters = overridden;
   }
 
-  /** The capabilities as they would be; entries may be of any shape. @throws DomainError as `setCapabilities`. */
+  /** @returns the capabilities after the change, whose entries may be of any shape. @throws DomainError as `setCapabilities`. */
   checkCapabilities(list: readonly unknown[]): CapabilitySet {
     const changed = changeCapabilities(this.#subject(), list);
     refuseUnavailableCapabilities(changed, list);
     return changed;
   }
 
-  /** The parameters as they would be; values may be of any type. @throws DomainError as `setParameters`. */
+  /** @returns the parameters after the change, whose values may be of any type. @throws DomainError as `setParameters`. */
   checkParameters(change: Readonly<Record<string, unknown>>): ParameterSet {
     const changed = changeParameters(this.#subject(), change);
     refuseUnavailableParameters(changed);

@@ -7,7 +7,10 @@ import { defaultParameters } from './declared-settings.ts';
 import type { Capability, CapabilitySet } from './schema-order.ts';
 import { changeCapabilities, changeParameters } from './validate.ts';
 
-/** Without a dirty ring, which an earlier start had, dirty-limit is off again: a service must be able to start. */
+/**
+ * The stored capabilities: those that are on, and those of OFF_IS_KEPT that were switched off. Without a dirty ring
+ * dirty-limit is off, so that a service can start without the ring that an earlier start had.
+ */
 export function loadCapabilities(
   store: Store,
   hasDirtyRing: boolean,
@@ -26,6 +29,7 @@ export function loadCapabilities(
   });
 }
 
+/** The stored parameters; those that were never set have their defaults. */
 export function loadParameters(store: Store): ParameterSet {
   const values = readStored(store, 'parameters');
   if (values === null) return defaultParameters();
@@ -35,10 +39,10 @@ export function loadParameters(store: Store): ParameterSet {
   });
 }
 
-/** Stored settings are looked at by themselves, whatever a start makes of them. */
+/** Stored settings are checked as if the machine could do everything: a start may differ from the earlier one. */
 const AT_REST = { incomingStarted: false, hasDirtyRing: true } as const;
 
-/** True if stored settings would pass the rules by themselves at the next start. */
+/** True if settings that are stored pass the rules at the next start without the overrides of this one. */
 export function isSound(kept: { capabilities: CapabilitySet; parameters: ParameterSet }): boolean {
   try {
     changeCapabilities({ ...kept, ...AT_REST }, []);
@@ -50,11 +54,12 @@ export function isSound(kept: { capabilities: CapabilitySet; parameters: Paramet
   }
 }
 
-/** Capabilities of which it is kept that they were switched off, as opposed to never set. */
+/** Capabilities for which a stored "off" differs from never having been set. */
 const OFF_IS_KEPT: readonly Capability[] = ['return-path'];
-/** Stored capabilities are a list of names: those that are on and, behind this mark, those that were switched off. */
+/** Stored capabilities are a list of names; this mark is before the name of a capability that was switched off. */
 export const OFF = '-';
 
+/** The capabilities of OFF_IS_KEPT that are switched off after the change. */
 export function switchedOffAfter(before: CapabilitySet, list: readonly CapabilityStatus[]): CapabilitySet {
   const after = new Set(before);
   for (const name of OFF_IS_KEPT) {
@@ -67,7 +72,7 @@ export function switchedOffAfter(before: CapabilitySet, list: readonly Capabilit
 
 /**
  * The newest stored settings of a kind, as they were written; null if none were ever stored.
- * @throws DomainError if what is stored cannot be settings: it would be taken for the defaults.
+ * @throws DomainError if the stored text has another shape: to ignore it would mean the defaults.
  */
 function readStored(store: Store, kind: SettingsKind): unknown {
   const newest = store.settings.load(kind);
@@ -80,9 +85,9 @@ function readStored(store: Store, kind: SettingsKind): unknown {
   });
 }
 
-/** Characters of what is stored that a refusal shows. */
+/** Characters of the stored text in an error message. */
 const SHOWN_MAX = 40;
-/** What is stored of each kind. */
+/** The shape of the stored text of each kind. */
 const SHAPES: Readonly<Record<SettingsKind, { readonly is: string; fits(value: ExactJson): boolean }>> = {
   capabilities: {
     is: 'a list of names',
@@ -94,7 +99,7 @@ const SHAPES: Readonly<Record<SettingsKind, { readonly is: string; fits(value: E
   },
 };
 
-/** Runs `work` on stored settings. @throws DomainError stored_settings_unreadable for whatever it throws. */
+/** Runs `work` on stored settings. @throws DomainError stored_settings_unreadable if `work` throws. */
 function unreadableIfRefused<T>(kind: SettingsKind, work: () => T): T {
   try {
     return work();

@@ -1,9 +1,9 @@
 import { DomainError, type ErrorCode, type Violation } from '../errors.ts';
 
-/** Violations that are kept of one request, at most: an answer lists no more, so that it stays small whatever was sent. */
+/** Most violations in one error. A client cannot make an answer larger by sending more of them. */
 export const VIOLATIONS_MAX = 100;
 
-/** Collects what is wrong with a set of settings, so that all of it is told at once. */
+/** Collects the violations of one request, so that one error reports all of them. */
 export class Violations {
   readonly #found: { readonly code: ErrorCode; readonly violation: Violation }[] = [];
 
@@ -15,10 +15,10 @@ export class Violations {
     if (this.#found.length < VIOLATIONS_MAX) this.#found.push({ code, violation: { pointer, reason } });
   }
 
-  /** @throws DomainError with every violation, under the code of the gravest: what is not understood comes first. */
+  /** @throws DomainError with every violation. Its code is that of the first violation by the order of PRECEDENCE. */
   throwIfAny(): void {
     if (this.isEmpty) return;
-    const code = GRAVITY.find((candidate) => this.#found.some((found) => found.code === candidate));
+    const code = PRECEDENCE.find((candidate) => this.#found.some((found) => found.code === candidate));
     const violations = this.#found.map(({ violation }) => violation);
     throw new DomainError(code ?? this.#found[0]!.code, violations.map(({ reason }) => reason).join(' '), {
       violations,
@@ -26,7 +26,8 @@ export class Violations {
   }
 }
 
-const GRAVITY: readonly ErrorCode[] = [
+/** Codes for names and types that are not understood come before codes for values and combinations. */
+const PRECEDENCE: readonly ErrorCode[] = [
   'unknown_member',
   'unknown_capability',
   'wrong_type',
@@ -36,12 +37,12 @@ const GRAVITY: readonly ErrorCode[] = [
   'incompatible_capabilities',
 ];
 
-/** A JSON pointer (RFC 6901) from its steps. */
+/** The JSON pointer (RFC 6901) made of these member names and indexes. */
 export function pointerTo(...steps: readonly (string | number)[]): string {
   return steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
-/** A value as it may be quoted in an error message: short and on one line. */
+/** A value as error messages quote it: at most 80 characters, on one line. */
 export function shown(value: unknown): string {
   const text =
     typeof value === 'string'

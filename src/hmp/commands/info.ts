@@ -7,11 +7,10 @@ import * as service from '../../commands/service.ts';
 import * as settings from '../../commands/settings.ts';
 import * as snapshots from '../../commands/snapshots.ts';
 import type { MonitorCommand } from '../command.ts';
-import { capabilitiesText } from '../formats/capabilities.ts';
 import { dirtyLimitText, dirtyRateText } from '../formats/dirty-rate.ts';
 import { jobsText } from '../formats/jobs.ts';
 import { migrateText } from '../formats/migrate.ts';
-import { parametersText } from '../formats/parameters.ts';
+import { capabilitiesText, parametersText } from '../formats/settings.ts';
 import { snapshotsText } from '../formats/snapshots.ts';
 import { statusText } from '../formats/status.ts';
 

@@ -3,7 +3,7 @@ import { CAPABILITIES } from '../../domain/settings/schema-order.ts';
 import type { MonitorCommand } from '../command.ts';
 import { PARAMETER_NAMES, parameterValue, parameterWords } from '../values/parameter.ts';
 
-/* Capabilities and parameters. */
+/* The commands of the text monitor that set capabilities and parameters. */
 
 export const migrateSetCapability: MonitorCommand = {
   names: ['migrate_set_capability'],

@@ -3,11 +3,10 @@
 import { openSync } from 'node:fs';
 import { execute } from '../../../src/commands/command.ts';
 import { stop } from '../../../src/commands/machine.ts';
-import { capabilitiesText } from '../../../src/hmp/formats/capabilities.ts';
 import { dirtyLimitText, dirtyRateText } from '../../../src/hmp/formats/dirty-rate.ts';
 import { jobsText } from '../../../src/hmp/formats/jobs.ts';
 import { migrateText } from '../../../src/hmp/formats/migrate.ts';
-import { parametersText } from '../../../src/hmp/formats/parameters.ts';
+import { capabilitiesText, parametersText } from '../../../src/hmp/formats/settings.ts';
 import { snapshotsText } from '../../../src/hmp/formats/snapshots.ts';
 import { statusText } from '../../../src/hmp/formats/status.ts';
 import type { FakeApp } from '../app.ts';

@@ -3,9 +3,9 @@ import { pointerTo, shown, type Violations } from '../violations.ts';
 
 /* Memory and disks in files: a file with a place for each page, shared memory, and the dirty bitmaps of disks. */
 
-/** Longest name or alias, in bytes: its length travels in one byte. */
+/** Longest name or alias, in bytes: the stream holds its length in one byte. */
 const NAME_BYTES_MAX = 255;
-/** Most entries of the mapping, and of the bitmaps of a node. */
+/** Most entries of the mapping, and most bitmaps of one node. */
 const ENTRIES_MAX = 1024;
 
 const WELL_FORMED = /^[A-Za-z][A-Za-z0-9._-]*$/;
@@ -25,7 +25,7 @@ export const STORAGE = {
   },
 } as const satisfies SettingsGroup;
 
-/** Checks block-bitmap-mapping: its shape, the lengths, and that no name or alias occurs twice. */
+/** Checks the shape of block-bitmap-mapping, the lengths of its names, and that no name or alias occurs twice. */
 function checkBitmapMapping(value: unknown, violations: Violations): readonly BitmapNodeAlias[] {
   const at = ['block-bitmap-mapping'];
   if (!isList(value, at, violations)) return [];

@@ -1,9 +1,14 @@
-import type { BitmapMigrationNodeAlias } from '../../commands/schemas/settings.ts';
+import type { BitmapMigrationNodeAlias, MigrationCapabilityStatusList } from '../../commands/schemas/settings.ts';
 import type { ParameterDeclaration } from '../../domain/settings/declaration.ts';
 import { parameterDeclaration } from '../../domain/settings/declared-settings.ts';
 import { MONITOR_PARAMETERS, type ParameterName } from '../../domain/settings/schema-order.ts';
 import { printable } from '../printable.ts';
 import type { Answer } from './answer.ts';
+
+/** The text of `info migrate_capabilities`. */
+export function capabilitiesText(list: Answer<typeof MigrationCapabilityStatusList>): string {
+  return list.map(({ capability, state }) => `${capability}: ${state ? 'on' : 'off'}\n`).join('');
+}
 
 /** The text of `info migrate_parameters`. Parameters that have no value are left out. */
 export function parametersText(values: Readonly<Partial<Record<ParameterName, unknown>>>): string {
