@@ -1,5 +1,4 @@
 import type { Capability, CapabilitySet, FigureName, ParameterName } from './schema-order.ts';
-import type { Violations } from './violations.ts';
 
 /*
  * The terms in which a group of settings is declared. A group is one file in groups/; declared-settings.ts collects all
@@ -70,11 +69,7 @@ export type ParameterDeclaration =
       readonly values: readonly string[];
     })
   /** block-bitmap-mapping: absent until it is set. */
-  | (CommonDeclaration & {
-      readonly type: 'bitmap-mapping';
-      readonly default: null;
-      readonly check: (value: unknown, violations: Violations) => readonly BitmapNodeAlias[];
-    });
+  | (CommonDeclaration & { readonly type: 'bitmap-mapping'; readonly default: null });
 
 /** The declaration of a capability. */
 export type CapabilityDeclaration = {

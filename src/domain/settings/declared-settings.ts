@@ -27,7 +27,7 @@ import {
 
 /*
  * All groups together. The compiler refuses a name of schema-order.ts that no group declares, and a declaration that
- * schema-order.ts does not name.
+ * schema-order.ts does not name. Each worker of the engine loads this file at its start: it imports declarations only.
  */
 
 export const PARAMETERS = {
