@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { pino } from 'pino';
 import type { LogLevel } from './config.ts';
-import { WorkerDeath } from './engine/session/worker-death.ts';
+import { WorkerDeath } from './engine/session/worker-thread.ts';
 
 /** The log of the service: lines of JSON. */
 export type Log = FastifyBaseLogger;

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { HOLD } from '../domain/machine/holds.ts';
 import type { LoadedMachine } from '../domain/ports.ts';
 import type {
@@ -16,10 +16,9 @@ import type {
 } from '../domain/transfer-port.ts';
 import { trimHeap } from './memory/trim-heap.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
-import { counted } from './memory/worker-memory.ts';
-import { type Staff, Transfer } from './session/transfer.ts';
 import type { FromWorker, ToWorker } from './session/transfer-messages.ts';
-import { HANG_MS_MAX } from './session/watchdog.ts';
+import { type SessionStaff, TransferSession } from './session/transfer-session.ts';
+import { HANG_MS_MAX, startWorker } from './session/worker-thread.ts';
 
 /** Young and old heap of a worker, MiB: it keeps no more than a few buffers of the stream's small parts. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 192 };
@@ -28,9 +27,9 @@ const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 192
 export type EngineOptions = {
   /** The program of a transfer worker. */
   readonly workerUrl: URL;
-  /** A worker whose heart has not beaten for about this long is ended; milliseconds. */
+  /** A worker is ended after about this long without a heartbeat; milliseconds. */
   readonly hangMsMax: number;
-  /** Told of each worker that died, as a WorkerDeath. */
+  /** Called for each worker that died, with a WorkerDeath. */
   readonly report: (error: unknown) => void;
 };
 
@@ -70,7 +69,7 @@ class WorkerEngine implements TransferEngine {
     await Promise.all([...this.#running].map((worker) => worker.terminate()));
   }
 
-  #staff(listener: TransferListener): Staff {
+  #staff(listener: TransferListener): SessionStaff {
     const { hangMsMax, report } = this.#options;
     const worker = this.#takeWorker();
     worker.once('exit', () => listener.released());
@@ -79,8 +78,7 @@ class WorkerEngine implements TransferEngine {
 
   #takeWorker(): Worker {
     if (this.#isClosed) throw new Error('the engine is closed');
-    const options = { resourceLimits: WORKER_LIMITS, name: 'transfer' };
-    const worker = counted(new Worker(this.#options.workerUrl, options), 'transfer');
+    const worker = startWorker(this.#options.workerUrl, 'transfer', WORKER_LIMITS);
     this.#running.add(worker);
     worker.once('exit', () => this.#ended(worker));
     return worker;
@@ -92,16 +90,16 @@ class WorkerEngine implements TransferEngine {
   }
 }
 
-class Outgoing extends Transfer implements OutgoingTransfer {
+class Outgoing extends TransferSession implements OutgoingTransfer {
   protected readonly ownerOnceCompleted: MigrationEnd['guest'];
   readonly #control: VcpuControl | null;
 
-  constructor(staff: Staff, plan: OutgoingPlan) {
+  constructor(staff: SessionStaff, plan: OutgoingPlan) {
     super(staff);
     this.#control = plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl);
     this.ownerOnceCompleted = isConfirmedAtItsEnd(plan) ? 'there' : 'there, unconfirmed';
     this.live.write(plan.parameters);
-    this.tell({ type: 'source', plan, words: this.words });
+    this.post({ type: 'source', plan, cells: this.cells });
   }
 
   get ended(): Promise<MigrationEnd> {
@@ -110,16 +108,16 @@ class Outgoing extends Transfer implements OutgoingTransfer {
 
   setParameters(parameters: OutgoingPlan['parameters']): void {
     this.live.write(parameters);
-    this.tell({ type: 'wake' });
+    this.post({ type: 'wake' });
   }
 
   continueSwitchover(): void {
-    this.tell({ type: 'continue' });
+    this.post({ type: 'continue' });
   }
 
   cancel() {
     const outcome = this.status.cancel();
-    this.tell({ type: 'wake' });
+    this.post({ type: 'wake' });
     return outcome;
   }
 
@@ -140,15 +138,15 @@ function isConfirmedAtItsEnd({ address: { transport }, opensReturnPath }: Outgoi
   return transport === 'file' || (opensReturnPath && (transport === 'tcp' || transport === 'unix'));
 }
 
-class Incoming extends Transfer implements IncomingTransfer {
+class Incoming extends TransferSession implements IncomingTransfer {
   protected readonly ownerOnceCompleted = 'here';
   readonly #listening = Promise.withResolvers<MigrationAddress>();
   readonly #loaded = Promise.withResolvers<LoadedMachine>();
-  readonly #staff: Staff;
+  readonly #staff: SessionStaff;
   #isAborted = false;
   #kept: KeptListener | null = null;
 
-  constructor(staff: Staff, plan: IncomingPlan) {
+  constructor(staff: SessionStaff, plan: IncomingPlan) {
     super(staff);
     this.#staff = staff;
     this.#listening.promise.catch(() => {});
@@ -157,7 +155,7 @@ class Incoming extends Transfer implements IncomingTransfer {
       this.#listening.reject(end.error);
       this.#loaded.reject(end.error);
     });
-    this.tell({ type: 'target', plan, words: this.words });
+    this.post({ type: 'target', plan, cells: this.cells });
   }
 
   get listening(): Promise<MigrationAddress> {
@@ -173,7 +171,7 @@ class Incoming extends Transfer implements IncomingTransfer {
   }
 
   setCapabilities(capabilities: readonly string[]): void {
-    this.tell({ type: 'capabilities', capabilities });
+    this.post({ type: 'capabilities', capabilities });
   }
 
   get isOpen(): boolean {
@@ -183,22 +181,22 @@ class Incoming extends Transfer implements IncomingTransfer {
   /** The guest runs here from now on, whatever becomes of the worker and of the sender. */
   started(): void {
     this.status.transition('active', 'completed');
-    this.tell({ type: 'started' });
+    this.post({ type: 'started' });
   }
 
   refused(error: TransferError): void {
-    this.tell({ type: 'refused', error });
+    this.post({ type: 'refused', error });
   }
 
   abort(): void {
     this.#isAborted = true;
-    this.tell({ type: 'abort' });
+    this.post({ type: 'abort' });
   }
 
   cancel(): void {
     this.#isAborted = true;
     const message = 'the incoming migration was cancelled at the target; the guest stays at its source';
-    this.tell({ type: 'refused', error: { code: 'incoming_aborted', message } });
+    this.post({ type: 'refused', error: { code: 'incoming_aborted', message } });
   }
 
   stopListening(): boolean {
@@ -217,12 +215,12 @@ class Incoming extends Transfer implements IncomingTransfer {
     return 'there';
   }
 
-  protected override keepListener(): void {
-    const { worker, hangMsMax, report } = this.#staff;
+  protected override keepListener(worker: Worker): void {
+    const { hangMsMax, report } = this.#staff;
     this.#kept = {
       next: (plan, listener) => new Incoming({ worker, listener, hangMsMax, report }, plan),
       close: () => {
-        // It has nothing to say any more; without a listener an error of it would end the process.
+        // The session is over; without a handler an error of the worker would end the process.
         worker.on('error', () => {});
         worker.postMessage({ type: 'stop-listening' } satisfies ToWorker);
         worker.unref();

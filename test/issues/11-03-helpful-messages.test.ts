@@ -3,12 +3,12 @@
 import { expect, test } from 'vitest';
 import type { OutgoingChannel } from '../../src/engine/channels/channel.ts';
 import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
-import { Monitor } from '../../src/engine/session/wait-point.ts';
+import { WaitPoint } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { refusalOf } from '../../src/engine/stream/target-checks.ts';
 
 function failureAfter(...chunks: readonly Uint8Array[]): unknown {
-  const monitor = new Monitor(() => false);
+  const monitor = new WaitPoint(() => false);
   let tell: (bytes: Uint8Array) => void = () => {};
   const onReverse = (listener: typeof tell) => {
     tell = listener;

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { openOutgoing } from '../../src/engine/channels/open.ts';
 import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
-import { Monitor } from '../../src/engine/session/wait-point.ts';
+import { WaitPoint } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { openPeer } from '../helpers/peer.ts';
 
@@ -22,19 +22,19 @@ test.each(['tcp', 'unix'] as const)(
     const [, host = '', port] = peer.uri.split(':');
     const address = transport === 'unix' ? { transport, path: host } : { transport, host, port: Number(port) };
     const channel = await openOutgoing(address, '/', new AbortController().signal);
-    const monitor = new Monitor(() => false);
-    channel.onFailure((error) => monitor.fail(error));
-    const reverse = new ReversePath(channel, monitor, () => true);
+    const waitPoint = new WaitPoint(() => false);
+    channel.onFailure((error) => waitPoint.fail(error));
+    const reverse = new ReversePath(channel, waitPoint, () => true);
     await peer.has(0);
 
-    const waiting = monitor.until(() => reverse.shut !== null, DEADLINE_MS, 'waiting for the answer');
+    const waiting = waitPoint.until(() => reverse.shut !== null, DEADLINE_MS, 'waiting for the answer');
     peer.socket.end(encodeReverse({ type: 'shut', value: 0 }));
     stopProcess(3 * DEADLINE_MS);
     await waiting;
     expect(reverse.shut).toBe(0);
 
     // Where nothing waits, the deadline holds.
-    const inVain = monitor.within(DEADLINE_MS, () => false);
+    const inVain = waitPoint.within(DEADLINE_MS, () => false);
     stopProcess(3 * DEADLINE_MS);
     await expect(inVain.catch((error: unknown) => error)).resolves.toMatchObject({ code: 'peer_closed' });
     channel.destroy();
@@ -42,8 +42,8 @@ test.each(['tcp', 'unix'] as const)(
 );
 
 test('a deadline that nothing was done for is judged', async () => {
-  const monitor = new Monitor(() => false);
-  const waiting = monitor.until(() => false, DEADLINE_MS, 'testing');
+  const waitPoint = new WaitPoint(() => false);
+  const waiting = waitPoint.until(() => false, DEADLINE_MS, 'testing');
   stopProcess(3 * DEADLINE_MS);
   await expect(waiting).rejects.toMatchObject({ code: 'deadline_exceeded' });
 });

@@ -7,7 +7,7 @@ import type { OutgoingChannel } from '../../src/engine/channels/channel.ts';
 import { openOutgoing } from '../../src/engine/channels/open.ts';
 import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
 import { Delivery, MARKS_MAX } from '../../src/engine/convergence/delivery.ts';
-import { Monitor } from '../../src/engine/session/wait-point.ts';
+import { WaitPoint } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { openPeer, type Peer } from '../helpers/peer.ts';
 
@@ -62,14 +62,14 @@ test('an answer to a ping that was sent is no message too many, one to a ping th
     tell = listener;
   };
   const channel = { onReverse } as unknown as OutgoingChannel;
-  const monitor = new Monitor(() => false);
-  const reverse = new ReversePath(channel, monitor, () => false);
+  const waitPoint = new WaitPoint(() => false);
+  const reverse = new ReversePath(channel, waitPoint, () => false);
   const awaited = Array.from({ length: 1000 }, (_, index) => index + 1);
   reverse.onPong = (value) => value === awaited[0] && awaited.shift() !== undefined;
   for (let value = 1; value <= 1000; value += 1) tell(encodeReverse({ type: 'pong', value }));
-  expect(() => monitor.check()).not.toThrow();
+  expect(() => waitPoint.check()).not.toThrow();
   for (let count = 0; count < 17; count += 1) tell(encodeReverse({ type: 'pong', value: 1 }));
-  expect(() => monitor.check()).toThrow('more than 16 messages');
+  expect(() => waitPoint.check()).toThrow('more than 16 messages');
 });
 
 describe.each(['tcp', 'unix'] as const)('a channel over %s', (transport) => {

@@ -65,7 +65,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     may: ['src/config.ts', 'src/config/', 'src/domain/', TEXT],
     packages: ['node:*'],
   },
-  { of: ['src/log.ts'], may: ['src/config.ts', 'src/engine/session/worker-death.ts'], packages: ['fastify', 'pino'] },
+  { of: ['src/log.ts'], may: ['src/config.ts', 'src/engine/session/worker-thread.ts'], packages: ['fastify', 'pino'] },
   { of: [TEXT], may: [TEXT], packages: [] },
   { of: ['src/start/'], may: ['src/start/', 'src/config/values.ts', 'src/domain/'], packages: ['node:*'] },
   { of: ['src/domain/'], may: ['src/domain/', TEXT], packages: ['node:assert', 'node:assert/strict'] },

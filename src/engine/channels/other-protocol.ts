@@ -1,5 +1,5 @@
 import type { TransferError } from '../../domain/transfer-port.ts';
-import type { Monitor } from '../session/wait-point.ts';
+import type { WaitPoint } from '../session/wait-point.ts';
 import type { OutgoingChannel } from './channel.ts';
 
 /** How an answer of HTTP begins: with its version, or, of a server that answers as HTTP/0.9, with a page. */
@@ -25,12 +25,12 @@ export function otherProtocol(bytes: Uint8Array): TransferError | null {
 }
 
 /** Fails a migration without a return path once a server of another protocol answers. Every other answer is ignored. */
-export function watchForOtherProtocol(channel: OutgoingChannel, monitor: Monitor): void {
+export function watchForOtherProtocol(channel: OutgoingChannel, waitPoint: WaitPoint): void {
   let head: Uint8Array = new Uint8Array();
   channel.onReverse((bytes) => {
     if (head.length >= HEAD_BYTES) return;
     head = Buffer.concat([head, bytes.subarray(0, HEAD_BYTES)]);
     const other = otherProtocol(head);
-    if (other !== null) monitor.fail(other);
+    if (other !== null) waitPoint.fail(other);
   });
 }

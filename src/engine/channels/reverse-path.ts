@@ -1,4 +1,4 @@
-import type { Monitor } from '../session/wait-point.ts';
+import type { WaitPoint } from '../session/wait-point.ts';
 import { ByteReader, IncompleteError } from '../stream/byte-reader.ts';
 import { decodeReverse, type ReverseMessage } from '../stream/return-path.ts';
 import { SHARED_ID_KNOWN } from '../stream/shared-id.ts';
@@ -25,12 +25,12 @@ export class ReversePath {
   #waiting: Uint8Array = new Uint8Array();
   #messages = 0;
   #isBroken = false;
-  readonly #monitor: Monitor;
+  readonly #waitPoint: WaitPoint;
   readonly #isHandedOver: () => boolean;
 
   /** `isHandedOver`: before, the target cannot have loaded the guest and has nothing good to say about it. */
-  constructor(channel: OutgoingChannel, monitor: Monitor, isHandedOver: () => boolean) {
-    this.#monitor = monitor;
+  constructor(channel: OutgoingChannel, waitPoint: WaitPoint, isHandedOver: () => boolean) {
+    this.#waitPoint = waitPoint;
     this.#isHandedOver = isHandedOver;
     channel.onReverse((bytes) => this.#receive(bytes));
   }
@@ -43,7 +43,7 @@ export class ReversePath {
     const other = this.#messages === 0 ? otherProtocol(all) : null;
     if (other !== null) {
       this.#isBroken = true;
-      this.#monitor.fail(other);
+      this.#waitPoint.fail(other);
       return;
     }
     const reader = new ByteReader(all);
@@ -59,7 +59,7 @@ export class ReversePath {
       }
     }
     if (!this.#isBroken) this.#waiting = all.slice(taken);
-    this.#monitor.notify();
+    this.#waitPoint.notify();
   }
 
   #apply(message: ReverseMessage): void {
@@ -83,7 +83,7 @@ export class ReversePath {
     }
     this.shut = value;
     if (value === 0) return;
-    this.#monitor.fail({
+    this.#waitPoint.fail({
       code: 'target_refused',
       message: `the target reported error ${value} and did not take the guest`,
     });
@@ -92,6 +92,6 @@ export class ReversePath {
   #break(message: string): void {
     this.#isBroken = true;
     this.#waiting = new Uint8Array();
-    this.#monitor.fail({ code: 'return_path_broken', message });
+    this.#waitPoint.fail({ code: 'return_path_broken', message });
   }
 }

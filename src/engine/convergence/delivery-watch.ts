@@ -1,7 +1,7 @@
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
 import type { Staging } from '../pages/staging.ts';
-import { type Monitor, whatWaitsIsRead } from '../session/wait-point.ts';
+import { type WaitPoint, whatWaitsIsRead } from '../session/wait-point.ts';
 import { encodeCommand } from '../stream/command.ts';
 import { Delivery } from './delivery.ts';
 
@@ -19,7 +19,7 @@ const POLL_MS = 5;
 export class DeliveryWatch {
   readonly delivery = new Delivery();
   readonly #staging: Staging;
-  readonly #monitor: Monitor;
+  readonly #waitPoint: WaitPoint;
   readonly #hasPings: boolean;
   readonly #gauge: (() => number | null) | null;
   readonly #pings: { readonly value: number; readonly offset: number }[] = [];
@@ -39,14 +39,14 @@ export class DeliveryWatch {
   constructor(options: {
     readonly channel: OutgoingChannel;
     readonly staging: Staging;
-    readonly monitor: Monitor;
+    readonly waitPoint: WaitPoint;
     readonly reverse: ReversePath | null;
     /** Longest time in which a target that has answered a ping may leave the next one without an answer. */
     readonly stallMs: number;
   }) {
     const { channel, reverse } = options;
     this.#staging = options.staging;
-    this.#monitor = options.monitor;
+    this.#waitPoint = options.waitPoint;
     this.#hasPings = reverse !== null;
     this.#taken = () => channel.acknowledgedBytes?.() ?? null;
     this.#gauge = reverse === null && channel.acknowledgedBytes ? this.#taken : null;
@@ -81,7 +81,7 @@ export class DeliveryWatch {
     const acknowledged = this.#gauge?.() ?? null;
     if (acknowledged === null) return;
     this.delivery.acknowledged(acknowledged, performance.now());
-    this.#monitor.notify();
+    this.#waitPoint.notify();
   }
 
   /**
@@ -96,7 +96,7 @@ export class DeliveryWatch {
     const offset = this.#markedBytes;
     const end = performance.now() + milliseconds;
     const hasArrived = () => delivery.isKnown && delivery.outstanding(offset) === 0;
-    while (!(await this.#monitor.within(this.#hasPings ? milliseconds : POLL_MS, hasArrived))) {
+    while (!(await this.#waitPoint.within(this.#hasPings ? milliseconds : POLL_MS, hasArrived))) {
       this.poll();
       if (performance.now() < end) continue;
       this.#isGivenUp = !delivery.isKnown;
@@ -122,7 +122,7 @@ export class DeliveryWatch {
     void whatWaitsIsRead().then(() => {
       if (this.#owedSinceMs !== since) return;
       const message = `the target has answered no ping for ${this.#stallMs} ms, though everything before it has arrived`;
-      this.#monitor.fail({ code: 'deadline_exceeded', message });
+      this.#waitPoint.fail({ code: 'deadline_exceeded', message });
     });
   }
 

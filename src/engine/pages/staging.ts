@@ -1,7 +1,7 @@
 import type { GuestMemory } from '../../domain/ports.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
-import type { Monitor } from '../session/wait-point.ts';
+import type { WaitPoint } from '../session/wait-point.ts';
 
 const SLOT_BYTES = 1024 * 1024;
 /** Slots on their way at a time. */
@@ -11,7 +11,7 @@ if (SLOTS * SLOT_BYTES > STAGING_BYTES) throw new RangeError('the slots must fit
 
 export type StagingOptions = {
   readonly channel: OutgoingChannel;
-  readonly monitor: Monitor;
+  readonly waitPoint: WaitPoint;
   readonly memory: GuestMemory;
   /** How long the channel may take nothing. */
   readonly stallMs: number;
@@ -27,7 +27,7 @@ export type StagingOptions = {
  */
 export class Staging {
   readonly #channel: OutgoingChannel;
-  readonly #monitor: Monitor;
+  readonly #waitPoint: WaitPoint;
   readonly #memories: readonly Uint8Array<SharedArrayBuffer>[];
   readonly #stallMs: number;
   readonly #alignBytes: number;
@@ -41,7 +41,7 @@ export class Staging {
 
   constructor(options: StagingOptions) {
     this.#channel = options.channel;
-    this.#monitor = options.monitor;
+    this.#waitPoint = options.waitPoint;
     this.#stallMs = options.stallMs;
     this.#alignBytes = options.alignBytes ?? 1;
     this.#memories = options.memory.segments.map((segment) => new Uint8Array(segment.buffer as SharedArrayBuffer));
@@ -70,7 +70,7 @@ export class Staging {
     const rest = this.newest(this.#used % this.#alignBytes);
     this.#sendAllBut(rest.length);
     if (this.#inFlight === SLOTS) {
-      await this.#monitor.until(() => this.#inFlight < SLOTS, this.#stallMs, 'waiting for the peer to take data');
+      await this.#waitPoint.until(() => this.#inFlight < SLOTS, this.#stallMs, 'waiting for the peer to take data');
     }
     this.#slot = this.#busy.indexOf(false);
     this.#segment = segment;
@@ -116,13 +116,13 @@ export class Staging {
     this.#channel.write(bytes, () => {
       this.#busy[slot] = false;
       this.#inFlight -= 1;
-      this.#monitor.notify();
+      this.#waitPoint.notify();
     });
   }
 
   /** Sends what is open and waits until the channel has taken everything. */
   async drain(): Promise<void> {
     this.send();
-    await this.#monitor.until(() => this.#inFlight === 0, this.#stallMs, 'waiting for the peer to take data');
+    await this.#waitPoint.until(() => this.#inFlight === 0, this.#stallMs, 'waiting for the peer to take data');
   }
 }

@@ -1,16 +1,16 @@
 import type { TransferError } from '../../domain/transfer-port.ts';
 import type { FromWorker } from '../session/transfer-messages.ts';
-import type { Monitor } from '../session/wait-point.ts';
+import type { WaitPoint } from '../session/wait-point.ts';
 
 /** The disks of a guest that is about to leave: the main thread gives them to the target while the last pages travel. */
 export class DiskHandover {
-  readonly #monitor: Monitor;
+  readonly #waitPoint: WaitPoint;
   readonly #post: (message: FromWorker) => void;
   #isRequested = false;
   #isReleased = false;
 
-  constructor(monitor: Monitor, post: (message: FromWorker) => void) {
-    this.#monitor = monitor;
+  constructor(waitPoint: WaitPoint, post: (message: FromWorker) => void) {
+    this.#waitPoint = waitPoint;
     this.#post = post;
   }
 
@@ -31,7 +31,7 @@ export class DiskHandover {
   /** The main thread's answer. An error fails the migration. */
   answered(error: TransferError | null): void {
     this.#isReleased = error === null;
-    if (error === null) this.#monitor.notify();
-    else this.#monitor.fail(error);
+    if (error === null) this.#waitPoint.notify();
+    else this.#waitPoint.fail(error);
   }
 }

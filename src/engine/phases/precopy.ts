@@ -58,7 +58,7 @@ export class Precopy {
       channel,
       staging,
       reverse,
-      monitor: context.monitor,
+      waitPoint: context.waitPoint,
       stallMs: context.plan.deadlines.stallMs,
     });
     this.meter = new SendMeter(context.figures, this.#watch.delivery);
@@ -150,9 +150,9 @@ export class Precopy {
 
   /** Waits for `condition`, for ever if need be, while signs of life go out. */
   async waitAlive(condition: () => boolean): Promise<void> {
-    const { monitor, plan } = this.#context;
+    const { waitPoint, plan } = this.#context;
     const everyMs = Math.min(KEEP_ALIVE_MS_MAX, plan.deadlines.stallMs / KEEP_ALIVES_PER_STALL);
-    while (!(await monitor.within(everyMs, condition))) await this.#keepAlive();
+    while (!(await waitPoint.within(everyMs, condition))) await this.#keepAlive();
   }
 
   /** Sections that are sent as they came. */
@@ -166,14 +166,14 @@ export class Precopy {
   }
 
   async #section(type: 'part' | 'end'): Promise<void> {
-    const { figures, live, monitor } = this.#context;
+    const { heartbeat, live, waitPoint } = this.#context;
     this.#watch.sending();
     const until = type === 'end' ? UNLIMITED : performance.now() + SECTION_MS;
     await this.#staging.put(encodeSectionPart(type, this.sectionId));
     while (!this.#ram.isWalked) {
-      monitor.check();
+      waitPoint.check();
       // Sending may never leave time for the worker's heartbeat timer.
-      figures.add('heartbeat', 1);
+      heartbeat.beat();
       const now = performance.now();
       const allowed = type === 'end' ? UNLIMITED : this.#bucket.refill(live.limit('max-bandwidth'), now);
       if (now >= until || allowed <= 0) break;
@@ -197,17 +197,17 @@ export class Precopy {
   }
 
   async #waitForRate(): Promise<void> {
-    const { live, monitor } = this.#context;
+    const { live, waitPoint } = this.#context;
     this.#bucket.refill(live.limit('max-bandwidth'), performance.now());
     const delay = this.#bucket.delayMs(live.limit('max-bandwidth'));
     // A new limit counts at once, so a long wait is taken in parts.
-    if (delay > 0) await monitor.sleep(Math.min(delay, SECTION_MS));
+    if (delay > 0) await waitPoint.sleep(Math.min(delay, SECTION_MS));
     this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
   }
 
   async #idle(milliseconds: number): Promise<void> {
     const started = performance.now();
-    await this.#context.monitor.sleep(milliseconds);
+    await this.#context.waitPoint.sleep(milliseconds);
     this.meter.idle(performance.now() - started);
   }
 
@@ -249,7 +249,7 @@ export class Precopy {
     const { stallMs } = this.#context.plan.deadlines;
     const end = performance.now() + stallMs;
     await this.waitAlive(() => this.#isAcknowledged() || performance.now() >= end);
-    if (await this.#context.monitor.within(0, () => this.#isAcknowledged())) return;
+    if (await this.#context.waitPoint.within(0, () => this.#isAcknowledged())) return;
     const message = `the target gave no switchover-ack for ${stallMs} ms`;
     throw new TransferFailure({ code: 'deadline_exceeded', message });
   }

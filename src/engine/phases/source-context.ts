@@ -2,9 +2,10 @@ import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../domain/migration/status.ts';
 import type { OutgoingPlan } from '../../domain/transfer-port.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
-import type { FromWorker, SharedWords } from '../session/transfer-messages.ts';
-import { CancelledSignal, Monitor } from '../session/wait-point.ts';
+import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
+import { CancelledSignal, WaitPoint } from '../session/wait-point.ts';
 import { FigureBlock } from '../shared/figures.ts';
+import { Heartbeat } from '../shared/heartbeat.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
 import { DiskHandover } from './disk-handover.ts';
 
@@ -13,8 +14,9 @@ export type SourceContext = {
   readonly plan: OutgoingPlan;
   readonly status: StatusWord;
   readonly figures: FigureBlock;
+  readonly heartbeat: Heartbeat;
   readonly live: LiveParameterCells;
-  readonly monitor: Monitor;
+  readonly waitPoint: WaitPoint;
   readonly disks: DiskHandover;
   readonly control: VcpuControl | null;
   readonly post: (message: FromWorker) => void;
@@ -26,20 +28,21 @@ export type SourceContext = {
 /** The context of a migration that begins. */
 export function createSourceContext(
   plan: OutgoingPlan,
-  words: SharedWords,
+  cells: SharedCells,
   post: (message: FromWorker) => void,
 ): SourceContext {
-  const status = new StatusWord(words.status);
-  const figures = new FigureBlock(words.figures);
+  const status = new StatusWord(cells.status);
+  const figures = new FigureBlock(cells.figures);
   const capabilities = new Set(plan.capabilities);
-  const monitor = new Monitor(() => status.read() === 'cancelling');
+  const waitPoint = new WaitPoint(() => status.read() === 'cancelling');
   return {
     plan,
     status,
     figures,
-    live: new LiveParameterCells(words.live),
-    monitor,
-    disks: new DiskHandover(monitor, post),
+    heartbeat: new Heartbeat(cells.heartbeat),
+    live: new LiveParameterCells(cells.live),
+    waitPoint,
+    disks: new DiskHandover(waitPoint, post),
     control: plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl),
     post,
     has: (capability) => capabilities.has(capability),

@@ -5,7 +5,7 @@ import { openOutgoing } from '../channels/open.ts';
 import { watchForOtherProtocol } from '../channels/other-protocol.ts';
 import { ReversePath } from '../channels/reverse-path.ts';
 import { Staging } from '../pages/staging.ts';
-import type { FromWorker, SharedWords } from '../session/transfer-messages.ts';
+import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { TransferFailure } from '../session/wait-point.ts';
 import { Precopy } from './precopy.ts';
 import { createSourceContext, type SourceContext } from './source-context.ts';
@@ -21,13 +21,13 @@ export class SourceMigration {
   #switchover: Switchover | null = null;
   #reverse: ReversePath | null = null;
 
-  constructor(plan: OutgoingPlan, words: SharedWords, post: (message: FromWorker) => void) {
-    this.#context = createSourceContext(plan, words, post);
+  constructor(plan: OutgoingPlan, cells: SharedCells, post: (message: FromWorker) => void) {
+    this.#context = createSourceContext(plan, cells, post);
   }
 
-  /** Something in the shared words changed. */
+  /** The status or a live parameter has changed. */
   wake(): void {
-    this.#context.monitor.notify();
+    this.#context.waitPoint.notify();
   }
 
   /** The operator lets a migration in pre-switchover go on. */
@@ -51,16 +51,16 @@ export class SourceMigration {
   }
 
   async #transfer(): Promise<void> {
-    const { plan, figures, monitor } = this.#context;
+    const { plan, figures, waitPoint } = this.#context;
     figures.set('expectedDowntimeMs', this.#context.live.get('downtime-limit'));
     const channel = await this.#connect();
-    channel.onFailure((error) => monitor.fail(error));
-    const staging = new Staging({ channel, monitor, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
+    channel.onFailure((error) => waitPoint.fail(error));
+    const staging = new Staging({ channel, waitPoint, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
     const hasReverse = plan.opensReturnPath && channel.hasReverse;
     const isHandedOver = () => this.#context.status.isHandedOver();
-    const reverse = hasReverse ? new ReversePath(channel, monitor, isHandedOver) : null;
+    const reverse = hasReverse ? new ReversePath(channel, waitPoint, isHandedOver) : null;
     this.#reverse = reverse;
-    if (reverse === null) watchForOtherProtocol(channel, monitor);
+    if (reverse === null) watchForOtherProtocol(channel, waitPoint);
     const precopy = new Precopy(this.#context, { channel, staging, reverse });
     await precopy.setup();
     await precopy.iterate();
@@ -73,22 +73,22 @@ export class SourceMigration {
   }
 
   async #connect(): Promise<OutgoingChannel> {
-    const { plan, monitor } = this.#context;
+    const { plan, waitPoint } = this.#context;
     const abort = new AbortController();
     let settled: { channel: OutgoingChannel } | { error: TransferError } | null = null;
     openOutgoing(plan.address, plan.fileRoot, abort.signal).then(
       (channel) => {
         settled = { channel };
-        monitor.notify();
+        waitPoint.notify();
       },
       (error: TransferError) => {
         settled = { error };
-        monitor.notify();
+        waitPoint.notify();
       },
     );
     const outcome = () => settled;
     try {
-      await monitor.until(() => outcome() !== null, plan.deadlines.connectMs, 'connecting');
+      await waitPoint.until(() => outcome() !== null, plan.deadlines.connectMs, 'connecting');
     } catch (error) {
       const late = outcome();
       if (late !== null && 'channel' in late) late.channel.destroy();

@@ -59,7 +59,7 @@ export class Switchover {
 
   allow(): void {
     this.#isAllowed = true;
-    this.#context.monitor.notify();
+    this.#context.waitPoint.notify();
   }
 
   async run(): Promise<void> {
@@ -126,8 +126,8 @@ export class Switchover {
 
   /** The end mark may make the target run the guest: it leaves only once no cancel can win any more. */
   async #handOver(): Promise<void> {
-    const { monitor, plan, status } = this.#context;
-    monitor.check();
+    const { waitPoint, plan, status } = this.#context;
+    waitPoint.check();
     if (!status.handOver()) throw new CancelledSignal();
     await this.#staging.put(new Uint8Array([ELEMENT.eof]));
     const description = this.#vmDescription();
@@ -136,7 +136,7 @@ export class Switchover {
     this.#staging.send();
     if (this.#reverse !== null) {
       const reverse = this.#reverse;
-      await monitor.until(() => reverse.shut !== null, plan.deadlines.handoverMs, "waiting for the target's word");
+      await waitPoint.until(() => reverse.shut !== null, plan.deadlines.handoverMs, "waiting for the target's word");
       if (reverse.shut !== 0) {
         const message = `the target reported error ${reverse.shut} and did not take the guest`;
         throw new TransferFailure({ code: 'target_refused', message });
@@ -149,16 +149,16 @@ export class Switchover {
   }
 
   async #finishWithoutReturnPath(): Promise<void> {
-    const { monitor, plan } = this.#context;
+    const { waitPoint, plan } = this.#context;
     let finished = false;
     this.#channel.finish().then(
       () => {
         finished = true;
-        monitor.notify();
+        waitPoint.notify();
       },
-      (error) => monitor.fail(error),
+      (error) => waitPoint.fail(error),
     );
-    await monitor.until(
+    await waitPoint.until(
       () => finished,
       plan.deadlines.handoverMs,
       'waiting for the target to take the end of the stream',

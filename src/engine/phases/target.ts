@@ -5,7 +5,7 @@ import { type Awaiting, openIncoming } from '../channels/open.ts';
 import { RateWindow } from '../convergence/pacing.ts';
 import { giveBackMemory } from '../memory/give-back.ts';
 import { InputBuffer } from '../pages/input-buffer.ts';
-import type { FromWorker, SharedWords } from '../session/transfer-messages.ts';
+import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { whatWaitsIsRead } from '../session/wait-point.ts';
 import { FigureBlock } from '../shared/figures.ts';
 import type { StreamCommand } from '../stream/command.ts';
@@ -52,14 +52,14 @@ export class TargetMigration {
 
   /** `awaiting`: the listener that the migration before this one has kept, or null to open one. */
   constructor(
-    { plan, words }: { readonly plan: IncomingPlan; readonly words: SharedWords },
+    { plan, cells }: { readonly plan: IncomingPlan; readonly cells: SharedCells },
     post: (message: FromWorker) => void,
     awaiting: Awaiting | null = null,
   ) {
     this.#plan = plan;
     this.#awaiting = awaiting;
-    this.#status = new StatusWord(words.status);
-    this.#figures = new FigureBlock(words.figures);
+    this.#status = new StatusWord(cells.status);
+    this.#figures = new FigureBlock(cells.figures);
     this.#post = post;
     this.#stream = new TargetStream(plan, (command) => this.#obey(command), new InputBuffer());
   }

@@ -18,17 +18,18 @@ import type {
 /** A code that a failed migration may have: one of the domain's table, for which there is a page. */
 export type TransferCode = TransferError['code'];
 
-/** Shared words of a migration: status, figures, live parameters. */
-export type SharedWords = {
+/** Buffers of the shared cells of a migration. */
+export type SharedCells = {
   readonly status: SharedArrayBuffer;
   readonly figures: SharedArrayBuffer;
   readonly live: SharedArrayBuffer;
+  readonly heartbeat: SharedArrayBuffer;
 };
 
 export type ToWorker =
-  | { readonly type: 'source'; readonly plan: OutgoingPlan; readonly words: SharedWords }
-  | { readonly type: 'target'; readonly plan: IncomingPlan; readonly words: SharedWords }
-  /** Something in the shared words changed: look at them. */
+  | { readonly type: 'source'; readonly plan: OutgoingPlan; readonly cells: SharedCells }
+  | { readonly type: 'target'; readonly plan: IncomingPlan; readonly cells: SharedCells }
+  /** The status or a live parameter has changed. */
   | { readonly type: 'wake' }
   | { readonly type: 'continue' }
   /** Source: the guest's disks were given to the target, or could not be. */

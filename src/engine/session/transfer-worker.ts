@@ -1,45 +1,39 @@
-import { readlinkSync } from 'node:fs';
-import { type MessagePort, parentPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import type { MigrationEnd } from '../../domain/transfer-port.ts';
 import { SourceMigration } from '../phases/source.ts';
 import { TargetMigration } from '../phases/target.ts';
-import { FigureBlock } from '../shared/figures.ts';
-import { giveWay } from './thread-priority.ts';
-import type { FromWorker, SharedWords, ToWorker } from './transfer-messages.ts';
+import type { FromWorker, SharedCells, ToWorker } from './transfer-messages.ts';
+import { beginWorkerProgram, startBeating } from './worker-program.ts';
 
-/** How often the worker shows that its event loop turns. */
 const HEARTBEAT_MS = 100;
 
 /**
- * A transfer worker: takes one order, works it off, tells how it ended. The main thread ends the thread. A target that
- * has kept its listener waits for the next order, which is about the next sender, or for the word to give up.
+ * A transfer worker takes one order, does it, and says how it ended. The main thread ends the thread. A target that has
+ * kept its listener waits for the next order, which is about the next sender, or for the order to stop listening.
  */
 function serve(port: MessagePort): void {
   const post = (message: FromWorker) => port.postMessage(message);
-  // With its port closed the thread ends by itself as soon as its channels have closed.
   const end = (result: MigrationEnd) => {
     const isListening = (target?.kept ?? null) !== null;
     post({ type: 'ended', end: result, isListening });
     if (!isListening) port.close();
   };
-  let heart: NodeJS.Timeout | null = null;
-  const beat = ({ figures }: SharedWords) => {
-    if (heart !== null) clearInterval(heart);
-    const block = new FigureBlock(figures);
-    block.set('threadId', systemThreadId());
-    heart = setInterval(() => block.add('heartbeat', 1), HEARTBEAT_MS).unref();
+  let stopBeating = (): void => {};
+  const beat = ({ heartbeat }: SharedCells) => {
+    stopBeating();
+    stopBeating = startBeating(heartbeat, HEARTBEAT_MS).stop;
   };
   let source: SourceMigration | null = null;
   let target: TargetMigration | null = null;
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'source':
-        beat(message.words);
-        source = new SourceMigration(message.plan, message.words, post);
+        beat(message.cells);
+        source = new SourceMigration(message.plan, message.cells, post);
         void source.run().then(end);
         break;
       case 'target':
-        beat(message.words);
+        beat(message.cells);
         target = new TargetMigration(message, post, target?.kept ?? null);
         void target.run().then(end);
         break;
@@ -72,15 +66,4 @@ function serve(port: MessagePort): void {
   });
 }
 
-/** The system's id of this thread, as `ps -L` shows it; 0 where there is no /proc to ask. */
-function systemThreadId(): number {
-  try {
-    return Number(/\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self'))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
-
-if (parentPort === null) throw new Error('this file is a worker thread');
-giveWay();
-serve(parentPort);
+serve(beginWorkerProgram());

@@ -18,22 +18,22 @@ export class TransferFailure extends Error {
 }
 
 /**
- * Lets one flow wait for what callbacks bring about. Callbacks change state and call `notify`; the flow waits until
- * a condition holds. A failure or a cancel ends the wait with an exception, and so does a deadline.
+ * Lets the flows of a task wait for state that callbacks change. A callback changes state and calls `notify`; each flow
+ * waits until its condition holds. A failure or a cancel ends all waits with an exception, a deadline ends its own.
  */
-export class Monitor {
+export class WaitPoint {
   readonly #isCancelled: () => boolean;
   #failure: TransferError | null = null;
-  #wake: (() => void) | null = null;
+  readonly #waiting = new Set<() => void>();
 
   constructor(isCancelled: () => boolean) {
     this.#isCancelled = isCancelled;
   }
 
   notify(): void {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.();
+    const woken = [...this.#waiting];
+    this.#waiting.clear();
+    for (const wake of woken) wake();
   }
 
   /** Ends this and every later wait. Only the first failure counts. */
@@ -91,11 +91,13 @@ export class Monitor {
 
   #pause(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.notify(), milliseconds);
-      this.#wake = () => {
+      const wake = (): void => {
         clearTimeout(timer);
+        this.#waiting.delete(wake);
         resolve();
       };
+      const timer = setTimeout(wake, milliseconds);
+      this.#waiting.add(wake);
     });
   }
 }

@@ -5,18 +5,8 @@ import {
   type MigrationFigures,
 } from '../../domain/settings/declared-settings.ts';
 
-/** Cells that are not figures: moments in shared microseconds, a duration, and signs of life. */
-const OTHER_CELLS = [
-  'revision',
-  'startedUs',
-  'setupEndedUs',
-  'endedUs',
-  'stoppedUs',
-  'downtimeUs',
-  'heartbeat',
-  /** Of the worker, as the operating system counts its threads; 0: not known. */
-  'threadId',
-] as const;
+/** Cells that are not figures: a count of changes, moments in shared microseconds, and a duration. */
+const OTHER_CELLS = ['revision', 'startedUs', 'setupEndedUs', 'endedUs', 'stoppedUs', 'downtimeUs'] as const;
 type CellName = (typeof OTHER_CELLS)[number] | FigureCell;
 const NAMES: readonly CellName[] = [...OTHER_CELLS, ...FIGURE_CELLS];
 const INDEX = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Record<CellName, number>;

@@ -21,3 +21,6 @@ export type BlockEngineOptions = {
 
 /** For opening and checking all images: a large one on a slow disk takes minutes, one that hangs takes for ever. */
 export const OPEN_MS_MAX = 10 * 60_000;
+/** For the thread to end its tasks and close its images, and for its end once it is terminated. */
+export const CLOSE_MS_MAX = 10_000;
+export const TERMINATE_MS_MAX = 5000;

@@ -17,24 +17,15 @@ import type {
   VerifyResult,
 } from '../../domain/snapshot-port.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
-import { HANG_MS_MAX } from '../session/watchdog.ts';
-import { WorkerDeath } from '../session/worker-death.ts';
+import { HANG_MS_MAX, WorkerDeath, WorkerThread } from '../session/worker-thread.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
-import { type BlockEngineOptions, OPEN_MS_MAX } from './block-engine-options.ts';
+import { type BlockEngineOptions, CLOSE_MS_MAX, OPEN_MS_MAX, TERMINATE_MS_MAX } from './block-engine-options.ts';
 import { startBlockWorker } from './block-worker.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
 import { crashOf, messageOf, toBlockError } from './engine-words.ts';
 import { GuestDisks } from './guest-disks.ts';
 import type { FromBlockThread, TaskOrder, ToBlockThread } from './messages.ts';
-import {
-  LoadHandle,
-  PlainHandle,
-  ResultHandle,
-  SaveHandle,
-  type TaskHandle,
-  type TaskMessage,
-} from './task-handles.ts';
-import { ThreadRun } from './thread-run.ts';
+import { LoadHandle, PlainHandle, ResultHandle, SaveHandle, type TaskHandle } from './task-handles.ts';
 
 export type { BlockEngineOptions } from './block-engine-options.ts';
 
@@ -44,6 +35,7 @@ export interface ThreadedBlockEngine extends BlockEngine {
   serveGuestDisk(node: string, attachment: DiskAttachment): void;
 }
 
+type Thread = WorkerThread<ToBlockThread, FromBlockThread>;
 type Task = { readonly order: TaskOrder; readonly handle: TaskHandle };
 
 /**
@@ -66,7 +58,7 @@ class Engine implements ThreadedBlockEngine {
   readonly #listeners: (() => void)[] = [];
   readonly #disks = new GuestDisks();
   #nodes: readonly BlockNode[] = [];
-  #thread: ThreadRun | null = null;
+  #thread: Thread | null = null;
   #starting: Promise<void> | null = null;
   #firstWorker: Worker | null;
   #nextTask = 1;
@@ -151,7 +143,7 @@ class Engine implements ThreadedBlockEngine {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#starting?.catch(() => {});
-    await this.#thread?.close();
+    if (this.#thread !== null) await closeThread(this.#thread);
     this.#disks.stopFailing();
     this.#failAll({ code: 'shutting_down', message: 'The service is shutting down.' });
   }
@@ -169,13 +161,17 @@ class Engine implements ThreadedBlockEngine {
     const worker = this.#firstWorker ?? startBlockWorker(workerUrl);
     this.#firstWorker = null;
     const opened = Promise.withResolvers<void>();
-    const thread = new ThreadRun(worker, hangMsMax, {
+    const thread: Thread = new WorkerThread(worker, {
+      hangMsMax,
+      terminateMsMax: TERMINATE_MS_MAX,
       message: (message) => {
+        // Its tasks are crashed already.
+        if (thread.isDoomed) return;
         if (message.type === 'opened') opened.resolve();
         else if (message.type === 'not-opened') opened.reject(toBlockError(message.error));
         this.#receive(message);
       },
-      ending: (reason) => {
+      doomed: (reason) => {
         if (this.#thread !== thread) return;
         for (const { handle } of this.#tasks.values()) handle.crashed(crashOf(reason));
       },
@@ -184,13 +180,13 @@ class Engine implements ThreadedBlockEngine {
         this.#died(thread, reason);
       },
     });
-    thread.post({ type: 'open', nodes, isActive: this.#isActive, heartbeat: thread.heartbeat, diskStallMs });
+    thread.post({ type: 'open', nodes, isActive: this.#isActive, heartbeat: thread.heartbeat.buffer, diskStallMs });
     const isLate = new Error(`the images were not open after ${OPEN_MS_MAX} ms`);
     const late = setTimeout(() => opened.reject(isLate), OPEN_MS_MAX);
     try {
       await opened.promise;
     } catch (error) {
-      await thread.close();
+      await closeThread(thread);
       throw error;
     } finally {
       clearTimeout(late);
@@ -249,14 +245,9 @@ class Engine implements ThreadedBlockEngine {
       case 'closed':
         break;
       default:
-        this.#taskMessage(message);
+        this.#tasks.get(message.task)?.handle.receive(message);
+        if (message.type === 'ended') this.#tasks.delete(message.task);
     }
-  }
-
-  #taskMessage(message: TaskMessage): void {
-    const task = this.#tasks.get(message.task);
-    if (message.type === 'ended') this.#tasks.delete(message.task);
-    task?.handle.receive(message);
   }
 
   #setNodes(nodes: readonly BlockNode[]): void {
@@ -264,7 +255,7 @@ class Engine implements ThreadedBlockEngine {
     for (const listener of this.#listeners) listener();
   }
 
-  #died(thread: ThreadRun, reason: string): void {
+  #died(thread: Thread, reason: string): void {
     if (this.#thread !== thread) return;
     this.#thread = null;
     const error = crashOf(reason);
@@ -296,4 +287,10 @@ class Engine implements ThreadedBlockEngine {
     this.#tasks.clear();
     for (const { handle } of tasks) handle.fail(error);
   }
+}
+
+/** Lets the thread end its tasks and close its images. */
+function closeThread(thread: Thread): Promise<void> {
+  thread.post({ type: 'close' });
+  return thread.close(CLOSE_MS_MAX);
 }

@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads';
-import { counted } from '../memory/worker-memory.ts';
+import type { Worker } from 'node:worker_threads';
+import { startWorker } from '../session/worker-thread.ts';
 
 /** Heaps of the block thread, MiB: it keeps tables of images and little else; buffers are not in them. */
 const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 192 };
@@ -10,5 +10,5 @@ const PROGRAM = new URL('./worker/main.ts', import.meta.url);
  * that a service can start it first and load the rest of itself meanwhile.
  */
 export function startBlockWorker(program: URL = PROGRAM): Worker {
-  return counted(new Worker(program, { resourceLimits: LIMITS, name: 'block' }), 'block');
+  return startWorker(program, 'block', LIMITS);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
 import { Staging } from '../../../src/engine/pages/staging.ts';
-import { Monitor } from '../../../src/engine/session/wait-point.ts';
+import { WaitPoint } from '../../../src/engine/session/wait-point.ts';
 
 /** A channel that keeps what it is given until the test says that it has left. */
 function make(stallMs = 10_000, alignBytes?: number) {
@@ -15,11 +15,11 @@ function make(stallMs = 10_000, alignBytes?: number) {
     destroy: () => {},
   };
   const memory = createGuestMemory([{ name: 'ram', bytes: 2 ** 20 }]);
-  const monitor = new Monitor(() => false);
+  const waitPoint = new WaitPoint(() => false);
   return {
     writes,
-    monitor,
-    staging: new Staging({ channel, monitor, memory, stallMs, ...(alignBytes && { alignBytes }) }),
+    waitPoint,
+    staging: new Staging({ channel, waitPoint, memory, stallMs, ...(alignBytes && { alignBytes }) }),
   };
 }
 

@@ -7,6 +7,7 @@ import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
 import { TargetMigration } from '../../../src/engine/phases/target.ts';
 import type { FromWorker } from '../../../src/engine/session/transfer-messages.ts';
 import { FigureBlock } from '../../../src/engine/shared/figures.ts';
+import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
 import { LiveParameterCells } from '../../../src/engine/shared/live-parameters.ts';
 import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';
 
@@ -17,7 +18,12 @@ async function startTarget() {
   const path = join(directory, 'in.sock');
   const status = new StatusWord();
   status.transition('none', 'setup');
-  const words = { status: status.buffer, figures: new FigureBlock().buffer, live: new LiveParameterCells().buffer };
+  const cells = {
+    status: status.buffer,
+    figures: new FigureBlock().buffer,
+    live: new LiveParameterCells().buffer,
+    heartbeat: new Heartbeat().buffer,
+  };
   const plan = {
     address: { transport: 'unix', path } as const,
     fileRoot: directory,
@@ -29,7 +35,7 @@ async function startTarget() {
   };
   const waiting = new Map<string, () => void>();
   const told = (type: FromWorker['type']) => new Promise<void>((resolve) => void waiting.set(type, resolve));
-  const target = new TargetMigration({ plan, words }, (message) => waiting.get(message.type)?.());
+  const target = new TargetMigration({ plan, cells }, (message) => waiting.get(message.type)?.());
   const listening = told('listening');
   const ended = target.run();
   await listening;

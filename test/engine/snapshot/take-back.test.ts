@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
 import { createImage, openImageFile } from '../../../src/block/qcow2/open.ts';
 import type { SnapshotError } from '../../../src/domain/snapshot-port.ts';
-import { FigureBlock } from '../../../src/engine/shared/figures.ts';
+import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
 import { toSnapshotError } from '../../../src/engine/snapshot/snapshot-failure.ts';
 import { TaskWords } from '../../../src/engine/snapshot/task-words.ts';
 import type { Nodes } from '../../../src/engine/snapshot/worker/nodes.ts';
@@ -30,7 +30,7 @@ async function disk(): Promise<Disk> {
 async function saveOn(...disks: readonly Disk[]): Promise<SnapshotError> {
   const devices = disks.map((_, index) => `disk${index}`);
   const nodes = { image: (name: string) => disks[devices.indexOf(name)]?.image } as unknown as Nodes;
-  const control = new TaskControl(new TaskWords(), new FigureBlock());
+  const control = new TaskControl(new TaskWords(), new Heartbeat());
   const saving = save(savePlan('one', machineMemory(2 ** 21), { devices }), nodes, { control, captured: () => {} });
   return toSnapshotError(await failureOf(saving));
 }

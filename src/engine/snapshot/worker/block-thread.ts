@@ -1,6 +1,7 @@
 import { BlockError } from '../../../block/image.ts';
 import type { SnapshotError } from '../../../domain/snapshot-port.ts';
-import { FigureBlock } from '../../shared/figures.ts';
+import { startBeating } from '../../session/worker-program.ts';
+import { Heartbeat } from '../../shared/heartbeat.ts';
 import { DISK_STALL_MS, watchForStalls } from '../disk-stall.ts';
 import {
   type FromBlockThread,
@@ -32,7 +33,7 @@ export class BlockThread {
   readonly #closed: () => void;
   readonly #tasks = new Map<number, Task>();
   readonly #disks: GuestDisk[] = [];
-  #heartbeat = new FigureBlock();
+  #heartbeat = new Heartbeat();
   #diskStallMs = DISK_STALL_MS;
   #isClosing = false;
   /** Resolves when the nodes are not being activated or deactivated any more. */
@@ -49,7 +50,7 @@ export class BlockThread {
   receive(message: ToBlockThread): void {
     switch (message.type) {
       case 'open':
-        this.#beat(message.heartbeat);
+        this.#heartbeat = startBeating(message.heartbeat, HEARTBEAT_MS).heartbeat;
         this.#diskStallMs = message.diskStallMs;
         this.#nodes = this.#open(message.nodes, message.isActive);
         break;
@@ -69,11 +70,6 @@ export class BlockThread {
         void this.#close();
         break;
     }
-  }
-
-  #beat(heartbeat: SharedArrayBuffer): void {
-    this.#heartbeat = new FigureBlock(heartbeat);
-    setInterval(() => this.#heartbeat.add('heartbeat', 1), HEARTBEAT_MS).unref();
   }
 
   async #open(specs: readonly NodeSpec[], isActive: boolean): Promise<Nodes | null> {

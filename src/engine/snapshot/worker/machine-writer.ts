@@ -45,8 +45,8 @@ export class MachineWriter {
     this.#machine = machine;
     this.#control = control;
     const { memory, state } = machine.source;
-    const { monitor } = control;
-    this.#staging = new Staging({ channel, monitor, memory, stallMs: DISK_STALL_MS, alignBytes: WRITE_ALIGN_BYTES });
+    const { waitPoint } = control;
+    this.#staging = new Staging({ channel, waitPoint, memory, stallMs: DISK_STALL_MS, alignBytes: WRITE_ALIGN_BYTES });
     this.#ram = new RamSender({ memory, staging: this.#staging, detectZero: machine.detectsZeroPages });
     this.#sectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
   }

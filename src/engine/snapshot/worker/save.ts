@@ -91,7 +91,7 @@ async function writeMachine(
 ): Promise<void> {
   const { memory } = plan.source;
   control.addTotal(memoryBytes(memory));
-  const channel = new VmStateChannel(writer, control.monitor);
+  const channel = new VmStateChannel(writer, control.waitPoint);
   try {
     node.pieces = await new MachineWriter(plan, channel, control).write();
   } catch (error) {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Monitor } from '../../session/wait-point.ts';
-import type { FigureBlock } from '../../shared/figures.ts';
+import { WaitPoint } from '../../session/wait-point.ts';
+import type { Heartbeat } from '../../shared/heartbeat.ts';
 import { TaskCancelled } from '../snapshot-failure.ts';
 import type { TaskWords } from '../task-words.ts';
 
@@ -12,22 +12,22 @@ const PAUSED_LOOK_MS = 60_000;
 /** A task's end of its words: it comes here between steps, and may be held up or ended here. */
 export class TaskControl {
   readonly #words: TaskWords;
-  readonly #heartbeat: FigureBlock;
+  readonly #heartbeat: Heartbeat;
   /** For waits that a cancel is to end. */
-  readonly monitor: Monitor;
+  readonly waitPoint: WaitPoint;
   #turnBeganMs = performance.now();
   #interruption: Error | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(words: TaskWords, heartbeat: FigureBlock) {
+  constructor(words: TaskWords, heartbeat: Heartbeat) {
     this.#words = words;
     this.#heartbeat = heartbeat;
-    this.monitor = new Monitor(() => words.isCancelled);
+    this.waitPoint = new WaitPoint(() => words.isCancelled);
   }
 
   /** Something in the words changed. */
   wake(): void {
-    this.monitor.notify();
+    this.waitPoint.notify();
     this.#wake?.();
   }
 
@@ -61,7 +61,7 @@ export class TaskControl {
     if (this.#words.isPaused) await this.#whilePaused();
     const now = performance.now();
     if (now - this.#turnBeganMs < TURN_MS) return;
-    this.#heartbeat.add('heartbeat', 1);
+    this.#heartbeat.beat();
     await nextTurn();
     this.#turnBeganMs = performance.now();
     this.check();

@@ -1,6 +1,6 @@
 import type { VmStateWriter } from '../../../block/image.ts';
 import type { OutgoingChannel } from '../../channels/channel.ts';
-import type { Monitor } from '../../session/wait-point.ts';
+import type { WaitPoint } from '../../session/wait-point.ts';
 
 /**
  * Appends under way at a time. More would not help: the system writes one after the other into a file, and where they go
@@ -8,19 +8,19 @@ import type { Monitor } from '../../session/wait-point.ts';
  */
 const APPENDS = 3;
 
-/** A stream into an image's VM state area. Whoever staged it waits on `monitor`, which hears of a failure. */
+/** A stream into an image's VM state area. Whoever staged it waits on `waitPoint`, which hears of a failure. */
 export class VmStateChannel implements OutgoingChannel {
   readonly hasReverse = false;
   readonly #writer: VmStateWriter;
-  readonly #monitor: Monitor;
+  readonly #waitPoint: WaitPoint;
   readonly #waiting: (() => void)[] = [];
   readonly #appends = new Set<Promise<void>>();
   /** What broke it, as it was thrown; null while nothing has. */
   failure: unknown = null;
 
-  constructor(writer: VmStateWriter, monitor: Monitor) {
+  constructor(writer: VmStateWriter, waitPoint: WaitPoint) {
     this.#writer = writer;
-    this.#monitor = monitor;
+    this.#waitPoint = waitPoint;
   }
 
   write(bytes: Uint8Array, done: () => void): void {
@@ -65,7 +65,7 @@ export class VmStateChannel implements OutgoingChannel {
       done();
     } catch (error) {
       this.failure ??= error;
-      this.#monitor.fail({ code: 'channel_failed', message: String(error) });
+      this.#waitPoint.fail({ code: 'channel_failed', message: String(error) });
     }
   }
 }

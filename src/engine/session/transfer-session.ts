@@ -4,51 +4,54 @@ import type { MigrationStatus } from '../../domain/migration/status.ts';
 import type { MigrationEnd, TransferError, TransferListener } from '../../domain/transfer-port.ts';
 import { FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
-import type { FromWorker, SharedWords, ToWorker } from './transfer-messages.ts';
-import { watchHeartbeat } from './watchdog.ts';
-import { WorkerDeath } from './worker-death.ts';
+import type { FromWorker, SharedCells, ToWorker } from './transfer-messages.ts';
+import { WorkerDeath, WorkerThread } from './worker-thread.ts';
 
-/** How long a worker may take to close its channels after its last word. */
+/** How long a worker may take to close its channels after its last message. */
 const CLOSE_MS_MAX = 2000;
 
-export type Staff = {
+export type TransferThread = WorkerThread<ToWorker, FromWorker>;
+
+/** What a session is given to work with. */
+export type SessionStaff = {
+  /** The worker that takes the order. */
   readonly worker: Worker;
   readonly listener: TransferListener;
+  /** A worker is ended after about this long without a heartbeat; milliseconds. */
   readonly hangMsMax: number;
-  /** Called once if the worker died, with a WorkerDeath. */
+  /** Called once if the session failed because a worker died, with a WorkerDeath. */
   readonly report: (error: unknown) => void;
 };
 
-/** What both directions share: words, messages, and an end even if the worker dies or hangs. */
-export abstract class Transfer {
+/**
+ * A migration as the main thread sees it, in either direction: its shared cells, its worker threads, and its end. The
+ * session belongs to no thread: if a worker dies or hangs it still ends, and says who has the guest.
+ */
+export abstract class TransferSession {
   readonly status = new StatusWord();
-  protected readonly worker: Worker;
   protected readonly live = new LiveParameterCells();
   protected readonly listener: TransferListener;
   protected readonly end = Promise.withResolvers<MigrationEnd>();
   readonly #figures = new FigureBlock();
-  readonly #report: Staff['report'];
-  readonly #endWatch: () => void;
-  readonly #onMessage = (message: FromWorker): void => this.#receive(message);
-  readonly #onError = (error: unknown): void => this.#doomed(error);
-  readonly #onExit = (code: number): void => this.#crashed(this.#cause ?? new Error(`it exited with status ${code}`));
-  /** True once its disks were asked for: the guest may then go on here only after they were taken back. */
+  readonly #report: SessionStaff['report'];
+  /** The first one takes the orders; the death of any of them ends the session. */
+  readonly #threads: readonly [TransferThread, ...TransferThread[]];
+  /** True once the disks were asked for: the guest may then run on here only after they were taken back. */
   protected hasReleasedDisks = false;
   protected hasEnded = false;
-  /** Why the thread is ended, or was, without a word of its own. */
-  #cause: unknown = null;
 
-  constructor({ worker, listener, hangMsMax, report }: Staff) {
+  constructor({ worker, listener, hangMsMax, report }: SessionStaff) {
     this.#report = report;
-    this.worker = worker;
     this.listener = listener;
     if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
-    worker.ref();
-    worker.on('message', this.#onMessage);
-    worker.on('error', this.#onError);
-    worker.on('exit', this.#onExit);
-    worker.on('messageerror', this.#onError);
-    this.#endWatch = watchHeartbeat(this.#figures, hangMsMax, () => this.#hung(hangMsMax));
+    const thread: TransferThread = new WorkerThread(worker, {
+      hangMsMax,
+      // Until the thread has ended it might still send, so nothing is put right before.
+      terminateMsMax: null,
+      message: (message) => this.#receive(message),
+      died: (reason) => this.#crashed(reason),
+    });
+    this.#threads = [thread];
   }
 
   countFrom(agoMs: number): void {
@@ -60,27 +63,32 @@ export abstract class Transfer {
   }
 
   threadId(): number | null {
-    return this.#figures.get('threadId') || null;
+    return this.#threads[0].heartbeat.threadId || null;
   }
 
-  protected get words(): SharedWords {
-    return { status: this.status.buffer, figures: this.#figures.buffer, live: this.live.buffer };
+  protected get cells(): SharedCells {
+    return {
+      status: this.status.buffer,
+      figures: this.#figures.buffer,
+      live: this.live.buffer,
+      heartbeat: this.#threads[0].heartbeat.buffer,
+    };
   }
 
-  protected tell(message: ToWorker): void {
-    this.worker.postMessage(message);
+  protected post(message: ToWorker): void {
+    this.#threads[0].post(message);
   }
 
   /** Messages that only one direction has. */
   protected abstract special(message: FromWorker): void;
 
-  /** Called when the migration has ended and its worker still listens. */
-  protected keepListener(): void {}
+  /** Called when the migration has ended and its worker still listens. The worker has no handlers then. */
+  protected keepListener(_worker: Worker): void {}
 
   /** Who has the guest of a migration that completed. */
   protected abstract readonly ownerOnceCompleted: MigrationEnd['guest'];
 
-  /** What has to be put right when the worker died. @returns who has the guest. */
+  /** Puts right what a dead worker left. @returns who has the guest. */
   protected abstract rescue(): MigrationEnd['guest'];
 
   #receive(message: FromWorker): void {
@@ -118,54 +126,35 @@ export abstract class Transfer {
   #releaseDisks(): void {
     this.hasReleasedDisks = true;
     this.listener.releaseDisks().then(
-      () => this.tell({ type: 'disks-released', error: null }),
-      (error: unknown) => this.tell({ type: 'disks-released', error: notReleased(error) }),
+      () => this.post({ type: 'disks-released', error: null }),
+      (error: unknown) => this.post({ type: 'disks-released', error: notReleased(error) }),
     );
   }
 
   #ended(end: MigrationEnd): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.#endWatch();
-    this.worker.unref();
-    const timer = setTimeout(() => void this.worker.terminate(), CLOSE_MS_MAX);
-    timer.unref();
-    this.worker.once('exit', () => clearTimeout(timer));
+    for (const thread of this.#threads) thread.leave(CLOSE_MS_MAX);
     this.end.resolve(end);
   }
 
-  /** The worker lives on with its listener, and is the next migration's. */
+  /** The worker lives on with its listener, for the next migration. */
   #endedListening(end: MigrationEnd): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.#endWatch();
-    this.worker.off('message', this.#onMessage);
-    this.worker.off('error', this.#onError);
-    this.worker.off('exit', this.#onExit);
-    this.worker.off('messageerror', this.#onError);
-    this.keepListener();
+    this.keepListener(this.#threads[0].release());
     this.end.resolve(end);
   }
 
-  #hung(hangMsMax: number): void {
-    this.#doomed(new Error(`it showed no sign of life for ${hangMsMax} ms`));
-  }
-
-  /** The thread is ended before anything is put right: until then it might still send. */
-  #doomed(cause: unknown): void {
-    this.#cause ??= cause;
-    if (!this.hasEnded) void this.worker.terminate();
-  }
-
-  /** The worker died without a word: the migration has failed, unless the shared word had decided otherwise. */
-  #crashed(error: unknown): void {
+  /** The migration has failed, unless the status says that it had ended otherwise before the worker died. */
+  #crashed(reason: string): void {
     if (this.hasEnded) return;
     const before = this.status.read();
     const guest = before === 'completed' ? this.ownerOnceCompleted : this.rescue();
     const after = statusAfterCrash(before);
     if (before !== after) this.status.transition(before, after);
     this.#figures.end();
-    const death = new WorkerDeath('transfer', `the transfer worker died: ${messageOf(error)}`);
+    const death = new WorkerDeath('transfer', `the transfer worker died: ${reason}`);
     this.#report(death);
     this.listener.status(after);
     this.#ended({
@@ -179,10 +168,6 @@ export abstract class Transfer {
 function notReleased(error: unknown): TransferError {
   const { message } = (error ?? {}) as Partial<TransferError>;
   return { code: 'disks_not_released', message: `the guest's disks were not handed over: ${message ?? String(error)}` };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function statusAfterCrash(before: MigrationStatus): MigrationEnd['status'] {
