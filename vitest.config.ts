@@ -6,7 +6,7 @@ const reportDirectory = process.env.TEST_REPORTS;
 const SOAK = 'test/soak/**/*.test.ts';
 const INTEGRATION = 'test/integration/**/*.test.ts';
 /** Integration tests that hold rates, deadlines or races against the clock. */
-const TIMED = ['cancel', 'engine-crash', 'faults', 'leaks', 'link', 'migration'].map(
+const TIMED = ['auto-converge', 'cancel', 'engine-crash', 'faults', 'leaks', 'link', 'migration'].map(
   (name) => `test/integration/${name}.test.ts`,
 );
 /** Tests of mended faults that hold rates, deadlines or races against the clock. */

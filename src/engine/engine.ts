@@ -99,6 +99,7 @@ class Outgoing extends TransferSession implements OutgoingTransfer {
     this.#control = plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl);
     this.ownerOnceCompleted = isConfirmedAtItsEnd(plan) ? 'there' : 'there, unconfirmed';
     this.live.write(plan.parameters);
+    void this.end.promise.then(() => this.#endThrottle());
     this.post({ type: 'source', plan, cells: this.cells });
   }
 
@@ -122,6 +123,11 @@ class Outgoing extends TransferSession implements OutgoingTransfer {
   }
 
   protected special(): void {}
+
+  /** Whichever way the migration has ended, and also if its worker died: the vCPUs run at full speed. */
+  #endThrottle(): void {
+    if (this.#control !== null) this.#control.throttlePercent = 0;
+  }
 
   protected rescue(): MigrationEnd['guest'] {
     if (this.status.isHandedOver()) return 'unknown';

@@ -1,6 +1,8 @@
 import type { PassFigures } from '../../domain/transfer-port.ts';
+import { PAGE_BYTES } from '../memory/layout.ts';
 import type { SentPages } from '../pages/ram-sender.ts';
 import { type FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
+import type { DirtyPeriod } from './auto-converge.ts';
 import type { Delivery } from './delivery.ts';
 import { RateWindow } from './pacing.ts';
 
@@ -18,7 +20,7 @@ export class SendMeter {
   #passStart = { us: 0, bytes: 0, normal: 0, zero: 0 };
   /** When the newest pass ended, which is when the next one begins; null before the first has ended. */
   #passEndUs: number | null = null;
-  #period: { startedMs: number; dirtyPages: number } | null = null;
+  #period: { startedMs: number; dirtyPages: number; sentBytes: number } | null = null;
   #countedBytes = 0;
   /** True once the guest stands still: bytes count as downtime's from then on. */
   isDowntime = false;
@@ -115,16 +117,18 @@ export class SendMeter {
     return Math.round((us - this.#figures.get('startedUs')) / 1000);
   }
 
-  /** Counts what a sync found; after a period of at least a second the dirty rate is known. */
-  synced(dirtyPages: number): void {
+  /** Counts what a sync found. @returns the period that it ends, of at least a second, over which the dirty rate is known. */
+  synced(dirtyPages: number): DirtyPeriod | null {
     const now = performance.now();
-    this.#period ??= { startedMs: this.#startedMs, dirtyPages: 0 };
-    this.#period.dirtyPages += dirtyPages;
-    const elapsed = now - this.#period.startedMs;
-    if (elapsed < DIRTY_PERIOD_MS) return;
-    this.#figures.set('dirtyPagesRate', (this.#period.dirtyPages * 1000) / elapsed);
-    this.#period = { startedMs: now, dirtyPages: 0 };
+    const period = this.#period ?? { startedMs: this.#startedMs, dirtyPages: 0, sentBytes: 0 };
+    this.#period = period;
+    period.dirtyPages += dirtyPages;
+    const elapsed = now - period.startedMs;
+    if (elapsed < DIRTY_PERIOD_MS) return null;
+    this.#figures.set('dirtyPagesRate', (period.dirtyPages * 1000) / elapsed);
+    this.#period = { startedMs: now, dirtyPages: 0, sentBytes: this.#countedBytes };
     this.#figures.touch();
+    return { dirtyBytes: period.dirtyPages * PAGE_BYTES, sentBytes: this.#countedBytes - period.sentBytes };
   }
 
   /** The figures of an ended migration: nothing remains, and mbps is that of the whole. */

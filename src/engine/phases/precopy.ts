@@ -2,6 +2,7 @@ import { HOLD } from '../../domain/machine/holds.ts';
 import type { OpaqueSection } from '../../domain/ports.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
+import { AutoConverge } from '../convergence/auto-converge.ts';
 import { DeliveryWatch } from '../convergence/delivery-watch.ts';
 import { TokenBucket, WINDOW_MS } from '../convergence/pacing.ts';
 import { SendMeter } from '../convergence/send-meter.ts';
@@ -20,6 +21,8 @@ import type { SourceContext } from './source-context.ts';
 
 /** Longest time that one section stays open, so that control comes back often. */
 const SECTION_MS = 50;
+/** With auto-converge the dirty log is taken at least this often. */
+const SYNC_MS_MAX = 5000;
 /** A pass takes at least this long: a guest that dirties a few pages all the time is not polled in a busy loop. */
 const PASS_MS_MIN = 10;
 /**
@@ -41,6 +44,9 @@ export class Precopy {
   readonly #ram: RamSender;
   readonly #bucket = new TokenBucket(performance.now());
   readonly #stopRule: StopRule;
+  readonly #autoConverge: AutoConverge | null;
+  /** When the dirty log was taken last. */
+  #syncedMs = performance.now();
   readonly #watch: DeliveryWatch;
   readonly meter: SendMeter;
   /** Section id of the ram section in this stream. */
@@ -54,6 +60,9 @@ export class Precopy {
     this.#staging = staging;
     this.#reverse = reverse;
     this.#stopRule = new StopRule(context.live);
+    const { control, figures, live } = context;
+    const isThrottled = context.has('auto-converge') && control !== null;
+    this.#autoConverge = isThrottled ? new AutoConverge({ live, control, figures }) : null;
     this.#watch = new DeliveryWatch({
       channel,
       staging,
@@ -123,6 +132,8 @@ export class Precopy {
         }
         if (workedMs < PASS_MS_MIN) await this.#idle(PASS_MS_MIN - workedMs);
         begun = performance.now();
+      } else if (this.#isSyncDue()) {
+        this.#sync();
       }
       await this.#waitForRate();
     }
@@ -138,14 +149,26 @@ export class Precopy {
 
   /** Takes the dirty log: ends this pass and begins the next. */
   endPass(): void {
+    this.#sync();
+    this.#ram.rewind();
+  }
+
+  /** Takes the dirty log. The walk over RAM goes on from where it is, so that a long pass comes to its end. */
+  #sync(): void {
     const foundBytes = this.#context.figures.get('dirtyBytesAtSync');
     const newPages = this.#ram.sync();
     this.#stopRule.passEnded(foundBytes, this.#ram.remainingBytes);
     this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(this.#ram.remainingBytes) });
-    this.meter.synced(newPages);
-    this.#ram.rewind();
+    const period = this.meter.synced(newPages);
+    if (period !== null) this.#autoConverge?.periodEnded(period);
+    this.#syncedMs = performance.now();
     this.meter.beginPass(this.#ram.remainingBytes);
     this.#context.post({ type: 'pass', pass: this.meter.pass });
+  }
+
+  /** With auto-converge the guest's dirty rate is looked at in a long pass, too. */
+  #isSyncDue(): boolean {
+    return this.#autoConverge !== null && performance.now() - this.#syncedMs >= SYNC_MS_MAX;
   }
 
   /** Waits for `condition`, for ever if need be, while signs of life go out. */

@@ -49,9 +49,10 @@ export class FigureBlock {
     this.add('revision', 1);
   }
 
-  /** Keeps the moment of the first call as the end of the migration. */
+  /** Keeps the moment of the first call as the end of the migration, which throttles no vCPU any more. */
   end(): void {
     if (this.get('endedUs') === 0) this.set('endedUs', sharedMicroseconds());
+    this.set('cpuThrottlePercentage', 0);
     this.touch();
   }
 

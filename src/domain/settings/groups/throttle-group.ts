@@ -14,7 +14,7 @@ const LIMIT_NOT_BELOW_INITIAL: ParameterRule = {
 
 export const THROTTLE = {
   capabilities: {
-    'auto-converge': { isAvailable: false },
+    'auto-converge': { isAvailable: true },
     'dirty-limit': {
       isAvailable: true,
       rules: [
