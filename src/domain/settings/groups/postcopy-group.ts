@@ -13,7 +13,8 @@ export const POSTCOPY = {
       rules: [requires('postcopy-preempt', 'postcopy-ram'), beforeIncoming('postcopy-preempt')],
     },
     'postcopy-blocktime': { isAvailable: false },
-    'release-ram': { isAvailable: false },
+    // Source pages are given back to the system once they were sent in postcopy; in precopy the guest still needs them.
+    'release-ram': { isAvailable: true },
   },
   parameters: {
     'max-postcopy-bandwidth': {
