@@ -97,6 +97,7 @@ describe('an app', () => {
     expect((await incoming('tcp:127.0.0.1:0')).json).toMatchObject({ status: 409, code: 'migration_in_progress' });
   });
 
+  // QEMU scenario: /migration/bad_dest
   test('a peer that refuses is a migration that failed, and the guest runs on', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M']));
     const headers = { prefer: 'wait=20' };

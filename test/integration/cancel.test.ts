@@ -1,5 +1,7 @@
-// Cancel in every state, by two callers, and racing with the completion: there is one end, and every door tells the same.
-// test/soak/failures.test.ts has every state over every transport.
+// Cancel in every state, by two callers, and concurrently with the completion: a migration has one end, and all interfaces
+// report the same end. test/soak/failures.test.ts tests every state over every transport.
+// QEMU scenarios: /migration/cancel/src/after/none, /migration/cancel/src/after/setup,
+// /migration/cancel/src/after/active, /migration/cancel/src/after/pre-switchover
 
 import { expect, test } from 'vitest';
 import { type CancelRaces, runRaces } from '../helpers/cancel-race.ts';

@@ -1,4 +1,5 @@
-// Dirty rates next to migrations, and next to QEMU, which is asked the same.
+// Dirty rates during a migration, and compared with the answers of a real QEMU.
+// QEMU scenario, with the synthetic guest: /dirty_limit
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';

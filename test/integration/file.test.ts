@@ -1,4 +1,5 @@
-// Streams into files and out of them, and files that must not be touched.
+// Streams are written to files and read from files. Files outside of the file root stay unchanged.
+// QEMU scenarios: /migration/precopy/file, /migration/precopy/file/offset, /migration/precopy/file/offset/bad
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';

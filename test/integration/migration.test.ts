@@ -1,4 +1,5 @@
-// Two whole services; a guest moves from one to the other while it dirties its memory.
+// Two whole services: a guest migrates from one to the other while it writes its memory.
+// QEMU scenario: /migration/precopy/tcp/plain
 
 import { describe, expect, test } from 'vitest';
 import { eventsOf, localService } from '../helpers/guest-service.ts';

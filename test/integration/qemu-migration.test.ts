@@ -1,6 +1,7 @@
 /**
- * A real QEMU's machine moves into the service, and out of it into another real QEMU, where it lives on;
- * test/soak/qemu-migration.test.ts takes every way between all versions.
+ * The machine of a real QEMU migrates into the service, and from the service into another real QEMU, where it runs.
+ * test/soak/qemu-migration.test.ts tests every pair of versions.
+ * QEMU scenarios: /migration/precopy/tcp/plain, /migration/precopy/unix/plain
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -2,6 +2,7 @@
  * Item 17. A `net.Socket` made of a descriptor begins to read at once. The bytes that it had read were lost when its handle
  * was given to another socket, so a target read a stream without its beginning. A pipe was opened for both directions
  * (ENOTCONN), and shut down as a socket. No test opened an `fd:` address. QEMU takes TCP and unix sockets and pipes.
+ * QEMU scenario: /migration/precopy/fd/tcp
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

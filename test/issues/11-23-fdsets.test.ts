@@ -2,6 +2,7 @@
  * Item 23: add-fd, remove-fd, query-fdsets and file:/dev/fdset/N were not there, so that libvirt, which opens the file of a
  * saved guest itself and passes it, met CommandNotFound. Clients pass descriptors over a real unix socket, and a real QEMU is
  * asked the same.
+ * QEMU scenario: /migration/precopy/file/offset/fdset
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

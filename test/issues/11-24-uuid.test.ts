@@ -1,7 +1,8 @@
 /*
  * A service made a uuid at its first start and compared it with `validate-uuid`, as if somebody had chosen it. Two
  * services without `--uuid` could never migrate with that capability, while QEMU compares only uuids that were set.
- * These are also QEMU's own scenarios validate_uuid, validate_uuid_error, validate_uuid_src_not_set and _dst_not_set.
+ * QEMU scenarios: /migration/validate_uuid, /migration/validate_uuid_error, /migration/validate_uuid_src_not_set,
+ * /migration/validate_uuid_dst_not_set
  */
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';

@@ -1,6 +1,8 @@
 /*
- * Scenarios of QEMU's own migration tests that had no test here: switchover-ack; suspend/live and suspend/notlive, of a
- * guest that sleeps, which counts as a guest that runs; and the same stream for an image, which keeps the run state.
+ * Three of QEMU's own migration tests had no test here. One awaits a switchover-ack. Two migrate a suspended guest: its run
+ * state counts as running. An image keeps the run state of such a stream.
+ * QEMU scenarios: /migration/precopy/tcp/plain/switchover-ack, /migration/precopy/unix/suspend/live,
+ * /migration/precopy/unix/suspend/notlive
  */
 import { describe, expect, it } from 'vitest';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';

@@ -1,7 +1,7 @@
 /*
- * QEMU's scenarios suspend/live and suspend/notlive, with a guest that suspended itself to RAM (S3) in a real QEMU: it goes
- * into an image and out of it into another QEMU, where it sleeps on, is woken, and counts on from what its memory holds.
- * Before, only streams that were written for the purpose had such a guest.
+ * Only invented streams had a suspended guest. Here a guest in a real QEMU suspends itself to RAM (S3). It migrates into an
+ * image and from the image into another QEMU, where it stays suspended, is woken, and continues to count from its memory.
+ * QEMU scenarios: /migration/precopy/unix/suspend/live, /migration/precopy/unix/suspend/notlive
  */
 import { expect, it } from 'vitest';
 import { type Route, startImage, startTarget } from '../helpers/qemu/journey.ts';

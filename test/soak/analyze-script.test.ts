@@ -1,5 +1,5 @@
 /*
- * QEMU's scenario analyze-script: its own script `analyze-migration.py` reads what this service writes. The script is
+ * QEMU scenario /migration/analyze-script: QEMU's own script `analyze-migration.py` reads what this service writes. The script is
  * taken from Debian's source package, from the place that the system's own apt sources name. It is not kept.
  */
 import { execFileSync } from 'node:child_process';

@@ -1,3 +1,5 @@
+// QEMU scenarios: /migration/validate_uri/channels/both_set, /migration/validate_uri/channels/none_set
+
 import { describe, expect, it } from 'vitest';
 import type { AddressUse } from '../../../src/domain/migration/address.ts';
 import { addressText } from '../../../src/domain/migration/address.ts';

@@ -1,3 +1,5 @@
+// QEMU scenarios, with a fake engine: /migration/cancel/src/after/cancelling, /migration/cancel/src/after/cancelled
+
 import { describe, expect, it } from 'vitest';
 import { ENDS, openRaces, type Play, STAGES } from '../../helpers/cancel-orders.ts';
 import { type FakeWorld, fakeDomain } from '../fakes/fake-domain.ts';
