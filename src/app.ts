@@ -29,13 +29,13 @@ import {
   type ThreadedBlockEngine,
 } from './engine/snapshot/block-engine.ts';
 import type { NodeRepair } from './engine/snapshot/messages.ts';
-import { Monitor } from './hmp/monitor.ts';
+import { HmpMonitor } from './hmp/hmp-monitor.ts';
 import { createLog, type Log, logFault } from './log.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
-import type { QmpLimits } from './qmp/limits.ts';
-import { QmpListeners } from './qmp/listeners.ts';
-import { answerOnce } from './qmp/session.ts';
+import type { QmpLimits } from './qmp/qmp-limits.ts';
+import { QmpListeners } from './qmp/qmp-listener.ts';
+import { answerOnce } from './qmp/qmp-session.ts';
 import type { HttpLimits } from './routes/limits.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
@@ -43,8 +43,7 @@ import type { Server } from './routes/server-type.ts';
 import { identityOf } from './start/identity.ts';
 import { listenError } from './start/listen-error.ts';
 import { readinessOf } from './start/readiness.ts';
-import { dataDirectoryProbe } from './store/data-directory.ts';
-import { FreeSpace } from './store/free-space.ts';
+import { dataDirectoryProbe, FreeSpace } from './store/disk-room.ts';
 import { openStore } from './store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
@@ -112,7 +111,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   await domain.recovered();
   // Only now: what a guest writes to a disk that is being turned to a snapshot would be lost.
   if (options.machine === undefined) serveGuestDisk(machine, images);
-  const monitor = new Monitor(domain);
+  const monitor = new HmpMonitor(domain);
   const line = lineOf(monitor);
   const tokens = config.tokens === null ? null : new KnownTokens(config.tokens, () => (options.clock ?? CLOCK).now());
   let isDraining = false;
@@ -203,7 +202,7 @@ function repairLine({ node, leakedClusters, correctedEntries }: NodeRepair): obj
 }
 
 /** How commands reach the text monitor: as over a terminal that cannot wait for a migration. */
-function lineOf(monitor: Monitor): NonNullable<CommandContext['monitor']> {
+function lineOf(monitor: HmpMonitor): NonNullable<CommandContext['monitor']> {
   return async (line, context) => {
     const { text } = await monitor.answer(line, { signal: AbortSignal.abort(), context });
     return text.replaceAll('\n', '\r\n');

@@ -1,5 +1,4 @@
-import { JsonFraction } from './json/parse.ts';
-import { stringifyJson } from './json/stringify.ts';
+import { JsonFraction, stringifyJson } from '../text/json.ts';
 
 /* The arguments of a command as the audit trail keeps them: exact JSON text, cut, and without what is secret. */
 

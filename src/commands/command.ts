@@ -27,7 +27,7 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   readonly isUnaudited?: true;
   readonly arguments: A;
   readonly result: R;
-  readonly run: (domain: Domain, arguments_: Static<A>, context: CommandContext) => Result<R> | Promise<Result<R>>;
+  readonly run: (domain: Domain, arguments_: Static<A>, context: CommandContext) => Answer<R> | Promise<Answer<R>>;
   /**
    * Throws what `run` would refuse about these members, and changes nothing. Asked only when the schema found something
    * wrong, so that both are told at once: malformed members are left out, those of a list may still be malformed.
@@ -104,8 +104,8 @@ export type CommandContext = {
   readonly negotiate?: (enable: readonly string[]) => void;
 };
 
-/** Results are read-only all the way down: they may be the domain's own objects. */
-type Result<R extends TSchema> = DeepReadonly<Static<R>>;
+/** The result of a command. It is deeply read-only, because it may contain objects of the domain. */
+export type Answer<R extends TSchema> = DeepReadonly<Static<R>>;
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 /** Declares a command; the types of `run` follow from the schemas. */
@@ -129,7 +129,7 @@ type Execution = {
 export async function execute<A extends TSchema, R extends TSchema>(
   entry: Command<A, R>,
   call: Execution,
-): Promise<Result<R>> {
+): Promise<Answer<R>> {
   authorize(entry, call);
   if (entry.begins === true) call.context?.admit?.();
   if (entry.role === 'viewer' || entry.isUnaudited === true) return await checkAndRun(entry, call);
@@ -176,7 +176,7 @@ const UNKNOWN_CALLER = { door: null, name: 'unknown', address: null, requestId: 
 async function checkAndRun<A extends TSchema, R extends TSchema>(
   entry: Command<A, R>,
   call: Execution,
-): Promise<Result<R>> {
+): Promise<Answer<R>> {
   const { check } = entry;
   const own = check === undefined ? undefined : (members: Members) => check(call.domain, members);
   const arguments_ = call.isShort === true ? completed(entry, call) : call.arguments;

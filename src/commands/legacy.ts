@@ -1,6 +1,6 @@
 import { DomainError } from '../domain/errors.ts';
+import { JsonFraction } from '../text/json.ts';
 import { command } from './command.ts';
-import { JsonFraction } from './json/parse.ts';
 import { Empty } from './schemas/common.ts';
 import { CacheSize, DowntimeArguments, SizeArguments } from './schemas/legacy.ts';
 import { MigrationParameters } from './schemas/settings.ts';

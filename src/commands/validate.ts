@@ -1,8 +1,8 @@
 import type { ErrorCode, Violation } from '../domain/errors.ts';
 import { VIOLATIONS_MAX } from '../domain/settings/violations.ts';
+import { JsonFraction } from '../text/json.ts';
 import { MOMENT_FORM, readMoment } from '../text/moment.ts';
 import { nearest } from '../text/nearest.ts';
-import { JsonFraction } from './json/parse.ts';
 
 /*
  * Checks a value against the part of JSON Schema that the command table uses, and says everything that is wrong at

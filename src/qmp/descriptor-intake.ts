@@ -3,13 +3,13 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 
 /*
- * Reads a client's bytes together with the descriptors that come with them (SCM_RIGHTS). Node reads a socket by read(2),
- * which closes them. An inner part of Node's sockets lets the system wait instead: with a buffer of no bytes the handle
- * calls back whenever there is something to read, and reads nothing, so that recvmsg(2) can be called here. The end of
- * the stream is left to Node. See docs/adr/0050-file-descriptors-over-qmp-by-recvmsg.md.
+ * Reads a client's bytes and the file descriptors that come with them (SCM_RIGHTS). Node reads sockets with read(2), and the system
+ * then closes the descriptors. Therefore Node's internal handle is given a buffer of 0 bytes: it calls back whenever the socket is
+ * readable but reads nothing, and this file calls recvmsg(2). Node itself handles the end of the stream. See
+ * docs/adr/0050-file-descriptors-over-qmp-by-recvmsg.md.
  */
 
-/** Told of the bytes that came, and of the descriptors that came with them; whoever is told owns those. */
+/** Receives bytes, and the descriptors that came with them, which it then owns. */
 export type Received = (chunk: Buffer, descriptors: readonly number[]) => void;
 
 export type Intake = {
@@ -19,10 +19,10 @@ export type Intake = {
   resume(): void;
 };
 
-/** Descriptors with one message, as in QEMU. Of a message with more, all are closed. */
+/** Descriptors of one message, as in QEMU. If a message has more, all of them are closed. */
 export const MESSAGE_DESCRIPTORS_MAX = 16;
 
-/** Of Linux's <sys/socket.h> and <errno.h>; the same on x86-64 and arm64. */
+/** Constants of Linux's <sys/socket.h> and <errno.h>, equal on x86-64 and arm64. */
 const MSG_CTRUNC = 0x8;
 const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
@@ -30,7 +30,7 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const TRY_AGAIN = [4, 11];
 
-/** Of one buffer: struct msghdr, struct iovec, the control messages, and the bytes that came. */
+/** Offsets in the buffer: struct msghdr is at 0, then struct iovec, the control messages, and the received bytes. */
 const VECTOR_AT = 56;
 const CONTROL_AT = 80;
 const CONTROL_HEADER_BYTES = 16;
@@ -41,7 +41,7 @@ const DATA_BYTES = 65_536;
 type Message = { readonly count: number; readonly errno: number; readonly descriptors: readonly number[] };
 type Receiver = (fd: number) => Message;
 
-/** The part of Node's handle that is used; each member may be missing in another Node. */
+/** The members of Node's internal handle that are used. Another version of Node may lack them. */
 type Handle = {
   readonly fd: number;
   reading: boolean;
@@ -51,15 +51,15 @@ type Handle = {
   readStop(): number;
 };
 
-/** Reads a socket in Node's own way. */
+/** Reads a socket with Node's own functions; descriptors are lost. */
 export function plainIntake(socket: Socket, received: Received): Intake {
   socket.on('data', (chunk: Buffer) => received(chunk, []));
   return { takesDescriptors: false, pause: () => socket.pause(), resume: () => socket.resume() };
 }
 
 /**
- * Reads an accepted unix socket of which nothing was read yet (`pauseOnConnect`). Begins with `resume`. Where Node or the
- * system has not what it needs, it reads in Node's own way, and no descriptor ever comes.
+ * Reads an accepted unix socket from which nothing has been read yet (`pauseOnConnect`). `resume` starts it. If Node's handle or
+ * recvmsg is not as expected, this is a `plainIntake`.
  */
 export function descriptorIntake(socket: Socket, received: Received): Intake {
   const handle = handleOf(socket);
@@ -104,7 +104,7 @@ const memory = new ArrayBuffer(DATA_AT + DATA_BYTES);
 const view = new DataView(memory);
 let made: Receiver | null | undefined;
 
-/** A call of recvmsg into the buffer; null where this system has none that is known. */
+/** A function that calls recvmsg with the buffer; null on systems whose structures are not known. */
 function receiver(): Receiver | null {
   if (made !== undefined) return made;
   made = null;
@@ -132,7 +132,7 @@ function writeHeader(base: bigint): void {
   for (const [index, word] of words.entries()) view.setBigUint64(index * 8, word, true);
 }
 
-/** Those of a message that was cut short are closed: it had more than are taken. */
+/** Descriptors of the message. If it had more than `MESSAGE_DESCRIPTORS_MAX`, the received ones are closed. */
 function descriptorsThatCame(): readonly number[] {
   const end = CONTROL_AT + Number(view.getBigUint64(40, true));
   const found: number[] = [];

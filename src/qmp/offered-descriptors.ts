@@ -1,9 +1,10 @@
 /*
- * The descriptors that a client has sent and that no command has taken. As in QEMU they stay until a command takes one of
- * them, which closes the others, or until more come. A command that waits keeps those that were there when it came.
+ * File descriptors that a client has sent and that no command has taken. As in QEMU they stay open until a command takes the first
+ * of them, which closes the others, or until further descriptors arrive. A waiting command keeps the descriptors that were there
+ * when it arrived.
  */
 
-/** What came with one message. */
+/** The descriptors of one message, and the number of commands that may still take them. */
 export type Offer = { readonly descriptors: number[]; waiting: number };
 
 export class OfferedDescriptors {
@@ -15,8 +16,8 @@ export class OfferedDescriptors {
     this.#close = close;
   }
 
-  /** Takes ownership of what came. Those that came before, and that no command waits for, are closed. */
-  came(descriptors: readonly number[]): void {
+  /** Takes ownership of received descriptors. Closes earlier ones that no waiting command may take. */
+  add(descriptors: readonly number[]): void {
     if (descriptors.length === 0) return;
     const before = this.#newest;
     this.#newest = { descriptors: [...descriptors], waiting: 0 };
@@ -24,20 +25,20 @@ export class OfferedDescriptors {
     if (before !== null) this.#closeIfDone(before);
   }
 
-  /** What the command may take that has just come; ends with `release`. */
+  /** The descriptors that a command which has just arrived may take. Call `release` when it is answered. */
   forCommand(): Offer | null {
     if (this.#newest !== null) this.#newest.waiting += 1;
     return this.#newest;
   }
 
-  /** The first of an offer, whose others are closed; null if there is none. */
+  /** Takes the first descriptor and closes the others; null if there is none. */
   take(offer: Offer | null): number | null {
     const [first, ...others] = offer?.descriptors.splice(0) ?? [];
     for (const other of others) this.#close(other);
     return first ?? null;
   }
 
-  /** The command has been answered. */
+  /** Call this when the command is answered. */
   release(offer: Offer | null): void {
     if (offer === null) return;
     offer.waiting -= 1;

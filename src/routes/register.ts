@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { authorize, type CommandContext, execute, traceRefusal } from '../commands/command.ts';
 import { DomainError } from '../commands/errors.ts';
-import { stringifyJson } from '../commands/json/stringify.ts';
+import { stringifyJson } from '../text/json.ts';
 import { networkOf } from './http/rate-limit.ts';
 import { argumentsSchemaOf, beginsSomething, type Call, type Operation, type RouteContext } from './operation.ts';
 import { accessContext } from './plugins/auth.ts';

@@ -6,11 +6,8 @@ import type {
   AnnounceSchedule,
 } from '../domain/announce/announce.ts';
 import { readExactJson, writeExactJson } from '../domain/exact-json.ts';
-import { counter } from './counter.ts';
-import { readCursor, writeCursor } from './cursor.ts';
-import { type Connection, inTransaction } from './transaction.ts';
-
-const LIST = 'announcements';
+import { OrderedList } from './row-order.ts';
+import { type Connection, counter, inTransaction } from './transaction.ts';
 
 type Row = {
   readonly id: number;
@@ -25,7 +22,7 @@ type Row = {
 };
 type Round = AnnouncementRecord['rounds'][number];
 
-/** The history of announcements. Schedules are exact JSON text: 64-bit integers stay exact. */
+/** The history of announcements. A schedule is stored as exact JSON text, so that 64-bit integers stay exact. */
 export function announcementRepository(connection: Connection): AnnouncementRepository {
   const nextId = counter(connection, 'announcements');
   const insert = connection.prepare<[object]>(
@@ -75,11 +72,11 @@ export function announcementRepository(connection: Connection): AnnouncementRepo
       const row = one.get(id);
       return row === undefined ? null : { ...fromRow(row), rounds: rounds.all(id) };
     },
-    list: ({ limit, cursor }) => {
-      const rows = page.all(cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(LIST, cursor), limit + 1);
-      const items = rows.slice(0, limit);
-      const next = rows.length > limit ? writeCursor(LIST, items.at(-1)!.id) : null;
-      return { items: items.map(fromRow), next };
+    list: (query) => {
+      const list = new OrderedList('announcements', query);
+      const { before, limit } = list.bounds();
+      const position = ({ id, started_at: at }: Row) => ({ number: id, at });
+      return list.page(page.all(before, limit), { item: fromRow, position });
     },
     prune: (keep) => {
       prune.run(keep);

@@ -1,12 +1,9 @@
 import type { AuditOutcome, AuditRecord, AuditRepository } from '../domain/store-ports.ts';
-import { counter } from './counter.ts';
-import { readCursor, writeCursor } from './cursor.ts';
-import { hasTimeRange, timeBounds, timeCondition, timeListName, timeOrder, writeTimeCursor } from './time-order.ts';
-import { type Connection, inTransaction } from './transaction.ts';
+import { hasTimeRange, OrderedList, timeCondition, timeOrder } from './row-order.ts';
+import { type Connection, counter, inTransaction } from './transaction.ts';
 
-/** Rows removed at once, so that pruning never holds up a migration. */
+/** Rows that one transaction removes at most, so that no migration waits long for it. */
 const PRUNE_BATCH = 1000;
-const LIST = 'audit';
 
 type Row = {
   readonly id: number;
@@ -24,10 +21,10 @@ type Row = {
 
 const TIME = { time: 'at', number: 'id' };
 
-/** Reads a page of a time range. */
+/** Selects a page of a list with a time range. */
 export const AUDIT_TIME_SQL = `SELECT * FROM audit WHERE ${timeCondition(TIME)} ORDER BY ${timeOrder(TIME)} LIMIT @limit`;
 
-/** The audit trail, pruned from its old end. */
+/** The audit trail. `prune` removes the oldest rows. */
 export function auditRepository(connection: Connection): AuditRepository {
   const nextId = counter(connection, 'audit');
   const insert = connection.prepare<[object]>(
@@ -59,15 +56,10 @@ export function auditRepository(connection: Connection): AuditRepository {
       closeOpen.run();
     },
     list: (query) => {
-      const { limit, cursor } = query;
-      const isByTime = hasTimeRange(query);
-      const list = isByTime ? timeListName(LIST, query) : LIST;
-      const rows = isByTime
-        ? timePage.all({ ...timeBounds(list, query), limit: limit + 1 })
-        : page.all(cursor === null ? Number.MAX_SAFE_INTEGER : readCursor(list, cursor), limit + 1);
-      const items = rows.slice(0, limit);
-      const last = rows.length > limit ? items.at(-1)! : null;
-      return { items: items.map(fromRow), next: last === null ? null : cursorAt(list, last, isByTime) };
+      const list = new OrderedList('audit', query);
+      const bounds = list.bounds();
+      const rows = hasTimeRange(query) ? timePage.all(bounds) : page.all(bounds.before, bounds.limit);
+      return list.page(rows, { item: fromRow, position: ({ id, at }) => ({ number: id, at }) });
     },
     prune: ({ keep, keepRefusals }) => {
       refusals.prune(keepRefusals);
@@ -76,7 +68,7 @@ export function auditRepository(connection: Connection): AuditRepository {
   };
 }
 
-/** The rows of one set, counted once and then by what comes and goes, so that no row is looked at to know how many. */
+/** Rows that fulfil a condition. They are counted once; later changes are added to that count, so that no statement counts again. */
 class Kept {
   readonly #count: () => number;
   readonly #remove: (rows: number) => number;
@@ -101,10 +93,6 @@ class Kept {
     this.#rows ??= this.#count();
     if (this.#rows > keep) this.#rows -= this.#remove(Math.min(this.#rows - keep, PRUNE_BATCH));
   }
-}
-
-function cursorAt(list: string, { at, id }: Row, isByTime: boolean): string {
-  return isByTime ? writeTimeCursor(list, { at, number: id }) : writeCursor(list, id);
 }
 
 function fromRow(row: Row): AuditRecord {

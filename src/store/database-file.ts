@@ -1,16 +1,16 @@
 import { closeSync, lstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { databaseCorrupt } from './database-fault.ts';
+import { DomainError } from '../domain/errors.ts';
 
-/** How every SQLite database begins. */
+/** First bytes of every SQLite database. */
 const MAGIC = 'SQLite format 3\0';
-/** The smallest page that SQLite has, and so the smallest database, in bytes. */
+/** Bytes of SQLite's smallest page. No database is smaller. */
 const SMALLEST_BYTES = 512;
 
 /**
- * Looks at the database file before SQLite does, which takes a missing file, and one that is shorter than a page, for a
- * new database. @returns false if there is no database, and no trace of one.
- * @throws DomainError if what is there is no database, or a part of one.
+ * Checks the database file before SQLite opens it. SQLite itself creates a new database if the file is missing or shorter than a
+ * page. @returns false if neither a database nor a log of one exists.
+ * @throws DomainError if the file is not a database, or is a part of one
  */
 export function isDatabaseThere(path: string): boolean {
   const found = statsOf(path);
@@ -18,24 +18,24 @@ export function isDatabaseThere(path: string): boolean {
     refuseLeftLogs(path);
     return false;
   }
-  if (!found.isFile()) throw databaseCorrupt(path, 'it is no file');
+  if (!found.isFile()) throw databaseCorrupt(path, 'it is not a file');
   if (found.size === 0) throw databaseCorrupt(path, 'it is empty');
   if (found.size < SMALLEST_BYTES) {
-    throw databaseCorrupt(path, `it has ${found.size} bytes, and the smallest database has ${SMALLEST_BYTES}`);
+    throw databaseCorrupt(path, `it has ${found.size} bytes; the smallest database has ${SMALLEST_BYTES}`);
   }
   if (firstBytes(path) !== MAGIC) throw databaseCorrupt(path, 'it does not begin as a SQLite database does');
   return true;
 }
 
-/** Of what the path leads to; null if nothing is there. @throws DomainError for a link that leads nowhere. */
+/** Stats of the file, behind links; null if the path does not exist. @throws DomainError for a link without a target. */
 function statsOf(path: string): Stats | null {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found !== undefined) return found;
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
-  throw databaseCorrupt(path, 'it is a link, and nothing is where it leads');
+  throw databaseCorrupt(path, 'it is a link to a file that does not exist');
 }
 
-/** A log belongs to one database, and holds the newest of what was written to it. */
+/** A log that is not empty has the newest rows of a database, so a new database must not take it over. */
 function refuseLeftLogs(path: string): void {
   for (const log of [`${path}-wal`, `${path}-journal`]) {
     if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) === 0) continue;
@@ -52,4 +52,39 @@ function firstBytes(path: string): string {
   } finally {
     closeSync(file);
   }
+}
+
+/**
+ * Converts SQLite's error of a failed write into a DomainError, which has no internal details. Other errors are returned
+ * unchanged. In every case the transaction was not written.
+ */
+export function databaseFault(error: unknown, path: string): unknown {
+  const code = databaseCodeOf(error);
+  if (!(error instanceof Error) || !code.startsWith('SQLITE_')) return error;
+  const options = { cause: error };
+  if (code === 'SQLITE_FULL') return new DomainError('no_space', `No space is left for the database ${path}.`, options);
+  if (isCorruption(code)) return databaseCorrupt(path, error.message, error);
+  if (!UNUSABLE.test(code)) return error;
+  const detail = `The database ${path} cannot be written: ${error.message} (${code}).`;
+  return new DomainError('data_directory_unusable', detail, options);
+}
+
+/** Codes for storage that fails, is read-only or missing, or is locked by another program. */
+const UNUSABLE = /^SQLITE_(IOERR|READONLY|CANTOPEN|BUSY|LOCKED|PERM|AUTH|NOLFS)(_|$)/;
+
+/** @param why a clause about the database, such as `it is empty` */
+export function databaseCorrupt(path: string, why: string, cause?: unknown): DomainError {
+  const advice = 'Restore it from a copy, or move it away to start with an empty one.';
+  return new DomainError('database_corrupt', `The database ${path} is damaged: ${why}. ${advice}`, { cause });
+}
+
+/** True if SQLite's code means that the file is damaged. */
+export function isCorruption(code: string): boolean {
+  return code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT');
+}
+
+/** SQLite's code of an error; an empty text for other errors. */
+export function databaseCodeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return typeof code === 'string' ? code : '';
 }

@@ -2,48 +2,48 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSy
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
-import { databaseCodeOf, databaseCorrupt, isCorruption } from './database-fault.ts';
-import { isDatabaseThere } from './database-file.ts';
+import { databaseCodeOf, databaseCorrupt, isCorruption, isDatabaseThere } from './database-file.ts';
 import { applySchema, faultOfSchema } from './schema.ts';
 import { type Connection, inTransaction } from './transaction.ts';
 
 /*
- * The database file and who may open it.
+ * Opens the database file and locks its directory.
  *
- * Durability: write-ahead log with synchronous=NORMAL. A commit is in the operating system's hands when it returns, so
- * it survives the end of this process at any moment, `kill -9` included; only a power failure may take the newest
- * commits, and never leaves the file inconsistent. FULL would cost a disk flush per event of a running migration.
+ * Durability: write-ahead log with synchronous=NORMAL. When a commit returns, the operating system has its data, so the commit
+ * survives every end of this process, `kill -9` included. A power failure can lose the newest commits but leaves the file
+ * consistent. synchronous=FULL would need a disk flush for each event of a running migration.
  *
- * One service per data directory: `lock.db` next to the database is held in an exclusive transaction for as long as the
- * service lives. The lock is the operating system's, so it ends with the process, however that ends.
+ * One service for each data directory: while the service runs it holds an exclusive transaction on `lock.db`, next to the
+ * database. The lock belongs to the operating system and ends with the process.
  */
 
 export const DATABASE_FILE = 'vmferry.db';
 const LOCK_FILE = 'lock.db';
-/** The database while its first schema is being written; it gets its name once it is whole. */
+/** Name of a new database while its tables are created. The complete file is renamed to `DATABASE_FILE`. */
 const UNFINISHED_FILE = 'vmferry.db.new';
 
-/** How long a statement waits for a reader from outside, such as the sqlite3 shell, in milliseconds. */
+/** Milliseconds that a statement waits for another program that reads the database, such as the sqlite3 shell. */
 const BUSY_TIMEOUT_MS = 5000;
-/** Databases up to this size are checked from end to end at the start; larger ones only where they are read. */
+/** Bytes of the largest database that is checked completely at the start. Of a larger one only the schema is checked. */
 const CHECKED_BYTES_MAX = 64 * 1024 * 1024;
-/** Pages in the write-ahead log at which it is copied back. */
+/** Pages in the write-ahead log at which SQLite copies them into the database. */
 const CHECKPOINT_PAGES = 1000;
 
-/** An open database and the lock that keeps others out. */
+/** An open database, and the lock of its directory. */
 export type OpenDatabase = {
   readonly connection: Connection;
   /**
-   * SQLite goes on writing into a file that was removed, and nothing of that is there at the next start.
-   * @throws DomainError (data_directory_unusable) if the open file is not the one that the directory has.
+   * SQLite keeps writing to its open file after the file was removed or replaced. Those rows would be lost at the next start.
+   * @throws DomainError (data_directory_unusable) if the directory no longer has the open file
    */
   refuseIfGone(): void;
   close(): void;
 };
 
 /**
- * Opens the database of a data directory, making both where they do not exist, and brings its schema up to date.
- * @throws DomainError if the directory cannot be used, is in use, or holds a damaged, foreign or newer database.
+ * Opens the database of a data directory and applies the missing schema steps. Creates the directory and the database if they do
+ * not exist.
+ * @throws DomainError if the directory cannot be used, is in use, or has a damaged, foreign or newer database
  */
 export function openDatabase(directory: string, schemaDirectory: string): OpenDatabase {
   try {
@@ -79,7 +79,7 @@ function presenceOf(directory: string): () => void {
   };
 }
 
-/** Makes the directory and those above it. Node's own `recursive` never returns below /proc, where nothing can be made. */
+/** Creates the directory and its parents. Node's option `recursive` never returns for a path below /proc. */
 function makeDirectory(directory: string): void {
   if (existsSync(directory)) return;
   const above = dirname(directory);
@@ -104,20 +104,19 @@ function takeLock(directory: string): Connection {
 }
 
 function inUse(directory: string): string {
-  const what = `Another service uses the data directory ${directory}`;
-  return `${what}: stop it, or give this one a directory of its own with --data DIR.`;
+  return `Another service uses the data directory ${directory}: stop it, or start this one with another --data DIR.`;
 }
 
 function openFile(directory: string, schemaDirectory: string): Connection {
   const path = join(directory, DATABASE_FILE);
   let connection: Connection | null = null;
   try {
-    // What is there and no database of ours would be taken for a new one, and all history would silently be gone.
+    // SQLite would treat a damaged or shortened file as a new database, and the history would be lost without an error.
     const isNew = !isDatabaseThere(path);
     if (isNew) createFile(directory, schemaDirectory);
     connection = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
     if (!isNew) refuseDamaged(connection, path, schemaDirectory);
-    // From here on it is written to: even the way in which its log is kept is noted in the file.
+    // The checks above only read. `prepare` writes: the journal mode is stored in the file.
     prepare(connection);
     applySchema(connection, schemaDirectory);
     return connection;
@@ -129,7 +128,7 @@ function openFile(directory: string, schemaDirectory: string): Connection {
   }
 }
 
-/** @throws DomainError if the file is damaged, or its tables are not those that the schema steps have made. */
+/** @throws DomainError if the file is damaged, or if a table of its schema steps is missing */
 function refuseDamaged(connection: Connection, path: string, schemaDirectory: string): void {
   if (statSync(path).size <= CHECKED_BYTES_MAX) {
     const found = connection.pragma('quick_check(1)', { simple: true });
@@ -139,18 +138,18 @@ function refuseDamaged(connection: Connection, path: string, schemaDirectory: st
   if (fault !== null) throw databaseCorrupt(path, fault);
 }
 
-/** Writes a whole new database under another name first, so that a crash never leaves half of one. */
+/** Creates a new database under a temporary name and renames it, so that a crash never leaves an incomplete database. */
 function createFile(directory: string, schemaDirectory: string): void {
   const unfinished = join(directory, UNFINISHED_FILE);
   try {
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${unfinished}${suffix}`, { force: true });
     const connection = new Database(unfinished);
     try {
-      // A crash leaves a file that the next start removes, so one flush of the whole file is enough.
+      // After a crash the next start removes the file, so one flush of the complete file is enough.
       connection.pragma('synchronous = OFF');
       connection.pragma('journal_mode = MEMORY');
       inTransaction(connection, () => applySchema(connection, schemaDirectory));
-      // After the content: what a log holds gets into the file as it is closed, and nobody is told if that fails.
+      // WAL mode comes last: closing copies the log into the file, and SQLite does not report a failure of that copy.
       connection.pragma('journal_mode = WAL');
     } finally {
       connection.close();
@@ -163,7 +162,7 @@ function createFile(directory: string, schemaDirectory: string): void {
   }
 }
 
-/** Returns when the disk has the content of the file. */
+/** Returns when the disk has the file's content. */
 function flush(path: string): void {
   const file = openSync(path, 'r+');
   try {

@@ -1,15 +1,14 @@
 import type { EventRecord, EventRepository } from '../domain/store-ports.ts';
-import { counter } from './counter.ts';
-import { type Connection, inTransaction } from './transaction.ts';
+import { type Connection, counter, inTransaction } from './transaction.ts';
 
-/** Events removed in one transaction, so that pruning never holds up a migration. */
+/** Events that one transaction removes at most, so that no migration waits long for it. */
 const PRUNE_BATCH = 1000;
-/** Most events that one question may get. */
+/** Events that `since` returns at most. */
 const PAGE_MAX = 1000;
 
 type Row = { readonly id: number; readonly name: string; readonly data_json: string | null; readonly at: number };
 
-/** The event log: numbered without gaps, append only, pruned from its old end. */
+/** The event log. Events have consecutive numbers and never change. `prune` removes the oldest. */
 export function eventLog(connection: Connection): EventRepository {
   const nextId = counter(connection, 'events');
   const append = connection.prepare<[number, string, string | null, number]>(

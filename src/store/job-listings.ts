@@ -1,9 +1,9 @@
 import type { Statement } from 'better-sqlite3';
 import type { JobQuery } from '../domain/store-ports.ts';
-import { hasTimeRange, timeCondition, timeOrder } from './time-order.ts';
+import { hasTimeRange, type PageBounds, timeCondition, timeOrder } from './row-order.ts';
 import type { Connection } from './transaction.ts';
 
-/** Resource under which every job is listed; no job needs one of this name. */
+/** Every job is also listed under this resource. No resource has this name. */
 const ALL = '*';
 
 export const JOB_COLUMNS = `jobs.sequence, id, jobs.type, status, resources_json, details_json, created_at, jobs.started_at,
@@ -18,10 +18,8 @@ type Listed = {
   readonly resources: readonly string[];
 };
 type Filter = Pick<JobQuery, 'type' | 'outcome' | 'resource' | 'startedAfter' | 'startedBefore'>;
-/** Where a page begins: a number, or a time and a number. */
-type Place = { readonly before: number; readonly after?: number; readonly at?: number };
 
-/** Which jobs have ended, by what they needed, were and became. */
+/** Index of the ended jobs by resource, type and outcome. */
 export class JobListings<Row> {
   readonly #connection: Connection;
   readonly #add: Statement<[number, string, string, string, number | null]>;
@@ -35,17 +33,17 @@ export class JobListings<Row> {
     );
   }
 
-  /** Harmless for a job that is listed already. */
+  /** Adds an ended job. Does nothing if the job is already listed. */
   add({ sequence, type, outcome, startedAt, resources }: Listed): void {
     for (const resource of [ALL, ...resources]) this.#add.run(sequence, resource, type, outcome, startedAt);
   }
 
-  /** At most `limit` jobs older than the place, newest first. */
-  page(filter: Filter, place: Place & { readonly limit: number }): readonly Row[] {
-    return this.#pageOf(filter).all({ ...filter, resource: filter.resource ?? ALL, ...place });
+  /** The jobs of a page, newest first. */
+  page(filter: Filter, bounds: PageBounds): readonly Row[] {
+    return this.#pageOf(filter).all({ ...filter, resource: filter.resource ?? ALL, ...bounds });
   }
 
-  /** Prepared once for each kind of filter. */
+  /** Each statement is prepared once. */
   #pageOf(filter: Filter): Statement<unknown[], Row> {
     const sql = jobPageSql(filter);
     const known = this.#pages.get(sql);
@@ -58,14 +56,14 @@ export class JobListings<Row> {
 
 const TIME = { time: 'listed.started_at', number: 'listed.job_sequence' };
 
-/** Reads a page of jobs that needed `@resource`, of `@type` and `@outcome` where the filter has them. */
+/** Selects a page of jobs that used `@resource`, with `@type` and `@outcome` if the filter has them. */
 export function jobPageSql(filter: Filter): string {
   const { type, outcome } = filter;
   const byType = type === undefined ? '' : ' AND listed.type = @type';
   const byOutcome = outcome === undefined ? '' : ' AND listed.outcome = @outcome';
-  const [place, order] = hasTimeRange(filter)
+  const [position, order] = hasTimeRange(filter)
     ? [timeCondition(TIME), timeOrder(TIME)]
     : ['listed.job_sequence < @before', 'listed.job_sequence DESC'];
   return `SELECT ${JOB_COLUMNS} FROM job_listings AS listed JOIN jobs ON jobs.sequence = listed.job_sequence
-    WHERE listed.resource = @resource AND ${place}${byType}${byOutcome} ORDER BY ${order} LIMIT @limit`;
+    WHERE listed.resource = @resource AND ${position}${byType}${byOutcome} ORDER BY ${order} LIMIT @limit`;
 }

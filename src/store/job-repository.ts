@@ -1,14 +1,12 @@
 import { type ExactJson, readExactJson, writeExactJson } from '../domain/exact-json.ts';
 import type { JobQuery, JobRecord, JobRepository, NewJob } from '../domain/store-ports.ts';
-import { counter } from './counter.ts';
-import { readCursor, writeCursor } from './cursor.ts';
 import { JOB_COLUMNS, JobListings } from './job-listings.ts';
-import { hasTimeRange, timeBounds, timeListName, writeTimeCursor } from './time-order.ts';
-import { type Connection, inTransaction } from './transaction.ts';
+import { OrderedList } from './row-order.ts';
+import { type Connection, counter, inTransaction } from './transaction.ts';
 
-/** Newest jobs that the history keeps; older ones go, a few with each new one, unless they have not ended. */
+/** Number of jobs that the history keeps, the newest ones. With each new job a few older ones that have ended are removed. */
 export const JOBS_KEPT = 1_000_000;
-/** Jobs removed after one new one: more than one, so that a history that is too long becomes shorter. */
+/** Jobs removed after each new one. More than one, so that a history that is too long becomes shorter. */
 const REMOVED_AT_ONCE = 10;
 
 type Row = {
@@ -39,10 +37,10 @@ const COLUMNS = [
   ...['duration_ms', 'current_progress', 'total_progress', 'outcome', 'error_code', 'error_description'],
   ...['warnings_json', 'result_json', 'phase', 'recovery_json', 'is_open'],
 ];
-/** What a job is from the beginning. */
+/** Columns that never change after the insert. */
 const FIXED = new Set(['sequence', 'id', 'type', 'resources_json', 'details_json', 'created_at']);
 
-/** The jobs of the past, newest first, and the present ones as far as they were written. */
+/** All jobs, running and ended. A running job's row has the figures of its last save. Lists show the newest job first. */
 export function jobRepository(connection: Connection): JobRepository {
   const insert = connection.prepare<[object]>(
     `INSERT INTO jobs (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((name) => `@${name}`).join(', ')})`,
@@ -78,26 +76,20 @@ export function jobRepository(connection: Connection): JobRepository {
       return row === undefined ? null : fromRow(row);
     },
     list: (query) => {
-      const list = listName(query);
-      const { limit, cursor } = query;
-      const isByTime = hasTimeRange(query);
-      const before = cursor === null ? Number.MAX_SAFE_INTEGER : null;
-      const place = isByTime ? timeBounds(list, query) : { before: before ?? readCursor(list, cursor!) };
-      const rows = listings.page(query, { ...place, limit: limit + 1 });
-      const items = rows.slice(0, limit);
-      const last = rows.length > limit ? items.at(-1)! : null;
-      return { items: items.map(fromRow), next: last === null ? null : cursorAt(list, last, isByTime) };
+      const list = new OrderedList(listName(query), query);
+      const position = ({ sequence, started_at: at }: Row) => ({ number: sequence, at: at ?? 0 });
+      return list.page(listings.page(query, list.bounds()), { item: fromRow, position });
     },
     open: () => open.all().map(fromRow),
   };
 }
 
-/** Makes the record of a new job; to be called inside the transaction that keeps it. */
+/** Makes the record of a new job. Call it in the transaction that inserts the row. */
 function freshJobs(connection: Connection, isKnown: (id: string) => boolean): (job: NewJob) => JobRecord {
   const nextSequence = counter(connection, 'jobs');
   return (job) => {
     let sequence = nextSequence();
-    // A client may have chosen a name that looks like one of ours.
+    // A client may have chosen an id of this form.
     while (job.id === null && isKnown(`job-${sequence}`)) sequence = nextSequence();
     return { ...NOT_STARTED, ...job, sequence, id: job.id ?? `job-${sequence}` };
   };
@@ -119,7 +111,7 @@ const NOT_STARTED = {
   recovery: null,
 } as const;
 
-/** What removes the jobs that the retention no longer covers, behind a new one. */
+/** @returns a function that removes jobs beyond `JOBS_KEPT`, given the sequence of the newest job. */
 function jobPruner(connection: Connection): (newest: number) => void {
   const remove = connection.prepare<[number, number]>(
     `DELETE FROM jobs WHERE sequence IN
@@ -131,12 +123,7 @@ function jobPruner(connection: Connection): (newest: number) => void {
 }
 
 function listName(query: JobQuery): string {
-  const list = `jobs/${query.resource ?? '*'}/${query.type ?? '*'}/${query.outcome ?? '*'}`;
-  return hasTimeRange(query) ? timeListName(list, query) : list;
-}
-
-function cursorAt(list: string, { started_at: at, sequence: number }: Row, isByTime: boolean): string {
-  return isByTime ? writeTimeCursor(list, { at: at ?? 0, number }) : writeCursor(list, number);
+  return `jobs/${query.resource ?? '*'}/${query.type ?? '*'}/${query.outcome ?? '*'}`;
 }
 
 function toRow(record: JobRecord): Row & { readonly is_open: number } {

@@ -1,11 +1,8 @@
 import type { Statement } from 'better-sqlite3';
 import type { MigrationQuery, MigrationRecord, MigrationRepository } from '../domain/store-ports.ts';
-import { counter } from './counter.ts';
-import { readCursor, writeCursor } from './cursor.ts';
-import { samplePruner, UNFINISHED } from './migration-retention.ts';
-import { timeLine } from './migration-time-line.ts';
-import { hasTimeRange, timeBounds, timeCondition, timeListName, timeOrder, writeTimeCursor } from './time-order.ts';
-import { type Connection, inTransaction } from './transaction.ts';
+import { samplePruner, timeLine, UNFINISHED } from './migration-time-line.ts';
+import { hasTimeRange, OrderedList, timeCondition, timeOrder } from './row-order.ts';
+import { type Connection, counter, inTransaction } from './transaction.ts';
 
 type Row = {
   readonly sequence: number;
@@ -28,7 +25,7 @@ type Row = {
 
 type Filter = Pick<MigrationQuery, 'status' | 'direction' | 'startedAfter' | 'startedBefore'>;
 
-/** Column of each member that a transition may change. */
+/** Column of each member of a record that can change. */
 const COLUMNS = {
   status: 'status',
   uri: 'uri',
@@ -76,21 +73,15 @@ export function migrationRepository(connection: Connection): MigrationRepository
       return row === undefined ? null : fromRow(row);
     },
     list: (query) => {
-      const list = listName(query);
-      const { limit, cursor } = query;
-      const isByTime = hasTimeRange(query);
-      const before = cursor === null ? Number.MAX_SAFE_INTEGER : null;
-      const place = isByTime ? timeBounds(list, query) : { before: before ?? readCursor(list, cursor!) };
-      const rows = pages.of(query).all({ ...query, ...place, limit: limit + 1 });
-      const items = rows.slice(0, limit);
-      const last = rows.length > limit ? items.at(-1)! : null;
-      return { items: items.map(fromRow), next: last === null ? null : cursorAt(list, last, isByTime) };
+      const list = new OrderedList(`migrations/${query.status ?? '*'}/${query.direction ?? '*'}`, query);
+      const position = ({ sequence, started_at: at }: Row) => ({ number: sequence, at });
+      return list.page(pages.of(query).all({ ...query, ...list.bounds() }), { item: fromRow, position });
     },
     unfinished: () => unfinished.all().map(fromRow),
   };
 }
 
-/** The statements that set some of the columns, prepared once each. */
+/** UPDATE statements by the columns that they set. Each is prepared once. */
 class Updates {
   readonly #connection: Connection;
   readonly #prepared = new Map<string, Statement<unknown[]>>();
@@ -109,7 +100,7 @@ class Updates {
   }
 }
 
-/** The statements that read a page, one per kind of filter, so that each is served by an index. */
+/** SELECT statements of pages, one for each combination of filters, so that an index serves each. Each is prepared once. */
 class Pages {
   readonly #connection: Connection;
   readonly #prepared = new Map<string, Statement<unknown[], Row>>();
@@ -130,10 +121,7 @@ class Pages {
 
 const TIME = { time: 'started_at', number: 'sequence' };
 
-/**
- * Reads `@limit` rows older than `@before`, of `@status` and `@direction` where the query filters by them; with a bound of
- * time those of a time range.
- */
+/** Selects a page, filtered by `@status`, `@direction` and a time range if the query has them. */
 export function pageSql(query: Filter): string {
   const { status, direction } = query;
   const byStatus = status === undefined ? '' : ' AND status = @status';
@@ -141,19 +129,10 @@ export function pageSql(query: Filter): string {
   if (!hasTimeRange(query)) {
     return `${SELECT} WHERE sequence < @before${byStatus}${byDirection} ORDER BY sequence DESC LIMIT @limit`;
   }
-  // To the planner an index of one of the two is as good, though it would look at all rows of the other.
+  // The planner would also accept an index of one of the two columns, and read many rows that do not match the other.
   const index = byStatus !== '' && byDirection !== '' ? ' INDEXED BY migrations_by_both_and_start' : '';
   return `${SELECT}${index} WHERE ${timeCondition(TIME)}${byStatus}${byDirection}
     ORDER BY ${timeOrder(TIME)} LIMIT @limit`;
-}
-
-function listName(query: MigrationQuery): string {
-  const list = `migrations/${query.status ?? '*'}/${query.direction ?? '*'}`;
-  return hasTimeRange(query) ? timeListName(list, query) : list;
-}
-
-function cursorAt(list: string, { started_at: at, sequence: number }: Row, isByTime: boolean): string {
-  return isByTime ? writeTimeCursor(list, { at, number }) : writeCursor(list, number);
 }
 
 function values(record: MigrationRecord): (string | number | null)[] {

@@ -1,6 +1,7 @@
+import { isEnded, MIGRATION_STATUSES } from '../domain/migration/status.ts';
 import type { MigrationRepository, MigrationSample } from '../domain/store-ports.ts';
 import type { PassFigures } from '../domain/transfer-port.ts';
-import { readCursor, writeCursor } from './cursor.ts';
+import { readCursor, writeCursor } from './row-order.ts';
 import { type Connection, inTransaction } from './transaction.ts';
 
 type SampleRow = {
@@ -20,7 +21,7 @@ const PASS_COLUMNS = `pass, started_ms AS startedMs, duration_ms AS durationMs, 
 
 type TimeLine = Pick<MigrationRepository, 'addPass' | 'addSamples' | 'passes' | 'samples' | 'lastSample'>;
 
-/** Passes and samples of migrations. */
+/** Passes and samples of migrations, in the order of time. */
 export function timeLine(connection: Connection): TimeLine {
   const addPass = connection.prepare<[string, ...number[]]>(
     `INSERT INTO migration_passes (migration_id, pass, started_ms, duration_ms, sent_bytes, normal_pages,
@@ -96,5 +97,40 @@ function fromRow(row: SampleRow): MigrationSample {
     dirtyPagesRate: row.dirty_pages_rate,
     expectedDowntimeMs: row.expected_downtime_ms,
     pass: row.pass,
+  };
+}
+
+/** Number of ended migrations, the newest ones, whose samples are kept. Migrations and their passes are kept for ever. */
+export const SAMPLED_MIGRATIONS_KEPT = 1000;
+/** Samples that one statement removes at most, and number of these statements after each new migration. */
+const SAMPLES_PER_BATCH = 2000;
+const BATCHES_MAX = 8;
+
+/** SQL list of the statuses of migrations that have not ended. */
+export const UNFINISHED = MIGRATION_STATUSES.filter((status) => !isEnded(status))
+  .map((status) => `'${status}'`)
+  .join(', ');
+
+/**
+ * @returns a function, to be called after each new migration, that removes old samples. It removes them in small batches, so
+ * that no statement takes long. Samples of a migration that has not ended are never removed.
+ */
+export function samplePruner(connection: Connection): () => void {
+  const surplus = connection.prepare<[number], { readonly id: string }>(
+    `SELECT id FROM migrations WHERE has_samples = 1 AND status NOT IN (${UNFINISHED})
+      ORDER BY sequence DESC LIMIT 1 OFFSET ?`,
+  );
+  const removeSamples = connection.prepare<[string, string, number]>(
+    `DELETE FROM migration_samples WHERE migration_id = ? AND position IN
+      (SELECT position FROM migration_samples WHERE migration_id = ? ORDER BY position LIMIT ?)`,
+  );
+  const mark = connection.prepare<[string]>('UPDATE migrations SET has_samples = 0 WHERE id = ?');
+  return () => {
+    for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
+      const oldest = surplus.get(SAMPLED_MIGRATIONS_KEPT);
+      if (oldest === undefined) return;
+      const { changes } = removeSamples.run(oldest.id, oldest.id, SAMPLES_PER_BATCH);
+      if (changes < SAMPLES_PER_BATCH) mark.run(oldest.id);
+    }
   };
 }

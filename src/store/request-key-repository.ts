@@ -10,7 +10,7 @@ type Row = {
   readonly kept_at: number;
 };
 
-/** Answers to requests that named themselves by a key. */
+/** Answers to requests with an Idempotency-Key. */
 export function requestKeyRepository(connection: Connection): RequestKeyRepository {
   const get = connection.prepare<[string], Row>(
     'SELECT key, fingerprint, location, body, job_sequence, kept_at FROM request_keys WHERE key = ?',

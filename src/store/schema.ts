@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
 import { type Connection, inTransaction } from './transaction.ts';
 
-/** A schema step: a file `NNNN_name.sql`, applied once, in the order of its number. */
+/** A schema step: a file `NNNN_name.sql` that changes the tables. Steps are applied once each, in the order of their numbers. */
 type SchemaStep = { readonly number: number; readonly name: string; readonly path: string };
 
 const STEP_NAME = /^(\d{4})_([a-z0-9_-]+)\.sql$/;
@@ -17,8 +17,8 @@ const STEPS_TABLE = `
   )`;
 
 /**
- * Applies the steps that this database has not seen yet, each in a transaction of its own.
- * @throws DomainError if the database has steps that this version does not know.
+ * Applies the steps that this database does not have yet, each in its own transaction.
+ * @throws DomainError if the database has steps that this version does not know
  */
 export function applySchema(connection: Connection, directory: string): void {
   const steps = readSteps(directory);
@@ -32,11 +32,12 @@ export function applySchema(connection: Connection, directory: string): void {
 }
 
 /**
- * Why a database cannot be one that these steps have made, as far as it has come; null if it can. Writes nothing. A
- * database of a newer version is `applySchema`'s to refuse.
+ * Compares a database with the tables that its schema steps make. Writes nothing. A database of a newer version is not compared:
+ * `applySchema` refuses it.
+ * @returns a clause that says what is wrong, or null
  */
 export function faultOfSchema(connection: Connection, directory: string): string | null {
-  if (namesIn(connection).size === 0) return 'it holds nothing';
+  if (namesIn(connection).size === 0) return 'it has no tables';
   if (!namesIn(connection).has('schema_steps')) return 'it is not a database of vmferry';
   const rows = connection.prepare<[], StepRow>('SELECT number, name FROM schema_steps ORDER BY number').all();
   const steps = readSteps(directory);
@@ -45,13 +46,13 @@ export function faultOfSchema(connection: Connection, directory: string): string
   const isOurs = applied.every(
     ({ number, name }, index) => rows[index]?.number === number && rows[index].name === name,
   );
-  if (rows.length === 0 || !isOurs) return 'the record of its schema is not whole';
+  if (rows.length === 0 || !isOurs) return 'its table of schema steps is incomplete';
   const model = new Database(':memory:');
   try {
     for (const step of applied) applyStep(model, step);
     const there = namesIn(connection);
     const missing = [...namesIn(model)].find((name) => !there.has(name));
-    return missing === undefined ? null : `'${missing}' is missing from it`;
+    return missing === undefined ? null : `its table or index '${missing}' is missing`;
   } finally {
     model.close();
   }
@@ -59,13 +60,13 @@ export function faultOfSchema(connection: Connection, directory: string): string
 
 type StepRow = { readonly number: number; readonly name: string };
 
-/** Names of all tables, indexes, triggers and views. */
+/** Names of all tables, indexes, triggers and views of a database. */
 function namesIn(connection: Connection): ReadonlySet<string> {
   const rows = connection.prepare<[], { readonly name: string }>('SELECT name FROM sqlite_schema').all();
   return new Set(rows.map(({ name }) => name));
 }
 
-/** The newest step of a database, 0 for a new one. Writes nothing. */
+/** Number of the newest step that a database has; 0 for a new database. Writes nothing. */
 function appliedUpTo(connection: Connection): number {
   const table = connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_steps'").get();
   if (table === undefined) return 0;
@@ -76,7 +77,7 @@ function appliedUpTo(connection: Connection): number {
 function applyStep(connection: Connection, step: SchemaStep): void {
   inTransaction(connection, () => {
     connection.exec(STEPS_TABLE);
-    // The row comes first, so that two processes that apply the same step collide at once.
+    // The row is inserted first, so that a second process that applies the same step fails before it changes a table.
     connection
       .prepare('INSERT INTO schema_steps (number, name, applied_at) VALUES (?, ?, ?)')
       .run(step.number, step.name, Date.now());

@@ -1,13 +1,13 @@
-import type { SettingsKind, SettingsRepository } from '../domain/store-ports.ts';
+import type { IdentityRepository, SettingsKind, SettingsRepository } from '../domain/store-ports.ts';
 import type { OpenDatabase } from './database.ts';
-import { inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './transaction.ts';
 
-/** Versions of each kind that are kept; older ones are removed when a new one is appended. */
+/** Versions of each kind that are kept. Appending a version removes older ones. */
 export const SETTINGS_VERSIONS_KEPT = 1000;
 
 type Row = { readonly version: number; readonly json: string };
 
-/** Settings, version by version; the newest is the one in force. What would be lost at the next start is not taken. */
+/** Settings by version; the newest version is in force. `save` fails if the database file was removed while it was open. */
 export function settingsRepository(database: Pick<OpenDatabase, 'connection' | 'refuseIfGone'>): SettingsRepository {
   const { connection } = database;
   const newest = connection.prepare<[SettingsKind], Row>(
@@ -29,6 +29,20 @@ export function settingsRepository(database: Pick<OpenDatabase, 'connection' | '
         if (isAppended) removeOld.run(kind, expectedVersion + 1 - SETTINGS_VERSIONS_KEPT);
         return isAppended;
       });
+    },
+  };
+}
+
+/** The identity of the machine, such as its UUID. It is written once and then kept. */
+export function identityRepository(connection: Connection): IdentityRepository {
+  const get = connection.prepare<[string], { readonly value: string }>('SELECT value FROM identity WHERE name = ?');
+  const set = connection.prepare<[string, string]>(
+    'INSERT INTO identity (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+  );
+  return {
+    get: (key) => get.get(key)?.value ?? null,
+    set: (key, value) => {
+      set.run(key, value);
     },
   };
 }

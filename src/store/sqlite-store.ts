@@ -3,27 +3,26 @@ import type { Reserve, Store, StoreFigures } from '../domain/store-ports.ts';
 import { announcementRepository } from './announcement-repository.ts';
 import { auditRepository } from './audit-repository.ts';
 import { type OpenDatabase, openDatabase } from './database.ts';
+import { NO_RESERVE, reserveIn } from './disk-room.ts';
 import { eventLog } from './event-log.ts';
-import { identityRepository } from './identity-repository.ts';
 import { jobRepository } from './job-repository.ts';
 import { migrationRepository } from './migration-repository.ts';
 import { requestKeyRepository } from './request-key-repository.ts';
-import { NO_RESERVE, reserveIn } from './reserve.ts';
-import { settingsRepository } from './settings-repository.ts';
+import { identityRepository, settingsRepository } from './settings-repository.ts';
 import { type Connection, inTransaction, transactionFigures } from './transaction.ts';
 
 /**
- * The store of a data directory. It belongs to whoever opened it, until `close`.
- * @throws DomainError if the directory cannot be used, is in use, or holds a damaged or newer database.
+ * Opens the store of a data directory. The caller owns the store until it calls `close`.
+ * @throws DomainError if the directory cannot be used, is in use, or has a damaged or newer database
  */
 export function openStore(dataDirectory: string, schemaDirectory: string): Store {
   const database = openDatabase(dataDirectory, schemaDirectory);
   const reserve = reserveIn(dataDirectory);
   try {
-    // It takes milliseconds: better here than while a job begins.
+    // This takes some milliseconds. Done here, it does not delay the first job.
     reserve.keep();
   } catch {
-    // Told to whoever begins a job, if there is no room then either.
+    // Every job makes the reserve before it begins, and reports an error if that fails.
   }
   return storeOver(database, reserve);
 }

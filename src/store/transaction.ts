@@ -1,13 +1,13 @@
 import type Database from 'better-sqlite3';
-import { databaseFault } from './database-fault.ts';
+import { databaseFault } from './database-file.ts';
 
 /** An open connection to the database. */
 export type Connection = Database.Database;
 
 /**
- * Runs `work` in one transaction: all of it is kept, or nothing. Synchronous by design: nothing else can happen on the
- * connection meanwhile. Inside another transaction it is part of that one.
- * @throws DomainError if the database did not take it; what `work` throws.
+ * Runs `work` in one transaction: all of its changes are kept, or none. `work` is synchronous, so no other code uses the
+ * connection meanwhile. Inside another transaction, `work` becomes a part of that one.
+ * @throws DomainError if the database cannot write; errors of `work`
  */
 export function inTransaction<T>(connection: Connection, work: () => T): T {
   if (connection.inTransaction) return work();
@@ -27,11 +27,26 @@ type TransactionFigures = { count: number; ms: number };
 
 const FIGURES = new WeakMap<Connection, TransactionFigures>();
 
-/** How many transactions a connection has had, committed or not, and how long they took in all. */
+/** Number of transactions of a connection, committed or rolled back, and their total time in milliseconds. */
 export function transactionFigures(connection: Connection): TransactionFigures {
   const known = FIGURES.get(connection);
   if (known !== undefined) return known;
   const figures = { count: 0, ms: 0 };
   FIGURES.set(connection, figures);
   return figures;
+}
+
+/** @returns a function that gives the next number of a counter. Call it in the transaction that uses the number. */
+export function counter(
+  connection: Connection,
+  name: 'migrations' | 'jobs' | 'events' | 'audit' | 'announcements',
+): () => number {
+  const next = connection.prepare<[string], { readonly value: number }>(
+    'UPDATE counters SET value = value + 1 WHERE name = ? RETURNING value',
+  );
+  return () => {
+    const row = next.get(name);
+    if (row === undefined) throw new Error(`there is no counter ${name}`);
+    return row.value;
+  };
 }

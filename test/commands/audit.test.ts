@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ARGUMENTS_LENGTH_MAX, argumentsText } from '../../src/commands/arguments-text.ts';
 import { type Command, type CommandContext, execute } from '../../src/commands/command.ts';
-import { parseJson } from '../../src/commands/json/parse.ts';
 import { COMMANDS } from '../../src/commands/table.ts';
+import { parseJson } from '../../src/text/json.ts';
 import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { openMemoryStore } from '../helpers/memory-store.ts';
 

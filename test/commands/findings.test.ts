@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { execute } from '../../src/commands/command.ts';
 import type { DomainError } from '../../src/commands/errors.ts';
-import { parseJson } from '../../src/commands/json/parse.ts';
 import { setWorkload } from '../../src/commands/machine.ts';
 import { migrateSetCapabilities, migrateSetParameters } from '../../src/commands/settings.ts';
 import type { Domain } from '../../src/domain/domain.ts';
 import { WORKLOAD_RATE_MAX } from '../../src/machine/synthetic/workload.ts';
+import { parseJson } from '../../src/text/json.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 
 /** The code, the message and the violations, in the order of their pointers, of a command that is refused. */

@@ -1,11 +1,11 @@
 import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
 import { refuseFindings } from '../../src/commands/findings.ts';
-import { parseJson } from '../../src/commands/json/parse.ts';
 import { MigrateArguments } from '../../src/commands/schemas/migrate.ts';
 import { MigrateSetParameters } from '../../src/commands/schemas/settings.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
 import { VIOLATIONS_MAX } from '../../src/domain/settings/violations.ts';
+import { parseJson } from '../../src/text/json.ts';
 
 const findings = (schema: unknown, text: string) =>
   validate(schema as JsonSchema, parseJson(text)).map(({ pointer, code }) => `${pointer} ${code}`);

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import Schema from 'typebox/schema';
-import { stringifyJson } from '../../src/commands/json/stringify.ts';
+import { stringifyJson } from '../../src/text/json.ts';
 import type { Reply } from './app.ts';
 
 type Json = { readonly [name: string]: unknown };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Monitor } from '../../src/hmp/monitor.ts';
+import { HmpMonitor } from '../../src/hmp/hmp-monitor.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 
 const WORDS = [
@@ -29,7 +29,7 @@ const line = fc
 describe('lines that nobody would type', () => {
   test('each has its answer, which no terminal would obey, and what follows works', async () => {
     const { domain } = fakeDomain();
-    const monitor = new Monitor(domain);
+    const monitor = new HmpMonitor(domain);
     await fc.assert(
       fc.asyncProperty(line, async (given) => {
         const { text } = await monitor.answer(given);
@@ -44,7 +44,7 @@ describe('lines that nobody would type', () => {
   });
 
   test('a line of one kind of character is read in time that grows with its length', async () => {
-    const monitor = new Monitor(fakeDomain().domain);
+    const monitor = new HmpMonitor(fakeDomain().domain);
     for (const unit of ['"', '\\', ' ', '(', '-', '1+', '0', '9', 'a ', '~', '\n', '"\\n']) {
       for (const start of ['', 'migrate ', 'calc_dirty_rate ', 'migrate_set_parameter max-bandwidth ', 'help ']) {
         const long = start + unit.repeat(Math.floor(65_000 / unit.length));

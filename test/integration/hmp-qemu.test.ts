@@ -3,11 +3,10 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type DirtyRate, dirtyRateText } from '../../src/hmp/formats/dirty-rate.ts';
+import { type DirtyRate, dirtyRateText, statusText } from '../../src/hmp/formats/machine.ts';
 import { migrateText } from '../../src/hmp/formats/migrate.ts';
 import { parametersText } from '../../src/hmp/formats/settings.ts';
-import { statusText } from '../../src/hmp/formats/status.ts';
-import { Monitor } from '../../src/hmp/monitor.ts';
+import { HmpMonitor } from '../../src/hmp/hmp-monitor.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { describeWithQemu, type Qemu, startQemu } from '../helpers/qemu/qemu.ts';
 import { startService } from '../helpers/service.ts';
@@ -21,9 +20,9 @@ async function say(qemu: Qemu, line: string): Promise<string> {
   return text.replaceAll('\r\n', '\n');
 }
 
-async function monitorOf(flags: readonly string[] = SMALL): Promise<Monitor> {
+async function monitorOf(flags: readonly string[] = SMALL): Promise<HmpMonitor> {
   const { app } = await startService(flags);
-  return new Monitor(app.domain);
+  return new HmpMonitor(app.domain);
 }
 
 /** The same with every figure as `0`. */
@@ -171,7 +170,7 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
   test('a migration is shown alike before it, after it, and when it failed', async () => {
     const qemu = await startQemu({ guest: { pagesPerTick: 0 } });
     const { app, dataDirectory } = await startService(SMALL);
-    const monitor = new Monitor(app.domain);
+    const monitor = new HmpMonitor(app.domain);
     expect(await monitor.run('info migrate')).toBe(await say(qemu, 'info migrate'));
     const refused = 'migrate -d tcp:127.0.0.1:1';
     await say(qemu, refused);
@@ -276,7 +275,7 @@ describeWithQemu('the text monitor beside that of QEMU', () => {
     await first.exited;
 
     const { app } = await startService([...SMALL, ...nodes]);
-    const monitor = new Monitor(app.domain);
+    const monitor = new HmpMonitor(app.domain);
     expect(await monitor.run(list)).toBe(theirs);
     for (const tag of ['one', '"two words"', 'a-tag-that-is-longer-than-its-column']) {
       expect(await monitor.run(`delvm ${tag}`)).toBe('');

@@ -202,11 +202,11 @@ it('over TCP and HTTP no descriptor can come, and getfd says so', async () => {
 it('a command keeps what came with it while more comes, and what nobody takes is closed', () => {
   const closed: number[] = [];
   const offered = new OfferedDescriptors((descriptor) => closed.push(descriptor));
-  offered.came([1, 2]);
+  offered.add([1, 2]);
   const first = offered.forCommand();
-  offered.came([3]);
+  offered.add([3]);
   const second = offered.forCommand();
-  offered.came([4]);
+  offered.add([4]);
 
   expect(closed).toEqual([]);
   expect(offered.take(first)).toBe(1);

@@ -6,17 +6,17 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { Connection } from '../../src/qmp/connection.ts';
 import { plainIntake } from '../../src/qmp/descriptor-intake.ts';
-import { QMP_LIMITS } from '../../src/qmp/limits.ts';
-import { Session } from '../../src/qmp/session.ts';
+import { QmpConnection } from '../../src/qmp/qmp-connection.ts';
+import { QMP_LIMITS } from '../../src/qmp/qmp-limits.ts';
+import { QmpSession } from '../../src/qmp/qmp-session.ts';
 
 /** A client whose every command is answered by `answer`; `reported` gets the faults. */
 async function clientOf(answer: () => Promise<unknown>, reported: unknown[]): Promise<net.Socket> {
-  const session = new Session({ domain: {} as never, report: (error) => reported.push(error) });
+  const session = new QmpSession({ domain: {} as never, report: (error) => reported.push(error) });
   Object.assign(session, { answer });
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    new Connection({
+    new QmpConnection({
       socket,
       session,
       limits: QMP_LIMITS,

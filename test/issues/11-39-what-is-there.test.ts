@@ -46,19 +46,23 @@ describe('a database file that', () => {
     ['was cut in its first page', (path) => truncateSync(path, 1000), /damaged/],
     ['is a text', (path) => writeFileSync(path, 'hello '.repeat(200)), /does not begin as a SQLite database/],
     ['is zero from end to end', (path) => writeFileSync(path, Buffer.alloc(8192)), /does not begin/],
-    ['is a folder', inPlace((path) => mkdirSync(path)), /is no file/],
-    ['is a link to nothing', inPlace((path) => symlinkSync('/nonexistent/x', path)), /nothing is where it leads/],
+    ['is a folder', inPlace((path) => mkdirSync(path)), /is not a file/],
+    [
+      'is a link to nothing',
+      inPlace((path) => symlinkSync('/nonexistent/x', path)),
+      /a link to a file that does not exist/,
+    ],
     ['is gone while its log is there', (path) => renameSync(path, `${path}-wal`), /its log vmferry\.db-wal is there/],
-    ['is empty but for a schema', inPlace((path) => changed(path, 'PRAGMA user_version = 1')), /holds nothing/],
+    ['is empty but for a schema', inPlace((path) => changed(path, 'PRAGMA user_version = 1')), /has no tables/],
     ['is of another program', inPlace((path) => changed(path, 'CREATE TABLE t (a)')), /not a database of vmferry/],
     ['lost a table', (path) => changed(path, 'DROP TABLE events'), /'\w*events\w*' is missing/],
     ['lost an index', (path) => changed(path, 'DROP INDEX jobs_open'), /'jobs_open' is missing/],
     [
       'lost a schema step',
       (path) => changed(path, 'DELETE FROM schema_steps WHERE number = 2'),
-      /record of its schema/,
+      /table of schema steps is incomplete/,
     ],
-    ['lost all schema steps', (path) => changed(path, 'DELETE FROM schema_steps'), /record of its schema/],
+    ['lost all schema steps', (path) => changed(path, 'DELETE FROM schema_steps'), /table of schema steps is incomplete/],
   ])('%s is refused with what to do, and left as it was', (_, damage, why) => {
     const directory = used();
     const path = join(directory, DATABASE_FILE);

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { Monitor } from '../../src/hmp/monitor.ts';
+import { HmpMonitor } from '../../src/hmp/hmp-monitor.ts';
 import { FakeEngine } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, fakeApp, startApp, testConfig } from '../helpers/app.ts';
@@ -78,7 +78,7 @@ describe('announcements through the other doors', () => {
 
   test('the text monitor follows the parameters, for the interfaces of a list', async () => {
     const { server, domain } = await fakeApp();
-    const monitor = new Monitor(domain);
+    const monitor = new HmpMonitor(domain);
     domain.settings.setParameters({ 'announce-rounds': 1 });
     expect(await monitor.run('announce_self')).toBe('');
     expect(await monitor.run('announce_self vn2,vn3 bob')).toBe('');

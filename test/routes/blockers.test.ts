@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Monitor } from '../../src/hmp/monitor.ts';
+import { HmpMonitor } from '../../src/hmp/hmp-monitor.ts';
 import { ask, fakeApp } from '../helpers/app.ts';
 
 const REASON = { reason: 'A backup is being made.' };
@@ -10,7 +10,7 @@ describe('blockers over HTTP', () => {
     const { server, domain } = await fakeApp();
     await ask(server, '/migrate/blockers', { body: REASON });
     expect((await ask(server, '/migrate')).json).toEqual({ 'blocked-reasons': [REASON.reason] });
-    const text = await new Monitor(domain).run('info migrate');
+    const text = await new HmpMonitor(domain).run('info migrate');
     expect(text).toContain(`Outgoing migration blocked:\n  ${REASON.reason}\n`);
     expect(text).toContain('only-migratable: off\n');
   });
@@ -36,7 +36,7 @@ describe('blockers over HTTP', () => {
       detail: expect.stringContaining(REASON.reason),
     });
     expect((await ask(server, '/migrate/blockers')).json).toEqual({ blockers: [], 'only-migratable': true });
-    expect(await new Monitor(domain).run('info migrate')).toContain('only-migratable: on\n');
+    expect(await new HmpMonitor(domain).run('info migrate')).toContain('only-migratable: on\n');
     expect((await ask(server, '/migrate', { body: TCP })).status).toBe(202);
   });
 });

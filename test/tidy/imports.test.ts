@@ -32,7 +32,7 @@ describe('the import table refuses', () => {
     ['src/block/node.ts', "import { x } from '../engine/kernels/index.ts';"],
     ['src/routes/migrate.ts', "import { x } from '../domain/errors.ts';"],
     ['src/routes/migrate.ts', "import { x } from '../qmp/server.ts';"],
-    ['src/qmp/server.ts', "const x = await import('../hmp/format.ts');"],
+    ['src/qmp/qmp-listener.ts', "const x = await import('../hmp/format.ts');"],
     ['src/cli/main.ts', "import { x } from '../commands/schemas/migrate.ts';"],
     ['src/app.ts', "import { test } from 'vitest';"],
     ['src/app.ts', "import { x } from '../test/helpers/x.ts';"],

@@ -6,13 +6,13 @@ import type { Empty } from '../../commands/schemas/common.ts';
 import type { Migration } from '../../commands/schemas/history.ts';
 import { MigrationStatus } from '../../commands/schemas/migrate.ts';
 import { migrationEnded } from '../../commands/waiting.ts';
-import type { MonitorCall, MonitorCommand, Parameter } from '../command.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../line-reader.ts';
+import type { MonitorCall, MonitorCommand, Parameter } from '../monitor-command.ts';
 
-/* The commands that start, steer and end a migration. */
+/* The commands that start, control and end a migration. */
 
 const uri: Parameter = { name: 'uri', type: 'string', words: () => ['tcp:', 'unix:', 'file:', 'exec:', 'fd:'] };
-const STATUSES = (MigrationStatus as unknown as { readonly enum: readonly string[] }).enum;
+const STATUSES = MigrationStatus.enum;
 
 export const migrate: MonitorCommand = {
   names: ['migrate'],
@@ -21,32 +21,32 @@ export const migrate: MonitorCommand = {
     { flag: 'r', name: 'resume' },
   ],
   parameters: [uri],
-  help: 'send the machine to an address, and answer when that has ended\n-d: answer as soon as it has begun\n-r: take up a paused post-copy migration',
+  help: 'migrate the machine to an address, and answer when the migration has ended\n-d: answer as soon as it has started\n-r: resume a paused post-copy migration',
   run: async (call) => {
     const arguments_ = { uri: call.text('uri'), ...(call.flag('resume') && { resume: true }) };
-    const begun = (await call.ask(table.migrate, arguments_)) as Row;
-    return call.flag('detach') ? '' : await untilEnded(call, begun.id);
+    const started = (await call.execute(table.migrate, arguments_)) as Row;
+    return call.flag('detach') ? '' : await untilEnded(call, started.id);
   },
 };
 
 export const migrateCancel: MonitorCommand = {
   names: ['migrate_cancel'],
-  help: 'cancel the migration under way',
+  help: 'cancel the running migration',
   run: async (call) => {
-    const { outcome } = await call.ask(table.migrateCancel);
+    const { outcome } = await call.execute(table.migrateCancel);
     return TOO_LATE.has(outcome) ? `Nothing was cancelled: ${outcome}\n` : '';
   },
 };
 
-/** Outcomes of a cancel that came to nothing although there is, or was, a migration. */
+/** Outcomes of a cancel that came too late. */
 const TOO_LATE: ReadonlySet<string> = new Set(['already-completed', 'already-failed', 'not-cancellable']);
 
 export const migrateContinue: MonitorCommand = {
   names: ['migrate_continue'],
   parameters: [{ name: 'state', type: 'string', words: () => STATUSES }],
-  help: 'let a migration go on that waits in this state, such as pre-switchover',
+  help: 'resume a migration that waits in this state, such as pre-switchover',
   run: async (call) => {
-    await call.ask(table.migrateContinue, { state: call.text('state') });
+    await call.execute(table.migrateContinue, { state: call.text('state') });
     return '';
   },
 };
@@ -54,9 +54,9 @@ export const migrateContinue: MonitorCommand = {
 export const migrateIncoming: MonitorCommand = {
   names: ['migrate_incoming'],
   parameters: [uri],
-  help: 'wait for a migration at an address, if the start was with --incoming defer',
+  help: 'listen for a migration at an address, if the service was started with --incoming defer',
   run: async (call) => {
-    await call.ask(table.migrateIncoming, { uri: call.text('uri') });
+    await call.execute(table.migrateIncoming, { uri: call.text('uri') });
     return '';
   },
 };
@@ -64,9 +64,9 @@ export const migrateIncoming: MonitorCommand = {
 export const migrateRecover: MonitorCommand = {
   names: ['migrate_recover'],
   parameters: [uri],
-  help: 'let a paused post-copy migration come in again at an address',
+  help: 'listen at an address for the source of a paused post-copy migration',
   run: async (call) => {
-    await call.ask(table.migrateRecover, { uri: call.text('uri') });
+    await call.execute(table.migrateRecover, { uri: call.text('uri') });
     return '';
   },
 };
@@ -75,12 +75,12 @@ export const migratePause = plain('migrate_pause', table.migratePause, 'pause a 
 export const migrateStartPostcopy = plain(
   'migrate_start_postcopy',
   table.migrateStartPostcopy,
-  'switch the migration under way to post-copy; the capability postcopy-ram must be on at both ends before it starts',
+  'switch the running migration to post-copy; the capability postcopy-ram must be on at both ends before it starts',
 );
 export const colo = plain(
   'x_colo_lost_heartbeat',
   coloLostHeartbeat,
-  'tell COLO that its peer is not heard any more, so that this side takes over',
+  'report to COLO that its peer has failed, so that this side takes over',
 );
 
 function plain(name: string, entry: Command<typeof Empty>, help: string): MonitorCommand {
@@ -88,7 +88,7 @@ function plain(name: string, entry: Command<typeof Empty>, help: string): Monito
     names: [name],
     help,
     run: async (call) => {
-      await call.ask(entry);
+      await call.execute(entry);
       return '';
     },
   };
@@ -96,7 +96,7 @@ function plain(name: string, entry: Command<typeof Empty>, help: string): Monito
 
 type Row = Readonly<Static<typeof Migration>>;
 
-/** States in which an operator is waited for, or the guest runs at the other side: the prompt is needed again. */
+/** Statuses in which the migration waits for an operator or may last long. The command answers so that the prompt is free. */
 const OPEN_ENDED: ReadonlySet<string> = new Set([
   'pre-switchover',
   'postcopy-active',
@@ -108,12 +108,12 @@ const OPEN_ENDED: ReadonlySet<string> = new Set([
 
 async function untilEnded(call: MonitorCall, id: string): Promise<string> {
   const { signal = new AbortController().signal } = call.io;
-  const patience = { timeoutMs: call.progressEveryMs, signal };
+  const wait = { timeoutMs: call.progressEveryMs, signal };
   for (;;) {
-    const { ended, migration } = await migrationEnded(call.domain, { id, role: call.role }, patience);
+    const { ended, migration } = await migrationEnded(call.domain, { id, role: call.role }, wait);
     if (ended) return endText(migration);
     if (OPEN_ENDED.has(migration.status)) return `Migration status: ${migration.status}\n`;
-    if (signal.aborted) return 'The migration goes on by itself.\n';
+    if (signal.aborted) return 'The migration continues.\n';
     if (call.io.progress !== undefined) call.io.progress(await progressText(call));
   }
 }
@@ -125,8 +125,8 @@ function endText({ status, error }: Row): string {
 }
 
 async function progressText(call: MonitorCall): Promise<string> {
-  const info = await call.ask(table.queryMigrate);
-  const { 'first-pass-percent': percent, pass } = await call.ask(table.queryProgress);
+  const info = await call.execute(table.queryMigrate);
+  const { 'first-pass-percent': percent, pass } = await call.execute(table.queryProgress);
   const parts = [`Migration status: ${info.status ?? 'none'}`, `${percent}% of the first pass`, `pass ${pass}`];
   if (info.ram !== undefined) {
     const { transferred, remaining, mbps } = info.ram;

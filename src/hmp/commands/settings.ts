@@ -1,7 +1,7 @@
 import * as table from '../../commands/settings.ts';
 import { CAPABILITIES } from '../../domain/settings/schema-order.ts';
-import type { MonitorCommand } from '../command.ts';
-import { PARAMETER_NAMES, parameterValue, parameterWords } from '../values/parameter.ts';
+import { PARAMETER_NAMES, parameterValue, parameterWords } from '../argument-values.ts';
+import type { MonitorCommand } from '../monitor-command.ts';
 
 /* The commands of the text monitor that set capabilities and parameters. */
 
@@ -14,7 +14,7 @@ export const migrateSetCapability: MonitorCommand = {
   help: 'switch a capability on or off',
   run: async (call) => {
     const change = { capability: call.text('capability'), state: call.flag('state') };
-    await call.ask(table.migrateSetCapabilities, { capabilities: [change] });
+    await call.execute(table.migrateSetCapabilities, { capabilities: [change] });
     return '';
   },
 };
@@ -28,7 +28,7 @@ export const migrateSetParameter: MonitorCommand = {
   help: 'set a parameter; sizes take a suffix (k, M, G, T, P, E), and the bandwidths up to the switchover are in MiB without one',
   run: async (call) => {
     const name = call.text('parameter');
-    await call.ask(table.migrateSetParameters, { [name]: parameterValue(name, call.text('value')) });
+    await call.execute(table.migrateSetParameters, { [name]: parameterValue(name, call.text('value')) });
     return '';
   },
 };

@@ -1,8 +1,8 @@
 import * as jobs from '../../commands/jobs.ts';
 import * as table from '../../commands/snapshots.ts';
-import type { MonitorCall, MonitorCommand, Parameter } from '../command.ts';
+import type { MonitorCall, MonitorCommand, Parameter } from '../monitor-command.ts';
 
-/* Snapshots: each answers when the work is done. */
+/* Snapshot commands. Each answers when its job has ended. */
 
 const tag: Parameter = {
   name: 'tag',
@@ -16,28 +16,28 @@ const tag: Parameter = {
 export const savevm: MonitorCommand = {
   names: ['savevm'],
   parameters: [{ ...tag, isOptional: true }],
-  help: 'save the machine and its disks under a tag, in the place of a snapshot that has it; without a tag one is made of the time',
+  help: 'save the machine and its disks under a tag, and replace a snapshot with this tag; without a tag one is made of the time',
   run: (call) => {
     const { tag: name } = call.values;
-    return withProgress(call, 'savevm', call.ask(table.saveVm, name === undefined ? {} : { name }));
+    return withProgress(call, 'savevm', call.execute(table.saveVm, name === undefined ? {} : { name }));
   },
 };
 
 export const loadvm: MonitorCommand = {
   names: ['loadvm'],
   parameters: [tag],
-  help: 'put a snapshot in the place of the machine and its disks',
-  run: (call) => withProgress(call, 'loadvm', call.ask(table.loadVm, { tag: call.text('tag') })),
+  help: 'restore the machine and its disks from a snapshot',
+  run: (call) => withProgress(call, 'loadvm', call.execute(table.loadVm, { tag: call.text('tag') })),
 };
 
 export const delvm: MonitorCommand = {
   names: ['delvm'],
   parameters: [tag],
   help: 'delete a snapshot',
-  run: (call) => withProgress(call, 'delvm', call.ask(table.deleteVm, { tag: call.text('tag') })),
+  run: (call) => withProgress(call, 'delvm', call.execute(table.deleteVm, { tag: call.text('tag') })),
 };
 
-/** Tells now and then how far the job has come, and answers with nothing. */
+/** Reports the progress of the job at intervals until `work` is done. @returns the empty answer */
 async function withProgress(call: MonitorCall, verb: string, work: Promise<unknown>): Promise<string> {
   const { progress } = call.io;
   if (progress === undefined) {
@@ -45,7 +45,7 @@ async function withProgress(call: MonitorCall, verb: string, work: Promise<unkno
     return '';
   }
   const timer = setInterval(() => {
-    // What is told on the way is not worth failing for: the work has its own answer.
+    // An error of a progress report is ignored: `work` reports its own errors.
     progressText(call, verb).then(progress, () => {});
   }, call.progressEveryMs);
   try {
@@ -57,7 +57,7 @@ async function withProgress(call: MonitorCall, verb: string, work: Promise<unkno
 }
 
 async function progressText(call: MonitorCall, verb: string): Promise<string> {
-  const { jobs: listed } = await call.ask(jobs.queryAllJobs);
+  const { jobs: listed } = await call.execute(jobs.queryAllJobs);
   const job = listed.find(({ id, outcome }) => id.startsWith(`${verb}-`) && outcome === null);
   if (job === undefined) return `${verb}: waiting\n`;
   return `${verb}: ${job.status}, ${job['current-progress']} of ${job['total-progress']} bytes\n`;

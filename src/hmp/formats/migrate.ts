@@ -1,9 +1,9 @@
+import type { Answer } from '../../commands/command.ts';
 import type { SocketAddress } from '../../commands/schemas/address.ts';
 import type { MigrationInfo } from '../../commands/schemas/migrate.ts';
 import { figureDeclaration } from '../../domain/settings/declared-settings.ts';
 import { type FigureName, MONITOR_FIGURES } from '../../domain/settings/schema-order.ts';
-import { printable } from '../printable.ts';
-import type { Answer } from './answer.ts';
+import { printable } from '../line-reader.ts';
 
 /* The text of `info migrate`. A figure that is not in the answer is left out; some are left out while they are zero. */
 

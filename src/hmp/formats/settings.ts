@@ -1,9 +1,9 @@
+import type { Answer } from '../../commands/command.ts';
 import type { BitmapMigrationNodeAlias, MigrationCapabilityStatusList } from '../../commands/schemas/settings.ts';
 import type { ParameterDeclaration } from '../../domain/settings/declaration.ts';
 import { parameterDeclaration } from '../../domain/settings/declared-settings.ts';
 import { MONITOR_PARAMETERS, type ParameterName } from '../../domain/settings/schema-order.ts';
-import { printable } from '../printable.ts';
-import type { Answer } from './answer.ts';
+import { printable } from '../line-reader.ts';
 
 /** The text of `info migrate_capabilities`. */
 export function capabilitiesText(list: Answer<typeof MigrationCapabilityStatusList>): string {

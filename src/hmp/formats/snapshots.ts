@@ -1,10 +1,11 @@
+import type { Answer } from '../../commands/command.ts';
+import type { JobList } from '../../commands/schemas/jobs.ts';
 import type { Snapshot, VmList } from '../../commands/schemas/snapshots.ts';
-import { printable } from '../printable.ts';
-import type { Answer } from './answer.ts';
+import { printable } from '../line-reader.ts';
 
 /*
- * `info snapshots`, column by column as QEMU writes it. Ids differ from node to node, so one that is on all of them has
- * none; the sizes are those of the machine's state.
+ * `info snapshots` and `info jobs`. The columns of snapshots are QEMU's. A snapshot has a different id on each node, so a snapshot that
+ * is on all nodes is shown without an id. Sizes are those of the VM state.
  */
 
 type Row = {
@@ -59,7 +60,7 @@ function columns([id, tag, size, date, clock, icount]: readonly [string, string,
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
-/** Three digits that count, in the unit that leaves at most three before the point: 999 KiB, then 0.977 MiB. */
+/** A size with three significant digits, at most three of them before the decimal point: 999 KiB, 0.977 MiB. */
 export function sizeText(bytes: number): string {
   const power = bytes === 0 ? 0 : Math.max(0, Math.floor(Math.log2(bytes * 1.024) / 10));
   const unit = UNITS[power] ?? 'EiB';
@@ -81,4 +82,18 @@ function clockText(nanoseconds: bigint): string {
   const [hours, minutes] = [milliseconds / 3_600_000n, (milliseconds / 60_000n) % 60n];
   const seconds = (milliseconds / 1000n) % 60n;
   return `${part(hours, 4)}:${part(minutes, 2)}:${part(seconds, 2)}.${part(milliseconds % 1000n, 3)}`;
+}
+
+type Jobs = Answer<typeof JobList>['jobs'];
+
+/** The text of `info jobs`. QEMU has a list of block jobs only; this one has the same form. */
+export function jobsText(jobs: Jobs): string {
+  if (jobs.length === 0) return 'No active jobs\n';
+  return jobs.map((job) => `${jobText(job)}\n`).join('');
+}
+
+function jobText(job: Jobs[number]): string {
+  const why = job.error === undefined ? '' : `, error: ${printable(job.error)}`;
+  const progress = `Completed ${job['current-progress']} of ${job['total-progress']} bytes`;
+  return `Type ${job.type}, job ${job.id}: ${job.status}, ${progress}${why}`;
 }

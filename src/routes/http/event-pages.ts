@@ -1,6 +1,6 @@
 import type { Domain, EventRecord } from '../../commands/domain.ts';
-import { stringifyJson } from '../../commands/json/stringify.ts';
 import { eventView } from '../../commands/views/event.ts';
+import { stringifyJson } from '../../text/json.ts';
 
 /** Bytes of a page at which it ends, so that a reader's socket never has much more than this to take. */
 const PAGE_BYTES = 64 * 1024;

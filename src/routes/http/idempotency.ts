@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { KeyedRequest } from '../../commands/domain.ts';
-import { stringifyJson } from '../../commands/json/stringify.ts';
+import { stringifyJson } from '../../text/json.ts';
 import { HttpError } from '../plugins/http-errors.ts';
 
 /*

@@ -1,4 +1,4 @@
-import { parseJson } from '../../commands/json/parse.ts';
+import { parseJson } from '../../text/json.ts';
 import type { Server } from '../server-type.ts';
 import { HttpError, type HttpErrorCode } from './http-errors.ts';
 

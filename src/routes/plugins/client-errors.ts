@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { stringifyJson } from '../../commands/json/stringify.ts';
+import { stringifyJson } from '../../text/json.ts';
 import type { HttpErrorCode } from './http-errors.ts';
 import { PROBLEM_TYPE, problem } from './problem-details.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';

@@ -8,8 +8,7 @@ import {
   qmpClassOf,
   type Violation,
 } from '../../commands/errors.ts';
-import { JsonSyntaxError } from '../../commands/json/parse.ts';
-import { stringifyJson } from '../../commands/json/stringify.ts';
+import { JsonSyntaxError, stringifyJson } from '../../text/json.ts';
 import type { Server } from '../server-type.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from './http-errors.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';

@@ -3,12 +3,10 @@
 import { openSync } from 'node:fs';
 import { execute } from '../../../src/commands/command.ts';
 import { stop } from '../../../src/commands/machine.ts';
-import { dirtyLimitText, dirtyRateText } from '../../../src/hmp/formats/dirty-rate.ts';
-import { jobsText } from '../../../src/hmp/formats/jobs.ts';
+import { dirtyLimitText, dirtyRateText, statusText } from '../../../src/hmp/formats/machine.ts';
 import { migrateText } from '../../../src/hmp/formats/migrate.ts';
 import { capabilitiesText, parametersText } from '../../../src/hmp/formats/settings.ts';
-import { snapshotsText } from '../../../src/hmp/formats/snapshots.ts';
-import { statusText } from '../../../src/hmp/formats/status.ts';
+import { jobsText, snapshotsText } from '../../../src/hmp/formats/snapshots.ts';
 import type { FakeApp } from '../app.ts';
 import { type HeldState, jobIn } from '../jobs.ts';
 import type { DoorCall, DoorRow, GoodCall } from './row.ts';
