@@ -62,7 +62,11 @@ describe('a database file that', () => {
       (path) => changed(path, 'DELETE FROM schema_steps WHERE number = 2'),
       /table of schema steps is incomplete/,
     ],
-    ['lost all schema steps', (path) => changed(path, 'DELETE FROM schema_steps'), /table of schema steps is incomplete/],
+    [
+      'lost all schema steps',
+      (path) => changed(path, 'DELETE FROM schema_steps'),
+      /table of schema steps is incomplete/,
+    ],
   ])('%s is refused with what to do, and left as it was', (_, damage, why) => {
     const directory = used();
     const path = join(directory, DATABASE_FILE);
