@@ -48,6 +48,7 @@ export const FEATURES: readonly Feature[] = [
     name: 'Convergence, bandwidth and switchover',
     files: [
       'engine/convergence/',
+      'integration/auto-converge',
       'engine/shared/',
       'domain/migration/progress',
       'domain/migration/dirty-throttle',
@@ -187,7 +188,7 @@ export const FEATURES: readonly Feature[] = [
     name: 'Metrics, logs and readiness',
     files: ['routes/metrics', 'issues/11-08-*', 'issues/11-09-*', 'issues/11-11-readiness', 'issues/11-22-*'],
   },
-  { name: 'Commands, the same over HTTP, QMP and the text monitor', files: ['commands/', 'issues/11-35-*'] },
+  { name: 'Commands, the same over HTTP, QMP and the text monitor', files: ['commands/', 'text/', 'issues/11-35-*'] },
   { name: 'QMP', files: ['qmp/', 'issues/11-23-queries-at-connect', 'issues/11-26-qmp-answer'] },
   { name: 'Text monitor', files: ['hmp/', 'routes/hmp', 'integration/hmp-qemu'] },
   { name: 'Command line', files: ['cli/', 'integration/client', 'issues/11-06-*', 'issues/11-14-*'] },
