@@ -1,7 +1,7 @@
 /*
- * A qcow2 image as the rest of the program sees it. All offsets and lengths are bytes and exact below 2^53. Methods
- * reject with a BlockError. They may be called while others are under way: requests that only read or write guest
- * data run side by side; what changes snapshots waits for those before it and holds back those after it.
+ * The interface of an image. All offsets and lengths are bytes and exact below 2^53. Methods reject with a BlockError.
+ * Methods may be called while other calls are in progress: requests that only read or write guest data run
+ * concurrently; a change of snapshots waits for all earlier calls and delays all later ones.
  */
 
 /** A row of the image's snapshot table. */
@@ -14,65 +14,65 @@ export type ImageSnapshot = {
   readonly vmStateBytes: number;
   readonly diskBytes: number;
   readonly icount: bigint | null;
-  /** Extra data behind QEMU's 24 bytes: ours, or another program's, kept as it is. */
+  /** Extra data behind QEMU's 24 bytes, unchanged: vmferry's or another program's. */
   readonly extra: Uint8Array;
 };
 
 export type NewSnapshot = Omit<ImageSnapshot, 'id' | 'diskBytes' | 'icount'>;
 
-/** A stretch of a disk that has clusters of its own in this image; neighbours are joined. */
+/** A range of a disk that has its own clusters in this image; adjacent ranges are joined. */
 export type AllocatedStretch = { readonly offset: number; readonly bytes: number };
 
-/** Appends to the VM state area of the active disk, for the next snapshot to take along. */
+/** Appends to the VM state area of the active disk. The next snapshot contains the area. */
 export interface VmStateWriter {
   /** Bytes appended so far. */
   readonly position: number;
   /**
-   * Appends; resolves when `bytes` may be overwritten. Up to 8 calls may be under way; their order is that of the calls.
-   * Clusters that are all zero are left out.
+   * Appends; resolves when `bytes` may be overwritten. Up to 8 calls may be in progress; the data is in the order of
+   * the calls. Clusters that are all zero are not stored.
    */
   append(bytes: Uint8Array): Promise<void>;
-  /** Moves on to the next cluster boundary. @returns the new position. */
+  /** Pads with zeros to the next cluster boundary. @returns the new position. */
   align(): number;
 }
 
 /** The content of one snapshot, read through its own tables: the active disk is not touched. */
 export interface SnapshotReader {
   readonly snapshot: ImageSnapshot;
-  /** Reads VM state from `position` on (it may go beyond `vmStateBytes`: what the writer appended). Holes read as zeros. */
+  /** Reads the VM state area; data appended behind `vmStateBytes` can be read too. Holes read as zeros. */
   readVmState(position: number, into: Uint8Array): Promise<void>;
-  /** Overwrites VM state in place. Only of clusters that no other snapshot shares and that are not holes. */
+  /** Overwrites VM state in place. The clusters must not be holes and must belong to this snapshot only. */
   rewriteVmState(position: number, bytes: Uint8Array): Promise<void>;
   readDisk(offset: number, into: Uint8Array): Promise<void>;
-  /** What the snapshot's disk has of its own (not of a backing file), in order; zero clusters do not count. */
+  /** The allocated ranges of the snapshot's disk in order, without the backing file and without zero clusters. */
   allocatedDisk(): AsyncIterable<AllocatedStretch>;
-  /** Where the cluster that holds this byte lies in the image file, or null if it has none. */
+  /** The file offset of the cluster that holds this byte; null if the byte has no cluster. */
   fileOffsetOfVmState(position: number): Promise<number | null>;
   fileOffsetOfDisk(offset: number): Promise<number | null>;
 }
 
 /**
- * A disk that is about to become what a snapshot holds. Until `release` the old content is still there in full.
- * Order: `commit`, then `revert` or `release`; or `abandon` alone.
+ * A prepared change of a disk to the content of a snapshot. The old content is complete until `release`.
+ * Order of calls: `commit`, then `revert` or `release`; or only `abandon`.
  */
 export interface PreparedApply {
-  /** Which of the two the file's header points to; unknown where a header was written and not made stable. */
+  /** The content that the file's header points to; unknown after a header write that could not be flushed. */
   readonly disk: 'before' | 'snapshot' | 'unknown';
-  /** Turns the disk over in one header write. */
+  /** Switches the disk to the snapshot in one header write. */
   commit(): Promise<void>;
-  /** Turns it back and gives up what was prepared. */
+  /** Switches the disk back, and frees the prepared tables. */
   revert(): Promise<void>;
-  /** Gives up what the disk held before. */
+  /** Frees the old content of the disk. */
   release(): Promise<void>;
-  /** Gives up what was prepared, before `commit`. */
+  /** Frees the prepared tables; only before `commit`. */
   abandon(): Promise<void>;
 }
 
-/** What opening found and put right. */
+/** Faults that were found and repaired when the image was opened. */
 export type RepairReport = {
-  /** Clusters whose count was higher than their references; they are free now. */
+  /** Clusters with a count above the number of their references; the excess is corrected. */
   readonly leakedClusters: number;
-  /** Counts that were too low, and COPIED flags that were wrong. */
+  /** Counts below the number of references, and wrong COPIED flags. */
   readonly correctedEntries: number;
 };
 
@@ -83,13 +83,13 @@ export type FileCall = {
   readonly bytes: number;
 };
 
-/** Told how far work is: bytes done, and bytes to be done as far as is known. */
+/** Receives progress: bytes done, and bytes to do as far as they are known. */
 export type WorkMeter = { addTotal(bytes: number): void; addCurrent(bytes: number): void };
 
 /** Progress of a compaction, and a call between its steps: an error that `breathe` throws ends the compaction. */
 export type CompactionPace = WorkMeter & { breathe(): Promise<void> };
 
-/** An image file's length, and what it takes on its file system; bytes. */
+/** Length of an image file, and the space that it occupies on its file system; bytes. */
 export type FileSizes = { readonly fileBytes: number; readonly allocatedBytes: number };
 
 export type CompactionReport = { readonly before: FileSizes; readonly after: FileSizes; readonly movedBytes: number };
@@ -97,64 +97,71 @@ export type CompactionReport = { readonly before: FileSizes; readonly after: Fil
 export interface Image {
   readonly path: string;
   readonly isReadOnly: boolean;
-  /** Why an image that was to be written is open read-only, with what to do, as sentences; else null. */
+  /** Reason and remedy, as sentences, if the image should be writable but is open read-only; otherwise null. */
   readonly readOnlyReason: string | null;
   /** Virtual size. */
   readonly diskBytes: number;
   readonly clusterBytes: number;
-  /** Null if nothing had to be repaired. */
+  /** Null if nothing was repaired. */
   readonly repaired: RepairReport | null;
   /** A new array after each change. */
   readonly snapshots: readonly ImageSnapshot[];
-  /** Calls on the image's own file that have not ended yet; each is the same object for as long as it lasts. */
+  /** System calls in progress on the image's own file; a call keeps its object until it ends. */
   readonly underWay: Iterable<FileCall>;
 
-  /** Reads guest data; what was never written reads from the backing file, or as zeros. */
+  /** Reads guest data. Data that was never written comes from the backing file, or is zero. */
   read(offset: number, into: Uint8Array): Promise<void>;
   write(offset: number, from: Uint8Array): Promise<void>;
-  /** Makes whole clusters inside the stretch read as zeros, and frees them. */
+  /** Makes all whole clusters of the range read as zeros, and frees them. */
   discard(offset: number, bytes: number): Promise<void>;
-  /** Everything that was acknowledged is on stable storage. */
+  /** Makes all acknowledged writes stable. */
   flush(): Promise<void>;
 
   /** Empties the active VM state area and begins a new one. */
   beginVmState(): Promise<VmStateWriter>;
   /**
-   * Gives up what was appended since `beginVmState`, unless a snapshot has taken it. Rejects where nothing may be written
-   * any more: a snapshot that failed may be in the file then.
+   * Frees the data that was appended since `beginVmState`, unless a snapshot contains it. Rejects if the image can no
+   * longer be written; the file may contain a failed snapshot in this case.
    */
   dropVmState(): Promise<void>;
-  /** Takes a snapshot of the disk, and of the VM state area, which is empty afterwards. Durable once it resolves. */
+  /** Takes a snapshot of the disk and the VM state area; the area is empty afterwards. Durable when it resolves. */
   createSnapshot(snapshot: NewSnapshot): Promise<ImageSnapshot>;
   /**
-   * Bytes of tables that a deletion looks through. They, and then the bytes that it frees, are what `meter` is told of: the
-   * former as done only, since they can be told before; the latter in full.
+   * Bytes of tables that a deletion reads. The deletion reports them to `meter` as done only; the caller adds them to
+   * the total. It reports the bytes that it frees both as total and as done.
    */
   tableBytesOf(id: string): number;
   deleteSnapshot(id: string, meter?: WorkMeter): Promise<void>;
-  /** Gives a snapshot another name and removes those with the ids `inPlaceOf`, in one write: both, or nothing. */
+  /**
+   * Renames a snapshot and removes the snapshots with the ids `inPlaceOf`. The last removal and the new name are one
+   * write.
+   */
   renameSnapshot(id: string, to: { readonly name: string; readonly inPlaceOf: readonly string[] }): Promise<void>;
   /**
-   * Shortens the file to the clusters that it uses, as far as possible (docs/image-format.md). Guest data may be read and
-   * written meanwhile; snapshots must not be changed. The image is valid at every moment, also if the compaction fails.
+   * Shortens the file to the clusters that it uses, as far as possible (docs/image-format.md). Guest data may be read
+   * and written during the compaction; snapshots must not be changed. The image is valid at every moment, also if the
+   * compaction fails.
    */
   compact(pace: CompactionPace): Promise<CompactionReport>;
-  /** Several readers may be open; a snapshot that is deleted meanwhile makes them fail. */
+  /** Opens a snapshot to be read, by any number of readers. Reads fail after the snapshot was deleted. */
   openSnapshot(id: string): Promise<SnapshotReader>;
   prepareApply(id: string): Promise<PreparedApply>;
 
-  /** @throws BlockError `image_gone` if the file was removed, replaced, cut, or its header overwritten by another program. */
+  /**
+   * @throws BlockError `image_gone` if the file was removed, replaced, cut, or its header overwritten by another
+   * program.
+   */
   assertPresent(): Promise<void>;
   /**
-   * Reads all tables that a start needs back from the file, and those of the snapshot with this id, if one is given.
-   * @throws BlockError that names what in the file is not as this image has read or written it.
+   * Reads back from the file all tables that opening it needs, and the tables of the snapshot with this id.
+   * @throws BlockError that names the structure which differs from the data that was read or written before.
    */
   checkFile(id?: string): Promise<void>;
-  /** Flushes, lets go of the lock and the file. */
+  /** Flushes, releases the locks and closes the file. */
   close(): Promise<void>;
 }
 
-/** Codes of what may be wrong with an image; each is one of the domain's error codes. */
+/** Codes of image errors; each is also an error code of the domain. */
 export type BlockErrorCode =
   | 'image_not_found'
   | 'image_not_qcow2'
@@ -172,7 +179,7 @@ export type BlockErrorCode =
   | 'snapshot_table_full'
   | 'out_of_range';
 
-/** An error of an image. The message names the file, the structure, its offset in the file and what was expected. */
+/** An error of an image. The message names the file, the structure, its offset in the file and the expected value. */
 export class BlockError extends Error {
   readonly code: BlockErrorCode;
 

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 
 /*
- * What Node does not offer: locks that belong to an open file (a crash releases them, and QEMU understands them), holes
- * punched into files, what of a file is cached, and where bytes lie in memory. Linux only.
+ * System calls that Node does not offer, on Linux: locks that belong to an open file (a crash releases them, and QEMU
+ * uses the same kind), holes in files, the cached pages of a file, and the address of bytes in memory.
  */
 
 /** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */
@@ -17,7 +17,7 @@ const SYS_CACHESTAT = 451;
 /** struct cachestat_range: u64 offset, u64 length. struct cachestat: five u64, the first of them cached pages. */
 const CACHESTAT_RANGE_BYTES = 16;
 const CACHESTAT_BYTES = 40;
-/** EAGAIN and EACCES: someone else has the lock. */
+/** EAGAIN and EACCES: another open file has the lock. */
 const HELD_BY_ANOTHER = [11, 13];
 
 export type LockType = keyof typeof LOCK_TYPES;
@@ -64,8 +64,8 @@ function libc(): Libc | null {
 }
 
 /**
- * Takes a lock on one byte of an open file, at once or not at all.
- * @returns `unsupported` where this system or file system has no such locks.
+ * Tries to lock one byte of an open file, without waiting.
+ * @returns `unsupported` if the system or the file system has no such locks.
  */
 export function lockByte(fd: number, byte: number, type: LockType): 'locked' | 'busy' | 'unsupported' {
   const library = libc();
@@ -74,14 +74,14 @@ export function lockByte(fd: number, byte: number, type: LockType): 'locked' | '
   return HELD_BY_ANOTHER.includes(library.errno()) ? 'busy' : 'unsupported';
 }
 
-/** Whether anyone else holds a lock on this byte, of whatever type. Takes nothing. */
+/** True if another open file holds any lock on this byte. Takes no lock. */
 export function isByteLocked(fd: number, byte: number): boolean {
   const lock = flock(byte, 'write');
   if (libc()?.fcntl(fd, F_OFD_GETLK, 'void *', lock) !== 0) return true;
   return lock.readInt16LE(0) !== LOCK_TYPES.none;
 }
 
-/** Gives a stretch of a file back to the file system; it reads as zeros then. It is advice: failures do not matter. */
+/** Gives a range of a file back to the file system; it reads as zeros afterwards. Errors are ignored. */
 export function punchHole(fd: number, stretch: { offset: number; bytes: number }): Promise<void> {
   const library = libc();
   if (library === null) return Promise.resolve();
@@ -90,7 +90,7 @@ export function punchHole(fd: number, stretch: { offset: number; bytes: number }
   });
 }
 
-/** How many pages of this stretch of a file the page cache has; null where that cannot be told. */
+/** Number of pages of this range of a file in the page cache; null if the system cannot say. */
 export function cachedPages(fd: number, stretch: { offset: number; bytes: number }): number | null {
   const range = Buffer.alloc(CACHESTAT_RANGE_BYTES);
   range.writeBigUInt64LE(BigInt(stretch.offset), 0);
@@ -100,7 +100,7 @@ export function cachedPages(fd: number, stretch: { offset: number; bytes: number
   return status === 0 ? Number(result.readBigUInt64LE(0)) : null;
 }
 
-/** Where `bytes` lie in the process, or null where that cannot be told. */
+/** Address of `bytes` in the process; null if the system is not supported. */
 export function addressOf(bytes: Uint8Array): bigint | null {
   return libc()?.address(bytes) ?? null;
 }

@@ -1,18 +1,17 @@
-/** A stretch of keys, both ends included, that is used alone or along with others. */
+/** A range of keys, including both ends. `alone`: no other request may use them at the same time. */
 export type LockRange = { readonly first: number; readonly last: number; readonly alone: boolean };
 
 type Request = LockRange & { readonly start: (() => void) | null };
 
 /**
- * Holds requests apart that touch the same keys, in the order in which they came: a request waits for every earlier
- * one that overlaps it, unless neither needs the keys alone. So a request for all keys waits for all before it and holds
- * back all behind it.
+ * Orders requests that use the same keys. A request waits for every earlier request that overlaps it, unless both share
+ * their keys. A request for all keys therefore waits for all earlier requests and delays all later ones.
  */
 export class RangeLock {
   readonly #active = new Set<Request>();
   readonly #waiting: Request[] = [];
 
-  /** Runs `work` once the range is free for it, and frees the range however the work ends. */
+  /** Runs `work` when the range is free, and frees the range when the work ends or fails. */
   async with<Result>(range: LockRange, work: () => Promise<Result>): Promise<Result> {
     const release = await this.#acquire(range);
     try {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Image, NewSnapshot, OpenOptions } from '../../src/block/image.ts';
-import { createImage, openImage } from '../../src/block/qcow2/open.ts';
+import { createImage, openImage } from '../../src/block/qcow2/open-image.ts';
 
 export const MIB = 2 ** 20;
 

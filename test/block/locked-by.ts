@@ -1,6 +1,6 @@
 // A process of its own that opens an image for writing, says so, and keeps it until it is killed.
 
-import { openImage } from '../../src/block/qcow2/open.ts';
+import { openImage } from '../../src/block/qcow2/open-image.ts';
 
 await openImage(process.argv[2]!);
 process.stdout.write('open\n');

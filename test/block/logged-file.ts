@@ -1,7 +1,7 @@
 // A file in memory that remembers every write, so that a test can have it as it was at any moment.
 
-import type { BlockFile } from '../../src/block/file.ts';
 import type { BlockError } from '../../src/block/image.ts';
+import type { BlockFile } from '../../src/block/image-file.ts';
 
 type Change = { readonly position: number; readonly bytes: Buffer } | { readonly cutAt: number };
 

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { openImage } from '../../src/block/qcow2/open.ts';
+import { openImage } from '../../src/block/qcow2/open-image.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { describeWithQemu, type Qemu, SMALL_GUEST, startQemu } from '../helpers/qemu/qemu.ts';
 import { type Service, startService } from '../helpers/service.ts';

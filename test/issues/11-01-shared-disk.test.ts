@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openImage } from '../../src/block/qcow2/open.ts';
+import { openImage } from '../../src/block/qcow2/open-image.ts';
 import { run } from '../block/images.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { type LocalService, localService } from '../helpers/guest-service.ts';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { openImage } from '../../src/block/qcow2/open.ts';
+import { openImage } from '../../src/block/qcow2/open-image.ts';
 import { checked, opened, qemuImg, qemuIo, readAt, snapshotNamed, temporaryFolder } from '../block/images.ts';
 import { ask, startApp, testConfig } from '../helpers/app.ts';
 

@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createImage } from '../../src/block/qcow2/open.ts';
+import { createImage } from '../../src/block/qcow2/open-image.ts';
 import { openStore } from '../../src/store/sqlite-store.ts';
 import { FakeEngine } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';

@@ -5,7 +5,7 @@
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createImage } from '../../src/block/qcow2/open.ts';
+import { createImage } from '../../src/block/qcow2/open-image.ts';
 import { newImage, pattern, snapshotNamed, temporaryFolder } from '../block/images.ts';
 import { ask, startApp, testConfig } from '../helpers/app.ts';
 

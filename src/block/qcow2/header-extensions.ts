@@ -1,8 +1,8 @@
 import { BlockError } from '../image.ts';
 
 /*
- * Header extensions: from the end of the header on u32 type, u32 length, data padded to 8 bytes; type 0 ends them. They
- * are never rewritten, so those that are not known here stay as they are.
+ * Header extensions follow the header: u32 type, u32 length, data padded to 8 bytes; type 0 ends the list. They are
+ * never rewritten, so unknown extensions are preserved.
  */
 const END = 0;
 const BACKING_FORMAT = 0xe279_2aca;
@@ -21,8 +21,8 @@ export type Extensions = {
 };
 
 /**
- * The extensions end at an end mark, at the backing file name, or at the end of the first cluster. What QEMU refuses is
- * refused.
+ * Decodes the extensions. The list ends at an end mark, at the backing file name, or at the end of the first cluster.
+ * An extension that QEMU refuses is refused.
  * @param cluster the first cluster.
  * @throws BlockError if an extension reaches beyond that end, or has a length that its type cannot have.
  */
@@ -70,7 +70,7 @@ function decodeFeatureNames(data: Buffer): Map<string, string> {
   return names;
 }
 
-/** Names of all features that the format knows today: what an older program shows when it refuses an image. */
+/** Names of all features of the format: an older program shows them when it refuses an image. */
 const NAMES: readonly (readonly [kind: number, bit: number, name: string])[] = [
   [0, 0, 'dirty bit'],
   [0, 1, 'corrupt bit'],
@@ -82,7 +82,7 @@ const NAMES: readonly (readonly [kind: number, bit: number, name: string])[] = [
   [2, 1, 'raw external data'],
 ];
 
-/** The feature names and the end mark, as they follow the header of a new image. */
+/** The feature names and the end mark: the extensions of a new image. */
 export function encodeExtensions(): Buffer {
   const bytes = Buffer.alloc(8 + NAMES.length * FEATURE_NAME_BYTES + 8);
   bytes.writeUInt32BE(FEATURE_NAMES, 0);

@@ -1,19 +1,18 @@
-import { openBlockFile, type SystemFile } from '../file.ts';
 import { BlockError, type FileCall, type Image, type ImageSnapshot } from '../image.ts';
-import { LentFile } from '../lent-file.ts';
-import { loadVolume } from './load.ts';
-import { OnlyReadable, openImageFile, unwritableReason, version2Reason } from './open.ts';
+import { type BlockFile, openBlockFile, type SystemFile } from '../image-file.ts';
+import { loadVolume } from './load-image.ts';
+import { OnlyReadable, openImageFile, unwritableReason, version2Reason } from './open-image.ts';
 import { asSnapshot } from './snapshot-table.ts';
 
-/** The other side of a migration may write while the tables are read: what does not fit together is read again. */
-const LOOKS = 3;
+/** Attempts to read the tables of an inactive image: the other side of a migration may change them during a read. */
+const READ_ATTEMPTS = 3;
 
-/** What is known of an image, whether it is active or not. */
+/** The known facts of an image, active or inactive. */
 export type ImageFacts = {
   readonly diskBytes: number;
   readonly isReadOnly: boolean;
   readonly readOnlyReason: string | null;
-  /** The same array until it changes. */
+  /** A new array after each change. */
   readonly snapshots: readonly ImageSnapshot[];
 };
 
@@ -24,13 +23,13 @@ export type HoldOptions = {
 };
 
 /**
- * An image whose file stays open while the right to use it goes to the other side of a migration and comes back. While
- * it is inactive nothing of its tables is kept in memory, and no lock forbids others to write to it.
+ * An image whose file stays open while the other side of a migration uses it. While the image is inactive, its tables
+ * are not kept in memory, and no lock prevents other processes from writing to it.
  */
 export class HeldImage {
   readonly path: string;
   readonly #file: SystemFile;
-  /** Never write, and why, where that is not the file's own doing. */
+  /** Not null: never write; with the reason if the image should be writable. */
   readonly #toRead: { readonly reason: string | null } | null;
   #image: Image | null = null;
   #facts: ImageFacts;
@@ -42,7 +41,7 @@ export class HeldImage {
     this.#facts = { diskBytes: 0, isReadOnly: true, readOnlyReason: toRead?.reason ?? null, snapshots: [] };
   }
 
-  /** Opens an image, as `openImage` does where it is active. @throws BlockError */
+  /** Opens an image; an active one as `openImage` does. @throws BlockError */
   static async open(path: string, { readOnly = false, isActive }: HoldOptions): Promise<HeldImage> {
     const reason = readOnly ? null : await version2Reason(path);
     const toRead = readOnly || reason !== null ? { reason } : null;
@@ -63,7 +62,7 @@ export class HeldImage {
     return this.#image;
   }
 
-  /** As of now; of an inactive image as they were when it was last looked at. */
+  /** The present facts; for an inactive image the facts of its last read. */
   get facts(): ImageFacts {
     return this.#image ?? this.#facts;
   }
@@ -73,9 +72,9 @@ export class HeldImage {
   }
 
   /**
-   * Takes the locks and reads everything anew. Harmless for an active image.
-   * @throws BlockError: then it is inactive as before. So is an image that could be written before and can only be read
-   * now: its guest must not go on without its disk.
+   * Takes the locks and reads all tables again. Does nothing for an active image.
+   * @throws BlockError; the image stays inactive. This includes an image that was writable and can now only be read,
+   * because its guest must not run without a writable disk.
    */
   async activate(): Promise<void> {
     if (this.#image !== null) return;
@@ -102,8 +101,8 @@ export class HeldImage {
   }
 
   /**
-   * Flushes, and gives up the locks. No request may be under way. Harmless for an inactive image.
-   * @throws BlockError if it cannot be flushed: then it is active as before.
+   * Flushes, and releases the locks. No request may be in progress. Does nothing for an inactive image.
+   * @throws BlockError if it cannot be flushed; the image stays active.
    */
   async deactivate(): Promise<void> {
     const image = this.#image;
@@ -119,7 +118,7 @@ export class HeldImage {
     }
   }
 
-  /** Flushes, lets go of the locks and the file. */
+  /** Flushes, releases the locks and closes the file. */
   async close(): Promise<void> {
     const image = this.#image;
     this.#image = null;
@@ -141,9 +140,70 @@ export class HeldImage {
         const { pointers, snapshots } = volume;
         return { diskBytes: pointers.diskBytes, isReadOnly, readOnlyReason, snapshots: snapshots.map(asSnapshot) };
       } catch (error) {
-        if (look === LOOKS || !(error instanceof BlockError)) throw error;
+        if (look === READ_ATTEMPTS || !(error instanceof BlockError)) throw error;
         file.changeUse('inactive');
       }
     }
+  }
+}
+
+/**
+ * A file with another owner. Closing this object ends the access through it; the file itself stays open.
+ */
+export class LentFile implements BlockFile {
+  readonly #file: BlockFile;
+  #isClosed = false;
+
+  constructor(file: BlockFile) {
+    this.#file = file;
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  get bytes(): number {
+    return this.#file.bytes;
+  }
+
+  get allocatedBytes(): number {
+    return this.#open().allocatedBytes;
+  }
+
+  get underWay(): Iterable<FileCall> {
+    return this.#file.underWay;
+  }
+
+  async read(position: number, into: Uint8Array): Promise<void> {
+    await this.#open().read(position, into);
+  }
+
+  async write(position: number, from: Uint8Array): Promise<void> {
+    await this.#open().write(position, from);
+  }
+
+  async sync(): Promise<void> {
+    await this.#open().sync();
+  }
+
+  async truncate(bytes: number): Promise<void> {
+    await this.#open().truncate(bytes);
+  }
+
+  async punchHole(offset: number, bytes: number): Promise<void> {
+    await this.#open().punchHole(offset, bytes);
+  }
+
+  async assertPresent(): Promise<void> {
+    await this.#open().assertPresent();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  #open(): BlockFile {
+    if (!this.#isClosed) return this.#file;
+    throw new BlockError('image_io_error', `${this.path}: the image is closed.`);
   }
 }

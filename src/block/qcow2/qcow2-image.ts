@@ -13,16 +13,15 @@ import {
   type VmStateWriter,
   type WorkMeter,
 } from '../image.ts';
-import { TwoTrees } from './apply.ts';
-import type { Committer } from './commit.ts';
-import { compact } from './compact/compact.ts';
-import { GuestDisk } from './guest-io.ts';
-import { assertSameFile, readBack } from './read-back.ts';
-import { reclaim } from './reclaim.ts';
+import { ActiveDisk } from './active-disk.ts';
+import { TwoTrees } from './apply-snapshot.ts';
+import { type Committer, reclaim } from './commit.ts';
+import { compact } from './compaction.ts';
+import { assertSameFile, readBack } from './load-image.ts';
+import { deleteSnapshot, renameSnapshot, takeSnapshot } from './snapshot-changes.ts';
 import { readSnapshotL1, TreeReader } from './snapshot-reader.ts';
 import { asSnapshot, type SnapshotEntry } from './snapshot-table.ts';
-import { deleteSnapshot, renameSnapshot, takeSnapshot } from './snapshots.ts';
-import { VmStateArea } from './vm-state.ts';
+import { VmStateArea } from './vm-state-area.ts';
 import { LOCK_KEYS, type Volume } from './volume.ts';
 
 /** An open qcow2 image. */
@@ -34,7 +33,7 @@ export class Qcow2Image implements Image {
   readonly repaired: RepairReport | null;
   readonly #volume: Volume;
   readonly #committer: Committer;
-  readonly #disk: GuestDisk;
+  readonly #disk: ActiveDisk;
   #shown: { of: readonly SnapshotEntry[] | null; snapshots: readonly ImageSnapshot[] } = { of: null, snapshots: [] };
   #vmState: VmStateArea | null = null;
   #isApplying = false;
@@ -43,7 +42,7 @@ export class Qcow2Image implements Image {
   constructor(volume: Volume, committer: Committer, repaired: RepairReport | null) {
     this.#volume = volume;
     this.#committer = committer;
-    this.#disk = new GuestDisk(volume, committer);
+    this.#disk = new ActiveDisk(volume, committer);
     this.path = volume.file.path;
     this.isReadOnly = volume.refcounts === null;
     this.readOnlyReason = volume.readOnlyReason;
@@ -107,7 +106,7 @@ export class Qcow2Image implements Image {
   }
 
   createSnapshot(snapshot: NewSnapshot): Promise<ImageSnapshot> {
-    // Behind what was appended the last cluster has to be zero; its turn comes before the snapshot's.
+    // The rest of the last cluster must be zero. The padding is queued before the snapshot.
     this.#vmState?.align();
     return this.#alone(async () => {
       this.#assertNotApplying();
@@ -135,7 +134,7 @@ export class Qcow2Image implements Image {
     return this.#alone(async () => {
       this.#assertNotApplying();
       await assertSameFile(this.#volume);
-      // All but one go before: a deletion looks at one tree.
+      // All but one are deleted before, because one change can remove only one snapshot.
       for (const other of inPlaceOf.slice(1)) {
         await deleteSnapshot(this.#volume, this.#committer, { entry: this.#snapshot(other), meter: undefined });
       }
@@ -223,8 +222,8 @@ export class Qcow2Image implements Image {
     throw new BlockError('snapshot_not_found', `${this.path}: there is no snapshot with id ${id}.`);
   }
 
-  /** A disk that is being turned to a snapshot has two trees; what changes snapshots knows of one only. */
+  /** While a snapshot is being applied the disk has two trees; changes of snapshots can handle only one. */
   #assertNotApplying(): void {
-    if (this.#isApplying) throw new Error(`${this.path}: snapshots were changed while the disk was turned to one`);
+    if (this.#isApplying) throw new Error(`${this.path}: snapshots were changed while a snapshot was being applied`);
   }
 }

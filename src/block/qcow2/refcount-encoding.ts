@@ -1,12 +1,11 @@
-import { encodeCount } from './count-codec.ts';
-import type { Counts } from './counts.ts';
-import { ENTRY_BYTES, type Geometry } from './geometry.ts';
-import type { TablePlace } from './header.ts';
+import type { Counts } from './cluster-counts.ts';
+import type { TablePlace } from './image-header.ts';
+import { ENTRY_BYTES, type Geometry } from './table-format.ts';
 
 /** Blocks and tables are written from and to multiples of this. */
 const WRITE_BYTES = 512;
 
-/** What an image's counts are made of. */
+/** The parts of the reference counts of an image. */
 export type RefcountOptions = {
   readonly path: string;
   readonly geometry: Geometry;
@@ -14,18 +13,18 @@ export type RefcountOptions = {
   readonly place: TablePlace;
   /** Offset of each refcount block, 0 for none. */
   readonly blocks: number[];
-  /** Told of each cluster that nobody uses any more. */
+  /** Called with the offset of each cluster whose count becomes 0. */
   readonly onFree: (offset: number) => void;
 };
 
 export type Write = { readonly position: number; readonly bytes: Buffer };
 
-/** Counts of a block that differ from the file's lie between these two. */
+/** The changed counts of a block lie between these two indexes, which are included. */
 export type Dirty = { first: number; last: number };
 
 /**
- * What has to be written so that the file's counts are those in memory, as of one moment. `blocks` come first; then
- * `entries`, which make new blocks known; or `table`, a longer table in a new place that the header is turned to.
+ * The writes that bring the counts of the file to their state in memory. `blocks` are written first. Then either
+ * `entries` add the new blocks to the table, or the header is switched to `table`, a longer table in a new place.
  */
 export type CountWrites = {
   readonly blocks: readonly Write[];
@@ -34,7 +33,7 @@ export type CountWrites = {
   readonly taken: { readonly dirty: ReadonlyMap<number, Dirty>; readonly fresh: readonly number[] };
 };
 
-/** @param of the block, where it lies, and the part of it to be written; null is all. */
+/** Encodes a refcount block. @param of the block's number and offset, and its changed part; null: all of it. */
 export function encodeBlock(
   of: { block: number; offset: number; dirty: Dirty | null },
   counts: Counts,
@@ -54,7 +53,7 @@ export function encodeBlock(
   return { position: of.offset + from, bytes };
 }
 
-/** Sectors of the refcount table that make these blocks known, the last first: see the head of Refcounts. */
+/** Sectors of the refcount table with the entries of these blocks, the last sector first: see Refcounts. */
 export function encodeEntries(fresh: readonly number[], blocks: readonly number[], place: TablePlace): Write[] {
   const entriesPerWrite = WRITE_BYTES / ENTRY_BYTES;
   const numbers = new Set(fresh.map((block) => Math.floor(block / entriesPerWrite)));
@@ -70,11 +69,60 @@ export function encodeEntries(fresh: readonly number[], blocks: readonly number[
     });
 }
 
-/** @param moved places of blocks that are about to change. */
+/** Encodes the refcount table. @param moved new offsets of blocks that are about to move. */
 export function encodeTable(entries: number, blocks: readonly number[], moved: ReadonlyMap<number, number>): Buffer {
   const bytes = Buffer.alloc(entries * ENTRY_BYTES);
   blocks.forEach((offset, block) => {
     bytes.writeBigUInt64BE(BigInt(moved.get(block) ?? offset), block * ENTRY_BYTES);
   });
   return bytes;
+}
+
+/*
+ * Refcount blocks: 2^order bits per count; big-endian from 8 bits on, below 8 bits the first count is in the low bits.
+ * Counts above 2^32 - 1 decode as 2^32 - 1, because no image can have so many references.
+ */
+
+export function decodeCount(block: Buffer, index: number, order: number): number {
+  switch (order) {
+    case 4:
+      return block.readUInt16BE(index * 2);
+    case 3:
+      return block[index]!;
+    case 5:
+      return block.readUInt32BE(index * 4);
+    case 6:
+      return block.readUInt32BE(index * 8) === 0 ? block.readUInt32BE(index * 8 + 4) : 2 ** 32 - 1;
+    default: {
+      const bits = 2 ** order;
+      const perByte = 8 / bits;
+      return (block[Math.floor(index / perByte)]! >> ((index % perByte) * bits)) & (2 ** bits - 1);
+    }
+  }
+}
+
+export function encodeCount(block: Buffer, at: { index: number; count: number }, geometry: Geometry): void {
+  const { index, count } = at;
+  switch (geometry.refcountOrder) {
+    case 4:
+      block.writeUInt16BE(count, index * 2);
+      return;
+    case 3:
+      block[index] = count;
+      return;
+    case 5:
+      block.writeUInt32BE(count, index * 4);
+      return;
+    case 6:
+      block.writeUInt32BE(0, index * 8);
+      block.writeUInt32BE(count, index * 8 + 4);
+      return;
+    default: {
+      const bits = 2 ** geometry.refcountOrder;
+      const perByte = 8 / bits;
+      const shift = (index % perByte) * bits;
+      const byte = Math.floor(index / perByte);
+      block[byte] = (block[byte]! & ~((2 ** bits - 1) << shift)) | (count << shift);
+    }
+  }
 }

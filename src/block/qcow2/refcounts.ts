@@ -1,9 +1,6 @@
 import { BlockError } from '../image.ts';
-import type { Counts } from './counts.ts';
-import { FreeClusters } from './free-clusters.ts';
-import { FreedRuns, type Run } from './freed-runs.ts';
-import { ENTRY_BYTES, FILE_CLUSTERS_MAX, type Geometry, REFCOUNT_TABLE_BYTES_MAX } from './geometry.ts';
-import type { TablePlace } from './header.ts';
+import { type Counts, FreeClusters, FreedRuns, type Run } from './cluster-counts.ts';
+import type { TablePlace } from './image-header.ts';
 import {
   type CountWrites,
   type Dirty,
@@ -13,11 +10,13 @@ import {
   type RefcountOptions,
   type Write,
 } from './refcount-encoding.ts';
+import { ENTRY_BYTES, FILE_CLUSTERS_MAX, type Geometry, REFCOUNT_TABLE_BYTES_MAX } from './table-format.ts';
 
 /**
- * The reference counts of an image: those in memory decide, the refcount blocks follow (who writes them when is the
- * business of commit.ts and flip.ts). A new block's own cluster is the first free one of the stretch that it counts, or lies
- * behind that: so blocks that are written may be made known one by one, the last first, and each is counted by then.
+ * The reference counts of an image. The counts in memory are valid; commit.ts writes the refcount blocks. A new block
+ * lies in the first free cluster of the range that it counts, or behind that range. So the table entries of new blocks
+ * may be written one by one, the last one first: a new block is counted by itself, or by a later block whose entry is
+ * already written.
  */
 export class Refcounts {
   readonly #options: RefcountOptions;
@@ -27,7 +26,7 @@ export class Refcounts {
   readonly free: FreeClusters;
   place: TablePlace;
   #dirty = new Map<number, Dirty>();
-  /** Blocks that the file's table does not have yet. */
+  /** Blocks without an entry in the table of the file. */
   #fresh = new Set<number>();
   #reservedInUndo: number[] | null = null;
   readonly #freed = new FreedRuns();
@@ -49,14 +48,14 @@ export class Refcounts {
     return this.#counts.get(Math.floor(offset / this.#geometry.clusterBytes));
   }
 
-  /** Where the counts themselves lie: the table and its blocks. */
+  /** Offsets of the clusters of the refcount table and its blocks. */
   *ownClusters(): Iterable<number> {
     const end = this.place.offset + this.place.entries * ENTRY_BYTES;
     for (let offset = this.place.offset; offset < end; offset += this.#geometry.clusterBytes) yield offset;
     for (const block of this.#blocks) if (block) yield block;
   }
 
-  /** One reference more. @throws BlockError if the count has no room for it. */
+  /** Adds a reference. @throws BlockError if the count cannot hold it. */
   raise(offset: number): void {
     const cluster = Math.floor(offset / this.#geometry.clusterBytes);
     const count = this.#counts.get(cluster) + 1;
@@ -67,7 +66,7 @@ export class Refcounts {
     this.#set(cluster, count);
   }
 
-  /** One reference less. The file must not need the cluster any more if it was the last. */
+  /** Removes a reference. Before the last one is removed, no table in the file may point to the cluster. */
   lower(offset: number): void {
     const cluster = Math.floor(offset / this.#geometry.clusterBytes);
     const count = this.#counts.get(cluster) - 1;
@@ -79,19 +78,19 @@ export class Refcounts {
     this.#options.onFree(cluster * this.#geometry.clusterBytes);
   }
 
-  /** Runs of clusters that were freed since this was asked last, and are free still. */
+  /** Runs of clusters that were freed since the last call and are still free. */
   takeFreed(): Run[] {
     return this.#freed.take((cluster) => this.#counts.get(cluster) === 0);
   }
 
-  /** @returns offset of so many clusters in a row, with one reference each. @throws BlockError */
+  /** @returns the offset of `clusters` adjacent clusters, with one reference each. @throws BlockError */
   allocate(clusters: number): number {
     const first = this.free.find(clusters);
     this.free.taken(first, clusters, clusters > 1);
     return this.#take(first, clusters);
   }
 
-  /** The first free clusters in a row, at least one and at most `clusters`. */
+  /** Allocates the first run of free clusters: at least one cluster, at most `clusters`. */
   allocateUpTo(clusters: number): { readonly offset: number; readonly clusters: number } {
     const first = this.free.find(1);
     const taken = this.free.runFrom(first, clusters);
@@ -99,7 +98,9 @@ export class Refcounts {
     return { offset: this.#take(first, taken), clusters: taken };
   }
 
-  /** The first free cluster, with so many references, if it lies before `end`; else null, and nothing has changed. */
+  /**
+   * Allocates the first free cluster with this number of references if it lies before `end`; otherwise returns null.
+   */
   allocateBefore(end: number, references: number): number | null {
     const first = this.free.find(1);
     if (first * this.#geometry.clusterBytes >= end) return null;
@@ -109,24 +110,24 @@ export class Refcounts {
     return offset;
   }
 
-  /** Marks the blocks that lie at `offset` or behind it as changed, so that `move` gives them other places. */
+  /** Marks the blocks at or behind `offset` as changed, so that `move` gives them new places. */
   touchBlocksFrom(offset: number): void {
     for (const [block, at] of this.#blocks.entries()) {
       if (at >= offset && at > 0) this.touch(block * this.#geometry.countsPerBlock);
     }
   }
 
-  /** True if these are the bytes of the table as the file has to have it. */
+  /** True if the bytes are those of the table in memory. */
   isTable(bytes: Buffer): boolean {
     return encodeTable(this.place.entries, this.#blocks, new Map()).equals(bytes);
   }
 
-  /** Offset behind the last cluster that is used. */
+  /** Offset behind the last used cluster. */
   end(): number {
     return this.#counts.end() * this.#geometry.clusterBytes;
   }
 
-  /** Every change from here on can be taken back by `undo`. */
+  /** Starts to record changes, so that `undo` can take them back. */
   beginUndo(): void {
     this.#counts.beginUndo();
     this.#reservedInUndo = [];
@@ -137,7 +138,10 @@ export class Refcounts {
     this.#reservedInUndo = null;
   }
 
-  /** Back to `beginUndo`. What was written meanwhile is dirty still and will be written again. */
+  /**
+   * Takes back all changes since `beginUndo`. Counts that were written since are still dirty, so they are written
+   * again.
+   */
   undo(): void {
     this.#counts.undo();
     for (const block of this.#reservedInUndo ?? []) {
@@ -150,7 +154,7 @@ export class Refcounts {
     this.#freed.take(() => false);
   }
 
-  /** Marks counts as different from the file's. */
+  /** Marks the count of a cluster as changed. */
   touch(cluster: number): void {
     const { countsPerBlock } = this.#geometry;
     const block = Math.floor(cluster / countsPerBlock);
@@ -162,7 +166,7 @@ export class Refcounts {
     if (!this.#blocks[block]) this.#reserveBlock(block);
   }
 
-  /** Takes what has to be written in place; `giveBack` if that fails. */
+  /** Takes the changes to be written in place. Call `giveBack` if the writes fail. */
   take(): CountWrites {
     const table = this.#growTable();
     const taken = { dirty: this.#dirty, fresh: [...this.#fresh] };
@@ -197,8 +201,8 @@ export class Refcounts {
   }
 
   /**
-   * Gives every block that differs from the file's a new cluster, and the table a new place: the file's own stay as they
-   * are. Nothing of this object has changed until `moved`, but the counts.
+   * Allocates a new cluster for every changed block, and a new place for the table; the old ones in the file stay
+   * unchanged. Only the counts change until `moved` is called.
    */
   move(): { readonly place: TablePlace; readonly blocks: ReadonlyMap<number, number> } {
     const blocks = new Map<number, number>();
@@ -221,7 +225,7 @@ export class Refcounts {
     }
   }
 
-  /** The dirty blocks at their new places, and the new table. */
+  /** The changed blocks at their new places, and the new table. */
   movedWrites(moved: { place: TablePlace; blocks: ReadonlyMap<number, number> }): Write[] {
     const writes = [...this.#dirty.keys()].map((block) => {
       const { bytes, position } = this.#blockWrite(block, null);
@@ -233,7 +237,7 @@ export class Refcounts {
     ];
   }
 
-  /** The header now points to what `move` made. @returns the clusters that held it before. */
+  /** The header points to the result of `move`. @returns the old clusters. */
   moved(to: { place: TablePlace; blocks: ReadonlyMap<number, number> }): number[] {
     const old: number[] = [];
     for (const [block, offset] of to.blocks) {
@@ -254,7 +258,7 @@ export class Refcounts {
   }
 
   #take(first: number, clusters: number): number {
-    // All of them first: a block that has to be made must not take one out of the middle.
+    // All counts are set first, so that a new refcount block does not take a cluster of this run.
     for (let index = 0; index < clusters; index += 1) this.#counts.set(first + index, 1);
     for (let index = 0; index < clusters; index += 1) this.touch(first + index);
     return first * this.#geometry.clusterBytes;
@@ -272,14 +276,14 @@ export class Refcounts {
 
   #tableEntriesNeeded(): number {
     if (this.#blocks.length <= this.place.entries) return this.place.entries;
-    // Half as much again, so that a growing image does not need a new table for each new block.
+    // 1.5 times the need, so that a growing image does not need a new table for each new block.
     const { tableEntries } = this.#geometry;
     const entriesMax = REFCOUNT_TABLE_BYTES_MAX / ENTRY_BYTES;
     if (this.#blocks.length > entriesMax) throw this.free.full();
     return Math.min(Math.ceil((this.#blocks.length * 1.5) / tableEntries) * tableEntries, entriesMax);
   }
 
-  /** A longer table, if the file's has become too short. */
+  /** Allocates a longer table if the one in the file is too short; otherwise null. */
   #growTable(): TablePlace | null {
     let grown: TablePlace = this.place;
     for (;;) {

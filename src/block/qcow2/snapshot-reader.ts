@@ -1,9 +1,8 @@
 import { type AllocatedStretch, BlockError, type ImageSnapshot, type SnapshotReader } from '../image.ts';
-import { compressedAt, kindAt, l1Fault, offsetAt } from './entries.ts';
-import { ENTRY_BYTES, l1EntriesOf } from './geometry.ts';
+import { alignmentFault, assertInside, entryError } from './l2-tables.ts';
 import { type Mapping, readBacking, readMapped, runAt } from './mapping.ts';
 import { asSnapshot, type SnapshotEntry } from './snapshot-table.ts';
-import { alignmentFault, assertInside, entryError } from './table-checks.ts';
+import { compressedAt, ENTRY_BYTES, kindAt, l1EntriesOf, l1Fault, offsetAt } from './table-format.ts';
 import { LOCK_KEYS, type Volume } from './volume.ts';
 
 const BESIDE_OTHERS = { first: LOCK_KEYS.snapshots, last: LOCK_KEYS.snapshots, alone: false } as const;
@@ -21,22 +20,22 @@ export async function readSnapshotL1({ file, geometry }: Volume, { id, l1 }: Sna
   return table;
 }
 
-/** L2 tables that a reader keeps: reading goes forward, in the VM state and on the disk. */
+/** L2 tables that a reader keeps. Reads go forward, in the VM state and on the disk. */
 const TABLES_MAX = 8;
 
 /**
- * Reads a snapshot through its own tables, as the file has them: what is in memory for the guest's disk says nothing
- * about a table that has rotted. While a snapshot is there its tables map the same clusters.
+ * Reads a snapshot through its own tables, which come from the file: a table in the cache of the active disk would hide
+ * damage in the file. The tables of a snapshot do not change while the snapshot exists.
  */
 export class TreeReader implements SnapshotReader {
   readonly snapshot: ImageSnapshot;
   readonly #volume: Volume;
   #entry: SnapshotEntry;
   #l1: Buffer;
-  /** The volume's when the tables were read. */
+  /** `layout` of the volume when the tables were read. */
   #layout: number;
   readonly #tables = new Map<number, Promise<Buffer>>();
-  /** Where the VM state begins in what the L1 table maps. */
+  /** Position of the VM state in the address space of the L1 table. */
   readonly #vmStateStart: number;
 
   constructor(volume: Volume, entry: SnapshotEntry, l1: Buffer) {
@@ -102,7 +101,7 @@ export class TreeReader implements SnapshotReader {
     return this.#use(() => this.#fileOffset(offset));
   }
 
-  /** Runs `work` while the snapshot is sure to be there, with its tables where they are now. */
+  /** Runs `work` while the snapshot exists and its tables do not move. */
   #use<Result>(work: () => Promise<Result>): Promise<Result> {
     return this.#volume.locks.with(BESIDE_OTHERS, async () => {
       await this.#lookAgain();
@@ -161,7 +160,7 @@ export class TreeReader implements SnapshotReader {
     return kind === 'data' ? offsetAt(table!, index) : null;
   }
 
-  /** Of a cluster that only this snapshot uses. */
+  /** File offset of a cluster that only this snapshot uses. @throws BlockError for a hole or a shared cluster. */
   async #ownOffset(position: number): Promise<number> {
     const { clusterBytes, tableEntries, bytesPerTable } = this.#volume.geometry;
     const table = await this.#table(Math.floor(position / bytesPerTable));
@@ -176,7 +175,7 @@ export class TreeReader implements SnapshotReader {
   }
 }
 
-/** An id may be given again to another snapshot, once the last one is gone. */
+/** Compares more than the id, because the id of a deleted snapshot may be used again. */
 function isSameMoment(one: SnapshotEntry, other: SnapshotEntry): boolean {
   return one.dateMs === other.dateMs && one.clockNs === other.clockNs && one.vmStateBytes === other.vmStateBytes;
 }

@@ -1,25 +1,27 @@
 import { BlockError, type ImageSnapshot } from '../image.ts';
-import { ENTRY_BYTES, type Geometry, L1_BYTES_MAX, l1EntriesOf, SNAPSHOT_TABLE_BYTES_MAX } from './geometry.ts';
-import type { TablePlace } from './header.ts';
+import type { TablePlace } from './image-header.ts';
+import { ENTRY_BYTES, type Geometry, L1_BYTES_MAX, l1EntriesOf, SNAPSHOT_TABLE_BYTES_MAX } from './table-format.ts';
 
 /*
- * Snapshot table: entries one behind the other, each beginning at a multiple of 8, big-endian:
+ * Snapshot table: consecutive entries, each at a multiple of 8, big-endian:
  *   0 L1 offset u64, 8 L1 entries u32, 12 id bytes u16, 14 name bytes u16, 16 date s u32, 20 date ns u32,
  *   24 guest clock ns u64, 32 VM state bytes u32 (0 if more), 36 extra bytes u32; extra: 40 VM state bytes u64, 48 disk
- *   bytes u64, 56 icount u64, what others put there; then id and name.
+ *   bytes u64, 56 icount u64, data of other programs; then id and name.
  */
 const FIXED_BYTES = 40;
 const QEMU_EXTRA_BYTES = 24;
-/** Version 3 wants the first two of QEMU's fields: only a check complains of less. */
+/**
+ * Version 3 requires the first two of QEMU's fields; QEMU's check reports an entry without them, reading accepts it.
+ */
 const EXTRA_BYTES_MIN_V3 = 16;
 const EXTRA_BYTES_MAX = 1024;
 const NO_ICOUNT = 2n ** 64n - 1n;
 const NAME_BYTES_MAX = 65_535;
 
-/** A snapshot along with where its L1 table lies, and its bytes in the table, which stay as they are. */
+/** A snapshot with the place of its L1 table, and its unchanged bytes in the snapshot table; null for a new entry. */
 export type SnapshotEntry = ImageSnapshot & { readonly l1: TablePlace; readonly stored: Buffer | null };
 
-/** What others may know of a snapshot. */
+/** The public part of an entry. */
 export function asSnapshot(entry: SnapshotEntry): ImageSnapshot {
   const { id, name, dateMs, clockNs, vmStateBytes, diskBytes, icount, extra } = entry;
   return { id, name, dateMs, clockNs, vmStateBytes, diskBytes, icount, extra };
@@ -30,21 +32,24 @@ export type TableContext = {
   readonly version: 2 | 3;
   readonly geometry: Geometry;
   readonly count: number;
-  /** For entries of old programs, which do not have it. */
+  /** Disk size of entries of old programs, which do not store it. */
   readonly diskBytes: number;
 };
 
 export type DecodedTable = {
-  /** Those that could be read. */
+  /** All readable entries. */
   readonly snapshots: readonly SnapshotEntry[];
   readonly bytes: number;
-  /** Why some could not be; nothing may be written then, since nobody knows which clusters they use. */
+  /**
+   * First fault, or null. An image with a fault is not written, because the clusters of unreadable snapshots are
+   * unknown.
+   */
   readonly fault: BlockError | null;
 };
 
 /**
- * Reads as much of the table as can be read: damage to a snapshot does not concern the disk.
- * @param bytes what the file has from the table's offset on, at most the limit.
+ * Decodes all readable entries of the table: a damaged snapshot does not affect the disk.
+ * @param bytes the bytes of the file from the table's offset on, at most the limit.
  */
 export function decodeSnapshotTable(bytes: Buffer, context: TableContext): DecodedTable {
   const snapshots: SnapshotEntry[] = [];
@@ -56,7 +61,7 @@ export function decodeSnapshotTable(bytes: Buffer, context: TableContext): Decod
     try {
       entry = entryBytes(bytes, at, { index, path: context.path });
     } catch (error) {
-      // Where the entries behind this one begin is not known.
+      // The start of the next entry is unknown.
       fault ??= error as BlockError;
       break;
     }
@@ -70,7 +75,7 @@ export function decodeSnapshotTable(bytes: Buffer, context: TableContext): Decod
   return { snapshots: withOwnIds(snapshots), bytes: at, fault };
 }
 
-/** Ids name snapshots here. One that another program gave twice is shown with a number behind it; the file keeps it. */
+/** Makes ids unique. An id that occurs twice gets a number appended in memory; the file keeps the id. */
 function withOwnIds(snapshots: readonly SnapshotEntry[]): SnapshotEntry[] {
   const taken = new Set(snapshots.map(({ id }) => id));
   if (taken.size === snapshots.length) return [...snapshots];
@@ -94,7 +99,7 @@ export function encodeSnapshotTable(snapshots: readonly SnapshotEntry[], path: s
   throw new BlockError('snapshot_table_full', `${path}: the snapshot table would have ${bytes} bytes; ${limit}.`);
 }
 
-/** Ids are counted up from the highest there is. */
+/** The highest numeric id plus 1. */
 export function nextSnapshotId(snapshots: readonly ImageSnapshot[]): string {
   let highest = 0n;
   for (const { id } of snapshots) {
@@ -143,7 +148,7 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
   }
   const diskBytes = number(8, context.diskBytes);
   if (l1.offset === 0 && diskBytes > 0) throw fault('has no L1 table');
-  // Of an entry that does not say the size of its disk, what the L1 table does not reach reads as never written.
+  // An entry without a disk size may have a short L1 table: the rest of its disk reads as never written.
   if (extraBytes >= EXTRA_BYTES_MIN_V3 && l1EntriesOf(diskBytes, context.geometry) > l1.entries) {
     throw fault(`has ${l1.entries} L1 entries, too few for its disk of ${diskBytes} bytes`);
   }
@@ -163,7 +168,7 @@ function decodeEntry(entry: Buffer, context: TableContext, index: number): Snaps
   };
 }
 
-/** An entry that lacks fields which version 3 wants, with all of QEMU's: what a check repairs it to. */
+/** Adds QEMU's fields to an entry that lacks them, as QEMU's own repair does. */
 function completed(entry: Buffer, diskBytes: number): Buffer {
   const extraBytes = entry.readUInt32BE(36);
   const fixed = Buffer.from(entry.subarray(0, FIXED_BYTES));

@@ -1,23 +1,21 @@
-import type { BlockFile } from '../file.ts';
 import { BlockError } from '../image.ts';
+import type { BlockFile } from '../image-file.ts';
 import { RangeLock } from '../range-lock.ts';
-import { isCopied, offsetAt, setPointer } from './entries.ts';
-import { ENTRY_BYTES, type Geometry, TABLE_CACHE_BYTES } from './geometry.ts';
-import { encodePointers, type Header, POINTERS_OFFSET, type Pointers } from './header.ts';
+import { encodePointers, type Header, POINTERS_OFFSET, type Pointers } from './image-header.ts';
+import { readTable, TableCache } from './l2-tables.ts';
 import type { Write } from './refcount-encoding.ts';
 import type { Refcounts } from './refcounts.ts';
 import type { SnapshotEntry } from './snapshot-table.ts';
-import { TableCache } from './table-cache.ts';
-import { readTable } from './table-checks.ts';
+import { ENTRY_BYTES, type Geometry, isCopied, offsetAt, setPointer, TABLE_CACHE_BYTES } from './table-format.ts';
 
-/** Data behind what the image has of its own. */
+/** The content of unallocated clusters: a backing file. */
 export type BackingSource = {
-  /** Reads zeros behind its end. */
+  /** Bytes behind its end read as zeros. */
   read(offset: number, into: Uint8Array): Promise<void>;
   close(): Promise<void>;
 };
 
-/** Keys of the image's lock: guest clusters from 0 on, and below them what else may be used side by side. */
+/** Keys of the image's lock: guest clusters are numbered from 0; negative keys are other parts of the image. */
 export const LOCK_KEYS = { flush: -3, snapshots: -2, vmState: -1 } as const;
 export const ALL_KEYS = { first: LOCK_KEYS.flush, last: Number.POSITIVE_INFINITY, alone: true } as const;
 
@@ -31,42 +29,43 @@ export type VolumeOptions = {
   readonly l1: Buffer;
   readonly snapshots: readonly SnapshotEntry[];
   readonly snapshotTableBytes: number;
-  /** Why the snapshot table could not be read in whole; null where it could. */
+  /** First fault of the snapshot table; null if all of it could be read. */
   readonly snapshotFault: BlockError | null;
   readonly backing: BackingSource | null;
 };
 
 /**
- * An open image's tables and the rules for writing them. Changed tables wait in memory until commit.ts writes them: the
- * counts first, then what points to the clusters counted, and only then do counts fall (docs/adr/0035-qcow2-crash-safety-by-one-header-write.md).
+ * The tables of an open image, and the rules for writing them. Changed tables wait in memory until commit.ts writes
+ * them: raised counts first, then the tables that point to the counted clusters, then lowered counts
+ * (docs/adr/0035-qcow2-crash-safety-by-one-header-write.md).
  */
 export class Volume {
   readonly file: BlockFile;
   readonly header: Header;
-  /** The beginning of the file as it was read or written last. */
+  /** The start of the file as it was last read or written. */
   readonly headerBytes: Buffer;
   readonly geometry: Geometry;
   readonly backing: BackingSource | null;
   readonly snapshotFault: BlockError | null;
   readonly locks = new RangeLock();
   readonly tables: TableCache;
-  /** Why an image that was to be written is open read-only, a sentence; null if it is not, or was only to be read. */
+  /** Reason, as a sentence, if the image should be writable but is open read-only; otherwise null. */
   readOnlyReason: string | null = null;
-  /** Null in an image that is open read-only. */
+  /** Null if the image is open read-only. */
   refcounts: Refcounts | null = null;
   pointers: Pointers;
   /** The active L1 table. */
   l1: Buffer;
   snapshots: readonly SnapshotEntry[];
   snapshotTableBytes: number;
-  /** Grows each time that clusters were moved: offsets in the file that were kept before are out of date then. */
+  /** Increases whenever clusters are moved: file offsets that were kept from before are no longer valid. */
   layout = 0;
-  /** Why nothing may be written any more: a write of which nobody knows what came of it. */
+  /** Error of a write with unknown outcome. The image is not written again after it. */
   broken: BlockError | null = null;
   readonly #dirtyL1 = new Set<number>();
   #lowerLater: number[] = [];
   readonly #makingTable = new Map<number, Promise<void>>();
-  /** Writes that have ended, and how many of them a sync has covered. */
+  /** Number of writes that have ended, and number of them that a sync has made stable. */
   #writes = 0;
   #synced = 0;
 
@@ -90,12 +89,12 @@ export class Volume {
     return refcounts?.isDirty === true || tables.isDirty || this.#dirtyL1.size > 0 || this.#lowerLater.length > 0;
   }
 
-  /** Runs `work` while nothing else uses the image. */
+  /** Runs `work` while no other request uses the image. */
   alone<Result>(work: () => Promise<Result>): Promise<Result> {
     return this.locks.with(ALL_KEYS, work);
   }
 
-  /** The counts. @throws BlockError if nothing may be written. */
+  /** The counts of a writable image. @throws BlockError if the image may not be written. */
   get counts(): Refcounts {
     if (this.refcounts === null) {
       const why = this.readOnlyReason === null ? '' : ` ${this.readOnlyReason}`;
@@ -113,17 +112,17 @@ export class Volume {
     void this.counts;
   }
 
-  /** Guest data, or a table that nothing points to yet: a failure leaves the image as it was. */
+  /** Writes guest data, or a table that nothing points to yet. A failure leaves the image unchanged. */
   async write(position: number, from: Uint8Array): Promise<void> {
     try {
       await this.file.write(position, from);
     } finally {
-      // Not before: what is still under way when a sync begins is not covered by it.
+      // Counted after the write: a sync does not cover writes that are in progress when it starts.
       this.#writes += 1;
     }
   }
 
-  /** Tables that are in use. After a failure other than a full disk the image is broken. */
+  /** Writes tables that are in use. After an error other than `no_space` the image is broken. */
   async writeTables(writes: readonly Write[]): Promise<void> {
     for (const { position, bytes } of writes) {
       await this.write(position, bytes).catch((error: BlockError) => {
@@ -134,7 +133,7 @@ export class Volume {
     }
   }
 
-  /** The header fields that change, in one write inside a sector, and made stable. */
+  /** Writes the variable fields of the header with one write inside a sector, and flushes. */
   async writePointers(pointers: Pointers): Promise<void> {
     await this.writeTables([{ position: POINTERS_OFFSET, bytes: encodePointers(pointers, this.geometry) }]);
     await this.sync();
@@ -153,13 +152,13 @@ export class Volume {
     this.#synced = Math.max(this.#synced, writes);
   }
 
-  /** The L2 table behind an entry of the active L1, not to be changed; null if there is none. */
+  /** The L2 table of an entry of the active L1, which must not be changed; null if the entry is empty. */
   async activeTable(index: number): Promise<Buffer | null> {
     const offset = index * ENTRY_BYTES < this.l1.length ? offsetAt(this.l1, index) : 0;
     return offset === 0 ? null : this.tables.get(offset);
   }
 
-  /** Sees to it that the active disk has this L2 table for itself, so that it may be changed. */
+  /** Makes sure that only the active disk uses this L2 table, so that it may be changed. */
   async ownTable(index: number): Promise<void> {
     for (let pending = this.#makingTable.get(index); pending !== undefined; pending = this.#makingTable.get(index)) {
       await pending.catch(() => {});
@@ -174,12 +173,12 @@ export class Volume {
     }
   }
 
-  /** Changes an L2 table that `ownTable` was called for; `change` must not wait. */
+  /** Changes an L2 table after `ownTable`. `change` is synchronous. */
   async updateTable(index: number, change: (table: Buffer) => void): Promise<void> {
     await this.tables.update(offsetAt(this.l1, index), change);
   }
 
-  /** Takes a reference away once the tables that no longer have it are in the file. */
+  /** Removes a reference after the tables without it are in the file. */
   lowerLater(offset: number): void {
     this.#lowerLater.push(offset);
   }
@@ -190,7 +189,7 @@ export class Volume {
     return taken;
   }
 
-  /** Changed sectors of the active L1; `giveBackL1` if writing them fails. */
+  /** Takes the changed sectors of the active L1. Call `giveBackL1` if the writes fail. */
   takeL1(): Write[] {
     const sectors = new Set([...this.#dirtyL1].map((index) => Math.floor((index * ENTRY_BYTES) / SECTOR_BYTES)));
     this.#dirtyL1.clear();
@@ -203,7 +202,7 @@ export class Volume {
     });
   }
 
-  /** Takes note that an entry of the active L1 has changed. */
+  /** Marks an entry of the active L1 as changed. */
   touchL1(index: number): void {
     this.#dirtyL1.add(index);
   }
@@ -216,7 +215,7 @@ export class Volume {
     const old = offsetAt(this.l1, index);
     const bytes = old === 0 ? Buffer.alloc(this.geometry.clusterBytes) : Buffer.from(await this.tables.get(old));
     const offset = this.counts.allocate(1);
-    // Written now already: if the disk is full, this request learns of it and not a later flush.
+    // Written at once, so that a full disk fails this request and not a later flush.
     await this.write(offset, bytes).catch((error: unknown) => {
       this.counts.lower(offset);
       throw error;

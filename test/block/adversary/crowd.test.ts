@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createImage } from '../../../src/block/qcow2/open.ts';
+import { createImage } from '../../../src/block/qcow2/open-image.ts';
 import { runCrowd } from '../../helpers/qcow2/crowd.ts';
 import { imageDirectory } from '../../helpers/qcow2/directory.ts';
 import { patterned } from '../../helpers/qcow2/history.ts';

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createImage, openImageFile } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import { randomNumbers } from '../../helpers/qcow2/damage.ts';
 import { imageDirectory } from '../../helpers/qcow2/directory.ts';
 import { UnsafeFile } from '../../helpers/qcow2/unsafe-file.ts';

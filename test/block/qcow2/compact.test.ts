@@ -5,7 +5,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BlockError, type CompactionPace, type Image } from '../../../src/block/image.ts';
-import { openImageFile } from '../../../src/block/qcow2/open.ts';
+import { openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import {
   checked,
   MIB,

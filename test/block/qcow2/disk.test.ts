@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createImage, openImage } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImage } from '../../../src/block/qcow2/open-image.ts';
 import {
   checked,
   MIB,

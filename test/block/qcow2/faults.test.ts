@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
-import { createImage, openImage, openImageFile } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import {
   checked,
   MIB,

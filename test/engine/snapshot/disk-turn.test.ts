@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
-import { createImage, openImageFile } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import { DiskTurn } from '../../../src/engine/snapshot/worker/disk-turn.ts';
 import { MIB, pattern, readAt, snapshotNamed } from '../../block/images.ts';
 import { LoggedFile } from '../../block/logged-file.ts';

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createImage } from '../../../src/block/qcow2/open.ts';
+import { createImage } from '../../../src/block/qcow2/open-image.ts';
 import type { LoadPlan, SavePlan } from '../../../src/domain/snapshot-port.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { CLEAN, check } from '../../helpers/qcow2/tools.ts';

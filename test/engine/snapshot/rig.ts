@@ -3,7 +3,7 @@
 import { randomFillSync } from 'node:crypto';
 import { closeSync, copyFileSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { createImage } from '../../../src/block/qcow2/open.ts';
+import { createImage } from '../../../src/block/qcow2/open-image.ts';
 import type { GuestMemory, TransferDevice, TransferSource } from '../../../src/domain/ports.ts';
 import type { LoadPlan, SavePlan, SnapshotError } from '../../../src/domain/snapshot-port.ts';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';

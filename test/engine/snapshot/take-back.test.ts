@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
-import { createImage, openImageFile } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import type { SnapshotError } from '../../../src/domain/snapshot-port.ts';
 import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
 import { toSnapshotError } from '../../../src/engine/snapshot/snapshot-failure.ts';

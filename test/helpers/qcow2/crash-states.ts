@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Image, ImageSnapshot } from '../../../src/block/image.ts';
-import { createImage, openImageFile } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import { checked, pattern, snapshotNamed, temporaryFolder } from '../../block/images.ts';
 import { LoggedFile } from '../../block/logged-file.ts';
 import { randomNumbers } from './damage.ts';

@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import type { Image, SnapshotReader } from '../../../src/block/image.ts';
-import { openImage } from '../../../src/block/qcow2/open.ts';
+import { openImage } from '../../../src/block/qcow2/open-image.ts';
 import { randomNumbers } from './damage.ts';
 import { patterned } from './history.ts';
 import { type Clock, SectorLog, sectorFault } from './sector-log.ts';

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Image } from '../../../src/block/image.ts';
-import { openImage } from '../../../src/block/qcow2/open.ts';
+import { openImage } from '../../../src/block/qcow2/open-image.ts';
 import {
   CLEAN,
   check,

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Image } from '../../../src/block/image.ts';
-import { createImage, openImage, openImageFile } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import { Crowd, type Mixture } from './crowd.ts';
 import { randomNumbers } from './damage.ts';
 import type { Clock } from './sector-log.ts';

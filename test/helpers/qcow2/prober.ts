@@ -2,7 +2,7 @@
 // if the library is wrong. Run by prober-process.ts.
 
 import { BlockError, type Image } from '../../../src/block/image.ts';
-import { openImage } from '../../../src/block/qcow2/open.ts';
+import { openImage } from '../../../src/block/qcow2/open-image.ts';
 import type { Probe, ProbeResult } from './prober-process.ts';
 
 const CHUNK_BYTES = 65_536;

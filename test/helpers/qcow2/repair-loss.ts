@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import { openImage, openImageFile } from '../../../src/block/qcow2/open.ts';
+import { openImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import { type Damage, randomNumbers } from './damage.ts';
 import { type Sample, VM_STATE_BYTES } from './draft.ts';
 import { CLEAN, check } from './tools.ts';

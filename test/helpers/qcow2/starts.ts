@@ -2,7 +2,7 @@
 
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createImage } from '../../../src/block/qcow2/open.ts';
+import { createImage } from '../../../src/block/qcow2/open-image.ts';
 import { type DiskShape, patterned, type Start } from './history.ts';
 import { qemuContent, qemuImg } from './tools.ts';
 

@@ -1,6 +1,6 @@
 // A file in memory that may forget what was not synced when the power is lost: any of it, sector by sector.
 
-import type { BlockFile } from '../../../src/block/file.ts';
+import type { BlockFile } from '../../../src/block/image-file.ts';
 import type { Clock } from './sector-log.ts';
 import { SECTOR_BYTES } from './stamps.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { createImage, openImage } from '../../../src/block/qcow2/open.ts';
+import { createImage, openImage } from '../../../src/block/qcow2/open-image.ts';
 import { randomNumbers } from '../../helpers/qcow2/damage.ts';
 import { imageDirectory } from '../../helpers/qcow2/directory.ts';
 import { CLEAN, check } from '../../helpers/qcow2/tools.ts';

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import type { Image } from '../../../src/block/image.ts';
-import { openImage } from '../../../src/block/qcow2/open.ts';
+import { openImage } from '../../../src/block/qcow2/open-image.ts';
 import { randomNumbers } from '../../helpers/qcow2/damage.ts';
 import { patterned } from '../../helpers/qcow2/history.ts';
 import { SECTOR_BYTES, stamped } from '../../helpers/qcow2/stamps.ts';

@@ -1,15 +1,23 @@
 import type { WorkMeter } from '../image.ts';
-import { compressedAt, isCopied, kindAt, offsetAt, setCopied, setPointer } from './entries.ts';
-import { ENTRY_BYTES, type Geometry } from './geometry.ts';
 import type { Write } from './refcount-encoding.ts';
+import {
+  compressedAt,
+  ENTRY_BYTES,
+  type Geometry,
+  isCopied,
+  kindAt,
+  offsetAt,
+  setCopied,
+  setPointer,
+} from './table-format.ts';
 import type { Volume } from './volume.ts';
 
 /*
- * A tree is an L1 table, the L2 tables it points to, and the clusters they point to. Each tree counts once for every
- * reference that it makes.
+ * A tree is an L1 table, the L2 tables that it points to, and the clusters that they point to. Every pointer of a tree
+ * is one reference.
  */
 
-/** Tables made anew are written in stretches of at most this, as they lie side by side as a rule. */
+/** Most bytes of new tables that one write contains: new tables are usually adjacent. */
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
 
 /** Calls `visit` with each cluster that an L2 entry refers to. */
@@ -31,7 +39,7 @@ export function forEachClusterOf(
   for (let cluster = first; cluster < offset + bytes; cluster += clusterBytes) visitor.visit(cluster);
 }
 
-/** Collects tables that nothing points to yet and writes neighbours together. */
+/** Collects new tables, which no table points to yet, and writes adjacent ones together. */
 export class TableWriter {
   readonly #volume: Volume;
   #pending: Write[] = [];
@@ -63,9 +71,9 @@ export class TableWriter {
   }
 }
 
-/** Writes an L1 table to clusters of its own. @returns its offset. */
+/** Writes an L1 table to new clusters. @returns its offset. */
 export async function writeNewL1(volume: Volume, l1: Buffer): Promise<number> {
-  // The table of an empty disk has no entries, so nothing would ever refer to a cluster for it.
+  // The L1 table of an empty disk has no entries and needs no cluster.
   if (l1.length === 0) return 0;
   const clusters = Math.ceil(l1.length / volume.geometry.clusterBytes);
   const offset = volume.counts.allocate(clusters);
@@ -76,9 +84,9 @@ export async function writeNewL1(volume: Volume, l1: Buffer): Promise<number> {
 }
 
 /**
- * Writes a second tree with the same content as the first `entries` of `l1`: L2 tables of its own, the clusters
- * shared, so without COPIED. What it shares is counted once more.
- * @returns the new L1 table, which is not written yet.
+ * Writes a second tree with the content of the first `entries` of `l1`: new L2 tables without COPIED flags, and one
+ * more reference to every shared cluster.
+ * @returns the new L1 table, which is not yet written.
  */
 export async function copyTree(volume: Volume, l1: Buffer, entries: number): Promise<Buffer> {
   const { geometry, counts } = volume;
@@ -102,8 +110,8 @@ export async function copyTree(volume: Volume, l1: Buffer, entries: number): Pro
 }
 
 /**
- * Takes away every reference that the entries of `l1` from `first` on make. A cluster's last reference is not taken but put
- * into `last`: the file may need it still.
+ * Removes every reference that the entries of `l1` from `first` on make. A cluster with only one reference keeps it and
+ * is added to `last`, because the file may still use it.
  */
 export async function lowerTree(
   volume: Volume,
@@ -113,7 +121,7 @@ export async function lowerTree(
   const { geometry } = volume;
   const visitor = { geometry, visit: (offset: number) => lowerButLast(volume, offset, last) };
   for (let index = tree.first; index < tree.l1.length / ENTRY_BYTES; index += 1) {
-    // Also of a table that is not there: how many are is not known before.
+    // Also for an empty entry: the total counts every entry as a table.
     tree.meter?.addCurrent(geometry.clusterBytes);
     const offset = offsetAt(tree.l1, index);
     if (offset === 0) continue;
@@ -128,7 +136,7 @@ export function lowerButLast(volume: Volume, offset: number, last: number[]): vo
   else last.push(offset);
 }
 
-/** Every cluster of a table that lies in a row, such as an L1 table or the snapshot table. */
+/** The offsets of all clusters of a contiguous table, such as an L1 table or the snapshot table. */
 export function clustersOfTable(volume: Volume, table: { offset: number; bytes: number }): number[] {
   const { clusterBytes } = volume.geometry;
   const clusters: number[] = [];
@@ -136,17 +144,17 @@ export function clustersOfTable(volume: Volume, table: { offset: number; bytes: 
   return clusters;
 }
 
-/** Clusters that nothing but a snapshot may use. */
+/** Clusters that only one snapshot may use. */
 type ReservedClusters = {
-  /** @throws BlockError if the cluster at `offset`, used as `use` says, is one of them. */
+  /** @throws BlockError if the cluster at `offset` is one of them. @param use the other use of the cluster. */
   refuse(offset: number, use: string): void;
 };
 
 /**
- * After counts have fallen: the active tables with COPIED where a cluster has one reference left. Tables that change
- * are written anew; `last` gets those that they take the place of.
- * @returns the new L1 table, not written yet, or null if nothing changes.
- * @throws BlockError if the active disk uses what only the snapshot that goes should.
+ * Sets COPIED in the active tables for clusters that have one reference after counts were lowered. Changed tables are
+ * written to new clusters, and the old ones are added to `last`.
+ * @returns the new L1 table, not yet written; null if nothing changes.
+ * @throws BlockError if the active disk uses a cluster that only the deleted snapshot may use.
  */
 export async function markCopied(volume: Volume, own: ReservedClusters, last: number[]): Promise<Buffer | null> {
   const { geometry, counts } = volume;

@@ -1,19 +1,18 @@
 import type { PreparedApply } from '../image.ts';
-import type { Committer } from './commit.ts';
-import { ENTRY_BYTES, l1EntriesOf } from './geometry.ts';
-import type { Pointers, TablePlace } from './header.ts';
-import { reclaim } from './reclaim.ts';
+import { type Committer, reclaim } from './commit.ts';
+import type { Pointers, TablePlace } from './image-header.ts';
 import { readSnapshotL1 } from './snapshot-reader.ts';
 import type { SnapshotEntry } from './snapshot-table.ts';
-import { clustersOfTable, copyTree, lowerTree, writeNewL1 } from './tree.ts';
+import { ENTRY_BYTES, l1EntriesOf } from './table-format.ts';
+import { clustersOfTable, copyTree, lowerTree, writeNewL1 } from './table-tree.ts';
 import { ALL_KEYS, type Volume } from './volume.ts';
 
 type Disk = { readonly l1: Buffer; readonly place: TablePlace; readonly diskBytes: number };
 
 /**
- * Two trees, of which the header points to one: the disk as it is and as the snapshot has it. All that the second one
- * refers to is referred to by the snapshot as well, so nothing in it is COPIED, and no flag of the first one changes
- * either: whichever of them is given up, counts and flags agree at every moment.
+ * Two trees of tables: the disk as it is, and the disk as the snapshot has it. The header points to one of them. The
+ * snapshot also refers to every cluster of the second tree, so no entry there is COPIED, and no flag of the first tree
+ * changes. Counts and flags therefore agree at every moment, whichever tree is freed.
  */
 export class TwoTrees implements PreparedApply {
   readonly #volume: Volume;
@@ -31,7 +30,7 @@ export class TwoTrees implements PreparedApply {
     this.#onEnd = of.onEnd;
   }
 
-  /** The caller has the image alone. */
+  /** Builds the second tree. The caller has the image alone. @throws BlockError */
   static async prepare(
     volume: Volume,
     committer: Committer,
@@ -66,12 +65,12 @@ export class TwoTrees implements PreparedApply {
   }
 
   commit(): Promise<void> {
-    return this.#step('prepared', 'committed', () => this.#turn());
+    return this.#step('prepared', 'committed', () => this.#switch());
   }
 
   revert(): Promise<void> {
     return this.#step('committed', 'ended', async () => {
-      await this.#turn();
+      await this.#switch();
       await this.#end();
     });
   }
@@ -93,8 +92,8 @@ export class TwoTrees implements PreparedApply {
     });
   }
 
-  /** The header points to the other tree, and the one that it pointed to is the other now. */
-  async #turn(): Promise<void> {
+  /** Points the header to the other tree. */
+  async #switch(): Promise<void> {
     const volume = this.#volume;
     await this.#committer.commit();
     const before: Disk = { l1: volume.l1, place: volume.pointers.l1, diskBytes: volume.pointers.diskBytes };

@@ -1,16 +1,16 @@
 import type { RepairReport } from '../image.ts';
-import type { CheckedImage } from './check.ts';
 import type { Committer } from './commit.ts';
-import { forgetCompressed } from './compressed.ts';
-import { decodeCount } from './count-codec.ts';
-import { setCopied } from './entries.ts';
-import { AUTOCLEAR_OFFSET, INCOMPATIBLE, INCOMPATIBLE_OFFSET } from './header.ts';
+import type { CheckedImage } from './image-check.ts';
+import { AUTOCLEAR_OFFSET, INCOMPATIBLE, INCOMPATIBLE_OFFSET } from './image-header.ts';
+import { forgetCompressed } from './mapping.ts';
+import { decodeCount } from './refcount-encoding.ts';
 import { Refcounts } from './refcounts.ts';
+import { setCopied } from './table-format.ts';
 import type { Volume } from './volume.ts';
 
 /**
- * Makes an image that was checked ready for writing: brings its counts and flags in order, and clears the bits that say
- * what no longer holds.
+ * Prepares a checked image for writing: corrects its counts and flags, and clears the feature bits that are no longer
+ * true.
  * @throws BlockError
  */
 export async function makeWritable(
@@ -32,7 +32,7 @@ export async function makeWritable(
   });
   const found = await compareCounts(volume, refcounts, checked);
   volume.refcounts = refcounts;
-  // Before anything changes: who relies on these bits must not take the image for unchanged.
+  // Before any other change: a program that relies on these bits must see that the image was changed.
   if (header.autoclear !== 0n) await writeFeatures(volume, AUTOCLEAR_OFFSET, 0n);
   const copied = await fixCopied(volume, checked);
   await committer.commit();
@@ -45,7 +45,7 @@ export async function makeWritable(
   return { leakedClusters: found.leaked, correctedEntries: found.low + copied };
 }
 
-/** Marks every count that is not what it has to be. */
+/** Marks every stored count that differs from the correct one. @returns the number of counts too high and too low. */
 async function compareCounts(volume: Volume, refcounts: Refcounts, { counts, blocks }: CheckedImage) {
   const { geometry, file } = volume;
   const { countsPerBlock, refcountOrder } = geometry;

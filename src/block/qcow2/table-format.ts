@@ -1,11 +1,67 @@
-import type { Geometry } from './geometry.ts';
+/*
+ * Layout of the tables of a qcow2 image: sizes, limits and entries. Sizes follow from the header's cluster_bits and
+ * refcount_order. Offsets and lengths are bytes.
+ */
+
+export const CLUSTER_BITS_MIN = 9;
+export const CLUSTER_BITS_MAX = 21;
+export const REFCOUNT_ORDER_MAX = 6;
+export const ENTRY_BYTES = 8;
+export const L1_BYTES_MAX = 32 * 2 ** 20;
+export const REFCOUNT_TABLE_BYTES_MAX = 8 * 2 ** 20;
+export const SNAPSHOTS_MAX = 65_536;
+export const SNAPSHOT_TABLE_BYTES_MAX = 64 * 2 ** 20;
+/** Most bytes of tables that opening an image reads. Limits time and memory for any image. */
+export const METADATA_BYTES_MAX = 2 ** 30;
+/** Most clusters of an image file: 8 TiB with 64 KiB clusters. */
+export const FILE_CLUSTERS_MAX = 2 ** 27;
+/** Clean and dirty L2 tables kept in memory. */
+export const TABLE_CACHE_BYTES = 32 * 2 ** 20;
+
+export type Geometry = {
+  readonly clusterBits: number;
+  readonly clusterBytes: number;
+  /** Entries of an L2 table, and of a cluster of an L1 or refcount table. */
+  readonly tableEntries: number;
+  /** Guest bytes that one L2 table maps. */
+  readonly bytesPerTable: number;
+  /** Bits of a reference count are 2 to the power of this. */
+  readonly refcountOrder: number;
+  readonly countsPerBlock: number;
+  /** Highest reference count, at most 2^32 - 1. */
+  readonly countMax: number;
+};
+
+export function geometryOf(clusterBits: number, refcountOrder: number): Geometry {
+  const clusterBytes = 2 ** clusterBits;
+  const tableEntries = clusterBytes / ENTRY_BYTES;
+  const refcountBits = 2 ** refcountOrder;
+  return {
+    clusterBits,
+    clusterBytes,
+    tableEntries,
+    bytesPerTable: clusterBytes * tableEntries,
+    refcountOrder,
+    countsPerBlock: (clusterBytes * 8) / refcountBits,
+    countMax: 2 ** Math.min(32, refcountBits) - 1,
+  };
+}
+
+/** L1 entries that a disk of this size needs. */
+export function l1EntriesOf(diskBytes: number, geometry: Geometry): number {
+  return Math.ceil(diskBytes / geometry.bytesPerTable);
+}
+
+export function clustersOf(bytes: number, geometry: Geometry): number {
+  return Math.ceil(bytes / geometry.clusterBytes);
+}
 
 /*
  * Entries of L1, L2 and refcount tables: big-endian u64.
  *   L1, standard L2: bits 9..55 offset, bit 63 COPIED, L2 also bit 0 reads-as-zero; all others 0.
  *   compressed L2: bit 62, bits 0..x-1 byte offset, x..61 sectors of 512 bytes beyond the first, x = 70 - cluster_bits.
  *   refcount table: bits 9..63 offset.
- * Tables are kept as they are in the file and read entry by entry: a disk has far more entries than are ever used.
+ * Tables stay encoded in memory, and single entries are decoded: most entries of a table are never used.
  */
 
 const COPIED = 0x8000_0000;
@@ -30,7 +86,7 @@ export function isEmpty(table: Buffer, index: number): boolean {
   return table.readUInt32BE(index * 8 + 4) === 0 && table.readUInt32BE(index * 8) === 0;
 }
 
-/** What an L2 entry says. A zero cluster may still have an offset. */
+/** The kind of an L2 entry. A zero cluster may have an offset. */
 export function kindAt(table: Buffer, index: number): EntryKind {
   const high = table.readUInt32BE(index * 8);
   const low = table.readUInt32BE(index * 8 + 4);
@@ -39,14 +95,14 @@ export function kindAt(table: Buffer, index: number): EntryKind {
   return low === 0 && (high & 0x00ff_ffff) === 0 ? 'unallocated' : 'data';
 }
 
-/** Makes an entry point to `offset` with COPIED set or clear; offset 0 empties it. */
+/** Sets offset and COPIED flag of an entry; offset 0 empties it. */
 export function setPointer(table: Buffer, index: number, pointer: { offset: number; copied: boolean }): void {
   const high = Math.floor(pointer.offset / 2 ** 32);
   table.writeUInt32BE((high | (pointer.copied ? COPIED : 0)) >>> 0, index * 8);
   table.writeUInt32BE(pointer.offset % 2 ** 32, index * 8 + 4);
 }
 
-/** Makes an entry point to another offset; its flags stay. */
+/** Sets the offset of an entry and keeps its flags. */
 export function movePointer(table: Buffer, index: number, offset: number): void {
   const flags = { high: table.readUInt32BE(index * 8) & 0xff00_0000, low: table.readUInt32BE(index * 8 + 4) & 0x1ff };
   table.writeUInt32BE((flags.high | Math.floor(offset / 2 ** 32)) >>> 0, index * 8);
@@ -74,16 +130,16 @@ export function compressedAt(table: Buffer, index: number, geometry: Geometry): 
   return { offset, bytes: sectors * SECTOR_BYTES - (offset % SECTOR_BYTES) };
 }
 
-/** What is wrong with an L1 entry, or null. */
+/** The fault of an L1 entry as a clause, or null. */
 export function l1Fault(table: Buffer, index: number): string | null {
   const high = table.readUInt32BE(index * 8);
   const low = table.readUInt32BE(index * 8 + 4);
   if ((high & (HIGH_RESERVED | COMPRESSED)) !== 0 || (low & 0x1ff) !== 0) return 'has reserved bits set';
-  // QEMU takes the header for the L2 table then.
+  // QEMU would use the header as the L2 table.
   return high === COPIED && low === 0 ? 'has COPIED set and no offset' : null;
 }
 
-/** What is wrong with a standard L2 entry, or null. Bit 0 means zeros from version 3 on. */
+/** The fault of a standard L2 entry as a clause, or null. Bit 0 means zeros from version 3 on. */
 export function l2Fault(table: Buffer, index: number, version: number): string | null {
   const high = table.readUInt32BE(index * 8);
   const low = table.readUInt32BE(index * 8 + 4);
@@ -95,7 +151,7 @@ export function refcountTableFault(table: Buffer, index: number): string | null 
   return (table.readUInt32BE(index * 8 + 4) & 0x1ff) !== 0 ? 'has reserved bits set' : null;
 }
 
-/** All 55 bits; beyond 2^53 it is not exact, which is beyond every file. */
+/** The offset of a refcount block, 55 bits. Values above 2^53 are not exact, but no file is so long. */
 export function refcountBlockOffsetAt(table: Buffer, index: number): number {
   const low = table.readUInt32BE(index * 8 + 4);
   return table.readUInt32BE(index * 8) * 2 ** 32 + (low - (low & 0x1ff));

@@ -1,39 +1,43 @@
-import { Claims } from './claims.ts';
-import { Counts } from './counts.ts';
+import { BlockError } from '../image.ts';
+import type { BlockFile } from '../image-file.ts';
+import { Counts } from './cluster-counts.ts';
+import { alignmentFault, assertInside, entryError, readTable } from './l2-tables.ts';
+import type { SnapshotEntry } from './snapshot-table.ts';
 import {
   compressedAt,
+  ENTRY_BYTES,
+  FILE_CLUSTERS_MAX,
+  type Geometry,
   isCopied,
   kindAt,
   l1Fault,
+  METADATA_BYTES_MAX,
   offsetAt,
   refcountBlockOffsetAt,
   refcountTableFault,
-} from './entries.ts';
-import { ENTRY_BYTES, FILE_CLUSTERS_MAX } from './geometry.ts';
-import type { SnapshotEntry } from './snapshot-table.ts';
-import { alignmentFault, entryError, readTable } from './table-checks.ts';
+} from './table-format.ts';
 import type { Volume } from './volume.ts';
 
-/** Flags of tables that the counts contradict, by the table's offset; the active L1 is told apart by `null`. */
+/** A COPIED flag that contradicts the counts. `table`: offset of the table, null for the active L1 table. */
 export type CopiedFault = { readonly table: number | null; readonly index: number; readonly copied: boolean };
 
 export type CheckedImage = {
-  /** References as they are, which is what the counts should be. */
+  /** The references that were found: the correct counts. */
   readonly counts: Counts;
   /** Offset of each refcount block, 0 for none. */
   readonly blocks: number[];
   readonly copiedFaults: readonly CopiedFault[];
 };
 
-/** Faults of flags are listed one by one up to here; an image with more is beyond repair. */
+/** Most wrong flags that are listed; an image with more cannot be repaired here. */
 const COPIED_FAULTS_MAX = 1_000_000;
 
 type L1 = { readonly offset: number; readonly table: Buffer };
 
 /**
- * Reads all tables of an image and computes what its reference counts and COPIED flags have to be. Every L2 table is read
- * once (those of the active disk twice), however many L1 tables share it.
- * @param snapshots those that are looked at: all of the image, if nothing else is said.
+ * Reads all tables of an image and computes the correct reference counts and COPIED flags. Every L2 table is read once,
+ * or twice if the active disk uses it, even if several L1 tables share it.
+ * @param snapshots the snapshots to check; default: all.
  * @throws BlockError if anything overlaps, lies outside the file, is unaligned or has reserved bits set.
  */
 export async function checkImage(
@@ -103,7 +107,7 @@ async function claimL1s(volume: Volume, claims: Claims, snapshots: readonly Snap
   return l1s;
 }
 
-/** @returns the offsets of all L2 tables, each once. */
+/** Counts the references to L2 tables. @returns the offsets of all L2 tables, each once. */
 async function referToTables(volume: Volume, claims: Claims, l1s: readonly L1[]): Promise<number[]> {
   const { file, geometry } = volume;
   const tables: number[] = [];
@@ -179,4 +183,102 @@ async function checkCopied(volume: Volume, claims: Claims, faults: CopiedFault[]
 function addFault(claims: Claims, faults: CopiedFault[], fault: CopiedFault): void {
   faults.push(fault);
   if (faults.length > COPIED_FAULTS_MAX) throw claims.corrupt(`more than ${COPIED_FAULTS_MAX} COPIED flags are wrong`);
+}
+
+/** Uses of a cluster; each cluster has exactly one. */
+const USES = [
+  'nothing',
+  'header',
+  'refcount table',
+  'refcount block',
+  'snapshot table',
+  'L1 table',
+  'L2 table',
+  'guest data',
+  'compressed data',
+] as const;
+type Use = (typeof USES)[number];
+
+const PAGE_CLUSTERS = 32_768;
+/** Bytes of tables that are checked before other work of the thread gets a chance to run. */
+const PACE_BYTES = 2 * 2 ** 20;
+const COUNT_MAX = 2 ** 32 - 1;
+
+/**
+ * The use of every cluster during a check. Counts references, refuses overlaps, and limits the time and memory of the
+ * check.
+ */
+export class Claims {
+  readonly counts: Counts;
+  readonly #file: BlockFile;
+  readonly #geometry: Geometry;
+  readonly #uses = new Map<number, Uint8Array>();
+  #metadataBytes = 0;
+  #sincePause = 0;
+
+  constructor(options: { file: BlockFile; geometry: Geometry; counts: Counts }) {
+    this.counts = options.counts;
+    this.#file = options.file;
+    this.#geometry = options.geometry;
+    if (options.file.bytes / options.geometry.clusterBytes <= FILE_CLUSTERS_MAX) return;
+    const limit = `${FILE_CLUSTERS_MAX} clusters of ${options.geometry.clusterBytes} bytes are allowed`;
+    throw this.tooLarge(`the file has ${options.file.bytes} bytes; ${limit}`);
+  }
+
+  /** Registers a structure that shares its clusters with no other. @throws BlockError if it overlaps another one. */
+  claim(use: Use, part: { name?: string; offset: number; bytes: number }): void {
+    assertInside(this.#file, { name: part.name ?? use, offset: part.offset, bytes: part.bytes });
+    const { clusterBytes } = this.#geometry;
+    for (let offset = part.offset; offset < part.offset + part.bytes; offset += clusterBytes) {
+      if (this.#useOf(offset) !== 0) throw this.#overlap(offset, use);
+      this.refer(use, offset, 1);
+    }
+  }
+
+  /** Adds `times` references of one use to a cluster. @returns true if the cluster had no reference before. */
+  refer(use: Use, offset: number, times: number): boolean {
+    const cluster = Math.floor(offset / this.#geometry.clusterBytes);
+    const page = Math.floor(cluster / PAGE_CLUSTERS);
+    let uses = this.#uses.get(page);
+    if (uses === undefined) {
+      uses = new Uint8Array(PAGE_CLUSTERS);
+      this.#uses.set(page, uses);
+    }
+    const code = USES.indexOf(use);
+    const before = uses[cluster % PAGE_CLUSTERS]!;
+    if (before !== 0 && before !== code) throw this.#overlap(offset, use);
+    uses[cluster % PAGE_CLUSTERS] = code;
+    this.counts.set(cluster, Math.min(COUNT_MAX, this.counts.get(cluster) + times));
+    return before === 0;
+  }
+
+  /** Called before each table is read: limits the sum of bytes, and lets other work of the thread run. */
+  async pace(bytes: number): Promise<void> {
+    this.#metadataBytes += bytes;
+    if (this.#metadataBytes > METADATA_BYTES_MAX) {
+      throw this.tooLarge(`its tables have more than ${METADATA_BYTES_MAX} bytes in all, which is the limit`);
+    }
+    this.#sincePause += bytes;
+    if (this.#sincePause < PACE_BYTES) return;
+    this.#sincePause = 0;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  corrupt(what: string): BlockError {
+    return new BlockError('image_corrupt', `${this.#file.path}: ${what}.`);
+  }
+
+  tooLarge(what: string): BlockError {
+    return new BlockError('image_too_large', `${this.#file.path}: ${what}.`);
+  }
+
+  #useOf(offset: number): number {
+    const cluster = Math.floor(offset / this.#geometry.clusterBytes);
+    return this.#uses.get(Math.floor(cluster / PAGE_CLUSTERS))?.[cluster % PAGE_CLUSTERS] ?? 0;
+  }
+
+  #overlap(offset: number, use: Use): BlockError {
+    const other = USES[this.#useOf(offset)] ?? 'nothing';
+    return this.corrupt(`the cluster at ${offset} is used as ${other} and as ${use}`);
+  }
 }

@@ -1,18 +1,18 @@
 import { BlockError } from '../image.ts';
 import type { Committer } from './commit.ts';
-import { isCopied, kindAt, setPointer, setZero } from './entries.ts';
 import { activeMapping, readMapped, runAt } from './mapping.ts';
-import { forEachClusterOf } from './tree.ts';
+import { isCopied, kindAt, setPointer, setZero } from './table-format.ts';
+import { forEachClusterOf } from './table-tree.ts';
 import type { Volume } from './volume.ts';
 
-/** A part of a request inside one L2 table: guest clusters `first` to `first + clusters - 1`. */
+/** The part of a request that one L2 table maps. `position` is a byte of the disk. */
 type Part = { readonly l1Index: number; readonly position: number; readonly bytes: Uint8Array };
 
 /**
- * Reads, writes and discards of the active disk. A request for some clusters waits for those before it that touch the
- * same; writes have their clusters alone, so that a cluster is not moved while somebody reads it.
+ * Reads, writes and discards of the active disk. A request waits for earlier requests to the same clusters. A write has
+ * its clusters alone, so that no cluster moves while it is read.
  */
-export class GuestDisk {
+export class ActiveDisk {
   readonly #volume: Volume;
   readonly #committer: Committer;
 
@@ -36,7 +36,8 @@ export class GuestDisk {
       this.#assertInside(offset, from.length);
       const { taken } = this.#committer;
       for (const part of this.#parts(offset, from)) await this.#writePart(part);
-      // A commit on the way wrote the count of a new cluster before anything pointed to it: that would look leaked.
+      // A commit during this write stored counts of new clusters before any table pointed to them: they would look
+      // leaked.
       if (this.#committer.taken !== taken && this.#volume.isDirty) await this.#committer.tidyUp();
       await this.#commitIfMuch();
     });
@@ -102,7 +103,7 @@ export class GuestDisk {
     }
   }
 
-  /** Writes clusters that have no place of their own yet; those written in part get the rest from what was read there. */
+  /** Writes to new clusters. A cluster that is written in part gets the rest of its content from its old place. */
   async #writeNew({ l1Index, position, bytes }: Part): Promise<void> {
     const volume = this.#volume;
     const { clusterBytes } = volume.geometry;
@@ -125,7 +126,7 @@ export class GuestDisk {
     }
   }
 
-  /** Writes whole clusters that hold `bytes`; a guest position lies `shift` further on in the file. */
+  /** Writes whole clusters that contain `bytes`. File offset = position on the disk + `shift`. */
   async #fill(shift: number, position: number, bytes: Uint8Array): Promise<void> {
     const { clusterBytes } = this.#volume.geometry;
     const end = position + bytes.length;
@@ -175,7 +176,7 @@ export class GuestDisk {
     await volume.updateTable(l1Index, (table) => {
       for (let entry = first; entry < first + clusters; entry += 1) {
         this.#giveUp(table, entry);
-        // Without a backing file an entry that says nothing reads as zeros too.
+        // Without a backing file an empty entry also reads as zeros.
         if (hasBacking) setZero(table, entry);
         else setPointer(table, entry, { offset: 0, copied: false });
       }
@@ -192,7 +193,7 @@ export class GuestDisk {
   }
 }
 
-/** Clusters in a row that are either written in place, side by side in the file, or all need a new place. */
+/** The longest run of clusters that are all written in place, adjacent in the file, or that all need new clusters. */
 function writeRunAt(table: Buffer | null, index: number, clustersMax: number) {
   const inPlaceAt = (entry: number) => table !== null && kindAt(table, entry) === 'data' && isCopied(table, entry);
   if (!inPlaceAt(index)) {

@@ -1,17 +1,16 @@
 import { BlockError, type VmStateWriter } from '../image.ts';
-import { kindAt, offsetAt, setPointer } from './entries.ts';
-import { ENTRY_BYTES, L1_BYTES_MAX, l1EntriesOf } from './geometry.ts';
-import { forEachClusterOf, TableWriter } from './tree.ts';
+import { ENTRY_BYTES, kindAt, L1_BYTES_MAX, l1EntriesOf, offsetAt, setPointer } from './table-format.ts';
+import { forEachClusterOf, TableWriter } from './table-tree.ts';
 import { LOCK_KEYS, type Volume } from './volume.ts';
 
 export const APPENDS_MAX = 8;
 
-/** Clusters side by side in the file that one write fills. */
+/** Adjacent clusters of the file that one write fills. */
 type Stretch = { readonly offset: number; readonly bytes: Uint8Array };
 
 /**
- * VM state that is being written. Its L2 tables are in memory only, and the counts of its clusters too: until a snapshot
- * takes it along nothing in the file points to it, so a crash leaves nothing behind but bytes in free clusters.
+ * The VM state area while it is written. Its L2 tables and the counts of its clusters are in memory only: nothing in
+ * the file points to it until a snapshot contains it. After a crash its clusters are therefore free.
  */
 export class VmStateArea implements VmStateWriter {
   readonly #volume: Volume;
@@ -38,12 +37,12 @@ export class VmStateArea implements VmStateWriter {
 
   align(): number {
     const over = this.#position % this.#volume.geometry.clusterBytes;
-    // What is behind the end of the content reads as zeros, not as what the cluster held before.
+    // The rest of the last cluster must read as zeros, not as old content of the file.
     if (over > 0) this.#enqueue(this.#zeros.subarray(over)).catch(() => {});
     return this.#position;
   }
 
-  /** Writes the tables to clusters of their own. @returns the offset of each, 0 for a hole. */
+  /** Writes the L2 tables to new clusters. @returns the offset of each table, 0 for a hole. */
   async writeTables(): Promise<number[]> {
     if (this.#failure !== null) throw this.#failure;
     const writer = new TableWriter(this.#volume);
@@ -57,17 +56,17 @@ export class VmStateArea implements VmStateWriter {
     return offsets;
   }
 
-  /** A snapshot has it now: nothing more may be appended. */
+  /** The area belongs to a snapshot: nothing more can be appended. */
   take(): void {
     this.#isTaken = true;
     this.#tables = [];
   }
 
-  /** Frees what was appended. */
+  /** Frees the appended data. */
   drop(): void {
     const { geometry } = this.#volume;
     const visitor = { geometry, visit: (offset: number) => this.#volume.counts.lower(offset) };
-    // What is broken writes nothing any more, so it needs to free nothing.
+    // A broken image is never written again, so its counts no longer matter.
     for (const table of this.#volume.broken === null ? this.#tables : []) {
       for (let index = 0; table !== null && index < geometry.tableEntries; index += 1) {
         forEachClusterOf(table, index, visitor);
@@ -94,16 +93,16 @@ export class VmStateArea implements VmStateWriter {
 
   async #write(position: number, bytes: Uint8Array): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#isTaken) throw new Error('this VM state was given up or belongs to a snapshot');
+    if (this.#isTaken) throw new Error('this VM state was dropped or belongs to a snapshot');
     const stretches = this.#place(position, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    // All of them have ended before anyone may free the clusters, even if one fails.
+    // All writes must end before the clusters may be freed, even if one write fails.
     const written = await Promise.allSettled(
       stretches.map(({ offset, bytes: part }) => this.#volume.write(offset, part)),
     );
     for (const one of written) if (one.status === 'rejected') throw one.reason;
   }
 
-  /** Finds a place for each cluster that is not all zero, as many in a row as there are. */
+  /** Allocates clusters for all data that is not a hole, in runs as long as possible. */
   #place(position: number, bytes: Buffer): Stretch[] {
     const { clusterBytes } = this.#volume.geometry;
     const end = position + bytes.length;
@@ -135,7 +134,7 @@ export class VmStateArea implements VmStateWriter {
     return stretches;
   }
 
-  /** True if the whole cluster that begins at `at` is inside `bytes` and zero. */
+  /** True if the cluster that begins at `at` is completely inside `bytes` and all zero. */
   #isHole(at: number, bytes: Buffer, position: number): boolean {
     const from = at - position;
     const { clusterBytes } = this.#volume.geometry;

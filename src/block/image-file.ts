@@ -1,10 +1,9 @@
 import { close, constants, fdatasync, fstatSync, ftruncate, open, read, stat, write } from 'node:fs';
 import { promisify } from 'node:util';
-import { DirectFile } from './direct.ts';
-import { fileError } from './file-errors.ts';
-import { BlockError, type FileCall } from './image.ts';
+import { DirectFile } from './direct-io.ts';
+import { BlockError, type BlockErrorCode, type FileCall } from './image.ts';
+import { type ImageUse, lockImage } from './image-lock.ts';
 import { punchHole } from './libc.ts';
-import { type ImageUse, lockImage } from './lock.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -12,7 +11,7 @@ const syncFile = promisify(fdatasync);
 const truncateFile = promisify(ftruncate);
 const statFile = promisify(stat);
 
-/** Of one system call; Node refuses 2 GiB and more. */
+/** Limit of one system call; Node refuses 2 GiB and more. */
 const CALL_BYTES_MAX = 2 ** 30;
 
 /** The unit of st_blocks, whatever the file system. */
@@ -25,24 +24,24 @@ export interface BlockFile {
   readonly bytes: number;
   /** Space that the file takes on its file system, bytes. */
   readonly allocatedBytes: number;
-  /** Calls that have not ended yet. */
+  /** System calls in progress. */
   readonly underWay: Iterable<FileCall>;
-  /** What lies behind the end of the file reads as zeros. */
+  /** Bytes behind the end of the file read as zeros. */
   read(position: number, into: Uint8Array): Promise<void>;
-  /** Large stretches may go past the page cache, if they are aligned to pages in memory and file. */
+  /** Writes all bytes. Large writes bypass the page cache if memory and position are aligned to pages. */
   write(position: number, from: Uint8Array): Promise<void>;
-  /** What was written is on stable storage. */
+  /** Makes all writes that have ended stable. */
   sync(): Promise<void>;
   truncate(bytes: number): Promise<void>;
-  /** Gives a stretch back to the file system where it can; the content is undefined then. */
+  /** Gives a range back to the file system if that is supported; its content is undefined afterwards. */
   punchHole(offset: number, bytes: number): Promise<void>;
-  /** @throws BlockError `image_gone` if the file has no name any more, another file has it, or it was cut. */
+  /** @throws BlockError `image_gone` if the file was removed, replaced by another file, or cut. */
   assertPresent(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a plain file with the locks of `use`, which is to read or to write it unless it is given.
+ * Opens a plain file with the locks of `use`. The default use is `read` or `write`, as `readOnly` says.
  * @throws BlockError
  */
 export async function openBlockFile(
@@ -65,7 +64,7 @@ export async function openBlockFile(
   }
 }
 
-/** A BlockFile of the operating system. */
+/** A BlockFile on a file of the operating system. */
 export class SystemFile implements BlockFile {
   readonly path: string;
   readonly underWay = new Set<FileCall>();
@@ -90,21 +89,21 @@ export class SystemFile implements BlockFile {
     return fstatSync(this.#open()).blocks * STAT_BLOCK_BYTES;
   }
 
-  /** Which file this is, whatever its name. */
+  /** Device and inode: the same for every name of the file. */
   get identity(): string {
     const { dev, ino } = fstatSync(this.#open(), { bigint: true });
     return `${dev}:${ino}`;
   }
 
   /**
-   * Takes the locks of another use and gives up those of the last one. Nothing may be under way.
-   * @throws BlockError `image_locked` or `image_unsupported`: the use is the one before then.
+   * Replaces the locks of the present use by the locks of another one. No call may be in progress.
+   * @throws BlockError `image_locked` or `image_unsupported`; the use is unchanged then.
    */
   changeUse(use: ImageUse): void {
     const fd = this.#open();
     lockImage(fd, this.path, { from: this.#use, to: use });
     this.#use = use;
-    // Measured again under the lock: others may have changed its length before.
+    // Measured again under the lock: another program may have changed the length before.
     this.#bytes = fstatSync(fd).size;
   }
 
@@ -166,7 +165,7 @@ export class SystemFile implements BlockFile {
     });
   }
 
-  /** The number of a closed descriptor may be another file's by now. */
+  /** Refuses a closed file: the number of its descriptor may already belong to another file. */
   #open(): number {
     if (!this.#isClosed) return this.#fd;
     throw new BlockError('image_io_error', `${this.path}: the image is closed.`);
@@ -217,5 +216,32 @@ function writeFile(fd: number, from: Uint8Array, position: number): Promise<numb
       if (error) reject(error);
       else resolve(count);
     });
+  });
+}
+
+const CODES: Record<string, BlockErrorCode> = {
+  ENOENT: 'image_not_found',
+  ENOTDIR: 'image_not_found',
+  EACCES: 'permission_denied',
+  EPERM: 'permission_denied',
+  EROFS: 'permission_denied',
+  ENOSPC: 'no_space',
+  EDQUOT: 'no_space',
+  EFBIG: 'no_space',
+};
+
+/** The reason as text, for errors that a user can act on. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left (ENOSPC)',
+  EDQUOT: 'no space is left, the quota is used up (EDQUOT)',
+  EFBIG: 'no space is left, the file may not grow any more (EFBIG)',
+};
+
+/** Converts an error of the operating system into a BlockError. @param doing the operation that failed. */
+export function fileError(cause: unknown, path: string, doing: string): BlockError {
+  if (cause instanceof BlockError) return cause;
+  const name = (cause as NodeJS.ErrnoException | null)?.code ?? 'unknown error';
+  return new BlockError(CODES[name] ?? 'image_io_error', `${path}: ${doing} failed: ${REASONS[name] ?? name}.`, {
+    cause,
   });
 }

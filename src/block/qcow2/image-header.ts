@@ -1,4 +1,5 @@
 import { BlockError } from '../image.ts';
+import { decodeExtensions, type Extensions } from './header-extensions.ts';
 import {
   CLUSTER_BITS_MAX,
   CLUSTER_BITS_MIN,
@@ -8,11 +9,11 @@ import {
   l1EntriesOf,
   REFCOUNT_ORDER_MAX,
   REFCOUNT_TABLE_BYTES_MAX,
-} from './geometry.ts';
-import { decodeExtensions, type Extensions } from './header-extensions.ts';
+} from './table-format.ts';
 
 /*
- * The header at offset 0, big-endian. Fields that change lie in the first sector, so that one write changes them together:
+ * The header at offset 0, big-endian. All variable fields lie in the first sector, so that one write changes them
+ * together:
  *   0 magic, 4 version, 8 backing name offset u64, 16 its length u32, 20 cluster_bits u32, 24 disk bytes u64,
  *   32 encryption u32, 36 L1 entries u32, 40 L1 offset u64, 48 refcount table offset u64, 56 its clusters u32,
  *   60 snapshots u32, 64 snapshot table offset u64; from version 3 on 72 incompatible, 80 compatible, 88 autoclear
@@ -30,13 +31,13 @@ const INCOMPATIBLE_KNOWN = INCOMPATIBLE.dirty | INCOMPATIBLE.corrupt | INCOMPATI
 
 export type TablePlace = { readonly offset: number; readonly entries: number };
 
-/** The fields that change while an image is open; all lie between 24 and 72. */
+/** The fields that change while an image is open; they lie between 24 and 72. */
 export type Pointers = {
   readonly diskBytes: number;
   readonly l1: TablePlace;
-  /** Entries here are a multiple of a cluster's. */
+  /** `entries` is a multiple of the entries of a cluster. */
   readonly refcountTable: TablePlace;
-  /** Entries are the number of snapshots. */
+  /** `entries` is the number of snapshots. */
   readonly snapshotTable: TablePlace;
 };
 
@@ -52,7 +53,7 @@ export type Header = {
   readonly extensions: Extensions;
 };
 
-/** @param cluster the first cluster, or what there is of it. @throws BlockError */
+/** Decodes a header. @param cluster the first cluster, or as much of it as the file contains. @throws BlockError */
 export function decodeHeader(cluster: Buffer, path: string): Header {
   if (cluster.length < 4 || cluster.readUInt32BE(0) !== MAGIC) {
     throw new BlockError('image_not_qcow2', `${path} does not begin with the four bytes of a qcow2 image.`);
@@ -80,7 +81,7 @@ export function decodeHeader(cluster: Buffer, path: string): Header {
   return header;
 }
 
-/** Bytes 24..71 as they are written: one write inside a sector turns everything over at once. */
+/** Bytes 24 to 71 of the header: one write inside a sector makes all new tables valid. */
 export function encodePointers(pointers: Pointers, geometry: Geometry): Buffer {
   const bytes = Buffer.alloc(48);
   bytes.writeBigUInt64BE(BigInt(pointers.diskBytes), 0);
@@ -161,7 +162,7 @@ function decodePointers(cluster: Buffer, geometry: Geometry, path: string): Poin
     diskBytes,
     l1: { offset: offset(40, 'L1 table'), entries: l1Entries },
     refcountTable: { offset: offset(48, 'refcount table'), entries: refcountClusters * geometry.tableEntries },
-    // Where these are wrong only the snapshots are lost: load.ts looks at it.
+    // load-image.ts checks this offset: a wrong one concerns only the snapshots.
     snapshotTable: { offset: snapshots === 0 ? 0 : Number(cluster.readBigUInt64BE(64)), entries: snapshots },
   };
 }

@@ -2,10 +2,10 @@ import { BlockError } from './image.ts';
 import { isByteLocked, lockByte } from './libc.ts';
 
 /*
- * Who may do what with an image. QEMU locks single bytes of the file: 100 + n says "I use permission n", 200 + n "nobody
- * else may use it". The same bytes are locked here, so that QEMU and vmferry keep each other out; byte 300 is between
- * vmferry and vmferry. The locks belong to the open file: closing it or a crash releases them
- * (docs/adr/0036-image-locks-compatible-with-qemu.md).
+ * Locks of an image file. QEMU locks single bytes of the file: a lock on byte 100 + n means "I use permission n", a
+ * lock on byte 200 + n means "no other process may use permission n". vmferry locks the same bytes, so that QEMU and
+ * vmferry exclude each other. Byte 300 excludes a second vmferry. The locks belong to the open file: closing it, or a
+ * crash, releases them (docs/adr/0036-image-locks-compatible-with-qemu.md).
  */
 const CONSISTENT_READ = 0;
 const WRITE = 1;
@@ -15,8 +15,8 @@ const FORBIDDEN = 200;
 const VMFERRY = 300;
 
 /**
- * What a file is open for. `none`: to be looked at, whoever uses it. `inactive`: it belongs to a machine whose guest is
- * on the other side of a migration, which may write to it. `read`: nobody may write to it. `write`: nobody else may.
+ * How a process uses an image file. `none`: reads it without any lock. `inactive`: the guest is on the other side of a
+ * migration, and that side may write. `read`: no process may write. `write`: only this process may write.
  */
 export type ImageUse = 'none' | 'inactive' | 'read' | 'write';
 
@@ -32,8 +32,8 @@ const ALL_BYTES = [CONSISTENT_READ, WRITE, RESIZE].flatMap((permission) => [USED
 
 /**
  * Changes the locks of an open file from those of one use to those of another.
- * @throws BlockError `image_locked`, or `image_unsupported` where there are no such locks and the image is to be written;
- * the locks are those of `from` then.
+ * @throws BlockError `image_locked`; `image_unsupported` if the system has no such locks and the use is `write`. After
+ * an error the locks are those of `from`.
  */
 export function lockImage(fd: number, path: string, { from, to }: { from: ImageUse; to: ImageUse }): void {
   try {
@@ -57,7 +57,7 @@ function takeLocks(fd: number, path: string, use: ImageUse): void {
       `${path}: this system or file system cannot lock files (Linux open file description locks are needed), so the image may only be opened read-only.`,
     );
   }
-  // Locked first and asked then: two that come at once both see the other.
+  // Lock first, then test: of two processes that start at the same time each sees the locks of the other.
   const { used, forbidden } = PERMISSIONS[use];
   for (const permission of forbidden) refuseIfLocked(fd, path, USED + permission);
   for (const permission of used) refuseIfLocked(fd, path, FORBIDDEN + permission);
@@ -77,7 +77,7 @@ const WHAT: Readonly<Record<number, string>> = {
   [FORBIDDEN + RESIZE]: 'does not let others change the size of this image',
 };
 
-/** Locks the bytes of a use, and unlocks the others. */
+/** Locks the bytes of a use, and unlocks all other bytes. */
 function takeBytes(fd: number, use: ImageUse): ReturnType<typeof lockByte> {
   const own = lockByte(fd, VMFERRY, use === 'write' || use === 'read' ? use : 'none');
   if (own !== 'locked') return own;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { createImage, openImage } from '../../src/block/qcow2/open.ts';
+import { createImage, openImage } from '../../src/block/qcow2/open-image.ts';
 import { checked, MIB, newImage, opened, qemuImg, run, temporaryFolder } from './images.ts';
 
 const HOLDER = new URL('./locked-by.ts', import.meta.url).pathname;

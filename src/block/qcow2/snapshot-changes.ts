@@ -1,22 +1,20 @@
 import { BlockError, type NewSnapshot, type WorkMeter } from '../image.ts';
-import type { Committer } from './commit.ts';
-import { offsetAt, setPointer } from './entries.ts';
-import { flip } from './flip.ts';
-import { ENTRY_BYTES, L1_BYTES_MAX, l1EntriesOf, SNAPSHOTS_MAX } from './geometry.ts';
-import type { Pointers, TablePlace } from './header.ts';
-import { OwnClusters } from './own-clusters.ts';
+import { type Committer, switchTables } from './commit.ts';
+import type { Pointers, TablePlace } from './image-header.ts';
 import { readSnapshotL1 } from './snapshot-reader.ts';
 import { encodeSnapshotTable, nextSnapshotId, type SnapshotEntry } from './snapshot-table.ts';
-import { clustersOfTable, copyTree, lowerTree, markCopied, writeNewL1 } from './tree.ts';
-import type { VmStateArea } from './vm-state.ts';
+import { ENTRY_BYTES, L1_BYTES_MAX, l1EntriesOf, offsetAt, SNAPSHOTS_MAX, setPointer } from './table-format.ts';
+import { clustersOfTable, copyTree, lowerTree, markCopied, writeNewL1 } from './table-tree.ts';
+import type { VmStateArea } from './vm-state-area.ts';
 import type { Volume } from './volume.ts';
 
 /*
- * Taking and deleting snapshots. Both build what is to be beside what is and turn the image over in one header write
- * (flip.ts). What fails before is taken back in memory: the file does not know of it. The caller has the image alone.
+ * Taking, renaming and deleting snapshots. Each change writes new tables to free clusters and makes them valid with one
+ * header write (switchTables in commit.ts). A failure before that write is undone in memory; the file is unchanged. The
+ * caller has the image alone.
  */
 
-/** A new state of the image, all written but not yet valid. */
+/** New tables of the image that are written but not yet valid. */
 export type Change = {
   readonly to: Partial<Pick<Pointers, 'l1' | 'snapshotTable'>>;
   readonly l1: Buffer;
@@ -25,8 +23,8 @@ export type Change = {
 };
 
 /**
- * The snapshot takes over the active L2 tables as they are; the active disk gets new ones in which nothing is COPIED.
- * VM state lies behind the disk in the snapshot's L1 table only.
+ * Takes a snapshot. It gets the active L2 tables unchanged; the active disk gets copies without COPIED flags. Only the
+ * snapshot's L1 table contains the VM state, behind the disk.
  */
 export async function takeSnapshot(
   volume: Volume,
@@ -38,12 +36,12 @@ export async function takeSnapshot(
     throw new BlockError('snapshot_table_full', message);
   }
   const { diskBytes } = volume.pointers;
-  await turnOver(volume, committer, async (last) => {
+  await replaceState(volume, committer, async (last) => {
     const entries = l1EntriesOf(diskBytes, volume.geometry);
     const vmTables = (await taking.vmState?.writeTables()) ?? [];
     const snapshotL1 = joinL1(volume, entries, vmTables);
     const l1 = await copyTree(volume, volume.l1, entries);
-    // What lay behind the disk was VM state of an earlier snapshot.
+    // Entries behind the disk are VM state of an earlier snapshot.
     await lowerTree(volume, { l1: volume.l1, first: entries }, last);
     const place = { offset: await writeNewL1(volume, snapshotL1), entries: snapshotL1.length / ENTRY_BYTES };
     const id = nextSnapshotId(volume.snapshots);
@@ -62,7 +60,7 @@ export async function deleteSnapshot(
   await without(volume, committer, { entry, meter, rest: volume.snapshots.filter((other) => other !== entry) });
 }
 
-/** Gives an entry another name, and another one that has it up, with one header write. */
+/** Renames a snapshot and removes `replaced`, if it is not null, with one header write. */
 export async function renameSnapshot(
   volume: Volume,
   committer: Committer,
@@ -71,19 +69,19 @@ export async function renameSnapshot(
   const renamed = { ...entry, name, stored: null };
   const rest = volume.snapshots.filter((other) => other !== replaced).map((one) => (one === entry ? renamed : one));
   if (replaced !== null) return without(volume, committer, { entry: replaced, meter: undefined, rest });
-  await turnOver(volume, committer, async (last) => {
+  await replaceState(volume, committer, async (last) => {
     const tables = await replaceTables(volume, { l1: null, snapshots: rest }, last);
     return { l1: volume.l1, snapshots: rest, ...tables };
   });
 }
 
-/** @param rest the entries that stay. */
+/** Removes one snapshot. @param rest the entries of the new snapshot table. */
 async function without(
   volume: Volume,
   committer: Committer,
   { entry, meter, rest }: { entry: SnapshotEntry; meter: WorkMeter | undefined; rest: readonly SnapshotEntry[] },
 ): Promise<void> {
-  await turnOver(volume, committer, async (last) => {
+  await replaceState(volume, committer, async (last) => {
     const l1 = await readSnapshotL1(volume, entry);
     await lowerTree(volume, { l1, first: 0, meter }, last);
     const own = new OwnClusters(volume, { entry, last });
@@ -96,10 +94,10 @@ async function without(
 }
 
 /**
- * Makes a new state valid that `build` has written.
- * @param build adds to `last` the clusters that only the old state needs.
+ * Replaces the tables of the image.
+ * @param build writes the new tables, and adds to `last` the clusters that only the old tables use.
  */
-export async function turnOver(
+export async function replaceState(
   volume: Volume,
   committer: Committer,
   build: (last: number[]) => Promise<Change>,
@@ -111,7 +109,7 @@ export async function turnOver(
   counts.beginUndo();
   try {
     const change = await build(last);
-    last.push(...(await flip(volume, change.to)));
+    last.push(...(await switchTables(volume, change.to)));
     volume.l1 = change.l1;
     volume.snapshots = change.snapshots;
     volume.snapshotTableBytes = change.snapshotTableBytes;
@@ -124,7 +122,7 @@ export async function turnOver(
   await committer.tidyUp();
 }
 
-/** The L1 table of a snapshot: the active disk's entries, then those of VM state. */
+/** Builds the L1 table of a snapshot: the entries of the active disk, then the entries of the VM state. */
 function joinL1(volume: Volume, entries: number, vmTables: readonly number[]): Buffer {
   const bytes = (entries + vmTables.length) * ENTRY_BYTES;
   if (bytes > L1_BYTES_MAX) {
@@ -140,7 +138,7 @@ function joinL1(volume: Volume, entries: number, vmTables: readonly number[]): B
   return l1;
 }
 
-/** Writes a new snapshot table, and a new active L1 table if there is one, to new places. */
+/** Writes a new snapshot table, and a new active L1 table if `l1` is not null, to free clusters. */
 export async function replaceTables(
   volume: Volume,
   tables: { l1: Buffer | null; snapshots: readonly SnapshotEntry[] },
@@ -168,4 +166,76 @@ async function writeSnapshotTable(
   bytes.copy(padded);
   await volume.write(offset, padded);
   return { place: { offset, entries: snapshots.length }, bytes: bytes.length };
+}
+
+/**
+ * The clusters that, by tables and counts, only one snapshot uses, and that are freed with it. A damaged table may name
+ * a cluster that belongs to another structure; if it were freed, it would be overwritten. Clusters of the active disk
+ * and of the image's own tables are detected. A cluster of another snapshot is not: that would need all tables of all
+ * snapshots.
+ */
+export class OwnClusters {
+  readonly #volume: Volume;
+  readonly #id: string;
+  readonly #clusters: ClusterSet;
+
+  /** @throws BlockError if a cluster occurs twice, or if a table of the image lies in it. */
+  constructor(volume: Volume, { entry, last }: { readonly entry: SnapshotEntry; readonly last: readonly number[] }) {
+    this.#volume = volume;
+    this.#id = entry.id;
+    const { clusterBytes } = volume.geometry;
+    this.#clusters = new ClusterSet({ bytes: volume.file.bytes, clusterBytes });
+    for (const offset of last) if (!this.#clusters.add(offset)) throw this.#fault(offset, 'twice');
+    for (const offset of clustersOfImage(volume)) this.refuse(offset, 'a table of the image');
+  }
+
+  /** @throws BlockError if the cluster is one of them. @param what the other use of the cluster. */
+  refuse(offset: number, what: string): void {
+    if (this.#clusters.has(offset)) throw this.#fault(offset, `though it is ${what}`);
+  }
+
+  #fault(offset: number, how: string): BlockError {
+    const where = `the tables of snapshot ${this.#id} name the cluster at ${offset} ${how}`;
+    const advice = 'Nothing was changed; the next start counts the references again.';
+    return new BlockError('image_corrupt', `${this.#volume.file.path}: ${where}. ${advice}`);
+  }
+}
+
+/** Clusters of refcounts, L1 tables, the snapshot table, and the L2 tables of the active disk. */
+function* clustersOfImage(volume: Volume): Iterable<number> {
+  const { pointers, counts } = volume;
+  yield* counts.ownClusters();
+  yield* clustersOfTable(volume, { offset: pointers.snapshotTable.offset, bytes: volume.snapshotTableBytes });
+  for (const { offset, entries } of [pointers.l1, ...volume.snapshots.map(({ l1 }) => l1)]) {
+    yield* clustersOfTable(volume, { offset, bytes: entries * ENTRY_BYTES });
+  }
+  for (let index = 0; index < volume.l1.length / ENTRY_BYTES; index += 1) {
+    const offset = offsetAt(volume.l1, index);
+    if (offset !== 0) yield offset;
+  }
+}
+
+/** A set of clusters of an image file, as one bit per cluster. */
+export class ClusterSet {
+  readonly #clusterBytes: number;
+  readonly #bits: Uint8Array;
+
+  /** @param bytes length of the file; clusters behind its end cannot be added. */
+  constructor({ bytes, clusterBytes }: { readonly bytes: number; readonly clusterBytes: number }) {
+    this.#clusterBytes = clusterBytes;
+    this.#bits = new Uint8Array(Math.ceil(bytes / clusterBytes / 8));
+  }
+
+  has(offset: number): boolean {
+    const cluster = Math.floor(offset / this.#clusterBytes);
+    return ((this.#bits[cluster >>> 3] ?? 0) & (1 << (cluster & 7))) !== 0;
+  }
+
+  /** @returns false if the set contained the cluster already. */
+  add(offset: number): boolean {
+    if (this.has(offset)) return false;
+    const cluster = Math.floor(offset / this.#clusterBytes);
+    this.#bits[cluster >>> 3]! |= 1 << (cluster & 7);
+    return true;
+  }
 }
