@@ -21,7 +21,7 @@ export const FEATURES: readonly Feature[] = [
       'domain/migration/outgoing',
       'domain/migration/incoming',
       'domain/migration/lifecycle',
-      'domain/migration/changes',
+      'domain/events/changes',
       'domain/migration/threads',
       'issues/11-02-*',
       'issues/11-04-*',
@@ -70,7 +70,7 @@ export const FEATURES: readonly Feature[] = [
       'soak/issues/',
       'engine/session/',
       'domain/migration/recovery',
-      'domain/migration/transfer-errors',
+      'domain/ports/transfer-errors',
       'issues/11-03-helpful-messages',
       'issues/11-03-other-ports',
       'issues/11-03-unknown-outcome',
@@ -116,7 +116,7 @@ export const FEATURES: readonly Feature[] = [
   },
   {
     name: 'The synthetic guest and its memory',
-    files: ['machine/synthetic/', 'engine/memory/', 'domain/machine/', 'routes/machine'],
+    files: ['machine/synthetic/', 'engine/memory/', 'domain/guest/', 'routes/machine'],
   },
   {
     name: 'Snapshots',
@@ -135,6 +135,8 @@ export const FEATURES: readonly Feature[] = [
   },
   { name: 'Disks on shared storage', files: ['issues/11-01-*', 'soak/shared-disk'] },
   { name: 'Jobs', files: ['domain/jobs/', 'routes/jobs', 'issues/11-23-job-id', 'issues/11-40-roles-and-jobs'] },
+  { name: 'Activities that exclude each other', files: ['domain/occupancy'] },
+  { name: 'Several machines in one process', files: ['integration/two-machines'] },
   { name: 'Idempotency keys', files: ['domain/idempotency', 'routes/idempotency'] },
   {
     name: 'Storage, history and recovery after a crash',
@@ -151,7 +153,7 @@ export const FEATURES: readonly Feature[] = [
   {
     name: 'Events',
     files: [
-      'domain/events',
+      'domain/events/event-hub',
       'routes/events',
       'routes/event-crowd',
       'soak/event-crowd',

@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import type { AuditRecord } from '../domain/store-ports.ts';
+import type { AuditRecord } from '../domain/ports/store.ts';
 import { command } from './command.ts';
 import { AuditPage, AuditQuery, type AuditRow } from './schemas/audit.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';

@@ -1,7 +1,7 @@
 /** Errors as the doors see them: they know the command table, not the domain behind it. */
 
 export { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../domain/errors.ts';
-export { TRANSFER_ERRORS } from '../domain/migration/transfer-errors.ts';
+export { TRANSFER_ERRORS } from '../domain/ports/transfer-errors.ts';
 
 /** What a door has to say to a caller, whatever was asked for: no command has refused it, and no answer in its form holds it. */
 export abstract class DoorError extends Error {

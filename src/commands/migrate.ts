@@ -1,5 +1,6 @@
-import type { Domain, MigrateArguments as DomainMigrateArguments, IncomingArguments } from '../domain/domain.ts';
-import type { MigrationRecord } from '../domain/store-ports.ts';
+import type { Domain } from '../domain/domain.ts';
+import type { MigrateArguments as DomainMigrateArguments, IncomingArguments } from '../domain/migration/channels.ts';
+import type { MigrationRecord } from '../domain/ports/store.ts';
 import { command } from './command.ts';
 import { Empty } from './schemas/common.ts';
 import { Migration } from './schemas/history.ts';

@@ -1,4 +1,4 @@
-import type { TimeRange } from '../domain/store-ports.ts';
+import type { TimeRange } from '../domain/ports/store.ts';
 import { readMoment } from '../text/moment.ts';
 import { DomainError } from './errors.ts';
 

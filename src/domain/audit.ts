@@ -1,5 +1,6 @@
-import type { Clock } from './ports.ts';
-import type { AuditListQuery, AuditRecord, AuditRepository, Page } from './store-ports.ts';
+import type { Page } from './cursor.ts';
+import type { Clock } from './ports/process.ts';
+import type { AuditListQuery, AuditRecord, AuditRepository } from './ports/store.ts';
 
 /*
  * The audit trail: who asked for what, when, and how it ended. A row is written when a command begins, so that one which

@@ -6,6 +6,9 @@ import { DomainError } from './errors.ts';
  * that was made up or belongs elsewhere is told from a real one.
  */
 
+/** One page of a list; `next` is the cursor of the page behind it, null behind the last. */
+export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
+
 const CURSOR = /^([A-Za-z0-9_-]{1,200})$/;
 const CONTENT = /^([\w.-]{1,64})~([0-9a-f]{8})$/;
 

@@ -1,6 +1,6 @@
 import { DomainError } from './errors.ts';
-import type { Clock } from './ports.ts';
-import type { Store } from './store-ports.ts';
+import type { Clock } from './ports/process.ts';
+import type { Store } from './ports/store.ts';
 
 /** How long the answer to a request that named itself by a key is kept, milliseconds. */
 export const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;

@@ -1,39 +1,44 @@
 import type { Worker } from 'node:worker_threads';
-import { HOLD } from '../domain/machine/holds.ts';
-import type { LoadedMachine } from '../domain/ports.ts';
 import type {
-  IncomingEnd,
-  IncomingPlan,
-  IncomingTransfer,
-  KeptListener,
   MigrationAddress,
   MigrationEnd,
-  OutgoingPlan,
-  OutgoingTransfer,
-  TransferEngine,
   TransferError,
   TransferListener,
-} from '../domain/transfer-port.ts';
+} from '../domain/ports/migration-session.ts';
+import { HOLD } from './memory/holds.ts';
+import type { LoadedMachine } from './memory/machine-state.ts';
 import { trimHeap } from './memory/trim-heap.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
+import { WorkerThreads } from './memory/worker-memory.ts';
 import type { FromWorker, ToWorker } from './session/transfer-messages.ts';
 import { type SessionStaff, TransferSession } from './session/transfer-session.ts';
 import { HANG_MS_MAX, startWorker } from './session/worker-thread.ts';
+import type {
+  EngineIncomingEnd,
+  EngineListener,
+  IncomingPlan,
+  IncomingTransfer,
+  OutgoingPlan,
+  OutgoingTransfer,
+  TransferEngine,
+} from './transfer-engine.ts';
 
 /** Young and old heap of a worker, MiB: it keeps no more than a few buffers of the stream's small parts. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 192 };
 
-/** Parts of the engine: tests replace the first two. */
+/** Parts of the engine; tests replace the first two. */
 export type EngineOptions = {
   /** The program of a transfer worker. */
   readonly workerUrl: URL;
   /** A worker is ended after about this long without a heartbeat; milliseconds. */
   readonly hangMsMax: number;
+  /** Counts the transfer workers. */
+  readonly workers: WorkerThreads;
   /** Called for each worker that died, with a WorkerDeath. */
   readonly report: (error: unknown) => void;
 };
 
-const DEFAULTS: EngineOptions = {
+const DEFAULTS: Omit<EngineOptions, 'workers'> = {
   workerUrl: new URL('./session/transfer-worker.ts', import.meta.url),
   hangMsMax: HANG_MS_MAX,
   report: () => {},
@@ -44,7 +49,7 @@ const DEFAULTS: EngineOptions = {
  * kept ready: that would save a migration the 40 ms of a thread's start and cost an idle service 13 MiB.
  */
 export function createTransferEngine(options: Partial<EngineOptions> = {}): TransferEngine {
-  return new WorkerEngine({ ...DEFAULTS, ...options });
+  return new WorkerEngine({ ...DEFAULTS, workers: new WorkerThreads(), ...options });
 }
 
 class WorkerEngine implements TransferEngine {
@@ -79,6 +84,7 @@ class WorkerEngine implements TransferEngine {
   #takeWorker(): Worker {
     if (this.#isClosed) throw new Error('the engine is closed');
     const worker = startWorker(this.#options.workerUrl, 'transfer', WORKER_LIMITS);
+    this.#options.workers.counted(worker, 'transfer');
     this.#running.add(worker);
     worker.once('exit', () => this.#ended(worker));
     return worker;
@@ -150,7 +156,7 @@ class Incoming extends TransferSession implements IncomingTransfer {
   readonly #loaded = Promise.withResolvers<LoadedMachine>();
   readonly #staff: SessionStaff;
   #isAborted = false;
-  #kept: KeptListener | null = null;
+  #kept: EngineListener | null = null;
 
   constructor(staff: SessionStaff, plan: IncomingPlan) {
     super(staff);
@@ -172,7 +178,7 @@ class Incoming extends TransferSession implements IncomingTransfer {
     return this.#loaded.promise;
   }
 
-  get ended(): Promise<IncomingEnd> {
+  get ended(): Promise<EngineIncomingEnd> {
     return this.end.promise.then(({ status, error }) => ({ status, error, listener: this.#kept }));
   }
 

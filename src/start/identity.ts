@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { isUuid } from '../config/values.ts';
-import type { Identity } from '../domain/context.ts';
 import { DomainError } from '../domain/errors.ts';
-import type { Store } from '../domain/store-ports.ts';
+import type { Identity } from '../domain/ports/process.ts';
+import type { Store } from '../domain/ports/store.ts';
 
 /** 'yes' once somebody has chosen the uuid. */
 const UUID_SET = 'uuid-set';

@@ -1,4 +1,4 @@
-import type { AuditOutcome, AuditRecord, AuditRepository } from '../domain/store-ports.ts';
+import type { AuditOutcome, AuditRecord, AuditRepository } from '../domain/ports/store.ts';
 import { hasTimeRange, OrderedList, timeCondition, timeOrder } from './row-order.ts';
 import { type Connection, counter, inTransaction } from './transaction.ts';
 

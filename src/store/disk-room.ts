@@ -12,7 +12,7 @@ import {
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../domain/errors.ts';
-import type { Reserve } from '../domain/store-ports.ts';
+import type { Reserve } from '../domain/ports/store.ts';
 import { DATABASE_FILE } from './database.ts';
 
 /*

@@ -1,4 +1,4 @@
-import type { EventRecord, EventRepository } from '../domain/store-ports.ts';
+import type { EventRecord, EventRepository } from '../domain/ports/store.ts';
 import { type Connection, counter, inTransaction } from './transaction.ts';
 
 /** Events that one transaction removes at most, so that no migration waits long for it. */

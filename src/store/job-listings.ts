@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3';
-import type { JobQuery } from '../domain/store-ports.ts';
+import type { JobQuery } from '../domain/ports/store.ts';
 import { hasTimeRange, type PageBounds, timeCondition, timeOrder } from './row-order.ts';
 import type { Connection } from './transaction.ts';
 

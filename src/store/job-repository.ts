@@ -1,5 +1,5 @@
 import { type ExactJson, readExactJson, writeExactJson } from '../domain/exact-json.ts';
-import type { JobQuery, JobRecord, JobRepository, NewJob } from '../domain/store-ports.ts';
+import type { JobQuery, JobRecord, JobRepository, NewJob } from '../domain/ports/store.ts';
 import { JOB_COLUMNS, JobListings } from './job-listings.ts';
 import { OrderedList } from './row-order.ts';
 import { type Connection, counter, inTransaction } from './transaction.ts';

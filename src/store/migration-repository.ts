@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3';
-import type { MigrationQuery, MigrationRecord, MigrationRepository } from '../domain/store-ports.ts';
+import type { MigrationQuery, MigrationRecord, MigrationRepository } from '../domain/ports/store.ts';
 import { samplePruner, timeLine, UNFINISHED } from './migration-time-line.ts';
 import { hasTimeRange, OrderedList, timeCondition, timeOrder } from './row-order.ts';
 import { type Connection, counter, inTransaction } from './transaction.ts';

@@ -1,6 +1,6 @@
 import { isEnded, MIGRATION_STATUSES } from '../domain/migration/status.ts';
-import type { MigrationRepository, MigrationSample } from '../domain/store-ports.ts';
-import type { PassFigures } from '../domain/transfer-port.ts';
+import type { PassFigures } from '../domain/ports/migration-session.ts';
+import type { MigrationRepository, MigrationSample } from '../domain/ports/store.ts';
 import { readCursor, writeCursor } from './row-order.ts';
 import { type Connection, inTransaction } from './transaction.ts';
 

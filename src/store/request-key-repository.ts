@@ -1,4 +1,4 @@
-import type { RequestKeyRecord, RequestKeyRepository } from '../domain/store-ports.ts';
+import type { RequestKeyRecord, RequestKeyRepository } from '../domain/ports/store.ts';
 import type { Connection } from './transaction.ts';
 
 type Row = {

@@ -1,5 +1,5 @@
 import { readTextCursor, writeTextCursor } from '../domain/cursor.ts';
-import type { TimeRange } from '../domain/store-ports.ts';
+import type { TimeRange } from '../domain/ports/store.ts';
 
 /*
  * Order, cursors and pages of lists. Rows have numbers, which grow by one with each row, and lists show the newest row first. A

@@ -1,4 +1,4 @@
-import type { IdentityRepository, SettingsKind, SettingsRepository } from '../domain/store-ports.ts';
+import type { IdentityRepository, SettingsKind, SettingsRepository } from '../domain/ports/store.ts';
 import type { OpenDatabase } from './database.ts';
 import { type Connection, inTransaction } from './transaction.ts';
 

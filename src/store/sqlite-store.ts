@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { Reserve, Store, StoreFigures } from '../domain/store-ports.ts';
+import type { Reserve, Store, StoreFigures } from '../domain/ports/store.ts';
 import { announcementRepository } from './announcement-repository.ts';
 import { auditRepository } from './audit-repository.ts';
 import { type OpenDatabase, openDatabase } from './database.ts';

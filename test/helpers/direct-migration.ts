@@ -2,13 +2,8 @@
 // its hands on either guest's memory.
 
 import { expect, onTestFinished, vi } from 'vitest';
-import type { GuestPanic } from '../../src/domain/ports.ts';
-import type {
-  IncomingTransfer,
-  MigrationEnd,
-  OutgoingTransfer,
-  TransferListener,
-} from '../../src/domain/transfer-port.ts';
+import type { GuestPanic } from '../../src/domain/ports/hypervisor.ts';
+import type { MigrationEnd, TransferListener } from '../../src/domain/ports/migration-session.ts';
 import { createTransferEngine } from '../../src/engine/engine.ts';
 import {
   DIRTY_LOG_ADDRESS,
@@ -16,6 +11,7 @@ import {
   PAGE_BYTES,
   RAM_ADDRESS,
 } from '../../src/engine/memory/layout.ts';
+import type { IncomingTransfer, OutgoingTransfer } from '../../src/engine/transfer-engine.ts';
 import type { SyntheticMachine } from '../../src/machine/synthetic/synthetic-machine.ts';
 import {
   dataPages,

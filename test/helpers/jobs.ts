@@ -3,7 +3,7 @@
 import type { App } from '../../src/app.ts';
 import { Jobs } from '../../src/domain/jobs/jobs.ts';
 import type { JobSpec } from '../../src/domain/jobs/spec.ts';
-import type { JobRecord } from '../../src/domain/store-ports.ts';
+import type { JobRecord } from '../../src/domain/ports/store.ts';
 import { settled, Work } from '../domain/jobs/world.ts';
 
 /** Starts a job of any kind, past the commands, which only start those that there are. */

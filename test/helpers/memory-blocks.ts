@@ -1,26 +1,23 @@
 // Block device nodes in memory: what a block engine does to its images, without images. A test may hold a step, let it
 // fail, and look at what was asked for in which order.
 
-import type { LoadedMachine } from '../../src/domain/ports.ts';
 import type {
-  BlockEngine,
   BlockNode,
   Compaction,
   CompactPlan,
   DeletePlan,
   DigestReading,
-  LoadPlan,
-  LoadTask,
   NodeSnapshot,
   PartDigests,
   RenamePlan,
-  SavePlan,
   SaveTask,
   SnapshotError,
   SnapshotTask,
   VerifyPlan,
   VerifyResult,
-} from '../../src/domain/snapshot-port.ts';
+} from '../../src/domain/ports/block-nodes.ts';
+import type { LoadedMachine } from '../../src/engine/memory/machine-state.ts';
+import type { BlockEngine, LoadPlan, LoadTask, SavePlan } from '../../src/engine/snapshot/block-engine-types.ts';
 
 /** Where a task can be held or fail. */
 export type Step =

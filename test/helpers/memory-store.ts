@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { onTestFinished } from 'vitest';
-import type { Store } from '../../src/domain/store-ports.ts';
+import type { Store } from '../../src/domain/ports/store.ts';
 import type { OpenDatabase } from '../../src/store/database.ts';
 import { applySchema } from '../../src/store/schema.ts';
 import { storeOver } from '../../src/store/sqlite-store.ts';

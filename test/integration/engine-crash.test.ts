@@ -1,8 +1,8 @@
 // Transfer workers that die or hang: the migration has failed, the service answers, the guest runs on.
 
 import { expect, test } from 'vitest';
-import type { TransferEngine } from '../../src/domain/transfer-port.ts';
 import { createTransferEngine } from '../../src/engine/engine.ts';
+import type { TransferEngine } from '../../src/engine/transfer-engine.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { openPeer } from '../helpers/peer.ts';
 

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LoadedMachine, TransferSource } from '../../src/domain/ports.ts';
+import type { LoadedMachine, TransferSource } from '../../src/engine/memory/machine-state.ts';
 import { decodeDeviceStream, encodeDeviceStream } from '../../src/engine/stream/device-stream.ts';
 import { createImageMachine } from '../../src/machine/image/image-machine.ts';
 import { imagePlan, read } from '../engine/stream/reading.ts';

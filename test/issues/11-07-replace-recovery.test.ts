@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openImageFile } from '../../src/block/qcow2/open-image.ts';
-import type { JobRecord } from '../../src/domain/store-ports.ts';
+import type { JobRecord } from '../../src/domain/ports/store.ts';
 import { checked, newImage, pattern, snapshotNamed } from '../block/images.ts';
 import { LoggedFile } from '../block/logged-file.ts';
 import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';

@@ -46,7 +46,7 @@ describe('the event stream over HTTP', () => {
     await ask(app.server, '/cont', { method: 'POST' });
     await ask(app.server, '/snapshots', { body: { tag: 'one' }, headers: { prefer: 'wait=20' } });
     app.machine.panic();
-    app.domain.machine.tellShutdown('host-signal');
+    app.domain.machine.emitShutdown('host-signal');
     const events = app.domain.events.since(0, 1000);
     for (const event of events) expect([event, isEvent.Check(eventView(event))]).toEqual([event, true]);
     const seen = new Set(events.map(({ name }) => name));

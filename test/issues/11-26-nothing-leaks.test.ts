@@ -7,7 +7,7 @@
  * - a message of a worker cannot be read: who has the guest was decided while the thread could still send.
  */
 import { describe, expect, it, vi } from 'vitest';
-import type { TransferListener } from '../../src/domain/transfer-port.ts';
+import type { TransferListener } from '../../src/domain/ports/migration-session.ts';
 import { createTransferEngine } from '../../src/engine/engine.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { imagePlan } from '../engine/stream/reading.ts';

@@ -2,7 +2,7 @@
 // 11-38-collapsing-link.timed.test.ts for what went wrong without it.
 
 import { describe, expect, test } from 'vitest';
-import type { MigrationAddress } from '../../src/domain/transfer-port.ts';
+import type { MigrationAddress } from '../../src/domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../../src/engine/channels/channel.ts';
 import { openOutgoing } from '../../src/engine/channels/open.ts';
 import { ReversePath } from '../../src/engine/channels/reverse-path.ts';

@@ -2,7 +2,7 @@
 // one, and took everything, was never switched over: there was no deadline for its answers.
 
 import { expect, test } from 'vitest';
-import type { Deadlines } from '../../src/domain/transfer-port.ts';
+import type { Deadlines } from '../../src/domain/ports/migration-session.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { openPeer } from '../helpers/peer.ts';

@@ -1,4 +1,4 @@
-import type { GuestPanic } from '../../src/domain/ports.ts';
+import type { GuestPanic } from '../../src/domain/ports/hypervisor.ts';
 import type { SyntheticMachine } from '../../src/machine/synthetic/synthetic-machine.ts';
 import { TestDisk } from '../helpers/guest-disk.ts';
 import {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { vi } from 'vitest';
-import type { GuestPanic, LoadedMachine, TransferDevice } from '../../src/domain/ports.ts';
+import type { GuestPanic } from '../../src/domain/ports/hypervisor.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../src/engine/memory/layout.ts';
+import type { LoadedMachine, TransferDevice } from '../../src/engine/memory/machine-state.ts';
 import {
   createSyntheticMachine,
   type SyntheticMachine,

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openApiDocument } from '../../scripts/openapi/document.ts';
-import { DEADLINES } from '../../src/app.ts';
 import { ARGUMENTS_LENGTH_MAX } from '../../src/commands/arguments-text.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
+import { DEADLINES } from '../../src/compose-machine.ts';
 import { ANNOUNCEMENTS_KEPT, ANNOUNCEMENTS_MAX, ROUNDS_KEPT } from '../../src/domain/announce/announcer.ts';
 import { AUDIT_KEPT, AUDIT_REFUSALS_KEPT } from '../../src/domain/audit.ts';
-import { EVENTS_KEPT } from '../../src/domain/events.ts';
+import { EVENTS_KEPT } from '../../src/domain/events/event-hub.ts';
 import { IDEMPOTENCY_KEPT_MS } from '../../src/domain/idempotency.ts';
 import { JOB_ID_LENGTH_MAX } from '../../src/domain/jobs/job-id.ts';
 import { CONCLUDED_JOBS_LISTED, JOBS_MAX } from '../../src/domain/jobs/jobs.ts';
@@ -196,7 +196,7 @@ describe('Prefer: wait', () => {
   });
 });
 
-// That there is a page for each code and none without is in test/domain/migration/transfer-errors.test.ts.
+// That there is a page for each code and none without is in test/domain/ports/transfer-errors.test.ts.
 describe('error pages', () => {
   test.each([...ALL_ERROR_CODES])(
     'the page of %s tells its title and status, and the service serves it',

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { EventHub } from '../../src/domain/events.ts';
+import { EventHub } from '../../src/domain/events/event-hub.ts';
 import { settled } from '../domain/jobs/world.ts';
 import { fakeApp, listen } from '../helpers/app.ts';
 import { readEvents } from '../helpers/event-reader.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { counted, workerMemory } from '../../src/engine/memory/worker-memory.ts';
+import { WorkerThreads } from '../../src/engine/memory/worker-memory.ts';
 import { HttpFigures, LATENCY_BOUNDS } from '../../src/routes/metrics/http-figures.ts';
 import { NO_FIGURES } from '../domain/fakes/fake-engine.ts';
 import { settled } from '../domain/jobs/world.ts';
@@ -87,12 +87,13 @@ describe('worker threads', () => {
 
   test('that do not answer have no figures, and those that have ended are not counted', async () => {
     const heap = { total_heap_size: 3, used_heap_size: 2, external_memory: 1 } as never;
+    const workers = new WorkerThreads();
     const ends: (() => void)[] = [];
     const answering = (answer: Promise<never>) =>
-      counted({ once: (_, end) => ends.push(end), getHeapStatistics: () => answer }, 'block');
+      workers.counted({ once: (_, end) => ends.push(end), getHeapStatistics: () => answer }, 'block');
     for (const answer of [new Promise<never>(() => {}), Promise.resolve(heap)]) answering(answer);
     answering(Promise.reject(new Error('It ends.')));
-    const blocks = async () => (await workerMemory()).filter(({ kind }) => kind === 'block');
+    const blocks = async () => (await workers.memory()).filter(({ kind }) => kind === 'block');
     expect(await blocks()).toEqual([
       { kind: 'block', memory: null },
       { kind: 'block', memory: { heapBytes: 3, heapUsedBytes: 2, externalBytes: 1 } },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { AuditRecord } from '../../src/domain/store-ports.ts';
+import type { AuditRecord } from '../../src/domain/ports/store.ts';
 import { auditRepository } from '../../src/store/audit-repository.ts';
 import { openedMemoryDatabase } from '../helpers/memory-store.ts';
 

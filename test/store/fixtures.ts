@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { MigrationRecord, MigrationSample, Store } from '../../src/domain/store-ports.ts';
+import type { MigrationRecord, MigrationSample, Store } from '../../src/domain/ports/store.ts';
 import { openStore } from '../../src/store/sqlite-store.ts';
 import { openMemoryStore } from '../helpers/memory-store.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { JobRecord, NewJob } from '../../src/domain/store-ports.ts';
+import type { JobRecord, NewJob } from '../../src/domain/ports/store.ts';
 import { jobPageSql } from '../../src/store/job-listings.ts';
 import { JOBS_KEPT, jobRepository } from '../../src/store/job-repository.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';

@@ -16,16 +16,9 @@ interface ImportRule {
   never?: readonly string[];
 }
 
-const PORTS = [
-  'src/domain/ports.ts',
-  'src/domain/descriptor-port.ts',
-  'src/domain/device-port.ts',
-  'src/domain/dirty-port.ts',
-  'src/domain/transfer-port.ts',
-];
+const PORTS = ['src/domain/ports/'];
 /** Shared words that threads of the engine and the machine change too: their rules are the domain's, and stand once. */
 const SHARED_WORDS = [
-  'src/domain/machine/holds.ts',
   'src/domain/migration/lifecycle.ts',
   'src/domain/migration/status.ts',
   // The names of the cells that hold figures and live parameters.
@@ -59,7 +52,11 @@ const HTTP = [
 ];
 
 export const IMPORT_RULES: readonly ImportRule[] = [
-  { of: ['src/main.ts', 'src/app.ts'], may: ['src/', 'package.json'], packages: ['*', 'node:*'] },
+  {
+    of: ['src/main.ts', 'src/app.ts', 'src/compose-machine.ts'],
+    may: ['src/', 'package.json'],
+    packages: ['*', 'node:*'],
+  },
   {
     of: ['src/config.ts', 'src/config/'],
     may: ['src/config.ts', 'src/config/', 'src/domain/', TEXT],
@@ -68,6 +65,12 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/log.ts'], may: ['src/config.ts', 'src/engine/session/worker-thread.ts'], packages: ['fastify', 'pino'] },
   { of: [TEXT], may: [TEXT], packages: [] },
   { of: ['src/start/'], may: ['src/start/', 'src/config/values.ts', 'src/domain/'], packages: ['node:*'] },
+  {
+    of: ['src/embedded/'],
+    may: ['src/embedded/', 'src/engine/', 'src/machine/'],
+    types: PORTS,
+    packages: [],
+  },
   { of: ['src/domain/'], may: ['src/domain/', TEXT], packages: ['node:assert', 'node:assert/strict'] },
   {
     of: ['src/store/'],
@@ -89,13 +92,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     of: ['src/machine/'],
-    may: [
-      'src/machine/',
-      'src/engine/memory/',
-      'src/engine/stream/',
-      'src/engine/kernels/',
-      'src/domain/machine/holds.ts',
-    ],
+    may: ['src/machine/', 'src/engine/memory/', 'src/engine/stream/', 'src/engine/kernels/'],
     types: PORTS,
     packages: ['node:*'],
   },
@@ -123,7 +120,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   {
     of: ['src/engine/snapshot/'],
     may: ['src/engine/', 'src/block/', ...SHARED_WORDS],
-    types: [...PORTS, 'src/domain/snapshot-port.ts'],
+    types: PORTS,
     packages: ['node:*'],
   },
   // What crosses to the workers has the shapes and the words of the ports; a type leaves nothing behind at run time.

@@ -1,8 +1,14 @@
 import type { CompactionPace } from '../image.ts';
 import { type Committer, reclaim } from './commit.ts';
-import { type Candidate, moveClusters, moveImageTables, moveL2Tables, type TableCandidate } from './move-clusters.ts';
+import {
+  type Candidate,
+  type L1Reference,
+  moveClusters,
+  moveImageTables,
+  moveL2Tables,
+  type TableCandidate,
+} from './move-clusters.ts';
 import { readSnapshotL1 } from './snapshot-reader.ts';
-import type { SnapshotEntry } from './snapshot-table.ts';
 import { compressedAt, ENTRY_BYTES, kindAt, offsetAt } from './table-format.ts';
 import { clustersOfTable } from './table-tree.ts';
 import type { Volume } from './volume.ts';
@@ -169,9 +175,6 @@ async function punchFrom({ counts, file }: Volume, from: number): Promise<number
   }
   return at;
 }
-
-/** An entry of the L1 table of a snapshot, or of the active one (null). */
-export type L1Reference = { readonly snapshot: SnapshotEntry | null; readonly index: number };
 
 /**
  * The table entries that point to clusters at or behind `from`. The list may be out of date, because the guest changes

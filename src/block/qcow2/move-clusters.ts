@@ -1,5 +1,4 @@
 import type { Committer } from './commit.ts';
-import type { L1Reference } from './compaction.ts';
 import { replaceState, replaceTables } from './snapshot-changes.ts';
 import { readSnapshotL1 } from './snapshot-reader.ts';
 import type { SnapshotEntry } from './snapshot-table.ts';
@@ -102,6 +101,9 @@ function byTable(moves: readonly Move[]): Map<number, { readonly index: number; 
   }
   return tables;
 }
+
+/** An entry of the L1 table of a snapshot, or of the active one (null). */
+export type L1Reference = { readonly snapshot: SnapshotEntry | null; readonly index: number };
 
 /** An L2 table to be moved, and the entries of L1 tables that point to it. */
 export type TableCandidate = { readonly offset: number; readonly references: readonly L1Reference[] };

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { GUEST_OWNERS } from '../../domain/transfer-port.ts';
+import { GUEST_OWNERS } from '../../domain/ports/migration-session.ts';
 import { Int64, Text, Timestamp, Uuid } from './common.ts';
 import { MigrationInfo, MigrationStatus } from './migrate.ts';
 import { MigrationParameters } from './settings.ts';

@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import type { BlockNode, NodeSnapshot } from '../../domain/snapshot-port.ts';
+import type { BlockNode, NodeSnapshot } from '../../domain/ports/block-nodes.ts';
 import type { BlockDeviceInfo } from '../schemas/block.ts';
 
 const NS_PER_SECOND = 1_000_000_000n;

@@ -1,4 +1,4 @@
-import type { EventRecord } from '../../domain/store-ports.ts';
+import type { EventRecord } from '../../domain/ports/store.ts';
 import { EVENTS } from '../schemas/events.ts';
 
 /** The event as `GET /events` has it: in QMP's form, with the members that only vmferry has. */

@@ -1,10 +1,10 @@
 import type { Static } from 'typebox';
-import type { SeenJob } from '../../domain/jobs/line.ts';
-import type { JobRecord } from '../../domain/store-ports.ts';
+import type { JobView } from '../../domain/jobs/spec.ts';
+import type { JobRecord } from '../../domain/ports/store.ts';
 import { type Job, type JobInfo, QAPI_JOB_TYPES } from '../schemas/jobs.ts';
 
 /** A job as HTTP shows it: what QAPI says of it, and what is known beside. */
-export function jobView(job: SeenJob): Static<typeof Job> {
+export function jobView(job: JobView): Static<typeof Job> {
   const { warnings, outcome, errorCode, details, result, status, isPaused, waitsFor } = job;
   return {
     ...common(job),

@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import type { MachineInfo } from '../../domain/domain.ts';
+import type { MachineInfo } from '../../domain/guest/guest-use-cases.ts';
 import type { Machine } from '../schemas/machine.ts';
 
 /** The machine as the outside sees it: what only a synthetic guest has lies beside the rest. */

@@ -1,9 +1,9 @@
 import type { Static } from 'typebox';
 import { readExactJson } from '../../domain/exact-json.ts';
-import { TRANSFER_ERRORS } from '../../domain/migration/transfer-errors.ts';
-import { noteOf } from '../../domain/migration/unconfirmed.ts';
-import type { MigrationRecord, MigrationSample } from '../../domain/store-ports.ts';
-import type { PassFigures } from '../../domain/transfer-port.ts';
+import { noteOf } from '../../domain/migration/failure.ts';
+import type { PassFigures } from '../../domain/ports/migration-session.ts';
+import type { MigrationRecord, MigrationSample } from '../../domain/ports/store.ts';
+import { TRANSFER_ERRORS } from '../../domain/ports/transfer-errors.ts';
 import type { Role } from '../command.ts';
 import type { Migration, MigrationDetail, MigrationPass, MigrationSample as SampleView } from '../schemas/history.ts';
 

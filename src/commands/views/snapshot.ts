@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import type { DigestReading, PartDigests } from '../../domain/snapshot-port.ts';
+import type { DigestReading, PartDigests } from '../../domain/ports/block-nodes.ts';
 import type { Snapshot as DomainSnapshot } from '../../domain/snapshots/catalogue.ts';
 import type { Snapshot, SnapshotDetail, SnapshotDigests } from '../schemas/snapshots.ts';
 

@@ -1,4 +1,4 @@
-import type { Page } from '../store-ports.ts';
+import type { Page } from '../cursor.ts';
 
 /* Self-announcements as every door and the store see them. */
 

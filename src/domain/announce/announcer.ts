@@ -1,7 +1,7 @@
-import type { Schedule } from '../context.ts';
+import type { Page } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
-import type { Clock } from '../ports.ts';
-import type { Page, Store } from '../store-ports.ts';
+import type { Clock, Schedule } from '../ports/process.ts';
+import type { Store } from '../ports/store.ts';
 import type {
   AnnouncementOutcome,
   AnnouncementRecord,

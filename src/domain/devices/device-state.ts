@@ -1,11 +1,16 @@
-import type { Context } from '../context.ts';
-import type { DeviceFileError, DeviceStateBytes, FilePlace } from '../device-port.ts';
 import { DomainError, isErrorCode } from '../errors.ts';
-import type { RunState } from '../machine/run-state.ts';
-import { holdForSnapshot, letGuestGo, refuseDeadMachine } from '../machine/snapshot-steps.ts';
-import { fileAddress } from '../migration/address.ts';
-import { refuseWhileJobNeedsMachine } from '../migration/waiting-jobs.ts';
-import { refuseEmptyMachine, refuseWhenClosing } from '../snapshots/refusals.ts';
+import type { Guest } from '../guest/guest.ts';
+import {
+  holdForSnapshot,
+  refuseDeadMachine,
+  refuseEmptyMachine,
+  releaseFromSnapshot,
+} from '../guest/guest-snapshot.ts';
+import type { RunState } from '../guest/run-state.ts';
+import { type AddressRules, fileAddress } from '../migration/address.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { DeviceSaving, Hypervisor } from '../ports/hypervisor.ts';
+import type { TransferError } from '../ports/migration-session.ts';
 
 export type SavedDevices = { readonly filename: string; readonly bytes: number; readonly sections: number };
 
@@ -16,106 +21,102 @@ export interface DeviceStateUseCases {
   load(filename: string): Promise<void>;
 }
 
-export function deviceStateUseCases(context: Context): DeviceStateUseCases {
+export type DeviceStateParts = {
+  readonly hypervisor: Pick<Hypervisor, 'hold' | 'release' | 'saveDevices' | 'loadDevices'>;
+  readonly guest: Guest;
+  readonly occupancy: Pick<Occupancy, 'refuse' | 'during'>;
+  readonly addressRules: AddressRules;
+};
+
+export function deviceStateUseCases(parts: DeviceStateParts): DeviceStateUseCases {
   return {
-    save: (filename) => exclusively(context, () => save(context, filename)),
-    load: (filename) => exclusively(context, () => load(context, filename)),
+    save: (filename) => exclusively(parts, () => save(parts, filename)),
+    load: (filename) => exclusively(parts, () => load(parts, filename)),
   };
 }
 
-/** While a device state is taken or put back nothing else begins that needs the machine, and the other way round. */
-async function exclusively<T>(context: Context, work: () => Promise<T>): Promise<T> {
-  refuseWhenClosing(context);
-  refuseWhileJobNeedsMachine(context);
-  refuseWhileMigrating(context);
-  refuseDeadMachine(context);
-  refuseEmptyMachine(context);
-  context.isMovingDevices = true;
+/** While a device state is saved or loaded no other activity begins that needs the machine, and the reverse. */
+async function exclusively<T>({ occupancy, guest }: DeviceStateParts, work: () => Promise<T>): Promise<T> {
+  occupancy.refuse('device state');
+  refuseDeadMachine(guest);
+  refuseEmptyMachine(guest);
+  return occupancy.during('device-state', work);
+}
+
+async function save(parts: DeviceStateParts, filename: string): Promise<SavedDevices> {
+  const path = pathOf(parts.addressRules, filename);
+  const { written } = await captured(parts, path);
+  return { filename: path, ...(await written.catch(rethrow)) };
+}
+
+/** A guest that runs is stopped for as long as copying takes, with the events STOP and RESUME, as in QEMU. */
+async function captured({ hypervisor, guest }: DeviceStateParts, path: string): Promise<DeviceSaving> {
+  const isRunning = guest.state === 'running';
   try {
-    return await work();
+    if (isRunning) await holdForSnapshot(guest, 'save-vm');
+    else await hypervisor.hold('snapshot');
+    const saving = hypervisor.saveDevices(path);
+    // It may fail before it is awaited.
+    saving.written.catch(() => {});
+    await saving.captured;
+    return saving;
   } finally {
-    context.isMovingDevices = false;
+    if (isRunning) releaseFromSnapshot(guest);
+    else hypervisor.release('snapshot');
   }
 }
 
-async function save(context: Context, filename: string): Promise<SavedDevices> {
-  const place = placeOf(context, filename);
-  const { bytes, sections } = await captured(context);
-  await context.deviceFiles.write(place, bytes).catch(rethrow);
-  return { filename: place.path, bytes: bytes.length, sections };
-}
-
-/** As in QEMU a guest that runs is told to have stopped and to go on; it stands still no longer than it takes to copy. */
-async function captured(context: Context): Promise<DeviceStateBytes> {
-  const { machine, runState } = context;
-  const isRunning = runState.current === 'running';
+async function load(parts: DeviceStateParts, filename: string): Promise<void> {
+  const { hypervisor, guest } = parts;
+  refuseRunning(guest);
+  const loaded = await hypervisor.loadDevices(pathOf(parts.addressRules, filename)).catch(rethrow);
   try {
-    if (isRunning) await holdForSnapshot(context, 'save-vm');
-    else await machine.hold('snapshot');
-    return context.deviceFiles.encode(machine.transferSource());
-  } finally {
-    if (isRunning) letGuestGo(context);
-    else machine.release('snapshot');
-  }
-}
-
-async function load(context: Context, filename: string): Promise<void> {
-  const { machine } = context;
-  refuseRunning(context);
-  const place = placeOf(context, filename);
-  const loaded = await context.deviceFiles.read(place, machine.transferSource()).catch(rethrow);
-  try {
-    // It may have been told to run while the file was read.
-    await machine.hold('snapshot');
-    refuseRunning(context);
-    machine.adopt(loaded);
+    // An operator may have continued the guest while the file was read.
+    await hypervisor.hold('snapshot');
+    refuseRunning(guest);
+    loaded.adopt();
   } catch (cause) {
     if (cause instanceof DomainError) throw cause;
     throw new DomainError('device_state_refused', `The machine does not take this state: ${messageOf(cause)}.`, {
       cause,
     });
   } finally {
-    machine.release('snapshot');
+    hypervisor.release('snapshot');
   }
-  takeRunState(context);
+  takeRunState(guest);
 }
 
 /** The panic that a guest may have had is part of its devices' state: it comes and goes with them. */
-function takeRunState({ machine, runState, changes, report }: Context): void {
+function takeRunState(guest: Guest): void {
+  const { machine, runState } = guest;
   const isPanicked = machine.isHeldFor('panic');
   if (isPanicked && STOPPED.has(runState.current)) {
     if (runState.current !== 'paused') runState.to('paused');
     runState.to('guest-panicked');
   } else if (!isPanicked && runState.current === 'guest-panicked') {
-    void machine.hold('operator').catch(report);
+    guest.hold('operator');
     runState.to('paused');
   }
-  changes.bump();
+  guest.changed();
 }
 
 const STOPPED: ReadonlySet<RunState> = new Set(['paused', 'prelaunch', 'postmigrate'] as const);
 
-function placeOf(rules: Context, filename: string): FilePlace {
+/** The path below the file root. */
+function pathOf(rules: AddressRules, filename: string): string {
   const address = fileAddress(filename, 0, { rules, pointer: '/filename' });
   if (address.transport !== 'file') throw new TypeError('a file has an address of another kind');
-  return { fileRoot: rules.fileRoot, path: address.path };
+  return address.path;
 }
 
-function refuseRunning({ runState }: Context): void {
-  if (runState.current !== 'running') return;
+function refuseRunning({ state }: Guest): void {
+  if (state !== 'running') return;
   throw new DomainError('machine_running', 'The guest runs; its devices can be loaded once it is stopped.');
 }
 
-function refuseWhileMigrating({ current, isListenerStarting }: Context): void {
-  if (isListenerStarting)
-    throw new DomainError('migration_in_progress', 'An incoming migration is being listened for.');
-  if (current === null || current.isEnded) return;
-  throw new DomainError('migration_in_progress', `Migration ${current.id} is in progress (${current.status}).`);
-}
-
-/** What a file is refused for under its own code, and what is wrong with its content under one. */
+/** A file that cannot be used has an error code of its own; faults of its content have one code. */
 function rethrow(error: unknown): never {
-  const { code, message } = error as DeviceFileError;
+  const { code, message } = error as Partial<TransferError>;
   if (typeof code !== 'string') throw error;
   const known = code === 'channel_failed' ? 'engine_failed' : isErrorCode(code) ? code : 'device_state_refused';
   throw new DomainError(known, `${message}.`, { cause: error });

@@ -1,6 +1,6 @@
-import type { DirtyPort } from '../dirty-port.ts';
 import { DomainError } from '../errors.ts';
-import type { Machine } from '../ports.ts';
+import type { DirtyPort } from '../ports/dirty.ts';
+import type { Hypervisor } from '../ports/hypervisor.ts';
 import type { DirtyLimitInfo } from './dirty.ts';
 
 const MIB = 2 ** 20;
@@ -12,12 +12,12 @@ export type ThrottleFigures = { readonly perRoundUs: number; readonly ringFullUs
 
 /** What holds single vCPUs to a dirty rate: their limits as they were given, in MiB/s. */
 export class DirtyLimits {
-  readonly #machine: Machine;
+  readonly #machine: Pick<Hypervisor, 'dirty' | 'describe'>;
   readonly #limits = new Map<number, number | bigint>();
   /** The limits from before, while a migration holds all vCPUs. */
   #before: ReadonlyMap<number, number | bigint> | null = null;
 
-  constructor(machine: Machine) {
+  constructor(machine: Pick<Hypervisor, 'dirty' | 'describe'>) {
     this.#machine = machine;
   }
 

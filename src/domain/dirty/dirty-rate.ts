@@ -1,7 +1,6 @@
-import type { Schedule } from '../context.ts';
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../dirty-port.ts';
 import { DomainError, type Violation } from '../errors.ts';
-import type { Clock } from '../ports.ts';
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../ports/dirty.ts';
+import type { Clock, Schedule } from '../ports/process.ts';
 import type { CalcDirtyRateArguments, DirtyRateInfo, DirtyRateStatus, TimeUnit } from './dirty.ts';
 
 const CALC_TIME_MS_MIN = 50;

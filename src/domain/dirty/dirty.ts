@@ -1,4 +1,4 @@
-import type { DirtyRateMode } from '../dirty-port.ts';
+import type { DirtyRateMode } from '../ports/dirty.ts';
 
 /* Dirty rates, limits and threads as every door sees them: types of the QAPI schema. */
 
@@ -36,8 +36,6 @@ export type DirtyLimitInfo = {
   readonly 'limit-rate': number | bigint;
   readonly 'current-rate': number;
 };
-
-export type MigrationThreadInfo = { readonly name: string; readonly 'thread-id': number };
 
 export interface DirtyUseCases {
   /** Begins to measure. */

@@ -1,8 +1,8 @@
-import type { Context } from '../context.ts';
 import type { DirtyUseCases } from './dirty.ts';
-import { checkPlan } from './dirty-rate.ts';
+import type { DirtyLimits } from './dirty-limits.ts';
+import { checkPlan, type DirtyRate } from './dirty-rate.ts';
 
-export function dirtyUseCases({ dirtyRate, dirtyLimits }: Context): DirtyUseCases {
+export function dirtyUseCases(dirtyRate: DirtyRate, dirtyLimits: DirtyLimits): DirtyUseCases {
   return {
     calcDirtyRate: (arguments_) => dirtyRate.calc(arguments_),
     checkCalcDirtyRate: checkPlan,

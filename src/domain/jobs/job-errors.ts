@@ -5,12 +5,12 @@ import type { JobStatus } from './status.ts';
 
 type Named = { readonly id: string; readonly status: JobStatus };
 
-/** What work that was cancelled rejects with. */
+/** The error of work that was cancelled. */
 export function jobCancelled(): DomainError {
   return new DomainError('job_cancelled', 'The job was cancelled.');
 }
 
-/** `why` where it is not the state that rules the verb out. */
+/** @param why The reason, if it is not the state. */
 export function verbNotAllowed({ id, status }: Named, verb: JobVerb, why?: string): DomainError {
   const reason = why ?? `only a job in ${listOf(JOB_VERB_STATES[verb])} can be told to ${verb}`;
   return new DomainError('job_verb_not_allowed', `Job '${id}' in state '${status}' does not take ${verb}: ${reason}.`);
@@ -21,7 +21,7 @@ export function notCancellable({ id, status }: Named): DomainError {
   return new DomainError('job_not_cancellable', detail);
 }
 
-/** What work rejects with, as it is kept. A fault of the program itself is reported, and has a code too. */
+/** The error that work rejected with, as it is kept. A fault of the program itself is reported, and has a code too. */
 export function errorOf(thrown: unknown, report: (error: unknown) => void): JobError {
   if (thrown instanceof DomainError) return { code: thrown.code, message: thrown.message };
   const { code, message } = (thrown ?? {}) as Partial<JobError>;

@@ -1,6 +1,5 @@
-import type { NextTurn } from '../context.ts';
-import type { Clock } from '../ports.ts';
-import type { JobRecord } from '../store-ports.ts';
+import type { Clock, NextTurn } from '../ports/process.ts';
+import type { JobRecord } from '../ports/store.ts';
 import { errorOf, jobCancelled, notCancellable, verbNotAllowed } from './job-errors.ts';
 import { JOB_VERB_STATES, type JobVerb, transition } from './lifecycle.ts';
 import type { JobControl, JobError, JobHooks, JobProgress, JobRecovery, JobSpec } from './spec.ts';
@@ -11,14 +10,14 @@ const WARNINGS_MAX = 100;
 const MORE_WARNINGS = 'There were more warnings.';
 
 /** What a job needs of the registry that it belongs to. */
-export type JobSurroundings = {
+export type JobDependencies = {
   readonly clock: Clock;
   readonly nextTurn: NextTurn;
-  /** Writes the job and the steps that were not told yet; a fault is reported, and the next write has it all. */
+  /** Writes the job and the events of its new steps; a fault is reported, and the next write has all of it. */
   readonly keep: (job: Job) => void;
   /** The same, but a fault is thrown. */
   readonly keepNow: (job: Job) => void;
-  /** Others may be able to start now. */
+  /** Another job may be able to start now. */
   readonly moved: () => void;
   readonly report: (error: unknown) => void;
 };
@@ -30,8 +29,8 @@ export type JobSurroundings = {
 export class Job implements JobControl {
   readonly spec: JobSpec;
   /** Steps that were not written yet, oldest first. */
-  readonly untold: JobStatus[] = [];
-  readonly #surroundings: JobSurroundings;
+  readonly unwrittenSteps: JobStatus[] = [];
+  readonly #dependencies: JobDependencies;
   readonly #ended = Promise.withResolvers<void>();
   #record: JobRecord;
   #progress: (() => JobProgress) | null = null;
@@ -44,10 +43,10 @@ export class Job implements JobControl {
   #isToComplete = false;
   #keepsPhase = false;
 
-  constructor(spec: JobSpec, record: JobRecord, surroundings: JobSurroundings) {
+  constructor(spec: JobSpec, record: JobRecord, dependencies: JobDependencies) {
     this.spec = spec;
     this.#record = record;
-    this.#surroundings = surroundings;
+    this.#dependencies = dependencies;
   }
 
   get id(): string {
@@ -109,7 +108,7 @@ export class Job implements JobControl {
     const before = this.#record;
     this.#record = { ...before, phase, recovery };
     try {
-      this.#surroundings.keepNow(this);
+      this.#dependencies.keepNow(this);
     } catch (error) {
       this.#record = before;
       throw error;
@@ -141,31 +140,31 @@ export class Job implements JobControl {
 
   ready(): Promise<void> {
     if (this.isCancelled) return Promise.reject(jobCancelled());
-    // It was told to pause, and came to this before the next place where it could.
+    // A pause was asked for, and the work came to this point before it could stand still.
     if (this.status === 'paused') this.#step('running');
     this.#step('ready');
     if (this.#isPaused) this.#step('standby');
-    this.#surroundings.keep(this);
+    this.#dependencies.keep(this);
     this.#complete = Promise.withResolvers<void>();
-    // Work that waits for something else as well may not be looking.
+    // Work that waits for something else at the same time may not handle the rejection.
     this.#complete.promise.catch(() => {});
     return this.#complete.promise;
   }
 
   /** Begins the work, which has its resources now. */
   start(): void {
-    const { clock, nextTurn } = this.#surroundings;
+    const { clock, nextTurn } = this.#dependencies;
     this.#startedMs = clock.monotonic();
     this.#step('running', { startedAt: clock.now() });
-    this.#surroundings.keep(this);
-    // Whoever starts a job has it in hands before its work begins, and others do not wait for both.
+    this.#dependencies.keep(this);
+    // The caller has the job before its work begins, and other requests do not wait for both.
     void nextTurn()
       .then(() => (this.isCancelled ? Promise.reject(jobCancelled()) : this.spec.run(this)))
       .then(
         () => this.#succeeded(),
-        (error: unknown) => this.#abort(errorOf(error, this.#surroundings.report)),
+        (error: unknown) => this.#abort(errorOf(error, this.#dependencies.report)),
       )
-      .catch(this.#surroundings.report);
+      .catch(this.#dependencies.report);
   }
 
   /** @throws DomainError if the verb is not taken in this state. */
@@ -192,15 +191,15 @@ export class Job implements JobControl {
   resume(): void {
     if (!this.#isPaused) throw verbNotAllowed(this, 'resume', 'it is not paused');
     this.#wake();
-    this.#surroundings.keep(this);
+    this.#dependencies.keep(this);
     this.#hooks?.resume();
-    this.#completeIfTold();
-    this.#surroundings.moved();
+    this.#completeIfAsked();
+    this.#dependencies.moved();
   }
 
   complete(): void {
     this.#isToComplete = true;
-    this.#completeIfTold();
+    this.#completeIfAsked();
   }
 
   finalize(): void {
@@ -209,13 +208,13 @@ export class Job implements JobControl {
 
   dismiss(): void {
     this.#step('null');
-    this.#surroundings.keep(this);
+    this.#dependencies.keep(this);
   }
 
   #cancelWork(): void {
     const wasPaused = this.#isPaused;
     this.#wake();
-    this.#surroundings.keep(this);
+    this.#dependencies.keep(this);
     this.#hooks?.cancel();
     if (wasPaused) this.#hooks?.resume();
     this.#complete?.reject(jobCancelled());
@@ -228,24 +227,24 @@ export class Job implements JobControl {
     if (this.status === 'standby') this.#step('ready');
   }
 
-  /** In standby the word waits for the resume. */
-  #completeIfTold(): void {
+  /** In standby a complete waits for the resume. */
+  #completeIfAsked(): void {
     if (this.#isToComplete && this.status === 'ready') this.#complete?.resolve();
   }
 
-  /** Work that cannot be told yet goes on until it can. */
+  /** Work without hooks goes on until it has them. */
   #pauseWork(): void {
     if (this.#hooks !== null) this.#hooks.pause();
     if (this.status === 'ready') this.#step('standby');
     if (this.status === 'running' && this.#hooks !== null) this.#step('paused');
-    this.#surroundings.keep(this);
+    this.#dependencies.keep(this);
   }
 
   #succeeded(): void {
     this.#wake();
     this.#step('waiting');
     this.#step('pending');
-    if (this.spec.autoFinalize === false) this.#surroundings.keep(this);
+    if (this.spec.autoFinalize === false) this.#dependencies.keep(this);
     else this.#conclude('completed', null);
   }
 
@@ -263,7 +262,7 @@ export class Job implements JobControl {
       outcome,
       errorCode: error?.code ?? null,
       errorDescription: error?.message ?? null,
-      endedAt: this.#surroundings.clock.now(),
+      endedAt: this.#dependencies.clock.now(),
       durationMs: this.#durationMs(),
       currentProgress: current,
       totalProgress: total,
@@ -273,23 +272,23 @@ export class Job implements JobControl {
     this.#hooks = null;
     this.#step('concluded', change);
     if (this.spec.autoDismiss === true) this.#step('null');
-    this.#surroundings.keep(this);
+    this.#dependencies.keep(this);
     this.#ended.resolve();
-    this.#surroundings.moved();
+    this.#dependencies.moved();
   }
 
   #durationMs(): number | null {
     if (this.#record.startedAt === null) return null;
-    return Math.round(this.#surroundings.clock.monotonic() - this.#startedMs);
+    return Math.round(this.#dependencies.clock.monotonic() - this.#startedMs);
   }
 
   #step(status: JobStatus, change: Partial<JobRecord> = {}): void {
     this.#record = { ...this.#record, ...change, status: transition(this.status, status) };
-    this.untold.push(status);
+    this.unwrittenSteps.push(status);
   }
 
   #change(change: Partial<JobRecord>): void {
     this.#record = { ...this.#record, ...change };
-    this.#surroundings.keep(this);
+    this.#dependencies.keep(this);
   }
 }

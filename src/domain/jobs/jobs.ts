@@ -1,19 +1,19 @@
-import type { NextTurn, Schedule, Surroundings } from '../context.ts';
+import type { Page } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
-import type { EventHub } from '../events.ts';
-import { Changes } from '../migration/changes.ts';
-import { logJobBegan, logJobEnded } from '../outcomes.ts';
-import type { Clock } from '../ports.ts';
-import type { JobQuery, JobRecord, Page, Store } from '../store-ports.ts';
-import type { Tally } from '../tally.ts';
+import { Changes, type Revisions } from '../events/changes.ts';
+import type { EventHub } from '../events/event-hub.ts';
+import { logJobBegan, logJobEnded } from '../events/outcome-log.ts';
+import type { Tally } from '../events/tally.ts';
+import type { Clock, NextTurn, Note, Report, Schedule } from '../ports/process.ts';
+import type { JobQuery, JobRecord, Store } from '../ports/store.ts';
+import { withReserve } from '../store-reserve.ts';
 import { Job } from './job.ts';
 import { checkJobId } from './job-id.ts';
+import { endedView, jobsThatBegin, waitingJobs, waitsBehind } from './job-queue.ts';
 import { emitJobStatus, JobJournal } from './journal.ts';
 import type { JobVerb } from './lifecycle.ts';
-import { behindAll, type SeenJob, seenAtRest, whoMayBegin, whoWaitsForWhom } from './line.ts';
 import { ProgressWatch } from './progress-watch.ts';
-import type { JobSpec } from './spec.ts';
-import { withReserve } from './with-reserve.ts';
+import type { JobSpec, JobView } from './spec.ts';
 
 /** Jobs that have not concluded, at most. */
 export const JOBS_MAX = 1000;
@@ -23,24 +23,36 @@ export const CONCLUDED_JOBS_LISTED = 100;
 /** An id, which means the newest job that has it, or the sequence of one job. */
 export type JobName = string | number;
 
-export type JobsSurroundings = {
+export type JobsOptions = {
   readonly store: Store;
   readonly events: EventHub;
   readonly clock: Clock;
   readonly schedule: Schedule;
   readonly nextTurn: NextTurn;
-  readonly note: Surroundings['note'];
-  readonly report: (error: unknown) => void;
+  readonly note: Note;
+  readonly report: Report;
   readonly tally: Tally;
 };
 
+export interface JobUseCases extends Revisions {
+  /** Jobs that were not dismissed, newest first. */
+  list(): readonly JobView[];
+  /** A job that is listed, or the newest of this id in the history. */
+  get(id: string): JobView;
+  /** @returns the job as it is afterwards. */
+  apply(id: string, verb: JobVerb): JobView;
+  /** Jobs that have ended, newest first. */
+  history(query: JobQuery): Page<JobView>;
+  /** Resolves when the job has concluded, or after `timeoutMs`. */
+  ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<JobView>;
+}
+
 /**
- * The jobs of one machine: who runs, who waits, and what is told of them. A job begins once everything it needs is free
- * and nobody who came earlier waits for any of it; so jobs on different nodes run side by side, and those on the same
- * node one after another.
+ * The jobs of one machine. A job begins once every resource that it needs is free and no earlier job waits for any of
+ * them: jobs on different nodes run side by side, and jobs on the same node one after another.
  */
-export class Jobs {
-  readonly #surroundings: JobsSurroundings;
+export class Jobs implements JobUseCases {
+  readonly #options: JobsOptions;
   /** Those that are listed, oldest first. */
   readonly #jobs = new Map<string, Job>();
   readonly #journal: JobJournal;
@@ -49,45 +61,45 @@ export class Jobs {
   #refusesNew = false;
   #isClosing = false;
 
-  constructor(surroundings: JobsSurroundings) {
-    this.#surroundings = surroundings;
-    this.#journal = new JobJournal(surroundings);
-    this.#progress = new ProgressWatch(surroundings.schedule, {
+  constructor(options: JobsOptions) {
+    this.#options = options;
+    this.#journal = new JobJournal(options);
+    this.#progress = new ProgressWatch(options.schedule, {
       alive: () => this.#alive(),
       notify: () => this.#changes.notify(),
     });
-    this.#changes = new Changes(surroundings.schedule, () => this.#progress.revision());
+    this.#changes = new Changes(options.schedule, () => this.#progress.revision());
   }
 
   /**
    * Keeps the job, and lets it begin as soon as it can. Nothing is thrown once the row is there.
-   * @throws DomainError shutting_down, invalid_job_id, job_id_in_use, too_many_jobs; what `begun` or the store throws.
+   * @throws DomainError shutting_down, invalid_job_id, job_id_in_use, too_many_jobs; what `onInsert` or the store throws.
    */
-  start(spec: JobSpec): SeenJob {
+  start(spec: JobSpec): JobView {
     if (this.#refusesNew) throw new DomainError('shutting_down', 'The service is shutting down.');
     this.#refuseId(spec.id);
     this.#refuseTooMany();
-    const { store, events, clock } = this.#surroundings;
+    const { store, events, clock } = this.#options;
     if (spec.freesRoom !== true) store.reserve.keep();
     const { id, type, resources, details } = spec;
-    const waitsFor = behindAll(this.#alive(), resources);
+    const waitsFor = waitsBehind(this.#alive(), resources);
     const insert = () =>
       events.commit((emit) => {
         const inserted = store.jobs.insert({ id, type, resources, details, createdAt: clock.now() });
         emitJobStatus(emit, inserted);
-        spec.begun?.({ ...inserted, isPaused: false, waitsFor });
+        spec.onInsert?.({ ...inserted, isPaused: false, waitsFor });
         return inserted;
       });
     const record = spec.freesRoom === true ? withReserve(store, insert) : insert();
     const job = this.#add(spec, record);
-    logJobBegan(this.#surroundings, record);
+    logJobBegan(this.#options.note, record);
     this.#changes.bump();
     void job.ended.then(() => this.#count(job));
     this.#startNext();
-    return this.#seen(job);
+    return this.#viewOf(job);
   }
 
-  /** Lists a job of an earlier process, which has concluded since, so that whoever asked for it sees how it ended. */
+  /** Lists a job of an earlier process, which has concluded since, so that the client that asked for it sees its end. */
   adopt(record: JobRecord): void {
     const { id, type, details } = record;
     const run = () => Promise.reject(new TypeError('a job of an earlier process has no work'));
@@ -96,36 +108,36 @@ export class Jobs {
   }
 
   /** Listed jobs, newest first. */
-  list(): readonly SeenJob[] {
-    const waiting = whoWaitsForWhom(this.#alive());
-    return [...this.#jobs.values()].map((job) => this.#seen(job, waiting)).reverse();
+  list(): readonly JobView[] {
+    const waiting = waitingJobs(this.#alive());
+    return [...this.#jobs.values()].map((job) => this.#viewOf(job, waiting)).reverse();
   }
 
   /** A job that is listed, or the newest of this id in the history. @throws DomainError if there never was one. */
-  get(id: string): SeenJob {
+  get(id: string): JobView {
     const job = this.#jobs.get(id);
-    if (job !== undefined) return this.#seen(job);
-    const record = this.#surroundings.store.jobs.get(id);
+    if (job !== undefined) return this.#viewOf(job);
+    const record = this.#options.store.jobs.get(id);
     if (record === null) throw new DomainError('job_not_found', `There is no job '${id}'.`);
-    return seenAtRest(record);
+    return endedView(record);
   }
 
   /** Jobs that have ended, newest first. */
-  history(query: JobQuery): Page<SeenJob> {
-    const { items, next } = this.#surroundings.store.jobs.list(query);
-    return { items: items.map(seenAtRest), next };
+  history(query: JobQuery): Page<JobView> {
+    const { items, next } = this.#options.store.jobs.list(query);
+    return { items: items.map(endedView), next };
   }
 
   /** @throws DomainError if the job is not listed, or does not take the verb as it is now. */
-  apply(id: string, verb: JobVerb): SeenJob {
+  apply(id: string, verb: JobVerb): JobView {
     const job = this.#jobs.get(id);
     if (job === undefined) {
-      const wasDismissed = this.#surroundings.store.jobs.get(id) !== null;
+      const wasDismissed = this.#options.store.jobs.get(id) !== null;
       const detail = wasDismissed ? `Job '${id}' has ended, and is only in the history.` : `There is no job '${id}'.`;
       throw new DomainError('job_not_found', detail);
     }
     job.apply(verb);
-    return this.#seen(job);
+    return this.#viewOf(job);
   }
 
   /** Grows with every visible change of the list, figures included. */
@@ -141,14 +153,14 @@ export class Jobs {
   }
 
   /** The job once it has concluded, or as it is at the time-out or when `signal` aborts. */
-  async ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<SeenJob> {
+  async ended(which: JobName, timeoutMs: number, signal?: AbortSignal): Promise<JobView> {
     const job = this.#listed(which);
     if (job === undefined) return typeof which === 'string' ? this.get(which) : this.#past(which);
     await this.#changes.until(() => job.isConcluded, timeoutMs, signal);
-    return this.#seen(job);
+    return this.#viewOf(job);
   }
 
-  #seen(job: Job, waiting = whoWaitsForWhom(this.#alive())): SeenJob {
+  #viewOf(job: Job, waiting = waitingJobs(this.#alive())): JobView {
     return { ...job.record(), isPaused: job.isPaused, waitsFor: waiting.get(job) ?? [] };
   }
 
@@ -157,22 +169,22 @@ export class Jobs {
     return [...this.#jobs.values()].find(({ sequence }) => sequence === which);
   }
 
-  #past(sequence: number): SeenJob {
-    const record = this.#surroundings.store.jobs.bySequence(sequence);
-    if (record !== null) return seenAtRest(record);
+  #past(sequence: number): JobView {
+    const record = this.#options.store.jobs.bySequence(sequence);
+    if (record !== null) return endedView(record);
     throw new DomainError('job_not_found', 'The job has ended, and is too old for the history.');
   }
 
   /**
-   * The job that has the resource, or else the first that waits for it and can still come to its turn by itself. One that was paused
-   * before it began needs nothing until it is resumed, and neither do those that wait behind it.
+   * The job that has the resource, or else the first that waits for it and will have it without a resume. A job that was
+   * paused before it began needs nothing until it is resumed, and neither do the jobs that wait behind it.
    */
   holderOf(resource: string): string | null {
-    const claims = whoMayBegin(this.#alive()).filter((job) => job.spec.resources.includes(resource));
+    const claims = jobsThatBegin(this.#alive()).filter((job) => job.spec.resources.includes(resource));
     return (claims.find(({ status }) => status !== 'created') ?? claims[0])?.id ?? null;
   }
 
-  /** Those that wait still begin when they can. */
+  /** Jobs that already wait still begin when they can. */
   refuseNew(): void {
     this.#refusesNew = true;
   }
@@ -198,7 +210,7 @@ export class Jobs {
     try {
       job.cancel(new DomainError('job_cancelled', 'The job was cancelled, since the service was stopped.'));
     } catch (error) {
-      if (!(error instanceof DomainError)) this.#surroundings.report(error);
+      if (!(error instanceof DomainError)) this.#options.report(error);
     }
   }
 
@@ -207,7 +219,7 @@ export class Jobs {
   }
 
   #add(spec: JobSpec, record: JobRecord): Job {
-    const { clock, nextTurn, report } = this.#surroundings;
+    const { clock, nextTurn, report } = this.#options;
     const job = new Job(spec, record, {
       clock,
       nextTurn,
@@ -234,8 +246,8 @@ export class Jobs {
   #count(job: Job): void {
     const record = job.record();
     const { type, outcome } = record;
-    logJobEnded(this.#surroundings, record);
-    if (outcome !== null) this.#surroundings.tally.jobEnded(type, outcome);
+    logJobEnded(this.#options.note, record);
+    if (outcome !== null) this.#options.tally.jobEnded(type, outcome);
   }
 
   #dismissSurplus(): void {
@@ -243,7 +255,7 @@ export class Jobs {
     for (const job of concluded.slice(0, Math.max(0, concluded.length - CONCLUDED_JOBS_LISTED))) job.dismiss();
   }
 
-  /** Those that wait begin in the order in which they came; one that has to wait on keeps its place. */
+  /** Waiting jobs begin in the order in which they came; one that has to wait on keeps its place. */
   #startNext(): void {
     if (this.#isClosing) return;
     const alive = this.#alive();

@@ -1,32 +1,32 @@
-import type { Schedule } from '../context.ts';
-import type { Emit, EventHub } from '../events.ts';
-import type { JobRecord, Store } from '../store-ports.ts';
+import type { Emit, EventHub } from '../events/event-hub.ts';
+import type { Report, Schedule } from '../ports/process.ts';
+import type { JobRecord, Store } from '../ports/store.ts';
+import { withReserve } from '../store-reserve.ts';
 import type { Job } from './job.ts';
-import { withReserve } from './with-reserve.ts';
 
-/** Between two attempts to write what could not be written, milliseconds. */
+/** Time between two attempts to write, milliseconds. */
 const RETRY_MS = 1000;
 
-type Surroundings = {
+type JournalOptions = {
   readonly store: Store;
   readonly events: EventHub;
   readonly schedule: Schedule;
-  readonly report: (error: unknown) => void;
+  readonly report: Report;
 };
 
 /**
- * Writes jobs down: the row and the events of all steps that were not told yet, in one transaction. Where that fails the
- * job goes on; what is missing is written with the next job that is, or after a while. On a full disk it is written in the
- * room that was kept for it when the job was made.
+ * Writes jobs: the row and the events of all new steps in one transaction. If that fails the job goes on, and the rest is
+ * written with the next job, or after a second. On a full disk it is written in the room that was reserved when the job
+ * was started.
  */
 export class JobJournal {
-  readonly #surroundings: Surroundings;
-  /** Jobs of which something is not written, in the order in which that began. */
+  readonly #options: JournalOptions;
+  /** Jobs with unwritten changes, in the order in which these began. */
   readonly #behind = new Set<Job>();
   #callOff: (() => void) | null = null;
 
-  constructor(surroundings: Surroundings) {
-    this.#surroundings = surroundings;
+  constructor(options: JournalOptions) {
+    this.#options = options;
   }
 
   /** Never throws. */
@@ -38,17 +38,17 @@ export class JobJournal {
   /** @throws what the store throws; then the job is behind, and nothing of it was written. */
   keepNow(job: Job): void {
     this.#behind.add(job);
-    if (job.spec.freesRoom === true) withReserve(this.#surroundings.store, () => this.#write());
+    if (job.spec.freesRoom === true) withReserve(this.#options.store, () => this.#write());
     else this.#write();
   }
 
-  /** Writes what is missing, if that can be done. Never throws. */
+  /** Writes the unwritten changes, if that can be done. Never throws. */
   catchUp(): void {
     try {
-      withReserve(this.#surroundings.store, () => this.#write());
+      withReserve(this.#options.store, () => this.#write());
     } catch (error) {
-      this.#surroundings.report(error);
-      this.#callOff ??= this.#surroundings.schedule(() => {
+      this.#options.report(error);
+      this.#callOff ??= this.#options.schedule(() => {
         this.#callOff = null;
         this.catchUp();
       }, RETRY_MS);
@@ -64,9 +64,13 @@ export class JobJournal {
 
   #write(): void {
     if (this.#behind.size === 0) return;
-    const { store, events } = this.#surroundings;
-    // Taken before they are told: a subscriber may make a job take its next step at once.
-    const due = [...this.#behind].map((job) => ({ job, record: rowOf(job.record()), steps: job.untold.splice(0) }));
+    const { store, events } = this.#options;
+    // Taken before they are published: a subscriber may make a job take its next step at once.
+    const due = [...this.#behind].map((job) => ({
+      job,
+      record: rowOf(job.record()),
+      steps: job.unwrittenSteps.splice(0),
+    }));
     this.#behind.clear();
     try {
       events.commit((emit) => {
@@ -77,7 +81,7 @@ export class JobJournal {
       });
     } catch (error) {
       for (const { job, steps } of due) {
-        job.untold.unshift(...steps);
+        job.unwrittenSteps.unshift(...steps);
         this.#behind.add(job);
       }
       throw error;

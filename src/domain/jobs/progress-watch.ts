@@ -1,11 +1,11 @@
-import type { Schedule } from '../context.ts';
+import type { Schedule } from '../ports/process.ts';
 import type { Job } from './job.ts';
 import type { JobProgress } from './spec.ts';
 
-/** Between two looks at figures that somebody waits for, milliseconds. */
+/** Time between two looks at figures that a client waits for, milliseconds. */
 const LOOK_MS = 100;
 
-/** Tells whether the figures of jobs have changed. They are only read when somebody asks: nobody tells of them. */
+/** Finds out whether the figures of jobs have changed. They are only read when a client asks: no event announces them. */
 export class ProgressWatch {
   readonly #schedule: Schedule;
   readonly #alive: () => readonly Job[];
@@ -30,7 +30,7 @@ export class ProgressWatch {
     return this.#revision;
   }
 
-  /** Somebody waits for figures: `notify` is called from time to time while there are jobs. @returns what ends that. */
+  /** A client waits for figures: `notify` is called every 100 ms while there are jobs. @returns a function that ends that. */
   look(): () => void {
     this.#lookers += 1;
     if (this.#lookers === 1) this.#lookLater();

@@ -1,27 +1,25 @@
-import type { Surroundings } from '../context.ts';
-import type { EventHub } from '../events.ts';
-import { SERVICE_STOPPED } from '../migration/recovery.ts';
-import { logJobEnded } from '../outcomes.ts';
-import type { Clock } from '../ports.ts';
-import type { JobRecord, Store } from '../store-ports.ts';
+import type { EventHub } from '../events/event-hub.ts';
+import { logJobEnded, SERVICE_STOPPED } from '../events/outcome-log.ts';
+import type { Clock, Note } from '../ports/process.ts';
+import type { JobRecord, JobRepository, Store } from '../ports/store.ts';
+import { withReserve } from '../store-reserve.ts';
 import type { Jobs } from './jobs.ts';
 import { emitJobStatus } from './journal.ts';
 import { WORK_DONE } from './spec.ts';
-import { withReserve } from './with-reserve.ts';
 
 type Recovery = {
   readonly store: Store;
   readonly clock: Clock;
   readonly events: EventHub;
   readonly jobs: Jobs;
-  readonly note: Surroundings['note'];
+  readonly note: Note;
 };
 
 /**
  * Concludes what a service that stopped left open: those jobs have failed, unless they had said that their work was done,
  * and are listed until they are dismissed.
  * @returns the jobs whose work may have left something half-done, oldest first. Every start returns them again, until
- * `jobPutRight` was called: a recovery may be interrupted too.
+ * `jobRepaired` was called: a recovery may be interrupted too.
  */
 export function recoverJobs(recovery: Recovery): readonly JobRecord[] {
   const concluded = recovery.store.jobs.open().map((left) => (left.outcome === null ? conclude(recovery, left) : left));
@@ -43,7 +41,7 @@ function conclude({ store, clock, events, jobs, note }: Recovery, left: JobRecor
     }),
   );
   jobs.adopt(concluded);
-  logJobEnded({ note }, concluded);
+  logJobEnded(note, concluded);
   return concluded;
 }
 
@@ -62,13 +60,13 @@ function stopped({ status }: JobRecord) {
   } as const;
 }
 
-/** Says that what a job left half-done has been put right, but for these parts, which a later start is to look at. */
-export function jobPutRight(
-  { store }: Pick<Recovery, 'store'>,
+/** Records that an interrupted job has been repaired, except for these parts, which a later start looks at. */
+export function jobRepaired(
+  jobs: Pick<JobRepository, 'save'>,
   interrupted: JobRecord,
   parts: readonly unknown[] = [],
 ): void {
   const isWhole = parts.length === 0;
   const rest = isWhole ? { phase: null, recovery: null } : { recovery: { ...interrupted.recovery, parts } };
-  store.jobs.save({ ...interrupted, ...rest });
+  jobs.save({ ...interrupted, ...rest });
 }

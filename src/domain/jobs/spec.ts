@@ -1,6 +1,17 @@
-import type { SeenJob } from './line.ts';
+import type { JobRecord, OnInsert } from '../ports/store.ts';
 
-/** What a job is to be: given once, when it is started. */
+/** A job as it is shown: its row, and its place in the queue. */
+export type JobView = JobRecord & {
+  /** True from a pause to the next resume: the job stands still, or will at the next moment at which its work can. */
+  readonly isPaused: boolean;
+  /**
+   * While the job has not begun: for each resource that it needs, the id of the next job ahead of it that needs it too.
+   * Not all jobs ahead, which would make the list of jobs grow with the square of their number.
+   */
+  readonly waitsFor: readonly string[];
+};
+
+/** The description of a job, given once when it is started. */
 export type JobSpec = {
   /** Letters, digits, `-`, `.` and `_`, a letter first; null: one is made that no job here ever had. */
   readonly id: string | null;
@@ -16,8 +27,8 @@ export type JobSpec = {
    * resolves has been done, also if a cancel came: then that came too late.
    */
   readonly run: (job: JobControl) => Promise<void>;
-  /** Called with the new job inside the transaction that keeps it; if it throws, there is no job. */
-  readonly begun?: (job: SeenJob) => void;
+  /** Called with the new job inside the transaction that inserts it; if it throws, there is no job. */
+  readonly onInsert?: OnInsert<JobView>;
   /**
    * False: the job stays in `pending` until it is finalized. `run` must have left nothing that a cancel before that
    * would have to take back. Default: true.
@@ -29,7 +40,7 @@ export type JobSpec = {
   readonly freesRoom?: boolean;
 };
 
-/** A phase of every job: its work is done, and only that is left to be said. A job that is found so has completed. */
+/** A phase that every job may enter: its work is done, and only the end is not written yet. A job found in it has completed. */
 export const WORK_DONE = 'done';
 
 /** Whatever a recovery needs to know: values that exact JSON can hold. */

@@ -1,6 +1,6 @@
 import { parseSize, SIZE_FORM } from '../../text/size.ts';
+import type { MigrationAddress } from '../ports/migration-session.ts';
 import { shown } from '../settings/violations.ts';
-import type { MigrationAddress } from '../transfer-port.ts';
 import { type FdSets, isFdSetPath } from './fd-sets.ts';
 import { type InetOptions, inetMembers, PORT_MAX, readInetOptions, readPort } from './inet-options.ts';
 import { invalid, refuse, unavailable } from './refusals.ts';
@@ -178,12 +178,6 @@ export function fdAddress(name: string, rules: AddressRules, pointer: string): M
     );
   }
   return { transport: 'fd', fd, name };
-}
-
-/** An engine has taken the address: a descriptor is the engine's now, and is closed at the end. */
-export function giveDescriptorAway(fds: Map<string, number>, address: MigrationAddress): void {
-  if (address.transport !== 'fd') return;
-  for (const [name, fd] of fds) if (fd === address.fd) fds.delete(name);
 }
 
 function checkPath(path: string, pointer: string, bytesMax: number): void {

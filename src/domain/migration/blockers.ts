@@ -1,6 +1,17 @@
-import type { IdSource } from '../context.ts';
-import type { Blocker, BlockerUseCases } from '../domain.ts';
 import { DomainError } from '../errors.ts';
+import type { Guest } from '../guest/guest.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { IdSource } from '../ports/process.ts';
+
+export type Blocker = { readonly id: string; readonly reason: string };
+
+export interface BlockerUseCases {
+  /** True with --only-migratable: none can be added. */
+  readonly isOnlyMigratable: boolean;
+  list(): readonly Blocker[];
+  add(reason: string): Blocker;
+  remove(id: string): void;
+}
 
 /** Most reasons at a time, and the longest of them. */
 export const BLOCKERS_MAX = 1000;
@@ -11,11 +22,13 @@ export type BlockerOptions = {
   readonly onChange: () => void;
   /** --only-migratable: nothing may ever forbid a migration. */
   readonly isOnlyMigratable: boolean;
-  /** Throws while it is too late for a reason: what it would forbid is under way. */
-  readonly refuseTooLate: () => void;
+  readonly occupancy: Pick<Occupancy, 'refuse'>;
+  readonly guest: Pick<Guest, 'state'>;
+  /** The job that has the machine; null if none has. */
+  readonly jobWithMachine: () => string | null;
 };
 
-/** Reasons that forbid an outgoing migration, for as long as this process lives: whoever sets one also removes it. */
+/** Reasons that forbid an outgoing migration. They last until a client removes them, or the process ends. */
 export class Blockers implements BlockerUseCases {
   readonly #options: BlockerOptions;
   readonly #blockers = new Map<string, Blocker>();
@@ -45,7 +58,7 @@ export class Blockers implements BlockerUseCases {
       const detail = `The service was started with --only-migratable, so nothing may forbid a migration: ${reason}`;
       throw new DomainError('only_migratable', detail);
     }
-    this.#options.refuseTooLate();
+    this.#refuseTooLate();
     if (this.#blockers.size >= BLOCKERS_MAX) {
       throw new DomainError('too_many_blockers', `There are ${BLOCKERS_MAX} blockers, the most there may be.`);
     }
@@ -58,5 +71,15 @@ export class Blockers implements BlockerUseCases {
   remove(id: string): void {
     if (!this.#blockers.delete(id)) throw new DomainError('blocker_not_found', `There is no blocker '${id}'.`);
     this.#options.onChange();
+  }
+
+  /** @throws DomainError while the activity that a blocker forbids is under way. */
+  #refuseTooLate(): void {
+    const { occupancy, guest, jobWithMachine } = this.#options;
+    occupancy.refuse('blocker');
+    if (guest.state !== 'save-vm') return;
+    const job = jobWithMachine();
+    const by = job === null ? '' : ` by job '${job}'`;
+    throw new DomainError('job_in_progress', `The machine is being saved${by}.`);
   }
 }

@@ -1,6 +1,6 @@
 import { DomainError, type Violation } from '../errors.ts';
+import type { MigrationAddress } from '../ports/migration-session.ts';
 import { pointerTo, shown } from '../settings/violations.ts';
-import type { MigrationAddress } from '../transfer-port.ts';
 import {
   type AddressRules,
   type AddressUse,
@@ -13,6 +13,26 @@ import {
 } from './address.ts';
 import { type InetOptions, readPort } from './inet-options.ts';
 import { invalid, unavailable } from './refusals.ts';
+
+/** MigrationChannel of the QAPI schema: its address. */
+export type MigrationChannel = {
+  readonly 'channel-type': string;
+  readonly addr: Readonly<Record<string, unknown>> & { readonly transport: string };
+};
+
+export type MigrateArguments = {
+  readonly uri?: string;
+  readonly channels?: readonly MigrationChannel[];
+  readonly resume?: boolean;
+};
+
+export type IncomingArguments = {
+  readonly uri?: string;
+  readonly channels?: readonly MigrationChannel[];
+  readonly 'exit-on-error'?: boolean;
+  /** Default: the flag that the service was started with. */
+  readonly 'keep-listening'?: boolean;
+};
 
 type Members = Readonly<Record<string, unknown>>;
 type Given = { readonly uri?: string | undefined; readonly channels?: readonly unknown[] | undefined };

@@ -1,10 +1,16 @@
-import type { Context } from '../context.ts';
-import type { PassFigures } from '../transfer-port.ts';
+import type { DirtyLimits } from '../dirty/dirty-limits.ts';
+import type { PassFigures } from '../ports/migration-session.ts';
+import type { Settings } from '../settings/settings.ts';
 
 /** Passes are put together until they have taken so long: what one of them dirtied says little if it was short. */
 const PERIOD_MS = 1000;
 /** Periods in which too much was dirtied, before vCPUs are held. */
 const HIGH_PERIODS = 2;
+
+export type ThrottleParts = {
+  readonly settings: Pick<Settings, 'dirtyThrottle'>;
+  readonly dirtyLimits: Pick<DirtyLimits, 'throttle' | 'endThrottle'>;
+};
 
 /**
  * The capability dirty-limit, as QEMU has it: twice that the guest dirtied more in a period than the part
@@ -12,14 +18,14 @@ const HIGH_PERIODS = 2;
  * migration has ended.
  */
 export class DirtyThrottle {
-  readonly #context: Pick<Context, 'settings' | 'dirtyLimits'>;
+  readonly #parts: ThrottleParts;
   #elapsedMs = 0;
   #sentBytes = 0;
   #dirtyBytes = 0;
   #highPeriods = 0;
 
-  constructor(context: Pick<Context, 'settings' | 'dirtyLimits'>) {
-    this.#context = context;
+  constructor(parts: ThrottleParts) {
+    this.#parts = parts;
   }
 
   passEnded({ durationMs, sentBytes, dirtyBytes }: PassFigures): void {
@@ -27,17 +33,17 @@ export class DirtyThrottle {
     this.#sentBytes += sentBytes;
     this.#dirtyBytes += dirtyBytes;
     if (this.#elapsedMs < PERIOD_MS) return;
-    const { triggerPercent, vcpuDirtyLimit } = this.#context.settings.dirtyThrottle();
+    const { triggerPercent, vcpuDirtyLimit } = this.#parts.settings.dirtyThrottle();
     const isHigh = this.#dirtyBytes > (this.#sentBytes * triggerPercent) / 100;
     [this.#elapsedMs, this.#sentBytes, this.#dirtyBytes] = [0, 0, 0];
     if (isHigh) this.#highPeriods += 1;
     if (this.#highPeriods < HIGH_PERIODS) return;
     this.#highPeriods = 0;
-    this.#context.dirtyLimits.throttle(vcpuDirtyLimit);
+    this.#parts.dirtyLimits.throttle(vcpuDirtyLimit);
   }
 
   /** The vCPUs have the limits again that they had before, if they had any. */
   end(): void {
-    this.#context.dirtyLimits.endThrottle();
+    this.#parts.dirtyLimits.endThrottle();
   }
 }

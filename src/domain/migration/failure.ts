@@ -1,5 +1,5 @@
 import { DomainError, isErrorCode } from '../errors.ts';
-import type { MigrationAddress, MigrationEnd, TransferError } from '../transfer-port.ts';
+import type { MigrationAddress, MigrationEnd, TransferError } from '../ports/migration-session.ts';
 
 /** What a fault of the engine itself is told as. */
 export function engineFailure(error: unknown): TransferError {
@@ -40,4 +40,14 @@ export function listenError(error: unknown, address: MigrationAddress): DomainEr
   const { code, message } = (error ?? {}) as Partial<TransferError>;
   const known = typeof code === 'string' && isErrorCode(code) ? code : 'address_not_available';
   return new DomainError(known, message ?? `${address.transport}: cannot be listened on.`, { cause: error });
+}
+
+const NOT_CONFIRMED =
+  'Not confirmed by the target: the stream was taken to its end, but there was no return path on which the target could ' +
+  'have said that it loaded the guest. Look at the target before the guest or this service is ended here. ' +
+  'With the capability return-path on, over a socket, the target would have said so.';
+
+/** Advice on a migration that ended without a failure; null if none is needed. */
+export function noteOf({ guest }: { readonly guest: MigrationEnd['guest'] | null }): string | null {
+  return guest === 'there, unconfirmed' ? NOT_CONFIRMED : null;
 }

@@ -1,7 +1,7 @@
-import type { DescriptorAccess, DescriptorCalls } from '../descriptor-port.ts';
 import { DomainError } from '../errors.ts';
+import type { DescriptorAccess, DescriptorCalls } from '../ports/descriptors.ts';
+import type { MigrationAddress } from '../ports/migration-session.ts';
 import { shown } from '../settings/violations.ts';
-import type { MigrationAddress } from '../transfer-port.ts';
 import { invalid } from './refusals.ts';
 
 /*

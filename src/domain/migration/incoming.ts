@@ -1,12 +1,14 @@
-import type { Context } from '../context.ts';
-import type { Begun, IncomingArguments } from '../domain.ts';
 import { DomainError } from '../errors.ts';
-import type { MigrationRecord } from '../store-ports.ts';
-import type { MigrationAddress } from '../transfer-port.ts';
-import { readAddress } from './channels.ts';
-import { Reception } from './reception.ts';
+import type { MigrationAddress } from '../ports/migration-session.ts';
+import type { MigrationRecord, OnInsert } from '../ports/store.ts';
+import { type IncomingArguments, readAddress } from './channels.ts';
+import { Reception, type ReceptionParts } from './reception.ts';
 import { refuseUnsuitableTransport } from './transport.ts';
-import { refuseWhileJobNeedsMachine } from './waiting-jobs.ts';
+
+export type IncomingParts = ReceptionParts & {
+  /** --keep-listening: after an incoming migration that failed the next sender is awaited, unless a request differs. */
+  readonly keepListening: boolean;
+};
 
 /**
  * Starts to listen for an incoming migration. Nothing is recorded before the address is bound, so that a refusal
@@ -14,28 +16,29 @@ import { refuseWhileJobNeedsMachine } from './waiting-jobs.ts';
  * @throws DomainError
  */
 export async function startIncoming(
-  context: Context,
+  parts: IncomingParts,
   arguments_: IncomingArguments,
-  begun?: Begun<MigrationRecord>,
+  onInsert?: OnInsert<MigrationRecord>,
 ): Promise<MigrationRecord> {
-  const address = readAddress(arguments_, 'listen', context);
-  refuseUnsuitableTransport(address, context.settings);
-  refuseUnlessExpected(context);
-  const reception = new Reception(context, optionsOf(context, arguments_));
-  context.isListenerStarting = true;
-  try {
-    await open(context, reception, address);
-    // Meanwhile the guest that had left may have been taken back.
-    refuseUnlessAwaiting(context);
-    const record = reception.begin(begun);
-    context.reception = reception;
-    return record;
-  } catch (error) {
-    await reception.abort();
-    throw error;
-  } finally {
-    context.isListenerStarting = false;
-  }
+  const { addressRules, settings, occupancy, migrations } = parts;
+  const address = readAddress(arguments_, 'listen', addressRules);
+  refuseUnsuitableTransport(address, settings);
+  refuseUnlessAwaiting(parts);
+  occupancy.refuse('listener');
+  const reception = new Reception(parts, optionsOf(parts, arguments_));
+  return occupancy.during('listener', async () => {
+    try {
+      await open(parts, reception, address);
+      // Meanwhile an operator may have taken back the guest that had left.
+      refuseUnlessAwaiting(parts);
+      const record = reception.begin(onInsert);
+      migrations.listener = reception;
+      return record;
+    } catch (error) {
+      await reception.abort();
+      throw error;
+    }
+  });
 }
 
 /**
@@ -43,19 +46,19 @@ export async function startIncoming(
  * left is in `postmigrate` as before.
  * @throws DomainError if nothing is listened for, or a sender has come.
  */
-export async function stopListening(context: Context): Promise<void> {
-  const { reception } = context;
-  if (reception === null) {
+export async function stopListening({ migrations }: Pick<IncomingParts, 'migrations'>): Promise<void> {
+  const { listener } = migrations;
+  if (listener === null) {
     throw new DomainError('not_expecting_incoming', 'No incoming migration is listened for.');
   }
-  if (await reception.stopListening()) return;
-  const id = reception.sent?.id ?? context.current?.id;
+  if (await listener.stopListening()) return;
+  const id = listener.sent?.id ?? migrations.current?.id;
   throw new DomainError('migration_in_progress', `The sender of migration ${id} has come; it is under way.`);
 }
 
-/** Opens the address, if need be in the place of a listener that is left of a migration that failed. */
-async function open(context: Context, reception: Reception, address: MigrationAddress): Promise<void> {
-  const left = context.reception;
+/** Opens the address; a listener that is left of a migration that failed and has the same address is closed first. */
+async function open({ migrations }: IncomingParts, reception: Reception, address: MigrationAddress): Promise<void> {
+  const left = migrations.listener;
   try {
     await reception.open(address);
   } catch (error) {
@@ -72,7 +75,7 @@ function isSamePlace(bound: MigrationAddress | null, wanted: MigrationAddress): 
   return bound?.transport === 'unix' && wanted.transport === 'unix' && bound.path === wanted.path;
 }
 
-function optionsOf({ keepListening }: Context, arguments_: IncomingArguments) {
+function optionsOf({ keepListening }: IncomingParts, arguments_: IncomingArguments) {
   const exitOnError = arguments_['exit-on-error'] === true;
   const keeps = arguments_['keep-listening'] ?? (keepListening && !exitOnError);
   if (!keeps || !exitOnError) return { exitOnError, keepListening: keeps };
@@ -82,29 +85,12 @@ function optionsOf({ keepListening }: Context, arguments_: IncomingArguments) {
   });
 }
 
-function refuseUnlessExpected(context: Context): void {
-  refuseUnlessAwaiting(context);
-  refuseWhileJobNeedsMachine(context);
-  if (!isIncomingUnderWay(context)) return;
-  const who = context.isListenerStarting ? 'Another migration' : `Migration ${context.current?.id}`;
-  throw new DomainError('migration_in_progress', `${who} is listened for, or comes in, already.`);
-}
-
-function refuseUnlessAwaiting(context: Context): void {
-  if (context.isClosing) throw new DomainError('shutting_down', 'The service is shutting down.');
-  if (context.isTakingDisks) {
-    throw new DomainError('not_expecting_incoming', 'The guest that has left is being taken back (cont).');
-  }
-  const { current: state } = context.runState;
-  if (state !== 'inmigrate' && state !== 'postmigrate') {
-    const detail =
-      `The machine is ${state}; a migration is taken by a machine that was started with --incoming, ` +
-      'and by one whose guest has left (postmigrate).';
-    throw new DomainError('not_expecting_incoming', detail);
-  }
-}
-
-/** True from the moment when an address is bound until that migration has ended. */
-export function isIncomingUnderWay({ current, isListenerStarting }: Context): boolean {
-  return isListenerStarting || (current !== null && current.direction === 'incoming' && !current.isEnded);
+function refuseUnlessAwaiting({ occupancy, guest }: IncomingParts): void {
+  occupancy.refuse('incoming migration');
+  const { state } = guest;
+  if (state === 'inmigrate' || state === 'postmigrate') return;
+  const detail =
+    `The machine is ${state}; a migration is taken by a machine that was started with --incoming, ` +
+    'and by one whose guest has left (postmigrate).';
+  throw new DomainError('not_expecting_incoming', detail);
 }

@@ -1,5 +1,5 @@
+import type { TcpAddress } from '../ports/migration-session.ts';
 import { shown } from '../settings/violations.ts';
-import type { TcpAddress } from '../transfer-port.ts';
 import { invalid, unavailable } from './refusals.ts';
 
 /*

@@ -1,9 +1,29 @@
-import type { Context } from '../context.ts';
-import type { MigrationProgress } from '../domain.ts';
 import type { MigrationFigures } from '../settings/declared-settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import { PAGE_BYTES } from './query.ts';
-import { type Judged, judge, NO_SENDER_YET, size, timeToGo } from './verdict.ts';
+import type { MigrationStatus } from './status.ts';
+import { type Judged, judge, NO_SENDER_YET, size, timeToGo, type Verdict } from './verdict.ts';
+
+/** How a migration gets on, for people and dashboards. Bytes, bytes/s and milliseconds. */
+export type MigrationProgress = {
+  readonly status: MigrationStatus;
+  /** Share of RAM walked once, in percent; never falls during a migration. */
+  readonly 'first-pass-percent': number;
+  readonly pass: number;
+  /** Null when no migration runs. */
+  readonly verdict: { readonly verdict: Verdict; readonly reason: string } | null;
+  /** Bytes/s. */
+  readonly rate: number;
+  /** Bytes/s that the guest dirties, by the newest figures. */
+  readonly 'dirty-rate': number;
+  readonly remaining: number;
+  readonly 'expected-downtime': number;
+  readonly 'downtime-limit': number;
+  /** Milliseconds, or null with the reason why nothing can be said. */
+  readonly 'time-to-go': { readonly min: number; readonly max: number } | null;
+  readonly 'time-to-go-unknown': string | null;
+};
 
 const NO_FIGURES: Omit<MigrationProgress, 'status' | 'verdict' | 'downtime-limit' | 'time-to-go-unknown'> = {
   'first-pass-percent': 0,
@@ -16,9 +36,11 @@ const NO_FIGURES: Omit<MigrationProgress, 'status' | 'verdict' | 'downtime-limit
 };
 
 /** How the migration gets on, for people and dashboards. */
-export function progressOf(context: Context): MigrationProgress {
-  const limits = context.settings.live();
-  const { current } = context;
+export function progressOf(
+  current: CurrentMigration | null,
+  settings: Pick<Settings, 'live' | 'has'>,
+): MigrationProgress {
+  const limits = settings.live();
   const figures = current?.figures() ?? null;
   if (current === null || figures === null) {
     return {
@@ -35,7 +57,7 @@ export function progressOf(context: Context): MigrationProgress {
     figures,
     limits,
     dirtyBytesBySync: current.dirtyBytesBySync,
-    needsAck: context.settings.has('switchover-ack'),
+    needsAck: settings.has('switchover-ack'),
   };
   const verdict = judge(judged);
   const time = timeToGo(judged, verdict);

@@ -1,34 +1,61 @@
-import type { Context } from '../context.ts';
-import type { ThrottleFigures } from '../dirty/dirty-limits.ts';
-import type { MigrationInfo } from '../domain.ts';
+import type { DirtyLimits, ThrottleFigures } from '../dirty/dirty-limits.ts';
 import type { FigureDeclaration } from '../settings/declaration.ts';
 import { type FigureCell, figureDeclaration, type MigrationFigures } from '../settings/declared-settings.ts';
-import { CACHE_FIGURES, type FigureName, INFO_FIGURES, RAM_FIGURES, TIME_FIGURES } from '../settings/schema-order.ts';
-import type { CurrentMigration } from './current-migration.ts';
+import {
+  CACHE_FIGURES,
+  type CacheFigure,
+  type FigureName,
+  INFO_FIGURES,
+  type InfoFigure,
+  RAM_FIGURES,
+  type RamFigure,
+  TIME_FIGURES,
+} from '../settings/schema-order.ts';
+import type { Blockers } from './blockers.ts';
+import type { CurrentMigration, Migrations } from './current-migration.ts';
+import { type SocketAddress, socketAddressOf } from './socket-address.ts';
 import type { MigrationStatus } from './status.ts';
 
 /** Size of a guest page, in bytes: `page-size` of the answer. */
 export const PAGE_BYTES = 4096;
 
 /** The answer of query-migrate: the status decides which members it has, as in QEMU 10.0. */
-export function queryMigration(context: Context): MigrationInfo {
-  const reasons = context.blockers.reasons();
+export type MigrationInfo = Partial<Readonly<Record<InfoFigure, number>>> & {
+  readonly status?: MigrationStatus;
+  readonly ram?: Readonly<Record<RamFigure, number>>;
+  readonly 'xbzrle-cache'?: Readonly<Record<CacheFigure, number>>;
+  readonly 'error-desc'?: string;
+  readonly 'blocked-reasons'?: readonly string[];
+  readonly 'socket-address'?: readonly SocketAddress[];
+};
+
+export type QueryParts = {
+  readonly migrations: Migrations;
+  readonly blockers: Pick<Blockers, 'reasons'>;
+  readonly dirtyLimits: Pick<DirtyLimits, 'throttleFigures'>;
+};
+
+/** query-migrate. */
+export function queryMigration(parts: QueryParts): MigrationInfo {
+  const reasons = parts.blockers.reasons();
+  const { current } = parts.migrations;
   return {
     ...(reasons.length > 0 && { 'blocked-reasons': reasons }),
-    ...(context.current !== null && describe(context, context.current)),
+    ...(current !== null && describe(parts, current)),
   };
 }
 
-function describe(context: Context, migration: CurrentMigration): MigrationInfo {
+function describe({ migrations, dirtyLimits }: QueryParts, migration: CurrentMigration): MigrationInfo {
   const { status, error } = migration;
   const common = { status, ...(error !== null && { 'error-desc': error.message }) };
   if (migration.direction === 'incoming') {
-    const addresses = context.reception?.socketAddress ?? null;
+    const bound = migrations.listener?.address ?? null;
+    const addresses = bound === null ? null : socketAddressOf(bound);
     return { ...common, ...(addresses !== null && { 'socket-address': addresses }) };
   }
   const figures = migration.figures();
   if (figures === null || !WITH_FIGURES.has(status)) return common;
-  const shown: Shown = { status, figures, dirtyLimits: context.dirtyLimits.throttleFigures() };
+  const shown: Shown = { status, figures, dirtyLimits: dirtyLimits.throttleFigures() };
   return {
     ...common,
     ...membersOf(TIME_FIGURES, shown),

@@ -1,27 +1,45 @@
-import type { Context } from '../context.ts';
-import type { Begun } from '../domain.ts';
-import { activateDisks, giveDisksBack } from '../machine/disks.ts';
-import { guestArrived, guestAwaited, guestComes, guestNotAwaited, runsOnArrival } from '../machine/migration-steps.ts';
-import { logMigrationBegan } from '../outcomes.ts';
-import type { LoadedMachine } from '../ports.ts';
-import type { MigrationRecord } from '../store-ports.ts';
+import { guestAwaited, guestComes, guestNotAwaited } from '../guest/guest-migration.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { Hypervisor } from '../ports/hypervisor.ts';
 import type {
+  Deadlines,
   IncomingEnd,
-  IncomingPlan,
-  IncomingTransfer,
+  IncomingRequest,
+  IncomingSession,
   KeptListener,
   MigrationAddress,
   TransferError,
   TransferListener,
-} from '../transfer-port.ts';
-import { giveDescriptorAway } from './address.ts';
-import { applyEnd, applySharedId, applyStatus, emitStatus } from './apply.ts';
-import { comparedUuid } from './compared-uuid.ts';
-import type { CurrentMigration } from './current-migration.ts';
-import { adoptError, diskFailure, engineFailure, listenError } from './failure.ts';
-import { newMigration, newRecord, recorderOf } from './record.ts';
-import { type SocketAddress, socketAddressOf } from './socket-address.ts';
+} from '../ports/migration-session.ts';
+import type { Note, Report } from '../ports/process.ts';
+import type { MigrationRecord, OnInsert } from '../ports/store.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { AddressRules } from './address.ts';
+import { type ArrivalParts, takeOver } from './arrival.ts';
+import type { CurrentMigration, Listener, Migrations } from './current-migration.ts';
+import { engineFailure, listenError } from './failure.ts';
+import type { FdSets } from './fd-sets.ts';
+import type { MigrationJournal } from './migration-journal.ts';
+import type { NamedDescriptors } from './named-descriptors.ts';
 import { isEnded } from './status.ts';
+
+export type ReceptionParts = ArrivalParts & {
+  readonly hypervisor: Pick<Hypervisor, 'startIncoming'>;
+  readonly settings: Settings;
+  readonly occupancy: Occupancy;
+  readonly migrations: Migrations;
+  readonly journal: MigrationJournal;
+  readonly addressRules: AddressRules;
+  readonly descriptors: Pick<NamedDescriptors, 'giveAway'>;
+  readonly fdSets: Pick<FdSets, 'lend'>;
+  readonly deadlines: Deadlines;
+  /** The uuid that a stream has to have; null: any. */
+  readonly comparedUuid: string | null;
+  readonly note: Note;
+  readonly report: Report;
+  /** Asks for the end of the process; `failed` is true after a failure. */
+  readonly exitProcess: (failed: boolean) => void;
+};
 
 export type ReceptionOptions = {
   /** The process ends when a migration failed. */
@@ -31,25 +49,24 @@ export type ReceptionOptions = {
 };
 
 /**
- * One address at which guests are awaited, from its opening until nothing listens there any more. It is about one
- * migration at a time, or about none: a migration that was awaited has failed, because a connection sent something that
- * is no stream, or because its sender broke off (`keepListening`), and the listener goes on. The next sender then begins a
- * migration of its own.
+ * One address at which guests are awaited, from its opening until nothing listens there any more. It has one migration
+ * at a time, or none: after a migration failed, because a connection sent something that is no stream or because its
+ * sender broke off (`keepListening`), the listener goes on, and the next sender begins a migration of its own.
  */
-export class Reception {
-  readonly #context: Context;
+export class Reception implements Listener {
+  readonly #parts: ReceptionParts;
   readonly #options: ReceptionOptions;
   readonly #listener: TransferListener;
   /** Calls of the engine that came before the first row was there. */
   #held: (() => void)[] | null = [];
   #address: MigrationAddress | null = null;
-  #transfer: IncomingTransfer | null = null;
+  #transfer: IncomingSession | null = null;
   #migration: CurrentMigration | null = null;
   #hasSender = false;
   #release = (): void => {};
 
-  constructor(context: Context, options: ReceptionOptions) {
-    this.#context = context;
+  constructor(parts: ReceptionParts, options: ReceptionOptions) {
+    this.#parts = parts;
     this.#options = options;
     const hold = (call: () => void): void => {
       if (this.#held === null) call();
@@ -61,7 +78,7 @@ export class Reception {
       released: () => this.#release(),
       pass: () => {},
       passEnded: () => {},
-      shared: (id) => hold(() => this.#migration !== null && applySharedId(context, this.#migration, id)),
+      shared: (id) => hold(() => this.#migration !== null && parts.journal.applySharedId(this.#migration, id)),
       guestStopped: () => {},
       guestResumed: () => {},
       releaseDisks: async () => {},
@@ -73,11 +90,6 @@ export class Reception {
     return this.#address;
   }
 
-  /** The bound address as query-migrate shows it; null where nothing is listened on. */
-  get socketAddress(): readonly SocketAddress[] | null {
-    return this.#address === null ? null : socketAddressOf(this.#address);
-  }
-
   /** The migration that a sender is sending; null while none is. */
   get sent(): CurrentMigration | null {
     return this.#hasSender ? this.#migration : null;
@@ -86,11 +98,11 @@ export class Reception {
   /** Opens the address. @throws DomainError if that cannot be done. */
   async open(address: MigrationAddress): Promise<void> {
     try {
-      this.#transfer = this.#context.fdSets.lend(address, (lent) => {
+      this.#transfer = this.#parts.fdSets.lend(address, (lent) => {
         this.#release = lent.release;
-        return this.#context.engine.startIncoming(this.#plan(lent.address), this.#listener);
+        return this.#parts.hypervisor.startIncoming(this.#requestFor(lent.address), this.#listener);
       });
-      giveDescriptorAway(this.#context.fds, address);
+      this.#parts.descriptors.giveAway(address);
       this.#transfer.loaded.catch(() => {});
       this.#transfer.ended.catch(() => {});
       this.#address = await this.#transfer.listening;
@@ -99,10 +111,10 @@ export class Reception {
     }
   }
 
-  /** Records the migration that is awaited; from now on what the engine tells counts. */
-  begin(begun: Begun<MigrationRecord> | undefined): MigrationRecord {
-    const record = this.#insert(begun);
-    guestAwaited(this.#context);
+  /** Records the migration that is awaited; from now on the calls of the engine take effect. */
+  begin(onInsert: OnInsert<MigrationRecord> | undefined): MigrationRecord {
+    const record = this.#insert(onInsert);
+    guestAwaited(this.#parts.guest);
     for (const call of this.#held ?? []) call();
     this.#held = null;
     this.#follow(this.#opened());
@@ -134,41 +146,30 @@ export class Reception {
     return true;
   }
 
-  #opened(): IncomingTransfer {
+  #opened(): IncomingSession {
     if (this.#transfer === null) throw new TypeError('the address is not open');
     return this.#transfer;
   }
 
-  #plan(address: MigrationAddress): IncomingPlan {
-    const { fileRoot, machine, settings, deadlines } = this.#context;
+  #requestFor(address: MigrationAddress): IncomingRequest {
+    const { settings, deadlines, comparedUuid } = this.#parts;
     return {
       address,
-      fileRoot,
-      target: machine.transferTarget(),
       capabilities: settings.enabled(),
       deadlines,
-      uuid: comparedUuid(this.#context),
+      uuid: comparedUuid,
       keepListening: this.#options.keepListening,
     };
   }
 
-  #insert(begun?: Begun<MigrationRecord>): MigrationRecord {
-    const context = this.#context;
-    const migration = newMigration(context, 'incoming');
+  #insert(onInsert?: OnInsert<MigrationRecord>): MigrationRecord {
+    const { journal } = this.#parts;
+    const migration = journal.create('incoming');
     const transfer = this.#opened();
     transfer.countFrom(0);
     migration.transfer = transfer;
-    const record = newRecord(context, migration, this.#address!);
-    context.events.commit((emit) => {
-      context.store.migrations.insert(record);
-      emitStatus(emit, record, 'setup');
-      begun?.(record);
-    });
-    migration.recorder = recorderOf(context, migration);
-    context.current = migration;
+    const record = journal.open(migration, { address: this.#address!, onInsert, mayUseReserve: false });
     this.#migration = migration;
-    logMigrationBegan(context, record);
-    context.changes.bump();
     return record;
   }
 
@@ -176,9 +177,9 @@ export class Reception {
     if (status !== 'active') return;
     this.#hasSender = true;
     if (this.#migration === null && !this.#beginNext()) return;
-    guestComes(this.#context);
+    guestComes(this.#parts.guest);
     const migration = this.#migration!;
-    applyStatus(this.#context, migration, status);
+    this.#parts.journal.applyStatus(migration, status);
     // Before a stream has come there is nothing to sample, however long that takes.
     migration.recorder?.start();
   }
@@ -189,7 +190,7 @@ export class Reception {
       this.#insert();
       return true;
     } catch (error) {
-      this.#context.report(error);
+      this.#parts.report(error);
       this.#transfer?.abort();
       return false;
     }
@@ -197,8 +198,7 @@ export class Reception {
 
   /** A connection that was no sender: the migration that was awaited has failed, the listener has not. */
   #rejected(error: TransferError): void {
-    const { note } = this.#context;
-    note('a connection that sent no migration stream was turned away', {
+    this.#parts.note('a connection that sent no migration stream was turned away', {
       code: error.code,
       description: error.message,
     });
@@ -207,43 +207,17 @@ export class Reception {
     if (this.#options.exitOnError) void this.abort();
   }
 
-  #follow(transfer: IncomingTransfer): void {
+  #follow(transfer: IncomingSession): void {
     void transfer.loaded
       .then(
-        (loaded) => this.#takeOver(transfer, loaded),
+        (loaded) => takeOver(this.#parts, { session: transfer, loaded, migration: () => this.#migration }),
         () => {}, // `ended` says why nothing was loaded.
       )
-      .catch(this.#context.report);
+      .catch(this.#parts.report);
     void transfer.ended
       .catch((error: unknown): IncomingEnd => ({ status: 'failed', error: engineFailure(error), listener: null }))
       .then((end) => this.#transferEnded(end))
-      .catch(this.#context.report);
-  }
-
-  /** The guest and its disks become this side's, or stay the source's. */
-  async #takeOver(transfer: IncomingTransfer, loaded: LoadedMachine): Promise<void> {
-    const context = this.#context;
-    const { machine, settings, announcer } = context;
-    if (runsOnArrival(context, loaded.globalState) || !settings.has('late-block-activate')) {
-      try {
-        await activateDisks(context);
-      } catch (error) {
-        transfer.refused(diskFailure(error));
-        return;
-      }
-      if (!transfer.isOpen) return giveDisksBack(context);
-    }
-    try {
-      machine.adopt(loaded);
-    } catch (error) {
-      await giveDisksBack(context);
-      transfer.refused(adoptError(error));
-      return;
-    }
-    guestArrived(context, loaded.globalState);
-    transfer.started();
-    // A guest that is to stay stopped is announced too, as by QEMU; an image never runs. The guest does not wait for it.
-    if (machine.canRun && this.#migration !== null) announcer.afterMigration(this.#migration.id);
+      .catch(this.#parts.report);
   }
 
   #transferEnded({ status, error, listener }: IncomingEnd): void {
@@ -251,22 +225,22 @@ export class Reception {
     if (next === null) this.#closed();
     const isAwaited = this.#migration !== null;
     if (isAwaited) this.#ended({ status, error });
-    else if (status === 'failed' && error?.code !== 'incoming_aborted') this.#context.report(new Error(error?.message));
+    else if (status === 'failed' && error?.code !== 'incoming_aborted') this.#parts.report(new Error(error?.message));
     if (next === null) return;
     this.#hasSender = false;
     this.#follow(next);
   }
 
-  #awaitNext(listener: KeptListener): IncomingTransfer | null {
-    if (this.#context.isClosing || this.#options.exitOnError || this.#address === null) {
+  #awaitNext(listener: KeptListener): IncomingSession | null {
+    if (this.#parts.occupancy.has('closing') || this.#options.exitOnError || this.#address === null) {
       listener.close();
       return null;
     }
     try {
-      this.#transfer = listener.next(this.#plan(this.#address), this.#listener);
+      this.#transfer = listener.next(this.#requestFor(this.#address), this.#listener);
       return this.#transfer;
     } catch (error) {
-      this.#context.report(error);
+      this.#parts.report(error);
       listener.close();
       return null;
     }
@@ -275,22 +249,24 @@ export class Reception {
   /** Nothing listens here any more. */
   #closed(): void {
     this.#address = null;
-    if (this.#context.reception === this) this.#context.reception = null;
-    if (!this.#hasSender) guestNotAwaited(this.#context);
+    const { migrations, guest } = this.#parts;
+    if (migrations.listener === this) migrations.listener = null;
+    if (!this.#hasSender) guestNotAwaited(guest);
   }
 
   #ended({ status, error }: Pick<IncomingEnd, 'status' | 'error'>): void {
-    const context = this.#context;
+    const { journal, occupancy } = this.#parts;
     const migration = this.#migration!;
     this.#migration = null;
-    applyEnd(context, migration, { status, error, guest: status === 'completed' ? 'here' : 'there' });
-    if (status === 'failed' && this.#options.exitOnError && !context.isClosing) exitAfter(context, migration, error);
+    journal.applyEnd(migration, { status, error, guest: status === 'completed' ? 'here' : 'there' });
+    if (status === 'failed' && this.#options.exitOnError && !occupancy.has('closing'))
+      exitAfter(this.#parts, migration, error);
   }
 }
 
 /** Ends the process after a failed migration with exit-on-error; the log says why, since nothing else would. */
-function exitAfter(context: Context, { id }: CurrentMigration, error: TransferError | null): void {
+function exitAfter({ note, exitProcess }: ReceptionParts, { id }: CurrentMigration, error: TransferError | null): void {
   const details = { migration: id, code: error?.code, reason: error?.message };
-  context.note('the service ends: an incoming migration with exit-on-error failed', details, 'error');
-  context.exitProcess(true);
+  note('the service ends: an incoming migration with exit-on-error failed', details, 'error');
+  exitProcess(true);
 }

@@ -1,7 +1,7 @@
-import type { Schedule } from '../context.ts';
+import type { PassFigures } from '../ports/migration-session.ts';
+import type { Schedule } from '../ports/process.ts';
+import type { MigrationSample, Store } from '../ports/store.ts';
 import type { MigrationFigures } from '../settings/declared-settings.ts';
-import type { MigrationSample, Store } from '../store-ports.ts';
-import type { PassFigures } from '../transfer-port.ts';
 import type { MigrationStatus } from './status.ts';
 
 /** Time between two samples, in milliseconds, while a migration is young. */

@@ -1,20 +1,15 @@
-import type { Surroundings } from '../context.ts';
-import type { EventHub } from '../events.ts';
-import { logMigrationEnded } from '../outcomes.ts';
-import type { Clock } from '../ports.ts';
-import type { MigrationRecord, Store } from '../store-ports.ts';
-import { emitStatus } from './apply.ts';
+import type { EventHub } from '../events/event-hub.ts';
+import { logMigrationEnded, SERVICE_STOPPED } from '../events/outcome-log.ts';
+import type { Clock, Note } from '../ports/process.ts';
+import type { MigrationRecord, Store } from '../ports/store.ts';
+import { emitStatus } from './migration-journal.ts';
 import type { MigrationStatus } from './status.ts';
-import type { TransferErrorCode } from './transfer-errors.ts';
-
-/** Error code of a migration during which the service stopped. */
-export const SERVICE_STOPPED = 'service_stopped' satisfies TransferErrorCode;
 
 type Recovery = {
   readonly store: Store;
   readonly clock: Clock;
   readonly events: EventHub;
-  readonly note: Surroundings['note'];
+  readonly note: Note;
 };
 
 /** Closes what a service that stopped left open: those migrations have failed. */
@@ -34,7 +29,7 @@ export function recoverMigrations({ store, clock, events, note }: Recovery): voi
       });
       if (isClosed) emitStatus(emit, record, 'failed');
     });
-    logMigrationEnded({ note }, record, { status: 'failed', error, guest });
+    logMigrationEnded(note, record, { status: 'failed', error, guest });
   }
 }
 

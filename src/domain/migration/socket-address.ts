@@ -1,4 +1,4 @@
-import type { MigrationAddress } from '../transfer-port.ts';
+import type { MigrationAddress } from '../ports/migration-session.ts';
 
 /** Where a listener is, as query-migrate shows it: SocketAddress of the QAPI schema. */
 export type SocketAddress =

@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts';
+import type { MigrationAddress } from '../ports/migration-session.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { MigrationAddress } from '../transfer-port.ts';
 
 /**
  * Refuses an address whose transport cannot carry what the capabilities ask for: several channels, or a file in which

@@ -1,7 +1,8 @@
-import type { Verdict } from '../domain.ts';
 import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
 import { PAGE_BYTES } from './query.ts';
 import type { MigrationStatus } from './status.ts';
+
+export type Verdict = 'converging' | 'stalled' | 'hopeless';
 
 /*
  * Will this migration ever complete? It does when what is dirty fits into downtime-limit at the measured bandwidth.

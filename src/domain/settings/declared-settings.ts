@@ -163,3 +163,9 @@ export const FRACTION_CELLS: ReadonlySet<FigureCell> = new Set(
  * the migration has begun. `revision` grows with every visible change.
  */
 export type MigrationFigures = Readonly<Record<'revision' | MigrationTime | FigureCell, number>>;
+
+/** MigrationCapabilityStatus of the QAPI schema. */
+export type CapabilityStatus = { readonly capability: string; readonly state: boolean };
+
+/** MigrationParameters of the QAPI schema. */
+export type MigrationParameters = Readonly<Record<string, number | bigint | string | boolean | readonly unknown[]>>;

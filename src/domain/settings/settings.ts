@@ -1,11 +1,17 @@
 import type { AnnounceSchedule } from '../announce/announce.ts';
-import type { CapabilityStatus, MigrationParameters } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
-import { withReserve } from '../jobs/with-reserve.ts';
-import type { SettingsKind, Store } from '../store-ports.ts';
+import type { SettingsKind, Store } from '../ports/store.ts';
+import { withReserve } from '../store-reserve.ts';
 import type { ParameterSet, RuleSubject } from './declaration.ts';
-import { isParameter, LIVE_PARAMETERS, type LiveParameter, type LiveParameters } from './declared-settings.ts';
+import {
+  type CapabilityStatus,
+  isParameter,
+  LIVE_PARAMETERS,
+  type LiveParameter,
+  type LiveParameters,
+  type MigrationParameters,
+} from './declared-settings.ts';
 import { parseParameterText } from './parameter-value.ts';
 import {
   CAPABILITIES,

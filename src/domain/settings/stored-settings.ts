@@ -1,9 +1,8 @@
-import type { CapabilityStatus } from '../domain.ts';
 import { DomainError } from '../errors.ts';
 import { type ExactJson, readExactJson } from '../exact-json.ts';
-import type { SettingsKind, Store } from '../store-ports.ts';
+import type { SettingsKind, Store } from '../ports/store.ts';
 import type { ParameterSet } from './declaration.ts';
-import { defaultParameters } from './declared-settings.ts';
+import { type CapabilityStatus, defaultParameters } from './declared-settings.ts';
 import type { Capability, CapabilitySet } from './schema-order.ts';
 import { changeCapabilities, changeParameters } from './validate.ts';
 

@@ -1,30 +1,52 @@
-import type { Context } from '../context.ts';
-import type { SettingsUseCases } from '../domain.ts';
-import { DomainError } from '../errors.ts';
+import type { Changes } from '../events/changes.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { Clock } from '../ports/process.ts';
+import type { CapabilityStatus, LiveParameters, MigrationParameters } from './declared-settings.ts';
+import type { Settings } from './settings.ts';
 
-/** Capabilities and parameters: set as a whole or not at all. */
-export function settingsUseCases(context: Context): SettingsUseCases {
-  const { settings, clock } = context;
+export interface SettingsUseCases {
+  capabilities(): readonly CapabilityStatus[];
+  setCapabilities(list: readonly CapabilityStatus[], expectedVersion?: number): void;
+  parameters(): MigrationParameters;
+  setParameters(change: Readonly<Record<string, unknown>>, expectedVersion?: number): void;
+  /** Throws what `setCapabilities` would; entries may be of any shape. */
+  checkCapabilities(list: readonly unknown[]): void;
+  /** Throws what `setParameters` would; values may be of any type. */
+  checkParameters(change: Readonly<Record<string, unknown>>): void;
+  /** Grows with every change of that kind of settings; survives restarts. `expectedVersion` above refers to it. */
+  version(kind: 'capabilities' | 'parameters'): number;
+}
+
+/** A migration that obeys some changes while it runs. */
+export type SettingsFollower = {
+  /** A listener obeys the capabilities that are on when the stream comes, as in QEMU. */
+  setCapabilities(enabled: readonly string[]): void;
+  setParameters(parameters: LiveParameters): void;
+};
+
+export type SettingsParts = {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly changes: Changes;
+  readonly occupancy: Pick<Occupancy, 'refuse'>;
+  readonly follower: SettingsFollower;
+};
+
+/** Capabilities and parameters: each change is made as a whole or not at all. */
+export function settingsUseCases({ settings, clock, changes, occupancy, follower }: SettingsParts): SettingsUseCases {
   return {
     capabilities: () => settings.capabilities(),
     setCapabilities: (list, expectedVersion) => {
-      const { current } = context;
-      if (current !== null && current.direction === 'outgoing' && !current.isEnded) {
-        const detail = `Capabilities cannot change while migration ${current.id} is in progress (${current.status}).`;
-        throw new DomainError('migration_in_progress', detail);
-      }
+      occupancy.refuse('capabilities');
       settings.setCapabilities(list, clock.now(), expectedVersion);
-      // As in QEMU, a listener obeys what is on when the stream comes.
-      context.reception?.setCapabilities(settings.enabled());
-      context.changes.bump();
+      follower.setCapabilities(settings.enabled());
+      changes.bump();
     },
     parameters: () => settings.parameters(),
     setParameters: (change, expectedVersion) => {
       settings.setParameters(change, clock.now(), expectedVersion);
-      // What the engine can obey while it runs reaches a migration that runs.
-      const { current } = context;
-      if (current !== null && !current.isEnded) current.outgoing()?.setParameters(settings.live());
-      context.changes.bump();
+      follower.setParameters(settings.live());
+      changes.bump();
     },
     checkCapabilities: (list) => settings.checkCapabilities(list),
     checkParameters: (change) => settings.checkParameters(change),

@@ -1,9 +1,7 @@
-import { fnv32, readTextCursor, writeTextCursor } from '../cursor.ts';
+import { fnv32, type Page, readTextCursor, writeTextCursor } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
-import type { BlockEngine, BlockNode, NodeSnapshot, SnapshotAbout } from '../snapshot-port.ts';
-import type { Page } from '../store-ports.ts';
-import { nodeNotFound } from './devices.ts';
-import { shown } from './tag.ts';
+import type { BlockNode, BlockNodes, NodeSnapshot, SnapshotAbout } from '../ports/block-nodes.ts';
+import { list, shown } from './tag.ts';
 
 /** One node's part of a snapshot. */
 export type SnapshotPart = NodeSnapshot & { readonly node: string };
@@ -47,11 +45,11 @@ type Index = { readonly byTag: ReadonlyMap<string, Snapshot>; readonly newestFir
  * one: the first, which is also the one that everything works on. Made anew only when the engine's list has changed.
  */
 export class Catalogue {
-  readonly #blocks: BlockEngine;
+  readonly #blocks: Pick<BlockNodes, 'nodes'>;
   #seen: readonly BlockNode[] | null = null;
   #index: Index = { byTag: new Map(), newestFirst: [] };
 
-  constructor(blocks: BlockEngine) {
+  constructor(blocks: Pick<BlockNodes, 'nodes'>) {
     this.#blocks = blocks;
   }
 
@@ -79,9 +77,9 @@ export class Catalogue {
     if (node !== undefined && !this.nodes().some(({ name }) => name === node)) {
       throw nodeNotFound(this.nodes(), node, '/node');
     }
-    const list = `snapshots/${node ?? '*'}`;
+    const listName = `snapshots/${node ?? '*'}`;
     const all = this.#current().newestFirst;
-    const start = cursor === null ? 0 : firstBehind(all, readTextCursor(list, cursor));
+    const start = cursor === null ? 0 : firstBehind(all, readTextCursor(listName, cursor));
     const found: Listed[] = [];
     for (let at = start; at < all.length && found.length <= limit; at += 1) {
       const listed = all[at]!;
@@ -89,7 +87,7 @@ export class Catalogue {
     }
     const items = found.slice(0, limit);
     const last = items.at(-1);
-    const next = found.length > limit && last !== undefined ? writeTextCursor(list, positionOf(last)) : null;
+    const next = found.length > limit && last !== undefined ? writeTextCursor(listName, positionOf(last)) : null;
     return { items: items.map(({ snapshot }) => snapshot), next };
   }
 
@@ -159,4 +157,12 @@ function firstBehind(all: readonly Listed[], position: string): number {
 function compare(left: string, right: string): number {
   if (left === right) return 0;
   return left < right ? -1 : 1;
+}
+
+/** The refusal of a node that does not exist; it lists the nodes that do. */
+export function nodeNotFound(nodes: readonly BlockNode[], name: string, pointer: string): DomainError {
+  const known = nodes.length === 0 ? 'there is none' : `there are ${list(nodes.map((node) => node.name))}`;
+  const reason = `there is no block device node '${name}'; ${known}`;
+  const detail = `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
+  return new DomainError('node_not_found', detail, { violations: [{ pointer, reason }] });
 }

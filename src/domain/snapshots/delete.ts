@@ -1,12 +1,19 @@
-import type { Context } from '../context.ts';
-import type { SeenJob } from '../jobs/line.ts';
-import type { JobControl } from '../jobs/spec.ts';
-import { keepIfPossible } from '../jobs/with-reserve.ts';
-import type { DeletePlan } from '../snapshot-port.ts';
+import type { JobControl, JobView } from '../jobs/spec.ts';
+import type { BlockNodes, DeletePlan } from '../ports/block-nodes.ts';
+import type { Store } from '../ports/store.ts';
+import { keepIfPossible } from '../store-reserve.ts';
+import type { Catalogue } from './catalogue.ts';
 import { checkDevices, holdersOf } from './devices.ts';
-import { codeOf, type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { codeOf, type JobOptions, type StartParts, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
-import { refuseAbsentGuest } from './refusals.ts';
+import { type RefusalParts, refuseAbsentGuest } from './refusals.ts';
+
+export type DeleteParts = StartParts &
+  Pick<RefusalParts, 'guest' | 'disks'> & {
+    readonly catalogue: Catalogue;
+    readonly blocks: Pick<BlockNodes, 'delete'>;
+    readonly store: Pick<Store, 'reserve'>;
+  };
 
 export type DeleteRequest = { readonly jobId: string; readonly tag: string; readonly devices: readonly string[] };
 
@@ -14,40 +21,44 @@ export type DeleteRequest = { readonly jobId: string; readonly tag: string; read
 export const DELETING = 'delete';
 
 /** The job that deletes a snapshot from those of the nodes that hold it; none may, as in QEMU. @throws DomainError */
-export function deleteSnapshot(context: Context, request: DeleteRequest, options: JobOptions = {}): SeenJob {
+export function deleteSnapshot(parts: DeleteParts, request: DeleteRequest, options: JobOptions = {}): JobView {
   const { tag, devices } = request;
-  return startJob(context, {
+  return startJob(parts, {
     ...options,
     id: request.jobId,
     type: 'snapshot-delete',
     needsMachine: false,
     freesRoom: true,
     details: { tag, devices },
-    run: (job) => remove(context, request, job),
+    run: (job) => remove(parts, request, job),
   });
 }
 
 /** @throws DomainError for all that can be known, before there is a job, to rule the deletion out. */
-export function refuseDelete(context: Context, { devices }: Pick<DeleteRequest, 'devices'>): void {
-  checkDevices(context.catalogue, devices);
-  refuseAbsentGuest(context);
+export function refuseDelete(
+  parts: Pick<DeleteParts, 'catalogue' | 'guest' | 'disks'>,
+  { devices }: Pick<DeleteRequest, 'devices'>,
+): void {
+  checkDevices(parts.catalogue, devices);
+  refuseAbsentGuest(parts);
 }
 
-async function remove(context: Context, request: DeleteRequest, job: JobControl): Promise<void> {
-  refuseDelete(context, request);
+async function remove(parts: DeleteParts, request: DeleteRequest, job: JobControl): Promise<void> {
+  refuseDelete(parts, request);
   const { tag } = request;
-  const devices = holdersOf(context.catalogue.find(tag), request.devices);
+  const { catalogue, store } = parts;
+  const devices = holdersOf(catalogue.find(tag), request.devices);
   if (devices.length > 0) {
     throwIfCancelled(job);
-    job.setPhase(DELETING, partsOf(context, tag, { devices }));
-    await removeInRoom(context, job, { tag, devices });
-    keepIfPossible(context.store);
+    job.setPhase(DELETING, partsOf(catalogue, tag, { devices }));
+    await removeInRoom(parts, job, { tag, devices });
+    keepIfPossible(store);
   }
   job.setResult({ tag, devices });
 }
 
 /** A deletion writes new tables before it frees anything: on a full disk, in the room that is kept for what frees room. */
-async function removeInRoom({ blocks, store }: Context, job: JobControl, plan: DeletePlan): Promise<void> {
+async function removeInRoom({ blocks, store }: DeleteParts, job: JobControl, plan: DeletePlan): Promise<void> {
   const attempt = async () => {
     const task = blocks.delete(plan);
     await workOn(job, task, () => task.ended);

@@ -1,7 +1,7 @@
 import { DomainError, type Violation } from '../errors.ts';
-import type { BlockNode } from '../snapshot-port.ts';
-import type { Catalogue, Snapshot } from './catalogue.ts';
-import { shown } from './tag.ts';
+import type { BlockNode } from '../ports/block-nodes.ts';
+import { type Catalogue, nodeNotFound, type Snapshot } from './catalogue.ts';
+import { list, shown } from './tag.ts';
 
 /* Which nodes a snapshot is made of, and whether they can be. */
 
@@ -127,14 +127,6 @@ function nodeOf(catalogue: Catalogue, name: string, pointer: string): BlockNode 
   return node;
 }
 
-/** Names the nodes that there are, and where the one was given that is not among them. */
-export function nodeNotFound(nodes: readonly BlockNode[], name: string, pointer: string): DomainError {
-  const known = nodes.length === 0 ? 'there is none' : `there are ${list(nodes.map((node) => node.name))}`;
-  const reason = `there is no block device node '${name}'; ${known}`;
-  const detail = `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
-  return new DomainError('node_not_found', detail, { violations: [{ pointer, reason }] });
-}
-
 function readOnlyNode({ name, readOnlyReason }: BlockNode): DomainError {
   const detail = `The block device node '${name}' is open for reading only. ${readOnlyReason ?? ''}`;
   return new DomainError('node_read_only', detail.trimEnd());
@@ -147,9 +139,4 @@ function writable(nodes: readonly BlockNode[]): readonly string[] {
 function refuse(violations: readonly Violation[]): void {
   if (violations.length === 0) return;
   throw new DomainError('invalid_devices', violations.map(({ reason }) => reason).join(' '), { violations });
-}
-
-/** `'a', 'b'` */
-export function list(names: readonly string[]): string {
-  return names.map((name) => `'${name}'`).join(', ');
 }

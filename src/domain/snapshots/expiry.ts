@@ -1,12 +1,23 @@
-import type { Context } from '../context.ts';
+import type { BlockNodes } from '../ports/block-nodes.ts';
+import type { Clock, IdSource, Report, Schedule } from '../ports/process.ts';
+import type { Store } from '../ports/store.ts';
 import type { Snapshot } from './catalogue.ts';
-import { deleteSnapshot, refuseDelete } from './delete.ts';
+import { type DeleteParts, deleteSnapshot, refuseDelete } from './delete.ts';
 import { ServiceTime } from './service-time.ts';
 
 /** Between two looks at what has expired, milliseconds. */
 const LOOK_MS = 60_000;
 /** From the begin of a deletion that failed until the next attempt, milliseconds. */
 const RETRY_MS = 3_600_000;
+
+export type ExpiryParts = DeleteParts & {
+  readonly blocks: Pick<BlockNodes, 'onChange'>;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  readonly ids: IdSource;
+  readonly store: Pick<Store, 'identity' | 'jobs'>;
+  readonly report: Report;
+};
 
 type Attempt = { readonly jobId: string; readonly retryAtMs: number };
 
@@ -15,21 +26,21 @@ type Attempt = { readonly jobId: string; readonly retryAtMs: number };
  * A deletion that waits for a paused job does not keep other snapshots from being deleted, and is not asked for twice.
  */
 export class Expiry {
-  readonly #context: Context;
+  readonly #parts: ExpiryParts;
   readonly #time: ServiceTime;
   /** The last deletion of each tag that is still there. */
   readonly #attempts = new Map<string, Attempt>();
   #callOff: (() => void) | null = null;
   #isClosed = false;
 
-  constructor(context: Context) {
-    this.#context = context;
-    this.#time = new ServiceTime(context);
+  constructor(parts: ExpiryParts) {
+    this.#parts = parts;
+    this.#time = new ServiceTime(parts);
   }
 
   /** Looks now, and from then on again and again until `close`, for as long as there is anything that will expire. */
   start(): void {
-    this.#context.blocks.onChange(() => this.#arm());
+    this.#parts.blocks.onChange(() => this.#arm());
     this.look();
     this.#arm();
   }
@@ -41,7 +52,7 @@ export class Expiry {
 
   #arm(): void {
     if (this.#isClosed || this.#callOff !== null || this.#expiring().length === 0) return;
-    this.#callOff = this.#context.schedule(() => {
+    this.#callOff = this.#parts.schedule(() => {
       this.#callOff = null;
       this.look();
       this.#arm();
@@ -49,12 +60,12 @@ export class Expiry {
   }
 
   #expiring(): readonly Snapshot[] {
-    return this.#context.catalogue.all().filter(({ about }) => about !== null && about.expiresAtMs !== null);
+    return this.#parts.catalogue.all().filter(({ about }) => about !== null && about.expiresAtMs !== null);
   }
 
   /** Begins the deletion of one snapshot, if one has expired. Faults are reported; a later look tries again. */
   look(): void {
-    const { clock, report } = this.#context;
+    const { clock, report } = this.#parts;
     try {
       this.#time.look();
       const expiring = this.#expiring();
@@ -65,17 +76,17 @@ export class Expiry {
       }
       const due = expiring.find((one) => this.#isDue(one) && this.#deletableFrom(one).length > 0);
       if (due === undefined) return;
-      const jobId = `expired-${this.#context.ids()}`;
+      const jobId = `expired-${this.#parts.ids()}`;
       this.#attempts.set(due.tag, { jobId, retryAtMs: clock.monotonic() + RETRY_MS });
       const request = { jobId, tag: due.tag, devices: this.#deletableFrom(due) };
-      deleteSnapshot(this.#context, request, { autoDismiss: true });
+      deleteSnapshot(this.#parts, request, { autoDismiss: true });
     } catch (error) {
       report(error);
     }
   }
 
   #isDue({ tag, dateMs, about }: Snapshot): boolean {
-    const { clock, store } = this.#context;
+    const { clock, store } = this.#parts;
     const expiresAtMs = about?.expiresAtMs ?? Number.POSITIVE_INFINITY;
     if (clock.now() - this.#time.jumpedSince(dateMs) <= expiresAtMs) return false;
     const attempt = this.#attempts.get(tag);
@@ -86,13 +97,13 @@ export class Expiry {
 
   /** The nodes that hold the snapshot and can be written now; none while the guest, and the disks with it, is elsewhere. */
   #deletableFrom({ parts }: Snapshot): readonly string[] {
-    const { catalogue } = this.#context;
+    const { catalogue } = this.#parts;
     const writable = catalogue.nodes().filter(({ isReadOnly }) => !isReadOnly);
     const names = writable.map(({ name }) => name);
     const devices = parts.map(({ node }) => node).filter((node) => names.includes(node));
     if (devices.length === 0) return [];
     try {
-      refuseDelete(this.#context, { devices });
+      refuseDelete(this.#parts, { devices });
       return devices;
     } catch {
       return [];

@@ -1,12 +1,13 @@
-import type { Context } from '../context.ts';
 import { DomainError } from '../errors.ts';
-import type { SeenJob } from '../jobs/line.ts';
-import type { JobControl, JobSpec } from '../jobs/spec.ts';
-import type { DamageReport, SnapshotError, SnapshotTask } from '../snapshot-port.ts';
-import { refuseWhenClosing } from './refusals.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { JobControl, JobSpec, JobView } from '../jobs/spec.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { DamageReport, SnapshotError, SnapshotTask } from '../ports/block-nodes.ts';
 
-/** How a job on snapshots is started, beside what it does. */
-export type JobOptions = Pick<JobSpec, 'begun' | 'autoDismiss'>;
+/** Options of a job on snapshots beside its work. */
+export type JobOptions = { readonly onInsert?: JobSpec['onInsert'] | undefined; readonly autoDismiss?: boolean };
+
+export type StartParts = { readonly jobs: Pick<Jobs, 'start'>; readonly occupancy: Pick<Occupancy, 'refuse'> };
 
 type SnapshotSpec = Pick<JobSpec, 'type' | 'run' | 'freesRoom'> &
   JobOptions & {
@@ -16,19 +17,20 @@ type SnapshotSpec = Pick<JobSpec, 'type' | 'run' | 'freesRoom'> &
     readonly details: JobSpec['details'] & { readonly devices: readonly string[] };
   };
 
-/** Starts a job that has the nodes it works on, and the machine where it needs that, for itself. */
-export function startJob(context: Context, { needsMachine, ...spec }: SnapshotSpec): SeenJob {
-  refuseWhenClosing(context);
+/** Starts a job that has the nodes that it works on, and the machine if it needs that, for itself. */
+export function startJob(parts: StartParts, { needsMachine, onInsert, ...spec }: SnapshotSpec): JobView {
+  parts.occupancy.refuse('snapshot job');
   const nodes = new Set(spec.details.devices.map((name) => `node:${name}`));
-  return context.jobs.start({ ...spec, resources: [...(needsMachine ? ['machine'] : []), ...nodes] });
+  const resources = [...(needsMachine ? ['machine'] : []), ...nodes];
+  return parts.jobs.start({ ...spec, ...(onInsert === undefined ? {} : { onInsert }), resources });
 }
 
 /**
- * Works on images on behalf of a job: shows how far it is, and passes on what the job is told. Should `work` fail, it
- * fails only when nothing of the task is under way any more.
+ * Works on images for a job: passes progress to the job, and its verbs to the task. If `work` fails, this rejects only
+ * when nothing of the task is under way any more.
  */
 export async function workOn(job: JobControl, task: SnapshotTask<unknown>, work: () => Promise<void>): Promise<void> {
-  // It rejects together with what `work` awaits; whoever comes second finds it handled.
+  // It rejects together with the promises that `work` awaits; the second rejection must not be unhandled.
   task.ended.catch(() => {});
   job.reportProgress(() => task.progress());
   job.control({ cancel: () => task.cancel(), pause: () => task.pause(), resume: () => task.resume() });

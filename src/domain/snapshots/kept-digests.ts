@@ -1,29 +1,31 @@
-import type { Context } from '../context.ts';
-import type { DigestReading } from '../snapshot-port.ts';
+import type { BlockNodes, DigestReading } from '../ports/block-nodes.ts';
+import type { Schedule } from '../ports/process.ts';
 import type { Snapshot } from './catalogue.ts';
 import { messageOf } from './job-work.ts';
 
-/** Whoever asks for a snapshot gets an answer within this time, milliseconds: an image may be busy, or its disk hang. */
+/** Longest time until an answer, milliseconds: an image may be busy, or its disk may hang. */
 export const DIGESTS_MS_MAX = 5000;
 
 /**
- * Digests kept with snapshots, read when somebody asks. They are kept for as long as the list of snapshots stays as it
- * is, and nothing is that could not be read. Images are asked one after another: a list of tags that is walked through
- * takes no more of the block thread, nor of memory, than one of them.
+ * Digests kept with snapshots, read on demand. They are cached for as long as the list of snapshots does not change;
+ * failed readings are not cached. Images are read one after another, so that a client that asks for many tags uses no
+ * more of the block thread, nor of memory, than for one.
  */
 export class KeptDigests {
-  readonly #context: Context;
+  readonly #blocks: Pick<BlockNodes, 'digests'>;
+  readonly #schedule: Schedule;
   readonly #read = new WeakMap<Snapshot, Promise<readonly DigestReading[]>>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(context: Context) {
-    this.#context = context;
+  constructor(blocks: Pick<BlockNodes, 'digests'>, schedule: Schedule) {
+    this.#blocks = blocks;
+    this.#schedule = schedule;
   }
 
   /** Of each part, in their order. Never rejects: what cannot be read, or not in time, says so. */
   async of(snapshot: Snapshot): Promise<readonly DigestReading[]> {
     const late = Promise.withResolvers<readonly DigestReading[]>();
-    const callOff = this.#context.schedule(() => {
+    const callOff = this.#schedule(() => {
       late.resolve(faultOfAll(snapshot, `The digests could not be read within ${DIGESTS_MS_MAX} ms.`));
     }, DIGESTS_MS_MAX);
     const readings = await Promise.race([late.promise, this.#readings(snapshot)]);
@@ -45,7 +47,7 @@ export class KeptDigests {
     const devices = parts.filter(({ hasDigests }) => hasDigests).map(({ node }) => node);
     let readings: readonly DigestReading[];
     try {
-      const found = devices.length === 0 ? [] : await this.#context.blocks.digests({ tag, devices }).ended;
+      const found = devices.length === 0 ? [] : await this.#blocks.digests({ tag, devices }).ended;
       readings = parts.map(
         ({ node }) => found.find((one) => one.node === node) ?? { node, digests: null, fault: null },
       );

@@ -1,55 +1,59 @@
-import type { Context } from '../context.ts';
 import { DomainError, type ErrorCode, isErrorCode } from '../errors.ts';
-import type { JobRecord } from '../store-ports.ts';
-import type { Snapshot } from './catalogue.ts';
-import { deleteSnapshot, refuseDelete } from './delete.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { Clock, IdSource } from '../ports/process.ts';
+import type { JobRecord } from '../ports/store.ts';
+import type { Catalogue, Snapshot } from './catalogue.ts';
+import { type DeleteParts, deleteSnapshot, refuseDelete } from './delete.ts';
 import { nodesToSave } from './devices.ts';
 import type { JobOptions } from './job-work.ts';
-import { loadSnapshot, refuseLoad } from './load.ts';
-import { refuseSave, saveSnapshot } from './save.ts';
+import { type LoadParts, loadSnapshot, refuseLoad } from './load.ts';
+import { refuseSave, type SaveParts, saveSnapshot } from './save.ts';
 
 /*
  * savevm, loadvm, delvm and info snapshots of a text monitor: each takes all nodes that can be written, and answers
  * when the work is done. The job is the monitor's own, and goes when it has ended.
  */
 
+type WaitParts = { readonly jobs: Pick<Jobs, 'ended'>; readonly ids: IdSource };
+export type SaveVmParts = SaveParts & WaitParts & { readonly clock: Clock };
+
 /**
  * Saves under a name. A snapshot that has the name is replaced once the new one is whole: a save that fails, or is cut short
  * by a crash, keeps it. @returns the name.
  */
-export async function saveVm(context: Context, name: string | null): Promise<string> {
-  const tag = name ?? nameOfNow(context.clock.now());
+export async function saveVm(parts: SaveVmParts, name: string | null): Promise<string> {
+  const tag = name ?? nameOfNow(parts.clock.now());
   const request = {
-    jobId: jobIdOf(context, 'savevm'),
+    jobId: jobIdOf(parts, 'savevm'),
     tag,
-    ...nodesToSave(context.catalogue),
+    ...nodesToSave(parts.catalogue),
     existing: 'replace',
   } as const;
-  refuseSave(context, request);
-  await done(context, saveSnapshot(context, request, OWN));
+  refuseSave(parts, request);
+  await done(parts, saveSnapshot(parts, request, OWN));
   return tag;
 }
 
 /** Loads from all nodes that can be written; all of them have to hold the name. */
-export async function loadVm(context: Context, tag: string): Promise<void> {
-  const { vmState, devices } = nodesToSave(context.catalogue);
-  const holder = context.catalogue.find(tag)?.vmState ?? null;
-  const request = { jobId: jobIdOf(context, 'loadvm'), tag, vmState: holder ?? vmState, devices };
-  refuseLoad(context, request);
-  await done(context, loadSnapshot(context, request, OWN));
+export async function loadVm(parts: LoadParts & WaitParts, tag: string): Promise<void> {
+  const { vmState, devices } = nodesToSave(parts.catalogue);
+  const holder = parts.catalogue.find(tag)?.vmState ?? null;
+  const request = { jobId: jobIdOf(parts, 'loadvm'), tag, vmState: holder ?? vmState, devices };
+  refuseLoad(parts, request);
+  await done(parts, loadSnapshot(parts, request, OWN));
 }
 
 /** Deletes from all nodes that can be written; a name that none of them holds is not an error. */
-export async function deleteVm(context: Context, tag: string): Promise<void> {
-  const { devices } = nodesToSave(context.catalogue);
-  refuseDelete(context, { devices });
-  await done(context, deleteSnapshot(context, { jobId: jobIdOf(context, 'delvm'), tag, devices }, OWN));
+export async function deleteVm(parts: DeleteParts & WaitParts, tag: string): Promise<void> {
+  const { devices } = nodesToSave(parts.catalogue);
+  refuseDelete(parts, { devices });
+  await done(parts, deleteSnapshot(parts, { jobId: jobIdOf(parts, 'delvm'), tag, devices }, OWN));
 }
 
 /** What `info snapshots` shows: oldest first, those that are on all nodes apart from those that are not. */
 export type VmList = { readonly all: readonly Snapshot[]; readonly partial: readonly Snapshot[] };
 
-export function listVm({ catalogue }: Context): VmList {
+export function listVm(catalogue: Catalogue): VmList {
   const oldestFirst = catalogue.all().toReversed();
   return {
     all: oldestFirst.filter(({ isOnAllNodes }) => isOnAllNodes),
@@ -66,8 +70,8 @@ export function nameOfNow(milliseconds: number): string {
 
 const OWN: JobOptions = { autoDismiss: true };
 
-/** Resolves when the job did what it was to do. @throws DomainError with what kept it from that. */
-async function done({ jobs }: Context, { id }: JobRecord): Promise<void> {
+/** Resolves when the job has completed. @throws DomainError with the error of a job that did not. */
+async function done({ jobs }: WaitParts, { id }: JobRecord): Promise<void> {
   let record = await jobs.ended(id, PATIENCE_MS);
   while (record.outcome === null) record = await jobs.ended(id, PATIENCE_MS);
   if (record.outcome === 'completed') return;
@@ -78,6 +82,6 @@ async function done({ jobs }: Context, { id }: JobRecord): Promise<void> {
 /** There is no end to this wait but the job's; a timer cannot be set for longer. */
 const PATIENCE_MS = 2 ** 31 - 1;
 
-function jobIdOf({ ids }: Context, verb: string): string {
+function jobIdOf({ ids }: WaitParts, verb: string): string {
   return `${verb}-${ids()}`;
 }

@@ -1,6 +1,6 @@
-import type { Context } from '../context.ts';
 import type { JobRecovery } from '../jobs/spec.ts';
-import type { BlockNode } from '../snapshot-port.ts';
+import type { BlockNode } from '../ports/block-nodes.ts';
+import type { Catalogue } from './catalogue.ts';
 
 /** A snapshot in one image: what a job was about to make, remove or turn a disk to. */
 export type TouchedPart = {
@@ -12,10 +12,10 @@ export type TouchedPart = {
 };
 
 /** What a recovery has to know of a snapshot that is there on these nodes, or will be, with `dateMs`. */
-export function partsOf({ blocks, catalogue }: Context, tag: string, of: PartsOf): JobRecovery {
+export function partsOf(catalogue: Catalogue, tag: string, of: PartsOf): JobRecovery {
   const { devices } = of;
   const parts = catalogue.find(tag)?.parts ?? [];
-  const nodes = blocks.nodes().filter(({ name }) => devices.includes(name));
+  const nodes = catalogue.nodes().filter(({ name }) => devices.includes(name));
   return {
     parts: nodes.map(({ name, path }) => {
       const dateMs = of.dateMs ?? parts.find(({ node }) => node === name)?.dateMs ?? 0;
@@ -33,12 +33,12 @@ export function readParts(recovery: JobRecovery | null): readonly TouchedPart[] 
 }
 
 /** The node as it was for the job: the same image, which can be written. Undefined if there is none. */
-export function nodeOfPart({ blocks }: Context, { node, path }: TouchedPart): BlockNode | undefined {
-  return blocks.nodes().find((one) => one.name === node && one.path === path && !one.isReadOnly);
+export function nodeOfPart(catalogue: Catalogue, { node, path }: TouchedPart): BlockNode | undefined {
+  return catalogue.nodes().find((one) => one.name === node && one.path === path && !one.isReadOnly);
 }
 
 /** True if the node's image holds the very snapshot that the job worked on. */
-export function holdsPart({ catalogue }: Context, tag: string, { node, dateMs }: TouchedPart): boolean {
+export function holdsPart(catalogue: Catalogue, tag: string, { node, dateMs }: TouchedPart): boolean {
   const parts = catalogue.find(tag)?.parts ?? [];
   return parts.some((part) => part.node === node && part.dateMs === dateMs);
 }

@@ -1,16 +1,31 @@
-import type { Context } from '../context.ts';
-import type { SeenJob } from '../jobs/line.ts';
-import { type JobControl, WORK_DONE } from '../jobs/spec.ts';
-import { keepIfPossible } from '../jobs/with-reserve.ts';
-import { holdForSnapshot, letGuestGo } from '../machine/snapshot-steps.ts';
-import type { Machine, TransferSource } from '../ports.ts';
-import type { RenamePlan, SavePlan, SnapshotAbout } from '../snapshot-port.ts';
+import type { Guest } from '../guest/guest.ts';
+import { holdForSnapshot, refuseEmptyMachine, releaseFromSnapshot } from '../guest/guest-snapshot.ts';
+import { type JobControl, type JobView, WORK_DONE } from '../jobs/spec.ts';
+import type { BlockNodes, RenamePlan, SaveOrder, SnapshotAbout } from '../ports/block-nodes.ts';
+import type { Hypervisor } from '../ports/hypervisor.ts';
+import type { Clock, IdSource } from '../ports/process.ts';
+import type { Store } from '../ports/store.ts';
+import type { Settings } from '../settings/settings.ts';
+import { keepIfPossible } from '../store-reserve.ts';
+import type { Catalogue } from './catalogue.ts';
 import { checkDescription } from './description.ts';
 import { checkDevices, checkVmState, holdersOf, leftOut, refuseExisting } from './devices.ts';
-import { codeOf, type JobOptions, startJob, throwIfCancelled, workOn } from './job-work.ts';
+import { codeOf, type JobOptions, type StartParts, startJob, throwIfCancelled, workOn } from './job-work.ts';
 import { partsOf } from './parts.ts';
-import { refuseBusyMachine, refuseEmptyMachine } from './refusals.ts';
+import { type RefusalParts, refuseBusyMachine } from './refusals.ts';
 import { checkTag } from './tag.ts';
+
+export type SaveParts = StartParts &
+  RefusalParts & {
+    readonly catalogue: Catalogue;
+    readonly blocks: Pick<BlockNodes, 'nodes' | 'save' | 'delete' | 'rename'>;
+    readonly machine: Pick<Hypervisor, 'clockNs' | 'describe'>;
+    readonly guest: Guest;
+    readonly settings: Settings;
+    readonly store: Pick<Store, 'reserve'>;
+    readonly clock: Clock;
+    readonly ids: IdSource;
+  };
 
 export type SaveRequest = {
   readonly jobId: string;
@@ -18,7 +33,7 @@ export type SaveRequest = {
   /** The node that takes RAM and device state; one of `devices`. Null: only the disks are saved. */
   readonly vmState: string | null;
   readonly devices: readonly string[];
-  /** What becomes of a snapshot that has the tag: it stands in the way (default), goes once the new one is whole, or stays. */
+  /** If a snapshot has the tag: the save is refused (default), or replaces it once the new one is whole, or does nothing. */
   readonly existing?: 'refuse' | 'replace' | 'keep';
   readonly description?: string;
   /** Seconds after which it may be deleted. */
@@ -31,29 +46,29 @@ export const RENAMING = 'rename';
 /** Phase of a save from which on its nodes may hold something half-made. */
 export const WRITING = 'write';
 
-/** The job that saves the machine and its disks under a tag; what rules that out is the job's to say. @throws DomainError */
-export function saveSnapshot(context: Context, request: SaveRequest, options: JobOptions = {}): SeenJob {
+/** Starts the job that saves the machine and its disks under a tag; refusals are errors of the job. @throws DomainError */
+export function saveSnapshot(parts: SaveParts, request: SaveRequest, options: JobOptions = {}): JobView {
   const { tag, vmState, devices } = request;
-  return startJob(context, {
+  return startJob(parts, {
     ...options,
     id: request.jobId,
     type: 'snapshot-save',
     needsMachine: true,
     details: { tag, vmstate: vmState, devices, ...detailsOf(request) },
-    run: (job) => save(context, request, job),
+    run: (job) => save(parts, request, job),
   });
 }
 
 /** @throws DomainError for all that can be known, before there is a job, to rule the save out. */
-export function refuseSave(context: Context, request: Omit<SaveRequest, 'jobId'>): void {
-  refuseSaveAs(context, request);
+export function refuseSave(parts: SaveParts, request: Omit<SaveRequest, 'jobId'>): void {
+  refuseSaveAs(parts, request);
   const { tag, devices, existing = 'refuse' } = request;
   if (existing === 'replace') return;
-  if (existing === 'refuse' || !isThere(context, request)) refuseExisting(context.catalogue, tag, devices);
+  if (existing === 'refuse' || !isThere(parts, request)) refuseExisting(parts.catalogue, tag, devices);
 }
 
 /** True if a save that keeps what is there has nothing to do. */
-function isThere({ catalogue }: Context, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): boolean {
+function isThere({ catalogue }: SaveParts, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): boolean {
   const found = catalogue.find(tag);
   if (found === null || holdersOf(found, devices).length < devices.length) return false;
   return found.isConsistent && (vmState === null || found.vmState !== null);
@@ -68,45 +83,45 @@ function detailsOf({ existing = 'refuse', description, ttlSeconds }: SaveRequest
 }
 
 /** The same but for a tag that is taken. */
-function refuseSaveAs(context: Context, request: Omit<SaveRequest, 'jobId'>): void {
+function refuseSaveAs(parts: SaveParts, request: Omit<SaveRequest, 'jobId'>): void {
   const { tag, vmState, devices, description } = request;
   checkTag(tag);
   if (description !== undefined) checkDescription(description);
-  checkDevices(context.catalogue, devices);
-  if (vmState !== null) checkVmState(context.catalogue, devices, vmState);
-  refuseBusyMachine(context);
-  refuseEmptyMachine(context);
+  checkDevices(parts.catalogue, devices);
+  if (vmState !== null) checkVmState(parts.catalogue, devices, vmState);
+  refuseBusyMachine(parts);
+  refuseEmptyMachine(parts.guest);
 }
 
-async function save(context: Context, request: SaveRequest, job: JobControl): Promise<void> {
-  refuseSave(context, request);
-  if (request.existing === 'keep' && isThere(context, request))
-    return sayResult(context, request, { job, existed: true });
-  const warning = leftOut(context.catalogue, request.devices);
+async function save(parts: SaveParts, request: SaveRequest, job: JobControl): Promise<void> {
+  const { guest, catalogue } = parts;
+  refuseSave(parts, request);
+  if (request.existing === 'keep' && isThere(parts, request)) return setResult(parts, request, { job, existed: true });
+  const warning = leftOut(catalogue, request.devices);
   if (warning !== null) job.warn(warning);
-  let plan: SavePlan;
+  let plan: SaveOrder;
   try {
-    // What it was before it was stopped is what the snapshot says of it.
-    await holdForSnapshot(context, 'save-vm');
+    // The snapshot keeps the run state from before this stop.
+    await holdForSnapshot(guest, 'save-vm');
     throwIfCancelled(job);
-    plan = planFor(context, request);
-    job.setPhase(WRITING, { ...partsOf(context, plan.tag, plan), tag: plan.tag });
-    const task = context.blocks.save(plan);
+    plan = planFor(parts, request);
+    job.setPhase(WRITING, { ...partsOf(catalogue, plan.tag, plan), tag: plan.tag });
+    const task = parts.blocks.save(plan);
     await workOn(job, task, async () => {
       await task.captured;
-      letGuestGo(context);
+      releaseFromSnapshot(guest);
       await task.ended;
     });
   } finally {
-    letGuestGo(context);
+    releaseFromSnapshot(guest);
   }
-  if (plan.tag === request.tag) await sayDone(context, request, job);
+  if (plan.tag === request.tag) await enterDone(parts, request, job);
   else {
-    await giveTag(context, { plan, request }, job);
+    await giveTag(parts, { plan, request }, job);
     // It has taken the other's place: nothing is taken back any more, also if that cannot be kept.
     job.enterPhase(WORK_DONE);
   }
-  sayResult(context, request, { job, existed: false });
+  setResult(parts, request, { job, existed: false });
 }
 
 /**
@@ -114,23 +129,28 @@ async function save(context: Context, request: SaveRequest, job: JobControl): Pr
  * now it takes the other's place. From here on the next start finishes it.
  */
 async function giveTag(
-  context: Context,
-  { plan, request }: { readonly plan: SavePlan; readonly request: SaveRequest },
+  parts: SaveParts,
+  { plan, request }: { readonly plan: SaveOrder; readonly request: SaveRequest },
   job: JobControl,
 ): Promise<void> {
-  const { blocks, catalogue } = context;
+  const { blocks, catalogue } = parts;
   const { tag, dateMs } = plan;
   const holders = catalogue.find(request.tag)?.parts.map(({ node }) => node) ?? [];
   const writable = blocks.nodes().filter(({ isReadOnly }) => !isReadOnly);
   const devices = writable.map(({ name }) => name).filter((name) => [...plan.devices, ...holders].includes(name));
   try {
     job.cannotBeCancelled();
-    job.setPhase(RENAMING, { ...partsOf(context, tag, { devices, dateMs }), tag, as: request.tag, 'date-ms': dateMs });
+    job.setPhase(RENAMING, {
+      ...partsOf(catalogue, tag, { devices, dateMs }),
+      tag,
+      as: request.tag,
+      'date-ms': dateMs,
+    });
   } catch (error) {
     await blocks.delete({ tag, devices: plan.devices }).ended.catch(() => job.keepPhase());
     throw error;
   }
-  await renameInRoom(context, { tag, as: request.tag, dateMs, devices }).catch(async (error: unknown) => {
+  await renameInRoom(parts, { tag, as: request.tag, dateMs, devices }).catch(async (error: unknown) => {
     const hasBegun = catalogue.find(request.tag)?.parts.some((part) => part.dateMs === dateMs) === true;
     // The old one stands alone again, or the next start finishes what has begun.
     if (hasBegun || codeOf(error) === 'engine_crashed') job.keepPhase();
@@ -140,7 +160,7 @@ async function giveTag(
 }
 
 /** A change of the tag may be done again: by the next thread if one died, and on a full disk in the room that is kept for that. */
-async function renameInRoom({ blocks, store }: Context, plan: RenamePlan): Promise<void> {
+async function renameInRoom({ blocks, store }: SaveParts, plan: RenamePlan): Promise<void> {
   try {
     await blocks.rename(plan).ended;
   } catch (error) {
@@ -151,16 +171,16 @@ async function renameInRoom({ blocks, store }: Context, plan: RenamePlan): Promi
   }
 }
 
-function sayResult(
-  { catalogue }: Context,
+function setResult(
+  { catalogue }: SaveParts,
   { tag }: SaveRequest,
   { job, existed }: { readonly job: JobControl; readonly existed: boolean },
 ): void {
   job.setResult({ tag, 'vm-state-size': catalogue.find(tag)?.vmStateBytes ?? 0, existed });
 }
 
-/** Nobody is told of a snapshot that the next start would take for half-made: it is there once that can be kept. */
-async function sayDone({ blocks }: Context, { tag, devices }: SaveRequest, job: JobControl): Promise<void> {
+/** The job completes once its phase is kept: until then the next start would take the snapshot for half-made. */
+async function enterDone({ blocks }: SaveParts, { tag, devices }: SaveRequest, job: JobControl): Promise<void> {
   try {
     job.setPhase(WORK_DONE);
   } catch (error) {
@@ -169,25 +189,24 @@ async function sayDone({ blocks }: Context, { tag, devices }: SaveRequest, job: 
   }
 }
 
-function planFor(context: Context, request: SaveRequest): SavePlan {
-  const { machine, runState, settings } = context;
+function planFor(parts: SaveParts, request: SaveRequest): SaveOrder {
+  const { machine, guest, settings } = parts;
   const { tag, vmState, devices } = request;
-  const isTaken = request.existing === 'replace' && context.catalogue.find(tag) !== null;
+  const isTaken = request.existing === 'replace' && parts.catalogue.find(tag) !== null;
   return {
-    tag: isTaken ? `${UNNAMED}${context.ids()}` : tag,
+    tag: isTaken ? `${UNNAMED}${parts.ids()}` : tag,
     vmState,
     devices,
-    source: copiedSource(machine),
-    globalState: runState.interrupted,
+    globalState: guest.runState.interrupted,
     detectsZeroPages: settings.detectsZeroPages(),
-    dateMs: dateFor(context, request),
+    dateMs: dateFor(parts, request),
     clockNs: machine.clockNs(),
-    about: aboutOf(context, request),
+    about: aboutOf(parts, request),
   };
 }
 
 /** Now, in milliseconds since 1970; another moment than that of the snapshot to be replaced, since the date tells the two apart. */
-function dateFor({ catalogue, clock }: Context, { tag }: SaveRequest): number {
+function dateFor({ catalogue, clock }: SaveParts, { tag }: SaveRequest): number {
   const taken = catalogue.find(tag)?.parts.map(({ dateMs }) => dateMs) ?? [];
   let dateMs = clock.now();
   while (taken.includes(dateMs)) dateMs += 1;
@@ -197,7 +216,7 @@ function dateFor({ catalogue, clock }: Context, { tag }: SaveRequest): number {
 /** How a snapshot is called until it takes the place of another. */
 const UNNAMED = '.vmferry-new-';
 
-function aboutOf({ machine, clock }: Context, { description, ttlSeconds }: SaveRequest): SnapshotAbout {
+function aboutOf({ machine, clock }: SaveParts, { description, ttlSeconds }: SaveRequest): SnapshotAbout {
   const { ramBlocks, vcpus } = machine.describe();
   return {
     description: description ?? null,
@@ -205,21 +224,4 @@ function aboutOf({ machine, clock }: Context, { description, ttlSeconds }: SaveR
     ramBytes: ramBlocks.reduce((sum, { bytes }) => sum + bytes, 0),
     vcpus,
   };
-}
-
-/**
- * What is saved of devices is a copy: the workload may be changed while the guest stands still, by this thread, and the
- * other one must not find the half of that.
- */
-function copiedSource(machine: Machine): TransferSource {
-  const source = machine.transferSource();
-  if (source.state.form !== 'devices') return source;
-  const devices = source.state.devices.map((device) => ({ ...device, body: copyOf(device.body) }));
-  return { ...source, state: { form: 'devices', devices } };
-}
-
-function copyOf(body: Uint8Array): Uint8Array<SharedArrayBuffer> {
-  const copy = new Uint8Array(new SharedArrayBuffer(body.length));
-  copy.set(body);
-  return copy;
 }

@@ -1,4 +1,7 @@
-import type { Context } from '../context.ts';
+import type { Clock } from '../ports/process.ts';
+import type { Store } from '../ports/store.ts';
+
+export type ServiceTimeParts = { readonly clock: Clock; readonly store: Pick<Store, 'identity'> };
 
 /** A wall clock may gain this much on the monotonic one between two looks, milliseconds: corrections, not jumps. */
 const GAIN_MS_MAX = 5 * 60_000;
@@ -16,15 +19,15 @@ type Jump = { readonly atMs: number; readonly byMs: number };
  * after a jump or a long time without a service, never too short. A clock that is set back takes jumps back, the last first.
  */
 export class ServiceTime {
-  readonly #context: Pick<Context, 'clock' | 'store'>;
+  readonly #parts: ServiceTimeParts;
   #jumps: readonly Jump[];
   #wallMs: number;
   #lookedMs: number;
 
-  constructor(context: Pick<Context, 'clock' | 'store'>) {
-    const { clock, store } = context;
+  constructor(parts: ServiceTimeParts) {
+    const { clock, store } = parts;
     const seen = Number(store.identity.get(SEEN) ?? Number.NaN);
-    this.#context = context;
+    this.#parts = parts;
     this.#jumps = readJumps(store.identity.get(JUMPS));
     this.#wallMs = clock.now();
     this.#lookedMs = clock.monotonic();
@@ -36,7 +39,7 @@ export class ServiceTime {
 
   /** Compares the clocks; to be called often, since a jump counts only if it is large against the time between. */
   look(): void {
-    const { clock } = this.#context;
+    const { clock } = this.#parts;
     const [wallMs, lookedMs] = [clock.now(), clock.monotonic()];
     const atMs = this.#wallMs + (lookedMs - this.#lookedMs);
     const gainMs = wallMs - atMs;
@@ -48,7 +51,7 @@ export class ServiceTime {
 
   /** Keeps what a later service needs. @throws if it cannot be kept. */
   keep(): void {
-    const { identity } = this.#context.store;
+    const { identity } = this.#parts.store;
     identity.set(SEEN, String(this.#wallMs));
     identity.set(JUMPS, JSON.stringify(this.#jumps));
   }

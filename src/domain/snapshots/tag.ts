@@ -46,3 +46,8 @@ function faultOf(tag: string): string | null {
 function utf8Bytes(text: string): number {
   return new TextEncoder().encode(text).length;
 }
+
+/** Names in quotes: `'a', 'b'`. */
+export function list(names: readonly string[]): string {
+  return names.map((name) => `'${name}'`).join(', ');
+}

@@ -1,4 +1,4 @@
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 
 /** The sending side of a main channel: bytes out in order, and, on sockets, a reverse direction. */
 export interface OutgoingChannel {

@@ -1,5 +1,5 @@
 import { closeSync, readFileSync } from 'node:fs';
-import type { DescriptorAccess, DescriptorCalls } from '../../domain/descriptor-port.ts';
+import type { DescriptorAccess, DescriptorCalls } from '../../domain/ports/descriptors.ts';
 import { koffi } from '../memory/madvise.ts';
 
 /** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */

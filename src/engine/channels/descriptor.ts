@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import net from 'node:net';
-import type { FdAddress, TransferError } from '../../domain/transfer-port.ts';
+import type { FdAddress, TransferError } from '../../domain/ports/migration-session.ts';
 import { koffi } from '../memory/madvise.ts';
 import type { IncomingChannel, OutgoingChannel } from './channel.ts';
 import { accessOf } from './descriptor-calls.ts';

@@ -1,10 +1,10 @@
 import { close, fchmodSync, fstatSync, fsync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
-import type { DeviceFileError, DeviceFiles, FilePlace } from '../../domain/device-port.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 import { DEVICE_BYTES_MAX } from '../stream/constants.ts';
 import { decodeDeviceStream, encodeDeviceStream } from '../stream/device-stream.ts';
 import { toTransferError } from './channel.ts';
+import type { DeviceFileError, DeviceFiles, FilePlace } from './device-file-types.ts';
 import { FileDraft } from './file-draft.ts';
 import { linkBelow, linkRefusal, openToRead } from './open-below.ts';
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError } from './channel.ts';
 
 /** The environment of a command: nothing of the service's own. */

@@ -1,4 +1,4 @@
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
 import { Command, EXIT_MS_MAX } from './exec-command.ts';
 import { deliver } from './read-into.ts';

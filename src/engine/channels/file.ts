@@ -1,6 +1,6 @@
 import { close, fstatSync, ftruncateSync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
-import type { FileAddress, TransferError } from '../../domain/transfer-port.ts';
+import type { FileAddress, TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
 import { FileDraft } from './file-draft.ts';
 import { openToRead } from './open-below.ts';

@@ -1,4 +1,4 @@
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { decodeHeader } from '../stream/configuration.ts';
 

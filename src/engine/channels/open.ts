@@ -1,4 +1,4 @@
-import type { MigrationAddress, TcpAddress } from '../../domain/transfer-port.ts';
+import type { MigrationAddress, TcpAddress } from '../../domain/ports/migration-session.ts';
 import { type IncomingChannel, type OutgoingChannel, toTransferError } from './channel.ts';
 import { openIncomingDescriptor, openOutgoingDescriptor } from './descriptor.ts';
 import { ExecIncomingChannel, ExecOutgoingChannel } from './exec.ts';

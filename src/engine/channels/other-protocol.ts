@@ -1,4 +1,4 @@
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import type { WaitPoint } from '../session/wait-point.ts';
 import type { OutgoingChannel } from './channel.ts';
 

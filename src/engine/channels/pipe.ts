@@ -1,5 +1,5 @@
 import type net from 'node:net';
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
 

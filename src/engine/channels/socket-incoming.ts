@@ -1,5 +1,5 @@
 import type net from 'node:net';
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { breakOff } from './break-off.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
 import { deliver } from './read-into.ts';

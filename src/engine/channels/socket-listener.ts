@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { MigrationAddress, TcpAddress, TransferError } from '../../domain/transfer-port.ts';
+import type { MigrationAddress, TcpAddress, TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
 import { atHeader, headerCut, headerLate, judge } from './first-bytes.ts';
 import { readInto } from './read-into.ts';

@@ -1,6 +1,6 @@
 import { readSync } from 'node:fs';
 import net from 'node:net';
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { acknowledgementGauge, descriptorOf } from './acknowledged.ts';
 import { breakOff } from './break-off.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';

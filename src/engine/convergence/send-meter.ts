@@ -1,4 +1,4 @@
-import type { PassFigures } from '../../domain/transfer-port.ts';
+import type { PassFigures } from '../../domain/ports/migration-session.ts';
 import { PAGE_BYTES } from '../memory/layout.ts';
 import type { SentPages } from '../pages/ram-sender.ts';
 import { type FigureBlock, sharedMicroseconds } from '../shared/figures.ts';

@@ -1,7 +1,7 @@
-import type { GuestMemory, RamExtent } from '../../domain/ports.ts';
 import { compileKernels, instantiateKernels, type Kernels } from '../kernels/index.ts';
 import { KernelResults } from '../kernels/migration-kernels.ts';
 import { PAGE_BYTES, RAM_ADDRESS } from './layout.ts';
+import type { GuestMemory, RamExtent } from './machine-state.ts';
 
 /** The kernels of one segment, and where they leave their counts. */
 export type SegmentKernels = { readonly kernels: Kernels; readonly results: KernelResults; readonly words: number };

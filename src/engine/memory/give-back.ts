@@ -1,5 +1,5 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from './layout.ts';
+import type { GuestMemory } from './machine-state.ts';
 import { madvise } from './madvise.ts';
 
 /** MADV_DONTNEED of Linux's <sys/mman.h>: the pages go at once, and read as zeros from then on. */

@@ -1,4 +1,3 @@
-import type { GuestMemory, RamBlock, RamExtent } from '../../domain/ports.ts';
 import { adviseHugePages } from './huge-pages.ts';
 import {
   MEMORY_PROBE_ADDRESS,
@@ -8,6 +7,7 @@ import {
   STAGING_ADDRESS,
   WASM_PAGE_BYTES,
 } from './layout.ts';
+import type { GuestMemory, RamBlock, RamExtent } from './machine-state.ts';
 
 /** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
 export type BlockSize = { readonly name: string; readonly bytes: number };

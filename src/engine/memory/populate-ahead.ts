@@ -1,4 +1,4 @@
-import type { GuestMemory } from '../../domain/ports.ts';
+import type { GuestMemory } from './machine-state.ts';
 import { madviseAsync } from './madvise.ts';
 
 /** MADV_POPULATE_WRITE of Linux's <sys/mman.h>, since 5.14. */

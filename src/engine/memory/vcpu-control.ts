@@ -20,7 +20,7 @@ export class VcpuControl {
     this.#words = new Int32Array(buffer, 0, WORDS);
   }
 
-  /** The hold bits that are set (HOLD in domain/ports.ts). */
+  /** The hold bits that are set (HOLD in holds.ts). */
   holds(): number {
     return Atomics.load(this.#words, HOLDS);
   }

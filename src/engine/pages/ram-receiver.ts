@@ -1,7 +1,7 @@
-import type { GuestMemory, RamBlock, RamExtent } from '../../domain/ports.ts';
 import { DECODE_STOP } from '../kernels/migration-kernels.ts';
 import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-kernels.ts';
 import { PAGE_BYTES } from '../memory/layout.ts';
+import type { GuestMemory, RamBlock, RamExtent } from '../memory/machine-state.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
 import { RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
 import { multifdDiffers } from '../stream/multifd.ts';

@@ -1,4 +1,4 @@
-import type { GuestMemory, TransferTarget } from '../../domain/ports.ts';
+import type { GuestMemory, TransferTarget } from '../memory/machine-state.ts';
 import { type ByteReader, StreamError } from '../stream/byte-reader.ts';
 import { RAM_SECTION } from '../stream/constants.ts';
 import { decodeRamSetup } from '../stream/ram-setup.ts';

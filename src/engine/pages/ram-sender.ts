@@ -1,6 +1,6 @@
-import type { GuestMemory, RamExtent } from '../../domain/ports.ts';
 import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-kernels.ts';
 import { KERNEL_SCRATCH_ADDRESS, PAGE_BYTES } from '../memory/layout.ts';
+import type { GuestMemory, RamExtent } from '../memory/machine-state.ts';
 import type { Staging } from './staging.ts';
 
 /** Longest record: word, block name, page. */

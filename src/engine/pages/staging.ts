@@ -1,6 +1,6 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
+import type { GuestMemory } from '../memory/machine-state.ts';
 import type { WaitPoint } from '../session/wait-point.ts';
 
 const SLOT_BYTES = 1024 * 1024;

@@ -1,5 +1,3 @@
-import { HOLD } from '../../domain/machine/holds.ts';
-import type { OpaqueSection } from '../../domain/ports.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
 import { AutoConverge } from '../convergence/auto-converge.ts';
@@ -7,6 +5,8 @@ import { DeliveryWatch } from '../convergence/delivery-watch.ts';
 import { TokenBucket, WINDOW_MS } from '../convergence/pacing.ts';
 import { SendMeter } from '../convergence/send-meter.ts';
 import { StopRule } from '../convergence/stop-rule.ts';
+import { HOLD } from '../memory/holds.ts';
+import type { OpaqueSection } from '../memory/machine-state.ts';
 import { RamSender } from '../pages/ram-sender.ts';
 import type { Staging } from '../pages/staging.ts';
 import { TransferFailure } from '../session/wait-point.ts';

@@ -1,12 +1,12 @@
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../domain/migration/status.ts';
-import type { OutgoingPlan } from '../../domain/transfer-port.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { CancelledSignal, WaitPoint } from '../session/wait-point.ts';
 import { FigureBlock } from '../shared/figures.ts';
 import { Heartbeat } from '../shared/heartbeat.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
+import type { OutgoingPlan } from '../transfer-engine.ts';
 import { DiskHandover } from './disk-handover.ts';
 
 /** What the phases of an outgoing migration share. */

@@ -1,12 +1,13 @@
-import { HOLD } from '../../domain/machine/holds.ts';
-import type { MigrationEnd, OutgoingPlan, TransferError } from '../../domain/transfer-port.ts';
+import type { MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import { openOutgoing } from '../channels/open.ts';
 import { watchForOtherProtocol } from '../channels/other-protocol.ts';
 import { ReversePath } from '../channels/reverse-path.ts';
+import { HOLD } from '../memory/holds.ts';
 import { Staging } from '../pages/staging.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { TransferFailure } from '../session/wait-point.ts';
+import type { OutgoingPlan } from '../transfer-engine.ts';
 import { Precopy } from './precopy.ts';
 import { createSourceContext, type SourceContext } from './source-context.ts';
 import { Switchover } from './switchover.ts';

@@ -1,7 +1,7 @@
-import { HOLD } from '../../domain/machine/holds.ts';
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
+import { HOLD } from '../memory/holds.ts';
 import type { Staging } from '../pages/staging.ts';
 import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
 import { sharedMicroseconds } from '../shared/figures.ts';

@@ -1,5 +1,5 @@
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
-import type { IncomingPlan, MigrationEnd, TransferError } from '../../domain/transfer-port.ts';
+import type { MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { IncomingChannel } from '../channels/channel.ts';
 import { type Awaiting, openIncoming } from '../channels/open.ts';
 import { RateWindow } from '../convergence/pacing.ts';
@@ -12,6 +12,7 @@ import type { StreamCommand } from '../stream/command.ts';
 import { encodeReverse } from '../stream/return-path.ts';
 import { readError } from '../stream/target-checks.ts';
 import { TargetStream } from '../stream/target-stream.ts';
+import type { IncomingPlan } from '../transfer-engine.ts';
 import { PingAnswers } from './ping-answers.ts';
 
 /** How often the watchdog looks whether the stream gets on. */

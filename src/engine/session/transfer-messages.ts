@@ -1,13 +1,12 @@
 import type { MigrationStatus } from '../../domain/migration/status.ts';
-import type { LoadedMachine } from '../../domain/ports.ts';
 import type {
-  IncomingPlan,
   MigrationAddress,
   MigrationEnd,
-  OutgoingPlan,
   PassFigures,
   TransferError,
-} from '../../domain/transfer-port.ts';
+} from '../../domain/ports/migration-session.ts';
+import type { LoadedMachine } from '../memory/machine-state.ts';
+import type { IncomingPlan, OutgoingPlan } from '../transfer-engine.ts';
 
 /*
  * Every message between the main thread and a transfer worker. Plain data, cloned; memory goes as shared memory.

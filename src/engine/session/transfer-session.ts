@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../domain/migration/status.ts';
-import type { MigrationEnd, TransferError, TransferListener } from '../../domain/transfer-port.ts';
+import type { MigrationEnd, TransferError, TransferListener } from '../../domain/ports/migration-session.ts';
 import { FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
 import type { FromWorker, SharedCells, ToWorker } from './transfer-messages.ts';

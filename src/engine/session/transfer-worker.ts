@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { MigrationEnd } from '../../domain/transfer-port.ts';
+import type { MigrationEnd } from '../../domain/ports/migration-session.ts';
 import { SourceMigration } from '../phases/source.ts';
 import { TargetMigration } from '../phases/target.ts';
 import type { FromWorker, SharedCells, ToWorker } from './transfer-messages.ts';

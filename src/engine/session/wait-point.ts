@@ -1,4 +1,4 @@
-import type { TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 
 /** Thrown out of a migration's flow when a cancel has won. */
 export class CancelledSignal extends Error {}

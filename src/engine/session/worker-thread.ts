@@ -1,5 +1,4 @@
 import { type ResourceLimits, type TransferListItem, Worker } from 'node:worker_threads';
-import { counted } from '../memory/worker-memory.ts';
 import { Heartbeat } from '../shared/heartbeat.ts';
 
 /** A worker without a heartbeat for this long has hung; the longest that it may block is the stop of the guest, 2 s. */
@@ -33,7 +32,7 @@ export type WorkerThreadOptions<Message> = {
 
 /** Starts a thread that waits for its first order. `program` is a source file or what it was built to. */
 export function startWorker(program: URL, kind: WorkerDeath['worker'], resourceLimits: ResourceLimits): Worker {
-  return counted(new Worker(program, { resourceLimits, name: kind }), kind);
+  return new Worker(program, { resourceLimits, name: kind });
 }
 
 /**

@@ -1,4 +1,5 @@
-import type { DeletePlan, SavePlan, SnapshotError, SnapshotTask } from '../../domain/snapshot-port.ts';
+import type { DeletePlan, SnapshotError, SnapshotTask } from '../../domain/ports/block-nodes.ts';
+import type { SavePlan } from './block-engine-types.ts';
 import { nodesOfSave, type TaskOrder } from './messages.ts';
 import { withLeft } from './snapshot-failure.ts';
 

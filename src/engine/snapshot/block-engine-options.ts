@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import type { WorkerThreads } from '../memory/worker-memory.ts';
 import type { NodeRepair, NodeSpec } from './messages.ts';
 
 /** What an engine is made of. */
@@ -11,6 +12,8 @@ export type BlockEngineOptions = {
   readonly repaired?: (repair: NodeRepair) => void;
   /** The first thread, from startBlockWorker, if it was started beforehand. */
   readonly firstWorker?: Worker;
+  /** Counts the block thread. */
+  readonly workers?: WorkerThreads;
   /** The program of the block thread; for tests. */
   readonly workerUrl?: URL;
   /** A thread whose heart has not beaten for about this long is ended; milliseconds. */

@@ -1,25 +1,22 @@
 import type { Worker } from 'node:worker_threads';
 import type {
-  BlockEngine,
   BlockNode,
   Compaction,
   CompactPlan,
   DeletePlan,
   DigestReading,
-  LoadPlan,
-  LoadTask,
   RenamePlan,
-  SavePlan,
   SaveTask,
   SnapshotError,
   SnapshotTask,
   VerifyPlan,
   VerifyResult,
-} from '../../domain/snapshot-port.ts';
+} from '../../domain/ports/block-nodes.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX, WorkerDeath, WorkerThread } from '../session/worker-thread.ts';
 import { afterCrash, leavesSomething } from './after-crash.ts';
 import { type BlockEngineOptions, CLOSE_MS_MAX, OPEN_MS_MAX, TERMINATE_MS_MAX } from './block-engine-options.ts';
+import type { BlockEngine, LoadPlan, LoadTask, SavePlan } from './block-engine-types.ts';
 import { startBlockWorker } from './block-worker.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
 import { crashOf, messageOf, toBlockError } from './engine-words.ts';
@@ -159,6 +156,7 @@ class Engine implements ThreadedBlockEngine {
   async #start(): Promise<void> {
     const { nodes, hangMsMax = HANG_MS_MAX, diskStallMs = DISK_STALL_MS, workerUrl } = this.#options;
     const worker = this.#firstWorker ?? startBlockWorker(workerUrl);
+    this.#options.workers?.counted(worker, 'block');
     this.#firstWorker = null;
     const opened = Promise.withResolvers<void>();
     const thread: Thread = new WorkerThread(worker, {

@@ -1,5 +1,5 @@
 import { BlockError } from '../../block/image.ts';
-import type { SnapshotError } from '../../domain/snapshot-port.ts';
+import type { SnapshotError } from '../../domain/ports/block-nodes.ts';
 import type { OpenError } from './messages.ts';
 
 /** The error of a task whose thread died. */

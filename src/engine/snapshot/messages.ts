@@ -1,19 +1,18 @@
 import type { BlockErrorCode } from '../../block/image.ts';
-import type { LoadedMachine } from '../../domain/ports.ts';
 import type {
   BlockNode,
   Compaction,
   CompactPlan,
   DeletePlan,
   DigestReading,
-  LoadPlan,
   RenamePlan,
-  SavePlan,
   SnapshotError,
   VerifyPlan,
   VerifyResult,
-} from '../../domain/snapshot-port.ts';
+} from '../../domain/ports/block-nodes.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
+import type { LoadedMachine } from '../memory/machine-state.ts';
+import type { LoadPlan, SavePlan } from './block-engine-types.ts';
 
 /*
  * Every message between the main thread and the block thread. Plain data, cloned; memory goes as shared memory.

@@ -1,5 +1,5 @@
 import { BlockError } from '../../block/image.ts';
-import type { DamageReport, SnapshotError } from '../../domain/snapshot-port.ts';
+import type { DamageReport, SnapshotError } from '../../domain/ports/block-nodes.ts';
 import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
 import { StreamError } from '../stream/byte-reader.ts';
 

@@ -1,5 +1,6 @@
-import type { LoadedMachine } from '../../domain/ports.ts';
-import type { LoadTask, SaveTask, SnapshotError, SnapshotTask } from '../../domain/snapshot-port.ts';
+import type { SaveTask, SnapshotError, SnapshotTask } from '../../domain/ports/block-nodes.ts';
+import type { LoadedMachine } from '../memory/machine-state.ts';
+import type { LoadTask } from './block-engine-types.ts';
 import type { FromBlockThread, LoadStep, TaskResult, ToBlockThread } from './messages.ts';
 import { TaskWords } from './task-words.ts';
 

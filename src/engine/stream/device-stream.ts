@@ -1,5 +1,5 @@
-import type { DeviceStateBytes } from '../../domain/device-port.ts';
-import type { ImageStream, LoadedMachine, OpaqueSection, TransferSource } from '../../domain/ports.ts';
+import type { DeviceStateBytes } from '../channels/device-file-types.ts';
+import type { ImageStream, LoadedMachine, OpaqueSection, TransferSource } from '../memory/machine-state.ts';
 import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { decodeHeader, encodeHeader } from './configuration.ts';

@@ -1,4 +1,4 @@
-import type { OpaqueSection } from '../../domain/ports.ts';
+import type { OpaqueSection } from '../memory/machine-state.ts';
 import { type ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
 import { ELEMENT } from './constants.ts';
 import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES } from './section.ts';

@@ -1,4 +1,4 @@
-import type { TransferDevice } from '../../domain/ports.ts';
+import type { TransferDevice } from '../memory/machine-state.ts';
 import { type ByteReader, StreamError } from './byte-reader.ts';
 import { decodeGlobalState, GLOBAL_STATE_BYTES, GLOBAL_STATE_SECTION } from './global-state.ts';
 import type { SectionHead } from './section.ts';

@@ -1,4 +1,4 @@
-import type { OpaqueSection } from '../../domain/ports.ts';
+import type { OpaqueSection } from '../memory/machine-state.ts';
 import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
 import { DEVICE_BYTES_MAX, ELEMENT, VM_DESCRIPTION_BYTES_MAX } from './constants.ts';
 import { GLOBAL_STATE_BYTES, GLOBAL_STATE_SECTION } from './global-state.ts';

@@ -1,7 +1,8 @@
-import type { GuestMemory, TransferTarget } from '../../domain/ports.ts';
-import type { IncomingPlan, TransferError } from '../../domain/transfer-port.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { createGuestMemory } from '../memory/guest-memory.ts';
+import type { GuestMemory, TransferTarget } from '../memory/machine-state.ts';
 import { pageSizeDiffers, STREAM_PAGE_BYTES } from '../pages/page-size.ts';
+import type { IncomingPlan } from '../transfer-engine.ts';
 import { StreamError } from './byte-reader.ts';
 import type { Configuration } from './configuration.ts';
 import type { RamBlockLength } from './ram-setup.ts';

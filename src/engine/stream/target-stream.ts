@@ -1,7 +1,7 @@
-import type { GuestMemory, LoadedMachine } from '../../domain/ports.ts';
-import type { IncomingPlan } from '../../domain/transfer-port.ts';
+import type { GuestMemory, LoadedMachine } from '../memory/machine-state.ts';
 import type { InputBuffer, StreamInput } from '../pages/input-buffer.ts';
 import { RamSection } from '../pages/ram-section.ts';
+import type { IncomingPlan } from '../transfer-engine.ts';
 import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
 import { decodeCommand, type StreamCommand } from './command.ts';
 import { type Configuration, decodeConfiguration, decodeHeader } from './configuration.ts';

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import type { DirtyRateFigures, DirtyRatePlan } from '../../domain/dirty-port.ts';
-import type { GuestMemory, RamBlock } from '../../domain/ports.ts';
+import type { DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
+import type { GuestMemory, RamBlock } from '../../engine/memory/machine-state.ts';
 import { timePassed } from './time-passed.ts';
 
 /** Smaller blocks are not looked at. */

@@ -1,5 +1,5 @@
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/dirty-port.ts';
-import type { GuestMemory } from '../../domain/ports.ts';
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { measureBySampling } from '../dirty/page-sampling.ts';
 import { timePassed } from '../dirty/time-passed.ts';
 

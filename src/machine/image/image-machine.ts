@@ -1,6 +1,8 @@
 import { totalmem } from 'node:os';
-import { HOLD, type HoldReason, holdBits } from '../../domain/machine/holds.ts';
-import type { LoadedMachine, Machine, MachineDescription, TransferSource, TransferTarget } from '../../domain/ports.ts';
+import type { HoldReason, MachineDescription } from '../../domain/ports/hypervisor.ts';
+import { HOLD, holdBits } from '../../engine/memory/holds.ts';
+import type { LoadedMachine, TransferSource, TransferTarget } from '../../engine/memory/machine-state.ts';
+import type { EmbeddedMachine } from '../embedded-machine.ts';
 import { ImageDirty } from './image-dirty.ts';
 
 export type ImageMachineOptions = {
@@ -20,7 +22,7 @@ type LoadedImage = Extract<LoadedMachine['state'], { form: 'image' }>;
  * A machine as it came from a stream: RAM, and whatever else the stream held, kept to be sent on unchanged. Nothing in
  * it runs, so holding it is only remembering that somebody does.
  */
-export class ImageMachine implements Machine {
+export class ImageMachine implements EmbeddedMachine {
   readonly kind = 'image';
   readonly canRun = false;
   readonly dirty = new ImageDirty(() => this.#loaded?.memory ?? null);

@@ -1,4 +1,4 @@
-import type { DeviceField, TransferDevice } from '../../domain/ports.ts';
+import type { DeviceField, TransferDevice } from '../../engine/memory/machine-state.ts';
 
 /** Makes a device with a zeroed body in shared memory. Instances of one idstr differ in `instanceId`. */
 export function createDevice(idstr: string, instanceId: number, fields: readonly DeviceField[]): TransferDevice {

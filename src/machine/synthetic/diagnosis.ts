@@ -1,4 +1,4 @@
-import type { GuestPanic } from '../../domain/ports.ts';
+import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
 import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from '../../engine/kernels/guest-kernels.ts';
 import { referenceChecksum, referenceFill, referencePage } from '../../engine/kernels/guest-reference.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';

@@ -1,6 +1,6 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../engine/memory/layout.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { GuestFault } from './diagnosis.ts';
 import type { DirtyMarker } from './dirty-marker.ts';
 import { DISK_BLOCKS_MAX, type DiskRegisters } from './disk-registers.ts';

@@ -1,5 +1,5 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import type { ConsoleRing } from './console-ring.ts';
 import type { DeviceBody } from './device-body.ts';
 import type { DirtyMarker } from './dirty-marker.ts';

@@ -1,4 +1,4 @@
-import type { TransferDevice } from '../../domain/ports.ts';
+import type { TransferDevice } from '../../engine/memory/machine-state.ts';
 import { CONSOLE_FIELDS } from './console-ring.ts';
 import { createDevice, DeviceBody } from './device-body.ts';
 import { DISK_FIELDS, readDiskRegisters } from './disk-registers.ts';

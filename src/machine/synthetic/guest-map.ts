@@ -1,5 +1,5 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import { PAGE_BYTES, RAM_ADDRESS } from '../../engine/memory/layout.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 
 const LEDGER_WORD_BYTES = 8;
 const WORDS_PER_PAGE = PAGE_BYTES / LEDGER_WORD_BYTES;

@@ -1,7 +1,7 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import { GUEST_STYLE, type GuestStyle } from '../../engine/kernels/guest-kernels.ts';
 import { compileKernels, instantiateKernels, type Kernels } from '../../engine/kernels/index.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../engine/memory/layout.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { bootPage, type GuestIdentity } from './boot-page.ts';
 import { diagnoseBoot, diagnoseLedger, diagnosePage, GuestFault } from './diagnosis.ts';
 import type { DirtyMarker } from './dirty-marker.ts';

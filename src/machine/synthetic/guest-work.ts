@@ -1,6 +1,6 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { ConsoleRing } from './console-ring.ts';
 import type { DeviceBody } from './device-body.ts';
 import { diagnoseSum, GuestFault } from './diagnosis.ts';

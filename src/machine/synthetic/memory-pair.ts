@@ -1,6 +1,6 @@
-import type { GuestMemory } from '../../domain/ports.ts';
 import { giveBackMemory } from '../../engine/memory/give-back.ts';
 import { createGuestMemory, isSameMemory } from '../../engine/memory/guest-memory.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 
 /**
  * The guest's memory, and spare memory of the same shape that a snapshot is loaded into while the guest's own stays as

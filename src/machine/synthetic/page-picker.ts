@@ -1,4 +1,4 @@
-import type { Workload } from '../../domain/ports.ts';
+import type { Workload } from '../../domain/ports/hypervisor.ts';
 import type { Registers } from './registers.ts';
 
 const HOT_SHARE = 7 / 8;

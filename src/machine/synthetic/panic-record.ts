@@ -1,4 +1,5 @@
-import type { DeviceField, GuestPanic, TransferDevice } from '../../domain/ports.ts';
+import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
+import type { DeviceField, TransferDevice } from '../../engine/memory/machine-state.ts';
 
 const STATE = 0;
 const BODY_OFFSET = 8;

@@ -1,6 +1,6 @@
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/dirty-port.ts';
-import type { GuestMemory } from '../../domain/ports.ts';
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { measureBySampling } from '../dirty/page-sampling.ts';
 import { timePassed } from '../dirty/time-passed.ts';
 import { countedSince, DirtyTrace, grownSince } from './dirty-trace.ts';

@@ -1,17 +1,11 @@
-import { HOLD, type HoldReason, holdBits } from '../../domain/machine/holds.ts';
-import type {
-  GuestMemory,
-  GuestPanic,
-  LoadedMachine,
-  Machine,
-  MachineDescription,
-  TransferSource,
-  TransferTarget,
-  Workload,
-} from '../../domain/ports.ts';
+import type { GuestPanic, HoldReason, MachineDescription, Workload } from '../../domain/ports/hypervisor.ts';
 import type { DiskAttachment } from '../../engine/memory/disk-slot.ts';
 import { createGuestMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
+import { HOLD, holdBits } from '../../engine/memory/holds.ts';
+import type { GuestMemory, LoadedMachine, TransferSource, TransferTarget } from '../../engine/memory/machine-state.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
+import { WorkerThreads } from '../../engine/memory/worker-memory.ts';
+import type { EmbeddedMachine } from '../embedded-machine.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { readDiskRegisters } from './disk-registers.ts';
 import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
@@ -46,6 +40,8 @@ export type SyntheticMachineOptions = {
   readonly holds: readonly HoldReason[];
   /** The disk that this guest uses; whoever takes `diskAttachment` must serve it. Default: none. */
   readonly disk?: MachineDiskOptions | null;
+  /** Counts the vCPU threads; default: a count of its own. */
+  readonly workers?: WorkerThreads;
   /** RAM in one segment, at most; for tests. */
   readonly segmentBytesMax?: number;
 };
@@ -58,7 +54,7 @@ export function createSyntheticMachine(options: SyntheticMachineOptions): Synthe
 const ENTRY_MS_MAX = 50;
 
 /** The embedded guest: RAM in shared memory, and a thread for each vCPU that dirties and checks it. */
-export class SyntheticMachine implements Machine {
+export class SyntheticMachine implements EmbeddedMachine {
   readonly kind = 'synthetic';
   readonly canRun = true;
   readonly isLoaded = true;
@@ -97,7 +93,7 @@ export class SyntheticMachine implements Machine {
     this.#devices.vcpus.forEach((device, vcpu) => {
       writeRegisters(bodyOf(device), initialRegisters(seed, vcpu));
     });
-    this.#threads = this.#startThreads(holds);
+    this.#threads = this.#startThreads(holds, options.workers ?? new WorkerThreads());
   }
 
   describe(): MachineDescription {
@@ -231,7 +227,7 @@ export class SyntheticMachine implements Machine {
   }
 
   /** Before any hold is set, vCPUs that boot are announced as running: so nothing stops, or sends, half a boot. */
-  #startThreads(holds: readonly HoldReason[]): VcpuThread[] {
+  #startThreads(holds: readonly HoldReason[], workers: WorkerThreads): VcpuThread[] {
     const boots = !holds.includes('incoming');
     for (let vcpu = 0; boots && vcpu < this.#map.vcpus; vcpu += 1) {
       this.#control.enter();
@@ -245,13 +241,11 @@ export class SyntheticMachine implements Machine {
     return this.#devices.vcpus.map((_, vcpu) => {
       const disk = vcpu === 0 ? (this.#disk?.link ?? null) : null;
       const shared = { devices: this.#devices, control, words, panic, trace: trace.buffer, ringEntries };
-      return new VcpuThread(
-        { ...shared, vcpu, memory: this.#memories.current, disk, boots },
-        {
-          onPanic: () => this.#reportPanic(),
-          onDeath: (detail) => this.#onThreadDeath(vcpu, detail),
-        },
-      );
+      const listener = {
+        onPanic: () => this.#reportPanic(),
+        onDeath: (detail: string) => this.#onThreadDeath(vcpu, detail),
+      };
+      return new VcpuThread({ ...shared, vcpu, memory: this.#memories.current, disk, boots }, { listener, workers });
     });
   }
 

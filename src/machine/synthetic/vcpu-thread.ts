@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { GuestMemory } from '../../domain/ports.ts';
-import { counted } from '../../engine/memory/worker-memory.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
+import type { WorkerThreads } from '../../engine/memory/worker-memory.ts';
 import type { VcpuPlan } from './vcpu.ts';
 
 /** A vCPU needs next to no heap: its guest's RAM is shared memory. What it gets is for loading its modules. */
@@ -12,13 +12,15 @@ export type VcpuThreadListener = {
   onDeath(detail: string): void;
 };
 
+export type VcpuThreadOptions = { readonly listener: VcpuThreadListener; readonly workers: WorkerThreads };
+
 /** The thread of one vCPU, as the main thread sees it. */
 export class VcpuThread {
   readonly #ended: Promise<void>;
   readonly #memoryPort: MessagePort;
   #isDead = false;
 
-  constructor(plan: Omit<VcpuPlan, 'memoryPort'>, listener: VcpuThreadListener) {
+  constructor(plan: Omit<VcpuPlan, 'memoryPort'>, { listener, workers }: VcpuThreadOptions) {
     const { port1, port2 } = new MessageChannel();
     this.#memoryPort = port1;
     const workerData: VcpuPlan = { ...plan, memoryPort: port2 };
@@ -28,7 +30,7 @@ export class VcpuThread {
       transferList: plan.disk === null ? [port2] : [port2, plan.disk.port],
       resourceLimits: RESOURCE_LIMITS,
     });
-    counted(worker, 'vcpu');
+    workers.counted(worker, 'vcpu');
     let detail = 'it ended by itself';
     worker.on('message', () => listener.onPanic());
     worker.on('error', (error) => {

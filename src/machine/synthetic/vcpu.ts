@@ -1,8 +1,9 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { HOLD } from '../../domain/machine/holds.ts';
-import type { GuestMemory, GuestPanic } from '../../domain/ports.ts';
+import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
 import type { Kernels } from '../../engine/kernels/index.ts';
+import { HOLD } from '../../engine/memory/holds.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './console-ring.ts';
 import { GuestFault } from './diagnosis.ts';

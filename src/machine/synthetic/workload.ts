@@ -1,4 +1,4 @@
-import type { Workload } from '../../domain/ports.ts';
+import type { Workload } from '../../domain/ports/hypervisor.ts';
 import type { DeviceBody } from './device-body.ts';
 
 /** What RAM holds at the start: `quarter` is random in the last quarter and zero in the rest. */

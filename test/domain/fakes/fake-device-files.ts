@@ -1,5 +1,10 @@
-import type { DeviceFileError, DeviceFiles, DeviceStateBytes, FilePlace } from '../../../src/domain/device-port.ts';
-import type { LoadedMachine, TransferSource } from '../../../src/domain/ports.ts';
+import type {
+  DeviceFileError,
+  DeviceFiles,
+  DeviceStateBytes,
+  FilePlace,
+} from '../../../src/engine/channels/device-file-types.ts';
+import type { LoadedMachine, TransferSource } from '../../../src/engine/memory/machine-state.ts';
 
 /** Files in memory, by their paths below the root. */
 export class FakeDeviceFiles implements DeviceFiles {

@@ -1,8 +1,8 @@
 import { onTestFinished } from 'vitest';
-import type { NoteLevel } from '../../../src/domain/context.ts';
-import { createDomain, type DomainDependencies } from '../../../src/domain/create-domain.ts';
-import type { Domain } from '../../../src/domain/domain.ts';
-import type { Store } from '../../../src/domain/store-ports.ts';
+import { createDomain, type Dependencies, type Domain } from '../../../src/domain/domain.ts';
+import type { NoteLevel } from '../../../src/domain/ports/process.ts';
+import type { Store } from '../../../src/domain/ports/store.ts';
+import { embeddedHypervisor } from '../../../src/embedded/embedded-hypervisor.ts';
 import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { FakeDeviceFiles } from './fake-device-files.ts';
@@ -32,7 +32,8 @@ export type FakeWorld = {
   incoming(): FakeIncoming;
 };
 
-type Change = Partial<Omit<DomainDependencies, 'machine' | 'engine' | 'blocks' | 'clock' | 'schedule' | 'nextTurn'>> & {
+type Change = Partial<Omit<Dependencies, 'hypervisor' | 'clock' | 'schedule' | 'nextTurn'>> & {
+  readonly deviceFiles?: FakeDeviceFiles;
   readonly machine?: FakeMachine;
   readonly blocks?: MemoryBlocks;
   /** Capabilities to switch on before anything else; `events` is always on. */
@@ -51,15 +52,15 @@ export function fakeDomain(change: Change = {}): FakeWorld {
   const notes: FakeWorld['notes'] = [];
   const exits = { count: 0 };
   let lastId = 0;
-  const { capabilities = [], ...given } = change;
+  const { capabilities = [], deviceFiles = new FakeDeviceFiles(), ...given } = change;
+  const fileRoot = '/data/files';
   const domain = createDomain({
     ids: () => `id-${++lastId}`,
     identity: { name: 'vm0', uuid: '00000000-0000-4000-8000-000000000001', isUuidSet: true },
-    fileRoot: '/data/files',
+    fileRoot,
     allowExec: false,
     fds: new Map(),
     descriptorCalls: { close: () => {}, duplicate: (descriptor) => descriptor + 1000, accessOf: () => 'both' },
-    deviceFiles: new FakeDeviceFiles(),
     isOnlyMigratable: false,
     deadlines: { connectMs: 1000, stallMs: 1000, handoverMs: 1000, advanceMs: 10_000 },
     startPaused: false,
@@ -77,9 +78,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
     },
     ...given,
     store,
-    machine,
-    engine,
-    blocks,
+    hypervisor: embeddedHypervisor({ machine, engine, blocks, deviceFiles, fileRoot }),
     clock: time,
     schedule: time.schedule,
     nextTurn,

@@ -1,20 +1,23 @@
 import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../../src/domain/migration/status.ts';
-import type { Clock, LoadedMachine } from '../../../src/domain/ports.ts';
-import type { LiveParameters, MigrationFigures } from '../../../src/domain/settings/declared-settings.ts';
 import type {
-  IncomingPlan,
-  IncomingTransfer,
-  KeptListener,
   MigrationAddress,
   MigrationEnd,
+  TransferError,
+  TransferListener,
+} from '../../../src/domain/ports/migration-session.ts';
+import type { Clock } from '../../../src/domain/ports/process.ts';
+import type { LiveParameters, MigrationFigures } from '../../../src/domain/settings/declared-settings.ts';
+import type { LoadedMachine } from '../../../src/engine/memory/machine-state.ts';
+import { FigureBlock } from '../../../src/engine/shared/figures.ts';
+import type {
+  EngineListener,
+  IncomingPlan,
+  IncomingTransfer,
   OutgoingPlan,
   OutgoingTransfer,
   TransferEngine,
-  TransferError,
-  TransferListener,
-} from '../../../src/domain/transfer-port.ts';
-import { FigureBlock } from '../../../src/engine/shared/figures.ts';
+} from '../../../src/engine/transfer-engine.ts';
 
 export const NO_FIGURES: MigrationFigures = { ...new FigureBlock().read(), expectedDowntimeMs: 300 };
 
@@ -193,7 +196,7 @@ export class FakeIncoming implements IncomingTransfer {
     this.listener.rejected(error);
   }
 
-  fail(error: TransferError, listener: KeptListener | null = null): void {
+  fail(error: TransferError, listener: EngineListener | null = null): void {
     this.#end({ status: 'failed', error, listener });
   }
 

@@ -1,15 +1,13 @@
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../../src/domain/dirty-port.ts';
-import type { HoldReason } from '../../../src/domain/machine/holds.ts';
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../../src/domain/ports/dirty.ts';
 import type {
   GuestPanic,
-  LoadedMachine,
-  Machine,
+  HoldReason,
   MachineDescription,
   MachineKind,
-  TransferSource,
-  TransferTarget,
   Workload,
-} from '../../../src/domain/ports.ts';
+} from '../../../src/domain/ports/hypervisor.ts';
+import type { LoadedMachine, TransferSource, TransferTarget } from '../../../src/engine/memory/machine-state.ts';
+import type { EmbeddedMachine } from '../../../src/machine/embedded-machine.ts';
 
 const NO_MEMORY = { segments: [], blocks: [] };
 
@@ -53,7 +51,7 @@ export class FakeDirty implements DirtyPort {
 }
 
 /** A machine that only remembers who holds it. */
-export class FakeMachine implements Machine {
+export class FakeMachine implements EmbeddedMachine {
   readonly kind: MachineKind;
   readonly canRun: boolean;
   isLoaded: boolean;

@@ -1,5 +1,4 @@
-import type { NextTurn, Schedule } from '../../../src/domain/context.ts';
-import type { Clock } from '../../../src/domain/ports.ts';
+import type { Clock, NextTurn, Schedule } from '../../../src/domain/ports/process.ts';
 
 type Timer = { readonly at: number; readonly work: () => void };
 

@@ -112,12 +112,12 @@ describe('a job', () => {
     const { jobs, store, steps } = jobWorld();
     const work = new Work();
     let seen = '';
-    jobs.start(work.spec('a', { begun: ({ id, status }) => (seen = `${id} ${status}`) }));
+    jobs.start(work.spec('a', { onInsert: ({ id, status }) => (seen = `${id} ${status}`) }));
     expect(seen).toBe('a created');
     const refusal = refusalOf(() =>
       jobs.start(
         work.spec('b', {
-          begun: () => {
+          onInsert: () => {
             throw new DomainError('invalid_tag', 'no');
           },
         }),

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { jobPutRight } from '../../../src/domain/jobs/recovery.ts';
+import { jobRepaired } from '../../../src/domain/jobs/recovery.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { jobWorld, settled, Work } from './world.ts';
 
@@ -62,9 +62,9 @@ describe('a service that starts after another was killed', () => {
     const [again] = second.recover();
     expect(again).toEqual(first);
     expect(second.jobs.list()).toEqual([]);
-    jobPutRight({ store }, again!, [{ node: 'disk1' }]);
+    jobRepaired(store.jobs, again!, [{ node: 'disk1' }]);
     expect(jobWorld(store).recover()).toMatchObject([{ phase: 'write', recovery: { parts: [{ node: 'disk1' }] } }]);
-    jobPutRight({ store }, again!);
+    jobRepaired(store.jobs, again!);
     const third = jobWorld(store);
     expect(third.recover()).toEqual([]);
     expect(third.jobs.get('save')).toMatchObject({ outcome: 'failed', errorCode: 'service_stopped', phase: null });

@@ -53,7 +53,7 @@ describe('what jobs need', () => {
       const work = new Work();
       works.set(id, work);
       const told: (readonly string[])[] = [];
-      const { waitsFor } = jobs.start(work.spec(id, { resources, begun: (job) => told.push(job.waitsFor) }));
+      const { waitsFor } = jobs.start(work.spec(id, { resources, onInsert: (job) => told.push(job.waitsFor) }));
       // Whoever asked for the job is told the same, but that it may have begun since.
       expect(told).toEqual([waitsFor]);
     };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { DescriptorAccess } from '../../../src/domain/descriptor-port.ts';
 import { readAddress } from '../../../src/domain/migration/channels.ts';
 import { FdSets, SET_DESCRIPTORS_MAX } from '../../../src/domain/migration/fd-sets.ts';
-import type { MigrationAddress } from '../../../src/domain/transfer-port.ts';
+import type { DescriptorAccess } from '../../../src/domain/ports/descriptors.ts';
+import type { MigrationAddress } from '../../../src/domain/ports/migration-session.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 
 /** Sets over descriptors that are numbers only. A duplicate has a number 1000 higher. */

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DomainError } from '../../../src/domain/errors.ts';
-import type { JobRecord, Store } from '../../../src/domain/store-ports.ts';
+import type { JobRecord, Store } from '../../../src/domain/ports/store.ts';
 import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { fakeDomain } from '../fakes/fake-domain.ts';

@@ -1,7 +1,7 @@
 // A domain with snapshots, and what its jobs say.
 
 import { expect } from 'vitest';
-import type { JobRecord } from '../../../src/domain/store-ports.ts';
+import type { JobRecord } from '../../../src/domain/ports/store.ts';
 import { MemoryBlocks, type Step } from '../../helpers/memory-blocks.ts';
 import { type FakeWorld, fakeDomain } from '../fakes/fake-domain.ts';
 

@@ -10,8 +10,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { TransferSource } from '../../../src/domain/ports.ts';
 import { deviceFiles } from '../../../src/engine/channels/device-files.ts';
+import type { TransferSource } from '../../../src/engine/memory/machine-state.ts';
 import { DEVICE_BYTES_MAX } from '../../../src/engine/stream/constants.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { SmallMachine } from '../stream/reading.ts';

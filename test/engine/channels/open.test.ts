@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { MigrationAddress } from '../../../src/domain/transfer-port.ts';
+import type { MigrationAddress } from '../../../src/domain/ports/migration-session.ts';
 import { openIncoming, openOutgoing } from '../../../src/engine/channels/open.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { GuestMemory, RamExtent } from '../../../src/domain/ports.ts';
 import { firstPageOf, kernelsOf } from '../../../src/engine/memory/extent-kernels.ts';
 import { type BlockSize, createGuestMemory, memoryBytes } from '../../../src/engine/memory/guest-memory.ts';
 import { adviseHugePages } from '../../../src/engine/memory/huge-pages.ts';
@@ -12,6 +11,7 @@ import {
   SEGMENT_RAM_BYTES_MAX,
   WRITTEN_BITMAP_ADDRESS,
 } from '../../../src/engine/memory/layout.ts';
+import type { GuestMemory, RamExtent } from '../../../src/engine/memory/machine-state.ts';
 import { addressOf } from '../../../src/engine/memory/madvise.ts';
 
 const PAGE = PAGE_BYTES;

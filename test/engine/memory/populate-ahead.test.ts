@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import type { GuestMemory } from '../../../src/domain/ports.ts';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
+import type { GuestMemory } from '../../../src/engine/memory/machine-state.ts';
 import { PopulateAhead } from '../../../src/engine/memory/populate-ahead.ts';
 
 const MEBIBYTE = 2 ** 20;

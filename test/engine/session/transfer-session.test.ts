@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
-import type { OutgoingPlan, TransferListener } from '../../../src/domain/transfer-port.ts';
+import type { TransferListener } from '../../../src/domain/ports/migration-session.ts';
 import { createTransferEngine } from '../../../src/engine/engine.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
+import type { OutgoingPlan } from '../../../src/engine/transfer-engine.ts';
 import { liveParameters } from '../../helpers/live-parameters.ts';
 
 const LISTENER: TransferListener = {

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { SnapshotTask } from '../../../src/domain/snapshot-port.ts';
+import type { SnapshotTask } from '../../../src/domain/ports/block-nodes.ts';
 import { DiskSlot } from '../../../src/engine/memory/disk-slot.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
 import type { BlockEngineOptions } from '../../../src/engine/snapshot/block-engine.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openImage } from '../../../src/block/qcow2/open-image.ts';
-import type { DamageReport, DigestReading, SnapshotError } from '../../../src/domain/snapshot-port.ts';
+import type { DamageReport, DigestReading, SnapshotError } from '../../../src/domain/ports/block-nodes.ts';
 import { CLEAN, check, qemuWrite } from '../../helpers/qcow2/tools.ts';
 import { shared } from '../../helpers/shared.ts';
 import {

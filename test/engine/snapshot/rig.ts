@@ -4,15 +4,16 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, copyFileSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createImage } from '../../../src/block/qcow2/open-image.ts';
-import type { GuestMemory, TransferDevice, TransferSource } from '../../../src/domain/ports.ts';
-import type { LoadPlan, SavePlan, SnapshotError } from '../../../src/domain/snapshot-port.ts';
+import type { SnapshotError } from '../../../src/domain/ports/block-nodes.ts';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../../src/engine/memory/layout.ts';
+import type { GuestMemory, TransferDevice, TransferSource } from '../../../src/engine/memory/machine-state.ts';
 import {
   type BlockEngineOptions,
   createBlockEngine,
   type ThreadedBlockEngine,
 } from '../../../src/engine/snapshot/block-engine.ts';
+import type { LoadPlan, SavePlan } from '../../../src/engine/snapshot/block-engine-types.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { whenOver } from '../../helpers/shared.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { GuestMemory } from '../../../src/domain/ports.ts';
+import type { GuestMemory } from '../../../src/engine/memory/machine-state.ts';
 import { CLEAN, check, qemuImg, qemuIo, qemuWrite } from '../../helpers/qcow2/tools.ts';
 import { shared } from '../../helpers/shared.ts';
 import {

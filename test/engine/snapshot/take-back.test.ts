@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
 import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
-import type { SnapshotError } from '../../../src/domain/snapshot-port.ts';
+import type { SnapshotError } from '../../../src/domain/ports/block-nodes.ts';
 import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
 import { toSnapshotError } from '../../../src/engine/snapshot/snapshot-failure.ts';
 import { TaskWords } from '../../../src/engine/snapshot/task-words.ts';

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { ImageStream, LoadedMachine, OpaqueSection, TransferSource } from '../../../src/domain/ports.ts';
+import type {
+  ImageStream,
+  LoadedMachine,
+  OpaqueSection,
+  TransferSource,
+} from '../../../src/engine/memory/machine-state.ts';
 import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
 import { decodeDeviceStream, encodeDeviceStream } from '../../../src/engine/stream/device-stream.ts';
 import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';

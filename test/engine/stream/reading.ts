@@ -1,12 +1,17 @@
 /* Reads streams in this thread, in pieces of any size, into an image or into a machine with known devices. */
 
-import type { GuestMemory, LoadedMachine, TransferDevice, TransferTarget } from '../../../src/domain/ports.ts';
-import type { IncomingPlan } from '../../../src/domain/transfer-port.ts';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
+import type {
+  GuestMemory,
+  LoadedMachine,
+  TransferDevice,
+  TransferTarget,
+} from '../../../src/engine/memory/machine-state.ts';
 import { InputBuffer } from '../../../src/engine/pages/input-buffer.ts';
 import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
 import type { StreamCommand } from '../../../src/engine/stream/command.ts';
 import { TargetStream } from '../../../src/engine/stream/target-stream.ts';
+import type { IncomingPlan } from '../../../src/engine/transfer-engine.ts';
 import {
   configuration,
   description,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { IncomingPlan } from '../../../src/domain/transfer-port.ts';
+import type { IncomingPlan } from '../../../src/engine/transfer-engine.ts';
 import { readStreamFixture, streamFixtureNames } from '../../helpers/qemu/fixtures.ts';
 import { blockBytes, imagePlan, read, SmallMachine, smallParts, smallStream, UUID } from './reading.ts';
 import { configuration, full, PAGE, page, pattern, ramPart, subsection } from './stream-builder.ts';

@@ -1,7 +1,7 @@
 // What a hostile or broken peer does to an outgoing migration, over any transport: the guest runs on, unless the peer may have it.
 
 import { expect } from 'vitest';
-import type { Deadlines } from '../../../src/domain/transfer-port.ts';
+import type { Deadlines } from '../../../src/domain/ports/migration-session.ts';
 import { encodeReverse } from '../../../src/engine/stream/return-path.ts';
 import { busyService, expectMigrates, setCapabilities } from '../closing-peer.ts';
 import { localService, type MigrationRow, type Service } from '../guest-service.ts';

@@ -1,7 +1,7 @@
 /** However a stream is split into reads, the result is the same. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LoadedMachine } from '../../../src/domain/ports.ts';
+import type { LoadedMachine } from '../../../src/engine/memory/machine-state.ts';
 import { blockBytes, imagePlan, read, SmallMachine, smallStream } from '../../engine/stream/reading.ts';
 import { WRONG } from '../../engine/stream/wrong-streams.ts';
 import { readStreamFixture } from '../qemu/fixtures.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { LoadedMachine } from '../../../src/domain/ports.ts';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
+import type { LoadedMachine } from '../../../src/engine/memory/machine-state.ts';
 import { createImageMachine } from '../../../src/machine/image/image-machine.ts';
 
 function loadedImage(ramBytes: number): LoadedMachine {

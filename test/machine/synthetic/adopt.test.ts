@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LoadedMachine } from '../../../src/domain/ports.ts';
+import type { LoadedMachine } from '../../../src/engine/memory/machine-state.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
 import { DeviceBody } from '../../../src/machine/synthetic/device-body.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GuestPanic } from '../../../src/domain/ports.ts';
+import type { GuestPanic } from '../../../src/domain/ports/hypervisor.ts';
 import { DISK_BLOCK_BYTES, readDiskBlock } from '../../../src/machine/synthetic/disk-block.ts';
 import { bodyOf } from '../../../src/machine/synthetic/guest-devices.ts';
 import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';

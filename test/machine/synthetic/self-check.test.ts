@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GuestPanic } from '../../../src/domain/ports.ts';
+import type { GuestPanic } from '../../../src/domain/ports/hypervisor.ts';
 import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
 import {
   dataPages,

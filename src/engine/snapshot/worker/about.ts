@@ -1,4 +1,4 @@
-import type { SnapshotAbout } from '../../../domain/snapshot-port.ts';
+import type { SnapshotAbout } from '../../../domain/ports/block-nodes.ts';
 import { ByteWriter } from '../../stream/byte-writer.ts';
 
 /*

@@ -1,5 +1,5 @@
 import { BlockError } from '../../../block/image.ts';
-import type { SnapshotError } from '../../../domain/snapshot-port.ts';
+import type { SnapshotError } from '../../../domain/ports/block-nodes.ts';
 import { startBeating } from '../../session/worker-program.ts';
 import { Heartbeat } from '../../shared/heartbeat.ts';
 import { DISK_STALL_MS, watchForStalls } from '../disk-stall.ts';

@@ -1,4 +1,4 @@
-import type { Compaction, CompactPlan } from '../../../domain/snapshot-port.ts';
+import type { Compaction, CompactPlan } from '../../../domain/ports/block-nodes.ts';
 import type { Nodes } from './nodes.ts';
 import type { TaskControl } from './task-control.ts';
 

@@ -1,4 +1,4 @@
-import type { DamageReport } from '../../../domain/snapshot-port.ts';
+import type { DamageReport } from '../../../domain/ports/block-nodes.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
 
 /** Places that are listed; further ones are counted. */

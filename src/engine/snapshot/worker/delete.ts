@@ -1,4 +1,4 @@
-import type { DeletePlan } from '../../../domain/snapshot-port.ts';
+import type { DeletePlan } from '../../../domain/ports/block-nodes.ts';
 import { DiskTurn } from './disk-turn.ts';
 import type { Nodes } from './nodes.ts';
 import { findSnapshot, needSnapshot } from './stored-snapshot.ts';

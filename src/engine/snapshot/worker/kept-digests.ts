@@ -1,4 +1,4 @@
-import type { DeletePlan, DigestReading, PartDigests } from '../../../domain/snapshot-port.ts';
+import type { DeletePlan, DigestReading, PartDigests } from '../../../domain/ports/block-nodes.ts';
 import type { Nodes } from './nodes.ts';
 import { partDigests } from './shown-digests.ts';
 import { findSnapshot, keptManifest } from './stored-snapshot.ts';

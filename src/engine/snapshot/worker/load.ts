@@ -1,5 +1,5 @@
-import type { LoadedMachine } from '../../../domain/ports.ts';
-import type { LoadPlan } from '../../../domain/snapshot-port.ts';
+import type { LoadedMachine } from '../../memory/machine-state.ts';
+import type { LoadPlan } from '../block-engine-types.ts';
 import type { LoadStep } from '../messages.ts';
 import { SnapshotFailure, TaskCancelled } from '../snapshot-failure.ts';
 import { checkDisk } from './checked-disk.ts';

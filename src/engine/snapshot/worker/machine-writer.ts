@@ -1,6 +1,6 @@
-import type { OpaqueSection, TransferSource } from '../../../domain/ports.ts';
 import type { OutgoingChannel } from '../../channels/channel.ts';
 import { PAGE_BYTES } from '../../memory/layout.ts';
+import type { OpaqueSection, TransferSource } from '../../memory/machine-state.ts';
 import { RamSender } from '../../pages/ram-sender.ts';
 import { Staging } from '../../pages/staging.ts';
 import { ByteWriter } from '../../stream/byte-writer.ts';

@@ -1,7 +1,7 @@
 import { BlockError, type FileCall, type Image, type ImageSnapshot } from '../../../block/image.ts';
 import { HeldImage } from '../../../block/qcow2/held-image.ts';
 import { createImage } from '../../../block/qcow2/open-image.ts';
-import type { BlockNode, NodeSnapshot } from '../../../domain/snapshot-port.ts';
+import type { BlockNode, NodeSnapshot } from '../../../domain/ports/block-nodes.ts';
 import type { NodeRepair, NodeSpec } from '../messages.ts';
 import { SnapshotFailure } from '../snapshot-failure.ts';
 import { decodeAbout } from './about.ts';

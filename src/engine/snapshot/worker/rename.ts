@@ -1,4 +1,4 @@
-import type { RenamePlan } from '../../../domain/snapshot-port.ts';
+import type { RenamePlan } from '../../../domain/ports/block-nodes.ts';
 import type { Nodes } from './nodes.ts';
 import { findSnapshot } from './stored-snapshot.ts';
 import type { TaskControl } from './task-control.ts';

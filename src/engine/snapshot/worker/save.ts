@@ -1,6 +1,6 @@
 import type { Image, VmStateWriter } from '../../../block/image.ts';
-import type { SavePlan } from '../../../domain/snapshot-port.ts';
 import { memoryBytes } from '../../memory/guest-memory.ts';
+import type { SavePlan } from '../block-engine-types.ts';
 import { nodesOfSave } from '../messages.ts';
 import { LeftBehind, SnapshotFailure } from '../snapshot-failure.ts';
 import { encodeAbout } from './about.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PartDigests, SnapshotDigest } from '../../../domain/snapshot-port.ts';
+import type { PartDigests, SnapshotDigest } from '../../../domain/ports/block-nodes.ts';
 import type { Manifest } from './manifest.ts';
 import { NO_BLOCK } from './piece-table.ts';
 import type { TaskControl } from './task-control.ts';

@@ -1,4 +1,4 @@
-import type { LoadedMachine } from '../../../domain/ports.ts';
+import type { LoadedMachine } from '../../memory/machine-state.ts';
 import { PopulateAhead } from '../../memory/populate-ahead.ts';
 import { StreamError } from '../../stream/byte-reader.ts';
 import { type ExpectedMachine, TargetStream } from '../../stream/target-stream.ts';

@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import type { SnapshotDigest, VerifyPlan, VerifyResult } from '../../../domain/snapshot-port.ts';
+import type { SnapshotDigest, VerifyPlan, VerifyResult } from '../../../domain/ports/block-nodes.ts';
 import { checkDisk } from './checked-disk.ts';
 import { checkedStream } from './checked-stream.ts';
 import { DamageList } from './damage-list.ts';

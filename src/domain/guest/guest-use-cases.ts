@@ -1,0 +1,180 @@
+import { DomainError } from '../errors.ts';
+import type { Occupancy } from '../occupancy.ts';
+import type { Hypervisor, MachineDescription, MachineKind, Workload } from '../ports/hypervisor.ts';
+import type { Identity } from '../ports/process.ts';
+import type { Guest } from './guest.ts';
+import type { GuestDisks } from './guest-disks.ts';
+import type { RunState } from './run-state.ts';
+import { checkWorkload } from './workload.ts';
+
+export type MachineInfo = MachineDescription & {
+  readonly kind: MachineKind;
+  readonly name: string;
+  readonly uuid: string;
+};
+
+/** StatusInfo of the QAPI schema. */
+export type StatusInfo = { readonly running: boolean; readonly status: RunState };
+
+export interface MachineUseCases {
+  info(): MachineInfo;
+  /** The newest 4 KiB of the console at most. */
+  console(): string;
+  setWorkload(change: Partial<Workload>): Workload;
+  /** Throws what `setWorkload` would about rate and span; other members are not looked at. */
+  checkWorkload(change: Readonly<Record<string, unknown>>): void;
+  status(): StatusInfo;
+  stop(): Promise<void>;
+  cont(): Promise<void>;
+  /** Emits the event that the process ends, and asks for the end of the process. */
+  quit(): void;
+  /** Emits the event that the process ends, with its reason. */
+  emitShutdown(reason: 'host-signal'): void;
+}
+
+export type GuestParts = {
+  readonly machine: Pick<Hypervisor, 'kind' | 'describe' | 'console' | 'setWorkload'>;
+  readonly guest: Guest;
+  readonly disks: GuestDisks;
+  readonly occupancy: Pick<Occupancy, 'during'>;
+  readonly identity: Identity;
+  /** Asks for the end of the process; `failed` is true after a failure. */
+  readonly exitProcess: (failed: boolean) => void;
+};
+
+/** Stop, cont and questions about the machine itself. */
+export function guestUseCases(parts: GuestParts): MachineUseCases {
+  const { machine, guest, identity } = parts;
+  const emitShutdown = (reason: 'host-qmp-quit' | 'host-signal') => guest.emit('SHUTDOWN', { guest: false, reason });
+  return {
+    info: () => ({ ...machine.describe(), kind: machine.kind, ...identity }),
+    console: () => {
+      const text = machine.console();
+      if (text === null) throw new DomainError('no_console', `A machine of kind '${machine.kind}' has no console.`);
+      return text;
+    },
+    setWorkload: (change) => changeWorkload(machine, change),
+    checkWorkload: (change) => checkWorkload(change, machine.describe()),
+    status: () => ({ running: guest.state === 'running', status: guest.state }),
+    stop: () => stopGuest(guest),
+    cont: () => contGuest(parts),
+    quit: () => {
+      emitShutdown('host-qmp-quit');
+      parts.exitProcess(false);
+    },
+    emitShutdown,
+  };
+}
+
+function changeWorkload(machine: GuestParts['machine'], change: Partial<Workload>): Workload {
+  const description = machine.describe();
+  const before = description.guest;
+  if (before === null) throw new DomainError('no_workload', `A machine of kind '${machine.kind}' has no workload.`);
+  checkWorkload(change, description);
+  try {
+    machine.setWorkload(change);
+  } catch (cause) {
+    // The machine may have more bounds; a RangeError means that the caller's value is outside of one.
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new DomainError('value_out_of_range', cause.message, {
+      violations: [{ pointer: '', reason: cause.message }],
+      cause,
+    });
+  }
+  return machine.describe().guest?.workload ?? before.workload;
+}
+
+/** Stops the guest; while it does not run, only its later state is changed to stopped. */
+async function stopGuest(guest: Guest): Promise<void> {
+  const { machine, runState } = guest;
+  switch (guest.state) {
+    case 'inmigrate':
+      guest.autostart = false;
+      return;
+    case 'finish-migrate':
+      return machine.hold('operator');
+    case 'save-vm':
+    case 'restore-vm':
+      if (runState.interrupted !== 'running') return;
+      runState.becomeAfterwards('paused');
+      return machine.hold('operator');
+    case 'running':
+      break;
+    default:
+      return;
+  }
+  await machine.hold('operator');
+  // While the vCPUs were stopping the guest may have panicked, or a migration may have stopped it.
+  if (runState.current !== 'running' || !machine.isHeldFor('operator')) return;
+  runState.to('paused');
+  guest.emit('STOP');
+  guest.changed();
+}
+
+/** Lets the guest run. In postmigrate this takes back a guest that has left: the operator decides that. */
+async function contGuest(parts: GuestParts): Promise<void> {
+  const { guest, disks } = parts;
+  switch (guest.state) {
+    case 'running':
+      // Cancels a stop that is still under way.
+      guest.machine.release('operator');
+      return;
+    case 'inmigrate':
+      guest.autostart = true;
+      return;
+    case 'finish-migrate':
+      throw new DomainError('not_finalized', 'The guest is stopped by a migration that is not finalized yet.');
+    case 'save-vm':
+    case 'restore-vm':
+      contAfterSnapshot(guest);
+      return;
+    case 'guest-panicked':
+    case 'internal-error':
+      throw resetRequired(guest.state);
+    default:
+      if (!disks.isActive) return contWithDisks(parts);
+      resume(guest);
+  }
+}
+
+/** The disks are activated first: without them the guest must not run. @throws DomainError if they cannot be. */
+async function contWithDisks(parts: GuestParts): Promise<void> {
+  const { guest, disks, occupancy } = parts;
+  const before = guest.state;
+  await occupancy.during('cont', () => disks.activate());
+  // For an image the command activates the disks, and nothing more.
+  if (guest.state === before && before !== 'postmigrate' && !guest.machine.canRun) return;
+  return contGuest(parts);
+}
+
+/** The guest stands still for a snapshot: it runs as soon as the snapshot releases it. */
+function contAfterSnapshot({ machine, runState }: Guest): void {
+  if (runState.interrupted === 'guest-panicked') throw resetRequired(runState.interrupted);
+  if (!machine.canRun) throw cannotRun(machine.kind);
+  runState.becomeAfterwards('running');
+  machine.release('operator');
+}
+
+function resetRequired(state: RunState): DomainError {
+  return new DomainError('machine_reset_required', `The guest is in state '${state}' and cannot go on.`);
+}
+
+function cannotRun(kind: MachineKind): DomainError {
+  return new DomainError('machine_cannot_run', `A machine of kind '${kind}' has no vCPU that could run.`);
+}
+
+function resume(guest: Guest): void {
+  const { machine } = guest;
+  if (!machine.canRun) {
+    if (guest.state !== 'postmigrate') throw cannotRun(machine.kind);
+    // The image can be sent again.
+    machine.release('migration');
+    guest.enter('paused');
+    return;
+  }
+  guest.runState.to('running');
+  machine.release('operator');
+  machine.release('migration');
+  guest.emit('RESUME');
+  guest.changed();
+}

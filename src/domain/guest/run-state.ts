@@ -1,0 +1,94 @@
+import assert from 'node:assert';
+
+/**
+ * Run states of the machine (RunState of the QAPI schema, those that vmferry reaches).
+ *
+ * - prelaunch: started with --paused; never ran.
+ * - inmigrate: waiting for, or loading, an incoming migration.
+ * - running / paused: the guest runs, or an operator stopped it.
+ * - finish-migrate: stopped by a migration that is completing.
+ * - save-vm / restore-vm: stopped while a snapshot captures the machine, or is loaded in its place. Entered from any
+ *   state, also by a guest that did not run, and left for that state again.
+ * - postmigrate: the guest left; it runs on the target. `cont` takes it back; a listener makes it inmigrate.
+ * - guest-panicked: the guest's self-check failed, or it stopped itself.
+ * - internal-error: the machine cannot go on (a vCPU thread died).
+ */
+export const RUN_STATES = [
+  'prelaunch',
+  'inmigrate',
+  'running',
+  'paused',
+  'finish-migrate',
+  'save-vm',
+  'restore-vm',
+  'postmigrate',
+  'guest-panicked',
+  'internal-error',
+] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
+const SNAPSHOT: readonly RunState[] = ['save-vm', 'restore-vm'];
+
+export const RUN_STATE_TRANSITIONS: Readonly<Record<RunState, readonly RunState[]>> = {
+  prelaunch: ['running', 'paused', 'finish-migrate', 'postmigrate', 'inmigrate', 'internal-error', ...SNAPSHOT],
+  inmigrate: ['running', 'paused', 'postmigrate', 'guest-panicked', 'internal-error'],
+  running: ['paused', 'finish-migrate', 'guest-panicked', 'internal-error', ...SNAPSHOT],
+  paused: ['running', 'finish-migrate', 'postmigrate', 'guest-panicked', 'internal-error', ...SNAPSHOT],
+  'finish-migrate': ['running', 'paused', 'prelaunch', 'postmigrate', 'guest-panicked', 'internal-error'],
+  'save-vm': ['running', 'paused', 'prelaunch', 'guest-panicked', 'internal-error'],
+  'restore-vm': ['running', 'paused', 'prelaunch', 'guest-panicked', 'internal-error'],
+  postmigrate: ['running', 'paused', 'inmigrate', 'internal-error'],
+  'guest-panicked': ['paused', 'finish-migrate', 'postmigrate', 'internal-error', ...SNAPSHOT],
+  'internal-error': [],
+};
+
+/** True while a migration or a snapshot has stopped the machine for a time. */
+export function isInterrupted(state: RunState): boolean {
+  return state === 'finish-migrate' || isInSnapshot(state);
+}
+
+/** True while a snapshot is captured or loaded. */
+export function isInSnapshot(state: RunState): state is 'save-vm' | 'restore-vm' {
+  return state === 'save-vm' || state === 'restore-vm';
+}
+
+/**
+ * The run state of one machine, and the state to return to after an interruption: a migration that stopped the guest and
+ * does not complete, or a snapshot. The two exclude each other, so there is one such state.
+ */
+export class RunStateHolder {
+  #current: RunState;
+  #interrupted: RunState = 'paused';
+
+  constructor(initial: RunState) {
+    this.#current = initial;
+  }
+
+  get current(): RunState {
+    return this.#current;
+  }
+
+  /** @throws AssertionError if the table does not allow the step: a fault in the caller. */
+  to(next: RunState): void {
+    assert(RUN_STATE_TRANSITIONS[this.#current].includes(next), `run state ${this.#current} does not lead to ${next}`);
+    this.#current = next;
+  }
+
+  /** Enters a state that ends with the interruption. @returns the state before it: `interrupted` from now on. */
+  interrupt(by: 'finish-migrate' | 'save-vm' | 'restore-vm'): RunState {
+    const left = this.#current;
+    this.to(by);
+    this.#interrupted = left;
+    return left;
+  }
+
+  /** The state that the interruption returns to: the one before it, or a later one (a panic, an operator's stop or cont). */
+  get interrupted(): RunState {
+    return this.#interrupted;
+  }
+
+  /** Changes the state that the interruption returns to. */
+  becomeAfterwards(state: RunState): void {
+    this.#interrupted = state;
+  }
+}

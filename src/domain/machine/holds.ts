@@ -1,8 +1,0 @@
-/** Why vCPUs stand still; a bit each, and they run only while none is set. */
-export const HOLD = { operator: 1, migration: 2, incoming: 4, panic: 8, snapshot: 16, shutdown: 32 } as const;
-export type HoldReason = keyof typeof HOLD;
-
-/** The bits of several reasons. */
-export function holdBits(reasons: readonly HoldReason[]): number {
-  return reasons.reduce((bits, reason) => bits | HOLD[reason], 0);
-}

@@ -1,0 +1,224 @@
+import type { Changes } from '../events/changes.ts';
+import type { Emit, EventHub } from '../events/event-hub.ts';
+import { logMigrationBegan, logMigrationEnded, logMigrationShared } from '../events/outcome-log.ts';
+import type { Tally } from '../events/tally.ts';
+import { type ExactJson, writeExactJson } from '../exact-json.ts';
+import type { MigrationAddress, MigrationEnd, TransferError } from '../ports/migration-session.ts';
+import type { Clock, IdSource, Note, Report, Schedule } from '../ports/process.ts';
+import type { MigrationRecord, OnInsert, Store } from '../ports/store.ts';
+import { withReserve, writeOrReport } from '../store-reserve.ts';
+import { addressText } from './address.ts';
+import { CurrentMigration, type Migrations } from './current-migration.ts';
+import { isAllowed } from './lifecycle.ts';
+import { finalFigures } from './migration-history.ts';
+import { firstPassPercent } from './progress.ts';
+import type { MigrationInfo } from './query.ts';
+import { Recorder } from './recorder.ts';
+import type { MigrationStatus } from './status.ts';
+
+export type JournalOptions = {
+  readonly store: Store;
+  readonly events: EventHub;
+  readonly changes: Changes;
+  readonly migrations: Migrations;
+  readonly tally: Tally;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  readonly ids: IdSource;
+  readonly note: Note;
+  readonly report: Report;
+  /** Capabilities and parameters now, as exact JSON text. */
+  readonly settingsJson: () => string;
+  /** query-migrate's answer now. */
+  readonly query: () => MigrationInfo;
+};
+
+/** The end of a migration, as it is saved and published. */
+export type Ending = {
+  readonly status: MigrationEnd['status'];
+  readonly error: TransferError | null;
+  readonly guest: MigrationEnd['guest'] | null;
+};
+
+export type Opening = {
+  readonly address: MigrationAddress;
+  readonly onInsert: OnInsert<MigrationRecord> | undefined;
+  /** True if the row may be written in the room that is kept for ends of work: a guest may leave a full disk. */
+  readonly mayUseReserve: boolean;
+};
+
+/**
+ * The only place where the status of a migration changes outside of the shared word: the row, the event and the answer
+ * of query-migrate change together.
+ */
+export class MigrationJournal {
+  readonly #options: JournalOptions;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  /** A migration that begins now, without a row. */
+  create(direction: CurrentMigration['direction']): CurrentMigration {
+    const { ids, clock } = this.#options;
+    const began = { wall: clock.now(), monotonic: clock.monotonic() };
+    return new CurrentMigration({ id: ids(), direction, began });
+  }
+
+  /** Inserts the row and makes the migration the newest one. @throws what the store throws; then nothing has changed. */
+  open(migration: CurrentMigration, { address, onInsert, mayUseReserve }: Opening): MigrationRecord {
+    const { store, events, changes, migrations, note } = this.#options;
+    const record = newRecord(migration, { uri: addressText(address), settingsJson: this.#options.settingsJson() });
+    const insert = () =>
+      events.commit((emit) => {
+        store.migrations.insert(record);
+        emitStatus(emit, record, 'setup');
+        onInsert?.(record);
+      });
+    if (mayUseReserve) withReserve(store, insert);
+    else insert();
+    migrations.current = migration;
+    migration.recorder = this.#recorderOf(migration);
+    logMigrationBegan(note, record);
+    changes.bump();
+    return record;
+  }
+
+  /** Milliseconds since it began. */
+  ageOf({ began }: CurrentMigration): number {
+    return this.#options.clock.monotonic() - began.monotonic;
+  }
+
+  /**
+   * Takes over a status of the shared word. One that arrives late (`active` behind `cancelling`) is dropped: the word had
+   * changed before it arrived.
+   */
+  applyStatus(migration: CurrentMigration, to: MigrationStatus): void {
+    if (migration.status === to || !isAllowed(migration.status, to)) return;
+    migration.status = to;
+    this.#attempt(() => this.#save(migration, { status: to }));
+    this.#options.changes.bump();
+  }
+
+  /** Takes over the id under which both sides know the migration. */
+  applySharedId(migration: CurrentMigration, id: string): void {
+    if (migration.isEnded) return;
+    migration.sharedId = id;
+    const { store, note } = this.#options;
+    const { savedStatus: status } = migration;
+    this.#attempt(() =>
+      store.transaction(() => store.migrations.transition(migration.id, status, { status, sharedId: id })),
+    );
+    logMigrationShared(note, migration);
+  }
+
+  /** Publishes that a bitmap sync began a pass. */
+  applyPass(migration: CurrentMigration, pass: number): void {
+    if (migration.isEnded || migration.status === 'cancelling') return;
+    const { events, changes, report } = this.#options;
+    try {
+      events.commit((emit) => emit('MIGRATION_PASS', { pass, id: migration.id }));
+    } catch (error) {
+      report(error);
+    }
+    changes.bump();
+  }
+
+  /** Takes over the end: the figures are frozen, the row is closed, and `settled` resolves. */
+  applyEnd(migration: CurrentMigration, ending: Ending): void {
+    if (migration.isEnded) return;
+    const { changes, tally, note, query } = this.#options;
+    if (ending.status === 'cancelled') this.applyStatus(migration, 'cancelling');
+    this.#attempt(() => migration.recorder?.stop());
+    this.#attempt(() => migration.throttle?.end());
+    migration.status = ending.status;
+    migration.error = ending.error;
+    const revision = migration.liveRevision();
+    migration.freeze();
+    this.#attempt(() =>
+      this.#save(migration, {
+        status: ending.status,
+        endedAt: this.#endOf(migration),
+        errorCode: ending.error?.code ?? null,
+        errorDescription: ending.error?.message ?? null,
+        guest: ending.guest,
+        sharedId: migration.sharedId,
+        resultJson: writeExactJson(query() as ExactJson),
+        ...finalFigures(migration),
+      }),
+    );
+    tally.migrationEnded(migration.direction, ending.status);
+    logMigrationEnded(note, migration, ending);
+    changes.bump(revision);
+    migration.settle();
+  }
+
+  /** The migration goes on even if it cannot be written; the fault is reported, and the next write has all of it. */
+  #attempt(work: () => void): void {
+    writeOrReport(this.#options, work);
+  }
+
+  #save(migration: CurrentMigration, change: RowChange): void {
+    const { store, events } = this.#options;
+    events.commit((emit) => {
+      if (!store.migrations.transition(migration.id, migration.savedStatus, change)) {
+        throw new Error(`the row of migration ${migration.id} is not in state ${migration.savedStatus}`);
+      }
+      emitStatus(emit, migration, change.status);
+    });
+    migration.savedStatus = change.status;
+  }
+
+  /** The recorder's tick also makes waiting readers look at the figures again. */
+  #recorderOf(migration: CurrentMigration): Recorder {
+    const { store, schedule, changes, report } = this.#options;
+    return new Recorder(store, schedule, {
+      id: migration.id,
+      status: () => migration.status,
+      figures: () => migration.figures(),
+      onTick: () => {
+        firstPassPercent(migration);
+        changes.notify();
+      },
+      report,
+    });
+  }
+
+  /**
+   * When it ended, by the wall clock of its begin: as much later as `total-time` says. A wall clock that was set meanwhile
+   * moves no end before its begin.
+   */
+  #endOf(migration: CurrentMigration): number {
+    const durationMs = migration.figures()?.totalTimeMs ?? Math.round(this.ageOf(migration));
+    return migration.began.wall + durationMs;
+  }
+}
+
+type RowChange = Parameters<Store['migrations']['transition']>[2];
+
+/** Writes the event of a status. The capability `events` only decides whether QMP sockets get it. */
+export function emitStatus(emit: Emit, { id }: Pick<MigrationRecord, 'id'>, status: MigrationStatus): void {
+  emit('MIGRATION', { status, id });
+}
+
+function newRecord(
+  { id, direction, began }: CurrentMigration,
+  given: Pick<MigrationRecord, 'uri' | 'settingsJson'>,
+): MigrationRecord {
+  return {
+    ...given,
+    id,
+    direction,
+    status: 'setup',
+    startedAt: began.wall,
+    endedAt: null,
+    errorCode: null,
+    errorDescription: null,
+    guest: null,
+    resultJson: null,
+    sharedId: null,
+    transferredBytes: null,
+    totalTimeMs: null,
+    downtimeMs: null,
+  };
+}

@@ -1,0 +1,103 @@
+import { DomainError } from '../errors.ts';
+import type { Changes, Revisions } from '../events/changes.ts';
+import type { MigrationRecord, OnInsert } from '../ports/store.ts';
+import { cancelMigration } from './cancel.ts';
+import type { IncomingArguments, MigrateArguments } from './channels.ts';
+import type { Migrations } from './current-migration.ts';
+import { type IncomingParts, startIncoming, stopListening } from './incoming.ts';
+import type { CancelOutcome } from './lifecycle.ts';
+import { type HistoryParts, migrationRecord } from './migration-history.ts';
+import { type OutgoingParts, startMigration } from './outgoing.ts';
+import { pausePostcopy, recoverPostcopy, startPostcopy } from './postcopy.ts';
+import { type MigrationProgress, progressOf } from './progress.ts';
+import { type MigrationInfo, type QueryParts, queryMigration } from './query.ts';
+import type { MigrationStatus } from './status.ts';
+
+/** MigrationThreadInfo of the QAPI schema; `thread-id` is the operating system's. */
+export type MigrationThreadInfo = { readonly name: string; readonly 'thread-id': number };
+
+export interface MigrationUseCases extends Revisions {
+  /** query-migrate. */
+  query(): MigrationInfo;
+  /** Revisions of the machine, its migrations and its settings, without figures. */
+  readonly state: Revisions;
+  /** The newest migration of this process; null before the first. */
+  newest(): { readonly id: string; readonly status: MigrationStatus } | null;
+  progress(): MigrationProgress;
+  /** Starts an outgoing migration; its failure to connect is reported by its status. */
+  start(arguments_: MigrateArguments, onInsert?: OnInsert<MigrationRecord>): MigrationRecord;
+  /** Starts to listen; resolves when the address is bound. */
+  incoming(arguments_: IncomingArguments, onInsert?: OnInsert<MigrationRecord>): Promise<MigrationRecord>;
+  /** Ends a listener that no sender has reached; resolves when its address is free. */
+  stopListening(): Promise<void>;
+  /** Resolves when the outcome has been reached. */
+  cancel(): Promise<CancelOutcome>;
+  /** Threads of the migration under way. */
+  threads(): readonly MigrationThreadInfo[];
+  /** migrate-continue: lets a migration that waits in this state go on. @throws DomainError if it is in another. */
+  continue(state: MigrationStatus): void;
+  /** The three verbs of a post-copy migration. */
+  pause(): void;
+  recover(uri: string): void;
+  startPostcopy(): void;
+  /** Resolves when the migration has ended, or after `timeoutMs`. */
+  ended(id: string, timeoutMs: number, signal?: AbortSignal): Promise<MigrationRecord>;
+}
+
+export type MigrationParts = OutgoingParts & IncomingParts & HistoryParts & QueryParts & { readonly changes: Changes };
+
+/** Everything that can be done with migrations of one machine. */
+export function migrationUseCases(parts: MigrationParts): MigrationUseCases {
+  const { migrations, changes, settings } = parts;
+  return {
+    query: () => queryMigration(parts),
+    revision: () => changes.revision(),
+    changed: (seen, timeoutMs, signal) => changes.changed(seen, timeoutMs, signal),
+    state: {
+      revision: () => changes.stateRevision,
+      changed: (seen, timeoutMs, signal) => changes.stateChanged(seen, timeoutMs, signal),
+    },
+    newest: () => {
+      const { current } = migrations;
+      return current === null ? null : { id: current.id, status: current.status };
+    },
+    progress: () => progressOf(migrations.current, settings),
+    start: (arguments_, onInsert) => startMigration(parts, arguments_, onInsert),
+    incoming: (arguments_, onInsert) => startIncoming(parts, arguments_, onInsert),
+    stopListening: () => stopListening(parts),
+    cancel: () => cancelMigration(parts),
+    continue: (state) => continueMigration(migrations, state),
+    threads: () => migrationThreads(migrations),
+    pause: () => pausePostcopy(migrations),
+    recover: (uri) => recoverPostcopy(migrations, uri),
+    startPostcopy: () => startPostcopy(migrations, settings),
+    ended: (id, timeoutMs, signal) => endedMigration(parts, id, { timeoutMs, signal }),
+  };
+}
+
+function continueMigration({ current }: Migrations, state: MigrationStatus): void {
+  const status = current?.direction === 'outgoing' ? current.status : 'none';
+  if (status !== state) {
+    throw new DomainError('not_in_expected_state', `The migration is in state '${status}', not '${state}'.`);
+  }
+  if (state === 'pre-switchover') current?.outgoing()?.continueSwitchover();
+}
+
+/** The thread has its name in QEMU; QEMU has none for a target, whose thread gets a name like it. */
+function migrationThreads({ running }: Migrations): readonly MigrationThreadInfo[] {
+  const id = running?.transfer?.threadId() ?? null;
+  if (running === null || id === null) return [];
+  return [{ name: running.direction === 'outgoing' ? 'mig/src/main' : 'mig/dst/main', 'thread-id': id }];
+}
+
+/** The row once the migration has ended, or as it is after `timeoutMs` or when `signal` aborts. */
+async function endedMigration(
+  parts: MigrationParts,
+  id: string,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined },
+): Promise<MigrationRecord> {
+  migrationRecord(parts, id);
+  const { current } = parts.migrations;
+  if (current?.id === id) await parts.changes.until(() => current.isEnded, timeoutMs, signal);
+  return migrationRecord(parts, id);
+}

@@ -1,0 +1,156 @@
+import type { BlockNodes, LoadTask } from '../domain/ports/block-nodes.ts';
+import type { DeviceSaving, Hypervisor } from '../domain/ports/hypervisor.ts';
+import type {
+  IncomingRequest,
+  IncomingSession,
+  KeptListener,
+  LoadedGuest,
+  TransferListener,
+} from '../domain/ports/migration-session.ts';
+import type { DeviceFiles } from '../engine/channels/device-file-types.ts';
+import type { LoadedMachine } from '../engine/memory/machine-state.ts';
+import type { BlockEngine } from '../engine/snapshot/block-engine-types.ts';
+import type { EngineListener, IncomingTransfer, TransferEngine } from '../engine/transfer-engine.ts';
+import type { EmbeddedMachine } from '../machine/embedded-machine.ts';
+import { copiedSource } from './copied-source.ts';
+
+export type EmbeddedParts = {
+  readonly machine: EmbeddedMachine;
+  readonly engine: TransferEngine;
+  readonly blocks: BlockEngine;
+  readonly deviceFiles: DeviceFiles;
+  /** Absolute path of the only folder below which files may lie. */
+  readonly fileRoot: string;
+};
+
+/** The hypervisor of a machine inside this process: machine, transfer engine and block thread behind one port. */
+export function embeddedHypervisor(parts: EmbeddedParts): Hypervisor {
+  const { machine, engine, deviceFiles, fileRoot } = parts;
+  const sessions = new IncomingSessions(parts);
+  return {
+    kind: machine.kind,
+    canRun: machine.canRun,
+    get isLoaded() {
+      return machine.isLoaded;
+    },
+    hold: (reason) => machine.hold(reason),
+    release: (reason) => machine.release(reason),
+    isHeldFor: (reason) => machine.isHeldFor(reason),
+    describe: () => machine.describe(),
+    clockNs: () => machine.clockNs(),
+    console: () => machine.console(),
+    setWorkload: (change) => machine.setWorkload(change),
+    onPanic: (listener) => machine.onPanic(listener),
+    dirty: machine.dirty,
+    blocks: embeddedBlocks(parts),
+    startOutgoing: (request, listener) =>
+      engine.startOutgoing({ ...request, fileRoot, source: machine.transferSource() }, listener),
+    startIncoming: (request, listener) => sessions.start(request, listener),
+    refusalOfLink: (path) => deviceFiles.refusalOfLink({ fileRoot, path }),
+    saveDevices: (path) => saveDevices(parts, path),
+    loadDevices: async (path) => guestOf(machine, await deviceFiles.read({ fileRoot, path }, machine.transferSource())),
+  };
+}
+
+function guestOf(machine: EmbeddedMachine, loaded: LoadedMachine): LoadedGuest {
+  return { globalState: loaded.globalState, adopt: () => machine.adopt(loaded) };
+}
+
+/** The state is copied at once, so the guest may go on as soon as this has returned. */
+function saveDevices({ machine, deviceFiles, fileRoot }: EmbeddedParts, path: string): DeviceSaving {
+  const { bytes, sections } = deviceFiles.encode(machine.transferSource());
+  const written = deviceFiles.write({ fileRoot, path }, bytes).then(() => ({ bytes: bytes.length, sections }));
+  return { captured: Promise.resolve(), written };
+}
+
+/** Incoming migrations: a plan has the machine as its target, and the loaded machine is adopted by it. */
+class IncomingSessions {
+  readonly #parts: EmbeddedParts;
+
+  constructor(parts: EmbeddedParts) {
+    this.#parts = parts;
+  }
+
+  start(request: IncomingRequest, listener: TransferListener): IncomingSession {
+    return this.#session(this.#parts.engine.startIncoming(this.#planFor(request), listener));
+  }
+
+  #planFor(request: IncomingRequest) {
+    const { machine, fileRoot } = this.#parts;
+    return { ...request, fileRoot, target: machine.transferTarget() };
+  }
+
+  #session(transfer: IncomingTransfer): IncomingSession {
+    const loaded = transfer.loaded.then((machine) => guestOf(this.#parts.machine, machine));
+    // `ended` says why no guest was loaded.
+    loaded.catch(() => {});
+    return {
+      status: transfer.status,
+      countFrom: (agoMs) => transfer.countFrom(agoMs),
+      figures: () => transfer.figures(),
+      threadId: () => transfer.threadId(),
+      listening: transfer.listening,
+      loaded,
+      get isOpen() {
+        return transfer.isOpen;
+      },
+      started: () => transfer.started(),
+      refused: (error) => transfer.refused(error),
+      setCapabilities: (capabilities) => transfer.setCapabilities(capabilities),
+      abort: () => transfer.abort(),
+      cancel: () => transfer.cancel(),
+      stopListening: () => transfer.stopListening(),
+      ended: transfer.ended.then((end) => ({ ...end, listener: this.#kept(end.listener) })),
+    };
+  }
+
+  #kept(left: EngineListener | null): KeptListener | null {
+    if (left === null) return null;
+    return {
+      next: (request, listener) => this.#session(left.next(this.#planFor(request), listener)),
+      close: () => left.close(),
+    };
+  }
+}
+
+/** The nodes of the block engine; a save copies the devices of the machine, and a load is adopted by it. */
+function embeddedBlocks({ machine, blocks }: EmbeddedParts): BlockNodes {
+  return {
+    get isActive() {
+      return blocks.isActive;
+    },
+    activate: () => blocks.activate(),
+    deactivate: () => blocks.deactivate(),
+    nodes: () => blocks.nodes(),
+    onChange: (listener) => blocks.onChange(listener),
+    save: (order) => blocks.save({ ...order, source: copiedSource(machine.transferSource()) }),
+    load: (order) => {
+      const task = blocks.load({ ...order, target: machine.loadTarget() });
+      return loadOf(machine, task);
+    },
+    delete: (plan) => blocks.delete(plan),
+    rename: (plan) => blocks.rename(plan),
+    verify: (plan) => blocks.verify(plan),
+    compact: (plan) => blocks.compact(plan),
+    digests: (plan) => blocks.digests(plan),
+    applyDisks: (plan) => blocks.applyDisks(plan),
+  };
+}
+
+/** Whatever comes of the load, the memory that the machine lent to it is given back at its end. */
+function loadOf(machine: EmbeddedMachine, task: ReturnType<BlockEngine['load']>): LoadTask {
+  const loaded = task.loaded.then((state) => guestOf(machine, state));
+  // `ended` rejects with the same error.
+  loaded.catch(() => {});
+  return {
+    progress: () => task.progress(),
+    pause: () => task.pause(),
+    resume: () => task.resume(),
+    cancel: () => task.cancel(),
+    apply: () => task.apply(),
+    revert: () => task.revert(),
+    release: () => task.release(),
+    loaded,
+    ended: task.ended.finally(() => machine.discardLoadTarget()),
+  };
+}

@@ -1,0 +1,46 @@
+import type { StatusWord } from '../domain/migration/lifecycle.ts';
+import type {
+  IncomingEnd,
+  IncomingRequest,
+  IncomingSession,
+  KeptListener,
+  OutgoingRequest,
+  OutgoingSession,
+  TransferListener,
+} from '../domain/ports/migration-session.ts';
+import type { LoadedMachine, TransferSource, TransferTarget } from './memory/machine-state.ts';
+
+/*
+ * The engine that transfers embedded machines. A plan is a request together with the machine; plans and everything in
+ * them cross threads by structured clone.
+ */
+
+/** Absolute path of the only folder below which `file:` addresses may lie. */
+type Rooted = { readonly fileRoot: string };
+
+export type OutgoingPlan = OutgoingRequest & Rooted & { readonly source: TransferSource };
+export type IncomingPlan = IncomingRequest & Rooted & { readonly target: TransferTarget };
+
+export interface OutgoingTransfer extends OutgoingSession {
+  readonly status: StatusWord;
+}
+
+export interface IncomingTransfer extends Omit<IncomingSession, 'loaded' | 'ended'> {
+  readonly status: StatusWord;
+  /** A machine to be adopted; `started` or `refused` follows. */
+  readonly loaded: Promise<LoadedMachine>;
+  readonly ended: Promise<EngineIncomingEnd>;
+}
+
+export type EngineIncomingEnd = Omit<IncomingEnd, 'listener'> & { readonly listener: EngineListener | null };
+
+/** As KeptListener, for plans of the engine. */
+export type EngineListener = Pick<KeptListener, 'close'> & {
+  next(plan: IncomingPlan, listener: TransferListener): IncomingTransfer;
+};
+
+export interface TransferEngine {
+  startOutgoing(plan: OutgoingPlan, listener: TransferListener): OutgoingTransfer;
+  startIncoming(plan: IncomingPlan, listener: TransferListener): IncomingTransfer;
+  close(): Promise<void>;
+}
