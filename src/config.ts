@@ -1,9 +1,5 @@
 import { fstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
-import { commandPlace, type Given, readEnvironment, readFlags } from './config/given.ts';
-import { parseOrigins } from './config/origins.ts';
-import { type AccessToken, readTokenFile } from './config/tokens.ts';
 import {
   ConfigError,
   parseAssignment,
@@ -19,10 +15,14 @@ import {
   parseWorkload,
   type QmpAddress,
   type WorkloadSpec,
-} from './config/values.ts';
+} from './config/flag-values.ts';
+import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
+import { commandPlace, type Given, readEnvironment, readFlags } from './config/given-flags.ts';
+import { parseOrigins } from './config/origins.ts';
+import { type AccessToken, readTokenFile } from './config/token-file.ts';
 
-export { readTokenFile } from './config/tokens.ts';
-export { ConfigError } from './config/values.ts';
+export { readTokenFile } from './config/token-file.ts';
+export { ConfigError } from './config/flag-values.ts';
 
 /** What the service was started with; checked, complete and frozen. Sizes in bytes. */
 export type Config = {

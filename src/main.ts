@@ -50,13 +50,13 @@ async function run(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(config: import('./config.ts').Config): Promise<number> {
-  const { UrlFile } = await import('./start/url-file.ts');
+  const { UrlFile } = await import('./start/http-address.ts');
   const urlFile = config.urlFile === null ? null : new UrlFile(config.urlFile);
   const { startBlockWorker } = await import('./engine/snapshot/block-worker.ts');
   // Its start takes as long as loading the rest.
   const firstWorker = startBlockWorker();
   const { createApp } = await import('./app.ts');
-  const { underWay } = await import('./start/under-way.ts');
+  const { underWay } = await import('./start/service-lifetime.ts');
   const { trimHeap } = await import('./engine/memory/trim-heap.ts');
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   const app = await createApp(config, { blockThread: { firstWorker }, onExit: (failed) => end(failed ? 1 : 0) });

@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { createProgram } from '../../src/cli/client-program.ts';
 import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
-import { createProgram } from '../../src/cli/program.ts';
 import { CLOCK, type World } from '../../src/cli/world.ts';
 import { FLAGS } from '../../src/config/flags.ts';
 import { paragraph, preformatted, quoted, section, subsection, term } from './roff.ts';

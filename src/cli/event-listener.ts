@@ -1,6 +1,6 @@
-import type { ServiceClient } from './client.ts';
-import type { ServiceEvent } from './event-source.ts';
-import { ConnectionLost } from './failure.ts';
+import { ConnectionLost } from './client-failure.ts';
+import type { ServiceEvent } from './event-reader.ts';
+import type { ServiceClient } from './service-client.ts';
 import type { Clock } from './world.ts';
 
 /* Listens to the events of a service, over connections that come and go. */

@@ -1,7 +1,7 @@
-import type { ServiceEvent } from './event-source.ts';
-import { isRecord, numberOf } from './exact-json.ts';
+import type { ServiceEvent } from './event-reader.ts';
+import { isRecord, numberOf } from './json-values.ts';
+import { oneLine } from './output/plain-text.ts';
 import type { Paint } from './paint.ts';
-import { oneLine } from './printable.ts';
 
 /* Events as lines for people. */
 

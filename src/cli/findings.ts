@@ -1,7 +1,7 @@
-import type { Verb } from './client.ts';
-import { isRecord, numberOf } from './exact-json.ts';
-import type { Job } from './job.ts';
-import { sizeText } from './printable.ts';
+import type { Job } from './client-job.ts';
+import { isRecord, numberOf } from './json-values.ts';
+import { sizeText } from './output/plain-text.ts';
+import type { Verb } from './service-client.ts';
 
 /* What came of a job beside its outcome: how much it did, and what a verify or a load found. */
 

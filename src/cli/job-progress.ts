@@ -1,6 +1,6 @@
-import type { Job } from './job.ts';
-import { clockText, sizeText } from './printable.ts';
-import type { Figure, Shown } from './progress.ts';
+import type { Job } from './client-job.ts';
+import { clockText, sizeText } from './output/plain-text.ts';
+import type { Figure, Shown } from './output/progress-display.ts';
 import { RateMeter } from './rate.ts';
 
 /* A job as its progress shows it. */

@@ -1,6 +1,6 @@
+import { runProgram } from './client-program.ts';
 import type { ExitStatus } from './exit-status.ts';
 import { EXIT } from './exit-status.ts';
-import { runProgram } from './program.ts';
 import { CLOCK, type World } from './world.ts';
 
 /* The client as a process. It loads nothing of the service, so it starts in a moment. */

@@ -1,4 +1,4 @@
-import type { ServiceClient } from './client.ts';
+import type { ServiceClient } from './service-client.ts';
 
 /* Completion of monitor lines: what may come next is for the service to say, which knows its commands and tags. */
 

@@ -1,16 +1,16 @@
 import { clearLine, cursorTo } from 'node:readline';
 import { createInterface, type Interface } from 'node:readline/promises';
-import type { ServiceClient } from './client.ts';
+import { Failure } from './client-failure.ts';
 import { listen } from './event-listener.ts';
-import type { ServiceEvent } from './event-source.ts';
+import type { ServiceEvent } from './event-reader.ts';
 import { eventLine } from './event-text.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { Failure } from './failure.ts';
 import { HISTORY_LINES_MAX, readHistory, writeHistory } from './history-file.ts';
 import { completeLine } from './monitor-completer.ts';
+import { oneLine } from './output/plain-text.ts';
 import { createPaint, type Paint } from './paint.ts';
-import { oneLine } from './printable.ts';
 import { PrintableStream } from './printable-stream.ts';
+import type { ServiceClient } from './service-client.ts';
 import type { World } from './world.ts';
 
 /*

@@ -1,5 +1,5 @@
 import { parseSize, SIZE_FORM } from '../text/size.ts';
-import { numberOf, parseExactJson } from './exact-json.ts';
+import { numberOf, parseExactJson } from './json-values.ts';
 
 /* Values of migration parameters as they are typed and printed. Whether a value may be is for the service to say. */
 

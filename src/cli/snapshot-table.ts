@@ -1,5 +1,5 @@
-import { isRecord, numberOf } from './exact-json.ts';
-import { clockText, sizeText } from './printable.ts';
+import { isRecord, numberOf } from './json-values.ts';
+import { clockText, sizeText } from './output/plain-text.ts';
 import { table } from './table.ts';
 
 /* Snapshots as a table for people. Whatever a service does not say is a dash. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Started } from './client.ts';
-import { ConnectionLost, Failure } from './failure.ts';
+import { ConnectionLost, Failure } from './client-failure.ts';
+import type { Started } from './service-client.ts';
 import type { World } from './world.ts';
 
 /* Starts what runs on in the service, once, however often the request has to be sent. */

@@ -1,6 +1,6 @@
-import { isRecord } from './exact-json.ts';
-import { type Figures, panicOf } from './migration.ts';
-import type { Overview } from './status-text.ts';
+import { type Figures, panicOf } from './client-migration.ts';
+import { isRecord } from './json-values.ts';
+import type { Overview } from './output/observe-text.ts';
 
 /* What `vmferry status --check` calls wrong: one sentence for each finding. */
 

@@ -1,4 +1,4 @@
-import { oneLine } from './printable.ts';
+import { oneLine } from './output/plain-text.ts';
 
 /* Rows as a table for people. */
 

@@ -1,5 +1,5 @@
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import type { Ending, Followed } from './follow.ts';
+import type { Ending, Followed } from './work-follower.ts';
 
 /* For how long a command waits for what it started, and what it ends with. */
 

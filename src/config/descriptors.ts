@@ -1,5 +1,5 @@
 import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { ConfigError } from './values.ts';
+import { ConfigError } from './flag-values.ts';
 
 const OWN = '/proc/self/fd';
 

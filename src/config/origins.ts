@@ -1,4 +1,4 @@
-import { ConfigError } from './values.ts';
+import { ConfigError } from './flag-values.ts';
 
 /** Every origin; only where a page needs a token, too. */
 export const ANY_ORIGIN = '*';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isUuid } from '../config/values.ts';
+import { isUuid } from '../config/flag-values.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { Identity } from '../domain/ports/process.ts';
 import type { Store } from '../domain/ports/store.ts';

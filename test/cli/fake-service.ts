@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { parseExactJson } from '../../src/cli/exact-json.ts';
+import { parseExactJson } from '../../src/cli/json-values.ts';
 
 export type Seen = {
   readonly method: string;

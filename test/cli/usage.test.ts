@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { createProgram } from '../../src/cli/client-program.ts';
 import { EXIT_STATUSES, GENERAL_EXIT_STATUSES } from '../../src/cli/exit-status.ts';
-import { createProgram } from '../../src/cli/program.ts';
-import { generatedTag } from '../../src/cli/settings.ts';
+import { generatedTag } from '../../src/cli/option-values.ts';
 import { readInvocation } from '../../src/config.ts';
 import { fakeService } from './fake-service.ts';
 import { FakeWorld, run, runVmferry, worldOf } from './fake-world.ts';

@@ -2,7 +2,7 @@
 
 import { PassThrough } from 'node:stream';
 import type { AppOptions } from '../../src/app.ts';
-import { runProgram } from '../../src/cli/program.ts';
+import { runProgram } from '../../src/cli/client-program.ts';
 import { CLOCK, type World } from '../../src/cli/world.ts';
 import { readInvocation } from '../../src/config.ts';
 import { listen, startApp, testConfig } from './app.ts';

@@ -2,7 +2,7 @@
 // host's clock may be set back, so a list with a bound of time is in the order of time and has indexes and cursors of it.
 
 import { describe, expect, test } from 'vitest';
-import { parseMoment } from '../../src/cli/settings.ts';
+import { parseMoment } from '../../src/cli/option-values.ts';
 import { AUDIT_TIME_SQL } from '../../src/store/audit-repository.ts';
 import { jobPageSql } from '../../src/store/job-listings.ts';
 import { pageSql } from '../../src/store/migration-repository.ts';

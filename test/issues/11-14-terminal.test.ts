@@ -3,9 +3,9 @@
 // most of which its command never ends with. Completion did not know the flags of the service.
 
 import { describe, expect, test } from 'vitest';
-import { decodeMigration, shownMigration } from '../../src/cli/migration.ts';
-import { createProgress, type Shown } from '../../src/cli/progress.ts';
-import { overviewText, wrapped } from '../../src/cli/status-text.ts';
+import { decodeMigration, shownMigration } from '../../src/cli/client-migration.ts';
+import { overviewText, wrapped } from '../../src/cli/output/observe-text.ts';
+import { createProgress, type Shown } from '../../src/cli/output/progress-display.ts';
 import { FakeWorld, runVmferry } from '../cli/fake-world.ts';
 import { ask, startApp, testConfig } from '../helpers/app.ts';
 

@@ -4,8 +4,8 @@
 
 import { chmodSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { readTokenFile } from '../../src/config/tokens.ts';
-import { ConfigError } from '../../src/config/values.ts';
+import { ConfigError } from '../../src/config/flag-values.ts';
+import { readTokenFile } from '../../src/config/token-file.ts';
 import { ask, type FakeApp, fakeApp, tokenFile } from '../helpers/app.ts';
 
 const OPERATOR = 'operator-token-of-some-length';

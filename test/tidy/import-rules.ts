@@ -64,7 +64,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   { of: ['src/log.ts'], may: ['src/config.ts', 'src/engine/session/worker-thread.ts'], packages: ['fastify', 'pino'] },
   { of: [TEXT], may: [TEXT], packages: [] },
-  { of: ['src/start/'], may: ['src/start/', 'src/config/values.ts', 'src/domain/'], packages: ['node:*'] },
+  { of: ['src/start/'], may: ['src/start/', 'src/config/flag-values.ts', 'src/domain/'], packages: ['node:*'] },
   {
     of: ['src/embedded/'],
     may: ['src/embedded/', 'src/engine/', 'src/machine/'],

@@ -1,8 +1,8 @@
+import { cancelMigration } from '../client-migration.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { cancelMigration } from '../migration.ts';
-import { oneLine } from '../printable.ts';
+import { oneLine } from '../output/plain-text.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* cancel: the migration that runs, and what came of it. */
 

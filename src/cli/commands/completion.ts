@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { candidates } from '../completion/candidates.ts';
+import { placeOf } from '../command-words.ts';
 import { SCRIPTS, type Shell } from '../completion/shells.ts';
-import { placeOf } from '../completion/words.ts';
+import { candidates } from '../completion-candidates.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { oneLine } from '../printable.ts';
+import { oneLine } from '../output/plain-text.ts';
 import type { World } from '../world.ts';
 
 /* completion: what a shell needs, and what it asks then. */

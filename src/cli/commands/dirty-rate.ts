@@ -1,9 +1,9 @@
-import { isRecord, numberOf } from '../exact-json.ts';
+import { Failure } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure } from '../failure.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { oneLine } from '../printable.ts';
+import { isRecord, numberOf } from '../json-values.ts';
+import { oneLine } from '../output/plain-text.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* dirty-rate: how fast the guest writes to its memory. */
 

@@ -1,11 +1,11 @@
 import { listen } from '../event-listener.ts';
-import type { ServiceEvent } from '../event-source.ts';
+import type { ServiceEvent } from '../event-reader.ts';
 import { eventLine, eventObject } from '../event-text.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
+import { oneLine } from '../output/plain-text.ts';
 import { createPaint } from '../paint.ts';
-import { oneLine } from '../printable.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* events: what the service tells, as it happens, for as long as one listens. */
 

@@ -1,11 +1,11 @@
-import type { ServiceClient } from '../client.ts';
-import { isRecord, numberOf } from '../exact-json.ts';
+import { unexpectedAnswer } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { unexpectedAnswer } from '../failure.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { durationText, oneLine, sizeText } from '../printable.ts';
+import { isRecord, numberOf } from '../json-values.ts';
+import { durationText, oneLine, sizeText } from '../output/plain-text.ts';
+import type { ServiceClient } from '../service-client.ts';
 import { table } from '../table.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* history, show, audit: what was done here, newest first. */
 

@@ -1,9 +1,9 @@
-import { isRecord } from '../exact-json.ts';
+import { decodeMigration } from '../client-migration.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { decodeMigration } from '../migration.ts';
-import { oneLine } from '../printable.ts';
+import { isRecord } from '../json-values.ts';
+import { oneLine } from '../output/plain-text.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* incoming, continue, blockers: what a migration needs beside being started. */
 

@@ -1,10 +1,10 @@
-import { numberOf } from '../exact-json.ts';
+import { decodeJob } from '../client-job.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { decodeJob } from '../job.ts';
-import { durationText, oneLine, sizeText } from '../printable.ts';
+import { numberOf } from '../json-values.ts';
+import { durationText, oneLine, sizeText } from '../output/plain-text.ts';
 import { table } from '../table.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* jobs: what runs and what ended, and the verbs of a job. */
 

@@ -1,8 +1,8 @@
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { oneLine } from '../printable.ts';
+import { oneLine } from '../output/plain-text.ts';
 import { snapshotTable } from '../snapshot-table.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* list: the snapshots as a table, as tags alone, or as one JSON document. */
 

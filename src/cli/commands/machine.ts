@@ -1,14 +1,14 @@
 import { parseSize } from '../../text/size.ts';
-import { failureOf, type ServiceClient } from '../client.ts';
-import { isRecord, parseExactJson } from '../exact-json.ts';
+import { Failure, unexpectedAnswer } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure, unexpectedAnswer } from '../failure.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
+import { isRecord, parseExactJson } from '../json-values.ts';
+import type { Assignment } from '../option-values.ts';
+import { oneLine } from '../output/plain-text.ts';
 import { parameterText, sizeHint } from '../parameter-text.ts';
-import { oneLine } from '../printable.ts';
 import { PrintableStream } from '../printable-stream.ts';
-import type { Assignment } from '../settings.ts';
+import { failureOf, type ServiceClient } from '../service-client.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* stop, cont, console, workload: the guest itself. */
 

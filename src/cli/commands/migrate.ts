@@ -1,8 +1,4 @@
-import { type Service, ServiceClient, type Started } from '../client.ts';
-import type { ServiceEvent } from '../event-source.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure } from '../failure.ts';
-import { follow } from '../follow.ts';
+import { Failure } from '../client-failure.ts';
 import {
   cancelMigration,
   decodeMigration,
@@ -10,10 +6,14 @@ import {
   lookAtPanic,
   type Migration,
   type Panic,
-} from '../migration.ts';
-import { createMigrationOutput, type MigrationOutput } from '../migration-output.ts';
+} from '../client-migration.ts';
+import type { ServiceEvent } from '../event-reader.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { createMigrationOutput, type MigrationOutput } from '../output/migration-output.ts';
+import { type Service, ServiceClient, type Started } from '../service-client.ts';
 import { startOnce } from '../start.ts';
 import { exitStatusOf, retryMsOf, type Waiting } from '../waiting.ts';
+import { follow } from '../work-follower.ts';
 import type { World } from '../world.ts';
 
 /* migrate: start a migration, follow it if asked to, and say with the exit status what came of it. */

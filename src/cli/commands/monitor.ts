@@ -1,12 +1,12 @@
 import { createInterface } from 'node:readline';
-import type { ServiceClient } from '../client.ts';
+import { ConnectionLost, Failure } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { ConnectionLost, Failure } from '../failure.ts';
-import { type Common, failureObject, guarded, jsonLine } from '../guarded.ts';
 import { QUIT, runPrompt } from '../monitor-prompt.ts';
-import { oneLine } from '../printable.ts';
+import { oneLine } from '../output/plain-text.ts';
 import { PrintableStream } from '../printable-stream.ts';
+import type { ServiceClient } from '../service-client.ts';
 import type { World } from '../world.ts';
+import { type Common, failureObject, guarded, jsonLine } from './service-command.ts';
 
 /* monitor: lines of the text monitor, typed at a prompt or taken from standard input. */
 

@@ -1,10 +1,10 @@
-import { failureOf } from '../client.ts';
-import { isRecord, parseExactJson } from '../exact-json.ts';
+import { Failure } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure } from '../failure.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { type Answer, readText } from '../http.ts';
+import { type Answer, readText } from '../http-exchange.ts';
+import { isRecord, parseExactJson } from '../json-values.ts';
+import { failureOf } from '../service-client.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* qmp: one command as a QMP envelope, and the envelope that answers it. */
 

@@ -1,12 +1,12 @@
-import type { ServiceClient } from '../client.ts';
-import { isRecord } from '../exact-json.ts';
+import { Failure, unexpectedAnswer } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure, unexpectedAnswer } from '../failure.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
+import { isRecord } from '../json-values.ts';
+import type { Assignment } from '../option-values.ts';
+import { oneLine } from '../output/plain-text.ts';
 import { parameterHint, parameterText, parameterValue } from '../parameter-text.ts';
-import { oneLine } from '../printable.ts';
-import type { Assignment } from '../settings.ts';
+import type { ServiceClient } from '../service-client.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* set, enable, disable: parameters and capabilities, all that are given at once or none of them. */
 

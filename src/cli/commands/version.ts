@@ -1,11 +1,11 @@
-import { type Service, ServiceClient } from '../client.ts';
-import { isRecord } from '../exact-json.ts';
+import { Failure } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure } from '../failure.ts';
-import { jsonLine } from '../guarded.ts';
-import { oneLine } from '../printable.ts';
+import { isRecord } from '../json-values.ts';
+import { oneLine } from '../output/plain-text.ts';
+import { type Service, ServiceClient } from '../service-client.ts';
 import { interruptStatus } from '../waiting.ts';
 import type { World } from '../world.ts';
+import { jsonLine } from './service-command.ts';
 
 /* version: of this program, and of the service if one answers. */
 

@@ -2,7 +2,7 @@ import { Argument } from 'commander';
 import { runCompleteCommand, runCompletionCommand } from '../commands/completion.ts';
 import { SHELLS, type Shell } from '../completion/shells.ts';
 import { COMPLETION_HELP } from '../help/completion.ts';
-import type { Grammar } from './common.ts';
+import type { Grammar } from './common-options.ts';
 
 /* The command line of `vmferry completion`, and of what the shells call. */
 

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import { runAuditCommand, runHistoryCommand, runShowCommand } from '../commands/history.ts';
 import { AUDIT_HELP, HISTORY_HELP, SHOW_HELP } from '../help/history.ts';
-import { parseLimit, parseMoment, parseWord } from '../settings.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
+import { parseLimit, parseMoment, parseWord } from '../option-values.ts';
+import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
 
 /* The command lines of `vmferry history`, `show` and `audit`. */
 

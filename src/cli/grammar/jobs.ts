@@ -1,7 +1,7 @@
 import { JOB_VERBS, type JobVerb, runJobsCommand, runJobVerbCommand, runShowJobCommand } from '../commands/jobs.ts';
 import { JOBS_HELP, JOBS_LIST_HELP, jobVerbHelp } from '../help/jobs.ts';
-import { parseWord } from '../settings.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
+import { parseWord } from '../option-values.ts';
+import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
 
 /* The command line of `vmferry jobs`. */
 

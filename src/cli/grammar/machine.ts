@@ -2,8 +2,8 @@ import { Option } from 'commander';
 import { runDirtyRateCommand } from '../commands/dirty-rate.ts';
 import { runConsoleCommand, runStopContCommand, runWorkloadCommand } from '../commands/machine.ts';
 import { CONSOLE_HELP, DIRTY_RATE_HELP, stopContHelp, WORKLOAD_HELP } from '../help/machine.ts';
-import { parseAssignment, parseCount, parseMeasureSeconds } from '../settings.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
+import { parseAssignment, parseCount, parseMeasureSeconds } from '../option-values.ts';
+import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
 
 /* The command lines of `vmferry stop`, `cont`, `console`, `workload` and `dirty-rate`: the guest itself. */
 

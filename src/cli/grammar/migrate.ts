@@ -1,3 +1,4 @@
+import { Failure } from '../client-failure.ts';
 import { runCancelCommand } from '../commands/cancel.ts';
 import {
   runAddBlockerCommand,
@@ -9,7 +10,6 @@ import {
 } from '../commands/incoming.ts';
 import { runMigrateCommand } from '../commands/migrate.ts';
 import { EXIT } from '../exit-status.ts';
-import { Failure } from '../failure.ts';
 import {
   BLOCKERS_HELP,
   blockerHelp,
@@ -18,7 +18,7 @@ import {
   INCOMING_HELP,
   MIGRATE_HELP,
 } from '../help/migrate.ts';
-import { parseWord } from '../settings.ts';
+import { parseWord } from '../option-values.ts';
 import {
   addJsonOption,
   addServiceOptions,
@@ -28,7 +28,7 @@ import {
   type Grammar,
   type WaitingOptions,
   waitingOf,
-} from './common.ts';
+} from './common-options.ts';
 
 /* The command lines of `vmferry migrate` and of what belongs to a migration. */
 

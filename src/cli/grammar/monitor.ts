@@ -2,8 +2,8 @@ import { runMonitorCommand } from '../commands/monitor.ts';
 import { runQmpCommand } from '../commands/qmp.ts';
 import { MONITOR_HELP, QMP_HELP } from '../help/monitor.ts';
 import { historyPath } from '../history-file.ts';
-import { parseWord } from '../settings.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
+import { parseWord } from '../option-values.ts';
+import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
 
 /* The command lines of `vmferry monitor` and `vmferry qmp`. */
 

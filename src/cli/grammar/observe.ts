@@ -1,8 +1,8 @@
 import { Option } from 'commander';
 import { runEventsCommand } from '../commands/events.ts';
-import { runStatusCommand } from '../commands/status.ts';
+import { runStatusCommand } from '../commands/observe.ts';
 import { EVENTS_HELP, STATUS_HELP } from '../help/observe.ts';
-import { parseEventNumber, parseInterval, WATCH_SECONDS_DEFAULT } from '../settings.ts';
+import { parseEventNumber, parseInterval, WATCH_SECONDS_DEFAULT } from '../option-values.ts';
 import {
   addJsonOption,
   addServiceOptions,
@@ -10,7 +10,7 @@ import {
   commonOf,
   type Grammar,
   reconnectOption,
-} from './common.ts';
+} from './common-options.ts';
 
 /* The command lines of `vmferry status` and `vmferry events`. */
 

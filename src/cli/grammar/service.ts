@@ -1,8 +1,8 @@
+import { runWaitCommand } from '../commands/service.ts';
 import { runVersionCommand } from '../commands/version.ts';
-import { runWaitCommand } from '../commands/wait.ts';
 import { VERSION_HELP, WAIT_HELP } from '../help/service.ts';
-import { parseProcessId, parseSeconds, serviceToken, serviceUrl } from '../settings.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
+import { parseProcessId, parseSeconds, serviceToken, serviceUrl } from '../option-values.ts';
+import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
 
 /* The command lines of `vmferry wait` and `vmferry version`: the service, whatever its machine does. */
 

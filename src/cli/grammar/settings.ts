@@ -1,7 +1,7 @@
 import { runCapabilitiesCommand, runSetCommand } from '../commands/settings.ts';
 import { capabilitiesHelp, SET_HELP } from '../help/settings.ts';
-import { collect, parseAssignment } from '../settings.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common.ts';
+import { collect, parseAssignment } from '../option-values.ts';
+import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
 
 /* The command lines of `vmferry set`, `enable` and `disable`. */
 

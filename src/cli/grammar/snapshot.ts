@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
-import type { Verb } from '../client.ts';
-import { runJobCommand } from '../commands/job.ts';
 import { runListCommand } from '../commands/list.ts';
+import { runJobCommand } from '../commands/snapshot.ts';
 import type { ExitStatus } from '../exit-status.ts';
 import { jobHelp, LIST_HELP, SNAPSHOT_HELP } from '../help/snapshot.ts';
-import { collect, generatedTag, parseWholeSeconds, parseWord } from '../settings.ts';
+import { collect, generatedTag, parseWholeSeconds, parseWord } from '../option-values.ts';
+import type { Verb } from '../service-client.ts';
 import type { World } from '../world.ts';
 import {
   addServiceOptions,
@@ -14,7 +14,7 @@ import {
   type Grammar,
   type WaitingOptions,
   waitingOf,
-} from './common.ts';
+} from './common-options.ts';
 
 /* The command line of `vmferry snapshot`. */
 

@@ -1,5 +1,5 @@
 import { EXIT, EXIT_STATUSES, type ExitStatus } from '../exit-status.ts';
-import { URL_DEFAULT } from '../settings.ts';
+import { URL_DEFAULT } from '../option-values.ts';
 
 /* Sections of help that several commands have. */
 

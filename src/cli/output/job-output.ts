@@ -1,14 +1,14 @@
-import type { Verb } from './client.ts';
-import { EXIT, type ExitStatus } from './exit-status.ts';
-import type { Failure } from './failure.ts';
-import { compactionRemark, damageOf, verifyRemark, workedBytes } from './findings.ts';
-import type { Ending } from './follow.ts';
-import { failureObject, jsonLine } from './guarded.ts';
-import type { Job } from './job.ts';
-import { JobProgress } from './job-progress.ts';
-import { durationText, oneLine, sizeText } from './printable.ts';
-import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress.ts';
-import type { World } from './world.ts';
+import type { Failure } from '../client-failure.ts';
+import type { Job } from '../client-job.ts';
+import { failureObject, jsonLine } from '../commands/service-command.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { compactionRemark, damageOf, verifyRemark, workedBytes } from '../findings.ts';
+import { JobProgress } from '../job-progress.ts';
+import type { Verb } from '../service-client.ts';
+import type { Ending } from '../work-follower.ts';
+import type { World } from '../world.ts';
+import { durationText, oneLine, sizeText } from './plain-text.ts';
+import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress-display.ts';
 
 /* What a job command says: to people, or to programs as a JSON object a line. */
 

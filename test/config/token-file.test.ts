@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readTokenFile, TOKENS_MAX } from '../../src/config/tokens.ts';
-import { ConfigError } from '../../src/config/values.ts';
+import { ConfigError } from '../../src/config/flag-values.ts';
+import { readTokenFile, TOKENS_MAX } from '../../src/config/token-file.ts';
 import { temporaryDirectory, testConfig, tokenFile } from '../helpers/app.ts';
 
 const LONG = 'a-token-that-nobody-guesses';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { clockText, durationText, oneLine, sizeText } from '../../src/cli/printable.ts';
-import { RateMeter } from '../../src/cli/rate.ts';
-import { snapshotTable } from '../../src/cli/snapshot-table.ts';
+import { clockText, durationText, oneLine, sizeText } from '../../../src/cli/output/plain-text.ts';
+import { RateMeter } from '../../../src/cli/rate.ts';
+import { snapshotTable } from '../../../src/cli/snapshot-table.ts';
 
 describe('texts for people', () => {
   test.each([

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { ConfigError } from './values.ts';
+import { ConfigError } from './flag-values.ts';
 
 /** A bearer token as the service keeps it: its digest, never the text. */
 export type AccessToken = {

@@ -1,12 +1,12 @@
-import type { ServiceClient } from '../client.ts';
-import { isRecord } from '../exact-json.ts';
+import { ConnectionLost } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { ConnectionLost } from '../failure.ts';
-import { type Common, guarded, jsonLine } from '../guarded.ts';
-import { oneLine } from '../printable.ts';
+import { isRecord } from '../json-values.ts';
+import { type Overview, overviewLine, overviewText, wrapped } from '../output/observe-text.ts';
+import { oneLine } from '../output/plain-text.ts';
+import type { ServiceClient } from '../service-client.ts';
 import { guestProblems, readinessProblems } from '../status-check.ts';
-import { type Overview, overviewLine, overviewText, wrapped } from '../status-text.ts';
 import type { World } from '../world.ts';
+import { type Common, guarded, jsonLine } from './service-command.ts';
 
 /* status: the machine and its migration, once or for as long as one looks. */
 

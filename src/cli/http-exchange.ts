@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import { ConnectionLost, Failure, unexpectedAnswer } from './failure.ts';
+import { ConnectionLost, Failure, unexpectedAnswer } from './client-failure.ts';
 
 /* Requests over node:http: no redirects, no retries. Either the whole answer under one deadline, or a stream of it. */
 

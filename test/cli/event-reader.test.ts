@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readEvents, type ServiceEvent } from '../../src/cli/event-source.ts';
+import { readEvents, type ServiceEvent } from '../../src/cli/event-reader.ts';
 
 const STREAM = `retry: 1000
 

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
+import { Failure } from './client-failure.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { Failure } from './failure.ts';
-import type { Grammar } from './grammar/common.ts';
+import type { Grammar } from './grammar/common-options.ts';
 import { addCompletion } from './grammar/completion.ts';
 import { addHistory } from './grammar/history.ts';
 import { addJobs } from './grammar/jobs.ts';
@@ -12,7 +12,7 @@ import { addEvents, addStatus } from './grammar/observe.ts';
 import { addService } from './grammar/service.ts';
 import { addCapabilities, addSet } from './grammar/settings.ts';
 import { addSnapshot } from './grammar/snapshot.ts';
-import { oneLine } from './printable.ts';
+import { oneLine } from './output/plain-text.ts';
 import { commandFirst } from './word-order.ts';
 import type { World } from './world.ts';
 

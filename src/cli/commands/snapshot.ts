@@ -1,11 +1,11 @@
-import { type JobRequest, type Service, ServiceClient, type Verb } from '../client.ts';
+import { Failure } from '../client-failure.ts';
+import { sameJob } from '../client-job.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure } from '../failure.ts';
-import { follow } from '../follow.ts';
-import { sameJob } from '../job.ts';
-import { createJobOutput, type JobOutput } from '../job-output.ts';
+import { createJobOutput, type JobOutput } from '../output/job-output.ts';
+import { type JobRequest, type Service, ServiceClient, type Verb } from '../service-client.ts';
 import { startOnce } from '../start.ts';
 import { exitStatusOf, retryMsOf, type Waiting } from '../waiting.ts';
+import { follow } from '../work-follower.ts';
 import type { World } from '../world.ts';
 
 /* save, load, delete, verify, compact: start a job, follow it, and say with the exit status what came of it. */

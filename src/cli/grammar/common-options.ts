@@ -1,8 +1,7 @@
-import type { Command } from 'commander';
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { Failure } from '../client-failure.ts';
+import type { Common } from '../commands/service-command.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { Failure } from '../failure.ts';
-import type { Common } from '../guarded.ts';
 import {
   type AddressOptions,
   parseKey,
@@ -11,7 +10,7 @@ import {
   serviceToken,
   serviceUrl,
   URL_DEFAULT,
-} from '../settings.ts';
+} from '../option-values.ts';
 import type { Waiting } from '../waiting.ts';
 import type { World } from '../world.ts';
 

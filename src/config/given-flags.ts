@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../text/nearest.ts';
+import { ConfigError, parseChoice } from './flag-values.ts';
 import { COMMAND_NAMES, FLAGS, type FlagName } from './flags.ts';
 import { isServiceLink } from './service-links.ts';
-import { ConfigError, parseChoice } from './values.ts';
 
 /* What was given on the command line and in the environment, before any value is looked at. */
 

@@ -1,11 +1,11 @@
-import { FLAGS } from '../../config/flags.ts';
-import { ServiceClient } from '../client.ts';
-import { JOB_VERBS } from '../commands/jobs.ts';
-import { isRecord } from '../exact-json.ts';
-import { serviceToken, serviceUrl } from '../settings.ts';
-import type { World } from '../world.ts';
-import { SHELLS } from './shells.ts';
-import { optionsOf, type Place } from './words.ts';
+import { FLAGS } from '../config/flags.ts';
+import { optionsOf, type Place } from './command-words.ts';
+import { JOB_VERBS } from './commands/jobs.ts';
+import { SHELLS } from './completion/shells.ts';
+import { isRecord } from './json-values.ts';
+import { serviceToken, serviceUrl } from './option-values.ts';
+import { ServiceClient } from './service-client.ts';
+import type { World } from './world.ts';
 
 /* What may stand at a place of a command line. Names that only the service knows are asked for. */
 

@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander';
-import { optionsWithin } from '../word-order.ts';
+import { optionsWithin } from './word-order.ts';
 
 /* Where on a command line the word stands that is to be completed, by the tree of commands. */
 

@@ -1,5 +1,5 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { ConfigError } from '../config/values.ts';
+import { ConfigError } from '../config/flag-values.ts';
 
 /*
  * The file of --url-file. It is written once the service listens and removed at the end. One that a killed service left

@@ -1,9 +1,9 @@
-import { type Service, ServiceClient } from './client.ts';
-import type { ExitStatus } from './exit-status.ts';
-import { Failure } from './failure.ts';
-import { oneLine } from './printable.ts';
-import { interruptStatus } from './waiting.ts';
-import type { World } from './world.ts';
+import { Failure } from '../client-failure.ts';
+import type { ExitStatus } from '../exit-status.ts';
+import { oneLine } from '../output/plain-text.ts';
+import { type Service, ServiceClient } from '../service-client.ts';
+import { interruptStatus } from '../waiting.ts';
+import type { World } from '../world.ts';
 
 /* Commands that ask, print and end: what goes wrong in them is told in one way. */
 

@@ -1,8 +1,8 @@
-import type { ServiceClient } from './client.ts';
-import { isRecord, numberOf } from './exact-json.ts';
-import { unexpectedAnswer } from './failure.ts';
-import { clockText, sizeText } from './printable.ts';
-import type { Shown } from './progress.ts';
+import { unexpectedAnswer } from './client-failure.ts';
+import { isRecord, numberOf } from './json-values.ts';
+import { clockText, sizeText } from './output/plain-text.ts';
+import type { Shown } from './output/progress-display.ts';
+import type { ServiceClient } from './service-client.ts';
 
 /* A migration as the service shows it, as far as the client looks into it. */
 

@@ -1,6 +1,6 @@
-import { isRecord, numberOf } from './exact-json.ts';
-import { type Figures, timeToGo, verdictOf } from './migration.ts';
-import { clockText, durationText, oneLine, sizeText } from './printable.ts';
+import { type Figures, timeToGo, verdictOf } from '../client-migration.ts';
+import { isRecord, numberOf } from '../json-values.ts';
+import { clockText, durationText, oneLine, sizeText } from './plain-text.ts';
 
 /* A service at a glance. Whatever it does not say is left out. */
 

@@ -1,12 +1,12 @@
-import { failureOf, ServiceClient } from '../client.ts';
-import { isRecord, parseExactJson } from '../exact-json.ts';
+import { ConnectionLost, Failure } from '../client-failure.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { ConnectionLost, Failure } from '../failure.ts';
-import { failureObject, jsonLine } from '../guarded.ts';
-import { oneLine } from '../printable.ts';
+import { isRecord, parseExactJson } from '../json-values.ts';
+import { oneLine } from '../output/plain-text.ts';
 import { ProcessWatch } from '../process-watch.ts';
+import { failureOf, ServiceClient } from '../service-client.ts';
 import { interruptStatus } from '../waiting.ts';
 import type { World } from '../world.ts';
+import { failureObject, jsonLine } from './service-command.ts';
 
 /* wait: until the service is ready, for scripts that have just started one. */
 

@@ -1,6 +1,6 @@
-import { isRecord, numberOf } from './exact-json.ts';
+import { Failure, unexpectedAnswer } from './client-failure.ts';
 import { EXIT } from './exit-status.ts';
-import { Failure, unexpectedAnswer } from './failure.ts';
+import { isRecord, numberOf } from './json-values.ts';
 
 /* A job as the service shows it, as far as the client looks into it. */
 

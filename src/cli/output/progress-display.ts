@@ -1,5 +1,5 @@
-import { oneLine } from './printable.ts';
-import type { World } from './world.ts';
+import type { World } from '../world.ts';
+import { oneLine } from './plain-text.ts';
 
 /* Progress on standard error: a bar where a person looks, lines where a file or a CI log does. */
 

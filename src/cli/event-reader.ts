@@ -1,5 +1,5 @@
-import { isRecord, parseExactJson } from './exact-json.ts';
-import { unexpectedAnswer } from './failure.ts';
+import { unexpectedAnswer } from './client-failure.ts';
+import { isRecord, parseExactJson } from './json-values.ts';
 
 /* Server-sent events as the service sends them: bytes in, events out. */
 

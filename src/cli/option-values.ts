@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { readMoment } from '../text/moment.ts';
+import { ConnectionLost, Failure } from './client-failure.ts';
 import { EXIT } from './exit-status.ts';
-import { ConnectionLost, Failure } from './failure.ts';
 
 /* Values of options and variables: text in, checked values out. */
 

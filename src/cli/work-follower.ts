@@ -1,4 +1,4 @@
-import { ConnectionLost, Failure } from './failure.ts';
+import { ConnectionLost, Failure } from './client-failure.ts';
 import type { World } from './world.ts';
 
 /*

@@ -1,15 +1,15 @@
-import type { ServiceEvent } from './event-source.ts';
-import { eventObject } from './event-text.ts';
-import { isRecord, numberOf } from './exact-json.ts';
-import { EXIT, type ExitStatus } from './exit-status.ts';
-import type { Failure } from './failure.ts';
-import type { Ending } from './follow.ts';
-import { failureObject, jsonLine } from './guarded.ts';
+import type { Failure } from '../client-failure.ts';
+import { type Migration, type Panic, shownMigration, verdictOf } from '../client-migration.ts';
+import { failureObject, jsonLine } from '../commands/service-command.ts';
+import type { ServiceEvent } from '../event-reader.ts';
+import { eventObject } from '../event-text.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { isRecord, numberOf } from '../json-values.ts';
+import type { Ending } from '../work-follower.ts';
+import type { World } from '../world.ts';
 import { replayedNote } from './job-output.ts';
-import { type Migration, type Panic, shownMigration, verdictOf } from './migration.ts';
-import { durationText, oneLine, sizeText } from './printable.ts';
-import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress.ts';
-import type { World } from './world.ts';
+import { durationText, oneLine, sizeText } from './plain-text.ts';
+import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress-display.ts';
 
 /* What `vmferry migrate` says: to people, or to programs as a JSON object a line. */
 

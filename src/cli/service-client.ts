@@ -1,8 +1,8 @@
-import { readEvents, type ServiceEvent } from './event-source.ts';
-import { isRecord, parseExactJson } from './exact-json.ts';
-import { ConnectionLost, type Failure, failed, refused, unexpectedAnswer } from './failure.ts';
-import { type Answer, type Exchange, exchange, type OpenAnswer, open, readText } from './http.ts';
-import { decodeJob, type Job } from './job.ts';
+import { ConnectionLost, type Failure, failed, refused, unexpectedAnswer } from './client-failure.ts';
+import { decodeJob, type Job } from './client-job.ts';
+import { readEvents, type ServiceEvent } from './event-reader.ts';
+import { type Answer, type Exchange, exchange, type OpenAnswer, open, readText } from './http-exchange.ts';
+import { isRecord, parseExactJson } from './json-values.ts';
 
 /* The service as the commands see it. One request each; what to do when a connection is lost is for the callers. */
 
