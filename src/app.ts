@@ -14,8 +14,8 @@ import type { HttpLimits } from './routes/limits.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
 import type { Server } from './routes/server-type.ts';
-import { listenError } from './start/listen-error.ts';
-import { readinessOf } from './start/readiness.ts';
+import { listenError } from './start/http-address.ts';
+import { readinessOf } from './start/service-lifetime.ts';
 import { dataDirectoryProbe, FreeSpace } from './store/disk-room.ts';
 import { openStore } from './store/sqlite-store.ts';
 

@@ -1,113 +1,115 @@
-import { fstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { readDescriptors } from './config/descriptors.ts';
 import {
   ConfigError,
-  parseAssignment,
+  nonEmpty,
   parseBlockDevice,
   parseChoice,
   parseCount,
   parseHttpAddress,
   parseName,
+  parseOrigins,
   parseQmpAddress,
   parseRam,
   parseRingEntries,
   parseUuid,
   parseWorkload,
   type QmpAddress,
+  readAssignments,
   type WorkloadSpec,
 } from './config/flag-values.ts';
 import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
 import { commandPlace, type Given, readEnvironment, readFlags } from './config/given-flags.ts';
-import { parseOrigins } from './config/origins.ts';
 import { type AccessToken, readTokenFile } from './config/token-file.ts';
 
-export { readTokenFile } from './config/token-file.ts';
 export { ConfigError } from './config/flag-values.ts';
+export { readTokenFile } from './config/token-file.ts';
 
-/** What the service was started with; checked, complete and frozen. Sizes in bytes. */
+/** Configuration of the service from flags and environment variables; checked, complete and frozen. Sizes in bytes. */
 export type Config = {
   readonly http: { readonly host: string; readonly port: number };
-  /** QMP sockets, in the order given. */
+  /** QMP sockets, in the order of the flags. */
   readonly qmp: readonly QmpAddress[];
-  /** Null: no token is asked for, and the listener is on loopback. */
+  /** Null: requests need no token, and the listener is on loopback. */
   readonly tokens: readonly AccessToken[] | null;
-  /** Web origins whose pages may use the API, as browsers write them, or `*`. */
+  /** Web origins whose pages may use the API, in the form of the header Origin, or `*`. */
   readonly allowedOrigins: readonly string[];
-  /** Where the tokens came from; absolute. */
+  /** Absolute path of the file with the tokens; null: no file. */
   readonly tokenFile: string | null;
   readonly dataDirectory: string;
   readonly machine: {
     readonly kind: 'synthetic' | 'image';
     readonly name: string;
-    /** Null: what was generated at the first start, or one generated now and kept. */
+    /** Null: the uuid that was generated at the first start and stored. */
     readonly uuid: string | null;
     readonly ramBytes: number;
-    /** Take the memory for all of RAM at the start, and not when the guest first writes it. */
+    /** True: all guest RAM is allocated at the start, not at the first write of a page. */
     readonly preallocatesRam: boolean;
     readonly vcpus: number;
-    /** Pages that the dirty ring of each vCPU holds; null: there are no rings. */
+    /** Pages in the dirty ring of each vCPU; null: no rings. */
     readonly ringEntries: number | null;
     readonly workload: WorkloadSpec;
     readonly paused: boolean;
   };
-  /** `defer`, a URI, or null for a machine that starts by itself. */
+  /** `defer` or a URI for the target of a migration; null: the machine starts. */
   readonly incoming: string | null;
-  /** After an incoming migration that failed the next sender is awaited. */
+  /** True: the service listens again after an incoming migration that failed or was cancelled. */
   readonly keepListening: boolean;
   readonly fileRoot: string;
   readonly allowExec: boolean;
-  /** Nothing may forbid an outgoing migration. */
+  /** True: the service refuses everything that would forbid an outgoing migration. */
   readonly onlyMigratable: boolean;
+  /** Inherited file descriptors by their names. */
   readonly descriptors: ReadonlyMap<string, number>;
-  /** Block device nodes, in the order given. */
+  /** Block device nodes, in the order of the flags. */
   readonly blockDevices: readonly BlockDeviceConfig[];
   readonly overrides: {
     readonly parameters: Readonly<Record<string, string>>;
     readonly capabilities: readonly string[];
   };
   readonly logLevel: LogLevel;
-  /** Where the address of the HTTP listener is written once the service is ready; absolute, or null. */
+  /** Absolute path of the file for the address of the HTTP listener; null: no file. */
   readonly urlFile: string | null;
-  /** The process was started by `npm start`, and is to end when npm does, however npm ends. */
+  /** True if `npm start` has started the process, which then ends when npm ends. */
   readonly endsWithParent: boolean;
-  /** How long what runs may go on once the service was told to stop. */
+  /** How long migrations and jobs may continue after SIGTERM, in milliseconds. */
   readonly drainTimeoutMs: number;
-  /** What was accepted but is unwise; to be logged. */
+  /** Warnings about accepted values; to be logged. */
   readonly warnings: readonly string[];
 };
 
 export type BlockDeviceConfig = {
   readonly name: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly path: string;
-  /** Virtual size of the image that is made if there is none; null: it has to be there. */
+  /** Virtual size, in bytes, of the image that is created if there is none; null: the image has to exist. */
   readonly createBytes: number | null;
 };
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What the command line asks for. */
+/** Request of the command line: run the service, run a command of the client, or print a text. */
 export type Invocation =
   | { readonly action: 'serve'; readonly config: Config }
   | {
       readonly action: 'client';
       readonly argv: readonly string[];
-      /** Of this program. */
+      /** Version of this program. */
       readonly version: string;
       readonly environment: ClientEnvironment;
     }
   | { readonly action: 'print'; readonly text: string };
 
-/** What the client takes from the environment, as it is there. */
+/** Environment variables of the client, unchecked. */
 export type ClientEnvironment = Readonly<
   Record<'url' | 'urlFile' | 'token' | 'terminal' | 'noColor' | 'home' | 'stateHome', string | undefined>
 >;
 
 /**
- * Reads `serve FLAGS` and the environment; a flag goes before its variable. A command of the client is the client's to
- * read, with the options that stand before it.
- * @throws ConfigError with one line for people.
+ * Reads the command line. For `serve` it also reads the environment; a flag has precedence over its variable. The words of
+ * other commands are not checked here: the client parses them.
+ * @throws ConfigError with a message of one line.
  */
 export function readInvocation(
   argv: readonly string[],
@@ -199,30 +201,15 @@ function keepsListening(given: Given): boolean {
 
 const VCPUS_MAX = 64;
 const DRAIN_SECONDS_MAX = 86_400;
-/** Virtual size of the disk that is made where none was given. */
+/** Virtual size of the disk that is created without --blockdev, in bytes. */
 const DEFAULT_DISK_BYTES = 2 ** 30;
-const DESCRIPTOR_MAX = 2 ** 20;
-/** 0, 1 and 2 are the standard streams. */
-const DESCRIPTOR_MIN = 3;
 
 function machineKind(text: string): 'synthetic' | 'image' {
   if (text === 'qemu') throw new ConfigError('--machine qemu is not available in this version');
   return parseChoice('--machine', text, ['synthetic', 'image']);
 }
 
-function readDescriptors(list: readonly string[]): ReadonlyMap<string, number> {
-  const texts = readAssignments('--fd', list);
-  const range = { min: DESCRIPTOR_MIN, max: DESCRIPTOR_MAX };
-  return new Map(
-    [...texts].map(([name, text]) => {
-      const descriptor = parseCount(`--fd ${name}=`, text, range);
-      if (!isOpen(descriptor)) throw new ConfigError(`--fd ${name}=${descriptor}: no such descriptor is open`);
-      return [name, descriptor];
-    }),
-  );
-}
-
-/** Without any there is one in the data directory, which is made at the first start. */
+/** The block device nodes. Without --blockdev there is one disk in the data directory, created at the first start. */
 function readBlockDevices(list: readonly string[], dataDirectory: string): BlockDeviceConfig[] {
   if (list.length === 0) {
     return [{ name: 'disk0', path: join(dataDirectory, 'disk0.qcow2'), createBytes: DEFAULT_DISK_BYTES }];
@@ -231,30 +218,6 @@ function readBlockDevices(list: readonly string[], dataDirectory: string): Block
   const twice = devices.find(({ name }, index) => devices.findIndex((other) => other.name === name) < index);
   if (twice !== undefined) throw new ConfigError(`--blockdev ${twice.name} is given twice`);
   return devices.map(({ name, file }) => ({ name, path: resolve(file), createBytes: null }));
-}
-
-function isOpen(descriptor: number): boolean {
-  try {
-    fstatSync(descriptor);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function readAssignments(flag: string, list: readonly string[]): ReadonlyMap<string, string> {
-  const values = new Map<string, string>();
-  for (const text of list) {
-    const [name, value] = parseAssignment(flag, text);
-    if (values.has(name)) throw new ConfigError(`${flag} ${name} is given twice`);
-    values.set(name, value);
-  }
-  return values;
-}
-
-function nonEmpty(name: string, value: string): string {
-  if (value === '') throw new ConfigError(`--${name} must not be empty`);
-  return value;
 }
 
 function deepFreeze<T>(value: T): T {
@@ -266,8 +229,8 @@ function deepFreeze<T>(value: T): T {
 }
 
 /**
- * Lets worker threads use the compile cache too: they look at the environment only. Each then takes some 15 MiB less,
- * since it need not load the type stripper.
+ * Gives worker threads the compile cache, which they take from the environment only. Each thread then needs about 15 MiB less,
+ * since it does not load the type stripper.
  */
 export function passCompileCache(directory: string): void {
   process.env.NODE_COMPILE_CACHE ??= directory;

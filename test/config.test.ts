@@ -27,7 +27,7 @@ const EVERY_FLAG = [
 ].flatMap((flags) => flags.split(' '));
 
 describe('the command line', () => {
-  test('without flags it is a synthetic guest on loopback', () => {
+  test('without flags configures a synthetic guest on loopback', () => {
     expect(config([])).toMatchObject({
       http: { host: '127.0.0.1', port: 8080 },
       machine: {
@@ -49,7 +49,7 @@ describe('the command line', () => {
     expect(config([]).fileRoot).toBe(`${config([]).dataDirectory}/files`);
   });
 
-  test('every flag is heard', () => {
+  test('every flag has its effect', () => {
     expect(config(EVERY_FLAG)).toEqual({
       http: { host: 'localhost', port: 0 },
       qmp: [
@@ -84,7 +84,7 @@ describe('the command line', () => {
     });
   });
 
-  test('variables say the same, and a flag goes before its variable', () => {
+  test('variables have the same effect, and a flag has precedence over its variable', () => {
     const environment = {
       VMFERRY_RAM: '2M',
       VMFERRY_FILE_ROOT: '/f',
@@ -103,13 +103,13 @@ describe('the command line', () => {
     });
   });
 
-  test('without --blockdev there is one disk in the data directory, which is made', () => {
+  test('without --blockdev there is one disk in the data directory, which is created', () => {
     expect(config(['--data', '/d']).blockDevices).toEqual([
       { name: 'disk0', path: '/d/disk0.qcow2', createBytes: 2 ** 30 },
     ]);
   });
 
-  test('block device nodes keep their order, and their files have to be there', () => {
+  test('block device nodes keep their order, and their files are not created', () => {
     const name = `a${'.-_'.repeat(10)}`;
     expect(config(['--blockdev', `${name}=/x=y.qcow2`, '--blockdev', 'b=rel.qcow2']).blockDevices).toEqual([
       { name, path: '/x=y.qcow2', createBytes: null },
@@ -118,7 +118,7 @@ describe('the command line', () => {
     expect(config([], { VMFERRY_BLOCKDEV: 'c=/1,d=/2' }).blockDevices.map(({ name }) => name)).toEqual(['c', 'd']);
   });
 
-  test('every other command is left to the client, with what it takes from the environment', () => {
+  test('every other command is passed to the client with its environment variables', () => {
     const environment = {
       VMFERRY_URL: 'http://[::1]:1',
       VMFERRY_TOKEN: 'secret',
@@ -156,7 +156,7 @@ describe('the command line', () => {
     [['--name=status', '--paused'], 'serve'],
     [['--help', 'serve'], 'print'],
     [['--version', 'status'], 'print'],
-  ])('options may stand before the command: %j', (argv, action) => {
+  ])('options may precede the command: %j', (argv, action) => {
     const invocation = readInvocation(argv, '1.2.3', {});
     expect(invocation.action).toBe(action);
     if (invocation.action === 'client') expect(invocation.argv).toEqual(argv);
@@ -165,17 +165,17 @@ describe('the command line', () => {
     }
   });
 
-  test('help of a command is its --help', () => {
+  test('help COMMAND is the same as COMMAND --help', () => {
     expect(readInvocation(['help', 'migrate'], '1.2.3', {})).toMatchObject({ argv: ['migrate', '--help'] });
     expect(readInvocation(['help', 'serve'], '1.2.3', {})).toMatchObject({ text: expect.stringContaining('--ram') });
     expect(readInvocation(['help'], '1.2.3', {})).toEqual(readInvocation(['--help'], '1.2.3', {}));
   });
 
-  test('the variables of the client mean nothing to a service', () => {
+  test('the service ignores the variables of the client', () => {
     expect(config([], { VMFERRY_URL: 'x', VMFERRY_TOKEN: 'y' })).toEqual(config([]));
   });
 
-  test('--help names the commands, and serve --help the flags', () => {
+  test('--help lists the commands, and serve --help the flags', () => {
     expect(readInvocation(['--help'], '1.2.3', {})).toMatchObject({ text: expect.stringContaining('snapshot save') });
     expect(readInvocation(['serve', '--help'], '1.2.3', {})).toMatchObject({ text: expect.stringContaining('--ram') });
   });
@@ -186,11 +186,11 @@ describe('the command line', () => {
     expect(Object.isFrozen(made.machine.workload)).toBe(true);
   });
 
-  test('a default span is cut to a small guest', () => {
+  test('a default span is at most the RAM of the guest', () => {
     expect(config(['--ram', '1M']).machine.workload.span).toBe(2 ** 20);
   });
 
-  test.each([['--help'], ['--version'], ['serve', '--help']])('%s prints something', (...argv) => {
+  test.each([['--help'], ['--version'], ['serve', '--help']])('%s prints a text', (...argv) => {
     expect(readInvocation(argv, '1.2.3', {})).toMatchObject({
       action: 'print',
       text: expect.stringContaining('vmferry'),

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { createProgram } from '../../src/cli/client-program.ts';
-import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
+import { EXIT_STATUSES } from '../../src/cli/grammar/common-options.ts';
 import { CLOCK, type World } from '../../src/cli/world.ts';
 import { FLAGS } from '../../src/config/flags.ts';
 import { paragraph, preformatted, quoted, section, subsection, term } from './roff.ts';

@@ -180,7 +180,13 @@ export const FEATURES: readonly Feature[] = [
   },
   {
     name: 'Tokens, roles, origins and the audit trail',
-    files: ['config/tokens', 'routes/auth', 'routes/known-tokens', 'routes/rate-limit', 'issues/11-12-allowed-origins'],
+    files: [
+      'config/token-file',
+      'routes/auth',
+      'routes/known-tokens',
+      'routes/rate-limit',
+      'issues/11-12-allowed-origins',
+    ],
   },
   {
     name: 'OpenAPI document and error pages',

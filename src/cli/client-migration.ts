@@ -4,7 +4,7 @@ import { clockText, sizeText } from './output/plain-text.ts';
 import type { Shown } from './output/progress-display.ts';
 import type { ServiceClient } from './service-client.ts';
 
-/* A migration as the service shows it, as far as the client looks into it. */
+/* A migration: the members of the service's answers that the client uses, and the progress that it displays. */
 
 export type Figures = Readonly<Record<string, unknown>>;
 
@@ -12,27 +12,27 @@ export type Migration = {
   readonly id: string;
   readonly uri: string;
   readonly status: string;
-  /** True from when nothing of it will change. */
+  /** True once the migration no longer changes. */
   readonly isConcluded: boolean;
   readonly isCompleted: boolean;
-  /** How it ended; null while it goes on. */
+  /** Final status; null while the migration runs. */
   readonly outcome: string | null;
   readonly error: { readonly code: string; readonly detail: string } | null;
-  /** Who has the guest once it ended: `here`, `there`, `there, unconfirmed`, `unknown`. */
+  /** Side that has the guest after the end: `here`, `there`, `there, unconfirmed`, `unknown`; null before the end. */
   readonly guest: string | null;
-  /** What there is to know about one that did not fail. */
+  /** Remark of the service on a migration that did not fail. */
   readonly note: string | null;
-  /** Figures of `GET /migrate/progress`; null once it ended, or if they are not of this migration. */
+  /** Answer of `GET /migrate/progress`; null after the end, or if it is about another migration. */
   readonly progress: Figures | null;
-  /** All that the service said, to be passed on. */
+  /** The whole answer of the service, for --json. */
   readonly raw: Figures;
 };
 
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 
-/** @throws Failure if the value is no migration. */
+/** Decodes a migration. @throws Failure if the value is no migration. */
 export function decodeMigration(value: unknown, progress: Figures | null = null): Migration {
-  if (!isRecord(value)) throw unexpectedAnswer('a migration was asked for');
+  if (!isRecord(value)) throw unexpectedAnswer('it is no migration');
   const { id, uri, status, error = null, guest = null, note = null } = value;
   if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the migration has no id or status');
   const isConcluded = ENDED.has(status);
@@ -51,10 +51,10 @@ export function decodeMigration(value: unknown, progress: Figures | null = null)
   };
 }
 
-/** What stopped the guest for good, as `GET /machine` shows it. */
+/** A panic of the guest, as `GET /machine` shows it. */
 export type Panic = { readonly kind: string; readonly detail: string };
 
-/** What the guest panicked of; null if it did not, or if the machine has no guest that could say so. */
+/** The panic of the guest; null if there is none, or if the machine cannot report one. */
 export async function lookAtPanic(client: ServiceClient): Promise<Panic | null> {
   return panicOf(await client.record({ method: 'GET', path: '/machine' }));
 }
@@ -66,7 +66,7 @@ export function panicOf({ panic = null }: Figures): Panic | null {
   return { kind: String(kind), detail: String(detail) };
 }
 
-/** Asks for a migration, and for the figures of it while it goes on. */
+/** Asks for a migration, and for its progress while it runs. */
 export async function lookAtMigration(client: ServiceClient, id: string, deadlineMs: number): Promise<Migration> {
   const seen = decodeMigration(
     await client.ask({ method: 'GET', path: `/migrations/${encodeURIComponent(id)}`, deadlineMs }),
@@ -75,14 +75,14 @@ export async function lookAtMigration(client: ServiceClient, id: string, deadlin
   return decodeMigration(seen.raw, await client.record({ method: 'GET', path: '/migrate/progress', deadlineMs }));
 }
 
-/** What a cancel did: `cancelled`, `already-completed`, `already-failed`, `not-cancellable`, `nothing-to-cancel`. */
+/** Cancels the migration. @returns `cancelled`, `already-completed`, `already-failed`, `not-cancellable` or `nothing-to-cancel`. */
 export async function cancelMigration(client: ServiceClient): Promise<string> {
   const { outcome } = await client.record({ method: 'POST', path: '/migrate/cancel' });
   if (typeof outcome !== 'string') throw unexpectedAnswer('the cancel has no outcome');
   return outcome;
 }
 
-/** As its progress shows it: pass, rate, what is left, the downtime that is expected, and the time to go. */
+/** The displayed progress: pass, rate, remaining bytes, expected downtime and time to go. */
 export function shownMigration({ status, progress, isConcluded }: Migration): Shown {
   if (progress === null) return { state: status, status, fraction: null, figures: [], isOver: isConcluded };
   const figure = (name: string): number => numberOf(progress[name]) ?? 0;
@@ -108,7 +108,7 @@ export function shownMigration({ status, progress, isConcluded }: Migration): Sh
   };
 }
 
-/** `0:05 to go`, `0:05 to 0:20 to go`, or that nobody knows. */
+/** `0:05 to go`, `0:05 to 0:20 to go` or `time to go unknown`. */
 export function timeToGo(progress: Figures): string {
   const range = progress['time-to-go'];
   const [min, max] = isRecord(range) ? [numberOf(range.min), numberOf(range.max)] : [null, null];
@@ -117,7 +117,7 @@ export function timeToGo(progress: Figures): string {
   return from === to ? `${from} to go` : `${from} to ${to} to go`;
 }
 
-/** Whether the end comes nearer, and why not: `hopeless: …`; null where there is nothing to say. */
+/** The service's verdict on the convergence of the migration, with its reason; null if there is none. */
 export function verdictOf(progress: Figures | null): { readonly verdict: string; readonly reason: string } | null {
   const value = progress?.verdict;
   if (!isRecord(value) || typeof value.verdict !== 'string') return null;

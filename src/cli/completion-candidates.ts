@@ -1,22 +1,25 @@
 import { FLAGS } from '../config/flags.ts';
 import { optionsOf, type Place } from './command-words.ts';
 import { JOB_VERBS } from './commands/jobs.ts';
-import { SHELLS } from './completion/shells.ts';
 import { isRecord } from './json-values.ts';
 import { serviceToken, serviceUrl } from './option-values.ts';
 import { ServiceClient } from './service-client.ts';
 import type { World } from './world.ts';
 
-/* What may stand at a place of a command line. Names that only the service knows are asked for. */
+/* Candidates for completion: words of a command line, and words of a line of the text monitor. */
 
-/** Somebody waits for it with a finger on the key. */
+/** Time for an answer of the service, in milliseconds: a person waits for the completion. */
 const ANSWER_MS_MAX = 1500;
+const MONITOR_ANSWER_MS_MAX = 2000;
 
 const TRANSPORTS = ['tcp:', 'unix:', 'file:', 'exec:', 'fd:'];
-/** Commands that are not the client's. */
+/** Commands that the client does not have. */
 const OTHERS = ['serve', 'help'];
 
-/** Whole words that begin with what was typed. Where files may stand, and where nobody knows, there are none. */
+/**
+ * Words for the given place of a command line that begin with the typed text. Names of the service come from the service.
+ * For the value of an option there are none, so that the shell offers files.
+ */
 export async function candidates(place: Place, world: World): Promise<readonly string[]> {
   const found = place.option === null ? await wordsFor(place, world) : [];
   return found.filter((word) => word.startsWith(place.piece));
@@ -32,7 +35,7 @@ async function wordsFor(place: Place, world: World): Promise<readonly string[]> 
   return [...own, ...(await argumentsFor(place, world))];
 }
 
-/** Flags of the service and, behind one of them, the words that its value may be. */
+/** Flags of `serve`; after a flag, the possible words of its value. */
 function serveWords({ given, piece }: Place): readonly string[] {
   const before = (given.at(-1) ?? '').replace(/^--/, '');
   const flag = Object.hasOwn(FLAGS, before) ? FLAGS[before as keyof typeof FLAGS] : null;
@@ -42,7 +45,7 @@ function serveWords({ given, piece }: Place): readonly string[] {
   return piece.startsWith('-') ? Object.keys(FLAGS).map((name) => `--${name}`) : [];
 }
 
-/** Beginnings of addresses in the form of a flag: `unix:`, `tcp:`, `defer`. */
+/** Beginnings of the addresses that a flag accepts: `unix:`, `tcp:`, `defer`. */
 function addressWords(form: string): readonly string[] {
   if (form === 'defer|URI') return ['defer', ...TRANSPORTS];
   return [...form.matchAll(/(?:^|\|)([a-z]+:)/g)].map(([, word = '']) => word);
@@ -52,14 +55,15 @@ function flagsOf({ command }: Place): string[] {
   return optionsOf(command).map(({ long, short }) => long ?? short ?? '');
 }
 
-/** Verbs of `snapshot` that are told the tag of a snapshot that is there. */
+/** Verbs of `snapshot` whose argument is the tag of an existing snapshot. */
 const TAKES_TAG: readonly string[] = ['load', 'delete', 'list', 'verify'];
 
 async function argumentsFor(place: Place, world: World): Promise<readonly string[]> {
   const [family = '', verb] = place.path;
   const { given } = place;
   const isFirst = given.length === 0;
-  if (family === 'completion') return isFirst ? SHELLS : [];
+  const choices = place.command.registeredArguments[given.length]?.argChoices;
+  if (choices !== undefined) return choices;
   if (family === 'migrate' || family === 'incoming') return isFirst ? TRANSPORTS : [];
   if (family === 'workload') return ['rate=', 'span=', 'pattern='];
   if (family === 'show') return isFirst ? await names(place, world, '/migrations', 'id') : [];
@@ -78,7 +82,7 @@ async function argumentsFor(place: Place, world: World): Promise<readonly string
   return family === 'jobs' && isFirst && isJobVerb ? await names(place, world, '/jobs', 'id') : [];
 }
 
-/** Names of members, or one member of each entry of the list that the answer is or holds. */
+/** Without `member`: the names of the members of the answer. Else that member of each entry of its list. */
 async function names(place: Place, world: World, path: string, member?: string): Promise<readonly string[]> {
   const { values } = place;
   const [given, file] = [values.get('url'), values.get('url-file')];
@@ -90,4 +94,20 @@ async function names(place: Place, world: World, path: string, member?: string):
   if (member === undefined) return isRecord(body) ? Object.keys(body) : [];
   const list = isRecord(body) ? Object.values(body).find(Array.isArray) : body;
   return Array.isArray(list) ? list.filter(isRecord).map((entry) => String(entry[member])) : [];
+}
+
+/**
+ * Candidates for the last word of a line of the text monitor, as the service gives them, and the text that they replace.
+ * Never rejects: without an answer there are no candidates.
+ */
+export async function completeLine(client: ServiceClient, line: string): Promise<[words: string[], piece: string]> {
+  const piece = /\S*$/.exec(line)?.[0] ?? '';
+  try {
+    const path = `/hmp/completions?line=${encodeURIComponent(line)}`;
+    const { completions } = await client.record({ method: 'GET', path, deadlineMs: MONITOR_ANSWER_MS_MAX });
+    const words = Array.isArray(completions) ? completions.filter((word) => typeof word === 'string') : [];
+    return [words.map((word) => `${word} `), piece];
+  } catch {
+    return [[], piece];
+  }
 }

@@ -1,15 +1,18 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { ConnectionLost, Failure, unexpectedAnswer } from './client-failure.ts';
 
-/* Requests over node:http: no redirects, no retries. Either the whole answer under one deadline, or a stream of it. */
+/*
+ * HTTP requests: `exchange` reads a whole answer before a deadline, `open` gives the answer as a stream without an end. No
+ * redirects, no retries. They use node:http and not fetch; docs/dependencies.md gives the reasons.
+ */
 
 const ANSWER_BYTES_MAX = 64 * 2 ** 20;
 
 export type Request = {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
-  /** Service address, without a slash at its end. */
+  /** Address of the service. */
   readonly base: URL;
-  /** Path and query behind the base, sent as they are. */
+  /** Path and query after the base. They are sent unchanged. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
@@ -25,11 +28,12 @@ export type Head = {
 
 export type Answer = Head & { readonly text: string };
 
-/** An answer that is read as it comes. */
+/** An answer that is read while it arrives. */
 export type OpenAnswer = Head & { readonly chunks: AsyncIterable<Buffer> };
 
 /**
- * @throws ConnectionLost if no whole answer came in time.
+ * Sends a request and reads the whole answer.
+ * @throws ConnectionLost if the whole answer did not arrive before the deadline.
  * @throws the signal's reason when it aborts.
  */
 export async function exchange({ deadlineMs, ...request }: Exchange): Promise<Answer> {
@@ -46,14 +50,15 @@ export async function exchange({ deadlineMs, ...request }: Exchange): Promise<An
 }
 
 /**
- * Opens an answer that may never end. It counts as lost when nothing of it came for a while.
+ * Sends a request and gives the answer as a stream, which may have no end. The connection counts as lost if nothing arrives
+ * for `idleMsMax`, in milliseconds; 0: no limit.
  * @throws ConnectionLost, here and while it is read.
  * @throws the signal's reason when it aborts.
  */
 export async function open({ idleMsMax, ...request }: Request & { readonly idleMsMax: number }): Promise<OpenAnswer> {
   const { signal } = request;
   const sending = new Sending(request, signal);
-  const silent = new ConnectionLost(`nothing came for ${Math.ceil(idleMsMax) / 1000} s`, { mayHaveArrived: true });
+  const silent = new ConnectionLost(`nothing arrived for ${Math.ceil(idleMsMax) / 1000} s`, { mayHaveArrived: true });
   try {
     const incoming = await sending.answered((outgoing) =>
       outgoing.setTimeout(idleMsMax, () => outgoing.destroy(silent)),
@@ -72,7 +77,7 @@ async function* chunksOf(incoming: IncomingMessage, explained: (error: unknown) 
   }
 }
 
-/** One request on its way; knows whether it may have arrived. */
+/** A request that is being sent. It records whether the service may have received it. */
 class Sending {
   readonly #request: Request;
   readonly #stop: AbortSignal | null;
@@ -95,14 +100,14 @@ class Sending {
     });
   }
 
-  /** What went wrong, as the callers are told. */
+  /** The error for the caller: the reason of the aborted signal, a Failure, or a ConnectionLost. */
   explained(error: unknown, signal: AbortSignal | null): unknown {
     if (signal?.aborted) return signal.reason;
     if (error instanceof Failure && !(error instanceof ConnectionLost)) return error;
     if (isNoHttp(error)) return unexpectedAnswer('it is no HTTP');
-    const why = error instanceof ConnectionLost ? error.message : reasonOf(error as NodeJS.ErrnoException);
+    const reason = error instanceof ConnectionLost ? error.message : reasonOf(error as NodeJS.ErrnoException);
     const wasSent = this.#wasSent;
-    const message = `${wasSent ? 'lost' : 'cannot reach'} ${this.#request.base.origin}: ${why}`;
+    const message = `${wasSent ? 'lost' : 'cannot reach'} ${this.#request.base.origin}: ${reason}`;
     return new ConnectionLost(message, { mayHaveArrived: wasSent });
   }
 }
@@ -136,7 +141,7 @@ async function readAll(incoming: IncomingMessage): Promise<Answer> {
   return { ...headOf(incoming), text: await readText(incoming as AsyncIterable<Buffer>) };
 }
 
-/** @throws Failure if it is too long. */
+/** Reads a stream as UTF-8 text. @throws Failure if the text is longer than 64 MiB. */
 export async function readText(source: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -163,6 +168,6 @@ const REASONS: Readonly<Record<string, string>> = {
   EPIPE: 'the connection was cut',
   ENOTFOUND: 'no such host',
   EAI_AGAIN: 'the name of the host cannot be looked up now',
-  EHOSTUNREACH: 'there is no way to that host',
-  ENETUNREACH: 'there is no way to that network',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
 };

@@ -1,6 +1,6 @@
-/* JSON whose integers survive being read and written again: the service's are exact up to 2^64 - 1. */
+/* JSON of the service. Its integers are exact up to 2^64 - 1, so a value that is read and printed again keeps all digits. */
 
-/** Like JSON.parse, but an integer that a double would round keeps its digits. @throws SyntaxError */
+/** Parses JSON. An integer that a double would round stays a raw number with all its digits. @throws SyntaxError */
 export function parseExactJson(text: string): unknown {
   return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
     const isRounded = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value);
@@ -8,14 +8,34 @@ export function parseExactJson(text: string): unknown {
   });
 }
 
-/** The number that a value of `parseExactJson` stands for, rounded if need be; null if it is none. */
+/** A JSON document on one line. */
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+/** The value as a number, rounded to a double; null if it is no number. */
 export function numberOf(value: unknown): number | null {
   if (typeof value === 'number') return value;
   if (typeof value === 'object' && value !== null && JSON.isRawJSON(value)) return Number(JSON.stringify(value));
   return null;
 }
 
-/** True for an object with members, as opposed to null, a list or a scalar. */
+/** The value as a text; null if it is no text. */
+export function stringOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** A time of the service without the fraction of its seconds: `2025-06-01T12:00:00Z`; null if the value is no text. */
+export function timeOf(value: unknown): string | null {
+  return stringOf(value)?.replace(/\.\d+Z$/, 'Z') ?? null;
+}
+
+/** The value as text for a line: a text as it is, all else as JSON. */
+export function plainOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** True of an object with members; false of null, a list and a scalar. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 }

@@ -1,21 +1,18 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { clearLine, cursorTo } from 'node:readline';
 import { createInterface, type Interface } from 'node:readline/promises';
-import { Failure } from './client-failure.ts';
-import { listen } from './event-listener.ts';
-import type { ServiceEvent } from './event-reader.ts';
-import { eventLine } from './event-text.ts';
-import { EXIT, type ExitStatus } from './exit-status.ts';
-import { HISTORY_LINES_MAX, readHistory, writeHistory } from './history-file.ts';
-import { completeLine } from './monitor-completer.ts';
-import { oneLine } from './output/plain-text.ts';
-import { createPaint, type Paint } from './paint.ts';
-import { PrintableStream } from './printable-stream.ts';
+import { EXIT, type ExitStatus, Failure } from './client-failure.ts';
+import { completeLine } from './completion-candidates.ts';
+import { listen, type ServiceEvent } from './event-reader.ts';
+import { eventLine } from './output/observe-text.ts';
+import { createPaint, oneLine, type Paint, PrintableStream } from './output/plain-text.ts';
 import type { ServiceClient } from './service-client.ts';
-import type { World } from './world.ts';
+import type { Environment, World } from './world.ts';
 
 /*
- * The prompt of `vmferry monitor`. Lines are answered one after another; what is typed meanwhile waits. Events are
- * written above the prompt as they come, and what was being typed stays.
+ * The prompt of `vmferry monitor`. Each line is sent after the answer to the line before; lines that are typed meanwhile
+ * wait. An event is written above the prompt, and the unfinished line stays.
  */
 
 export type PromptOptions = {
@@ -27,10 +24,10 @@ export type PromptOptions = {
 };
 
 const PROMPT = '(vmferry) ';
-/** Lines that end the monitor here. The service never sees them: what they would end is the machine. */
+/** Lines that end the monitor. They are not sent to the service, where they would end the machine. */
 export const QUIT: ReadonlySet<string> = new Set(['quit', 'q']);
 
-/** Ends with `quit`, Ctrl-D, or a signal. */
+/** Runs the prompt until `quit`, Ctrl-D or a signal. */
 export async function runPrompt(options: PromptOptions): Promise<ExitStatus> {
   const prompt = new Prompt(options);
   await prompt.run();
@@ -44,7 +41,7 @@ class Prompt {
   readonly #paint: Paint;
   readonly #ended = new AbortController();
   readonly #waiting: string[] = [];
-  /** Breaks off the line that is being answered; null at the prompt. */
+  /** Aborts the request that is being answered; null at the prompt. */
   #busy: AbortController | null = null;
   #isAtLineStart = true;
   #hasQuit = false;
@@ -83,11 +80,11 @@ class Prompt {
     this.#busy?.abort();
     this.#ended.abort();
     await events;
-    // Ctrl-D leaves the cursor behind the prompt.
+    // After Ctrl-D the cursor is behind the prompt.
     if (!this.#hasQuit) this.#write('\n');
   }
 
-  /** Answers what was typed, in its order, and shows the prompt again. */
+  /** Sends the waiting lines in their order, then shows the prompt again. */
   async #answerAll(): Promise<void> {
     for (let line = this.#waiting.shift(); line !== undefined; line = this.#waiting.shift()) {
       if (QUIT.has(line.trim())) {
@@ -111,13 +108,14 @@ class Prompt {
       this.#startLine();
     } catch (error) {
       if (!busy.signal.aborted) this.#complain(error instanceof Failure ? error.message : String(error));
-      else if (!this.#ended.signal.aborted) this.#complain('not waited for any more; what was asked for may go on');
+      else if (!this.#ended.signal.aborted)
+        this.#complain('no longer waiting for the answer; the command may still run');
     } finally {
       this.#busy = null;
     }
   }
 
-  /** Ctrl-C: gives up the answer that is awaited, or else what was being typed. */
+  /** Ctrl-C: stops waiting for an answer, or else clears the line. */
   #interrupted(): void {
     if (this.#busy !== null) {
       this.#busy.abort();
@@ -125,7 +123,7 @@ class Prompt {
     }
     this.#write('^C\n');
     if (this.#lines.line === '') this.#write('quit or Ctrl-D ends the monitor\n');
-    // Clears what was typed, as a shell does.
+    // Ctrl-E and Ctrl-U: to the end of the line, and clear it, as a shell does.
     this.#lines.write(null, { ctrl: true, name: 'e' });
     this.#lines.write(null, { ctrl: true, name: 'u' });
     this.#lines.prompt();
@@ -140,7 +138,15 @@ class Prompt {
     const stop = this.#ended.signal;
     const reconnectMs = Number.POSITIVE_INFINITY;
     try {
-      await listen({ client, since: null, clock: world.clock, stop, reconnectMs, take, note });
+      await listen({
+        open: (since, signal) => client.events(since, signal),
+        since: null,
+        clock: world.clock,
+        stop,
+        reconnectMs,
+        take,
+        note,
+      });
     } catch (error) {
       if (!stop.aborted) note(error instanceof Failure ? error.message : String(error));
     }
@@ -185,13 +191,46 @@ class Prompt {
     }
   }
 
-  /** A prompt whose history cannot be kept is still a prompt. */
+  /** Saves the history. Failures are ignored: the prompt works without a history. */
   #keep(history: readonly string[]): void {
     const { historyFile } = this.#options;
     try {
       if (historyFile !== null) writeHistory(historyFile, history);
     } catch {
-      // Nothing was lost but what could be typed again.
+      // Explained above.
     }
   }
+}
+
+/** Lines that the history file keeps. It has the oldest first, and only its owner may read it. */
+export const HISTORY_LINES_MAX = 1000;
+
+/** Default path of the history file; null if there is no home directory. */
+export function historyPath({ stateHome, home }: Environment): string | null {
+  if (stateHome?.startsWith('/')) return join(stateHome, 'vmferry', 'monitor-history');
+  return home ? join(home, '.local', 'state', 'vmferry', 'monitor-history') : null;
+}
+
+/** The lines of the history file, newest first, as readline expects them; none if there is no file. */
+export function readHistory(path: string): string[] {
+  try {
+    const lines = readFileSync(path, 'utf8').split('\n');
+    return lines
+      .filter((line) => line !== '')
+      .reverse()
+      .slice(0, HISTORY_LINES_MAX);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Writes the lines, given newest first. */
+export function writeHistory(path: string, lines: readonly string[]): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const text = lines
+    .slice(0, HISTORY_LINES_MAX)
+    .toReversed()
+    .map((line) => `${line}\n`);
+  writeFileSync(path, text.join(''), { mode: 0o600 });
 }

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { readMoment } from '../text/moment.ts';
-import { ConnectionLost, Failure } from './client-failure.ts';
-import { EXIT } from './exit-status.ts';
+import { ConnectionLost, EXIT, Failure } from './client-failure.ts';
 
-/* Values of options and variables: text in, checked values out. */
+/* Values of options and environment variables: text in, checked values out. */
 
 export const URL_DEFAULT = 'http://127.0.0.1:8080';
 export const RECONNECT_SECONDS_DEFAULT = 30;
@@ -17,7 +16,7 @@ const LIMIT_MAX = 1000;
 const PROCESS_ID_MAX = 2 ** 31 - 1;
 const ADDRESS_BYTES_MAX = 4096;
 
-/** @throws InvalidArgumentError, which commander tells with the option's name. */
+/** A number of seconds. @throws InvalidArgumentError, to which commander adds the name of the option. */
 export function parseSeconds(text: string): number {
   const seconds = /^\d{1,7}(?:\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
   if (seconds <= SECONDS_MAX) return seconds;
@@ -26,29 +25,29 @@ export function parseSeconds(text: string): number {
   );
 }
 
-/** As dirty-rate takes them. @throws InvalidArgumentError */
+/** Length of a dirty-rate measurement in seconds. @throws InvalidArgumentError */
 export function parseMeasureSeconds(text: string): number {
   const seconds = parseSeconds(text);
   if (seconds >= MEASURE_SECONDS_MIN && seconds <= MEASURE_SECONDS_MAX) return seconds;
   throw new InvalidArgumentError(`It must be from ${MEASURE_SECONDS_MIN} to ${MEASURE_SECONDS_MAX} seconds.`);
 }
 
-/** @throws InvalidArgumentError */
+/** A whole number. @throws InvalidArgumentError */
 export function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number.');
 }
 
-/** How much of a list is asked for. @throws InvalidArgumentError */
+/** Number of list entries. @throws InvalidArgumentError */
 export function parseLimit(text: string): number {
   const count = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
   if (count >= 1 && count <= LIMIT_MAX) return count;
-  throw new InvalidArgumentError(`It must be a whole number from 1 to ${LIMIT_MAX}; --all is all.`);
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${LIMIT_MAX}; --all prints all.`);
 }
 
 const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/i;
 
-/** A date, or a date and a time; without a zone by the clock of this host. @throws InvalidArgumentError */
+/** A date, or a date and a time, as ISO 8601 in UTC. Without a zone it is local time. @throws InvalidArgumentError */
 export function parseMoment(text: string): string {
   const [, date, time = '00:00', seconds = ':00', zone] = MOMENT.exec(text) ?? [];
   const local = `${date}T${time}${seconds}`;
@@ -58,50 +57,50 @@ export function parseMoment(text: string): string {
   throw new InvalidArgumentError('It must be a time such as 2025-06-01, 2025-06-01T12:00 or 2025-06-01T12:00:00Z.');
 }
 
-/** @throws InvalidArgumentError */
+/** A process number. @throws InvalidArgumentError */
 export function parseProcessId(text: string): number {
   const pid = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   if (pid >= 1 && pid <= PROCESS_ID_MAX) return pid;
   throw new InvalidArgumentError('It must be the number of a process, such as $! in a shell.');
 }
 
-/** @throws InvalidArgumentError */
+/** A whole number of seconds, at least 1. @throws InvalidArgumentError */
 export function parseWholeSeconds(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number of seconds, from 1 to 999999999.');
 }
 
-/** @throws InvalidArgumentError for an empty text. */
+/** A text that is not empty. @throws InvalidArgumentError */
 export function parseWord(text: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');
   return text;
 }
 
-/** A key goes into a header, which takes no other characters. @throws InvalidArgumentError */
+/** An idempotency key, which is sent in a header field. @throws InvalidArgumentError */
 export function parseKey(text: string): string {
   if (/^[\x20-\x7e]{1,255}$/.test(text) && text.trim() === text) return text;
   throw new InvalidArgumentError('It must be 1 to 255 printable ASCII characters, no space first or last.');
 }
 
-/** One more value of what may be repeated. */
+/** Adds the value of a repeatable option. @throws InvalidArgumentError */
 export function collect(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), parseWord(text)];
 }
 
-/** Between two looks; none at all would keep both sides busy. @throws InvalidArgumentError */
+/** Interval of --watch in seconds. @throws InvalidArgumentError */
 export function parseInterval(text: string): number {
   const seconds = parseSeconds(text);
   if (seconds >= INTERVAL_SECONDS_MIN) return seconds;
   throw new InvalidArgumentError(`It must be at least ${INTERVAL_SECONDS_MIN} seconds.`);
 }
 
-/** @throws InvalidArgumentError */
+/** Number of an event, as text. @throws InvalidArgumentError */
 export function parseEventNumber(text: string): string {
   if (/^\d{1,15}$/.test(text)) return text;
   throw new InvalidArgumentError('It must be the number of an event.');
 }
 
-/** One more NAME=VALUE. @throws InvalidArgumentError */
+/** Adds one NAME=VALUE argument. @throws InvalidArgumentError */
 export function parseAssignment(text: string, before: readonly Assignment[] | undefined): readonly Assignment[] {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be NAME=VALUE.');
@@ -115,9 +114,9 @@ export type Assignment = readonly [name: string, text: string];
 export type AddressOptions = { readonly url?: string; readonly urlFile?: string };
 
 /**
- * Address of the service: of --url or of the file of --url-file, else of VMFERRY_URL or of the file of VMFERRY_URL_FILE.
- * @throws Failure for what is no address.
- * @throws ConnectionLost while the file is not there: the service writes it once it is ready.
+ * Address of the service: from --url or the file of --url-file, else from VMFERRY_URL or the file of VMFERRY_URL_FILE.
+ * @throws Failure if the text is no address.
+ * @throws ConnectionLost while the file does not exist: the service writes it when it is ready.
  */
 export function serviceUrl(
   { url, urlFile }: AddressOptions,
@@ -140,8 +139,7 @@ function urlInFile(name: string, path: string): URL {
     if (error instanceof Failure) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT') throw new Failure(EXIT.usage, `${name} ${path} cannot be read: ${message}`);
-    const why = `no service is ready: ${name} ${path} is not there`;
-    throw new ConnectionLost(why, { mayHaveArrived: false });
+    throw new ConnectionLost(`no service is ready: ${name} ${path} is not there`, { mayHaveArrived: false });
   }
 }
 
@@ -153,8 +151,9 @@ function checkedUrl(name: string, text: string): URL {
 }
 
 /**
- * The bearer token from the file of --token-file, else from VMFERRY_TOKEN; null if there is none. What it is is a secret
- * and is not told. @throws Failure
+ * The bearer token from the file of --token-file, else from VMFERRY_TOKEN; null if there is none. Errors never contain the
+ * token, which is a secret.
+ * @throws Failure if the file cannot be read, or holds no valid token.
  */
 export function serviceToken(file: string | undefined, variable: string | undefined): string | null {
   if (file !== undefined) return checkedToken(`the file ${file}`, tokenIn(file));
@@ -172,11 +171,4 @@ function tokenIn(file: string): string {
 function checkedToken(where: string, token: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw new Failure(EXIT.usage, `${where} must be one token of visible ASCII characters`);
-}
-
-/** As QEMU names a snapshot that was given no name, in local time: `vm-20261124021530`. */
-export function generatedTag(date: Date): string {
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
-  return `vm-${day}${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
 }

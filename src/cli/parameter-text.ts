@@ -1,9 +1,9 @@
 import { parseSize, SIZE_FORM } from '../text/size.ts';
 import { numberOf, parseExactJson } from './json-values.ts';
 
-/* Values of migration parameters as they are typed and printed. Whether a value may be is for the service to say. */
+/* Values of migration parameters as text of the command line. The service checks them. */
 
-/** Parameters that count bytes, and so take a size with a suffix. */
+/** Parameters in bytes, which accept a size with a suffix. */
 const SIZES: ReadonlySet<string> = new Set([
   'max-bandwidth',
   'avail-switchover-bandwidth',
@@ -13,7 +13,7 @@ const SIZES: ReadonlySet<string> = new Set([
 
 const BEYOND_64_BITS = String(2n ** 64n);
 
-/** What the other integers count. */
+/** Units of the other integer parameters. */
 const UNITS: Readonly<Record<string, string>> = {
   'announce-initial': 'milliseconds',
   'announce-max': 'milliseconds',
@@ -38,8 +38,8 @@ const SWITCHES: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 /**
- * What a text stands for, by the type of the value that the parameter has now: sizes as `src/text/size.ts` reads them,
- * switches on or off. What is not understood is handed on as text, for the service to refuse.
+ * The value of a text, by the type of the current value of the parameter: sizes as `src/text/size.ts` reads them, on and off
+ * for booleans. A text without a valid value is sent as it is, and the service refuses it.
  */
 export function parameterValue(name: string, text: string, now: unknown): unknown {
   if (typeof now === 'boolean') return SWITCHES.get(text) ?? text;
@@ -48,7 +48,7 @@ export function parameterValue(name: string, text: string, now: unknown): unknow
   return jsonOf(text);
 }
 
-/** How a value has to be written that was handed on as text although the parameter takes none; null for all others. */
+/** A hint for the form of a value that was sent as text although the parameter is no text; null for all other values. */
 export function parameterHint(name: string, value: unknown, now: unknown): string | null {
   if (typeof value !== 'string' || now === undefined || typeof now === 'string') return null;
   if (typeof now === 'boolean') return `${name} is on or off`;
@@ -60,12 +60,12 @@ export function parameterHint(name: string, value: unknown, now: unknown): strin
     : `${name} is a whole number of ${unit}, without a unit`;
 }
 
-/** How a size has to be written. */
+/** A hint for the form of a size. */
 export function sizeHint(name: string): string {
   return `${name} is ${SIZE_FORM}`;
 }
 
-/** A value on one line: a list as JSON. */
+/** A value as text of one line; a list as JSON. */
 export function parameterText(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   return typeof value === 'string' ? value : JSON.stringify(value);
@@ -75,13 +75,13 @@ export function parameterText(value: unknown): string {
 function integerOf(text: string, isSize: boolean): unknown {
   const size = isSize ? parseSize(text, 'B') : null;
   if (typeof size === 'bigint') return JSON.rawJSON(String(size));
-  // A number, so that the service refuses it for its range.
+  // A number beyond 64 bits, so that the service refuses it for its range.
   if (size === 'out-of-range' && !text.includes('-')) return JSON.rawJSON(BEYOND_64_BITS);
   const [, sign = '', digits] = /^(-?)(\d{1,64}|0x[0-9a-fA-F]{1,64})$/.exec(text) ?? [];
   return digits === undefined ? null : JSON.rawJSON(`${sign}${BigInt(digits)}`);
 }
 
-/** A structured value; a text that is no JSON stands for itself. */
+/** A value in JSON; a text that is no JSON stays a text. */
 function jsonOf(text: string): unknown {
   try {
     return parseExactJson(text);

@@ -4,15 +4,16 @@ import { readEvents, type ServiceEvent } from './event-reader.ts';
 import { type Answer, type Exchange, exchange, type OpenAnswer, open, readText } from './http-exchange.ts';
 import { isRecord, parseExactJson } from './json-values.ts';
 
-/* The service as the commands see it. One request each; what to do when a connection is lost is for the callers. */
+/* The API of the service. Each method sends one request; the callers decide what follows a lost connection. */
 
+/** Time for an answer, in milliseconds. */
 const ANSWER_MS_MAX = 30_000;
-/** Of the largest pages: more than a service keeps of anything. */
+/** Pages of one list: with 1000 entries each, more than a service keeps. */
 const PAGES_MAX = 1000;
 const PAGE_ENTRIES = 1000;
-/** Lists whose pages have a length. */
+/** Lists that accept a page length. */
 const PAGED: ReadonlySet<string> = new Set(['/jobs/history', '/snapshots', '/migrations', '/audit']);
-/** Longer than the service's event stream is ever silent. */
+/** Time without any byte of the event stream, in milliseconds. The service sends comments more often. */
 const EVENT_SILENCE_MS_MAX = 60_000;
 
 export type Service = { readonly url: URL; readonly token: string | null };
@@ -23,7 +24,7 @@ export type Ask = Pick<Exchange, 'method' | 'path'> & {
   readonly deadlineMs?: number;
 };
 
-/** What a snapshot job is asked for; what is left out the service chooses. */
+/** Members of a request for a snapshot job. The service chooses the members that are left out. */
 export type JobRequest = {
   readonly vmstate?: string;
   readonly devices?: readonly string[];
@@ -37,54 +38,51 @@ export type JobRequest = {
 
 export type Verb = 'save' | 'load' | 'delete' | 'verify' | 'compact';
 
-/** What a request has begun, or an earlier one with the same key: then the answer is that one's. */
+/** Work that a request has started. `wasReplayed`: an earlier request with the same idempotency key had started it. */
 export type Started<Work> = { readonly work: Work; readonly wasReplayed: boolean };
 
+/** A client of one service. */
 export class ServiceClient {
   readonly #service: Service;
   readonly #signal: AbortSignal | null;
 
-  /** A signal breaks off whatever request is under way. */
+  /** The signal aborts the current request; null: no signal does. */
   constructor(service: Service, signal: AbortSignal | null) {
     this.#service = service;
     this.#signal = signal;
   }
 
-  /** One request and the JSON of its answer. @throws Failure for every answer that is no success. */
+  /** Sends a request and decodes the JSON of the answer. @throws Failure if the status is no success. */
   async ask(request: Ask): Promise<unknown> {
     return bodyOf(await this.#exchange(request));
   }
 
-  async get(path: string): Promise<unknown> {
-    return await this.ask({ method: 'GET', path });
-  }
-
-  /** The answer must be an object. */
+  /** The same for an answer that has to be an object. */
   async record(request: Ask): Promise<Readonly<Record<string, unknown>>> {
     const body = await this.ask(request);
-    if (!isRecord(body)) throw unexpectedAnswer(`${request.method} ${request.path} gives an object`);
+    if (!isRecord(body)) throw unexpectedAnswer(`${request.method} ${request.path} has to give an object`);
     return body;
   }
 
-  /** Removes what a path names; the answer has no body. */
+  /** Sends a DELETE, whose answer has no body. */
   async remove(path: string): Promise<void> {
     await this.#exchange({ method: 'DELETE', path });
   }
 
-  /** The answer as it is, whatever its status, where the path has its own way to tell of errors. */
+  /** The answer with any status, for paths whose answers report errors in their own form. */
   async answer(request: Ask): Promise<Answer> {
     return await exchange(this.#exchangeOf(request));
   }
 
-  /** The answer of `GET /readyz`, which has a status of its own while the service is not ready. */
+  /** The answer of `GET /readyz`, whose status is no success while the service is not ready. */
   async readiness(): Promise<Readonly<Record<string, unknown>>> {
     const answer = await this.answer({ method: 'GET', path: '/readyz' });
     const body = parsed(answer.text);
     if (isRecord(body) && typeof body.ready === 'boolean') return body;
-    throw isSuccess(answer) ? unexpectedAnswer('readiness was asked for') : failureOf(answer);
+    throw isSuccess(answer) ? unexpectedAnswer('it does not say whether the service is ready') : failureOf(answer);
   }
 
-  /** All entries of all pages, as the service gives them, the largest that there are. */
+  /** All entries of a list, read in pages of the maximum length. `member` is the member of the answer that holds the list. */
   async pages(
     path: string,
     member: string,
@@ -98,7 +96,7 @@ export class ServiceClient {
       const answer = await this.#exchange({ method: 'GET', path: `${path}${query}` });
       const body = bodyOf(answer);
       const list = isRecord(body) ? body[member] : null;
-      if (!Array.isArray(list) || !list.every(isRecord)) throw unexpectedAnswer(`a list of ${member} was asked for`);
+      if (!Array.isArray(list) || !list.every(isRecord)) throw unexpectedAnswer(`it holds no list of ${member}`);
       found.push(...list);
       const next = nextQuery(answer.headers.link);
       if (next === null) return found;
@@ -107,13 +105,15 @@ export class ServiceClient {
     throw unexpectedAnswer(`the list of ${member} has more than ${PAGES_MAX} pages`);
   }
 
-  /** Starts a job. The same key with the same request gives the same job, however often it is sent. */
+  /**
+   * Starts a snapshot job; `tag` is null for work on images. The same request with the same idempotency key gives the same job.
+   */
   async start(verb: Verb, tag: string | null, request: JobRequest, idempotencyKey: string): Promise<Started<Job>> {
     const { work, wasReplayed } = await this.askOnce(startRequest(verb, tag, request), idempotencyKey);
     return { work: decodeJob(work), wasReplayed };
   }
 
-  /** One request that begins something at most once. @throws Failure for every answer that is no success. */
+  /** Sends a request that starts work at most once for an idempotency key. @throws Failure if the status is no success. */
   async askOnce(request: Ask, idempotencyKey: string): Promise<Started<unknown>> {
     const answer = await this.#exchange({ ...request, headers: { 'idempotency-key': idempotencyKey } });
     return { work: bodyOf(answer), wasReplayed: answer.headers['idempotency-replayed'] === 'true' };
@@ -124,24 +124,25 @@ export class ServiceClient {
     return decodeJob(await this.ask({ method: 'GET', path, deadlineMs }));
   }
 
-  /** Whether the cancel won shows in the job. */
+  /** Asks to cancel a job. The outcome of the job shows whether it was cancelled. */
   async cancelJob(id: string): Promise<void> {
     await this.ask({ method: 'POST', path: `/jobs/${encodeURIComponent(id)}/cancel` });
   }
 
   /**
-   * Events as they happen, after the one with the given number; null: from when this resolves. Ends when the service
-   * says so.
+   * Opens the event stream after the event of the given number; null: from now on. The stream ends when the service closes
+   * it.
    */
   async events(since: string | null, signal: AbortSignal): Promise<AsyncIterable<ServiceEvent>> {
     const query = since === null ? '' : `?since=${encodeURIComponent(since)}`;
     const request = this.#requestOf({ method: 'GET', path: `/events${query}`, headers: { accept: EVENT_STREAM } });
     const answer = await successful(await open({ ...request, signal, idleMsMax: EVENT_SILENCE_MS_MAX }));
-    if (!String(answer.headers['content-type']).startsWith(EVENT_STREAM)) throw unexpectedAnswer('no event stream');
+    if (!String(answer.headers['content-type']).startsWith(EVENT_STREAM))
+      throw unexpectedAnswer('it is no event stream');
     return readEvents(answer.chunks);
   }
 
-  /** Sends a line of text and gives the text of its answer as it comes, however long that takes. */
+  /** Sends a line of text and gives the text of the answer while it arrives, without a time limit. */
   async *text(path: string, line: string, signal: AbortSignal): AsyncIterable<Buffer> {
     const headers = { accept: 'text/plain, application/problem+json', 'content-type': 'text/plain; charset=utf-8' };
     const request = { ...this.#requestOf({ method: 'POST', path, headers }), body: line };
@@ -186,7 +187,6 @@ async function successful(answer: OpenAnswer): Promise<OpenAnswer> {
   throw failureOf({ ...answer, text: await readText(answer.chunks) });
 }
 
-/** @param tag null where the work is on images, not on a snapshot. */
 function startRequest(verb: Verb, tag: string | null, request: JobRequest): Ask {
   if (tag === null) return { method: 'POST', path: `/images/${verb}`, body: request };
   const path = `/snapshots/${encodeURIComponent(tag)}`;
@@ -195,26 +195,26 @@ function startRequest(verb: Verb, tag: string | null, request: JobRequest): Ask 
   return { method: 'POST', path: `${path}/${verb}`, body: request };
 }
 
-/** Statuses that say that a service, or what stands before it, is coming or going. */
+/** Statuses of a service, or a proxy before it, that is starting or stopping. */
 const PASSING: ReadonlySet<number> = new Set([502, 503, 504]);
 const SHUTTING_DOWN = 503;
 const NOT_AVAILABLE = 501;
 
-/** Why an answer that is no success is none. */
+/** The failure that an unsuccessful answer reports. */
 export function failureOf(answer: Answer): Failure {
   const { status } = answer;
   const problem = problemOf(answer);
-  const said = problem === null ? `status ${status}` : `status ${status}, ${problem.code}: ${problem.detail}`;
+  const report = problem === null ? `status ${status}` : `status ${status}, ${problem.code}: ${problem.detail}`;
   if (PASSING.has(status)) {
     const about = { mayHaveArrived: status !== SHUTTING_DOWN, code: problem?.code ?? null };
-    return new ConnectionLost(`the service does not take requests now: ${said}`, about);
+    return new ConnectionLost(`the service does not take requests now: ${report}`, about);
   }
-  if (problem === null) return unexpectedAnswer(said);
+  if (problem === null) return unexpectedAnswer(report);
   const isRefusal = (status >= 400 && status < 500) || status === NOT_AVAILABLE;
   return isRefusal ? refused({ status, ...problem }) : failed({ status, ...problem });
 }
 
-/** RFC 9457's body with the service's code; null if the answer is something else, such as a proxy's page. */
+/** The problem document (RFC 9457) of the answer; null if the answer is something else, such as a page of a proxy. */
 function problemOf({ headers, text }: Answer): { readonly code: string; readonly detail: string } | null {
   if (!String(headers['content-type']).startsWith('application/problem+json')) return null;
   const body = parsed(text);
@@ -236,7 +236,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The query of the next page from `Link: </snapshots?…>; rel="next"`; the path stays ours. */
+/** The query of the next page from `Link: </snapshots?…>; rel="next"`; null on the last page. */
 function nextQuery(link: string | readonly string[] | undefined): string | null {
   const text = typeof link === 'string' ? link : (link?.join(', ') ?? '');
   for (const [, target = '', parameters = ''] of text.matchAll(/<([^>]*)>([^,<]*)/g)) {

@@ -1,48 +1,102 @@
-import { ConnectionLost, Failure } from './client-failure.ts';
+import { randomUUID } from 'node:crypto';
+import { ConnectionLost, EXIT, type ExitStatus, Failure, interruptStatus } from './client-failure.ts';
+import { RETRY_MS, Reconnection } from './reconnection.ts';
+import type { Started } from './service-client.ts';
 import type { World } from './world.ts';
 
 /*
- * Follows work, a job or a migration, to its end by asking for it again and again. That is all it needs of the service, so it survives what
- * an event stream does not: a restart of the service, a proxy that cuts long answers, a laptop that slept.
+ * Work of the service that outlasts a request: a snapshot job or a migration. `startOnce` starts it exactly once,
+ * `follow` asks for it repeatedly until it ends, `exitStatusOf` gives the exit status. Polling needs nothing else of the
+ * service, so following survives a restart of the service, a proxy that cuts long answers, and a suspended client.
  */
 
-/** The first looks come quickly, since many jobs take no longer; each pause is twice the one before. */
-const POLL_MS_MIN = 20;
-const POLL_MS_MAX = 200;
-const RETRY_MS = 250;
-/** How long what was asked to cancel may take to end. */
-const CANCEL_MS_MAX = 60_000;
-
-/** Work that is followed, as it was seen. */
-export type Followed = { readonly isConcluded: boolean };
-
-export type FollowOptions<Work extends Followed> = {
-  /** What it is called: `job j1`. */
-  readonly name: string;
-  readonly world: Pick<World, 'clock' | 'interrupt'>;
-  /** When to give up, on the world's clock; null: never. */
-  readonly deadlineMs: number | null;
+/** How long a command waits for its work, as the options say. */
+export type Waiting = {
+  readonly waits: boolean;
+  /** Null: no limit. */
+  readonly timeoutMs: number | null;
   readonly cancelsOnTimeout: boolean;
-  /** For how long a lost connection is tried again. */
   readonly reconnectMs: number;
-  /** Asks for it once more. */
-  look(deadlineMs: number): Promise<Work>;
-  cancel(): Promise<void>;
-  /** Resolves when a look may show something new; null: only time tells. */
-  readonly wake: (() => Promise<void>) | null;
-  /** Told of every state of it that was seen. */
-  readonly report: (work: Work) => void;
-  /** Told in a sentence of what goes wrong on the way. */
+  /** Null: the client makes a key. */
+  readonly idempotencyKey: string | null;
+};
+
+export type StartOptions<Work> = {
+  readonly send: (idempotencyKey: string) => Promise<Started<Work>>;
+  readonly waiting: Pick<Waiting, 'idempotencyKey' | 'reconnectMs' | 'timeoutMs'>;
+  readonly world: Pick<World, 'clock' | 'interrupt'>;
+  /** Receives a sentence about a lost connection. */
   readonly note: (text: string) => void;
 };
 
-/** Why following stopped before, or regardless of whether, the work ended. */
+/**
+ * Sends the request that starts work. If the answer is lost, the request is sent again with the same idempotency key, so
+ * that the work starts once. A service that could not be reached at all is not asked again.
+ * @throws Failure if the service refuses, or stays lost for the time of --reconnect or --timeout.
+ */
+export async function startOnce<Work>({ send, waiting, world, note }: StartOptions<Work>): Promise<Started<Work>> {
+  const { clock, interrupt } = world;
+  const { idempotencyKey, reconnectMs, timeoutMs } = waiting;
+  const key = idempotencyKey ?? randomUUID();
+  const retryMs = Math.min(reconnectMs, timeoutMs ?? reconnectMs);
+  const reconnection = new Reconnection({ clock, reconnectMs: retryMs, note });
+  for (;;) {
+    try {
+      return await send(key);
+    } catch (error) {
+      if (!(error instanceof Failure) || !canBeRepeated(error, reconnection.isLost)) throw error;
+      if (reconnection.failed(error) || interrupt.aborted) throw error;
+    }
+    await clock.wait(RETRY_MS, interrupt);
+  }
+}
+
+/** True if the answer was lost, or if the service still works on the request whose answer was lost. */
+function canBeRepeated(failure: Failure, wasLost: boolean): boolean {
+  if (failure instanceof ConnectionLost) return wasLost || failure.mayHaveArrived;
+  return wasLost && failure.code === 'idempotency_key_in_use';
+}
+
+/** Pauses between two polls, in milliseconds: the first is short, since many jobs end soon; each is twice the one before. */
+const POLL_MS_MIN = 20;
+const POLL_MS_MAX = 200;
+/** How long cancelled work may take to end, in milliseconds. */
+const CANCEL_MS_MAX = 60_000;
+
+/** The work as the last poll showed it. */
+export type Followed = { readonly isConcluded: boolean };
+
+export type FollowOptions<Work extends Followed> = {
+  /** Name of the work for messages: `job j1`. */
+  readonly name: string;
+  readonly world: Pick<World, 'clock' | 'interrupt'>;
+  /** Time on the clock of the world at which the command stops waiting; null: never. */
+  readonly deadlineMs: number | null;
+  readonly cancelsOnTimeout: boolean;
+  /** How long a lost service is asked again, in milliseconds. */
+  readonly reconnectMs: number;
+  /** Asks the service for the work once. */
+  look(deadlineMs: number): Promise<Work>;
+  cancel(): Promise<void>;
+  /** Resolves when the work may have changed, which shortens the pause between two polls; null: nothing does. */
+  readonly wake: (() => Promise<void>) | null;
+  /** Receives every state of the work that a poll has shown. */
+  readonly report: (work: Work) => void;
+  /** Receives a sentence about a lost connection or a cancel. */
+  readonly note: (text: string) => void;
+};
+
+/** Reason to stop following: a signal, or the time of --timeout. The work may have ended all the same. */
 export type Stop = 'interrupt' | 'timeout';
 
-/** The work as last seen; it is concluded unless `stop` says why not. */
+/** The work as last seen. It is concluded unless `stop` is set. */
 export type Ending<Work extends Followed> = { readonly last: Work; readonly stop: Stop | null };
 
-/** @throws Failure if the service cannot be reached any more or does not know the work. */
+/**
+ * Polls the work until it concludes. At an interrupt it cancels the work and waits for its end; at the deadline it does
+ * the same with `cancelsOnTimeout`, else it stops at once.
+ * @throws Failure if the service stays lost or does not know the work.
+ */
 export async function follow<Work extends Followed>(first: Work, options: FollowOptions<Work>): Promise<Ending<Work>> {
   return new Follower(first, options).run();
 }
@@ -69,7 +123,7 @@ class Follower<Work extends Followed> {
     }
   }
 
-  /** Asks for a cancel when it is time to. @returns true if its end is not to be waited for. */
+  /** Cancels the work at an interrupt or a timeout. @returns true if the end of the work is not waited for. */
   async #isToStop(): Promise<boolean> {
     const { cancelsOnTimeout, world } = this.#options;
     const now = world.clock.nowMs();
@@ -82,7 +136,7 @@ class Follower<Work extends Followed> {
     return !(await this.#cancel());
   }
 
-  /** @returns false if the service did not hear of it. */
+  /** @returns false if the request to cancel did not reach the service. */
   async #cancel(): Promise<boolean> {
     const { name, cancel, note } = this.#options;
     try {
@@ -92,12 +146,12 @@ class Follower<Work extends Followed> {
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       note(`${name} could not be cancelled: ${error.message}`);
-      // Refused: it may have ended meanwhile, which the next look shows.
+      // After a refusal the next poll shows whether the work has ended.
       return !(error instanceof ConnectionLost);
     }
   }
 
-  /** Ends early at an interrupt, but only at the one that is new. */
+  /** Ends early at the first interrupt, but not after an interrupt that was already handled. */
   #pause(ms: number): Promise<void> {
     const { clock, interrupt } = this.#options.world;
     return clock.wait(Math.min(ms, Math.max(this.#leftMs(), 0)), this.#stop === null ? interrupt : null);
@@ -107,10 +161,10 @@ class Follower<Work extends Followed> {
     return this.#giveUpMs - this.#options.world.clock.nowMs();
   }
 
-  /** Sees what became of it. While the service is away it tries again, as long as it may. */
+  /** Polls once. While the service is lost it polls again, for at most `reconnectMs`. */
   async #look(): Promise<void> {
     const { look, world, reconnectMs, note } = this.#options;
-    let lostAtMs: number | null = null;
+    const reconnection = new Reconnection({ clock: world.clock, reconnectMs, note });
     for (;;) {
       const isOver = this.#leftMs() <= 0 || (this.#stop === null && world.interrupt.aborted);
       if (isOver) return;
@@ -119,18 +173,27 @@ class Follower<Work extends Followed> {
         return;
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw this.#explained(error);
-        if (lostAtMs === null) note(`${error.message}; trying again`);
-        lostAtMs ??= world.clock.nowMs();
-        if (this.#leftMs() > 0 && world.clock.nowMs() - lostAtMs >= reconnectMs) throw this.#explained(error);
+        if (reconnection.failed(error) && this.#leftMs() > 0) throw this.#explained(error);
       }
       await this.#pause(RETRY_MS);
     }
   }
 
+  /** A refusal is a lost connection here: the service accepted the work, and only its outcome cannot be found out. */
   #explained(error: unknown): unknown {
     if (!(error instanceof Failure)) return error;
-    const message = `what became of ${this.#options.name} is not known: ${error.message}`;
-    // A refusal of its name is not a refusal of the command: it was there.
+    const message = `the outcome of ${this.#options.name} is not known: ${error.message}`;
     return new ConnectionLost(message, { mayHaveArrived: true, code: error.code });
   }
+}
+
+/** Work that was followed to its end, with its outcome; the outcome is null while the work runs. */
+export type Outcome = Followed & { readonly isCompleted: boolean; readonly outcome: string | null };
+
+/** Exit status of a command that followed its work. */
+export function exitStatusOf({ last, stop }: Ending<Outcome>, interrupt: AbortSignal): ExitStatus {
+  if (stop === 'interrupt') return interruptStatus(interrupt);
+  if (last.isCompleted) return EXIT.done;
+  const wasCutShort = stop === 'timeout' && (!last.isConcluded || last.outcome === 'cancelled');
+  return wasCutShort ? EXIT.timedOut : EXIT.failed;
 }

@@ -1,41 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/* What the commands take from the process that they run in. Tests bring their own. */
+/* Everything that commands use of their process: output, input, clock, signals. Tests supply their own. */
 
 export type Clock = {
-  /** Milliseconds since some moment; never goes back. */
+  /** Milliseconds of a clock that never goes back. */
   nowMs(): number;
   /** The time of day. */
   date(): Date;
-  /** Resolves after so many milliseconds, or when the signal aborts. Never rejects. */
+  /** Resolves after the given time, in milliseconds, or when the signal aborts. Never rejects. */
   wait(ms: number, signal: AbortSignal | null): Promise<void>;
 };
 
-/** Variables of the environment, as they are. */
+/** Variables of the environment, unchecked: VMFERRY_URL, VMFERRY_URL_FILE, VMFERRY_TOKEN, TERM, NO_COLOR, HOME, XDG_STATE_HOME. */
 export type Environment = Readonly<Record<'url' | 'token' | 'terminal', string | undefined>> &
   Readonly<Partial<Record<'urlFile' | 'noColor' | 'home' | 'stateHome', string | undefined>>>;
 
+/** The process of a command. */
 export type World = {
   /** Version of this program. */
   readonly version: string;
-  /** VMFERRY_URL, VMFERRY_URL_FILE, VMFERRY_TOKEN, TERM, NO_COLOR, HOME and XDG_STATE_HOME. */
   readonly environment: Environment;
-  /** Results. */
+  /** Writes to standard output: results. */
   out(text: string): void;
-  /** Progress and errors. */
+  /** Writes to standard error: progress and errors. */
   err(text: string): void;
-  /** Width of the terminal that `err` writes to; null if it is none. */
+  /** Width of the terminal at standard error, in characters; null if it is no terminal. */
   columns(): number | null;
-  /** Width of the terminal that `out` writes to; null if it is none. */
+  /** The same for standard output. */
   outColumns(): number | null;
   /** Standard input. */
   readonly input: NodeJS.ReadableStream & AsyncIterable<Buffer>;
-  /** Where a person types and reads; null where standard input or output is no terminal. */
+  /** The streams of the terminal; null if standard input or standard output is no terminal. */
   readonly terminal: { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream } | null;
   readonly clock: Clock;
   /** Aborts at the first SIGINT or SIGTERM, with the signal's name as its reason. */
   readonly interrupt: AbortSignal;
-  /** Aborts when nobody reads results any more. */
+  /** Aborts when the reader of standard output has closed it. */
   readonly outputClosed: AbortSignal;
 };
 

@@ -1,8 +1,8 @@
 import { parseSize as readSize, SIZE_FORM } from '../text/size.ts';
 
-/* Values of flags: text in, checked values out. Every error is one line that names the flag and what is allowed. */
+/* Values of flags: text in, checked values out. Each error is one line with the flag and the allowed values. */
 
-/** The command line or the environment is not acceptable: the process ends with status 2. */
+/** The command line or the environment is not valid: the process ends with status 2. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -17,16 +17,16 @@ const PORT_MAX = 65535;
 const NAME_LENGTH_MAX = 255;
 const DEFAULT_SPAN = '64M';
 
-/** What a synthetic guest does, and what its RAM holds at the start. */
+/** Workload of a synthetic guest, and the content of its RAM at the start. */
 export type WorkloadSpec = {
-  /** Bytes dirtied in a second; 0 is idle. */
+  /** Bytes written per second; 0: idle. */
   readonly rate: number;
-  /** Bytes of RAM touched. */
+  /** Bytes of RAM that are written to. */
   readonly span: number;
   readonly pattern: 'hot' | 'seq' | 'random';
-  /** `quarter`: the last quarter random, the rest zero. */
+  /** Initial content; `quarter`: the last quarter random, the rest zero. */
   readonly fill: 'quarter' | 'zero' | 'text' | 'random';
-  /** Bytes/s that the guest reads and checks beside what it writes; `auto` follows the rate. */
+  /** Bytes per second that the guest reads and checks; `auto`: derived from the rate. */
   readonly check: number | 'auto';
 };
 
@@ -40,7 +40,7 @@ export function parseSize(flag: string, text: string): number {
   return Number(bytes);
 }
 
-/** RAM of a guest: whole pages. */
+/** Size of guest RAM in bytes, a multiple of the page size. */
 export function parseRam(flag: string, text: string): number {
   const bytes = parseSize(flag, text);
   if (bytes < RAM_BYTES_MIN || bytes > RAM_BYTES_MAX)
@@ -57,14 +57,14 @@ export function parseCount(flag: string, text: string, range: { readonly min: nu
   throw new ConfigError(`${flag} must be a whole number from ${range.min} to ${range.max}${hint}, not "${text}"`);
 }
 
-/** One of several words. */
+/** One of the given texts. */
 export function parseChoice<const T extends string>(flag: string, text: string, choices: readonly T[]): T {
   const choice = choices.find((candidate) => candidate === text);
   if (choice === undefined) throw new ConfigError(`${flag} must be one of ${choices.join(', ')}, not "${text}"`);
   return choice;
 }
 
-/** Entries of a dirty ring, a power of two as KVM takes it; null for 0, which is none. */
+/** Entries of a dirty ring, a power of two as in KVM; null for 0: no ring. */
 export function parseRingEntries(flag: string, text: string): number | null {
   const entries = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (entries === 0) return null;
@@ -74,21 +74,21 @@ export function parseRingEntries(flag: string, text: string): number | null {
   throw new ConfigError(`${flag} must be a power of two ${range}, or 0 for none, not "${text}"`);
 }
 
-/** A name for people: printable, without line ends. */
+/** A name of printable characters. */
 export function parseName(flag: string, text: string): string {
   const isPrintable = /^[^\p{Cc}\p{Cs}]+$/u.test(text);
   if (text.length <= NAME_LENGTH_MAX && isPrintable) return text;
   throw new ConfigError(`${flag} must be 1 to ${NAME_LENGTH_MAX} printable characters`);
 }
 
-/** A UUID in its text form, made lower case. */
+/** A UUID, converted to lower case. */
 export function parseUuid(flag: string, text: string): string {
   if (!isUuid(text))
     throw new ConfigError(`${flag} must be a UUID such as 8c6b7a5e-3f0d-4f35-9d3c-0d5f7f0a1b2c, not "${text}"`);
   return text.toLowerCase();
 }
 
-/** True of a uuid in text form. */
+/** True of a UUID in text form. */
 export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
@@ -100,7 +100,24 @@ export function parseAssignment(flag: string, text: string): [name: string, valu
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** NODE=FILE: QEMU's rule for the name of a block device node, which has 31 bytes at most. */
+/** The values of a repeatable flag NAME=VALUE. @throws ConfigError if a name is given twice. */
+export function readAssignments(flag: string, list: readonly string[]): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const text of list) {
+    const [name, value] = parseAssignment(flag, text);
+    if (values.has(name)) throw new ConfigError(`${flag} ${name} is given twice`);
+    values.set(name, value);
+  }
+  return values;
+}
+
+/** @returns the value. @throws ConfigError if it is empty. */
+export function nonEmpty(name: string, value: string): string {
+  if (value === '') throw new ConfigError(`--${name} must not be empty`);
+  return value;
+}
+
+/** NODE=FILE. The name obeys QEMU's rule for block device nodes: at most 31 bytes. */
 export function parseBlockDevice(flag: string, text: string): { readonly name: string; readonly file: string } {
   const [name, file] = parseAssignment(flag, text);
   if (!/^[A-Za-z][A-Za-z0-9._-]{0,30}$/.test(name)) {
@@ -112,7 +129,7 @@ export function parseBlockDevice(flag: string, text: string): { readonly name: s
   return { name, file };
 }
 
-/** HOST:PORT; on loopback unless tokens guard it. */
+/** HOST:PORT. Without tokens only loopback is allowed. */
 export function parseHttpAddress(text: string, hasTokens: boolean): { readonly host: string; readonly port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
@@ -120,16 +137,16 @@ export function parseHttpAddress(text: string, hasTokens: boolean): { readonly h
   const port = parseCount('the port of --http', match?.[3] ?? '', { min: 0, max: PORT_MAX });
   if (!hasTokens && !isLoopback(host)) {
     throw new ConfigError(
-      `--http ${text} is not on loopback, and without tokens nothing else is allowed (use 127.0.0.1, or --token-file)`,
+      `--http ${text} is not on loopback, and without tokens only loopback is allowed (use 127.0.0.1, or --token-file)`,
     );
   }
   return { host, port };
 }
 
-/** Room for a path in a socket's address, without the zero at its end. */
+/** Longest path in the address of a Unix socket, without the terminating zero, in bytes. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
-/** Where a QMP socket is. Whoever may connect may do everything, so that it is never off loopback. */
+/** Address of a QMP socket. QMP has no tokens, so only Unix sockets and loopback are allowed. */
 export type QmpAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
@@ -162,7 +179,7 @@ function isLoopback(host: string): boolean {
 
 const WORKLOAD_MEMBERS = ['rate', 'span', 'pattern', 'fill', 'check'];
 
-/** What is left out keeps its default; a span of that kind is cut to the RAM there is. */
+/** The workload; missing members have their defaults. A default span is at most the RAM. */
 export function parseWorkload(text: string, ramBytes: number): WorkloadSpec {
   const given = new Map<string, string>();
   for (const part of text.split(',').filter((piece) => piece !== '')) {
@@ -191,4 +208,28 @@ function parseRate(flag: string, text: string): number {
   const rate = parseSize(flag, text);
   if (rate > RATE_MAX) throw new ConfigError(`${flag} must be at most 1T (bytes/s), not "${text}"`);
   return rate;
+}
+
+/** Every origin; allowed only with tokens. */
+export const ANY_ORIGIN = '*';
+
+/**
+ * Web origins whose pages may use the API, in the form of the header Origin. `*` needs tokens: without them every page in a
+ * browser on this host could use the machine.
+ */
+export function parseOrigins(list: readonly string[], hasTokens: boolean): readonly string[] {
+  if (list.includes(ANY_ORIGIN) && !hasTokens) {
+    throw new ConfigError('--allow-origin * would let every web page use the machine; it needs --token-file');
+  }
+  return [...new Set(list.map((text) => (text === ANY_ORIGIN ? text : parseOrigin(text))))];
+}
+
+function parseOrigin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isWeb = url !== null && (url.protocol === 'http:' || url.protocol === 'https:');
+  // An origin ends after its port: no path, no query, and no slash.
+  if (isWeb && /^https?:\/\/[^/?#@\\\s]+$/i.test(text) && url.host !== '' && !url.host.includes('*')) return url.origin;
+  throw new ConfigError(
+    `--allow-origin must be * or an origin such as https://dashboard.example or http://localhost:3000, without a path, not "${text}"`,
+  );
 }

@@ -1,9 +1,9 @@
-/* The flags: their names, forms and what they mean. */
+/* The flags of the service, the overview of all commands, and the texts of --help for both. */
 
 type Flag = {
   readonly type: 'string' | 'boolean';
   readonly repeatable?: true;
-  /** How its value is written. */
+  /** Form of the value; empty for a flag without a value. */
   readonly form: string;
   readonly help: string;
 };
@@ -12,7 +12,7 @@ export const FLAGS = {
   http: {
     type: 'string',
     form: 'HOST:PORT',
-    help: 'HTTP listener, on loopback unless there are tokens; port 0 picks a free one [127.0.0.1:8080]',
+    help: 'HTTP listener, on loopback unless there are tokens; port 0: a free port [127.0.0.1:8080]',
   },
   data: { type: 'string', form: 'DIR', help: 'database and files [./data]' },
   machine: { type: 'string', form: 'synthetic|image', help: 'kind of machine [synthetic]' },
@@ -23,7 +23,7 @@ export const FLAGS = {
   workload: {
     type: 'string',
     form: 'rate=,span=,pattern=,fill=,check=',
-    help: 'what the synthetic guest does [rate=20M,span=64M,pattern=hot]',
+    help: 'workload of the synthetic guest [rate=20M,span=64M,pattern=hot]',
   },
   'dirty-ring-size': {
     type: 'string',
@@ -31,9 +31,9 @@ export const FLAGS = {
     help: 'a dirty ring of N pages for each vCPU of the synthetic guest, 1024 to 65536 [0: none]',
   },
   paused: { type: 'boolean', form: '', help: 'start with the guest stopped' },
-  'only-migratable': { type: 'boolean', form: '', help: 'take nothing that could forbid a migration' },
-  'ram-prealloc': { type: 'boolean', form: '', help: 'take all memory for guest RAM at the start' },
-  incoming: { type: 'string', form: 'defer|URI', help: 'start as the destination of a migration' },
+  'only-migratable': { type: 'boolean', form: '', help: 'refuse everything that could forbid a migration' },
+  'ram-prealloc': { type: 'boolean', form: '', help: 'allocate all guest RAM at the start' },
+  incoming: { type: 'string', form: 'defer|URI', help: 'start as the target of a migration' },
   'keep-listening': {
     type: 'boolean',
     form: '',
@@ -42,18 +42,18 @@ export const FLAGS = {
   'file-root': { type: 'string', form: 'DIR', help: 'the only folder for file: addresses [DATA/files]' },
   'allow-exec': { type: 'boolean', form: '', help: 'permit exec: addresses' },
   fd: { type: 'string', repeatable: true, form: 'NAME=NUMBER', help: 'an inherited descriptor for fd: addresses' },
-  set: { type: 'string', repeatable: true, form: 'NAME=VALUE', help: 'a migration parameter for this start' },
-  enable: { type: 'string', repeatable: true, form: 'CAPABILITY', help: 'a capability to switch on for this start' },
+  set: { type: 'string', repeatable: true, form: 'NAME=VALUE', help: 'a migration parameter for this run' },
+  enable: { type: 'string', repeatable: true, form: 'CAPABILITY', help: 'a capability to switch on for this run' },
   blockdev: {
     type: 'string',
     repeatable: true,
     form: 'NODE=FILE',
-    help: 'a block device node and its qcow2 image [disk0=DATA/disk0.qcow2, made if missing]',
+    help: 'a block device node and its qcow2 image [disk0=DATA/disk0.qcow2, created if missing]',
   },
   'log-level': {
     type: 'string',
     form: 'silent|error|warn|info|debug',
-    help: 'what is logged, on standard error [warn]',
+    help: 'least severe level that is logged, on standard error [warn]',
   },
   qmp: {
     type: 'string',
@@ -66,17 +66,17 @@ export const FLAGS = {
     type: 'string',
     repeatable: true,
     form: 'ORIGIN',
-    help: 'web pages of this origin may use the API, such as https://HOST; * needs tokens',
+    help: 'allow web pages of this origin to use the API, such as https://HOST; * needs tokens',
   },
   'url-file': {
     type: 'string',
     form: 'FILE',
-    help: 'the address is written there once the service is ready, and the file is removed at the end',
+    help: 'file for the address: written when the service is ready, removed at the end',
   },
   'drain-timeout': {
     type: 'string',
     form: 'SECONDS',
-    help: 'how long what runs may go on after SIGTERM before it is cancelled [10]',
+    help: 'how long migrations and jobs may continue after SIGTERM before they are cancelled [10]',
   },
   'qemu-qmp': { type: 'string', form: 'unix:PATH', help: 'not available in this version' },
   help: { type: 'boolean', form: '', help: 'print this' },
@@ -114,7 +114,7 @@ export type FlagName =
   | 'help'
   | 'version';
 
-/** Flags that are understood and refused: what they ask for is not there yet. This list will be empty one day. */
+/** Flags that are known and refused, with the reason: their feature does not exist yet. */
 export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
   'qemu-qmp': 'there is no qemu machine yet',
 };
@@ -122,74 +122,75 @@ export const NOT_AVAILABLE: Partial<Record<FlagName, string>> = {
 const FLAG_COLUMN_WIDTH = 48;
 const COMMAND_COLUMN_WIDTH = 26;
 
-/** Commands for a running service, as --help lists them: how each is written, and what it does. */
-const COMMANDS: readonly (readonly [form: string, does: string])[] = [
-  ['status [--watch]', 'how the machine is, and its migration'],
-  ['wait [--pid PID]', 'until the service is ready'],
+/** Commands for a running service, as --help lists them. */
+const COMMANDS: readonly (readonly [form: string, description: string])[] = [
+  ['status [--watch]', 'state of the machine and of its migration'],
+  ['wait [--pid PID]', 'wait until the service is ready'],
   ['stop', 'stop the guest'],
-  ['cont', 'let it go on'],
-  ['console', 'what the guest has written'],
-  ['workload [NAME=VALUE …]', 'change what the synthetic guest does, or print it'],
-  ['migrate URI [--wait]', 'move the machine, or save it into a file'],
-  ['incoming URI|--end', 'let a machine that was started for it await a migration, or no more'],
-  ['continue', 'let a migration go on that pauses before its switchover'],
-  ['cancel', 'cancel the migration that runs'],
-  ['history', 'every migration that was ever made here'],
-  ['show ID', 'one of them, with its passes'],
-  ['set [NAME=VALUE …]', 'change migration parameters, or print them'],
+  ['cont', 'resume the guest'],
+  ['console', 'text that the guest has written to its console'],
+  ['workload [NAME=VALUE …]', 'change or print the workload of the synthetic guest'],
+  ['migrate URI [--wait]', 'migrate the machine, or save it to a file'],
+  ['incoming URI|--end', 'listen for a migration (after serve --incoming defer), or stop listening'],
+  ['continue', 'continue a migration that is paused before its switchover'],
+  ['cancel', 'cancel the running migration'],
+  ['history', 'past migrations of this service'],
+  ['show ID', 'one migration with its passes'],
+  ['set [NAME=VALUE …]', 'change or print migration parameters'],
   ['enable [CAP …]', 'switch migration capabilities on, or print them'],
-  ['disable [CAP …]', 'switch them off'],
-  ['blockers', 'what forbids a migration; blockers add REASON, blockers remove ID'],
+  ['disable [CAP …]', 'switch migration capabilities off'],
+  ['blockers', 'reasons that forbid a migration; blockers add REASON, blockers remove ID'],
   ['dirty-rate', 'measure how fast the guest writes to its memory'],
-  ['snapshot save [TAG]', 'keep the machine as it is now'],
-  ['snapshot load TAG', 'take it back there'],
-  ['snapshot list [TAG]', 'the snapshots there are'],
+  ['snapshot save [TAG]', 'save the current state of the machine'],
+  ['snapshot load TAG', 'restore the machine from a snapshot'],
+  ['snapshot list [TAG]', 'print snapshots'],
   ['snapshot verify TAG', 'compare a snapshot with its digests'],
-  ['snapshot delete TAG', 'remove it'],
-  ['jobs [--history]', 'what runs and what ended; jobs cancel ID and other verbs'],
-  ['events [--since N]', 'what happens, as it happens'],
-  ['audit', 'who changed what'],
+  ['snapshot delete TAG', 'delete a snapshot'],
+  ['snapshot compact', 'shorten image files to the space that they use'],
+  ['jobs [--history]', 'current and past jobs; jobs cancel ID and other verbs'],
+  ['events [--since N]', 'events as they happen'],
+  ['audit', 'audit log: which client changed what'],
   ['monitor', 'the text monitor (HMP), at a prompt or from standard input'],
-  ['qmp JSON', 'one QMP command and its answer'],
+  ['qmp JSON', 'send one QMP command and print its answer'],
 ];
 
-/** Commands that ask no service. */
+/** Commands that need no service. */
 const OTHER_COMMANDS: typeof COMMANDS = [
-  ['completion bash|zsh|fish', 'what makes a shell complete these commands'],
-  ['version', 'this version, and that of the service if one answers'],
+  ['completion bash|zsh|fish', 'script for the completion of these commands'],
+  ['version', 'version of this program, and of the service if it answers'],
 ];
 
-/** First words of all commands. */
+/** Names of all commands. */
 export const COMMAND_NAMES: ReadonlySet<string> = new Set([
   ...[...COMMANDS, ...OTHER_COMMANDS].flatMap(([form]) => /^[\w-]+/.exec(form)?.[0] ?? []),
   'serve',
   'help',
 ]);
 
-/** What --help prints without a command. */
+/** Text of --help without a command. */
 export function overview(): string {
   const lines = (commands: typeof COMMANDS): string[] =>
-    commands.map(([form, does]) => `  ${form.padEnd(COMMAND_COLUMN_WIDTH)} ${does}`);
+    commands.map(([form, description]) => `  ${form.padEnd(COMMAND_COLUMN_WIDTH)} ${description}`);
   return [
     'vmferry COMMAND …: live migration and snapshots of a virtual machine',
     '',
     'The service:',
-    ...lines([['serve [FLAGS]', 'run it: one machine, over HTTP']]),
+    ...lines([['serve [FLAGS]', 'run the service: one machine, controlled over HTTP']]),
     '',
     'Commands for a running service:',
     ...lines(COMMANDS),
     '',
-    'Besides:',
+    'Other:',
     ...lines(OTHER_COMMANDS),
     '  --help | --version',
     '',
-    'Each has a --help of its own. Options may stand before the command too; flags without a command are for serve.',
-    'VMFERRY_URL names the service that is asked.',
+    'Each command has a --help. Options may precede the command; flags without a command are for serve.',
+    'VMFERRY_URL is the address of the service.',
     '',
   ].join('\n');
 }
 
-/** What serve --help prints. */
+/** Text of serve --help. */
 export function usage(): string {
   const lines = Object.entries(FLAGS).map(([name, { form, repeatable, help }]) => {
     const flag = `  --${name}${form === '' ? '' : ` ${form}`}${repeatable ? ' …' : ''}`;
@@ -200,8 +201,8 @@ export function usage(): string {
     '',
     ...lines,
     '',
-    'Each flag is also an environment variable (--file-root: VMFERRY_FILE_ROOT); those marked … take a list there,',
-    'separated by commas. A flag goes before its variable.',
+    'Each flag is also an environment variable (--file-root: VMFERRY_FILE_ROOT). A flag marked … may be repeated; its',
+    'variable holds a list, separated by commas. A flag has precedence over its variable.',
     '',
   ].join('\n');
 }

@@ -2,24 +2,23 @@ import { parseArgs } from 'node:util';
 import { nearest } from '../text/nearest.ts';
 import { ConfigError, parseChoice } from './flag-values.ts';
 import { COMMAND_NAMES, FLAGS, type FlagName } from './flags.ts';
-import { isServiceLink } from './service-links.ts';
 
-/* What was given on the command line and in the environment, before any value is looked at. */
+/* Flags of the command line and of the environment, with unchecked values. */
 
 const SEE_HELP = '; see vmferry serve --help';
 const ENVIRONMENT_PREFIX = 'VMFERRY_';
-/** For the client; a service that finds them leaves them alone. */
+/** Variables of the client, which the service ignores. */
 const CLIENT_VARIABLES: ReadonlySet<string> = new Set(['VMFERRY_URL', 'VMFERRY_TOKEN']);
-/** Set for tests that start QEMU; not ours. */
+/** Prefix of variables for tests that start QEMU. */
 const FOREIGN_PREFIX = 'VMFERRY_TEST_';
 
-/** Values of flags by their names, each as often as it was given. */
+/** Values of flags by their names, in the order of the command line. */
 export type Given = ReadonlyMap<FlagName, readonly string[]>;
 
 /**
- * Where the command stands: the first word, or, behind options, the first name of a command that is no value of a flag;
- * -1 if there is none. Which options of the client have a value is not known here, so any word behind one of them may be
- * its value.
+ * Index of the command: the first word, or after options the first name of a command that is no value of a flag; -1 if there
+ * is none. The options of the client are not known here, so a word after one of them may be its value, and is skipped unless
+ * it is the name of a command.
  */
 export function commandPlace(argv: readonly string[]): number {
   for (let at = 0; at < argv.length; at += 1) {
@@ -35,7 +34,7 @@ export function commandPlace(argv: readonly string[]): number {
   return -1;
 }
 
-/** @throws ConfigError for a flag that there is not, that lacks its value, or that is given twice. */
+/** Reads flags. @throws ConfigError for a flag that is unknown, lacks its value, or is given twice. */
 export function readFlags(args: readonly string[]): Given {
   const options = Object.fromEntries(
     Object.entries(FLAGS).map(([name, { type }]) => [name, { type, multiple: true } as const]),
@@ -63,7 +62,7 @@ export function readFlags(args: readonly string[]): Given {
   return given;
 }
 
-/** @throws ConfigError for a variable that begins with the prefix and is none of the service's. */
+/** Reads environment variables. @throws ConfigError for a variable with the prefix that is unknown. */
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Given {
   const given = new Map<FlagName, string[]>();
   for (const [variable, value] of Object.entries(environment)) {
@@ -86,4 +85,18 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
 
 function variableOf(flag: string): string {
   return `${ENVIRONMENT_PREFIX}${flag.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/**
+ * Variables that Kubernetes sets in every pod for a Service named `vmferry` or `vmferry-…`: `VMFERRY_SERVICE_HOST`,
+ * `VMFERRY_SERVICE_PORT` and one for each named port, `VMFERRY_PORT`, and for each port `VMFERRY_PORT_8080_TCP` and three
+ * more.
+ */
+const SERVICE_LINK = /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR))$/;
+/** The remaining variables of Kubernetes have a URL as value, which no flag has. */
+const SERVICE_LINK_URL = /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?=(?:tcp|udp|sctp):\/\//;
+
+/** True of an environment variable that Kubernetes has set for a Service. */
+export function isServiceLink(variable: string, value: string): boolean {
+  return SERVICE_LINK.test(variable) || SERVICE_LINK_URL.test(`${variable}=${value}`);
 }

@@ -2,26 +2,26 @@ import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { ConfigError } from './flag-values.ts';
 
-/** A bearer token as the service keeps it: its digest, never the text. */
+/** A bearer token in the service: only its digest, never its text. */
 export type AccessToken = {
   /** SHA-256 in hexadecimal. */
   readonly digest: string;
   readonly role: 'viewer' | 'operator';
-  /** From then on it is worth nothing, in milliseconds since 1970; null: never. */
+  /** Expiry in milliseconds since 1970; null: never. */
   readonly expiresMs: number | null;
 };
 
-/** What a token file holds, and what is unwise about it. */
+/** Tokens of a file, and warnings about them. */
 export type TokenFile = { readonly tokens: readonly AccessToken[]; readonly warnings: readonly string[] };
 
-/** Tokens in one file, at most. */
+/** Maximum number of tokens in one file. */
 export const TOKENS_MAX = 1000;
 export const TOKEN_LENGTH_MAX = 512;
-/** Shorter ones might be guessed: right tokens are never slowed down, so nothing but their length stops that. */
+/** A shorter token can be guessed: requests with valid tokens are not limited in rate, so only the length prevents it. */
 const TOKEN_LENGTH_ADVISED = 20;
 const FILE_BYTES_MAX = 2 ** 20;
 
-/** What RFC 6750 lets a bearer token be. */
+/** Form of a bearer token in RFC 6750. */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 /** A date, or a date and a time with its zone (RFC 3339). */
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/;
@@ -29,9 +29,9 @@ const GROUP_OR_OTHERS_WRITE = 0o022;
 const OTHERS_READ = 0o004;
 
 /**
- * Reads a file of `TOKEN operator` and `TOKEN viewer` lines, each with a time behind it or none, from which on the token
- * is worth nothing; empty lines and those that begin with `#` mean nothing.
- * @throws ConfigError that names the line, and nothing of what stands in it.
+ * Reads a file with the lines `TOKEN operator [EXPIRY]` and `TOKEN viewer [EXPIRY]`. Empty lines and lines that begin with `#`
+ * are ignored.
+ * @throws ConfigError with the number of the line, but never with its text.
  */
 export function readTokenFile(path: string): TokenFile {
   const { text, warnings } = readSecret(path);
@@ -55,7 +55,7 @@ export function readTokenFile(path: string): TokenFile {
 function parseLine(words: string, place: string): { readonly token: AccessToken; readonly length: number } {
   const [text = '', role, expires, ...rest] = words.split(/\s+/);
   if (rest.length > 0 || (role !== 'viewer' && role !== 'operator')) {
-    throw new ConfigError(`${place} must be a token, a space, viewer or operator, and perhaps when it expires`);
+    throw new ConfigError(`${place} must be a token, a space, viewer or operator, and optionally its expiry`);
   }
   if (text.length > TOKEN_LENGTH_MAX || !TOKEN.test(text)) {
     throw new ConfigError(
@@ -72,10 +72,10 @@ function parseLine(words: string, place: string): { readonly token: AccessToken;
 function timeOf(text: string, place: string): number {
   const ms = TIME.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(ms)) return ms;
-  throw new ConfigError(`when the token in ${place} expires must be as 2027-01-31 or 2027-01-31T18:00:00Z`);
+  throw new ConfigError(`the expiry of the token in ${place} must be in the form 2027-01-31 or 2027-01-31T18:00:00Z`);
 }
 
-/** The text of a file that nobody but its owner may write; if others may read it, with a warning. */
+/** Reads a file that only its owner may write. If others may read it, there is a warning. */
 function readSecret(path: string): { readonly text: string; readonly warnings: string[] } {
   let file: number | null = null;
   try {

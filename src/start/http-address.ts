@@ -2,26 +2,28 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { ConfigError } from '../config/flag-values.ts';
 
 /*
- * The file of --url-file. It is written once the service listens and removed at the end. One that a killed service left
- * behind is replaced then, and not before: a service that cannot start takes no file from one that runs. What is no such
- * file is left alone.
+ * The address of the HTTP listener: the file of --url-file, which holds it for clients, and errors of listening.
+ *
+ * The file is written when the service listens and removed at the end. A file that a killed service has left is replaced
+ * when the service listens, and not earlier, so that a service that cannot start does not remove the file of a running one.
+ * A file with other content is never replaced.
  */
 
-/** What such a file holds: an address on one line, or nothing. */
+/** Valid content of the file: an address on one line, or nothing. */
 const CONTENT = /^(?:https?:\/\/\S+)?\s*$/;
 
 export class UrlFile {
   readonly #path: string;
   #text: string | null = null;
 
-  /** Changes nothing. @throws ConfigError if the path holds something else than an address. */
+  /** Only checks the file. @throws ConfigError if it has other content than an address. */
   constructor(path: string) {
     this.#path = path;
     if (CONTENT.test(textOf(path) ?? '')) return;
-    throw new ConfigError(`--url-file ${path} holds something else than an address, and is not replaced`);
+    throw new ConfigError(`--url-file ${path} has other content than an address, and is not replaced`);
   }
 
-  /** Appears with all its text at once. @throws ConfigError if it cannot be written. */
+  /** Writes the file atomically. @throws ConfigError if it cannot be written. */
   write(url: string): void {
     const unfinished = `${this.#path}.${process.pid}.new`;
     this.#attempt('written', () => {
@@ -36,27 +38,27 @@ export class UrlFile {
     this.#text = `${url}\n`;
   }
 
-  /** Removes it if it still says what was written here. Never throws: at the end nobody could do anything about it. */
+  /** Removes the file unless another process has changed it. Never throws. */
   remove(): void {
     try {
       if (this.#text !== null && textOf(this.#path) === this.#text) rmSync(this.#path);
     } catch {
-      // The next start replaces it.
+      // The next start replaces the file.
     }
     this.#text = null;
   }
 
-  #attempt(what: string, work: () => void): void {
+  #attempt(operation: string, work: () => void): void {
     try {
       work();
     } catch (cause) {
       const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-      throw new ConfigError(`--url-file ${this.#path} cannot be ${what}: ${code}`, { cause });
+      throw new ConfigError(`--url-file ${this.#path} cannot be ${operation}: ${code}`, { cause });
     }
   }
 }
 
-/** Null if there is no file. @throws ConfigError for what cannot be read as one. */
+/** Content of the file; null if there is none. @throws ConfigError if it cannot be read. */
 function textOf(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
@@ -64,5 +66,34 @@ function textOf(path: string): string | null {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') return null;
     throw new ConfigError(`--url-file ${path} cannot be used: ${code}`, { cause });
+  }
+}
+
+type Address = { readonly host: string; readonly port: number };
+
+const PRIVILEGED_PORT_MAX = 1023;
+
+/** An error of listening with advice in its message; `cause` is the error of Node. Other errors are returned unchanged. */
+export function listenError(error: unknown, address: Address): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  const advice = adviceOn(code, address);
+  if (advice === null) return error;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return new Error(`--http ${host}:${address.port} cannot be listened on: ${advice} (${code})`, { cause: error });
+}
+
+function adviceOn(code: string | undefined, { host, port }: Address): string | null {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `another program listens there. Stop it, or choose another port: --http ${host.includes(':') ? `[${host}]` : host}:0 chooses a free one`;
+    case 'EADDRNOTAVAIL':
+      return `this host has no address ${host}. Choose one of its own, or 127.0.0.1`;
+    case 'EACCES':
+      return `ports up to ${PRIVILEGED_PORT_MAX} need a privilege. Choose a higher port than ${port}`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `the name ${host} has no address here`;
+    default:
+      return null;
   }
 }

@@ -4,13 +4,13 @@ import { DomainError } from '../domain/errors.ts';
 import type { Identity } from '../domain/ports/process.ts';
 import type { Store } from '../domain/ports/store.ts';
 
-/** 'yes' once somebody has chosen the uuid. */
+/** Key of the store; its value is `yes` once --uuid has been given. */
 const UUID_SET = 'uuid-set';
 
-/** What the flags say of who the machine is. */
+/** Name and uuid from the flags; the uuid is null if it was not given. */
 export type GivenIdentity = { readonly name: string; readonly uuid: string | null };
 
-/** The uuid given, or the one kept from an earlier start, or a new one; kept from now on, and whether it was given. */
+/** The given uuid, or the stored one, or a new one. The uuid is stored, and whether it was given. */
 export function identityOf(machine: GivenIdentity, store: Pick<Store, 'identity'>): Identity {
   const kept = store.identity.get('uuid');
   if (machine.uuid === null && kept !== null && !isUuid(kept)) {

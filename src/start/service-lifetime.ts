@@ -1,14 +1,80 @@
 import type { Domain } from '../domain/domain.ts';
 import type { MigrationStatus } from '../domain/migration/status.ts';
 
-/** Migrations under way that the end waits for: an outgoing one only, since an incoming one is given up at once. */
+/* The service process between its start and its end: readiness, signals, and the work that its end waits for. */
+
+/** Answer of `GET /readyz`. The state of the guest is reported, but does not affect `ready`. */
+export function readinessOf(domain: Domain, { data, isDraining }: { data: string; isDraining: boolean }) {
+  const service = isDraining ? 'shutting down' : 'ok';
+  return { ready: data === 'ok' && !isDraining, checks: { data, service, guest: guestOf(domain) } };
+}
+
+function guestOf({ machine }: Domain): string {
+  const panic = machine.info().guest?.panic ?? null;
+  const { status } = machine.status();
+  if (panic !== null) return `${status}: ${panic.kind}: ${panic.detail}`;
+  return status === 'guest-panicked' || status === 'internal-error' ? status : 'ok';
+}
+
 const ENDED: ReadonlySet<MigrationStatus> = new Set(['completed', 'failed', 'cancelled', 'none']);
 
-/** What the end of the service waits for, named for people: `migration 3 to tcp:10.0.0.7:4444`, `job snap-1`. */
-export function underWay({ history, jobs }: Pick<Domain, 'history' | 'jobs'>): readonly string[] {
+/**
+ * Descriptions of the work that the end of the service waits for: `migration 3 to tcp:10.0.0.7:4444`, `job snap-1`. An
+ * incoming migration is not among it: the end of the service ends it at once.
+ */
+export function pendingWork({ history, jobs }: Pick<Domain, 'history' | 'jobs'>): readonly string[] {
   const [newest] = history.list({ limit: 1, cursor: null, direction: 'outgoing' }).items;
   const migrations =
     newest === undefined || ENDED.has(newest.status) ? [] : [`migration ${newest.id} to ${newest.uri}`];
   const running = jobs.list().filter(({ status }) => status !== 'concluded' && status !== 'null');
   return [...migrations, ...running.map(({ id, type }) => `job ${id} (${type})`)];
+}
+
+/** Descriptions of pending work in one message, at most. */
+const WORK_SHOWN_MAX = 5;
+
+/** Message about pending work for the operator who stops the service; null if the service ends at once. */
+export function waitingMessage(pending: readonly string[], drainTimeoutMs: number): string | null {
+  if (pending.length === 0 || drainTimeoutMs === 0) return null;
+  const shown = pending.slice(0, WORK_SHOWN_MAX).join(', ');
+  const more = pending.length > WORK_SHOWN_MAX ? ` and ${pending.length - WORK_SHOWN_MAX} more` : '';
+  const limit = `for ${drainTimeoutMs / 1000} s at most; once more (Ctrl-C or SIGTERM) ends the service at once`;
+  return `stopping: waits for ${shown}${more}, ${limit}`;
+}
+
+/** Calls `first` at the first of the signals. The second one calls `second` and ends the process as without handlers. */
+export function onSignals(
+  signals: readonly NodeJS.Signals[],
+  { first, second }: { readonly first: () => void; readonly second: () => void },
+): void {
+  const replace = (before: NodeJS.SignalsListener, now: NodeJS.SignalsListener | null): void => {
+    for (const signal of signals) {
+      process.off(signal, before);
+      if (now !== null) process.on(signal, now);
+    }
+  };
+  const onFirst = (): void => {
+    replace(onFirst, onSecond);
+    first();
+  };
+  const onSecond = (signal: NodeJS.Signals): void => {
+    replace(onSecond, null);
+    second();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of signals) process.on(signal, onFirst);
+}
+
+/** Interval of checks for the parent process, in milliseconds. */
+const PARENT_CHECK_MS = 500;
+
+/** Calls `onEnd` when the parent process has ended. npm passes SIGTERM and SIGINT on, but not SIGHUP, nor its own end. */
+export function whenParentEnds(onEnd: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    onEnd();
+  }, PARENT_CHECK_MS);
+  timer.unref();
 }

@@ -61,7 +61,7 @@ describe('the service as a process', () => {
     },
   );
 
-  test('reads its tokens again at SIGHUP, keeps those that it has if it cannot, and ends with 0 at SIGTERM', async () => {
+  test('reads its tokens again at SIGHUP, keeps the former tokens if that fails, and ends with 0 at SIGTERM', async () => {
     const file = tokenFile([`${'a'.repeat(20)} viewer`]);
     const flags = ['--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M', '--log-level', 'info'];
     const service = start(...flags, '--token-file', file);
@@ -82,20 +82,20 @@ describe('the service as a process', () => {
     await expectEnds(service, 'SIGTERM', await ask('/events', 'b'));
   });
 
-  test('ends with 2 and one line when a flag is wrong', async () => {
+  test('ends with 2 and one line for an invalid flag', async () => {
     const service = start('--ram', 'much');
     expect(await service.ended).toBe(2);
     expect(service.errors()).toMatch(/^vmferry: --ram must be a size such as 4096, 512k or 1\.5G .*\n$/);
     expect(service.output()).toBe('');
   });
 
-  test('ends with 2 and one line when a setting for this start is wrong', async () => {
+  test('ends with 2 and one line for an invalid setting of this run', async () => {
     const service = start('--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--enable', 'teleport');
     expect(await service.ended).toBe(2);
     expect(service.errors()).toMatch(/^vmferry: .*teleport.*\n$/);
   });
 
-  test('ends with 2 and one line when an image is no image, or in use, with 1 when its port is taken', async () => {
+  test('ends with 2 and one line for an image that is invalid or in use, and with 1 for a port in use', async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, 'text'), 'this is a text\n'.repeat(100));
     const data = temporaryDirectory();
@@ -111,7 +111,7 @@ describe('the service as a process', () => {
     const last = start('--http', `127.0.0.1:${port}`, '--ram', '8M', '--data', temporaryDirectory());
     expect(await last.ended).toBe(1);
     expect(last.errors()).toMatch(
-      /^vmferry: --http .* something else listens there\. Stop it, or choose another port: .*EADDRINUSE.*\n$/,
+      /^vmferry: --http .* another program listens there\. Stop it, or choose another port: .*EADDRINUSE.*\n$/,
     );
   });
 });

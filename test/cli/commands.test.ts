@@ -16,14 +16,14 @@ describe('a job that completes', () => {
     ['load', 'POST /snapshots/a%2Fb%20%C3%A4/load', 'loaded a/b ä: 64.0 MiB in 0.0 s\n'],
     ['delete', 'DELETE /snapshots/a%2Fb%20%C3%A4', 'deleted a/b ä: 0.0 s\n'],
     ['verify', 'POST /snapshots/a%2Fb%20%C3%A4/verify', 'verified a/b ä: 64.0 MiB in 0.0 s\n'],
-  ])('is started by %s with the tag in its path', async (verb, asked, said) => {
+  ])('is started by %s with the tag in the path', async (verb, asked, said) => {
     const service = await fakeService(concluded());
     const world = worldOf(service);
     expect(await run(world, verb, 'a/b ä')).toBe(0);
     expect([service.asked, world.stdout]).toEqual([[asked], said]);
   });
 
-  test('is started by compact for the nodes that are named, and says what became of each image', async () => {
+  test('is started by compact for the given nodes, and prints the sizes of each image', async () => {
     const sizes = {
       'file-size-before': 2 ** 23,
       'file-size': 2 ** 21,
@@ -43,7 +43,7 @@ describe('a job that completes', () => {
     );
   });
 
-  test('is asked for with what the options say, under a key', async () => {
+  test('is started with the values of the options and an idempotency key', async () => {
     const service = await fakeService(concluded());
     const options = ['--vmstate', 'disk0', '--device', 'disk0', '--device=disk1', '--job-id', 'mine'];
     expect(await run(worldOf(service), 'save', 'warm', ...options, '--idempotency-key', 'run-7')).toBe(0);
@@ -52,7 +52,7 @@ describe('a job that completes', () => {
     expect(request?.headers).toMatchObject({ 'idempotency-key': 'run-7', 'content-type': 'application/json' });
   });
 
-  test('has a key of its own each time none is given', async () => {
+  test('has a new idempotency key for each command without --idempotency-key', async () => {
     const service = await fakeService(concluded());
     for (const _ of [1, 2]) await run(worldOf(service), 'load', 'warm');
     const keys = service.requests.map(({ headers }) => headers['idempotency-key']);
@@ -60,7 +60,7 @@ describe('a job that completes', () => {
     expect(keys[0]).not.toBe(keys[1]);
   });
 
-  test('gets a tag made of the time if none is given, which --quiet prints alone', async () => {
+  test('gets a tag made of the time without a TAG, and --quiet prints only the tag', async () => {
     const service = await fakeService(concluded());
     const world = worldOf(service);
     expect(await run(world, 'save', '--quiet')).toBe(0);
@@ -68,19 +68,19 @@ describe('a job that completes', () => {
     expect([world.stdout, world.stderr]).toEqual(['vm-20261104021526\n', '']);
   });
 
-  test('has its warnings told on standard error', async () => {
+  test('has its warnings on standard error', async () => {
     const world = worldOf(await fakeService(concluded('completed', null, ['One.', 'Two.'])));
     expect(await run(world, 'load', 'warm', '-q')).toBe(0);
     expect(world.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
   });
 
-  test('is told with the size of what it saved, and not of what it read back', async () => {
+  test('is reported with the size that it saved, not the size that it read back', async () => {
     const world = worldOf(await fakeService({ ...concluded(), result: { tag: 'warm', 'vm-state-size': 2 ** 21 } }));
     await run(world, 'save', 'warm');
     expect(world.stdout).toBe('saved warm: 2.0 MiB in 0.0 s\n');
   });
 
-  test('says that there was nothing to compare a snapshot of another program with', async () => {
+  test('reports that a snapshot of another program was verified without digests', async () => {
     const result = { 'had-digests': false, digests: [], 'checked-bytes': 2 ** 20 };
     const world = worldOf(await fakeService({ ...concluded(), result }));
     expect(await run(world, 'verify', 'warm')).toBe(0);
@@ -105,13 +105,13 @@ describe('a job that does not complete', () => {
     ['says so in a text alone', { ...concluded('failed'), error: 'Broken.' }, 'failed: Broken.'],
     ['does not say that it completed', { ...concluded(), outcome: undefined }, 'job j1 failed'],
     ['has an error all the same', concluded('completed', 'odd'), 'failed (odd): It says odd.'],
-  ])('ends with 1 and one line: it %s', async (_, state, said) => {
+  ])('ends with 1 and one line if it %s', async (_, state, said) => {
     const world = worldOf(await fakeService(state));
     expect(await run(world, 'load', 'warm')).toBe(1);
     expect([world.stdout, world.stderr]).toEqual(['', `vmferry: loading warm: ${said}\n`]);
   });
 
-  test('names every damaged place that a verify found', async () => {
+  test('reports every damaged place that a verify found', async () => {
     const ram = { node: 'disk0', 'ram-block': 'pc.ram', area: 'ram', offset: 131072, bytes: 65536, 'file-offset': 7 };
     const table = { node: 'disk1', 'ram-block': null, area: 'metadata', offset: 64, bytes: 8, 'file-offset': null };
     const state = { ...concluded('failed', 'snapshot_damaged'), result: { damage: [ram, table] } };
@@ -125,7 +125,7 @@ describe('a job that does not complete', () => {
     ]);
   });
 
-  test('cannot steer the terminal by what it says', async () => {
+  test('prints no control characters of the service', async () => {
     const error = 'a\u001b[2Jb\nc\u202ed';
     const world = worldOf(await fakeService({ ...concluded('failed', 'x'), error }));
     await run(world, 'load', 'wa\u001b[1mrm');
@@ -141,7 +141,7 @@ describe('a refusal', () => {
     [409, 'job_in_progress'],
     [422, 'invalid_tag'],
     [501, 'capability_not_available'],
-  ])('of status %i ends with 4 and says the code', async (status, code) => {
+  ])('of status %i ends with 4 and prints the code', async (status, code) => {
     const service = await fakeService();
     service.handler = () => problem(status, code, 'Because.');
     const world = worldOf(service);
@@ -153,17 +153,17 @@ describe('a refusal', () => {
   });
 });
 
-describe('a service that cannot be understood', () => {
+describe('an answer that is not valid', () => {
   test.each([
     ['is a page', { status: 200, body: '<html>', headers: { 'content-type': 'text/html' } }, 'status 200 without JSON'],
-    ['is no job', { status: 202, body: [] }, 'a job was asked for'],
+    ['is no job', { status: 202, body: [] }, 'it is no job'],
     ['has no id', { status: 202, body: { status: 'running' } }, 'the job has no id or status'],
     ['has no progress', { status: 202, body: { id: 'x', status: 'running' } }, 'job x has no progress'],
     ['has a broken outcome', { status: 202, body: { ...running(), outcome: 7 } }, 'job j1 has a broken outcome'],
     ['is an error without a code', { status: 404, body: {} }, 'status 404'],
     ['is a redirect', { status: 302, body: {}, headers: { location: '/elsewhere' } }, 'status 302'],
     ['is an error of some proxy', { status: 500, body: {} }, 'status 500'],
-  ])('ends with 3: the answer %s', async (_, answer, said) => {
+  ])('ends with 3 if it %s', async (_, answer, said) => {
     const service = await fakeService();
     service.handler = () => answer;
     const world = worldOf(service);
@@ -175,7 +175,7 @@ describe('a service that cannot be understood', () => {
   test.each([
     [500, 'internal_error'],
     [507, 'no_space'],
-  ])('ends with 3 and the reason: it fails with %i %s', async (status, code) => {
+  ])('ends with 3 and the reason if the service fails with %i %s', async (status, code) => {
     const service = await fakeService();
     service.handler = () => problem(status, code);
     const world = worldOf(service);
@@ -184,7 +184,7 @@ describe('a service that cannot be understood', () => {
     expect(service.requests).toHaveLength(1);
   });
 
-  test('ends with 3 at once: nothing listens there', async () => {
+  test('ends with 3 at once if nothing listens there', async () => {
     const service = await fakeService();
     await service.stop();
     const world = worldOf(service);
@@ -195,7 +195,7 @@ describe('a service that cannot be understood', () => {
     expect(world.nowMs).toBe(0);
   });
 
-  test('ends with 3 at once: it is shutting down', async () => {
+  test('ends with 3 at once if the service is shutting down', async () => {
     const service = await fakeService();
     service.handler = () => problem(503, 'shutting_down');
     const world = worldOf(service);
@@ -208,7 +208,7 @@ describe('a service that cannot be understood', () => {
 describe('list', () => {
   const first = { tag: 'warm', 'vm-clock-nsec': 2 ** 40 };
 
-  test('joins all pages into one JSON document, integers exact', async () => {
+  test('joins all pages into one JSON document with exact integers', async () => {
     const service = await fakeService();
     const pages = new Map([
       [
@@ -229,7 +229,7 @@ describe('list', () => {
     expect(world.stdout).toBe('{"snapshots":[{"tag":"a","n":18446744073709551615},{"tag":"b"},{"tag":"c"}]}\n');
   });
 
-  test('prints the tags alone with --quiet, and nothing if there are none', async () => {
+  test('prints only the tags with --quiet, and nothing if there are none', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 200, body: { snapshots: [first, { tag: 'b' }] } });
     const world = worldOf(service);
@@ -251,7 +251,7 @@ describe('list', () => {
     expect(other.stderr).toBe('vmferry: listing cold: refused (404 snapshot_not_found): It says snapshot_not_found.\n');
   });
 
-  test('gives up on a service whose pages never end', async () => {
+  test('stops reading a list whose pages never end', async () => {
     const service = await fakeService();
     const headers = { link: '</snapshots?cursor=again>; rel="next"' };
     service.handler = () => ({ status: 200, body: { snapshots: [] }, headers });
@@ -263,7 +263,7 @@ describe('list', () => {
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('ends when %s comes, with %i', async (name, status) => {
+  ] as const)('ends at %s with %i', async (name, status) => {
     const service = await fakeService();
     const world = worldOf(service);
     service.handler = () => {
@@ -275,7 +275,7 @@ describe('list', () => {
   });
 });
 
-test('a fault of the client itself ends with 3, since it says nothing about the job', async () => {
+test('a defect of the client ends with 3, since it is no failure of the job', async () => {
   const world = worldOf(await fakeService(running(1, 2)));
   world.onWait = () => {
     throw new TypeError('x is not a function');
@@ -284,8 +284,8 @@ test('a fault of the client itself ends with 3, since it says nothing about the 
   expect(world.stderr).toBe('vmferry: the client failed: TypeError: x is not a function\n');
 });
 
-describe('the service that is asked', () => {
-  test('is the one of --url before that of VMFERRY_URL, below its path', async () => {
+describe('the address of the service', () => {
+  test('is --url before VMFERRY_URL, and requests are below its path', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 202, body: concluded() });
     const world = new FakeWorld('http://127.0.0.1:1');
@@ -293,7 +293,13 @@ describe('the service that is asked', () => {
     expect(service.asked).toEqual(['POST /below/snapshots/warm/load']);
   });
 
-  test('gets the token of VMFERRY_TOKEN', async () => {
+  test('receives the path of a tag of dots unchanged', async () => {
+    const service = await fakeService(concluded());
+    await run(worldOf(service), 'delete', '..');
+    expect(service.asked[0]).toBe('DELETE /snapshots/..');
+  });
+
+  test('receives the token of VMFERRY_TOKEN', async () => {
     const service = await fakeService(concluded());
     const world = worldOf(service);
     world.environment = { ...world.environment, token: 'abc' };

@@ -57,22 +57,22 @@ describe('completion', () => {
     ['status --token-file ', []],
     ['fly ', []],
     ['_', []],
-  ])('of "%s" offers what there is', async (line, expected) => {
+  ])('of "%s" offers the possible words', async (line, expected) => {
     expect(await complete(worldOf(await service()), line)).toEqual(expected);
   });
 
-  test('asks the service that the line names', async () => {
+  test('asks the service of --url on the line', async () => {
     const fake = await service();
     const world = new FakeWorld('http://127.0.0.1:1');
     expect(await complete(world, `set --url ${fake.url} down`)).toEqual(['downtime-limit=']);
     expect(await complete(world, `set --url=${fake.url} down`)).toEqual(['downtime-limit=']);
   });
 
-  test('offers nothing, and says nothing, where the service is not there', async () => {
+  test('offers nothing and prints no error without a service', async () => {
     expect(await complete(new FakeWorld('http://127.0.0.1:1'), 'set max')).toEqual([]);
   });
 
-  test('is told to a shell that there is, and to no other', async () => {
+  test('has a script for each known shell, and for no other', async () => {
     const world = new FakeWorld(undefined);
     expect(await runVmferry(world, 'completion', 'tcsh')).toBe(2);
     expect(world.stderr).toContain('Allowed choices are bash, zsh, fish');

@@ -23,7 +23,7 @@ const FIRST = frame(7, 'MIGRATION', { status: 'active' });
 const SECOND = frame(8, 'GUEST_PANICKED', { action: 'pause', info: { type: 'x y' } });
 
 describe('events', () => {
-  test('are a line each, and go on behind the last one when the stream ends', async () => {
+  test('are one line each, and continue after the last one when the stream ends', async () => {
     const service = await telling([':\n\n', FIRST], [SECOND]);
     const world = worldOf(service);
     expect(await runVmferry(world, 'events', '--since', '6')).toBe(4);
@@ -35,13 +35,13 @@ describe('events', () => {
     expect(service.asked).toEqual(['GET /events?since=6', 'GET /events?since=7', 'GET /events?since=8']);
   });
 
-  test('begin now without --since', async () => {
+  test('begin with the next event without --since', async () => {
     const service = await telling([]);
     await runVmferry(worldOf(service), 'events');
     expect(service.asked[0]).toBe('GET /events');
   });
 
-  test('are JSON lines with --json, those that are no longer kept too', async () => {
+  test('are JSON lines with --json, with a line for a gap', async () => {
     const gap = 'event: gap\ndata: {"from":1,"to":6}\n\n';
     const bye = 'event: bye\ndata: {"reason":"shutting-down"}\n\n';
     const world = worldOf(await telling([gap, FIRST, bye]));
@@ -59,7 +59,7 @@ describe('events', () => {
     ]);
   });
 
-  test('are coloured on a terminal, unless somebody does not want that', async () => {
+  test('are coloured on a terminal, unless NO_COLOR is set or the terminal is dumb', async () => {
     const coloured = worldOf(await telling([FIRST]));
     coloured.outWidth = 80;
     await runVmferry(coloured, 'events');
@@ -71,7 +71,7 @@ describe('events', () => {
     expect(plain.stdout).not.toContain('\u001b');
   });
 
-  test('wait for a service that went away, but not for ever', async () => {
+  test('wait for a lost service for the time of --reconnect', async () => {
     const service = await telling([FIRST]);
     const world = worldOf(service);
     world.onWait = async () => await service.stop();
@@ -81,7 +81,7 @@ describe('events', () => {
     expect(world.nowMs).toBeLessThanOrEqual(6000);
   });
 
-  test('end with 3 at once where no service is', async () => {
+  test('end with 3 at once if no service listens', async () => {
     const service = await telling();
     await service.stop();
     const world = worldOf(service);
@@ -89,7 +89,7 @@ describe('events', () => {
     expect(world.nowMs).toBe(0);
   });
 
-  test('end with 130 at Ctrl-C, also while the stream is silent', async () => {
+  test('end with 130 at Ctrl-C, also while no event comes', async () => {
     const service = await fakeService();
     const world = worldOf(service);
     const pieces = async function* () {
@@ -101,14 +101,14 @@ describe('events', () => {
     expect(await runVmferry(world, 'events')).toBe(130);
   });
 
-  test('end when nobody reads them any more', async () => {
+  test('end when the reader closes standard output', async () => {
     const service = await telling([FIRST]);
     const world = worldOf(service);
     world.onWait = () => world.closeOutput();
     expect(await runVmferry(world, 'events')).toBe(0);
   });
 
-  test.each(['x', '-1', '1e3', ''])('refuse to begin at "%s"', async (since) => {
+  test.each(['x', '-1', '1e3', ''])('are refused with --since "%s"', async (since) => {
     const service = await telling([]);
     const world = worldOf(service);
     expect(await runVmferry(world, 'events', '--since', since)).toBe(2);

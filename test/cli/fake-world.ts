@@ -1,8 +1,8 @@
 // A world for the client in which time passes when it waits, and everything that it says is kept.
 
 import { PassThrough } from 'node:stream';
+import type { ExitStatus } from '../../src/cli/client-failure.ts';
 import { runProgram } from '../../src/cli/client-program.ts';
-import type { ExitStatus } from '../../src/cli/exit-status.ts';
 import type { World } from '../../src/cli/world.ts';
 import type { FakeService } from './fake-service.ts';
 

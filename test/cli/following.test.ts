@@ -3,7 +3,7 @@ import { concluded, fakeService, problem, running } from './fake-service.ts';
 import { run, worldOf } from './fake-world.ts';
 
 describe('a time-out', () => {
-  test('ends with 5 and leaves the job alone', async () => {
+  test('ends with 5 and does not cancel the job', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     expect(await run(world, 'save', 'warm', '--timeout', '5', '-q')).toBe(5);
@@ -12,18 +12,18 @@ describe('a time-out', () => {
     expect(service.asked.filter((asked) => asked.includes('cancel'))).toEqual([]);
   });
 
-  test('of zero looks once', async () => {
+  test('of zero seconds asks for the job once', async () => {
     const world = worldOf(await fakeService(running()));
     expect(await run(world, 'save', 'warm', '--timeout', '0')).toBe(5);
     expect(world.nowMs).toBe(0);
   });
 
-  test('does not matter to a job that ended in the same moment', async () => {
+  test('has no effect on a job that ended at the same moment', async () => {
     const world = worldOf(await fakeService(concluded()));
     expect(await run(world, 'save', 'warm', '--timeout', '0')).toBe(0);
   });
 
-  test('cancels the job if asked to, waits until it has ended, and ends with 5', async () => {
+  test('with --cancel-on-timeout cancels the job, waits for its end, and ends with 5', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     expect(await run(world, 'save', 'warm', '--timeout', '2', '--cancel-on-timeout')).toBe(5);
@@ -35,7 +35,7 @@ describe('a time-out', () => {
   test.each([
     ['completed before the cancel', 0, concluded()],
     ['failed before the cancel', 1, concluded('failed', 'no_space')],
-  ])('says what became of a job that %s: status %i', async (_, status, state) => {
+  ])('reports the outcome of a job that %s, with status %i', async (_, status, state) => {
     const service = await fakeService(running(1, 64));
     service.handler = (seen) => {
       if (!seen.path.endsWith('/cancel')) return service.serve(seen);
@@ -45,7 +45,7 @@ describe('a time-out', () => {
     expect(await run(worldOf(service), 'save', 'warm', '--timeout', '2', '--cancel-on-timeout')).toBe(status);
   });
 
-  test('ends the wait for a job that does not end after it was cancelled', async () => {
+  test('ends the wait for a cancelled job that does not end', async () => {
     const service = await fakeService(running(1, 64));
     service.handler = (seen) =>
       seen.path.endsWith('/cancel') ? { status: 200, body: { outcome: 'cancelled' } } : service.serve(seen);
@@ -55,7 +55,7 @@ describe('a time-out', () => {
     expect(world.nowMs).toBeLessThan(70_000);
   });
 
-  test('ends a look at a service that does not answer', async () => {
+  test('ends a request to a service that does not answer', async () => {
     const service = await fakeService(running());
     service.handler = (seen) => (seen.method === 'GET' ? new Promise(() => {}) : service.serve(seen));
     const world = worldOf(service);
@@ -77,7 +77,7 @@ describe('an interrupt', () => {
     expect(world.stdout).toBe('');
   });
 
-  test('that comes before the service has answered cancels the job all the same', async () => {
+  test('before the first answer of the service cancels the job too', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     service.handler = (seen) => {
@@ -88,7 +88,7 @@ describe('an interrupt', () => {
     expect(service.asked).toEqual(['POST /snapshots', 'POST /jobs/j1/cancel', 'GET /jobs/j1']);
   });
 
-  test('that came too late says that the job had completed, and ends with 130', async () => {
+  test('after the completion of the job reports the completion, and ends with 130', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     service.handler = (seen) => {
@@ -101,7 +101,7 @@ describe('an interrupt', () => {
     expect(world.stderr).toContain('interrupted: job j1 had completed already');
   });
 
-  test('ends at once if the service is gone, and says so', async () => {
+  test('ends the command at once if the service is lost, with a message', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     world.onWait = async () => {
@@ -115,7 +115,7 @@ describe('an interrupt', () => {
 });
 
 describe('a connection that is lost', () => {
-  test('is tried again until the service is back, where the job has failed: status 1', async () => {
+  test('is tried again until the service answers; if the job has failed, the status is 1', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     world.onWait = async (nowMs) => {
@@ -130,17 +130,17 @@ describe('a connection that is lost', () => {
     expect(world.stderr).toMatch(/saving warm: failed \(service_stopped\): It says service_stopped\.\n$/);
   });
 
-  test('for longer than --reconnect ends with 3', async () => {
+  test('for longer than --reconnect ends the command with 3', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     world.onWait = () => service.stop();
     expect(await run(world, 'save', 'warm', '--reconnect', '4')).toBe(3);
-    expect(world.stderr).toMatch(/what became of job j1 is not known: cannot reach .* \(ECONNREFUSED\)\n$/);
+    expect(world.stderr).toMatch(/the outcome of job j1 is not known: cannot reach .* \(ECONNREFUSED\)\n$/);
     expect(world.nowMs).toBeGreaterThanOrEqual(4000);
     expect(world.nowMs).toBeLessThan(5000);
   });
 
-  test('does not hold up a time-out', async () => {
+  test('does not delay a time-out', async () => {
     const service = await fakeService(running(1, 64));
     const world = worldOf(service);
     world.onWait = () => service.stop();
@@ -148,7 +148,7 @@ describe('a connection that is lost', () => {
     expect(world.nowMs).toBe(3000);
   });
 
-  test.each([502, 503, 504])('shows as %i at a proxy, and is tried again', async (status) => {
+  test.each([502, 503, 504])('is a status of %i from a proxy too, and is tried again', async (status) => {
     const service = await fakeService(running(1, 64), concluded());
     let isFirst = true;
     service.handler = (seen) => {
@@ -161,7 +161,7 @@ describe('a connection that is lost', () => {
     expect(world.stderr).toContain(`the service does not take requests now: status ${status}; trying again`);
   });
 
-  test('while the job is asked for: the request is sent again under the same key', async () => {
+  test('during the start of the job repeats the request with the same idempotency key', async () => {
     const service = await fakeService(concluded());
     service.handler = (seen) => (service.requests.length < 3 ? 'cut' : service.serve(seen));
     expect(await run(worldOf(service), 'save', 'warm')).toBe(0);
@@ -170,7 +170,7 @@ describe('a connection that is lost', () => {
     expect(service.requests.map(({ body }) => body)).toEqual(Array(3).fill({ tag: 'warm' }));
   });
 
-  test('while the job is asked for, and the service is still busy with the first request, is tried again', async () => {
+  test('during the start of the job is tried again while the service works on the first request', async () => {
     const service = await fakeService(concluded());
     service.handler = (seen) => {
       if (service.requests.length === 1) return 'cut';
@@ -179,7 +179,7 @@ describe('a connection that is lost', () => {
     expect(await run(worldOf(service), 'save', 'warm')).toBe(0);
   });
 
-  test('again and again while the job is asked for ends with 3', async () => {
+  test('during every attempt to start the job ends the command with 3', async () => {
     const service = await fakeService();
     service.handler = () => 'cut';
     const world = worldOf(service);
@@ -188,7 +188,7 @@ describe('a connection that is lost', () => {
   });
 });
 
-test('a job whose id is that of a later one by now ends with 3, whatever became of that one', async () => {
+test('a job whose id another job has now ends with 3, whatever the outcome of the other job', async () => {
   const [first, later] = [running(1, 64), concluded()].map((job, at) => ({
     ...job,
     'created-at': `2026-01-0${at + 1}`,
@@ -196,18 +196,18 @@ test('a job whose id is that of a later one by now ends with 3, whatever became 
   const world = worldOf(await fakeService(first!, later!));
   expect(await run(world, 'save', 'warm', '--job-id', 'j1', '--idempotency-key', 'k')).toBe(3);
   expect(world.stderr).toContain(
-    'what became of job j1 is not known: job j1 is another one by now, made at 2026-01-02',
+    'the outcome of job j1 is not known: another job has the id j1 now, created at 2026-01-02',
   );
 });
 
-describe('a job that the service does not know any more', () => {
-  test('ends with 3: what became of it is not known', async () => {
+describe('a job that the service no longer knows', () => {
+  test('ends with 3, since its outcome is not known', async () => {
     const service = await fakeService(running());
     service.handler = (seen) => (seen.method === 'GET' ? problem(404, 'job_not_found') : service.serve(seen));
     const world = worldOf(service);
     expect(await run(world, 'save', 'warm', '-q')).toBe(3);
     expect(world.stderr).toBe(
-      'vmferry: saving warm: what became of job j1 is not known: refused (404 job_not_found): It says job_not_found.\n',
+      'vmferry: saving warm: the outcome of job j1 is not known: refused (404 job_not_found): It says job_not_found.\n',
     );
   });
 });

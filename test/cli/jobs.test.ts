@@ -6,7 +6,7 @@ const RUNNING = { ...running(32, 64), 'created-at': 'x', 'started-at': '2026-11-
 const FAILED = { ...concluded('failed', 'no_space'), id: 'j2' };
 
 describe('jobs', () => {
-  test('is a table of those that there are', async () => {
+  test('prints the jobs as a table', async () => {
     const service = await fakeService();
     service.handler = answers({ 'GET /jobs': ok({ jobs: [RUNNING, FAILED] }) });
     const world = worldOf(service);
@@ -19,7 +19,7 @@ describe('jobs', () => {
     ]);
   });
 
-  test('with --history is all pages of those that ended', async () => {
+  test('with --history prints all pages of ended jobs', async () => {
     const service = await fakeService();
     service.handler = answers({
       'GET /jobs/history?limit=1000': {
@@ -35,7 +35,7 @@ describe('jobs', () => {
     expect([await runVmferry(quiet, 'jobs', 'list', '--history', '-q'), quiet.stdout]).toEqual([0, 'j1\nj2\n']);
   });
 
-  test('show prints a line a member', async () => {
+  test('show prints one line for each member', async () => {
     const service = await fakeService();
     service.handler = answers({ 'GET /jobs/a%2Fb': ok({ ...RUNNING, result: null, details: { tag: 'x' } }) });
     const world = worldOf(service);
@@ -51,17 +51,20 @@ describe('jobs', () => {
     }
   });
 
-  test.each(['cancel', 'pause', 'resume', 'finalize', 'complete', 'dismiss'])('%s asks for it', async (verb) => {
-    const service = await fakeService();
-    service.handler = answers({ [`POST /jobs/j2/${verb}`]: ok(FAILED) });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'jobs', verb, 'j2')).toBe(0);
-    expect([world.stdout, world.stderr]).toEqual(['job j2: concluded, failed\n', '']);
-    const json = worldOf(service);
-    expect([await runVmferry(json, 'jobs', verb, 'j2', '--json'), json.lines]).toEqual([0, [FAILED]]);
-  });
+  test.each(['cancel', 'pause', 'resume', 'finalize', 'complete', 'dismiss'])(
+    '%s is sent to the service',
+    async (verb) => {
+      const service = await fakeService();
+      service.handler = answers({ [`POST /jobs/j2/${verb}`]: ok(FAILED) });
+      const world = worldOf(service);
+      expect(await runVmferry(world, 'jobs', verb, 'j2')).toBe(0);
+      expect([world.stdout, world.stderr]).toEqual(['job j2: concluded, failed\n', '']);
+      const json = worldOf(service);
+      expect([await runVmferry(json, 'jobs', verb, 'j2', '--json'), json.lines]).toEqual([0, [FAILED]]);
+    },
+  );
 
-  test('a verb that is refused ends with 4', async () => {
+  test('a refused verb ends with 4', async () => {
     const service = await fakeService();
     service.handler = () => problem(409, 'job_verb_not_allowed', 'Not now.');
     const world = worldOf(service);
@@ -69,7 +72,7 @@ describe('jobs', () => {
     expect(world.stderr).toBe('vmferry: job j2: pause: refused (409 job_verb_not_allowed): Not now.\n');
   });
 
-  test('a verb that there is not ends with 2 and no request', async () => {
+  test('an unknown verb ends with 2 and no request', async () => {
     const service = await fakeService();
     const world = worldOf(service);
     expect(await runVmferry(world, 'jobs', 'pausee', 'j2')).toBe(2);

@@ -54,7 +54,7 @@ const COMPLETED = migration('completed', { guest: 'there', result: RESULT });
 const FAILED = migration('failed', { guest: 'here', error: { code: 'connection_refused', desc: 'Nobody listens.' } });
 
 describe('migrate', () => {
-  test('ends when the service has begun, and says how the migration is called', async () => {
+  test('ends when the migration has started, and prints its id', async () => {
     const service = await migrating({ states: [COMPLETED] });
     const world = worldOf(service);
     expect(await runVmferry(world, 'migrate', URI)).toBe(0);
@@ -65,14 +65,14 @@ describe('migrate', () => {
     expect([await runVmferry(quiet, 'migrate', URI, '-q'), quiet.stdout]).toEqual([0, 'm1\n']);
   });
 
-  test('resumes, under the key that was given', async () => {
+  test('resumes with the given idempotency key', async () => {
     const service = await migrating({ states: [COMPLETED] });
     await runVmferry(worldOf(service), 'migrate', URI, '--resume', '--idempotency-key', 'k');
     expect(service.requests[0]?.body).toEqual({ uri: URI, resume: true });
     expect(service.requests[0]?.headers['idempotency-key']).toBe('k');
   });
 
-  test('is refused with 4', async () => {
+  test('ends with 4 after a refusal', async () => {
     const service = await fakeService();
     service.handler = () => problem(409, 'migration_in_progress', 'One runs.');
     const world = worldOf(service);
@@ -92,13 +92,13 @@ describe('migrate', () => {
 });
 
 describe('migrate --wait', () => {
-  test('follows it to its end and says what it took', async () => {
+  test('follows the migration to its end and prints size, time and downtime', async () => {
     const world = worldOf(await migrating({ states: [migration('active'), COMPLETED] }));
     expect(await runVmferry(world, 'migrate', URI, '--wait')).toBe(0);
     expect(world.stdout).toBe(`migrated to ${URI}: 79.4 MiB in 2.0 s, downtime 16 ms\n`);
   });
 
-  test('shows pass, rate, what is left, downtime and time to go in lines', async () => {
+  test('shows pass, rate, remaining bytes, downtime and time to go in lines', async () => {
     const states = [...Array(20).fill(migration('active')), COMPLETED];
     const world = worldOf(await migrating({ states }));
     await runVmferry(world, 'migrate', URI, '--wait');
@@ -107,7 +107,7 @@ describe('migrate --wait', () => {
     );
   });
 
-  test('shows them beside a bar on a terminal', async () => {
+  test('shows the figures beside a bar on a terminal', async () => {
     const world = worldOf(await migrating({ states: [migration('active'), COMPLETED] }));
     world.width = 130;
     await runVmferry(world, 'migrate', URI, '--wait');
@@ -116,7 +116,7 @@ describe('migrate --wait', () => {
     expect(shown.at(-1)).toBe('');
   });
 
-  test('says why an end is not in sight, once', async () => {
+  test('prints a verdict of no convergence once', async () => {
     const verdict = { verdict: 'hopeless', reason: 'It dirties more than is sent.' };
     const progress = [PROGRESS, { ...PROGRESS, verdict, 'time-to-go': null }];
     const states = [...Array(5).fill(migration('active')), COMPLETED];
@@ -128,14 +128,14 @@ describe('migrate --wait', () => {
   test.each([
     [FAILED, 'failed (connection_refused): Nobody listens; the guest is here'],
     [migration('cancelled', { guest: 'here' }), 'cancelled; the guest is here'],
-    [migration('failed', { guest: 'unknown' }), 'failed; nobody here knows who has the guest'],
-  ])('ends with 1 and says who has the guest: %j', async (state, said) => {
+    [migration('failed', { guest: 'unknown' }), 'failed; it is not known which side has the guest'],
+  ])('ends with 1 and prints which side has the guest: %j', async (state, said) => {
     const world = worldOf(await migrating({ states: [state] }));
     expect(await runVmferry(world, 'migrate', URI, '--wait', '-q')).toBe(1);
     expect([world.stdout, world.stderr]).toEqual(['', `vmferry: migrating to ${URI}: ${said}\n`]);
   });
 
-  test('ends with 1 if it completed with a guest that had panicked, and says of what', async () => {
+  test('ends with 1 if it completed with a panicked guest, and prints the panic', async () => {
     const machine = () => ok({ panic: { kind: 'torn', address: 4096, detail: 'page 1 is torn' } });
     for (const options of [[], ['--json']]) {
       const world = worldOf(await migrating({ states: [COMPLETED], machine }));
@@ -146,13 +146,13 @@ describe('migrate --wait', () => {
     }
   });
 
-  test('ends with 0 if it completed and its source does not answer any more', async () => {
+  test('ends with 0 if it completed and its source no longer answers', async () => {
     const world = worldOf(await migrating({ states: [COMPLETED], machine: () => problem(404, 'not_found') }));
     expect(await runVmferry(world, 'migrate', URI, '--wait')).toBe(0);
     expect(world.stderr).toContain('whether the guest had panicked is not known');
   });
 
-  test('gives progress, events and the result as JSON lines', async () => {
+  test('prints progress, events and the result as JSON lines', async () => {
     const service = await migrating({ states: [migration('active'), COMPLETED] });
     const plain = service.handler;
     const event = { event: 'MIGRATION', data: { status: 'active' }, timestamp: { seconds: 1, microseconds: 0 } };
@@ -198,7 +198,7 @@ describe('an interrupt', () => {
     ['cancelled', migration('cancelled', { guest: 'here' }), 'cancelled; the guest is here'],
     ['already-completed', COMPLETED, 'the migration had completed already; the guest is there'],
     ['already-failed', FAILED, 'failed (connection_refused): Nobody listens; the guest is here'],
-  ])('cancels it and says what came of it: %s', async (outcome, end, said) => {
+  ])('cancels the migration and prints the outcome: %s', async (outcome, end, said) => {
     const { status, said: last, service } = await interrupted(outcome, end);
     expect(status).toBe(130);
     expect(last).toBe(`vmferry: migrating to ${URI}: interrupted: ${said.replace('is there', 'is at the other side')}`);
@@ -211,7 +211,7 @@ describe('an interrupt', () => {
 });
 
 describe('a time-out', () => {
-  test('ends with 5 and leaves the migration alone', async () => {
+  test('ends with 5 and does not cancel the migration', async () => {
     const service = await migrating({ states: [migration('active')] });
     const world = worldOf(service);
     expect(await runVmferry(world, 'migrate', URI, '--wait', '--timeout', '2', '-q')).toBe(5);
@@ -219,7 +219,7 @@ describe('a time-out', () => {
     expect(service.asked).not.toContain('POST /migrate/cancel');
   });
 
-  test('cancels it if it is to', async () => {
+  test('cancels the migration with --cancel-on-timeout', async () => {
     const states: object[] = [migration('active')];
     const cancel = (): Answer => {
       states.splice(0, 1, migration('cancelled', { guest: 'here' }));
@@ -237,9 +237,9 @@ describe('cancel', () => {
     ['cancelled', 0, 'cancelled\n', ''],
     ['already-completed', 1, '', 'vmferry: cancel: too late: the migration had completed\n'],
     ['already-failed', 1, '', 'vmferry: cancel: too late: the migration had failed\n'],
-    ['not-cancellable', 1, '', 'vmferry: cancel: it cannot be cancelled any more: the guest has been handed over\n'],
+    ['not-cancellable', 1, '', 'vmferry: cancel: too late: the guest has been handed over to the target\n'],
     ['nothing-to-cancel', 1, '', 'vmferry: cancel: there is no migration to cancel\n'],
-  ])('says what came of it: %s ends with %i', async (outcome, status, stdout, stderr) => {
+  ])('prints the outcome: %s ends with %i', async (outcome, status, stdout, stderr) => {
     const service = await migrating({ states: [], cancel: () => ok({ outcome }) });
     const world = worldOf(service);
     expect(await runVmferry(world, 'cancel')).toBe(status);

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { ExitStatus } from '../../src/cli/exit-status.ts';
-import { historyPath } from '../../src/cli/history-file.ts';
+import type { ExitStatus } from '../../src/cli/client-failure.ts';
+import { historyPath } from '../../src/cli/monitor-prompt.ts';
 import { type Answer, type FakeService, fakeService, ok, problem, type Seen } from './fake-service.ts';
 import { FakeWorld, runVmferry, worldOf } from './fake-world.ts';
 
@@ -24,8 +24,8 @@ function linesTo(service: FakeService): unknown[] {
   return service.requests.filter(({ path }) => path === '/hmp').map(({ body }) => body);
 }
 
-describe('monitor where no terminal is', () => {
-  test('answers line after line, until quit', async () => {
+describe('monitor without a terminal', () => {
+  test('answers one line after the other, until quit', async () => {
     const service = await echoing();
     const world = worldOf(service);
     world.input.end('info status\n\n  \ninfo migrate\nquit\ninfo jobs\n');
@@ -35,7 +35,7 @@ describe('monitor where no terminal is', () => {
     expect(service.requests[0]?.headers['content-type']).toBe('text/plain; charset=utf-8');
   });
 
-  test('gives a JSON line for each with --json', async () => {
+  test('prints a JSON line for each answer with --json', async () => {
     const world = worldOf(await echoing());
     world.input.end('a\nb');
     expect(await runVmferry(world, 'monitor', '--json')).toBe(0);
@@ -45,7 +45,7 @@ describe('monitor where no terminal is', () => {
     ]);
   });
 
-  test('goes on after a refusal, and ends with 4', async () => {
+  test('continues after a refusal, and ends with 4', async () => {
     const service = await echoing((seen) => (seen.body === 'bad' ? problem(403, 'not_allowed', 'No.') : null));
     const world = worldOf(service);
     world.input.end('bad\ngood\n');
@@ -54,7 +54,7 @@ describe('monitor where no terminal is', () => {
     expect(world.stderr).toBe('vmferry: monitor: bad: refused (403 not_allowed): No.\n');
   });
 
-  test('ends with 4 for an error of the monitor, which is text', async () => {
+  test('ends with 4 if an answer is an error text of the monitor', async () => {
     const service = await echoing(({ body }) =>
       body === 'bad' ? { status: 200, pieces: ['a\nErr', 'or: No.\r\n'] } : null,
     );
@@ -64,7 +64,7 @@ describe('monitor where no terminal is', () => {
     expect(world.stdout).toBe('a\nError: No.\nyou said good\n');
   });
 
-  test('cannot steer the terminal by what it says', async () => {
+  test('prints no control characters of the service', async () => {
     const service = await echoing(() => ({ status: 200, pieces: ['a\u001b[2Jb\tc\u202e\n'] }));
     const world = worldOf(service);
     world.input.end('x\n');
@@ -72,7 +72,7 @@ describe('monitor where no terminal is', () => {
     expect(world.stdout).toBe('a [2Jb\tc \n');
   });
 
-  test('ends with 3 when the service is not there', async () => {
+  test('ends with 3 if no service listens', async () => {
     const service = await echoing();
     await service.stop();
     const world = worldOf(service);
@@ -127,7 +127,7 @@ function historyFile(text: string): string {
 }
 
 describe('the prompt', () => {
-  test('answers what is typed, and ends with quit', async () => {
+  test('answers typed lines, and ends with quit', async () => {
     const service = await echoing();
     const { ended, type, shown } = prompt(service, '--no-history');
     type('info status\r');
@@ -145,7 +145,7 @@ describe('the prompt', () => {
     expect(await ended).toBe(0);
   });
 
-  test('keeps what was typed in a file that only its owner reads', async () => {
+  test('keeps its history in a file that only its owner can read', async () => {
     const file = historyFile('');
     const { ended, type, shown } = prompt(await echoing(), '--history-file', file);
     type('first\rsecond\r');
@@ -156,7 +156,7 @@ describe('the prompt', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  test('offers what was typed before', async () => {
+  test('offers earlier lines of the history', async () => {
     const service = await echoing();
     const { ended, type, shown } = prompt(service, '--history-file', historyFile('older\nnewer\n'));
     type('\u001b[A\u001b[A\r');
@@ -166,7 +166,7 @@ describe('the prompt', () => {
     expect(linesTo(service)).toEqual(['older']);
   });
 
-  test('completes with what the service offers', async () => {
+  test('completes with the candidates of the service', async () => {
     const service = await echoing(({ path }) =>
       path === '/hmp/completions?line=info%20mig' ? ok({ completions: ['migrate'] }) : null,
     );
@@ -179,7 +179,7 @@ describe('the prompt', () => {
     await ended;
   });
 
-  test('shows events above what is being typed, in colours', async () => {
+  test('shows events in colours above the unfinished line', async () => {
     const send = Promise.withResolvers<void>();
     const pieces = async function* () {
       yield ':\n\n';
@@ -200,7 +200,7 @@ describe('the prompt', () => {
     expect(linesTo(service)).toEqual(['info status']);
   });
 
-  test('gives up an answer at Ctrl-C, and goes on', async () => {
+  test('stops waiting for an answer at Ctrl-C, and continues', async () => {
     const stuck = Promise.withResolvers<void>();
     onTestFinished(() => stuck.resolve());
     const pieces = async function* () {
@@ -212,7 +212,7 @@ describe('the prompt', () => {
     type('slow\r');
     await expect.poll(shown).toContain('working');
     type('\u0003');
-    await expect.poll(shown).toContain('not waited for any more');
+    await expect.poll(shown).toContain('no longer waiting for the answer');
     type('next\rquit\r');
     expect(await ended).toBe(0);
     expect(linesTo(service)).toEqual(['slow', 'next']);
@@ -230,7 +230,7 @@ describe('the prompt', () => {
     expect(linesTo(service)).toEqual(['right']);
   });
 
-  test('tells of what goes wrong, and goes on', async () => {
+  test('prints errors, and continues', async () => {
     const service = await echoing((seen) =>
       seen.body === 'bad' ? problem(400, 'line_not_understood', 'What?') : null,
     );
@@ -250,7 +250,7 @@ describe('the prompt', () => {
   });
 });
 
-test('the history lies where the environment says, or below the home directory, or nowhere', () => {
+test('the history file is in XDG_STATE_HOME, else below the home directory, else nowhere', () => {
   const { environment } = new FakeWorld(undefined);
   expect(historyPath({ ...environment, home: '/h', stateHome: '/s' })).toBe('/s/vmferry/monitor-history');
   expect(historyPath({ ...environment, home: '/h', stateHome: 'relative' })).toBe(

@@ -35,7 +35,7 @@ describe('vmferry snapshot as a process', () => {
     expect(client.errors()).toContain('interrupted: was cancelled (job_cancelled)');
   });
 
-  test('ends at the second interrupt, whatever the service does', async () => {
+  test('ends at the second interrupt, even if the service does not answer', async () => {
     const service = await fakeService(running(1, 2));
     service.handler = (seen) => (seen.path.endsWith('/cancel') ? new Promise(() => {}) : service.serve(seen));
     const client = startClient(service.url, ['save', 'warm']);
@@ -46,7 +46,7 @@ describe('vmferry snapshot as a process', () => {
     expect(await client.ended).toEqual([130, null]);
   });
 
-  test('goes on and keeps its status when nobody reads what it says', async () => {
+  test('continues and keeps its status when its output is closed', async () => {
     const service = await fakeService(running(1, 2), running(1, 2), concluded());
     const client = startClient(service.url, ['save', 'warm', '--json']);
     client.child.stdout?.destroy();
@@ -58,7 +58,7 @@ describe('vmferry snapshot as a process', () => {
   test.each([
     ['results', 'out'],
     ['errors', 'err'],
-  ] as const)('ends with 3 when the disk is full that its %s go to', async (_, which) => {
+  ] as const)('ends with 3 when its %s go to a full disk', async (_, which) => {
     const service = await fakeService(running(1, 2), concluded());
     const full = openSync('/dev/full', 'w');
     onTestFinished(() => closeSync(full));
@@ -75,15 +75,15 @@ describe('vmferry snapshot as a process', () => {
     if (which === 'out') expect(errors).toMatch(/^vmferry: the output could not be written: ENOSPC: .*\n$/m);
   });
 
-  test('loads nothing of the service', async () => {
+  test('loads no file of the service', async () => {
     const service = await fakeService(concluded());
     const report = `data:text/javascript,${encodeURIComponent(LOADED_REPORT)}`;
     const client = startClient(service.url, ['save', 'warm'], ['--import', report, MAIN]);
     expect(await client.ended).toEqual([0, null]);
     const loaded = client.errors().trimEnd().split('\n');
-    expect(loaded.some((path) => path.endsWith('/src/cli/main.ts'))).toBe(true);
+    expect(loaded.some((path) => path.endsWith('/src/cli/client-program.ts'))).toBe(true);
     const allowed =
-      /\/src\/(?:main\.ts|config\.ts|config\/[\w-]+\.ts|text\/[\w-]+\.ts|cli\/[\w/-]+\.ts)$|\/node_modules\/commander\//;
+      /\/src\/(?:main\.ts|config\.ts|config\/[\w-]+\.ts|text\/[\w-]+\.ts|cli\/[\w/-]+\.ts)$|\/node_modules\/(?:commander|eventsource-parser)\//;
     expect(loaded.filter((path) => path.startsWith('file:') && !allowed.test(path))).toEqual([]);
   });
 });

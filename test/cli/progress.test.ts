@@ -7,8 +7,8 @@ function slowly(): JobState[] {
   return Array.from({ length: 26 }, (_, look) => running(Math.min(4 * look, 100), 100));
 }
 
-describe('progress where no terminal is', () => {
-  test('is a line at most each second', async () => {
+describe('progress without a terminal', () => {
+  test('is at most one line per second', async () => {
     const world = worldOf(await fakeService(running(0, 0, 'created'), ...slowly(), concluded()));
     expect(await run(world, 'save', 'warm')).toBe(0);
     const lines = world.stderr.trimEnd().split('\n');
@@ -38,7 +38,7 @@ test('a delete counts the bytes that it frees', async () => {
 });
 
 describe('progress on a terminal', () => {
-  test('is one line that is written over and leaves nothing behind', async () => {
+  test('is one line that is overwritten, and removed at the end', async () => {
     const world = worldOf(await fakeService(...slowly(), concluded()));
     world.width = 100;
     expect(await run(world, 'save', 'warm')).toBe(0);
@@ -59,16 +59,16 @@ describe('progress on a terminal', () => {
     expect(Math.max(...world.stderr.split('\r\u001b[K').map(({ length }) => length))).toBeLessThan(columns);
   });
 
-  test('gives way to an error', async () => {
+  test('is removed before an error is printed', async () => {
     const service = await fakeService(running(1, 2));
     service.handler = (seen) => (seen.method === 'GET' ? problem(404, 'job_not_found') : service.serve(seen));
     const world = worldOf(service);
     world.width = 80;
     await run(world, 'save', 'warm');
-    expect(world.stderr).toMatch(/\r\u001b\[Kvmferry: saving warm: what became of job j1 is not known.*\n$/);
+    expect(world.stderr).toMatch(/\r\u001b\[Kvmferry: saving warm: the outcome of job j1 is not known.*\n$/);
   });
 
-  test('is lines if the terminal is dumb', async () => {
+  test('is printed in lines on a dumb terminal', async () => {
     const world = worldOf(await fakeService(running(1, 2), concluded()));
     world.width = 80;
     world.environment = { ...world.environment, terminal: 'dumb' };
@@ -78,7 +78,7 @@ describe('progress on a terminal', () => {
 });
 
 describe('--json', () => {
-  test('gives progress and result as lines on standard output, and nothing on standard error', async () => {
+  test('prints progress and result as lines on standard output, and nothing on standard error', async () => {
     const world = worldOf(await fakeService(...slowly(), concluded()));
     expect(await run(world, 'save', 'warm', '--json')).toBe(0);
     expect(world.stderr).toBe('');
@@ -104,13 +104,13 @@ describe('--json', () => {
       { 'exit-status': 5, outcome: 'running', stopped: 'timeout' },
     ],
     ['--no-wait', ['load', 'a', '--no-wait'], running(), { 'exit-status': 0, outcome: 'accepted' }],
-  ])('ends with a result for %s', async (_, words, state, expected) => {
+  ])('ends with a result line for %s', async (_, words, state, expected) => {
     const world = worldOf(await fakeService(state));
     expect(await run(world, ...words, '--json', '-q')).toBe(expected['exit-status']);
     expect(world.lines).toEqual([{ type: 'result', tag: 'a', job: state, replayed: false, ...expected }]);
   });
 
-  test.each([['load', 'a'], ['list']])('ends with an error for a refusal: %s %s', async (...words) => {
+  test.each([['load', 'a'], ['list']])('ends with an error line for a refusal: %s %s', async (...words) => {
     const service = await fakeService();
     service.handler = () => problem(404, 'snapshot_not_found', 'None.');
     const world = worldOf(service);

@@ -5,7 +5,7 @@ import { runVmferry, worldOf } from './fake-world.ts';
 const BIG = '{"return":{"n":18446744073709551615},"id":"a"}';
 
 describe('qmp', () => {
-  test('sends the envelope as it was given and prints the answer, integers exact', async () => {
+  test('sends the command unchanged and prints the answer with exact integers', async () => {
     const service = await fakeService();
     service.handler = answers({ 'POST /qmp': ok(BIG) });
     const world = worldOf(service);
@@ -15,7 +15,7 @@ describe('qmp', () => {
     expect(world.stdout).toBe(`${BIG}\n`);
   });
 
-  test('prints it on several lines for people', async () => {
+  test('prints the answer on several lines without --json', async () => {
     const service = await fakeService();
     service.handler = answers({ 'POST /qmp': ok(BIG) });
     const world = worldOf(service);
@@ -24,7 +24,7 @@ describe('qmp', () => {
     expect(world.stdout).toBe('{\n  "return": {\n    "n": 18446744073709551615\n  },\n  "id": "a"\n}\n');
   });
 
-  test('takes the envelope from standard input', async () => {
+  test('reads the command from standard input', async () => {
     const service = await fakeService();
     service.handler = answers({ 'POST /qmp': ok({ return: {} }) });
     const world = worldOf(service);
@@ -34,7 +34,7 @@ describe('qmp', () => {
     expect(service.requests[0]?.body).toEqual({ execute: 'stop' });
   });
 
-  test.each([200, 400, 404, 409])('ends with 4 for an error, whatever its status: %i', async (status) => {
+  test.each([200, 400, 404, 409])('ends with 4 for an error with the HTTP status %i', async (status) => {
     const service = await fakeService();
     const error = { class: 'GenericError', desc: 'No.' };
     service.handler = answers({ 'POST /qmp': { status, body: { error } } });
@@ -43,7 +43,7 @@ describe('qmp', () => {
     expect([world.lines, world.stderr]).toEqual([[{ error }], '']);
   });
 
-  test('tells of a problem that is no answer of QMP', async () => {
+  test('reports a problem document that is no answer of QMP', async () => {
     const service = await fakeService();
     service.handler = () => problem(401, 'token_missing', 'Who are you?');
     const world = worldOf(service);
@@ -51,7 +51,7 @@ describe('qmp', () => {
     expect(world.stderr).toBe('vmferry: qmp: refused (401 token_missing): Who are you?\n');
   });
 
-  test.each(['{', '[]', '"stop"', 'not a command'])('refuses what is no command: %s', async (text) => {
+  test.each(['{', '[]', '"stop"', 'not a command'])('refuses a text that is no command: %s', async (text) => {
     const service = await fakeService();
     const world = worldOf(service);
     expect(await runVmferry(world, 'qmp', text)).toBe(2);

@@ -24,7 +24,7 @@ async function service(): Promise<FakeService> {
 }
 
 describe('set', () => {
-  test('gives each value the type that its parameter has, all in one request', async () => {
+  test('sends all values in one request, with the types of their parameters', async () => {
     const fake = await service();
     const world = worldOf(fake);
     const words = ['max-bandwidth=100M', 'downtime-limit=0x10', 'cpu-throttle-tailslow=on', 'mode=normal'];
@@ -36,7 +36,7 @@ describe('set', () => {
     expect(world.stdout).toBe('max-bandwidth=104857600\ndowntime-limit=16\ncpu-throttle-tailslow=on\nmode=normal\n');
   });
 
-  test('keeps every digit of a large integer, there and back', async () => {
+  test('keeps every digit of a large integer in request and answer', async () => {
     const fake = await service();
     const world = worldOf(fake);
     expect(await runVmferry(world, 'set', `max-bandwidth=${MOST}`, '--json')).toBe(0);
@@ -44,7 +44,7 @@ describe('set', () => {
     expect(world.stdout).toContain(`"max-bandwidth":${MOST}`);
   });
 
-  test('prints every parameter and changes none if none is given', async () => {
+  test('prints all parameters and changes none without arguments', async () => {
     const fake = await service();
     const world = worldOf(fake);
     expect(await runVmferry(world, 'set')).toBe(0);
@@ -58,7 +58,7 @@ describe('set', () => {
     expect(fake.asked).toEqual(['GET /migrate/parameters']);
   });
 
-  test('leaves it to the service to refuse', async () => {
+  test('sends invalid values, and the service refuses them', async () => {
     const fake = await service();
     const handler = fake.handler;
     fake.handler = (seen) => (seen.method === 'PATCH' ? problem(422, 'value_out_of_range', 'No.') : handler(seen));
@@ -87,7 +87,7 @@ describe('enable and disable', () => {
   test.each([
     ['enable', true, 'on'],
     ['disable', false, 'off'],
-  ])('%s switches all that are given in one request', async (verb, state, said) => {
+  ])('%s switches all given capabilities in one request', async (verb, state, said) => {
     const fake = await service();
     const world = worldOf(fake);
     expect(await runVmferry(world, verb, 'events', 'return-path')).toBe(0);
@@ -102,7 +102,7 @@ describe('enable and disable', () => {
     expect(world.stdout).toBe(`events: ${said}\nreturn-path: ${said}\n`);
   });
 
-  test('print every capability and change none if none is given', async () => {
+  test('print all capabilities and change none without arguments', async () => {
     const fake = await service();
     const world = worldOf(fake);
     expect(await runVmferry(world, 'enable')).toBe(0);
@@ -110,7 +110,7 @@ describe('enable and disable', () => {
   });
 });
 
-describe('a value as it is typed', () => {
+describe('a typed value', () => {
   test.each([
     ['max-bandwidth', '1T', 1, '1099511627776'],
     ['max-bandwidth', '-1', 1, '-1'],
@@ -122,11 +122,11 @@ describe('a value as it is typed', () => {
     ['tls-creds', '12', '', '"12"'],
     ['block-bitmap-mapping', '[{"n":1}]', undefined, '[{"n":1}]'],
     ['unknown', 'text', undefined, '"text"'],
-  ])('%s=%s, where it is %j now, is %s', (name, text, now, expected) => {
+  ])('%s=%s is sent as the current value %j demands: %s', (name, text, now, expected) => {
     expect(JSON.stringify(parameterValue(name, text, now))).toBe(expected);
   });
 
-  test('is printed as it could be typed', () => {
+  test('is printed in a form that can be typed', () => {
     expect([true, 'x', 7, [1]].map(parameterText)).toEqual(['on', 'x', '7', '[1]']);
   });
 });
@@ -140,7 +140,7 @@ describe('the token', () => {
     return file;
   }
 
-  test('is the one of the file, which goes before VMFERRY_TOKEN', async () => {
+  test('is the one of the file before the one of VMFERRY_TOKEN', async () => {
     const fake = await service();
     const world = worldOf(fake);
     world.environment = { ...world.environment, token: 'other' };
@@ -152,7 +152,7 @@ describe('the token', () => {
     ['has several', 'secret1 operator\nsecret2 viewer\n', 'must be one token of visible ASCII characters'],
     ['is empty', '\n', 'must be one token of visible ASCII characters'],
     ['is not there', null, 'cannot be read'],
-  ])('is not taken from a file that %s, and nothing of it is told', async (_, text, said) => {
+  ])('is refused in a file that %s, and is not printed', async (_, text, said) => {
     const fake = await service();
     const world = worldOf(fake);
     const file = text === null ? '/nowhere/token' : tokenFile(text);

@@ -78,7 +78,7 @@ describe('status --check', () => {
     ['a guest that was taken back since', { 'GET /migrations?limit=1': ok(UNKNOWN) }, 0, ''],
     ['a data directory that is full', { 'GET /readyz': FULL }, 1, 'not ready: data: No space is left.'],
     ['a service that does not say why', { 'GET /readyz': { status: 503, body: { ready: false } } }, 1, 'is not ready'],
-  ])('of %s ends with its status', async (_, change, status, said) => {
+  ])('of %s ends with the expected status', async (_, change, status, said) => {
     const service = await fakeService();
     service.handler = answers({ ...WELL, ...change });
     const world = worldOf(service);
@@ -89,7 +89,7 @@ describe('status --check', () => {
     expect(world.stdout).toContain('machine');
   });
 
-  test('lists what is wrong in its JSON document', async () => {
+  test('lists the problems in its JSON document', async () => {
     const service = await fakeService();
     service.handler = answers({ ...WELL, 'GET /readyz': FULL });
     const world = worldOf(service);
@@ -99,7 +99,7 @@ describe('status --check', () => {
 });
 
 describe('status', () => {
-  test('says how the machine is and how its migration goes', async () => {
+  test('prints the state of the machine and of its migration', async () => {
     const world = worldOf(await watched(1));
     expect(await runVmferry(world, 'status')).toBe(0);
     expect(world.stdout.split('\n')).toEqual([
@@ -118,7 +118,7 @@ describe('status', () => {
     [{ status: 'completed', 'total-time': 2040, downtime: 16 }, 'completed, in 2.0 s, downtime 16 ms'],
     [{ status: 'failed', 'error-desc': 'Broken.' }, 'failed, Broken.'],
     [{ status: 'setup' }, 'setup'],
-  ])('says of a migration that does not run what there is: %j', async (migrate, said) => {
+  ])('prints the last state of a migration that does not run: %j', async (migrate, said) => {
     const service = await fakeService();
     service.handler = answers({
       'GET /status': ok({ running: false, status: 'paused' }),
@@ -131,7 +131,7 @@ describe('status', () => {
     expect(world.stdout).toBe(`machine    i: image, uuid u\nstate      stopped (paused)\nmigration  ${said}\n`);
   });
 
-  test('gives the four answers as one JSON document, integers exact', async () => {
+  test('prints the four answers as one JSON document with exact integers', async () => {
     const service = await watched(1);
     const handler = service.handler;
     service.handler = (seen) => (seen.path === '/status' ? ok('{"n":18446744073709551615}') : handler(seen));
@@ -142,7 +142,7 @@ describe('status', () => {
     expect(world.stdout).toBe(`{"status":{"n":18446744073709551615},${rest},"progress":${progress}}\n`);
   });
 
-  test('ends with the service: refused, or not there', async () => {
+  test('ends with 4 after a refusal, and with 3 without a service', async () => {
     const service = await fakeService();
     service.handler = () => problem(401, 'token_missing', 'Who?');
     const world = worldOf(service);
@@ -154,7 +154,7 @@ describe('status', () => {
 });
 
 describe('status --watch', () => {
-  test('prints a line whenever it says something new, until Ctrl-C', async () => {
+  test('prints a line after each change, until Ctrl-C', async () => {
     const world = worldOf(await watched(3));
     world.onWait = (nowMs) => {
       if (nowMs >= 5000) world.signal('SIGINT');
@@ -168,7 +168,7 @@ describe('status --watch', () => {
     expect(world.stderr).toBe('');
   });
 
-  test('writes over what it wrote on a terminal, in lines that do not wrap', async () => {
+  test('overwrites the status on a terminal, in lines that do not wrap', async () => {
     const world = worldOf(await watched(2));
     world.outWidth = 60;
     world.onWait = (nowMs) => {
@@ -184,7 +184,7 @@ describe('status --watch', () => {
     }
   });
 
-  test('looks as often as it is told to', async () => {
+  test('asks at the interval of --interval', async () => {
     const service = await watched(1000);
     const world = worldOf(service);
     world.onWait = (nowMs) => {
@@ -194,7 +194,7 @@ describe('status --watch', () => {
     expect(service.asked.filter((asked) => asked === 'GET /status')).toHaveLength(10);
   });
 
-  test('waits for a service that went away, but not for ever', async () => {
+  test('waits for a lost service for the time of --reconnect', async () => {
     const service = await watched(1);
     const world = worldOf(service);
     world.onWait = async (nowMs) => {
@@ -205,7 +205,7 @@ describe('status --watch', () => {
     expect(world.nowMs).toBe(9000);
   });
 
-  test('ends when nobody reads it any more', async () => {
+  test('ends when the reader closes standard output', async () => {
     const world = worldOf(await watched(1));
     world.onWait = () => world.closeOutput();
     expect(await runVmferry(world, 'status', '--watch')).toBe(0);

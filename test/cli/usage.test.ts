@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/client-program.ts';
-import { EXIT_STATUSES, GENERAL_EXIT_STATUSES } from '../../src/cli/exit-status.ts';
-import { generatedTag } from '../../src/cli/option-values.ts';
+import { EXIT_STATUSES, GENERAL_EXIT_STATUSES } from '../../src/cli/grammar/common-options.ts';
+import { generatedTag } from '../../src/cli/grammar/snapshot.ts';
 import { readInvocation } from '../../src/config.ts';
 import { fakeService } from './fake-service.ts';
 import { FakeWorld, run, runVmferry, worldOf } from './fake-world.ts';
 
 const VERBS = ['save', 'load', 'delete', 'list', 'verify', 'compact'];
 
-describe('a command line that is wrong', () => {
+describe('an invalid command line', () => {
   test.each([
     [['fly'], "unknown command 'fly'"],
     [['lost'], "unknown command 'lost' (Did you mean list?)"],
@@ -45,7 +45,7 @@ describe('a command line that is wrong', () => {
     expect([world.stdout, service.requests]).toEqual(['', []]);
   });
 
-  test('without a verb it ends with 2 and says which there are', async () => {
+  test('without a verb it ends with 2 and lists the verbs', async () => {
     const world = new FakeWorld(undefined);
     expect(await run(world)).toBe(2);
     for (const verb of VERBS) expect(world.stderr).toContain(`  ${verb} `);
@@ -54,7 +54,7 @@ describe('a command line that is wrong', () => {
   test.each([
     ['VMFERRY_URL', { url: 'ftp://x', token: undefined, terminal: undefined }],
     ['VMFERRY_TOKEN', { url: undefined, token: 'secret\nthing', terminal: undefined }],
-  ])('is one with a wrong %s, whose value is not repeated if it is secret', async (name, environment) => {
+  ])('has an invalid %s, and a secret value is not printed', async (name, environment) => {
     const world = new FakeWorld(undefined);
     world.environment = environment;
     expect(await run(world, 'list')).toBe(2);
@@ -73,7 +73,7 @@ describe('--help', () => {
     expect(world.stderr).toBe('');
   });
 
-  test.each(VERBS)('of %s tells all there is to know of it', async (verb) => {
+  test.each(VERBS)('of %s has all sections', async (verb) => {
     const world = new FakeWorld(undefined);
     expect(await run(world, verb, '--help')).toBe(0);
     const sections = ['Usage: vmferry snapshot', '--url <URL>', 'Exit status:', 'Environment:', 'Examples:'];
@@ -97,7 +97,7 @@ function document(name: string): string {
 
 describe('every command of the client', () => {
   test.each(PATHS.map((path) => [path.join(' '), path] as const))(
-    'has help that says all there is to know: %s',
+    'has help with all sections: %s',
     async (name, path) => {
       const world = new FakeWorld(undefined);
       expect(await runVmferry(world, ...path, '--help')).toBe(0);
@@ -120,7 +120,7 @@ describe('every command of the client', () => {
     }
   });
 
-  test('ends with a status that its page has, in the same words', () => {
+  test('has its exit statuses in docs/cli.md with the same meanings', () => {
     for (const [status, meaning] of GENERAL_EXIT_STATUSES) {
       expect(document('cli.md')).toContain(`\n| ${status} | ${meaning} |`);
     }
@@ -136,7 +136,7 @@ describe('every command of the client', () => {
     [['qmp'], "missing required argument 'JSON'"],
     [['status', '--url', 'ftp://x'], '--url must be an address'],
     [['events', '--token', 'x'], "unknown option '--token'"],
-  ])('refuses a wrong line with 2, and asks nobody: %j', async (words, said) => {
+  ])('refuses an invalid line with 2 and no request: %j', async (words, said) => {
     const service = await fakeService();
     const world = worldOf(service);
     expect(await runVmferry(world, ...words)).toBe(2);

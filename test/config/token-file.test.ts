@@ -10,7 +10,7 @@ const LONG = 'a-token-that-nobody-guesses';
 const digestOf = (token: string) => createHash('sha256').update(token).digest('hex');
 
 describe('a token file', () => {
-  test('holds a token and a role a line; empty lines and comments mean nothing', () => {
+  test('has one token and role on each line; empty lines and comments are ignored', () => {
     const path = tokenFile(['# who looks', `${LONG} viewer`, '', `  ${LONG}2==\toperator \r`]);
     expect(readTokenFile(path)).toEqual({
       tokens: [
@@ -21,7 +21,7 @@ describe('a token file', () => {
     });
   });
 
-  test('may say when a token expires, and is warned of for one that has', () => {
+  test('may have an expiry for a token, with a warning for an expired token', () => {
     const lines = [`${LONG} viewer 2999-01-31T18:00:00+01:00`, `${LONG}2 viewer 2001-01-31`];
     const { tokens, warnings } = readTokenFile(tokenFile(lines));
     expect(tokens.map(({ expiresMs }) => expiresMs)).toEqual([Date.UTC(2999, 0, 31, 17), Date.UTC(2001, 0, 31)]);
@@ -32,7 +32,7 @@ describe('a token file', () => {
     [
       'no role',
       [LONG],
-      'line 1 of --token-file must be a token, a space, viewer or operator, and perhaps when it expires',
+      'line 1 of --token-file must be a token, a space, viewer or operator, and optionally its expiry',
     ],
     ['another role', ['# one', `${LONG} admin`], 'line 2 of --token-file'],
     [
@@ -40,9 +40,13 @@ describe('a token file', () => {
       [`${LONG} viewer 2999-01-31 really`],
       'line 1 of --token-file must be a token, a space, viewer',
     ],
-    ['no time', [`${LONG} viewer really`], 'when the token in line 1 of --token-file expires must be as 2027-01-31'],
-    ['no such day', [`${LONG} viewer 2999-13-31`], 'when the token in line 1 of --token-file expires'],
-    ['a time without its zone', [`${LONG} viewer 2999-01-31T18:00:00`], 'when the token in line 1'],
+    [
+      'no time',
+      [`${LONG} viewer really`],
+      'the expiry of the token in line 1 of --token-file must be in the form 2027-01-31',
+    ],
+    ['no such day', [`${LONG} viewer 2999-13-31`], 'the expiry of the token in line 1 of --token-file'],
+    ['a time without its zone', [`${LONG} viewer 2999-01-31T18:00:00`], 'the expiry of the token in line 1'],
     ['a character that no token has', [`${LONG}! viewer`], 'the token in line 1 of --token-file must be'],
     ['a token that is too long', [`${'x'.repeat(513)} viewer`], 'must be 1 to 512'],
     ['a token twice', [`${LONG} viewer`, `${LONG} operator`], 'line 2 of --token-file gives a token'],
@@ -53,7 +57,7 @@ describe('a token file', () => {
       `more than ${TOKENS_MAX} tokens`,
     ],
     ['too many bytes', ['#'.repeat(2 ** 20)], 'larger than'],
-  ])('%s: refused in one line, in which no token stands', (_what, lines, message) => {
+  ])('is refused with one line that does not contain the token: %s', (_what, lines, message) => {
     const path = tokenFile(lines);
     const read = () => readTokenFile(path);
     expect(read).toThrow(ConfigError);
@@ -62,7 +66,7 @@ describe('a token file', () => {
     expect(read).not.toThrow(new RegExp(LONG));
   });
 
-  test('that others may read is warned of, one that they may write is refused', () => {
+  test('that others can read gives a warning; one that others can write is refused', () => {
     const path = tokenFile([`${LONG} viewer`]);
     chmodSync(path, 0o644);
     expect(readTokenFile(path).warnings).toEqual([`--token-file ${path} is open to more than its owner (chmod 600)`]);
@@ -70,13 +74,13 @@ describe('a token file', () => {
     expect(() => readTokenFile(path)).toThrow('can be written by others');
   });
 
-  test('with a token that could be guessed is warned of, by its line', () => {
+  test('with a token that can be guessed gives a warning with its line', () => {
     expect(readTokenFile(tokenFile(['abc viewer'])).warnings).toEqual([
       'the token in line 1 of --token-file is short enough to be guessed',
     ]);
   });
 
-  test('that is not there, or a directory, is refused', () => {
+  test('that does not exist, or is a directory, is refused', () => {
     const directory = temporaryDirectory();
     expect(() => readTokenFile(join(directory, 'none'))).toThrow('cannot be read: ENOENT');
     mkdirSync(join(directory, 'sub'));
@@ -84,7 +88,7 @@ describe('a token file', () => {
     expect(() => readTokenFile(join(directory, 'sub'))).toThrow('cannot be read: EISDIR');
   });
 
-  test('lets the listener leave loopback, and does not let its text into the configuration', () => {
+  test('allows a listener off loopback, and its text is not in the configuration', () => {
     const path = tokenFile([`${LONG} operator`]);
     const config = testConfig(['--token-file', path]);
     expect(config.tokens).toHaveLength(1);

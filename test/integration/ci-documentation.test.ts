@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { EXIT_STATUSES } from '../../src/cli/exit-status.ts';
+import { EXIT_STATUSES } from '../../src/cli/grammar/common-options.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { npmSettings, repositoryOfThisCheckout } from '../helpers/checkout.ts';
 import { blocksOf, gitlabCommands, sectionOf, type WorkflowStep, workflowSteps } from '../helpers/ci-page.ts';

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ProcessWatch } from '../../src/cli/process-watch.ts';
+import { ProcessWatch } from '../../src/cli/commands/service.ts';
 import { UrlFile } from '../../src/start/http-address.ts';
 import { fakeService, ok } from '../cli/fake-service.ts';
 import { FakeWorld, runVmferry } from '../cli/fake-world.ts';
@@ -128,7 +128,7 @@ describe('the file of --url-file', () => {
     const directory = temporaryDirectory();
     const path = join(directory, 'precious');
     writeFileSync(path, 'export PATH=/bin\n');
-    expect(() => new UrlFile(path)).toThrow('holds something else than an address');
+    expect(() => new UrlFile(path)).toThrow('has other content than an address');
     mkdirSync(join(directory, 'folder'));
     expect(() => new UrlFile(join(directory, 'folder'))).toThrow('cannot be used: EISDIR');
     expect(() => new UrlFile(join(directory, 'none', 'url')).write('http://x')).toThrow('cannot be written: ENOENT');

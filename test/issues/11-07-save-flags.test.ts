@@ -1,7 +1,7 @@
 // The options of `snapshot save` were tested over HTTP only; no test ran the flags of the command.
 
 import { describe, expect, test } from 'vitest';
-import { EXIT } from '../../src/cli/exit-status.ts';
+import { EXIT } from '../../src/cli/client-failure.ts';
 import { listeningService, runCommand } from '../helpers/client-here.ts';
 import { shared } from '../helpers/shared.ts';
 

@@ -139,7 +139,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     of: ['src/cli/'],
     may: ['src/cli/', 'src/config/flags.ts', TEXT],
     types: ['src/commands/schemas/'],
-    packages: ['commander', 'node:*'],
+    packages: ['commander', 'eventsource-parser', 'node:*'],
   },
 ];
 

@@ -1,27 +1,26 @@
-import { unexpectedAnswer } from '../client-failure.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { isRecord, numberOf } from '../json-values.ts';
-import { durationText, oneLine, sizeText } from '../output/plain-text.ts';
+import { EXIT, type ExitStatus, unexpectedAnswer } from '../client-failure.ts';
+import { isRecord, jsonLine, numberOf, stringOf, timeOf } from '../json-values.ts';
+import { durationText, oneLine, sizeText, table } from '../output/plain-text.ts';
 import type { ServiceClient } from '../service-client.ts';
-import { table } from '../table.ts';
 import type { World } from '../world.ts';
-import { type Common, guarded, jsonLine } from './service-command.ts';
+import { type Common, withClient } from './service-command.ts';
 
-/* history, show, audit: what was done here, newest first. */
+/* history, show, audit: past migrations and past commands of the service, newest first. */
 
 type Entry = Readonly<Record<string, unknown>>;
 
-/** How much of a list is asked for; null: all of it. */
+/** Selection of list entries. */
 type Listing = Common & {
+  /** Null: all entries. */
   readonly limit: number | null;
-  /** Moments in ISO 8601, or null: no bound. */
+  /** Times in ISO 8601; null: no bound. */
   readonly since: string | null;
   readonly until: string | null;
 };
 
 export function runHistoryCommand(command: Listing & { readonly quiet: boolean }, world: World): Promise<ExitStatus> {
   const { quiet, json } = command;
-  return guarded({ ...command, what: 'history' }, world, async (client) => {
+  return withClient({ ...command, operation: 'history' }, world, async (client) => {
     const migrations = await newest(client, { ...command, path: '/migrations', member: 'migrations' });
     if (json) world.out(jsonLine({ migrations }));
     else if (quiet) world.out(migrations.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
@@ -31,7 +30,7 @@ export function runHistoryCommand(command: Listing & { readonly quiet: boolean }
 }
 
 export function runAuditCommand(command: Listing, world: World): Promise<ExitStatus> {
-  return guarded({ ...command, what: 'audit' }, world, async (client) => {
+  return withClient({ ...command, operation: 'audit' }, world, async (client) => {
     const audit = await newest(client, { ...command, path: '/audit', member: 'audit' });
     if (command.json) world.out(jsonLine({ audit }));
     else world.out(table(AUDIT_TITLES, audit.map(auditRow)));
@@ -39,10 +38,10 @@ export function runAuditCommand(command: Listing, world: World): Promise<ExitSta
   });
 }
 
-/** All that is kept of one migration. */
+/** Prints everything that the service has recorded of one migration. */
 export function runShowCommand(command: Common & { readonly id: string }, world: World): Promise<ExitStatus> {
   const { id, json } = command;
-  return guarded({ ...command, what: `migration ${id}` }, world, async (client) => {
+  return withClient({ ...command, operation: `migration ${id}` }, world, async (client) => {
     const migration = await client.record({ method: 'GET', path: `/migrations/${encodeURIComponent(id)}` });
     world.out(json ? jsonLine(migration) : detailsOf(migration));
     return EXIT.done;
@@ -67,7 +66,7 @@ async function newest(
   bounds.set('limit', String(limit));
   const { [member]: list } = await client.record({ method: 'GET', path: `${path}?${bounds}` });
   if (Array.isArray(list) && list.every(isRecord)) return list;
-  throw unexpectedAnswer(`a list of ${member} was asked for`);
+  throw unexpectedAnswer(`it holds no list of ${member}`);
 }
 
 const MIGRATION_TITLES = [
@@ -87,27 +86,27 @@ function migrationRow(migration: Entry): (string | null)[] {
   const { id, direction, status, uri, guest, error } = migration;
   const code = isRecord(error) ? error.code : null;
   return [
-    ...[id, direction, status, uri].map(textOf),
+    ...[id, direction, status, uri].map(stringOf),
     timeOf(migration['started-at']),
     tookOf(migration),
     sentOf(migration),
     downtimeOf(migration),
-    ...[guest, code].map(textOf),
+    ...[guest, code].map(stringOf),
   ];
 }
 
 const AUDIT_TITLES = ['AT', 'DOOR', 'CALLER', 'ADDRESS', 'COMMAND', 'OUTCOME', 'CODE', 'TOOK', 'ARGUMENTS'];
-/** Of the arguments; --json has all that are kept. */
+/** Length of the arguments in the table; --json prints the whole recorded text. */
 const ARGUMENT_CHARACTERS_MAX = 60;
 
 function auditRow(row: Entry): (string | null)[] {
   const { at, door, caller, address, command, outcome, code, arguments: given } = row;
   const took = numberOf(row['duration-ms']);
-  const text = textOf(given) ?? '';
+  const text = stringOf(given) ?? '';
   const shown = text.length > ARGUMENT_CHARACTERS_MAX ? `${text.slice(0, ARGUMENT_CHARACTERS_MAX)}…` : text;
   return [
     timeOf(at),
-    ...[door, caller, address, command, outcome, code].map(textOf),
+    ...[door, caller, address, command, outcome, code].map(stringOf),
     took === null ? null : `${Math.round(took)} ms`,
     shown,
   ];
@@ -117,8 +116,8 @@ function detailsOf(migration: Entry): string {
   const { error, settings, passes } = migration;
   const capabilities = isRecord(settings) && Array.isArray(settings.capabilities) ? settings.capabilities : [];
   const lines: (readonly [name: string, text: string | null])[] = [
-    ...['id', 'direction', 'status', 'uri', 'guest'].map((name) => [name, textOf(migration[name])] as const),
-    ['shared id', textOf(migration['shared-id'])],
+    ...['id', 'direction', 'status', 'uri', 'guest'].map((name) => [name, stringOf(migration[name])] as const),
+    ['shared id', stringOf(migration['shared-id'])],
     ['error', isRecord(error) ? `${error.code}: ${error.desc}` : null],
     ['started', timeOf(migration['started-at'])],
     ['took', tookOf(migration)],
@@ -146,15 +145,6 @@ function passRow(pass: Entry): (string | null)[] {
   ];
 }
 
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
-}
-
-/** Without the fractions of its seconds. */
-function timeOf(value: unknown): string | null {
-  return textOf(value)?.replace(/\.\d+Z$/, 'Z') ?? null;
-}
-
 function sentOf(migration: Entry): string | null {
   const bytes = numberOf(migration.transferred);
   return bytes === null ? null : sizeText(bytes);
@@ -165,10 +155,11 @@ function downtimeOf(migration: Entry): string | null {
   return ms === null ? null : `${ms} ms`;
 }
 
+/** Duration: the total time that the service measured, else the time between start and end. */
 function tookOf(entry: Entry): string | null {
   const total = numberOf(entry['total-time']);
   if (total !== null) return durationText(total);
-  const [start, end] = ['started-at', 'ended-at'].map((name) => Date.parse(textOf(entry[name]) ?? ''));
+  const [start, end] = ['started-at', 'ended-at'].map((name) => Date.parse(stringOf(entry[name]) ?? ''));
   const ms = (end ?? Number.NaN) - (start ?? Number.NaN);
   return Number.isNaN(ms) ? null : durationText(Math.max(ms, 0));
 }

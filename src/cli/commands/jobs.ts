@@ -1,12 +1,11 @@
+import { EXIT, type ExitStatus } from '../client-failure.ts';
 import { decodeJob } from '../client-job.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { numberOf } from '../json-values.ts';
-import { durationText, oneLine, sizeText } from '../output/plain-text.ts';
-import { table } from '../table.ts';
+import { jsonLine, numberOf, plainOf, stringOf, timeOf } from '../json-values.ts';
+import { durationText, oneLine, sizeText, table } from '../output/plain-text.ts';
 import type { World } from '../world.ts';
-import { type Common, guarded, jsonLine } from './service-command.ts';
+import { type Common, withClient } from './service-command.ts';
 
-/* jobs: what runs and what ended, and the verbs of a job. */
+/* jobs: the jobs of the service, and the commands that change a job. */
 
 export const JOB_VERBS = ['cancel', 'pause', 'resume', 'finalize', 'complete', 'dismiss'] as const;
 export type JobVerb = (typeof JOB_VERBS)[number];
@@ -18,7 +17,7 @@ export function runJobsCommand(
   world: World,
 ): Promise<ExitStatus> {
   const { history, quiet, json } = command;
-  return guarded({ ...command, what: 'listing jobs' }, world, async (client) => {
+  return withClient({ ...command, operation: 'listing jobs' }, world, async (client) => {
     const jobs = await client.pages(history ? '/jobs/history' : '/jobs', 'jobs');
     if (json) world.out(jsonLine({ jobs }));
     else if (quiet) world.out(jobs.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
@@ -29,20 +28,20 @@ export function runJobsCommand(
 
 export function runShowJobCommand(command: Common & { readonly id: string }, world: World): Promise<ExitStatus> {
   const { id, json } = command;
-  return guarded({ ...command, what: `job ${id}` }, world, async (client) => {
+  return withClient({ ...command, operation: `job ${id}` }, world, async (client) => {
     const job = await client.record({ method: 'GET', path: `/jobs/${encodeURIComponent(id)}` });
     world.out(json ? jsonLine(job) : detailsOf(job));
     return EXIT.done;
   });
 }
 
-/** Asks for it and says how the job is then; nothing is waited for. */
+/** Applies a verb to a job and prints the state of the job afterwards. Does not wait for the job. */
 export function runJobVerbCommand(
   command: Common & { readonly id: string; readonly verb: JobVerb },
   world: World,
 ): Promise<ExitStatus> {
   const { id, verb, json } = command;
-  return guarded({ ...command, what: `job ${id}: ${verb}` }, world, async (client) => {
+  return withClient({ ...command, operation: `job ${id}: ${verb}` }, world, async (client) => {
     const raw = await client.record({ method: 'POST', path: `/jobs/${encodeURIComponent(id)}/${verb}` });
     const job = decodeJob(raw);
     const outcome = job.outcome === null ? '' : `, ${job.outcome}`;
@@ -55,21 +54,13 @@ const TITLES = ['ID', 'TYPE', 'STATUS', 'OUTCOME', 'DONE', 'TOOK', 'STARTED', 'E
 
 function rowOf(job: Entry): (string | null)[] {
   const duration = numberOf(job.duration);
-  const started = textOf(job['started-at']);
   return [
-    textOf(job.id),
-    textOf(job.type),
-    textOf(job.status),
-    textOf(job.outcome),
+    ...[job.id, job.type, job.status, job.outcome].map(stringOf),
     progressOf(job),
     duration === null ? null : durationText(duration),
-    started === null ? null : started.replace(/\.\d+Z$/, 'Z'),
-    textOf(job['error-code']),
+    timeOf(job['started-at']),
+    stringOf(job['error-code']),
   ];
-}
-
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }
 
 function progressOf(job: Entry): string | null {
@@ -78,16 +69,11 @@ function progressOf(job: Entry): string | null {
   return `${Math.floor(Math.min(done / total, 1) * 100)} %`;
 }
 
-/** A line a member, as the service gives them. */
+/** One line for each member of the job, in the order of the service. */
 function detailsOf(job: Entry): string {
   const lines = Object.entries(job).map(([name, value]) => {
     const bytes = name.endsWith('-progress') ? numberOf(value) : null;
-    return `${name}: ${bytes === null ? plain(value) : sizeText(bytes)}`;
+    return `${name}: ${bytes === null ? (value === null ? '-' : plainOf(value)) : sizeText(bytes)}`;
   });
   return lines.map((line) => `${oneLine(line)}\n`).join('');
-}
-
-function plain(value: unknown): string {
-  if (value === null) return '-';
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -1,21 +1,19 @@
 import { parseSize } from '../../text/size.ts';
-import { Failure, unexpectedAnswer } from '../client-failure.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { isRecord, parseExactJson } from '../json-values.ts';
+import { EXIT, type ExitStatus, Failure, unexpectedAnswer } from '../client-failure.ts';
+import { isRecord, jsonLine, numberOf, parseExactJson } from '../json-values.ts';
 import type { Assignment } from '../option-values.ts';
-import { oneLine } from '../output/plain-text.ts';
+import { oneLine, PrintableStream } from '../output/plain-text.ts';
 import { parameterText, sizeHint } from '../parameter-text.ts';
-import { PrintableStream } from '../printable-stream.ts';
 import { failureOf, type ServiceClient } from '../service-client.ts';
 import type { World } from '../world.ts';
-import { type Common, guarded, jsonLine } from './service-command.ts';
+import { type Common, withClient } from './service-command.ts';
 
-/* stop, cont, console, workload: the guest itself. */
+/* stop, cont, console, workload, dirty-rate: the guest of the machine. */
 
-/** Stops the guest, or lets it go on, and prints its run state afterwards. */
+/** Stops or resumes the guest and prints its run state afterwards. */
 export function runStopContCommand(command: Common & { readonly verb: 'stop' | 'cont' }, world: World) {
   const { verb, json } = command;
-  return guarded({ ...command, what: verb }, world, async (client): Promise<ExitStatus> => {
+  return withClient({ ...command, operation: verb }, world, async (client): Promise<ExitStatus> => {
     const status = await client.record({ method: 'POST', path: `/${verb}` });
     const state = `${status.running === true ? 'running' : 'stopped'} (${status.status})`;
     world.out(json ? jsonLine(status) : `${oneLine(state)}\n`);
@@ -23,9 +21,9 @@ export function runStopContCommand(command: Common & { readonly verb: 'stop' | '
   });
 }
 
-/** Prints the newest text that the guest has written to its console. */
+/** Prints the latest text that the guest has written to its console. */
 export function runConsoleCommand(command: Common, world: World): Promise<ExitStatus> {
-  return guarded({ ...command, what: 'console' }, world, async (client) => {
+  return withClient({ ...command, operation: 'console' }, world, async (client) => {
     const headers = { accept: 'text/plain, application/problem+json' };
     const answer = await client.answer({ method: 'GET', path: '/machine/console', headers });
     if (answer.status !== 200) throw failureOf(answer);
@@ -38,13 +36,13 @@ export function runConsoleCommand(command: Common, world: World): Promise<ExitSt
 /** Members of a workload that count bytes. */
 const SIZES: ReadonlySet<string> = new Set(['rate', 'span']);
 
-/** Changes what the synthetic guest does; without assignments it prints that. */
+/** Changes the workload of the synthetic guest; without assignments prints it. */
 export function runWorkloadCommand(
   command: Common & { readonly assignments: readonly Assignment[] },
   world: World,
 ): Promise<ExitStatus> {
   const { assignments, json } = command;
-  return guarded({ ...command, what: 'workload' }, world, async (client) => {
+  return withClient({ ...command, operation: 'workload' }, world, async (client) => {
     const workload = assignments.length === 0 ? await workloadOf(client) : await change(client, assignments);
     if (json) world.out(jsonLine(workload));
     else
@@ -61,7 +59,7 @@ async function workloadOf(client: ServiceClient): Promise<Readonly<Record<string
   const { workload, kind } = await client.record({ method: 'GET', path: '/machine' });
   if (workload === undefined)
     throw new Failure(EXIT.refused, `a machine of kind ${kind} has no workload`, 'no_workload');
-  if (!isRecord(workload)) throw unexpectedAnswer('a workload was asked for');
+  if (!isRecord(workload)) throw unexpectedAnswer('it holds no workload');
   return workload;
 }
 
@@ -79,8 +77,48 @@ async function change(
   }
 }
 
-/** The size with all its digits; what is none is handed on as text, for the service to refuse. */
+/** The size with all its digits. A text that is no size is sent as it is, and the service refuses it. */
 function sizeOf(text: string): unknown {
   const bytes = parseSize(text, 'B');
   return typeof bytes === 'bigint' ? parseExactJson(String(bytes)) : text;
+}
+
+export type DirtyRateCommand = Common & {
+  /** Members of the request; null: no measurement, the last result is printed. */
+  readonly measure: Readonly<Record<string, unknown>> | null;
+};
+
+type Info = Readonly<Record<string, unknown>>;
+
+/** Pause between two requests for the result, in milliseconds. */
+const LOOK_MS = 100;
+const IN_MILLISECONDS = '/dirty-rate?calc-time-unit=millisecond';
+
+/** Measures, waits and prints the result. Ctrl-C ends the wait; the measurement itself cannot be cancelled. */
+export function runDirtyRateCommand(command: DirtyRateCommand, world: World): Promise<ExitStatus> {
+  const { measure, json } = command;
+  return withClient({ ...command, operation: 'dirty-rate' }, world, async (client) => {
+    if (measure !== null) await client.ask({ method: 'POST', path: '/dirty-rate', body: measure });
+    let info: Info = await client.record({ method: 'GET', path: IN_MILLISECONDS });
+    while (info.status === 'measuring') {
+      await world.clock.wait(LOOK_MS, world.interrupt);
+      world.interrupt.throwIfAborted();
+      info = await client.record({ method: 'GET', path: IN_MILLISECONDS });
+    }
+    if (info.status !== 'measured') throw new Failure(EXIT.failed, 'nothing has been measured yet');
+    world.out(json ? jsonLine(info) : textOf(info));
+    return EXIT.done;
+  });
+}
+
+function textOf(info: Info): string {
+  const seconds = (numberOf(info['calc-time']) ?? 0) / 1000;
+  const vcpus = info['vcpu-dirty-rate'];
+  const lines = [
+    `${numberOf(info['dirty-rate'])} MiB/s (${info.mode}, in ${seconds} s)`,
+    ...(Array.isArray(vcpus) ? vcpus : [])
+      .filter(isRecord)
+      .map((vcpu) => `vCPU ${numberOf(vcpu.id)}: ${numberOf(vcpu['dirty-rate'])} MiB/s`),
+  ];
+  return lines.map((line) => `${oneLine(line)}\n`).join('');
 }

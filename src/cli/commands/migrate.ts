@@ -1,4 +1,4 @@
-import { Failure } from '../client-failure.ts';
+import { EXIT, type ExitStatus, Failure } from '../client-failure.ts';
 import {
   cancelMigration,
   decodeMigration,
@@ -8,15 +8,15 @@ import {
   type Panic,
 } from '../client-migration.ts';
 import type { ServiceEvent } from '../event-reader.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { jsonLine } from '../json-values.ts';
 import { createMigrationOutput, type MigrationOutput } from '../output/migration-output.ts';
+import { oneLine } from '../output/plain-text.ts';
 import { type Service, ServiceClient, type Started } from '../service-client.ts';
-import { startOnce } from '../start.ts';
-import { exitStatusOf, retryMsOf, type Waiting } from '../waiting.ts';
-import { follow } from '../work-follower.ts';
+import { exitStatusOf, follow, startOnce, type Waiting } from '../work-follower.ts';
 import type { World } from '../world.ts';
+import { type Common, withClient } from './service-command.ts';
 
-/* migrate: start a migration, follow it if asked to, and say with the exit status what came of it. */
+/* migrate and cancel: start a migration and optionally follow it to its end; cancel the current migration. */
 
 export type MigrateCommand = Waiting & {
   readonly uri: string;
@@ -26,6 +26,7 @@ export type MigrateCommand = Waiting & {
   readonly quiet: boolean;
 };
 
+/** Starts a migration, with --wait follows it to its end, and gives the exit status of its outcome. */
 export async function runMigrateCommand(command: MigrateCommand, world: World): Promise<ExitStatus> {
   const output = createMigrationOutput({ ...command, world });
   const client = new ServiceClient(command.service, null);
@@ -43,18 +44,17 @@ export async function runMigrateCommand(command: MigrateCommand, world: World): 
 type Parts = { readonly world: World; readonly output: MigrationOutput; readonly client: ServiceClient };
 
 async function run(command: MigrateCommand, { world, output, client }: Parts): Promise<ExitStatus> {
-  const { uri, resumes, waits, timeoutMs, cancelsOnTimeout, reconnectMs, idempotencyKey } = command;
+  const { uri, resumes, waits, timeoutMs, cancelsOnTimeout, reconnectMs } = command;
   const startedMs = world.clock.nowMs();
   const note = (text: string): void => output.note(text);
   const body = resumes ? { uri, resume: true } : { uri };
-  const events = new Wakeful(client, output);
-  // Before the migration begins, so that none of its events is missed.
+  const events = new WakingEvents(client, output);
+  // The stream is open before the migration starts, so that no event is missed.
   if (waits) await events.begin();
   try {
     const { work: migration, wasReplayed } = await startOnce({
       send: (key) => start(client, body, key),
-      idempotencyKey,
-      retryMs: retryMsOf(command),
+      waiting: command,
       world,
       note,
     });
@@ -76,7 +76,7 @@ async function run(command: MigrateCommand, { world, output, client }: Parts): P
       note,
     });
     const ended = exitStatusOf(ending, world.interrupt);
-    // A guest that has panicked goes to the target as it is: the migration completes, and nothing runs there.
+    // A migration completes with a panicked guest too; such a guest does not run at the target.
     const panic = ended === EXIT.done ? await panicOfGuest(client, note) : null;
     const exitStatus = panic === null ? ended : EXIT.failed;
     output.result(ending, { exitStatus, panic });
@@ -86,7 +86,7 @@ async function run(command: MigrateCommand, { world, output, client }: Parts): P
   }
 }
 
-/** Null as well if the service does not answer any more: the migration has completed whatever its source says. */
+/** The panic of the guest; null if there is none, or if the service no longer answers after the migration. */
 async function panicOfGuest(client: ServiceClient, note: (text: string) => void): Promise<Panic | null> {
   try {
     return await lookAtPanic(client);
@@ -102,8 +102,8 @@ async function start(client: ServiceClient, body: object, key: string): Promise<
   return { work: decodeMigration(work), wasReplayed };
 }
 
-/** The events of the service, each of which is a reason to look at the migration at once. */
-class Wakeful {
+/** The events of the service. Each event ends the pause before the next poll of the migration. */
+class WakingEvents {
   readonly #client: ServiceClient;
   readonly #output: MigrationOutput;
   readonly #stop = new AbortController();
@@ -115,7 +115,7 @@ class Wakeful {
     this.#output = output;
   }
 
-  /** Without events the migration is followed all the same, a moment later: what goes wrong here harms nothing. */
+  /** Opens the event stream. Failures are ignored: without events the migration is only polled less often. */
   async begin(): Promise<void> {
     try {
       const events = await this.#client.events(null, this.#stop.signal);
@@ -142,4 +142,25 @@ class Wakeful {
     this.#stop.abort();
     await this.#ended;
   }
+}
+
+/** Messages for the outcomes of a cancel. */
+const CANCEL_MESSAGES: Readonly<Record<string, string>> = {
+  cancelled: 'cancelled',
+  'already-completed': 'too late: the migration had completed',
+  'already-failed': 'too late: the migration had failed',
+  'not-cancellable': 'too late: the guest has been handed over to the target',
+  'nothing-to-cancel': 'there is no migration to cancel',
+};
+
+/** Cancels the migration and prints the outcome. Exit status 0: it was cancelled; 1: it ended before, or there is none. */
+export function runCancelCommand(command: Common, world: World): Promise<ExitStatus> {
+  return withClient({ ...command, operation: 'cancel' }, world, async (client) => {
+    const outcome = await cancelMigration(client);
+    const isDone = outcome === 'cancelled';
+    if (command.json) world.out(jsonLine({ outcome }));
+    else if (isDone) world.out(`${CANCEL_MESSAGES[outcome]}\n`);
+    else world.err(`vmferry: cancel: ${oneLine(CANCEL_MESSAGES[outcome] ?? outcome)}\n`);
+    return isDone ? EXIT.done : EXIT.failed;
+  });
 }

@@ -1,31 +1,32 @@
 import { createInterface } from 'node:readline';
-import { ConnectionLost, Failure } from '../client-failure.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { ConnectionLost, EXIT, type ExitStatus, Failure, failureObject } from '../client-failure.ts';
+import { type Answer, readText } from '../http-exchange.ts';
+import { isRecord, jsonLine, parseExactJson } from '../json-values.ts';
 import { QUIT, runPrompt } from '../monitor-prompt.ts';
-import { oneLine } from '../output/plain-text.ts';
-import { PrintableStream } from '../printable-stream.ts';
-import type { ServiceClient } from '../service-client.ts';
+import { oneLine, PrintableStream } from '../output/plain-text.ts';
+import { failureOf, type ServiceClient } from '../service-client.ts';
 import type { World } from '../world.ts';
-import { type Common, failureObject, guarded, jsonLine } from './service-command.ts';
+import { type Common, withClient } from './service-command.ts';
 
-/* monitor: lines of the text monitor, typed at a prompt or taken from standard input. */
+/* monitor, qmp: commands of the text monitor, from a prompt or from standard input, and single QMP commands. */
 
 export type MonitorCommand = Common & {
-  /** Null: none is kept. */
+  /** File of the prompt's history; null: no history is kept. */
   readonly historyFile: string | null;
   readonly showsEvents: boolean;
 };
 
+/** Runs the prompt at a terminal; elsewhere, or with --json, sends the lines of standard input. */
 export function runMonitorCommand(command: MonitorCommand, world: World): Promise<ExitStatus> {
   const { json, historyFile, showsEvents } = command;
-  return guarded({ ...command, what: 'monitor' }, world, (client) => {
+  return withClient({ ...command, operation: 'monitor' }, world, (client) => {
     const { terminal } = world;
     if (terminal === null || json) return runLines(client, json, world);
     return runPrompt({ client, terminal, historyFile, showsEvents, world });
   });
 }
 
-/** Each line is sent when the one before has been answered. An error ends nothing, but shows in the exit status. */
+/** Sends each line after the answer to the line before. An error does not end the loop; it sets the exit status. */
 async function runLines(client: ServiceClient, json: boolean, world: World): Promise<ExitStatus> {
   let status: ExitStatus = EXIT.done;
   const lines = createInterface({ input: world.input, crlfDelay: Number.POSITIVE_INFINITY });
@@ -46,7 +47,7 @@ async function runLines(client: ServiceClient, json: boolean, world: World): Pro
   return status;
 }
 
-/** @returns true if the answer is an error of the monitor: its last line begins with "Error: ". */
+/** Sends a line and prints its answer. @returns true if the last line of the answer begins with "Error: ". */
 async function sendLine(client: ServiceClient, line: string, json: boolean, world: World): Promise<boolean> {
   const decoder = new PrintableStream();
   let text = '';
@@ -57,4 +58,45 @@ async function sendLine(client: ServiceClient, line: string, json: boolean, worl
   }
   if (json) world.out(jsonLine({ type: 'output', line, text }));
   return text.trimEnd().split('\n').at(-1)?.startsWith('Error: ') ?? false;
+}
+
+/** A command name without arguments. */
+const COMMAND_NAME = /^[A-Za-z_][\w-]*$/;
+const INDENT = 2;
+
+/** Sends one QMP command and prints the answer. Exit status 4: the answer is an error. */
+export function runQmpCommand(command: Common & { readonly text: string }, world: World): Promise<ExitStatus> {
+  return withClient({ ...command, operation: 'qmp' }, world, async (client) => {
+    const text = command.text === '-' ? await readText(world.input) : command.text;
+    const answer = await client.answer({ method: 'POST', path: '/qmp', body: envelopeOf(text) });
+    const body = answerOf(answer);
+    world.out(command.json ? jsonLine(body) : `${JSON.stringify(body, null, INDENT)}\n`);
+    return body.error === undefined ? EXIT.done : EXIT.refused;
+  });
+}
+
+/** The QMP command as an object. @throws Failure if the text is neither a command name nor a JSON object. */
+function envelopeOf(text: string): unknown {
+  if (COMMAND_NAME.test(text.trim())) return { execute: text.trim() };
+  try {
+    const envelope = parseExactJson(text);
+    if (isRecord(envelope)) return envelope;
+  } catch {
+    // The error below covers invalid JSON too.
+  }
+  throw new Failure(
+    EXIT.usage,
+    'it must be a JSON object such as {"execute":"query-status"}, or the name of a command',
+  );
+}
+
+/** The answer as a QMP object, `{"return":…}` or `{"error":…}`, with any HTTP status. */
+function answerOf(answer: Answer): Readonly<Record<string, unknown>> {
+  try {
+    const body = parseExactJson(answer.text);
+    if (isRecord(body) && ('return' in body || isRecord(body.error))) return body;
+  } catch {
+    // The error below covers invalid JSON too.
+  }
+  throw failureOf(answer);
 }

@@ -1,27 +1,36 @@
-import { ConnectionLost } from '../client-failure.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { isRecord } from '../json-values.ts';
-import { type Overview, overviewLine, overviewText, wrapped } from '../output/observe-text.ts';
-import { oneLine } from '../output/plain-text.ts';
+import { ConnectionLost, EXIT, type ExitStatus } from '../client-failure.ts';
+import { type ListenOptions, listen, type ServiceEvent } from '../event-reader.ts';
+import { isRecord, jsonLine } from '../json-values.ts';
+import {
+  eventLine,
+  eventObject,
+  guestProblems,
+  type Overview,
+  overviewLine,
+  overviewText,
+  readinessProblems,
+  wrapped,
+} from '../output/observe-text.ts';
+import { createPaint, oneLine } from '../output/plain-text.ts';
+import { Reconnection } from '../reconnection.ts';
 import type { ServiceClient } from '../service-client.ts';
-import { guestProblems, readinessProblems } from '../status-check.ts';
 import type { World } from '../world.ts';
-import { type Common, guarded, jsonLine } from './service-command.ts';
+import { type Common, withClient } from './service-command.ts';
 
-/* status: the machine and its migration, once or for as long as one looks. */
+/* status, events: the state of the machine and its migration, and the events of the service. */
 
 export type StatusCommand = Common & {
   readonly watches: boolean;
   /** Ends with 1 if something is wrong with the service or its guest. */
   readonly checks: boolean;
-  /** Between two looks. */
+  /** Interval of --watch, in milliseconds. */
   readonly everyMs: number;
-  /** For how long a service that went away is asked again. */
+  /** How long a lost service is asked again, in milliseconds. */
   readonly reconnectMs: number;
 };
 
 export function runStatusCommand(command: StatusCommand, world: World): Promise<ExitStatus> {
-  return guarded({ ...command, what: 'status' }, world, async (client) => {
+  return withClient({ ...command, operation: 'status' }, world, async (client) => {
     if (command.watches) return await watch(command, client, world);
     const overview = await look(client);
     const problems = command.checks ? await problemsOf(client, overview) : null;
@@ -32,7 +41,7 @@ export function runStatusCommand(command: StatusCommand, world: World): Promise<
   });
 }
 
-/** The service as it is now. */
+/** Asks for the four answers that the status consists of. */
 async function look(client: ServiceClient): Promise<Overview> {
   const [status, machine, migrate, progress] = await Promise.all(
     ['/status', '/machine', '/migrate', '/migrate/progress'].map((path) => client.record({ method: 'GET', path })),
@@ -40,7 +49,7 @@ async function look(client: ServiceClient): Promise<Overview> {
   return { status, machine, migrate, progress } as Overview;
 }
 
-/** One sentence for each thing that keeps the service or its guest from going on by itself. */
+/** One sentence for each fault that the service or its guest does not recover from without help. */
 async function problemsOf(client: ServiceClient, overview: Overview): Promise<readonly string[]> {
   const [readiness, history] = await Promise.all([
     client.readiness(),
@@ -50,27 +59,26 @@ async function problemsOf(client: ServiceClient, overview: Overview): Promise<re
   return [...guestProblems(overview, isRecord(newest) ? newest : null), ...readinessProblems(readiness)];
 }
 
-/** Ends with a signal, or when nobody reads the output any more. */
+/** Prints the status repeatedly. Ends at a signal, or when standard output is closed. */
 async function watch(command: StatusCommand, client: ServiceClient, world: World): Promise<ExitStatus> {
   const screen = new Screen(command.json, world);
-  let lostAtMs: number | null = null;
-  while (!world.outputClosed.aborted) {
+  const { clock, interrupt, outputClosed } = world;
+  const note = (text: string): void => screen.note(text);
+  const reconnection = new Reconnection({ clock, reconnectMs: command.reconnectMs, note });
+  while (!outputClosed.aborted) {
     try {
       screen.show(await look(client));
-      lostAtMs = null;
+      reconnection.answered();
     } catch (error) {
-      if (world.interrupt.aborted || !(error instanceof ConnectionLost)) throw error;
-      if (lostAtMs === null) screen.note(`${error.message}; trying again`);
-      lostAtMs ??= world.clock.nowMs();
-      if (world.clock.nowMs() - lostAtMs >= command.reconnectMs) throw error;
+      if (interrupt.aborted || !(error instanceof ConnectionLost) || reconnection.failed(error)) throw error;
     }
-    await world.clock.wait(command.everyMs, world.interrupt);
-    world.interrupt.throwIfAborted();
+    await clock.wait(command.everyMs, interrupt);
+    interrupt.throwIfAborted();
   }
   return EXIT.done;
 }
 
-/** Written over on a terminal; elsewhere a line whenever it says something new. */
+/** The output of --watch: on a terminal each status overwrites the one before; elsewhere each new status is a line. */
 class Screen {
   readonly #json: boolean;
   readonly #world: World;
@@ -98,12 +106,12 @@ class Screen {
     this.#lines = 0;
   }
 
-  /** To the first of the lines that were written, and nothing from there on. */
+  /** Escape sequence that moves the cursor to the first line of the last status and clears the rest of the screen. */
   #back(): string {
     return this.#lines === 0 ? '' : `\u001b[${this.#lines}A\r\u001b[J`;
   }
 
-  /** The terminal may wrap no line, or else the way back would not be known. */
+  /** The status in lines that the terminal does not wrap, so that their number is known. */
   #fitted(overview: Overview): string {
     const columns = this.#world.outColumns() ?? 0;
     return overviewText(overview)
@@ -111,4 +119,33 @@ class Screen {
       .flatMap((line) => wrapped(line, Math.max(columns - 1, 0)))
       .join('\n');
   }
+}
+
+export type EventsCommand = Common & {
+  /** Number of the event after which the output begins; null: from now on. */
+  readonly since: string | null;
+  readonly reconnectMs: number;
+};
+
+/** Prints events as they happen. Ends at a signal, or when standard output is closed. */
+export function runEventsCommand(command: EventsCommand, world: World): Promise<ExitStatus> {
+  const { json, since, reconnectMs } = command;
+  const paint = createPaint(world);
+  const note = (text: string): void => {
+    if (json) world.out(jsonLine({ type: 'note', detail: text }));
+    else world.err(`vmferry: events: ${oneLine(text)}\n`);
+  };
+  const take = (event: ServiceEvent): void => {
+    const { id, name, body } = event;
+    if (json) world.out(jsonLine(id === null ? { type: name, ...body } : eventObject(id, body)));
+    else if (name === 'bye') note(`the service closes: ${body.reason}`);
+    else world.out(`${eventLine(event, paint)}\n`);
+  };
+  return withClient({ ...command, operation: 'events' }, world, async (client) => {
+    const stop = AbortSignal.any([world.interrupt, world.outputClosed]);
+    const open: ListenOptions['open'] = (after, signal) => client.events(after, signal);
+    await listen({ open, since, clock: world.clock, stop, reconnectMs, take, note });
+    world.interrupt.throwIfAborted();
+    return EXIT.done;
+  });
 }

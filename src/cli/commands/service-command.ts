@@ -1,38 +1,39 @@
-import { Failure } from '../client-failure.ts';
-import type { ExitStatus } from '../exit-status.ts';
+import { type ExitStatus, Failure, failureObject, interruptStatus } from '../client-failure.ts';
+import { jsonLine } from '../json-values.ts';
 import { oneLine } from '../output/plain-text.ts';
 import { type Service, ServiceClient } from '../service-client.ts';
-import { interruptStatus } from '../waiting.ts';
 import type { World } from '../world.ts';
 
-/* Commands that ask, print and end: what goes wrong in them is told in one way. */
+/* Commands that send requests, print the answers and end. All of them report failures in the same way. */
 
-/** What all such commands are given. */
+/** Options that all such commands have. */
 export type Common = { readonly service: Service; readonly json: boolean };
 
-/** Runs a command whose requests end with a signal; `what` says in an error what was being done. */
-export async function guarded(
-  { service, json, what }: Common & { readonly what: string },
+/** Text that begins an error message: the name of the command, or the operation that failed. */
+type Reporting = { readonly operation: string; readonly json: boolean };
+
+/** Runs a command with a client whose requests end at a signal. */
+export function withClient(
+  { service, ...reporting }: Common & Reporting,
   world: World,
   run: (client: ServiceClient) => Promise<ExitStatus>,
 ): Promise<ExitStatus> {
+  return reported(reporting, world, () => run(new ServiceClient(service, world.interrupt)));
+}
+
+/** Runs a command. A failure is printed and gives the exit status; a signal gives the exit status of the signal. */
+export async function reported(
+  { operation, json }: Reporting,
+  world: World,
+  run: () => Promise<ExitStatus>,
+): Promise<ExitStatus> {
   try {
-    return await run(new ServiceClient(service, world.interrupt));
+    return await run();
   } catch (error) {
     if (world.interrupt.aborted) return interruptStatus(world.interrupt);
     if (!(error instanceof Failure)) throw error;
     if (json) world.out(jsonLine(failureObject(error)));
-    else world.err(`vmferry: ${oneLine(`${what}: ${error.message}`)}\n`);
+    else world.err(`vmferry: ${oneLine(`${operation}: ${error.message}`)}\n`);
     return error.exitStatus;
   }
-}
-
-/** A failure as --json tells it. */
-export function failureObject({ exitStatus, code, message }: Failure): object {
-  return { type: 'error', 'exit-status': exitStatus, code, detail: message };
-}
-
-/** A JSON document on a line of its own. */
-export function jsonLine(value: unknown): string {
-  return `${JSON.stringify(value)}\n`;
 }

@@ -1,50 +1,43 @@
-import { ConnectionLost, Failure } from '../client-failure.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { isRecord, parseExactJson } from '../json-values.ts';
+import { readFileSync } from 'node:fs';
+import { ConnectionLost, EXIT, type ExitStatus, Failure, interruptStatus } from '../client-failure.ts';
+import { isRecord, jsonLine, parseExactJson } from '../json-values.ts';
 import { oneLine } from '../output/plain-text.ts';
-import { ProcessWatch } from '../process-watch.ts';
-import { failureOf, ServiceClient } from '../service-client.ts';
-import { interruptStatus } from '../waiting.ts';
+import { failureOf, type Service, ServiceClient } from '../service-client.ts';
 import type { World } from '../world.ts';
-import { failureObject, jsonLine } from './service-command.ts';
+import { reported } from './service-command.ts';
 
-/* wait: until the service is ready, for scripts that have just started one. */
+/* wait, version: the service itself, whatever the state of its machine. */
 
 export type WaitCommand = {
-  /** The address as it is known now. @throws Failure, with status 3 while the file that has it is not there. */
+  /** Reads the address anew. @throws ConnectionLost while the file that holds the address does not exist. */
   readonly locate: () => URL;
   readonly token: string | null;
   readonly timeoutMs: number | null;
-  /** The process that is to become ready; null: none is watched. */
+  /** Number of the service's process; null: no process is watched. */
   readonly pid: number | null;
   readonly json: boolean;
   readonly quiet: boolean;
 };
 
+/** Pause between two requests, in milliseconds. */
 const LOOK_MS = 50;
-/** For one answer: a service that is alive gives it at once. Less is no time, whatever is left of --timeout. */
-const ANSWER_MS_MAX = 5000;
-const ANSWER_MS_MIN = 500;
+/** Time for one answer, in milliseconds. The minimum applies even where less is left of --timeout. */
+const READY_ANSWER_MS_MAX = 5000;
+const READY_ANSWER_MS_MIN = 500;
 
 /**
- * Ends with 0 and the address once the service is ready, with 1 when the process has ended before that, and with 5 when
- * the time has passed. A service that is not there yet, or not ready, is asked again.
+ * Waits until the service is ready and prints its address. Exit status 1: the watched process has ended; 5: the time of
+ * --timeout has passed. A service that does not answer yet, or is not ready, is asked again.
  */
-export async function runWaitCommand(command: WaitCommand, world: World): Promise<ExitStatus> {
-  try {
+export function runWaitCommand(command: WaitCommand, world: World): Promise<ExitStatus> {
+  const { json, quiet } = command;
+  return reported({ operation: 'wait', json }, world, async () => {
     const url = await ready(command, world);
-    const { json, quiet } = command;
     const address = url.href.replace(/\/$/, '');
     if (json) world.out(jsonLine({ url: address, ready: true }));
     else if (!quiet) world.out(`${address}\n`);
     return EXIT.done;
-  } catch (error) {
-    if (world.interrupt.aborted) return interruptStatus(world.interrupt);
-    if (!(error instanceof Failure)) throw error;
-    if (command.json) world.out(jsonLine(failureObject(error)));
-    else world.err(`vmferry: wait: ${oneLine(error.message)}\n`);
-    return error.exitStatus;
-  }
+  });
 }
 
 async function ready(command: WaitCommand, world: World): Promise<URL> {
@@ -53,10 +46,10 @@ async function ready(command: WaitCommand, world: World): Promise<URL> {
   const watch = pid === null ? null : new ProcessWatch(pid);
   const endMs = timeoutMs === null ? Number.POSITIVE_INFINITY : clock.nowMs() + timeoutMs;
   for (;;) {
-    // The process first: a service of another run may answer at an address that this one could not have.
+    // The process is checked first: if its port was taken, a service of another run answers there.
     if (watch?.hasEnded()) throw new Failure(EXIT.failed, `process ${pid} has ended, and with it the service`);
-    const leftMs = Math.max(endMs - clock.nowMs(), ANSWER_MS_MIN);
-    const seen = await look(command, Math.min(leftMs, ANSWER_MS_MAX), world);
+    const leftMs = Math.max(endMs - clock.nowMs(), READY_ANSWER_MS_MIN);
+    const seen = await look(command, Math.min(leftMs, READY_ANSWER_MS_MAX), world);
     if (seen instanceof URL) {
       if (watch?.hasEnded()) continue;
       return seen;
@@ -68,7 +61,7 @@ async function ready(command: WaitCommand, world: World): Promise<URL> {
   }
 }
 
-/** The address of the service if it is ready, else why it is not. @throws Failure for what waiting does not mend. */
+/** The address of the service if it is ready, else the reason. @throws Failure for an error that waiting does not cure. */
 async function look({ locate, token }: WaitCommand, deadlineMs: number, world: World): Promise<URL | string> {
   try {
     const url = locate();
@@ -83,7 +76,7 @@ async function look({ locate, token }: WaitCommand, deadlineMs: number, world: W
   }
 }
 
-/** `data: …`: the checks that do not say ok. */
+/** The reason, with the checks that failed: `the service is not ready: data: …`. */
 function notReady(text: string): string {
   try {
     const body = parseExactJson(text);
@@ -92,5 +85,73 @@ function notReady(text: string): string {
     return wrong.length === 0 ? 'the service is not ready' : `the service is not ready: ${wrong.join(', ')}`;
   } catch {
     return 'the service is not ready';
+  }
+}
+
+/** Time for the answer of the service, in milliseconds. */
+const VERSION_ANSWER_MS_MAX = 2000;
+
+/** Prints the version of this program, and the version of the service if it answers. No answer is no failure. */
+export async function runVersionCommand(
+  command: { readonly service: Service; readonly json: boolean },
+  world: World,
+): Promise<ExitStatus> {
+  const { service, json } = command;
+  if (!json) world.out(`vmferry ${world.version}\n`);
+  const found = await serviceVersion(service, world);
+  if (world.interrupt.aborted) return interruptStatus(world.interrupt);
+  if (json) world.out(jsonLine({ version: world.version, service: found }));
+  else if (found !== null) world.out(`${oneLine(`service ${found} at ${service.url.origin}`)}\n`);
+  return EXIT.done;
+}
+
+async function serviceVersion(service: Service, world: World): Promise<string | null> {
+  try {
+    const client = new ServiceClient(service, world.interrupt);
+    const { info } = await client.record({ method: 'GET', path: '/openapi.json', deadlineMs: VERSION_ANSWER_MS_MAX });
+    return isRecord(info) && typeof info.version === 'string' ? info.version : null;
+  } catch (error) {
+    if (error instanceof Failure || world.interrupt.aborted) return null;
+    throw error;
+  }
+}
+
+/** Watches a process. A process that has ended counts as ended before its parent has waited for it. */
+export class ProcessWatch {
+  readonly #pid: number;
+  /** Start of the process, in the kernel's clock ticks. A later process with the same number has a later start. */
+  readonly #began: string | null;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#began = statOf(pid)?.began ?? null;
+  }
+
+  hasEnded(): boolean {
+    const stat = statOf(this.#pid);
+    if (stat !== null) return stat.isOver || (this.#began !== null && stat.began !== this.#began);
+    // Only Linux has /proc; elsewhere a signal 0 shows whether the process exists.
+    return !isThere(this.#pid);
+  }
+}
+
+/** State and start of a process from /proc; null if there is no such process. */
+function statOf(pid: number): { readonly isOver: boolean; readonly began: string } | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name in brackets may contain spaces and brackets. The state follows it, and the start follows 19 fields later.
+    const [state = '', ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { isOver: 'ZX'.includes(state), began: rest[18] ?? '' };
+  } catch {
+    return null;
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,22 +1,21 @@
-import { Failure, unexpectedAnswer } from '../client-failure.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { isRecord } from '../json-values.ts';
+import { EXIT, type ExitStatus, Failure, unexpectedAnswer } from '../client-failure.ts';
+import { isRecord, jsonLine } from '../json-values.ts';
 import type { Assignment } from '../option-values.ts';
 import { oneLine } from '../output/plain-text.ts';
 import { parameterHint, parameterText, parameterValue } from '../parameter-text.ts';
 import type { ServiceClient } from '../service-client.ts';
 import type { World } from '../world.ts';
-import { type Common, guarded, jsonLine } from './service-command.ts';
+import { type Common, withClient } from './service-command.ts';
 
-/* set, enable, disable: parameters and capabilities, all that are given at once or none of them. */
+/* set, enable, disable: migration parameters and capabilities. One request changes all given values, or none. */
 
-/** Without assignments it prints every parameter. */
+/** Changes migration parameters and prints their new values; without assignments prints all parameters. */
 export function runSetCommand(
   command: Common & { readonly assignments: readonly Assignment[] },
   world: World,
 ): Promise<ExitStatus> {
   const { assignments, json } = command;
-  return guarded({ ...command, what: 'parameters' }, world, async (client) => {
+  return withClient({ ...command, operation: 'parameters' }, world, async (client) => {
     const now = await client.record({ method: 'GET', path: '/migrate/parameters' });
     const names = assignments.length === 0 ? Object.keys(now) : assignments.map(([name]) => name);
     const then = assignments.length === 0 ? now : await set(client, assignments, now);
@@ -41,23 +40,23 @@ async function set(
   }
 }
 
-/** Without names it prints every capability. */
+/** Switches capabilities and prints their new states; without names prints all capabilities. */
 export function runCapabilitiesCommand(
   command: Common & { readonly names: readonly string[]; readonly state: boolean },
   world: World,
 ): Promise<ExitStatus> {
   const { names, state, json } = command;
-  return guarded({ ...command, what: 'capabilities' }, world, async (client) => {
+  return withClient({ ...command, operation: 'capabilities' }, world, async (client) => {
     const path = '/migrate/capabilities';
     const capabilities = names.map((capability) => ({ capability, state }));
     const answer = await client.ask(
       names.length === 0 ? { method: 'GET', path } : { method: 'PATCH', path, body: { capabilities } },
     );
-    if (!Array.isArray(answer) || !answer.every(isRecord)) throw unexpectedAnswer('capabilities were asked for');
-    const told = answer.filter(({ capability }) => names.length === 0 || names.includes(String(capability)));
+    if (!Array.isArray(answer) || !answer.every(isRecord)) throw unexpectedAnswer('it holds no list of capabilities');
+    const shown = answer.filter(({ capability }) => names.length === 0 || names.includes(String(capability)));
     if (json) world.out(jsonLine(answer));
     else
-      world.out(told.map((entry) => `${oneLine(String(entry.capability))}: ${entry.state ? 'on' : 'off'}\n`).join(''));
+      world.out(shown.map((entry) => `${oneLine(String(entry.capability))}: ${entry.state ? 'on' : 'off'}\n`).join(''));
     return EXIT.done;
   });
 }

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
-import { Failure } from '../client-failure.ts';
+import { EXIT, type ExitStatus, Failure } from '../client-failure.ts';
 import type { Common } from '../commands/service-command.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
 import {
   type AddressOptions,
   parseKey,
@@ -11,20 +10,20 @@ import {
   serviceUrl,
   URL_DEFAULT,
 } from '../option-values.ts';
-import type { Waiting } from '../waiting.ts';
+import type { Waiting } from '../work-follower.ts';
 import type { World } from '../world.ts';
 
-/* What the commands have in common on the command line. */
+/* Options and help sections that several commands have. */
 
-/** What the families of commands are added to. */
+/** The parts that a command family needs to add its commands. */
 export type Grammar = {
   readonly program: Command;
   readonly world: World;
-  /** Told of the command that was asked for; it runs when the whole line has been read. */
+  /** Receives the command of the line. It runs after the whole line has been parsed. */
   readonly choose: (run: () => Promise<ExitStatus>) => void;
 };
 
-/** Options as commander hands them over. */
+/** Options as commander gives them. */
 export type CommonOptions = AddressOptions & {
   readonly tokenFile?: string;
   readonly json?: true;
@@ -47,40 +46,36 @@ export function addServiceOptions(command: Command): Command {
 }
 
 export function addJsonOption(command: Command): Command {
-  return command.option('--json', 'what the service says as JSON, for programs, on standard output');
+  return command.option('--json', 'print the answers of the service as JSON, for programs');
 }
 
 export function reconnectOption(): Option {
-  return new Option('--reconnect <SECONDS>', 'for how long a service that went away is asked again')
+  return new Option('--reconnect <SECONDS>', 'how long a lost service is asked again')
     .default(RECONNECT_SECONDS_DEFAULT)
     .argParser(parseSeconds);
 }
 
-/** Options of what is waited for; `what` is `job` or `migration`. */
-export function addWaitingOptions(command: Command, what: string): Command {
+/** Options of a command that waits for its work. */
+export function addWaitingOptions(command: Command, work: 'job' | 'migration'): Command {
   return command
-    .option(
-      '--timeout <SECONDS>',
-      'wait no longer than that; status 5 then (default: as long as it takes)',
-      parseSeconds,
-    )
-    .option('--cancel-on-timeout', `cancel the ${what} when --timeout has passed`)
+    .option('--timeout <SECONDS>', 'wait no longer than this, then end with status 5 (default: no limit)', parseSeconds)
+    .option('--cancel-on-timeout', `cancel the ${work} when --timeout has passed`)
     .addOption(reconnectOption())
-    .option('--idempotency-key <KEY>', `name of this request: sent again, it starts no second ${what}`, parseKey);
+    .option('--idempotency-key <KEY>', `name of this request: sent again, it starts no second ${work}`, parseKey);
 }
 
-/** @throws Failure if the address or the token cannot be used. */
+/** Service and output form of a command. @throws Failure if the address or the token is not valid. */
 export function commonOf({ tokenFile, json, ...address }: CommonOptions, { environment }: World): Common {
   const service = { url: serviceUrl(address, environment), token: serviceToken(tokenFile, environment.token) };
   return { service, json: json ?? false };
 }
 
-/** @throws Failure if options exclude each other. */
-export function waitingOf(options: WaitingOptions, waits: boolean, notWaiting: string): Waiting {
+/** The waiting of a command; `conflict` is the message for --timeout without waiting. @throws Failure if options conflict. */
+export function waitingOf(options: WaitingOptions, waits: boolean, conflict: string): Waiting {
   if (options.cancelOnTimeout && options.timeout === undefined) {
     throw new Failure(EXIT.usage, '--cancel-on-timeout needs --timeout SECONDS; see --help');
   }
-  if (!waits && options.timeout !== undefined) throw new Failure(EXIT.usage, `${notWaiting}; see --help`);
+  if (!waits && options.timeout !== undefined) throw new Failure(EXIT.usage, `${conflict}; see --help`);
   return {
     waits,
     timeoutMs: options.timeout === undefined ? null : options.timeout * 1000,
@@ -88,4 +83,81 @@ export function waitingOf(options: WaitingOptions, waits: boolean, notWaiting: s
     reconnectMs: options.reconnect * 1000,
     idempotencyKey: options.idempotencyKey ?? null,
   };
+}
+
+/** Meanings of exit statuses for one command; null: the command never ends with this status. */
+type Meanings = Partial<Record<keyof typeof EXIT, string | null>>;
+
+/** Meanings for a command that sends a request, prints the answer and ends. */
+const PLAIN: Meanings = {
+  done: 'done',
+  usage: 'the command line or the environment is wrong; nothing was changed',
+  unreachable: 'no service there, or an unexpected answer; or output that could not be written',
+  refused: 'the service refused: wrong name or value, conflict, no permission',
+  interrupted: 'ended by Ctrl-C (SIGINT)',
+  terminated: 'ended by SIGTERM',
+};
+
+/** Help section with the exit statuses that a command can have. */
+export function exitStatus(own: Meanings = {}): readonly string[] {
+  const meanings = { ...PLAIN, ...own };
+  const names = Object.keys(EXIT) as (keyof typeof EXIT)[];
+  return table(names.flatMap((name) => (meanings[name] == null ? [] : [[EXIT[name], meanings[name]] as const])));
+}
+
+function table(rows: readonly (readonly [status: ExitStatus, text: string])[]): readonly string[] {
+  return ['Exit status:', ...rows.map(([status, text]) => `  ${String(status).padEnd(5)}${text}`)];
+}
+
+/** Exit statuses of `vmferry snapshot`, as in --help and docs/ci.md. */
+export const EXIT_STATUSES: readonly (readonly [status: ExitStatus, meaning: string])[] = [
+  [EXIT.done, 'the job completed; with --no-wait: the service accepted it'],
+  [EXIT.failed, 'the job failed or was cancelled, or the service stopped under it'],
+  [EXIT.usage, 'the command line or the environment is wrong; nothing was asked'],
+  [
+    EXIT.unreachable,
+    'no service there, lost for too long, or an unexpected answer; or output that could not be written',
+  ],
+  [EXIT.refused, 'the service refused: no such snapshot, a conflict, a wrong value, no permission'],
+  [EXIT.timedOut, '--timeout passed and the job did not complete; without --cancel-on-timeout it still runs'],
+  [EXIT.interrupted, 'interrupted by Ctrl-C (SIGINT); the job was asked to cancel'],
+  [EXIT.terminated, 'ended by SIGTERM; the job was asked to cancel'],
+];
+
+/** Exit statuses of all other commands, as in --help and docs/cli.md. */
+export const GENERAL_EXIT_STATUSES: typeof EXIT_STATUSES = [
+  [EXIT.done, 'done; migrate: accepted, with --wait completed; cancel: the migration was cancelled'],
+  [
+    EXIT.failed,
+    'migrate: failed, cancelled, or the guest has panicked; cancel: too late or none; status --check: unwell',
+  ],
+  [EXIT.usage, 'the command line or the environment is wrong; nothing was changed'],
+  [
+    EXIT.unreachable,
+    'no service there, lost for too long, or an unexpected answer; or output that could not be written',
+  ],
+  [
+    EXIT.refused,
+    'the service refused: wrong name or value, conflict, no permission; qmp, monitor: an answer is an error',
+  ],
+  [EXIT.timedOut, '--timeout passed and the migration did not complete; without --cancel-on-timeout it goes on'],
+  [EXIT.interrupted, 'ended by Ctrl-C (SIGINT); a migration that was waited for was cancelled if it still could be'],
+  [EXIT.terminated, 'ended by SIGTERM, as above'],
+];
+
+/** Help section for commands that start a snapshot job. */
+export const SNAPSHOT_EXIT_STATUS = table(EXIT_STATUSES);
+/** Help section for commands that send a request, print the answer and end. */
+export const EXIT_STATUS = exitStatus();
+
+export const ENVIRONMENT = [
+  'Environment:',
+  `  VMFERRY_URL       address of the service where neither --url nor --url-file is given [${URL_DEFAULT}]`,
+  '  VMFERRY_URL_FILE  file that holds the address, where VMFERRY_URL is not set',
+  '  VMFERRY_TOKEN     bearer token where --token-file is not given, for a service that requires one',
+];
+
+/** Joins help sections, with an empty line before each. */
+export function join(...parts: readonly (readonly string[])[]): string {
+  return parts.map((lines) => `\n${lines.join('\n')}\n`).join('');
 }

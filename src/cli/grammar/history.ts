@@ -1,10 +1,18 @@
 import { type Command, Option } from 'commander';
 import { runAuditCommand, runHistoryCommand, runShowCommand } from '../commands/history.ts';
-import { AUDIT_HELP, HISTORY_HELP, SHOW_HELP } from '../help/history.ts';
 import { parseLimit, parseMoment, parseWord } from '../option-values.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
+import {
+  addJsonOption,
+  addServiceOptions,
+  type CommonOptions,
+  commonOf,
+  ENVIRONMENT,
+  EXIT_STATUS,
+  type Grammar,
+  join,
+} from './common-options.ts';
 
-/* The command lines of `vmferry history`, `show` and `audit`. */
+/* Options and help of `vmferry history`, `show` and `audit`. */
 
 type Options = CommonOptions & {
   readonly limit: number;
@@ -18,8 +26,8 @@ const LIMIT_DEFAULT = 20;
 export function addHistory({ program, world, choose }: Grammar): void {
   const history = program
     .command('history')
-    .description('Print the migrations that were made here, the newest first.')
-    .option('-q, --quiet', 'ids alone')
+    .description('Print the migrations of this service, newest first.')
+    .option('-q, --quiet', 'print only ids')
     .addHelpText('after', HISTORY_HELP);
   addListOptions(history, 'migrations');
   history.action(() => {
@@ -30,7 +38,7 @@ export function addHistory({ program, world, choose }: Grammar): void {
 
   const show = program
     .command('show')
-    .description('Print what is kept of a migration: how it ended, its settings and its passes.')
+    .description('Print the record of a migration: outcome, settings and passes.')
     .argument('<ID>', 'id of the migration, as vmferry history prints it', parseWord)
     .addHelpText('after', SHOW_HELP);
   addJsonOption(addServiceOptions(show));
@@ -41,7 +49,7 @@ export function addHistory({ program, world, choose }: Grammar): void {
 
   const audit = program
     .command('audit')
-    .description('Print who changed what, the newest first.')
+    .description('Print the audit log: which client changed what, newest first.')
     .addHelpText('after', AUDIT_HELP);
   addListOptions(audit, 'rows');
   audit.action(() => {
@@ -51,18 +59,49 @@ export function addHistory({ program, world, choose }: Grammar): void {
   });
 }
 
-function addListOptions(command: Command, what: string): void {
+function addListOptions(command: Command, entries: string): void {
   addJsonOption(addServiceOptions(command))
     .addOption(
-      new Option('--limit <N>', `the newest N ${what}, 1 to 1000`).default(LIMIT_DEFAULT).argParser(parseLimit),
+      new Option('--limit <N>', `the newest N ${entries}, 1 to 1000`).default(LIMIT_DEFAULT).argParser(parseLimit),
     )
-    .option('--all', `all ${what} that are kept`)
-    .addOption(new Option('--since <TIME>', `only ${what} later than this; ${MOMENTS}`).argParser(parseMoment))
-    .addOption(new Option('--until <TIME>', `only ${what} earlier than this`).argParser(parseMoment));
+    .option('--all', `all recorded ${entries}`)
+    .addOption(new Option('--since <TIME>', `only ${entries} later than this; ${MOMENTS}`).argParser(parseMoment))
+    .addOption(new Option('--until <TIME>', `only ${entries} earlier than this`).argParser(parseMoment));
 }
 
-const MOMENTS = '2025-06-01 or 2025-06-01T12:00, by the clock of this host unless a zone is given';
+const MOMENTS = '2025-06-01 or 2025-06-01T12:00, local time unless a zone is given';
 
 function listingOf({ limit, all, since, until }: Pick<Options, 'limit' | 'all' | 'since' | 'until'>) {
   return { limit: all ? null : limit, since: since ?? null, until: until ?? null };
 }
+
+export const HISTORY_HELP = join(
+  ['Output:', '  A table with a line for each migration; with --quiet only the ids; with --json {"migrations":[…]}.'],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  [
+    'Examples:',
+    '  vmferry history',
+    '  vmferry history --since 2025-06-01 --all',
+    '  vmferry show "$(vmferry history --limit 1 --quiet)"',
+    '  vmferry history --all --json | jq -r \'.migrations[] | select(.status == "failed") | .id\'',
+  ],
+);
+
+export const SHOW_HELP = join(
+  ['Output:', '  Lines of NAME: VALUE and a table of the passes; with --json the answer of GET /migrations/ID.'],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  ['Examples:', '  vmferry show 1', '  vmferry show 1 --json | jq .passes'],
+);
+
+export const AUDIT_HELP = join(
+  [
+    'Output:',
+    '  A table with a line for each command that changed something or was refused; with --json {"audit":[…]}, with',
+    '  the whole recorded arguments.',
+  ],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  ['Examples:', '  vmferry audit', '  vmferry audit --all --json | jq -c \'.audit[] | select(.outcome == "refused")\''],
+);

@@ -1,17 +1,25 @@
 import { JOB_VERBS, type JobVerb, runJobsCommand, runJobVerbCommand, runShowJobCommand } from '../commands/jobs.ts';
-import { JOBS_HELP, JOBS_LIST_HELP, jobVerbHelp } from '../help/jobs.ts';
 import { parseWord } from '../option-values.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
+import {
+  addJsonOption,
+  addServiceOptions,
+  type CommonOptions,
+  commonOf,
+  ENVIRONMENT,
+  EXIT_STATUS,
+  type Grammar,
+  join,
+} from './common-options.ts';
 
-/* The command line of `vmferry jobs`. */
+/* Options and help of `vmferry jobs`. */
 
-const DOES: Readonly<Record<JobVerb, string>> = {
-  cancel: 'Cancel a job: its work is taken back. One that waits is over at once.',
-  pause: 'Pause a job. It keeps what it has.',
-  resume: 'Let a job go on that was paused.',
-  finalize: 'Let a job take effect that waits for it.',
-  complete: 'Let a job end that would go on until told to.',
-  dismiss: 'Take a job that has ended from the list. Its id may be used again.',
+const DESCRIPTIONS: Readonly<Record<JobVerb, string>> = {
+  cancel: 'Cancel a job: its changes are undone. A job that has not started ends at once.',
+  pause: 'Pause a job. It keeps its work so far.',
+  resume: 'Resume a paused job.',
+  finalize: 'Finalize a job that waits for it: its changes take effect.',
+  complete: 'End a job that runs until it is asked to end.',
+  dismiss: 'Remove an ended job from the list. Its id may be used again.',
 };
 
 type Options = CommonOptions & { readonly history?: true };
@@ -20,14 +28,14 @@ export function addJobs({ program, world, choose }: Grammar): void {
   const jobs = program
     .command('jobs')
     .usage('[list|show|cancel|pause|resume|finalize|complete|dismiss] [OPTIONS] [ID]')
-    .description('List the jobs of a running service, and steer them.')
+    .description('List and control the jobs of a running service.')
     .addHelpText('after', JOBS_HELP);
   addJsonOption(addServiceOptions(jobs));
   const list = jobs
     .command('list', { isDefault: true })
-    .description('Print the jobs that wait or run, and those that ended lately. This is what jobs alone does.')
-    .option('--history', 'all that ever ended instead, as far as the service keeps them')
-    .option('-q, --quiet', 'ids alone')
+    .description('Print the jobs that wait or run, and jobs that ended recently. The default of jobs.')
+    .option('--history', 'print all recorded ended jobs instead')
+    .option('-q, --quiet', 'print only ids')
     .addHelpText('after', JOBS_LIST_HELP);
   list.action(() => {
     const options = list.optsWithGlobals<Options>();
@@ -42,8 +50,8 @@ export function addJobs({ program, world, choose }: Grammar): void {
 function addShow({ program, world, choose }: Grammar): void {
   const command = program
     .command('show')
-    .description('Print all there is to know of a job.')
-    .argument('<ID>', 'name of the job', parseWord)
+    .description('Print all members of a job.')
+    .argument('<ID>', 'id of the job', parseWord)
     .addHelpText('after', jobVerbHelp('show'));
   command.action((id: string) => {
     const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
@@ -54,11 +62,47 @@ function addShow({ program, world, choose }: Grammar): void {
 function addVerb(verb: JobVerb, { program, world, choose }: Grammar): void {
   const command = program
     .command(verb)
-    .description(DOES[verb])
-    .argument('<ID>', 'name of the job', parseWord)
+    .description(DESCRIPTIONS[verb])
+    .argument('<ID>', 'id of the job', parseWord)
     .addHelpText('after', jobVerbHelp(verb));
   command.action((id: string) => {
     const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
     choose(() => runJobVerbCommand({ ...common, id, verb }, world));
   });
+}
+
+/** Below the list of verbs. */
+export const JOBS_HELP = join(
+  [
+    'Snapshots are saved, loaded, verified and deleted by jobs. "vmferry snapshot" starts them and waits for them;',
+    'this command lists and controls them. Each verb has a --help: "vmferry jobs list --help".',
+  ],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  [
+    'Examples:',
+    '  vmferry jobs                       jobs that wait, run, or ended recently',
+    '  vmferry jobs --history             all recorded ended jobs',
+    '  vmferry jobs cancel snap-1         cancel a job and undo its changes',
+  ],
+);
+
+/** Below the options of list. */
+export const JOBS_LIST_HELP = join(ENVIRONMENT, EXIT_STATUS, [
+  'Examples:',
+  '  vmferry jobs',
+  '  vmferry jobs --history',
+  '  vmferry jobs --json | jq -r \'.jobs[] | select(.status == "running") | .id\'',
+]);
+
+/** Below the options of show and of the verbs. */
+export function jobVerbHelp(verb: string): string {
+  const answer =
+    verb === 'show'
+      ? ['Output:', '  A line for each member; with --json the job as the service gives it.']
+      : [
+          'Output:',
+          '  The state of the job; with --json the whole job. A verb that its state does not allow is refused: status 4.',
+        ];
+  return join(answer, ENVIRONMENT, EXIT_STATUS, ['Examples:', `  vmferry jobs ${verb} snap-1`]);
 }

@@ -1,18 +1,19 @@
 import { Option } from 'commander';
-import { runEventsCommand } from '../commands/events.ts';
-import { runStatusCommand } from '../commands/observe.ts';
-import { EVENTS_HELP, STATUS_HELP } from '../help/observe.ts';
+import { runEventsCommand, runStatusCommand } from '../commands/observe.ts';
 import { parseEventNumber, parseInterval, WATCH_SECONDS_DEFAULT } from '../option-values.ts';
 import {
   addJsonOption,
   addServiceOptions,
   type CommonOptions,
   commonOf,
+  ENVIRONMENT,
+  exitStatus,
   type Grammar,
+  join,
   reconnectOption,
 } from './common-options.ts';
 
-/* The command lines of `vmferry status` and `vmferry events`. */
+/* Options and help of `vmferry status` and `vmferry events`. */
 
 type StatusOptions = CommonOptions & {
   readonly watch?: true;
@@ -24,17 +25,16 @@ type StatusOptions = CommonOptions & {
 export function addStatus({ program, world, choose }: Grammar): void {
   const command = program
     .command('status')
-    .description('Print how the machine of a running service is, and its migration.')
-    .option('--watch', 'go on looking, until Ctrl-C')
+    .description('Print the state of the machine of a running service and of its migration.')
+    .option('--watch', 'print the status repeatedly, until Ctrl-C')
     .addOption(
-      new Option('--check', 'end with 1 if the guest has panicked, may be elsewhere, or is not served').conflicts(
-        'watch',
-      ),
+      new Option(
+        '--check',
+        'end with status 1 if the guest has panicked, may be elsewhere, or the service is not ready',
+      ).conflicts('watch'),
     )
     .addOption(
-      new Option('--interval <SECONDS>', 'between two looks of --watch')
-        .default(WATCH_SECONDS_DEFAULT)
-        .argParser(parseInterval),
+      new Option('--interval <SECONDS>', 'interval of --watch').default(WATCH_SECONDS_DEFAULT).argParser(parseInterval),
     )
     .addOption(reconnectOption())
     .addHelpText('after', STATUS_HELP);
@@ -53,7 +53,7 @@ export function addEvents({ program, world, choose }: Grammar): void {
   const command = program
     .command('events')
     .description('Print the events of a running service as they happen, until Ctrl-C.')
-    .option('--since <N>', 'begin with what came after event N; 0: with the oldest that is kept', parseEventNumber)
+    .option('--since <N>', 'begin after event N; 0: with the oldest recorded event', parseEventNumber)
     .addOption(reconnectOption())
     .addHelpText('after', EVENTS_HELP);
   addJsonOption(addServiceOptions(command));
@@ -63,3 +63,46 @@ export function addEvents({ program, world, choose }: Grammar): void {
     choose(() => runEventsCommand({ ...common, since: since ?? null, reconnectMs: reconnect * 1000 }, world));
   });
 }
+
+/** Both commands may run as long as the service. */
+const LOST = 'no service there, lost for too long, or an unexpected answer; or output that could not be written';
+
+/** Below the options of status. */
+export const STATUS_HELP = join(
+  [
+    'Output:',
+    '  The machine, its run state, its guest, and the current or last migration. --watch overwrites it on a',
+    '  terminal, and elsewhere prints a line after each change. With --json one object on each line:',
+    '  {"status":…,"machine":…,"migrate":…,"progress":…}, the answers of GET /status, /machine, /migrate and',
+    '  /migrate/progress.',
+    '  --check prints each problem on standard error (--json: "problems"), and ends with status 1 if there is one.',
+  ],
+  ENVIRONMENT,
+  exitStatus({ done: 'done; --watch: the reader of the output has closed it', unreachable: LOST }),
+  [
+    'Examples:',
+    '  vmferry status',
+    '  vmferry status --watch --interval 0.5',
+    '  vmferry status --check || echo "look at this machine"',
+    '  vmferry status --json | jq -r .status.status',
+  ],
+);
+
+/** Below the options of events. */
+export const EVENTS_HELP = join(
+  [
+    'Output:',
+    '  A line for each event: time of day, number, name and data. With --json one object on each line:',
+    '  {"type":"event","id":N,"event":NAME,"data":…,"timestamp":…}; {"type":"gap","from":…,"to":…} for events that',
+    '  the service no longer keeps; {"type":"bye"} when it closes.',
+    '',
+    '  A broken connection is opened again after the last printed event, for the time of --reconnect.',
+  ],
+  ENVIRONMENT,
+  exitStatus({ done: 'the reader of the output has closed it', unreachable: LOST }),
+  [
+    'Examples:',
+    '  vmferry events --since 0',
+    '  vmferry events --json | jq -c \'select(.event == "MIGRATION") | .data\'',
+  ],
+);

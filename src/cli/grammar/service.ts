@@ -1,10 +1,17 @@
-import { runWaitCommand } from '../commands/service.ts';
-import { runVersionCommand } from '../commands/version.ts';
-import { VERSION_HELP, WAIT_HELP } from '../help/service.ts';
+import { runVersionCommand, runWaitCommand } from '../commands/service.ts';
 import { parseProcessId, parseSeconds, serviceToken, serviceUrl } from '../option-values.ts';
-import { addJsonOption, addServiceOptions, type CommonOptions, commonOf, type Grammar } from './common-options.ts';
+import {
+  addJsonOption,
+  addServiceOptions,
+  type CommonOptions,
+  commonOf,
+  ENVIRONMENT,
+  exitStatus,
+  type Grammar,
+  join,
+} from './common-options.ts';
 
-/* The command lines of `vmferry wait` and `vmferry version`: the service, whatever its machine does. */
+/* Options and help of `vmferry wait` and `vmferry version`. */
 
 type WaitOptions = CommonOptions & { readonly timeout?: number; readonly pid?: number };
 
@@ -12,12 +19,8 @@ export function addService({ program, world, choose }: Grammar): void {
   const wait = program
     .command('wait')
     .description('Wait until a service is ready, and print its address.')
-    .option(
-      '--timeout <SECONDS>',
-      'wait no longer than that; status 5 then (default: as long as it takes)',
-      parseSeconds,
-    )
-    .option('--pid <PID>', 'give up, with status 1, when the process of this number has ended', parseProcessId)
+    .option('--timeout <SECONDS>', 'wait no longer than this, then end with status 5 (default: no limit)', parseSeconds)
+    .option('--pid <PID>', 'end with status 1 when the process of this number has ended', parseProcessId)
     .option('-q, --quiet', 'print nothing')
     .addHelpText('after', WAIT_HELP);
   addJsonOption(addServiceOptions(wait));
@@ -36,7 +39,7 @@ export function addService({ program, world, choose }: Grammar): void {
 
   const version = program
     .command('version')
-    .description('Print the version of this program, and that of the service if one answers.')
+    .description('Print the version of this program, and of the service if it answers.')
     .addHelpText('after', VERSION_HELP);
   addJsonOption(addServiceOptions(version));
   version.action(() => {
@@ -44,3 +47,33 @@ export function addService({ program, world, choose }: Grammar): void {
     choose(() => runVersionCommand(common, world));
   });
 }
+
+export const WAIT_HELP = join(
+  [
+    'Waiting:',
+    '  A service that does not answer yet, or is not ready, is asked again. The address may be in a file that the',
+    '  service writes (serve --url-file FILE): the command waits for the file too. With --pid the wait ends when',
+    '  that process ends: the command neither waits for a service that could not start, nor finds another one.',
+  ],
+  ['Output:', '  The address of the service; with --json {"url":…,"ready":true}.'],
+  ENVIRONMENT,
+  exitStatus({
+    done: 'the service is ready',
+    failed: 'the process of --pid has ended',
+    unreachable: 'an unexpected answer: another program listens there; or output that could not be written',
+    refused: 'the service refused the token',
+    timedOut: '--timeout passed before the service was ready',
+  }),
+  [
+    'Examples:',
+    '  vmferry serve --http 127.0.0.1:0 --url-file vm.url &',
+    '  VMFERRY_URL=$(vmferry wait --url-file vm.url --pid $! --timeout 60)',
+  ],
+);
+
+export const VERSION_HELP = join(
+  ['Output:', '  vmferry VERSION, and service VERSION at URL; with --json {"version":…,"service":…}; null: no answer.'],
+  ENVIRONMENT,
+  exitStatus({ unreachable: 'output that could not be written', refused: null }),
+  ['Examples:', '  vmferry version'],
+);

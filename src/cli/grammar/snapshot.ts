@@ -1,9 +1,7 @@
 import { type Command, Option } from 'commander';
-import { runListCommand } from '../commands/list.ts';
-import { runJobCommand } from '../commands/snapshot.ts';
-import type { ExitStatus } from '../exit-status.ts';
-import { jobHelp, LIST_HELP, SNAPSHOT_HELP } from '../help/snapshot.ts';
-import { collect, generatedTag, parseWholeSeconds, parseWord } from '../option-values.ts';
+import type { ExitStatus } from '../client-failure.ts';
+import { runJobCommand, runListCommand } from '../commands/snapshot.ts';
+import { collect, parseWholeSeconds, parseWord } from '../option-values.ts';
 import type { Verb } from '../service-client.ts';
 import type { World } from '../world.ts';
 import {
@@ -11,12 +9,16 @@ import {
   addWaitingOptions,
   type CommonOptions,
   commonOf,
+  ENVIRONMENT,
+  SNAPSHOT_EXIT_STATUS as EXIT_STATUS,
+  exitStatus,
   type Grammar,
+  join,
   type WaitingOptions,
   waitingOf,
 } from './common-options.ts';
 
-/* The command line of `vmferry snapshot`. */
+/* Options and help of `vmferry snapshot`. */
 
 type Options = CommonOptions &
   WaitingOptions & {
@@ -40,8 +42,8 @@ export function addSnapshot({ program, world, choose }: Grammar): void {
     )
     .addHelpText('after', SNAPSHOT_HELP);
   addServiceOptions(snapshot)
-    .option('--json', 'results and progress for programs, on standard output')
-    .option('-q, --quiet', 'no progress; results are only what a script needs: a tag or a job id');
+    .option('--json', 'print results and progress as JSON, for programs')
+    .option('-q, --quiet', 'no progress; as result only the tag or the job id');
   const family = { program: snapshot, world, choose };
   addSave(family);
   addLoad(family);
@@ -54,15 +56,19 @@ export function addSnapshot({ program, world, choose }: Grammar): void {
 function addSave({ program, world, choose }: Grammar): void {
   const command = program
     .command('save')
-    .description('Keep the machine as it is now under a tag. It stands still only while its RAM is written.')
+    .description(
+      'Save the current state of the machine under a tag. The guest is stopped only while its RAM is written.',
+    )
     .argument('[TAG]', 'name of the new snapshot (default: vm-YYYYmmddHHMMSS, the local time)', parseWord)
-    .addOption(vmstateOption('node whose image takes RAM and device state (default: the service chooses)'))
-    .addOption(deviceOption('node whose disk is part of it; may be repeated (default: all that can be written)'))
-    .option('--replace', 'replace a snapshot that has the tag, once the new one is whole')
-    .addOption(new Option('--if-missing', 'do nothing if a whole snapshot has the tag').conflicts('replace'))
-    .addOption(new Option('--disk-only', 'save only disks, no RAM and devices').conflicts('vmstate'))
-    .option('--description <TEXT>', 'kept and shown with the snapshot, up to 200 characters', parseWord)
-    .option('--ttl <SECONDS>', 'let the service delete it after so long', parseWholeSeconds);
+    .addOption(vmstateOption('node whose image stores RAM and device state (default: the service chooses)'))
+    .addOption(deviceOption('node whose disk is saved; may be repeated (default: all writable nodes)'))
+    .option('--replace', 'replace a snapshot with this tag, once the new one is complete')
+    .addOption(
+      new Option('--if-missing', 'do nothing if there is a complete snapshot with this tag').conflicts('replace'),
+    )
+    .addOption(new Option('--disk-only', 'save only disks, without RAM and devices').conflicts('vmstate'))
+    .option('--description <TEXT>', 'text shown with the snapshot, up to 200 characters', parseWord)
+    .option('--ttl <SECONDS>', 'let the service delete the snapshot after this time', parseWholeSeconds);
   addJobOptions(command, 'save');
   command.action((tag: string | undefined) => {
     choose(() => job('save', tag ?? generatedTag(world.clock.date()), command, world));
@@ -72,10 +78,12 @@ function addSave({ program, world, choose }: Grammar): void {
 function addLoad({ program, world, choose }: Grammar): void {
   const command = program
     .command('load')
-    .description('Take the machine back to a snapshot: RAM, devices and disks, or nothing at all if it fails.')
+    .description('Restore the machine from a snapshot: RAM, devices and disks. A failed load changes nothing.')
     .argument('<TAG>', 'name of the snapshot', parseWord)
-    .addOption(vmstateOption('node whose image holds RAM and device state (default: where the tag has them)'))
-    .addOption(deviceOption('node whose disk is taken back; may be repeated (default: all that have the tag)'));
+    .addOption(
+      vmstateOption('node whose image holds RAM and device state (default: the node that has them under the tag)'),
+    )
+    .addOption(deviceOption('node whose disk is restored; may be repeated (default: all nodes with the tag)'));
   addJobOptions(command, 'load');
   command.action((tag: string) => choose(() => job('load', tag, command, world)));
 }
@@ -83,9 +91,9 @@ function addLoad({ program, world, choose }: Grammar): void {
 function addDelete({ program, world, choose }: Grammar): void {
   const command = program
     .command('delete')
-    .description('Remove a snapshot and free what only it held.')
+    .description('Delete a snapshot and free its space.')
     .argument('<TAG>', 'name of the snapshot', parseWord)
-    .addOption(deviceOption('node to remove it from; may be repeated (default: all that have the tag)'));
+    .addOption(deviceOption('node to delete it from; may be repeated (default: all nodes with the tag)'));
   addJobOptions(command, 'delete');
   command.action((tag: string) => choose(() => job('delete', tag, command, world)));
 }
@@ -93,7 +101,7 @@ function addDelete({ program, world, choose }: Grammar): void {
 function addVerify({ program, world, choose }: Grammar): void {
   const command = program
     .command('verify')
-    .description('Read a snapshot back and compare it with the digests kept with it. Changes nothing.')
+    .description('Read a snapshot and compare it with its stored digests. Changes nothing.')
     .argument('<TAG>', 'name of the snapshot', parseWord);
   addJobOptions(command, 'verify');
   command.action((tag: string) => choose(() => job('verify', tag, command, world)));
@@ -102,8 +110,8 @@ function addVerify({ program, world, choose }: Grammar): void {
 function addCompact({ program, world, choose }: Grammar): void {
   const command = program
     .command('compact')
-    .description('Shorten image files to what they use, after snapshots were deleted. The guest may run.')
-    .addOption(nodeOption('node whose image is compacted; may be repeated (default: all that can be written)'));
+    .description('Shorten image files to the space that they use, for example after a delete. The guest may run.')
+    .addOption(nodeOption('node whose image is compacted; may be repeated (default: all writable nodes)'));
   addJobOptions(command, 'compact');
   command.action(() => choose(() => job('compact', null, command, world)));
 }
@@ -111,8 +119,8 @@ function addCompact({ program, world, choose }: Grammar): void {
 function addList({ program, world, choose }: Grammar): void {
   const command = program
     .command('list')
-    .description('Print the snapshots there are, or the one with the given tag.')
-    .argument('[TAG]', 'only this one; status 4 if there is none', parseWord)
+    .description('Print all snapshots, or the snapshot with the given tag.')
+    .argument('[TAG]', 'only this snapshot; status 4 if there is none', parseWord)
     .addHelpText('after', LIST_HELP);
   command.action((tag: string | undefined) => {
     const options = command.optsWithGlobals<Options>();
@@ -135,8 +143,8 @@ function nodeOption(description: string): Option {
 
 function addJobOptions(command: Command, verb: Verb): void {
   command
-    .option('--job-id <ID>', 'name of the job (default: the service makes one)', parseWord)
-    .option('--no-wait', 'end as soon as the service has accepted the job');
+    .option('--job-id <ID>', 'id of the job (default: the service chooses one)', parseWord)
+    .option('--no-wait', 'end when the service has accepted the job');
   addWaitingOptions(command, 'job').addHelpText('after', jobHelp(verb));
 }
 
@@ -157,3 +165,113 @@ function job(verb: Verb, tag: string | null, command: Command, world: World): Pr
   const common = commonOf(options, world);
   return runJobCommand({ ...common, ...waiting, verb, tag, request, quiet: options.quiet ?? false }, world);
 }
+
+/** The tag that QEMU gives a snapshot without a name, from local time: `vm-20261124021530`. */
+export function generatedTag(date: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
+  return `vm-${day}${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+}
+
+const OUTPUT = [
+  'Output:',
+  '  Results go to standard output, progress and errors to standard error: a bar on a terminal, elsewhere at',
+  '  most one line per second, and only after a change. With --json everything goes to standard output, one',
+  '  JSON object on each line: {"type":"progress"|"note","job":…}. The last line is {"type":"result"} or',
+  '  {"type":"error"} and has "exit-status".',
+];
+
+const WAITING = [
+  'Waiting:',
+  '  The command follows its job to the end. At Ctrl-C or SIGTERM it asks the service to cancel the job and waits',
+  '  for the end of the job; a second Ctrl-C ends the command at once. A lost service is asked again for the time',
+  '  of --reconnect. If the service stopped during the job, the job has failed (status 1).',
+];
+
+const RETRIES = [
+  'Idempotency:',
+  '  The same request with the same --idempotency-key starts no second job: the command follows the first one,',
+  '  running or ended. With a key made of the CI run and the step, a retried step succeeds even if its first',
+  '  attempt did the work.',
+];
+
+/** Below the list of verbs. */
+export const SNAPSHOT_HELP = join(
+  [
+    'A snapshot is the state of the machine at one moment: RAM, devices and disks. It is stored in the qcow2 images',
+    'of the block device nodes, where QEMU can read it too. Each command uses a running service; all but list start',
+    'a job and wait for its end. Each verb has a --help: "vmferry snapshot save --help".',
+  ],
+  ENVIRONMENT,
+  EXIT_STATUS,
+  [
+    'Examples:',
+    '  vmferry snapshot save warm         save the current state of the machine',
+    '  vmferry snapshot load warm         restore that state, any number of times',
+    '  vmferry snapshot list              print all snapshots',
+  ],
+);
+
+const EXAMPLES = {
+  save: [
+    'Examples:',
+    '  vmferry snapshot save warm',
+    '      Save the machine as "warm". An existing snapshot is replaced only with --replace, else status 4.',
+    '  vmferry snapshot save warm --if-missing --ttl 604800 --description "caches are warm"',
+    '      Only if there is none; the service deletes it after a week.',
+    '  tag=$(vmferry snapshot save --quiet)',
+    '      Let the command choose the tag, and keep it.',
+    '  vmferry snapshot save warm --timeout 120 --cancel-on-timeout --idempotency-key "$CI_PIPELINE_ID-warm"',
+    '      A step of a CI run that may be retried.',
+    '  vmferry snapshot save warm --vmstate disk0 --device disk0 --device disk1',
+    '      RAM and devices into disk0, and both disks.',
+  ],
+  load: [
+    'Examples:',
+    '  vmferry snapshot load warm',
+    '      Restore RAM, devices and disks. After a failed load the machine continues unchanged.',
+  ],
+  delete: [
+    'Examples:',
+    '  vmferry snapshot delete warm',
+    '      Status 4 (snapshot_not_found) if there is none.',
+    '  vmferry snapshot delete warm || [ $? -eq 4 ]',
+    '      For clean-up steps.',
+    '  vmferry snapshot delete -- "$tag"',
+    '      A tag that may begin with "-".',
+  ],
+  verify: [
+    'Examples:',
+    '  vmferry snapshot verify warm && vmferry snapshot load warm',
+    '      Damage gives status 1; each damaged place is printed on standard error.',
+  ],
+  compact: [
+    'Examples:',
+    '  vmferry snapshot delete old && vmferry snapshot compact',
+    '      Prints the length and the disk usage of each image file, before and after.',
+    '  vmferry snapshot compact --node disk0 --timeout 600 --cancel-on-timeout',
+    '      One image, for at most ten minutes; the work done until then stays.',
+  ],
+} as const;
+
+/** Below the options of a verb that starts a job. */
+export function jobHelp(verb: keyof typeof EXAMPLES): string {
+  return join(OUTPUT, WAITING, RETRIES, ENVIRONMENT, EXIT_STATUS, EXAMPLES[verb]);
+}
+
+/** Below the options of list. */
+export const LIST_HELP = join(
+  ENVIRONMENT,
+  exitStatus({ refused: 'the service refused: no such snapshot, no permission' }),
+  [
+    'Examples:',
+    '  vmferry snapshot list',
+    '  status=0; vmferry snapshot list warm >/dev/null || status=$?',
+    '  case $status in 0) vmferry snapshot load warm ;; 4) make-it-warm ;; *) exit $status ;; esac',
+    '      Status 4 if there is no such snapshot; with any other status it is not known.',
+    '  vmferry snapshot list --quiet | while IFS= read -r tag; do',
+    '    vmferry snapshot verify -- "$tag" || exit',
+    '  done',
+    "  vmferry snapshot list --json | jq -r '.snapshots[].tag'",
+  ],
+);

@@ -1,26 +1,23 @@
-import type { Failure } from '../client-failure.ts';
-import type { Job } from '../client-job.ts';
-import { failureObject, jsonLine } from '../commands/service-command.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { compactionRemark, damageOf, verifyRemark, workedBytes } from '../findings.ts';
-import { JobProgress } from '../job-progress.ts';
+import { EXIT, type ExitStatus, type Failure, failureObject } from '../client-failure.ts';
+import { type Job, JobProgress } from '../client-job.ts';
+import { isRecord, jsonLine, numberOf } from '../json-values.ts';
 import type { Verb } from '../service-client.ts';
 import type { Ending } from '../work-follower.ts';
 import type { World } from '../world.ts';
 import { durationText, oneLine, sizeText } from './plain-text.ts';
 import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress-display.ts';
 
-/* What a job command says: to people, or to programs as a JSON object a line. */
+/* Output of `vmferry snapshot`: text for people, or with --json one JSON object on each line. */
 
 export type JobOutput = Pick<Progress, 'note' | 'end'> & {
   report(job: Job): void;
-  /** An earlier request with the same key began it, and this one nothing. */
+  /** An earlier request with the same idempotency key started the job. */
   replayed(job: Job): void;
-  /** The service took the job, and nobody waits for it. */
+  /** The service has accepted the job, and the command does not wait for it. */
   accepted(job: Job): void;
-  /** The last word on a job that was followed. */
+  /** The end of a job that was followed. */
   result(ending: Ending<Job>, about: { readonly exitStatus: ExitStatus; readonly durationMs: number }): void;
-  /** The last word if there is no job, or nothing is known of it. */
+  /** The end if there is no job, or if its outcome is not known. */
   failure(failure: Failure): void;
 };
 
@@ -119,28 +116,30 @@ class HumanOutput implements JobOutput {
   }
 }
 
+/** Object of the work in messages: the tag, or `images`. */
 function workedOn(tag: string | null): string {
   return tag === null ? 'images' : oneLine(tag);
 }
 
+/** Outcome of a job that did not complete. */
 function endedBadly({ id, outcome, error }: Job): string {
-  const how = outcome === 'cancelled' ? 'was cancelled' : 'failed';
-  if (error === null) return `job ${id} ${how}`;
-  return `${how}${error.code === null ? '' : ` (${error.code})`}: ${error.detail}`;
+  const verb = outcome === 'cancelled' ? 'was cancelled' : 'failed';
+  if (error === null) return `job ${id} ${verb}`;
+  return `${verb}${error.code === null ? '' : ` (${error.code})`}: ${error.detail}`;
 }
 
-/** What is said when a request began nothing, since an earlier one with its key did. */
-export function replayedNote(what: 'job' | 'migration', id: string): string {
-  return `an earlier request with the same key began ${what} ${id}; this request began nothing`;
+/** Note for a request that started nothing, since an earlier request with the same key did. */
+export function replayedNote(kind: 'job' | 'migration', id: string): string {
+  return `an earlier request with the same key started ${kind} ${id}; this request started nothing`;
 }
 
-/** Where a job stands whose end was not awaited, or came another way. */
+/** State of a job that the command stopped waiting for. */
 function standing(job: Job): string {
   if (!job.isConcluded) return `job ${job.id} still runs (${job.status})`;
   return job.isCompleted ? `job ${job.id} had completed already` : endedBadly(job);
 }
 
-/** Everything on standard output, so that a program reads one stream; the last line always has `exit-status`. */
+/** Writes everything to standard output, so that a program reads one stream. The last line has `exit-status`. */
 class JsonOutput implements JobOutput {
   readonly #options: OutputOptions;
   #last = '';
@@ -192,4 +191,55 @@ class JsonOutput implements JobOutput {
   #line(value: object): void {
     this.#options.world.out(jsonLine(value));
   }
+}
+
+/** A sentence for each damaged place that a verify or a load found, with its place in the machine and in the image file. */
+export function damageOf({ raw: { result } }: Job): string[] {
+  const damage = isRecord(result) && Array.isArray(result.damage) ? result.damage : [];
+  return damage.filter(isRecord).map((place) => {
+    const area = typeof place['ram-block'] === 'string' ? `RAM block ${place['ram-block']}` : AREAS[String(place.area)];
+    const inFile = numberOf(place['file-offset']);
+    const file = inFile === null ? '' : ` (byte ${inFile} of the image file)`;
+    return `damaged: node ${place.node}: ${area ?? place.area}: ${figure(place.bytes)} bytes at ${figure(place.offset)}${file}`;
+  });
+}
+
+const AREAS: Readonly<Record<string, string>> = {
+  'vm-state': 'device state',
+  disk: 'disk',
+  metadata: 'tables of the image',
+};
+
+/** Bytes that were saved, loaded or checked; null for other work. */
+export function workedBytes(verb: Verb, { doneBytes, raw: { result } }: Job): number | null {
+  if (verb === 'delete' || verb === 'compact') return null;
+  const figures = isRecord(result) ? result : {};
+  return numberOf(figures['vm-state-size']) ?? numberOf(figures['checked-bytes']) ?? doneBytes;
+}
+
+/** Remark on a snapshot that was verified without digests; empty if it had digests. */
+export function verifyRemark({ raw: { result } }: Job): string {
+  const hadNoDigests = isRecord(result) && result['had-digests'] === false;
+  return hadNoDigests ? ', its structure only, since no digests were kept with it' : '';
+}
+
+/** Sizes of each compacted image file, before and after; empty for other jobs. */
+export function compactionRemark({ raw: { type, result } }: Job): string {
+  if (type !== 'snapshot-compact' || !isRecord(result) || !Array.isArray(result.nodes)) return '';
+  return result.nodes
+    .filter(isRecord)
+    .map(({ name: node, ...sizes }) => {
+      const change = (name: string) => `${size(sizes[`${name}-before`])} to ${size(sizes[name])}`;
+      return `\n  ${node}: file ${change('file-size')}, on disk ${change('disk-usage')}`;
+    })
+    .join('');
+}
+
+function size(value: unknown): string {
+  const bytes = numberOf(value);
+  return bytes === null ? '?' : sizeText(bytes);
+}
+
+function figure(value: unknown): string {
+  return String(numberOf(value) ?? '?');
 }

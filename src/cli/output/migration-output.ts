@@ -1,32 +1,30 @@
-import type { Failure } from '../client-failure.ts';
+import { EXIT, type ExitStatus, type Failure, failureObject } from '../client-failure.ts';
 import { type Migration, type Panic, shownMigration, verdictOf } from '../client-migration.ts';
-import { failureObject, jsonLine } from '../commands/service-command.ts';
 import type { ServiceEvent } from '../event-reader.ts';
-import { eventObject } from '../event-text.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { isRecord, numberOf } from '../json-values.ts';
+import { isRecord, jsonLine, numberOf } from '../json-values.ts';
 import type { Ending } from '../work-follower.ts';
 import type { World } from '../world.ts';
 import { replayedNote } from './job-output.ts';
+import { eventObject } from './observe-text.ts';
 import { durationText, oneLine, sizeText } from './plain-text.ts';
 import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress-display.ts';
 
-/* What `vmferry migrate` says: to people, or to programs as a JSON object a line. */
+/* Output of `vmferry migrate`: text for people, or with --json one JSON object on each line. */
 
 export type MigrationOutput = Pick<Progress, 'note' | 'end'> & {
   report(migration: Migration): void;
   event(event: ServiceEvent): void;
-  /** An earlier request with the same key began it, and this one nothing. */
+  /** An earlier request with the same idempotency key started the migration. */
   replayed(migration: Migration): void;
-  /** The service took it, and nobody waits for it. */
+  /** The service has started the migration, and the command does not wait for it. */
   accepted(migration: Migration): void;
-  /** The last word on a migration that was followed. */
-  result(ending: Ending<Migration>, how: Result): void;
-  /** The last word if nothing is known of it. */
+  /** The end of a migration that was followed. */
+  result(ending: Ending<Migration>, result: Result): void;
+  /** The end if the outcome is not known. */
   failure(failure: Failure): void;
 };
 
-/** What the command ends with; `panic` is set if the migration completed with a guest that had panicked. */
+/** Exit status of the command; `panic` is set if the migration completed with a panicked guest. */
 export type Result = { readonly exitStatus: ExitStatus; readonly panic: Panic | null };
 
 export type MigrationOutputOptions = {
@@ -56,10 +54,10 @@ class HumanOutput implements MigrationOutput {
   report(migration: Migration): void {
     const verdict = verdictOf(migration.progress);
     if (verdict !== null && verdict.verdict !== this.#verdict) {
-      // That all goes well is what the figures show.
-      const isNews = verdict.verdict !== 'converging' || this.#verdict !== '';
+      // A first verdict `converging` is not printed: the figures show it.
+      const isNotable = verdict.verdict !== 'converging' || this.#verdict !== '';
       this.#verdict = verdict.verdict;
-      if (isNews) this.note(`${verdict.verdict}: ${verdict.reason}`);
+      if (isNotable) this.note(`${verdict.verdict}: ${verdict.reason}`);
     }
     this.#progress.show(shownMigration(migration));
   }
@@ -100,7 +98,7 @@ class HumanOutput implements MigrationOutput {
   #succeeded({ uri, note, raw: { result } }: Migration): void {
     const { quiet, world } = this.#options;
     if (!quiet) world.out(`migrated to ${oneLine(uri)}: ${summary(result)}\n`);
-    // It concerns where the guest is, so it is said with --quiet too.
+    // The note is about the place of the guest, so it is printed with --quiet too.
     if (note !== null) this.#complain(note);
   }
 
@@ -109,7 +107,7 @@ class HumanOutput implements MigrationOutput {
   }
 }
 
-/** `79.4 MiB in 0.5 s, downtime 16 ms`: as much of it as the service says. */
+/** `79.4 MiB in 0.5 s, downtime 16 ms`: the figures that the service gives. */
 function summary(result: unknown): string {
   const figures = isRecord(result) ? result : {};
   const ram = isRecord(figures.ram) ? figures.ram : {};
@@ -119,27 +117,29 @@ function summary(result: unknown): string {
   return `${size}${time}${downtimeMs == null ? '' : `, downtime ${downtimeMs} ms`}`;
 }
 
-const WHERE: Readonly<Record<string, string>> = {
+/** Place of the guest after a migration. */
+const GUEST_PLACES: Readonly<Record<string, string>> = {
   here: '; the guest is here',
   there: '; the guest is at the other side',
   'there, unconfirmed': '; the guest is at the other side, not confirmed by the target',
-  unknown: '; nobody here knows who has the guest',
+  unknown: '; it is not known which side has the guest',
 };
 
+/** Outcome of a migration that did not complete. */
 function endedBadly({ status, error, guest }: Migration): string {
   const how = status === 'cancelled' ? 'cancelled' : 'failed';
   const why = error === null || status === 'cancelled' ? '' : ` (${error.code}): ${error.detail.replace(/\.$/, '')}`;
-  return `${how}${why}${WHERE[guest ?? ''] ?? ''}`;
+  return `${how}${why}${GUEST_PLACES[guest ?? ''] ?? ''}`;
 }
 
-/** Where a migration stands whose end was not awaited, or came another way. */
+/** State of a migration that the command stopped waiting for. */
 function standing(migration: Migration): string {
   const { id, status, isConcluded, isCompleted, guest } = migration;
   if (!isConcluded) return `migration ${id} goes on (${status})`;
-  return isCompleted ? `the migration had completed already${WHERE[guest ?? ''] ?? ''}` : endedBadly(migration);
+  return isCompleted ? `the migration had completed already${GUEST_PLACES[guest ?? ''] ?? ''}` : endedBadly(migration);
 }
 
-/** Everything on standard output, so that a program reads one stream; the last line always has `exit-status`. */
+/** Writes everything to standard output, so that a program reads one stream. The last line has `exit-status`. */
 class JsonOutput implements MigrationOutput {
   readonly #options: MigrationOutputOptions;
   #last = '';

@@ -1,48 +1,48 @@
 import type { World } from '../world.ts';
 import { oneLine } from './plain-text.ts';
 
-/* Progress on standard error: a bar where a person looks, lines where a file or a CI log does. */
+/* Progress on standard error: a bar on a terminal, lines in a file or a CI log. */
 
-/** What is known of the work: `64 %`. */
+/** A figure of the work: `64 %`. */
 export type Figure = {
   readonly text: string;
-  /** Where there is no room, the figures of the highest rank are left out first, and those of rank 0 never. */
+  /** On a narrow terminal the figures of the highest rank are left out first; figures of rank 0 always stay. */
   readonly rank: number;
 };
 
-/** Work as it is shown. */
+/** State of the work to be displayed. */
 export type Shown = {
-  /** A new line is written only if this is new too. */
+  /** A line is written only if this text differs from the one before. */
   readonly state: string;
   readonly status: string;
-  /** Part of it that is done, from 0 to 1; null: not known, so there is no bar. */
+  /** Fraction that is done, from 0 to 1; null: not known, and no bar is drawn. */
   readonly fraction: number | null;
   readonly figures: readonly Figure[];
-  /** The end is told by the result. */
+  /** True of ended work, which is not displayed: the result follows. */
   readonly isOver: boolean;
 };
 
 export type Progress = {
   show(shown: Shown): void;
-  /** A sentence beside the progress. */
+  /** Writes a sentence on a line of its own. */
   note(text: string): void;
-  /** Leaves the cursor at the start of an empty line. */
+  /** Removes the bar. */
   end(): void;
 };
 
 export type ProgressOptions = {
   readonly style: 'bar' | 'lines' | 'none';
-  /** What is done: `saving warm`. */
+  /** Description of the work: `saving warm`. */
   readonly label: string;
   readonly world: World;
 };
 
-/** Between two lines of progress. */
+/** Minimum time between two lines of progress, in milliseconds. */
 export const LINE_MS_MIN = 1000;
 const BAR_CELLS_MAX = 30;
 const BAR_CELLS_MIN = 5;
 const LABEL_CHARACTERS_MIN = 8;
-/** What stands between the parts of the line and around the bar. */
+/** Space between the parts of the line, and the frame of the bar. */
 const GAP = '  ';
 const BAR_FRAME = `${GAP}[]`;
 
@@ -51,13 +51,13 @@ export function createProgress(options: ProgressOptions): Progress {
   return options.style === 'lines' ? new Lines(options) : new Silence(options.world);
 }
 
-/** How progress is shown to whoever reads standard error. */
+/** Style for the output at standard error. */
 export function progressStyle(world: World, quiet: boolean): ProgressOptions['style'] {
   if (quiet) return 'none';
   return world.columns() !== null && world.environment.terminal !== 'dumb' ? 'bar' : 'lines';
 }
 
-/** Notes are no progress: they are said even then. */
+/** Displays no progress, only notes. */
 class Silence implements Progress {
   readonly #world: World;
 
@@ -74,7 +74,7 @@ class Silence implements Progress {
   end(): void {}
 }
 
-/** A line at most each second, and only if something changed. */
+/** Writes at most one line in a second, and only if the state has changed. */
 class Lines implements Progress {
   readonly #label: string;
   readonly #world: World;
@@ -103,7 +103,7 @@ class Lines implements Progress {
 
 const CLEAR = '\r\u001b[K';
 
-/** One line that is written over. */
+/** Overwrites one line of the terminal. */
 class Bar implements Progress {
   readonly #label: string;
   readonly #world: World;
@@ -116,7 +116,7 @@ class Bar implements Progress {
 
   show(shown: Shown): void {
     if (shown.isOver) return;
-    // The last column stays free: some terminals wrap when it is written.
+    // The last column stays empty: some terminals wrap the line when it is written.
     const columns = (this.#world.columns() ?? 0) - 1;
     this.#world.err(`${CLEAR}${this.#line(shown, columns)}`);
     this.#isShown = true;
@@ -133,8 +133,8 @@ class Bar implements Progress {
   }
 
   /**
-   * The status, the bar and the figures of rank 0 have room first; then come the label, shortened if it is long, and the
-   * other figures by their rank.
+   * The line for the given width. The status, the bar and the figures of rank 0 are always on it; the rest of the width is
+   * for the label, which may be shortened, and the other figures by their rank.
    */
   #line({ status, fraction, figures }: Shown, columns: number): string {
     const bar = fraction === null ? 0 : BAR_FRAME.length + BAR_CELLS_MIN;
@@ -152,12 +152,12 @@ class Bar implements Progress {
   }
 }
 
-/** Characters that figures take with the gaps before them. */
+/** Width of figures with the gaps before them, in characters. */
 function widthOf(figures: readonly Figure[]): number {
   return figures.reduce((sum, { text }) => sum + GAP.length + text.length, 0);
 }
 
-/** The figures for which there is room, those of rank 0 in any case. */
+/** The figures that fit into the width; figures of rank 0 in any case. */
 function fitting(figures: readonly Figure[], width: number): readonly Figure[] {
   const rank = Math.max(0, ...figures.map((figure) => figure.rank));
   if (rank === 0 || widthOf(figures) <= width) return figures;
@@ -167,7 +167,7 @@ function fitting(figures: readonly Figure[], width: number): readonly Figure[] {
   );
 }
 
-/** The text, or as much of its beginning as there is room for. */
+/** The text, cut to the width. */
 function shortened(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { RateMeter } from '../../../src/cli/client-job.ts';
+import { snapshotTable } from '../../../src/cli/commands/snapshot.ts';
 import { clockText, durationText, oneLine, sizeText } from '../../../src/cli/output/plain-text.ts';
-import { RateMeter } from '../../../src/cli/rate.ts';
-import { snapshotTable } from '../../../src/cli/snapshot-table.ts';
 
 describe('texts for people', () => {
   test.each([
@@ -23,7 +23,7 @@ describe('texts for people', () => {
     [125_400, '2 min 5 s'],
     [3_599_900, '1 h 0 min'],
     [12_000_000, '3 h 20 min'],
-  ])('a span of %i ms reads %s', (ms, text) => {
+  ])('a duration of %i ms reads %s', (ms, text) => {
     expect(durationText(ms)).toBe(text);
   });
 
@@ -42,7 +42,7 @@ describe('texts for people', () => {
 });
 
 describe('a rate', () => {
-  test('is not known from one sample or from two that are close', () => {
+  test('is null with one sample, or with two samples in a short time', () => {
     const meter = new RateMeter();
     meter.add({ atMs: 0, bytes: 0 });
     expect(meter.bytesPerSecond()).toBeNull();
@@ -50,13 +50,13 @@ describe('a rate', () => {
     expect(meter.bytesPerSecond()).toBeNull();
   });
 
-  test('is of the last three seconds', () => {
+  test('is measured over the last three seconds', () => {
     const meter = new RateMeter();
     for (let second = 0; second <= 10; second += 1) meter.add({ atMs: 1000 * second, bytes: second ** 2 * 1000 });
     expect(meter.bytesPerSecond()).toBeCloseTo((100_000 - 49_000) / 3);
   });
 
-  test('begins anew where the count falls', () => {
+  test('is measured anew after the count has fallen', () => {
     const meter = new RateMeter();
     meter.add({ atMs: 0, bytes: 1000 });
     meter.add({ atMs: 1000, bytes: 500 });
@@ -66,15 +66,15 @@ describe('a rate', () => {
 });
 
 describe('the table of snapshots', () => {
-  test('is a heading alone where there are none', () => {
+  test('is only a line of titles without snapshots', () => {
     expect(snapshotTable([])).toMatch(/^TAG +DATE[^\n]*\n$/);
   });
 
-  test('has a dash for what is not said, and no control characters', () => {
+  test('has a dash for a missing value, and no control characters', () => {
     expect(snapshotTable([{ tag: 'a\u001bb' }])).toMatch(/\na b +(?:- +){5}-\n$/);
   });
 
-  test('shows what there is, and what one should know before one relies on it', () => {
+  test('shows the snapshots with remarks on their reliability', () => {
     const nodes = [{ name: 'disk0' }, { name: 'disk1' }];
     const warm = { tag: 'warm', date: '2026-11-24T02:15:26.123Z', 'vm-state-size': 2 ** 28, 'vm-clock': 61e9, nodes };
     const sound = { ...warm, vmstate: 'disk0', consistent: true, 'has-digests': true };
