@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { anyFaults, postponedWorkFaults, processFaults, switchedOffFaults, testNameFaults } from './habits.ts';
+import {
+  anyFaults,
+  missingMechanisms,
+  postponedWorkFaults,
+  processFaults,
+  switchedOffFaults,
+  testNameFaults,
+} from './habits.ts';
 import { sourceFile, sourceFilesBelow } from './source-file.ts';
 
 const source = sourceFilesBelow('src');
@@ -24,6 +31,20 @@ test('only the configuration reads the environment and only main ends the proces
 
 test('the name of every test is a sentence', () => {
   expect(testNameFaults(tests)).toEqual([]);
+});
+
+test('every test of a repaired fault begins with the mechanism of the fault', () => {
+  expect(missingMechanisms(tests)).toEqual([]);
+});
+
+test('a test of a repaired fault without a comment at its head is found', () => {
+  const text = "import { test } from 'vitest';\n// later\n";
+  const files = ['test/issues/1-a.test.ts', 'test/soak/issues/1-b.test.ts', 'test/issues/rig.ts', 'test/a.test.ts'];
+  expect(missingMechanisms(files.map((path) => ({ path, text })))).toEqual([
+    'test/issues/1-a.test.ts does not begin with a comment that explains the mechanism of the fault.',
+    'test/soak/issues/1-b.test.ts does not begin with a comment that explains the mechanism of the fault.',
+  ]);
+  expect(missingMechanisms([{ path: 'test/issues/1-a.test.ts', text: `/* A fault. */\n${text}` }])).toEqual([]);
 });
 
 test('the type any is found wherever a type may stand', () => {

@@ -41,6 +41,14 @@ export function processFaults(files: readonly SourceFile[]): string[] {
   });
 }
 
+/** Each file of `test/issues` and `test/soak/issues` that does not begin with a comment, which explains the repaired fault. */
+export function missingMechanisms(files: readonly { path: string; text: string }[]): string[] {
+  return files
+    .filter(({ path }) => /^test\/(?:soak\/)?issues\/.*\.test\.ts$/.test(path))
+    .filter(({ text }) => !/^\/[/*]/.test(text))
+    .map(({ path }) => `${path} does not begin with a comment that explains the mechanism of the fault.`);
+}
+
 /** A test's name is a sentence: some words that say what holds. */
 export function testNameFaults(files: readonly SourceFile[]): string[] {
   return nodeFaults(files, (node) => {
