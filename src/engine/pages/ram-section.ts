@@ -19,8 +19,6 @@ export class RamSection {
   #isEnd = false;
   /** Null before the START. */
   memory: GuestMemory | null = null;
-  /** True once a PART or the END has come, with its footer. */
-  hasParts = false;
   /** True once the END has come, with its footer. */
   isEnded = false;
 
@@ -98,7 +96,6 @@ export class RamSection {
 
   /** The footer has come. */
   close(): void {
-    this.hasParts = true;
     this.isEnded = this.#isEnd;
   }
 

@@ -6,16 +6,11 @@ import { TokenBucket, WINDOW_MS } from '../convergence/pacing.ts';
 import { SendMeter } from '../convergence/send-meter.ts';
 import { StopRule } from '../convergence/stop-rule.ts';
 import { HOLD } from '../memory/holds.ts';
-import type { OpaqueSection } from '../memory/machine-state.ts';
 import { RamSender } from '../pages/ram-sender.ts';
 import type { Staging } from '../pages/staging.ts';
 import { TransferFailure } from '../session/wait-point.ts';
-import { ByteWriter } from '../stream/byte-writer.ts';
 import { encodeCommand } from '../stream/command.ts';
-import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../stream/configuration.ts';
-import { RAM_FLAG, RAM_SECTION } from '../stream/constants.ts';
-import { encodeRamSetup } from '../stream/ram-setup.ts';
-import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../stream/section.ts';
+import { MachineEncoder, type StreamPart } from '../stream/machine-stream.ts';
 import { sharedIdPings } from '../stream/shared-id.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -33,7 +28,6 @@ const KEEP_ALIVE_MS_MAX = 2000;
 const KEEP_ALIVES_PER_STALL = 4;
 /** How long the guest's stop waits until everything sent before has arrived, at a time: the downtime limit within these. */
 const SETTLE_MS = { min: 100, max: 1000 };
-const DEFAULT_RAM_SECTION_ID = 2;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
 /** RAM while the guest runs: set-up, passes, and the decision when to stop. */
@@ -49,8 +43,7 @@ export class Precopy {
   #syncedMs = performance.now();
   readonly #watch: DeliveryWatch;
   readonly meter: SendMeter;
-  /** Section id of the ram section in this stream. */
-  readonly sectionId: number;
+  readonly #encoder: MachineEncoder;
 
   constructor(
     context: SourceContext,
@@ -73,28 +66,24 @@ export class Precopy {
     this.meter = new SendMeter(context.figures, this.#watch.delivery);
     // As in QEMU, all bytes of a guest that does not run count as sent during its downtime.
     this.meter.isDowntime = (context.control?.holds() ?? HOLD.operator) !== 0;
-    const { state, memory } = context.plan.source;
-    this.sectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
+    const { source, uuid } = context.plan;
+    const { memory } = source;
+    this.#encoder = new MachineEncoder({ source, uuid: context.has('validate-uuid') ? uuid : null });
     this.#ram = new RamSender({ memory, staging, detectZero: context.plan.detectsZeroPages });
   }
 
   /** Header, configuration, return path, RAM block list; all pages are marked as to be sent. */
   async setup(): Promise<void> {
     const { plan, figures, post } = this.#context;
-    const { machineName, memory, state } = plan.source;
     await this.#staging.open(0, 1);
-    await this.#staging.put(encodeHeader());
-    await this.#staging.put(encodeConfiguration(machineName, this.#configurationTail()));
+    await this.putThrough('configuration');
     if (this.#reverse !== null) {
       await this.#staging.put(encodeCommand({ name: 'open-return-path' }));
       await this.#watch.first();
       this.#reverse.onSharedIdKnown = () => post({ type: 'shared', id: plan.sharedId });
       await this.#watch.say(sharedIdPings(plan.sharedId));
     }
-    if (state.form === 'image') await this.putSections(state.image.earlySections);
-    await this.#staging.put(encodeSectionHead('start', { sectionId: this.sectionId, ...RAM_SECTION }));
-    await this.#staging.put(encodeRamSetup(memory.blocks));
-    await this.#staging.put(encodeFooter(this.sectionId));
+    await this.putThrough('ram-start');
     this.#staging.send();
     this.#ram.markAll();
     figures.set('totalBytes', this.#ram.remainingBytes);
@@ -147,6 +136,11 @@ export class Precopy {
     this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(0) });
   }
 
+  /** The run state that the stream tells the target; the guest stands still. */
+  setRunState(runState: string): void {
+    this.#encoder.runState = runState;
+  }
+
   /** Takes the dirty log: ends this pass and begins the next. */
   endPass(): void {
     this.#sync();
@@ -178,21 +172,16 @@ export class Precopy {
     while (!(await waitPoint.within(everyMs, condition))) await this.#keepAlive();
   }
 
-  /** Sections that are sent as they came. */
-  async putSections(sections: readonly OpaqueSection[]): Promise<void> {
-    for (const section of sections) {
-      await this.#staging.put(encodeSectionHead('full', section));
-      await this.#staging.put(section.body);
-      await this.#staging.put(encodeFooter(section.sectionId));
-    }
-    this.countFraming();
+  /** Puts the elements up to and with `last` that are not commands of the return path or records of pages. */
+  async putThrough(last: StreamPart): Promise<void> {
+    for (const element of this.#encoder.through(last)) await this.#staging.put(element);
   }
 
   async #section(type: 'part' | 'end'): Promise<void> {
     const { heartbeat, live, waitPoint } = this.#context;
     this.#watch.sending();
     const until = type === 'end' ? UNLIMITED : performance.now() + SECTION_MS;
-    await this.#staging.put(encodeSectionPart(type, this.sectionId));
+    await this.#staging.put(this.#encoder.openRam(type));
     while (!this.#ram.isWalked) {
       waitPoint.check();
       // Sending may never leave time for the worker's heartbeat timer.
@@ -205,16 +194,14 @@ export class Precopy {
       this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes, sent);
       this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
     }
-    await this.#staging.put(new ByteWriter().u64(RAM_FLAG.eos).finish());
-    await this.#staging.put(encodeFooter(this.sectionId));
+    await this.#staging.put(this.#encoder.closeRam());
     if (type === 'part') this.#staging.send();
     this.countFraming();
   }
 
   async #keepAlive(): Promise<void> {
-    await this.#staging.put(encodeSectionPart('part', this.sectionId));
-    await this.#staging.put(new ByteWriter().u64(RAM_FLAG.eos).finish());
-    await this.#staging.put(encodeFooter(this.sectionId));
+    await this.#staging.put(this.#encoder.openRam('part'));
+    await this.#staging.put(this.#encoder.closeRam());
     this.#staging.send();
     this.countFraming();
   }
@@ -275,13 +262,6 @@ export class Precopy {
     if (await this.#context.waitPoint.within(0, () => this.#isAcknowledged())) return;
     const message = `the target gave no switchover-ack for ${stallMs} ms`;
     throw new TransferFailure({ code: 'deadline_exceeded', message });
-  }
-
-  #configurationTail(): Uint8Array {
-    const { plan } = this.#context;
-    if (plan.source.state.form === 'image') return plan.source.state.image.configurationTail;
-    const isSent = plan.uuid !== null && this.#context.has('validate-uuid');
-    return isSent ? encodeUuidSubsection(plan.uuid) : new Uint8Array();
   }
 }
 

@@ -12,6 +12,25 @@ import { Precopy } from './precopy.ts';
 import { createSourceContext, type SourceContext } from './source-context.ts';
 import { Switchover } from './switchover.ts';
 
+/*
+ * The steps of an outgoing migration. Each returns the next one; null is the end.
+ *
+ *   connect ──→ setup ──→ precopy ──→ stop ──→ device ──→ handover ──→ completed
+ *
+ * A failure or a cancel may end each of them; once `handover` has moved the status to "handed over", no cancel can.
+ *
+ * | step     | status at its end | what it does |
+ * |----------|-------------------|--------------|
+ * | connect  | setup             | opens the channel |
+ * | setup    | active            | sends everything before the pages, and marks all pages (precopy.ts) |
+ * | precopy  | active            | sends pages, pass after pass, until the guest may be stopped (precopy.ts) |
+ * | stop     | device            | stops the guest; with pause-before-switchover it waits in pre-switchover (switchover.ts) |
+ * | device   | device            | sends the last pages and the devices, and gives the disks away (switchover.ts) |
+ * | handover | completed         | sends the end of the stream and waits for the answer of the target (switchover.ts) |
+ */
+type SourceStep = 'connect' | 'setup' | 'precopy' | 'stop' | 'device' | 'handover';
+type NextStep = Promise<SourceStep | null>;
+
 /**
  * An outgoing migration from its first byte to its end. Who has the guest: this side, until the status word says
  * "handed over"; from then on the target, or, if the connection breaks before the target's word, nobody knows.
@@ -21,6 +40,32 @@ export class SourceMigration {
   #channel: OutgoingChannel | null = null;
   #switchover: Switchover | null = null;
   #reverse: ReversePath | null = null;
+  /** Set by the step `connect`. */
+  #sending: { readonly channel: OutgoingChannel; readonly staging: Staging; readonly precopy: Precopy } | null = null;
+  readonly #steps: Readonly<Record<SourceStep, () => NextStep>> = {
+    connect: () => this.#connect(),
+    setup: async () => {
+      await this.#connected.precopy.setup();
+      return 'precopy';
+    },
+    precopy: async () => {
+      await this.#connected.precopy.iterate();
+      return 'stop';
+    },
+    stop: async () => {
+      this.#switchover = new Switchover({ ...this.#connected, context: this.#context, reverse: this.#reverse });
+      await this.#switchover.stop();
+      return 'device';
+    },
+    device: async () => {
+      await this.#stopped.sendRest();
+      return 'handover';
+    },
+    handover: async () => {
+      await this.#stopped.handOver();
+      return null;
+    },
+  };
 
   constructor(plan: OutgoingPlan, cells: SharedCells, post: (message: FromWorker) => void) {
     this.#context = createSourceContext(plan, cells, post);
@@ -44,17 +89,28 @@ export class SourceMigration {
   /** Runs the migration; never throws. */
   async run(): Promise<MigrationEnd> {
     try {
-      await this.#transfer();
+      let step: SourceStep | null = 'connect';
+      while (step !== null) step = await this.#steps[step]();
       return this.#end({ status: 'completed', error: null, guest: this.#ownerOnceCompleted() });
     } catch (error) {
       return this.#giveUp(error);
     }
   }
 
-  async #transfer(): Promise<void> {
+  get #connected() {
+    if (this.#sending === null) throw new Error('the step connect comes first');
+    return this.#sending;
+  }
+
+  get #stopped(): Switchover {
+    if (this.#switchover === null) throw new Error('the step stop comes first');
+    return this.#switchover;
+  }
+
+  async #connect(): NextStep {
     const { plan, figures, waitPoint } = this.#context;
     figures.set('expectedDowntimeMs', this.#context.live.get('downtime-limit'));
-    const channel = await this.#connect();
+    const channel = await this.#openChannel();
     channel.onFailure((error) => waitPoint.fail(error));
     const staging = new Staging({ channel, waitPoint, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
     const hasReverse = plan.opensReturnPath && channel.hasReverse;
@@ -62,18 +118,15 @@ export class SourceMigration {
     const reverse = hasReverse ? new ReversePath(channel, waitPoint, isHandedOver) : null;
     this.#reverse = reverse;
     if (reverse === null) watchForOtherProtocol(channel, waitPoint);
-    const precopy = new Precopy(this.#context, { channel, staging, reverse });
-    await precopy.setup();
-    await precopy.iterate();
-    this.#switchover = new Switchover({ context: this.#context, channel, staging, precopy, reverse });
-    await this.#switchover.run();
+    this.#sending = { channel, staging, precopy: new Precopy(this.#context, { channel, staging, reverse }) };
+    return 'setup';
   }
 
   #ownerOnceCompleted(): MigrationEnd['guest'] {
     return this.#switchover?.isConfirmed === true ? 'there' : 'there, unconfirmed';
   }
 
-  async #connect(): Promise<OutgoingChannel> {
+  async #openChannel(): Promise<OutgoingChannel> {
     const { plan, waitPoint } = this.#context;
     const abort = new AbortController();
     let settled: { channel: OutgoingChannel } | { error: TransferError } | null = null;

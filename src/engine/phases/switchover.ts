@@ -5,11 +5,6 @@ import { HOLD } from '../memory/holds.ts';
 import type { Staging } from '../pages/staging.ts';
 import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
 import { sharedMicroseconds } from '../shared/figures.ts';
-import { encodeCommand } from '../stream/command.ts';
-import { ELEMENT } from '../stream/constants.ts';
-import { encodeGlobalState, GLOBAL_STATE_SECTION } from '../stream/global-state.ts';
-import { encodeFooter, encodeSectionHead } from '../stream/section.ts';
-import { encodeVmDescription, encodeVmDescriptionText } from '../stream/vm-description.ts';
 import type { Precopy } from './precopy.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -62,20 +57,31 @@ export class Switchover {
     this.#context.waitPoint.notify();
   }
 
-  async run(): Promise<void> {
-    const { figures, plan } = this.#context;
-    const globalState = this.#stopGuest();
-    await this.#enterDevice();
+  /** Stops the guest, and waits for the operator with pause-before-switchover. */
+  async stop(): Promise<void> {
+    this.#precopy.setRunState(this.#stopGuest());
+    const { has, move } = this.#context;
+    if (!has('pause-before-switchover')) return move('active', 'device');
+    move('active', 'pre-switchover');
+    await this.#precopy.waitAlive(() => this.#isAllowed);
+    move('pre-switchover', 'device');
+  }
+
+  /** Sends what is left of the machine, and waits until the target can have its disks. */
+  async sendRest(): Promise<void> {
     this.#context.disks.request();
-    const { state } = plan.source;
-    const hasStart = state.form === 'devices' || state.image.switchoverStart;
-    if (hasStart) await this.#staging.put(encodeCommand({ name: 'switchover-start' }));
+    await this.#precopy.putThrough('switchover-start');
     await this.#precopy.finish();
-    if (state.form === 'devices') await this.#putDevices(globalState);
-    else await this.#precopy.putSections(state.image.sections);
+    await this.#precopy.putThrough('devices');
+    this.#precopy.countFraming();
     await this.#staging.drain();
     await this.#precopy.waitAlive(() => this.#context.disks.isReleased);
-    await this.#handOver();
+  }
+
+  /** Gives the guest to the target, and ends the figures. */
+  async handOver(): Promise<void> {
+    const { figures } = this.#context;
+    await this.#sendEnd();
     this.#precopy.countFraming();
     const now = sharedMicroseconds();
     figures.set('downtimeUs', now - figures.get('stoppedUs'));
@@ -102,36 +108,12 @@ export class Switchover {
     return (holds & ~HOLD.migration) === 0 ? 'running' : 'paused';
   }
 
-  async #enterDevice(): Promise<void> {
-    const { has, move } = this.#context;
-    if (!has('pause-before-switchover')) return move('active', 'device');
-    move('active', 'pre-switchover');
-    await this.#precopy.waitAlive(() => this.#isAllowed);
-    move('pre-switchover', 'device');
-  }
-
-  async #putDevices(globalState: string): Promise<void> {
-    const { state } = this.#context.plan.source;
-    if (state.form !== 'devices') return;
-    let sectionId = this.#precopy.sectionId + 1;
-    const globalDevice = { ...GLOBAL_STATE_SECTION, body: encodeGlobalState(globalState) };
-    for (const device of [...state.devices, globalDevice]) {
-      const head = { sectionId, idstr: device.idstr, instanceId: device.instanceId, versionId: device.versionId };
-      await this.#staging.put(encodeSectionHead('full', head));
-      await this.#staging.put(device.body);
-      await this.#staging.put(encodeFooter(sectionId));
-      sectionId += 1;
-    }
-  }
-
   /** The end mark may make the target run the guest: it leaves only once no cancel can win any more. */
-  async #handOver(): Promise<void> {
+  async #sendEnd(): Promise<void> {
     const { waitPoint, plan, status } = this.#context;
     waitPoint.check();
     if (!status.handOver()) throw new CancelledSignal();
-    await this.#staging.put(new Uint8Array([ELEMENT.eof]));
-    const description = this.#vmDescription();
-    if (description !== null) await this.#staging.put(description);
+    await this.#precopy.putThrough('description');
     // From here on the target may answer or close at any moment, before this side hears that its last bytes left.
     this.#staging.send();
     if (this.#reverse !== null) {
@@ -171,15 +153,5 @@ export class Switchover {
     const { transport } = this.#context.plan.address;
     if (transport === 'file') return true;
     return (transport === 'exec' && code === 'command_failed') || code === 'target_refused';
-  }
-
-  #vmDescription(): Uint8Array | null {
-    const { plan } = this.#context;
-    const { machineName, state } = plan.source;
-    if (state.form === 'devices') {
-      const hasUuid = plan.uuid !== null && this.#context.has('validate-uuid');
-      return encodeVmDescription(machineName, state.devices, hasUuid);
-    }
-    return state.image.vmDescription === null ? null : encodeVmDescriptionText(state.image.vmDescription);
   }
 }

@@ -6,8 +6,9 @@ import { decodeHeader, encodeHeader } from './configuration.ts';
 import { ELEMENT } from './constants.ts';
 import { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_SECTION, withRunState } from './global-state.ts';
 import { KnownDevices } from './known-devices.ts';
+import { sectionElements } from './machine-stream.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
-import { decodeFooter, decodeSectionHead, encodeFooter, encodeSectionHead } from './section.ts';
+import { decodeFooter, decodeSectionHead } from './section.ts';
 import { sectionsBySize, sizeKey } from './sized-sections.ts';
 
 /*
@@ -29,9 +30,7 @@ const RUN_STATE = 'running';
 export function encodeDeviceStream({ state }: TransferSource): DeviceStateBytes {
   const sections = state.form === 'image' ? heldSections(state.image) : knownSections(state.devices);
   const writer = new ByteWriter().bytes(encodeHeader());
-  for (const section of sections) {
-    writer.bytes(encodeSectionHead('full', section)).bytes(section.body).bytes(encodeFooter(section.sectionId));
-  }
+  for (const element of sectionElements(sections)) writer.bytes(element);
   return { bytes: writer.u8(ELEMENT.eof).finish(), sections: sections.length };
 }
 

@@ -9,6 +9,7 @@ import { ELEMENT, KNOWN_DESCRIPTION_BYTES_MAX } from './constants.ts';
 import { EarlySections } from './early-section.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from './global-state.ts';
 import { KnownDevices } from './known-devices.ts';
+import { StreamPosition } from './machine-stream.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { decodeFooter, decodeSectionHead } from './section.ts';
 import { checkPageBytes, refusalOf } from './target-checks.ts';
@@ -50,6 +51,8 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   refusal: StreamError | null = null;
   #refusedCommands = 0;
   #configuration: Configuration | null = null;
+  /** How far the stream has come in the order that all streams have. */
+  readonly #position = new StreamPosition();
   readonly ram: RamSection;
   #switchoverStart = false;
   readonly #early = new EarlySections();
@@ -148,10 +151,11 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     if (this.phase === 'devices') return true;
     const type = this.input.view()[0];
     if (this.phase !== 'elements') return false;
-    const isFull = type === ELEMENT.sectionFull && this.ram.hasParts;
-    const isEnd = type === ELEMENT.eof && this.ram.isEnded;
+    const isFull = type === ELEMENT.sectionFull && this.#position.hasReached('ram-parts');
+    const isEnd = type === ELEMENT.eof && this.#position.hasReached('ram-end');
     if (!isFull && !isEnd) return false;
-    if (!this.ram.isEnded) this.#opaque?.ramIsOpen(this.ram.head.sectionId);
+    if (!this.#position.hasReached('ram-end')) this.#opaque?.ramIsOpen(this.ram.head.sectionId);
+    this.#position.enter('devices');
     this.phase = 'devices';
     return true;
   }
@@ -169,6 +173,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
         return () => {
           this.refusal = refusalOf(configuration, this.#plan)?.at(this.input.takenBytes) ?? null;
           this.#configuration = configuration;
+          this.#position.enter('configuration');
           this.phase = 'elements';
         };
       }
@@ -176,6 +181,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
         decodeFooter(reader, this.ram.head);
         return () => {
           this.ram.close();
+          this.#position.enter(this.ram.isEnded ? 'ram-end' : 'ram-parts');
           this.phase = 'elements';
         };
       case 'description':
@@ -204,9 +210,10 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
       case ELEMENT.sectionFull:
         return this.#full(reader);
       case ELEMENT.eof:
-        if (!this.ram.isEnded)
+        if (!this.#position.hasReached('ram-end'))
           throw new StreamError('section_order', 'the end mark comes before the end of the ram section');
         return () => {
+          this.#position.enter('description');
           this.phase = 'description';
         };
       default:
@@ -231,7 +238,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   #full(reader: ByteReader): () => void {
     if (this.#known === null) return this.#early.read(reader, this.input.view());
     const head = decodeSectionHead(reader);
-    if (!this.ram.isEnded)
+    if (!this.#position.hasReached('ram-end'))
       throw new StreamError('section_order', `section '${head.idstr}' comes before the end of the ram section`);
     const apply = this.#known.read(head, reader);
     decodeFooter(reader, head);
