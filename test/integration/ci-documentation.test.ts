@@ -202,7 +202,7 @@ test('the function for curl asks again while an earlier attempt waits, and not w
 describe('the table of exit statuses', () => {
   test('says what --help says', () => {
     const rows = [
-      ...sectionOf(PAGE, 'What to rely on')
+      ...sectionOf(PAGE, 'Exit statuses')
         .replaceAll('`', '')
         .matchAll(/^\| ([\d, ]+) \| (.*?) \|/gm),
     ];
