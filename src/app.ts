@@ -10,7 +10,7 @@ import { createLog, logFault } from './log.ts';
 import type { QmpLimits } from './qmp/qmp-limits.ts';
 import { QmpListeners } from './qmp/qmp-listener.ts';
 import { answerOnce } from './qmp/qmp-session.ts';
-import type { HttpLimits } from './routes/limits.ts';
+import type { HttpLimits } from './routes/http-limits.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import { createServer } from './routes/server.ts';
 import type { Server } from './routes/server-type.ts';

@@ -1,9 +1,6 @@
 // The schemas that the OpenAPI document names below components, found by their JSON text.
 
-import * as address from '../../src/commands/schemas/address.ts';
 import * as announce from '../../src/commands/schemas/announce.ts';
-import * as audit from '../../src/commands/schemas/audit.ts';
-import * as blockers from '../../src/commands/schemas/blockers.ts';
 import * as common from '../../src/commands/schemas/common.ts';
 import * as dirtyRate from '../../src/commands/schemas/dirty-rate.ts';
 import * as events from '../../src/commands/schemas/events.ts';
@@ -11,16 +8,26 @@ import * as history from '../../src/commands/schemas/history.ts';
 import * as jobs from '../../src/commands/schemas/jobs.ts';
 import * as machine from '../../src/commands/schemas/machine.ts';
 import * as migrate from '../../src/commands/schemas/migrate.ts';
+import * as replication from '../../src/commands/schemas/replication.ts';
 import * as service from '../../src/commands/schemas/service.ts';
 import * as settings from '../../src/commands/schemas/settings.ts';
 import * as snapshots from '../../src/commands/schemas/snapshots.ts';
-import * as xen from '../../src/commands/schemas/xen.ts';
 
 export type Json = Record<string, unknown>;
 
 const FAMILIES = [
-  ...[address, announce, audit, blockers, common, dirtyRate, events, history, jobs, machine, migrate, settings],
-  ...[service, snapshots, xen],
+  announce,
+  common,
+  dirtyRate,
+  events,
+  history,
+  jobs,
+  machine,
+  migrate,
+  settings,
+  service,
+  snapshots,
+  replication,
 ];
 const TYPE_NAME = /^[A-Z]\w*[a-z]/;
 const REFERENCE = /"#\/components\/schemas\/(\w+)"/g;

@@ -184,7 +184,7 @@ export const FEATURES: readonly Feature[] = [
       'config/token-file',
       'routes/auth',
       'routes/known-tokens',
-      'routes/rate-limit',
+      'routes/http-limits',
       'issues/11-12-allowed-origins',
     ],
   },

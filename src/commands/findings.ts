@@ -1,5 +1,7 @@
 import { DomainError, type ErrorCode } from '../domain/errors.ts';
+import type { TimeRange } from '../domain/ports/store.ts';
 import { VIOLATIONS_MAX } from '../domain/settings/violations.ts';
+import { readMoment } from '../text/moment.ts';
 import { escapePointer, type Finding, type JsonSchema, validate } from './validate.ts';
 
 /* Everything that is wrong with a command's arguments: what their schema finds, and what the command itself finds. */
@@ -62,4 +64,23 @@ function overlap(one: string, other: string): boolean {
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+type Bounds = { readonly 'started-after'?: string; readonly 'started-before'?: string };
+
+/**
+ * The bounds of time that a list was asked for, as the store takes them; the schema has checked their form.
+ * @throws DomainError for a range that nothing can be in, which is a mistake.
+ */
+export function timeRangeOf({ 'started-after': after, 'started-before': before }: Bounds): TimeRange {
+  const [startedAfter, startedBefore] = [after, before].map((text) => (text === undefined ? null : readMoment(text)));
+  if (startedAfter != null && startedBefore != null && startedAfter >= startedBefore) {
+    const reason = `must be earlier than started-before, ${before}, not ${after}`;
+    const violations = [{ pointer: '/started-after', reason }];
+    throw new DomainError('value_out_of_range', `Member /started-after ${reason}.`, { violations });
+  }
+  return {
+    ...(startedAfter == null ? {} : { startedAfter }),
+    ...(startedBefore == null ? {} : { startedBefore }),
+  };
 }

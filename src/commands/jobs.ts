@@ -1,9 +1,9 @@
 import type { JobVerb } from '../domain/jobs/lifecycle.ts';
 import { command } from './command.ts';
+import { timeRangeOf } from './findings.ts';
 import { Empty } from './schemas/common.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job, JobHistoryQuery, JobId, JobInfoList, JobList, JobPage } from './schemas/jobs.ts';
-import { timeRangeOf } from './time-range.ts';
 import { jobInfoView, jobView } from './views/job.ts';
 
 /* Jobs: what there are, what became of earlier ones, and what they may be told. */

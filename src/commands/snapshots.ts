@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
+import { DomainError } from '../domain/errors.ts';
 import { command, shortForm } from './command.ts';
-import { DomainError } from './errors.ts';
 import { Empty } from './schemas/common.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job } from './schemas/jobs.ts';

@@ -1,5 +1,5 @@
-import { DomainError } from '../commands/errors.ts';
 import { MigrateSetParameters } from '../commands/schemas/settings.ts';
+import { DomainError } from '../domain/errors.ts';
 import type { IntegerDeclaration } from '../domain/settings/declaration.ts';
 import { isParameter, parameterDeclaration } from '../domain/settings/declared-settings.ts';
 import { didYouMean } from '../text/nearest.ts';

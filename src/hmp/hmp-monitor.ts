@@ -1,6 +1,6 @@
-import type { Domain } from '../commands/domain.ts';
-import { DomainError } from '../commands/errors.ts';
-import type { MonitorAnswer, MonitorIo, TextMonitor } from '../commands/monitor.ts';
+import type { MonitorAnswer, MonitorIo, TextMonitor } from '../commands/service.ts';
+import type { Domain } from '../domain/domain.ts';
+import { DomainError } from '../domain/errors.ts';
 import { LineError, LineReader, printable } from './line-reader.ts';
 import { completions, readArguments } from './monitor-arguments.ts';
 import { findCommand, MonitorCall, type MonitorCommand } from './monitor-command.ts';

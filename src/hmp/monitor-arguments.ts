@@ -1,4 +1,4 @@
-import type { Domain } from '../commands/domain.ts';
+import type { Domain } from '../domain/domain.ts';
 import { exact, readExpression } from './argument-values.ts';
 import { isSpace, LineError, LineReader, quoted } from './line-reader.ts';
 import { type Flag, findCommand, type MonitorCommand, type Parameter, type Values } from './monitor-command.ts';

@@ -1,7 +1,8 @@
 import type { TSchema } from 'typebox';
-import { type Command, execute, type Role } from '../commands/command.ts';
-import type { Domain } from '../commands/domain.ts';
-import type { MonitorIo } from '../commands/monitor.ts';
+import type { Command, Role } from '../commands/command.ts';
+import { execute } from '../commands/execute.ts';
+import type { MonitorIo } from '../commands/service.ts';
+import type { Domain } from '../domain/domain.ts';
 
 /* A command of the text monitor: its names, its arguments, and the function that runs a command of the command table. */
 

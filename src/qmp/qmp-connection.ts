@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { EventRecord } from '../commands/domain.ts';
 import { qmpEventView } from '../commands/views/event.ts';
+import type { EventRecord } from '../domain/ports/store.ts';
 import { type DecodedMessage, QmpDecoder } from './codec/qmp-decoder.ts';
 import { encodeMessage } from './codec/qmp-messages.ts';
 import { closeDescriptor, type Intake, type Received } from './descriptor-intake.ts';

@@ -1,10 +1,12 @@
-import { type Command, type CommandContext, execute } from '../commands/command.ts';
-import type { Domain } from '../commands/domain.ts';
-import { DomainError, DoorError, qmpClassOf } from '../commands/errors.ts';
+import type { Command, CommandContext } from '../commands/command.ts';
+import { COMMANDS } from '../commands/command-table.ts';
+import { DoorError, qmpClassOf } from '../commands/door-errors.ts';
+import { execute } from '../commands/execute.ts';
 import { collectFindings, refuseFindings } from '../commands/findings.ts';
 import { VERSION } from '../commands/service.ts';
-import { COMMANDS } from '../commands/table.ts';
 import type { JsonSchema } from '../commands/validate.ts';
+import type { Domain } from '../domain/domain.ts';
+import { DomainError } from '../domain/errors.ts';
 import type { DecodedMessage } from './codec/qmp-decoder.ts';
 import { idOf, type MessageId, type QmpAnswer, QmpError, type QmpRequest, readRequest } from './codec/qmp-messages.ts';
 

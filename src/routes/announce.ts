@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import * as commands from '../commands/announce.ts';
 import { AnnouncementDetail, AnnouncementPage } from '../commands/schemas/announce.ts';
-import * as examples from './examples/announce.ts';
+import * as examples from './examples/machine.ts';
 import { LINK, sendPage } from './http/answers.ts';
 import type { Call, Operation } from './operation.ts';
 import { sendJson } from './register.ts';

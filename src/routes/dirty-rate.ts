@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify';
 import * as commands from '../commands/dirty-rate.ts';
 import { DirtyLimitInfoList, DirtyRateInfo, MigrationThreadInfoList } from '../commands/schemas/dirty-rate.ts';
 import { dirtyRateMeasured } from '../commands/waiting.ts';
-import * as examples from './examples/dirty-rate.ts';
+import * as examples from './examples/machine.ts';
 import { WAIT_GRANTED, waitOf } from './http/answers.ts';
 import type { Call, Operation } from './operation.ts';
 import { sendJson } from './register.ts';

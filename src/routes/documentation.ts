@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { TRANSFER_ERRORS } from '../commands/errors.ts';
+import { TRANSFER_ERRORS } from '../domain/ports/transfer-errors.ts';
 import * as examples from './examples/service.ts';
-import { DOCUMENT_HEADERS, type Document, documentOf, sendDocument } from './http/document.ts';
+import { DOCUMENT_HEADERS, type Document, documentOf, sendDocument } from './http/entity-tags.ts';
 import type { Call, Operation } from './operation.ts';
-import { HttpError } from './plugins/http-errors.ts';
-import { ALL_ERROR_CODES } from './plugins/problem-details.ts';
+import { ALL_ERROR_CODES, HttpError } from './plugins/problem-details.ts';
 import { sendJson } from './register.ts';
 
 /** Where the error pages and the committed OpenAPI document lie. */

@@ -1,11 +1,11 @@
 import { Type } from 'typebox';
-import { DomainError } from '../commands/errors.ts';
 import { EventBye, EventGap, MachineEvent } from '../commands/schemas/events.ts';
-import * as examples from './examples/events.ts';
-import { EventStreams } from './http/event-stream.ts';
+import { DomainError } from '../domain/errors.ts';
+import * as examples from './examples/service.ts';
+import { EventStreams } from './http/event-streams.ts';
 import type { Call, Operation, RouteContext } from './operation.ts';
-import { HttpError } from './plugins/http-errors.ts';
-import { SECURITY_HEADERS } from './plugins/security-headers.ts';
+import { SECURITY_HEADERS } from './plugins/common-hooks.ts';
+import { HttpError } from './plugins/problem-details.ts';
 import type { Server } from './server-type.ts';
 
 const LAST_EVENT_ID = /^\d{1,15}$/;

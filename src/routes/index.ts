@@ -1,30 +1,21 @@
-import * as clients from '../commands/clients.ts';
+import { COMMANDS } from '../commands/command-table.ts';
 import * as descriptors from '../commands/descriptors.ts';
-import * as fdSets from '../commands/fd-sets.ts';
-import * as legacy from '../commands/legacy.ts';
 import * as probes from '../commands/probes.ts';
-import { COMMANDS } from '../commands/table.ts';
 import { announceOperations } from './announce.ts';
-import { auditOperations } from './audit.ts';
-import { blockersOperations } from './blockers.ts';
-import { coloOperations } from './colo.ts';
 import { dirtyRateOperations } from './dirty-rate.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
-import { healthOperations } from './health.ts';
-import { hmpOperations } from './hmp.ts';
+import { auditOperations, migrationsOperations } from './history.ts';
 import { jobsOperations } from './jobs.ts';
 import { machineOperations } from './machine.ts';
-import { METRICS_OPERATION, metricsOperations } from './metrics.ts';
 import { migrateOperations } from './migrate.ts';
-import { migrationsOperations } from './migrations.ts';
 import type { Operation, RouteContext } from './operation.ts';
-import { qmpOperations } from './qmp.ts';
 import { registerOperation } from './register.ts';
+import { coloOperations, xenOperations } from './replication.ts';
 import type { Server } from './server-type.ts';
-import { settingsOperations } from './settings.ts';
+import { healthOperations, hmpOperations, METRICS_OPERATION, metricsOperations, qmpOperations } from './service.ts';
+import { blockersOperations, settingsOperations } from './settings.ts';
 import { snapshotsOperations } from './snapshots.ts';
-import { xenOperations } from './xen.ts';
 
 const PLAIN_OPERATIONS: readonly Operation[] = [
   ...migrateOperations,
@@ -48,12 +39,17 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
 /** Every operation, for the documentation. */
 export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPERATION, METRICS_OPERATION];
 
-/** Commands with no path of their own: POST /qmp leads to them. */
+/** Commands without a path of their own. They run through POST /qmp. */
 const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
-  Object.values<{ readonly name: string }>({ ...legacy, ...clients, ...descriptors, ...fdSets, ...probes })
+  Object.values<{ readonly name: string }>({ ...descriptors, ...probes })
     .map(({ name }) => name)
     .concat([
-      // Its path leads to a command that answers the same, and of one vCPU if asked to.
+      // Commands of older schemas, each for one parameter.
+      'migrate_set_speed',
+      'migrate_set_downtime',
+      'migrate-set-cache-size',
+      'query-migrate-cache-size',
+      // GET /vcpu-dirty-limit runs a command that can also answer for one vCPU.
       'query-vcpu-dirty-limit',
       'query-version',
       'query-name',

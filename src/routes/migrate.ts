@@ -4,13 +4,12 @@ import { Migration } from '../commands/schemas/history.ts';
 import { CancelResult, MigrationInfo, MigrationProgress } from '../commands/schemas/migrate.ts';
 import { watchMigration } from '../commands/waiting.ts';
 import * as examples from './examples/migrate.ts';
+import { MIGRATION, sendAccepted } from './http/accepted-work.ts';
 import {
   CONDITIONAL_HEADERS,
   LIVE_RECHECK_MS,
-  MIGRATION,
   NOT_MODIFIED,
   STATUS_CONDITIONAL_HEADERS,
-  sendAccepted,
   sendContentTagged,
   sendWeaklyTagged,
   TAGGED,

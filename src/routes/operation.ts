@@ -1,14 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Command, CommandContext } from '../commands/command.ts';
-import type { Domain } from '../commands/domain.ts';
-import type { TextMonitor } from '../commands/monitor.ts';
+import type { TextMonitor } from '../commands/service.ts';
+import type { Domain } from '../domain/domain.ts';
 import type { KeysInUse } from './http/idempotency.ts';
-import type { RateLimit } from './http/rate-limit.ts';
-import type { HttpLimits } from './limits.ts';
-import type { EventLoopFigures } from './metrics/event-loop.ts';
-import type { FreeSpace, WorkersMemory } from './metrics/family.ts';
-import type { HttpFigures } from './metrics/http-figures.ts';
+import type { HttpLimits, RateLimit } from './http-limits.ts';
+import type { FreeSpace, WorkersMemory } from './metrics/metric-family.ts';
+import type { EventLoopFigures, HttpFigures } from './metrics/running-figures.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
 
 /* An operation: one method on one path, the command behind it, and everything that its documentation needs. */

@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { authorize, type CommandContext, execute, traceRefusal } from '../commands/command.ts';
-import { DomainError } from '../commands/errors.ts';
+import type { CommandContext } from '../commands/command.ts';
+import { authorize, execute, traceRefusal } from '../commands/execute.ts';
+import { DomainError } from '../domain/errors.ts';
 import { stringifyJson } from '../text/json.ts';
-import { networkOf } from './http/rate-limit.ts';
+import { networkOf } from './http-limits.ts';
 import { argumentsSchemaOf, beginsSomething, type Call, type Operation, type RouteContext } from './operation.ts';
 import { accessContext } from './plugins/auth.ts';
 import { takeText } from './plugins/body.ts';
-import { HttpError } from './plugins/http-errors.ts';
-import { codeOf, sendProblem } from './plugins/problem-details.ts';
+import { codeOf, HttpError, sendProblem } from './plugins/problem-details.ts';
 import type { Server } from './server-type.ts';
 
 /** Makes an operation a route of the server. */

@@ -1,31 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
-import type { Domain } from '../commands/domain.ts';
-import { DomainError } from '../commands/errors.ts';
-import type { TextMonitor } from '../commands/monitor.ts';
-import { Connections } from './http/connections.ts';
+import type { TextMonitor } from '../commands/service.ts';
+import type { Domain } from '../domain/domain.ts';
+import { DomainError } from '../domain/errors.ts';
+import { Connections, createHttpServer } from './http/http-server.ts';
 import { KeysInUse } from './http/idempotency.ts';
-import { RateLimit } from './http/rate-limit.ts';
-import { createHttpServer } from './http-server.ts';
+import { assertLimits, HTTP_LIMITS, type HttpLimits, RateLimit } from './http-limits.ts';
 import { registerOperations } from './index.ts';
-import { assertLimits, HTTP_LIMITS, type HttpLimits } from './limits.ts';
-import { EventLoopFigures } from './metrics/event-loop.ts';
-import type { FreeSpace, WorkersMemory } from './metrics/family.ts';
-import { HttpFigures } from './metrics/http-figures.ts';
+import type { FreeSpace, WorkersMemory } from './metrics/metric-family.ts';
+import { EventLoopFigures, HttpFigures } from './metrics/running-figures.ts';
 import type { QmpAnswers, Readiness } from './operation.ts';
 import { type KnownTokens, registerAuthentication } from './plugins/auth.ts';
 import { registerBodyParser } from './plugins/body.ts';
-import { answerClientError } from './plugins/client-errors.ts';
+import {
+  registerLatency,
+  registerRequestId,
+  registerRequestLog,
+  registerSecurityHeaders,
+  requestIdOf,
+} from './plugins/common-hooks.ts';
 import { registerDocs } from './plugins/docs.ts';
-import { registerFraming } from './plugins/framing.ts';
-import { registerLatency } from './plugins/latency.ts';
 import { registerMethods } from './plugins/methods.ts';
 import { registerAllowedOrigins, registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
-import { registerRequestId, requestIdOf } from './plugins/request-id.ts';
-import { registerRequestLog } from './plugins/request-log.ts';
-import { registerSecurityHeaders } from './plugins/security-headers.ts';
+import { answerClientError, registerFraming } from './plugins/request-framing.ts';
 import type { Server } from './server-type.ts';
 
 export type ServerOptions = {

@@ -3,9 +3,9 @@ import { SnapshotDetail, SnapshotPage } from '../commands/schemas/snapshots.ts';
 import * as commands from '../commands/snapshots.ts';
 import { watchJobs } from '../commands/waiting.ts';
 import * as examples from './examples/snapshots.ts';
+import { sendJobBegun } from './http/accepted-work.ts';
 import { CONDITIONAL_HEADERS, LINK, NOT_MODIFIED, sendContentTagged, TAGGED, WAIT_GRANTED } from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
-import { sendJobBegun } from './http/job-paths.ts';
 import type { Operation, Reply } from './operation.ts';
 
 const HEADERS = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { ARGUMENTS_LENGTH_MAX, argumentsText } from '../../src/commands/arguments-text.ts';
-import { type Command, type CommandContext, execute } from '../../src/commands/command.ts';
-import { COMMANDS } from '../../src/commands/table.ts';
+import type { Command, CommandContext } from '../../src/commands/command.ts';
+import { COMMANDS } from '../../src/commands/command-table.ts';
+import { ARGUMENTS_LENGTH_MAX, argumentsText, execute } from '../../src/commands/execute.ts';
 import { parseJson } from '../../src/text/json.ts';
 import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { openMemoryStore } from '../helpers/memory-store.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { execute } from '../../src/commands/command.ts';
-import type { DomainError } from '../../src/commands/errors.ts';
+import { execute } from '../../src/commands/execute.ts';
 import { setWorkload } from '../../src/commands/machine.ts';
 import { migrateSetCapabilities, migrateSetParameters } from '../../src/commands/settings.ts';
 import type { Domain } from '../../src/domain/domain.ts';
+import type { DomainError } from '../../src/domain/errors.ts';
 import { WORKLOAD_RATE_MAX } from '../../src/machine/synthetic/workload.ts';
 import { parseJson } from '../../src/text/json.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';

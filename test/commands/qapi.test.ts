@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../src/commands/command-table.ts';
 import { introspect } from '../../src/commands/introspection.ts';
-import { COMMANDS } from '../../src/commands/table.ts';
 
 /*
  * test/fixtures/qapi/introspection.json is what QEMU 10.0 answers to query-qmp-schema, as far as migration, snapshots,

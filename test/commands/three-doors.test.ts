@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/commands/command.ts';
-import { COMMANDS } from '../../src/commands/table.ts';
+import { COMMANDS } from '../../src/commands/command-table.ts';
 import { CAPABILITIES_NOT_AVAILABLE } from '../../src/domain/settings/declared-settings.ts';
 import type { FakeApp } from '../helpers/app.ts';
 import {

@@ -5,7 +5,7 @@
  * qapi.test.ts compares their types.
  */
 import { expect, it } from 'vitest';
-import { blockDeviceView } from '../../src/commands/views/block.ts';
+import { blockDeviceView } from '../../src/commands/views/machine.ts';
 import { type Answer, askQmp, sameApp, socketOf } from '../helpers/doors/doors.ts';
 import { describeWithQemu, SMALL_GUEST, startQemu } from '../helpers/qemu/qemu.ts';
 import { QmpCommandError } from '../helpers/qemu/qmp.ts';

@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { Connections } from '../../src/routes/http/connections.ts';
+import { Connections } from '../../src/routes/http/http-server.ts';
 import { exchange, fakeApp, listen, tokenFile } from '../helpers/app.ts';
 
 const TOKEN = 'viewer-token-of-some-length';

@@ -5,8 +5,8 @@
 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../src/commands/command-table.ts';
 import { collectFindings } from '../../src/commands/findings.ts';
-import { COMMANDS } from '../../src/commands/table.ts';
 import type { JsonSchema } from '../../src/commands/validate.ts';
 import { defaultParameters } from '../../src/domain/settings/declared-settings.ts';
 import { changeCapabilities, changeParameters } from '../../src/domain/settings/validate.ts';

@@ -9,9 +9,10 @@ import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Domain, EventRecord } from '../../src/commands/domain.ts';
-import { EventStreams } from '../../src/routes/http/event-stream.ts';
-import { HTTP_LIMITS } from '../../src/routes/limits.ts';
+import type { Domain } from '../../src/domain/domain.ts';
+import type { EventRecord } from '../../src/domain/ports/store.ts';
+import { EventStreams } from '../../src/routes/http/event-streams.ts';
+import { HTTP_LIMITS } from '../../src/routes/http-limits.ts';
 import { fakeApp, listen } from '../helpers/app.ts';
 import { readEvents } from '../helpers/event-reader.ts';
 

@@ -1,10 +1,10 @@
 import { Writable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createApp } from '../../src/app.ts';
-import { COMMANDS } from '../../src/commands/table.ts';
+import { COMMANDS } from '../../src/commands/command-table.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
 import type { Operation } from '../../src/routes/operation.ts';
-import { SECURITY_HEADERS } from '../../src/routes/plugins/security-headers.ts';
+import { SECURITY_HEADERS } from '../../src/routes/plugins/common-hooks.ts';
 import { FakeEngine } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, type FakeApp, fakeApp, listen, testConfig, tokenFile } from '../helpers/app.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openApiDocument } from '../../scripts/openapi/document.ts';
-import { ARGUMENTS_LENGTH_MAX } from '../../src/commands/arguments-text.ts';
+import { ARGUMENTS_LENGTH_MAX } from '../../src/commands/execute.ts';
 import { type JsonSchema, validate } from '../../src/commands/validate.ts';
 import { DEADLINES } from '../../src/compose-machine.ts';
 import { ANNOUNCEMENTS_KEPT, ANNOUNCEMENTS_MAX, ROUNDS_KEPT } from '../../src/domain/announce/announcer.ts';
@@ -14,8 +14,8 @@ import { TAG_BYTES_MAX } from '../../src/domain/snapshots/tag.ts';
 import { LINE_LENGTH_MAX } from '../../src/hmp/hmp-monitor.ts';
 import { QMP_LIMITS } from '../../src/qmp/qmp-limits.ts';
 import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency.ts';
+import { HTTP_LIMITS } from '../../src/routes/http-limits.ts';
 import { OPERATIONS } from '../../src/routes/index.ts';
-import { HTTP_LIMITS } from '../../src/routes/limits.ts';
 import type { Example, Operation } from '../../src/routes/operation.ts';
 import { ALL_ERROR_CODES, describeCode } from '../../src/routes/plugins/problem-details.ts';
 import { JOBS_KEPT } from '../../src/store/job-repository.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WorkerThreads } from '../../src/engine/memory/worker-memory.ts';
-import { HttpFigures, LATENCY_BOUNDS } from '../../src/routes/metrics/http-figures.ts';
+import { HttpFigures, LATENCY_BOUNDS } from '../../src/routes/metrics/running-figures.ts';
 import { NO_FIGURES } from '../domain/fakes/fake-engine.ts';
 import { settled } from '../domain/jobs/world.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';

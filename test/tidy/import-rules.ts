@@ -40,6 +40,15 @@ const IO = [
   'node:readline',
   'node:tls',
 ];
+/** What HTTP, QMP and the text monitor need of the domain at run time: errors, and the values of statuses. */
+const DOMAIN_VALUES = [
+  'src/domain/errors.ts',
+  'src/domain/jobs/status.ts',
+  'src/domain/guest/run-state.ts',
+  'src/domain/migration/status.ts',
+  'src/domain/ports/transfer-errors.ts',
+  'src/domain/migration/verdict.ts',
+];
 /** Readers of text that the service and its client share; they import nothing. */
 const TEXT = 'src/text/';
 const HTTP = [
@@ -125,14 +134,24 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   // What crosses to the workers has the shapes and the words of the ports; a type leaves nothing behind at run time.
   { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },
-  { of: ['src/routes/'], may: ['src/routes/', 'src/commands/', TEXT], packages: [...HTTP, 'node:*'] },
+  {
+    of: ['src/routes/'],
+    may: ['src/routes/', 'src/commands/', ...DOMAIN_VALUES, TEXT],
+    types: ['src/domain/'],
+    packages: [...HTTP, 'node:*'],
+  },
   // The codec serves the QMP sockets and a client of another QMP server: it knows no commands.
   { of: ['src/qmp/codec/'], may: ['src/qmp/codec/', TEXT], packages: [] },
-  { of: ['src/qmp/'], may: ['src/qmp/', 'src/commands/', TEXT], packages: ['koffi', 'node:*'] },
+  {
+    of: ['src/qmp/'],
+    may: ['src/qmp/', 'src/commands/', ...DOMAIN_VALUES, TEXT],
+    types: ['src/domain/'],
+    packages: ['koffi', 'node:*'],
+  },
   {
     of: ['src/hmp/'],
-    may: ['src/hmp/', 'src/commands/', ...DECLARED, TEXT],
-    types: ['src/domain/settings/declaration.ts'],
+    may: ['src/hmp/', 'src/commands/', ...DOMAIN_VALUES, ...DECLARED, TEXT],
+    types: ['src/domain/'],
     packages: ['typebox', 'node:*'],
   },
   {

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import { IoStatus } from './clients.ts';
 import { Int64 } from './common.ts';
+import { IoStatus } from './probes.ts';
 
 /* Block devices and their images as the QAPI schema has them, with formats that no image here is in. */
 

@@ -3,7 +3,7 @@ import { JOB_STATUSES } from '../../domain/jobs/status.ts';
 import { Int64 } from './common.ts';
 import { GuestPanic } from './machine.ts';
 import { MigrationStatus } from './migrate.ts';
-import { COLOExitReason, COLOMode } from './xen.ts';
+import { COLOExitReason, COLOMode } from './replication.ts';
 
 /* Events: what they carry in QAPI's schema, and what `GET /events` adds to that. COLO_EXIT and UNPLUG_PRIMARY never come yet. */
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { QMP_CLASSES } from '../errors.ts';
+import { QMP_CLASSES } from '../door-errors.ts';
 import { Int64, Uuid } from './common.ts';
 
 /* What a client may ask about the service itself, named as in the QAPI schema. */

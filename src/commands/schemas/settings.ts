@@ -92,3 +92,29 @@ export const MigrationParameters = Type.Object(membersOf(Type.String()));
 
 /** A change of parameters: a parameter that is left out keeps its value. */
 export const MigrateSetParameters = Type.Object(membersOf(Type.Union([Text(), Type.Null()])), closed);
+
+/* What the commands of older schemas take and give. */
+
+export const SizeArguments = Type.Object({ value: Int64({ description: 'Bytes, or bytes/s.' }) }, closed);
+
+export const DowntimeArguments = Type.Object(
+  { value: Type.Unsafe<unknown>({ type: 'number', description: 'Seconds, with a fraction if need be.' }) },
+  closed,
+);
+
+/* Reasons that forbid an outgoing migration. */
+
+const REASON_LENGTH_MAX = 1024;
+
+export const Blocker = Type.Object({ id: Type.String(), reason: Type.String() });
+export const BlockerList = Type.Object({
+  blockers: Type.Array(Blocker),
+  'only-migratable': Type.Boolean({ description: 'The service was started so: none can be added.' }),
+});
+
+export const BlockerAddArguments = Type.Object(
+  { reason: Type.String({ minLength: 1, maxLength: REASON_LENGTH_MAX }) },
+  { additionalProperties: false },
+);
+
+export const BlockerId = Type.Object({ id: Text('Identifier of a blocker.') }, { additionalProperties: false });

@@ -1,5 +1,7 @@
 import type { Static } from 'typebox';
 import type { MachineInfo } from '../../domain/guest/guest-use-cases.ts';
+import type { BlockNode, NodeSnapshot } from '../../domain/ports/block-nodes.ts';
+import type { BlockDeviceInfo } from '../schemas/block.ts';
 import type { Machine } from '../schemas/machine.ts';
 
 /** The machine as the outside sees it: what only a synthetic guest has lies beside the rest. */
@@ -16,5 +18,48 @@ export function machineView(info: MachineInfo): Static<typeof Machine> {
     ...(guest.disk === null ? {} : { 'disk-writes': guest.disk.writes, 'disk-checks': guest.disk.checks }),
     panic: guest.panic,
     workload: guest.workload,
+  };
+}
+
+const NS_PER_SECOND = 1_000_000_000n;
+const NO_LIMITS = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+
+/** A block device node as query-block and query-named-block-nodes describe it. */
+export function blockDeviceView(node: BlockNode): Static<typeof BlockDeviceInfo> {
+  const { name, path, diskBytes, snapshots } = node;
+  return {
+    file: path,
+    'node-name': name,
+    ro: node.isReadOnly,
+    drv: 'qcow2',
+    backing_file_depth: 0,
+    active: node.isActive,
+    encrypted: false,
+    detect_zeroes: 'off',
+    ...NO_LIMITS,
+    image: {
+      filename: path,
+      format: 'qcow2',
+      'dirty-flag': false,
+      'virtual-size': diskBytes,
+      ...(snapshots.length === 0 ? {} : { snapshots: snapshots.map(snapshotInfo) }),
+    },
+    cache: { writeback: true, direct: false, 'no-flush': false },
+    write_threshold: 0,
+  };
+}
+
+function snapshotInfo(snapshot: NodeSnapshot) {
+  const { dateMs, clockNs, icount } = snapshot;
+  const seconds = Math.floor(dateMs / 1000);
+  return {
+    id: snapshot.id,
+    name: snapshot.tag,
+    'vm-state-size': snapshot.vmStateBytes,
+    'date-sec': seconds,
+    'date-nsec': (dateMs - seconds * 1000) * 1_000_000,
+    'vm-clock-sec': clockNs / NS_PER_SECOND,
+    'vm-clock-nsec': clockNs % NS_PER_SECOND,
+    ...(icount === null ? {} : { icount }),
   };
 }

@@ -1,9 +1,9 @@
-import * as blockers from '../../commands/blockers.ts';
 import * as dirtyRate from '../../commands/dirty-rate.ts';
 import * as jobs from '../../commands/jobs.ts';
 import * as machine from '../../commands/machine.ts';
 import * as migrate from '../../commands/migrate.ts';
 import * as service from '../../commands/service.ts';
+import * as blockers from '../../commands/settings.ts';
 import * as settings from '../../commands/settings.ts';
 import * as snapshots from '../../commands/snapshots.ts';
 import { dirtyLimitText, dirtyRateText, statusText } from '../formats/machine.ts';

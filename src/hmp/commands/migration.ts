@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
-import { coloLostHeartbeat } from '../../commands/colo.ts';
 import type { Command } from '../../commands/command.ts';
 import * as table from '../../commands/migrate.ts';
+import { coloLostHeartbeat } from '../../commands/replication.ts';
 import type { Empty } from '../../commands/schemas/common.ts';
 import type { Migration } from '../../commands/schemas/history.ts';
 import { MigrationStatus } from '../../commands/schemas/migrate.ts';

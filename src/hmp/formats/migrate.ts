@@ -1,6 +1,5 @@
 import type { Answer } from '../../commands/command.ts';
-import type { SocketAddress } from '../../commands/schemas/address.ts';
-import type { MigrationInfo } from '../../commands/schemas/migrate.ts';
+import type { MigrationInfo, SocketAddress } from '../../commands/schemas/migrate.ts';
 import { figureDeclaration } from '../../domain/settings/declared-settings.ts';
 import { type FigureName, MONITOR_FIGURES } from '../../domain/settings/schema-order.ts';
 import { printable } from '../line-reader.ts';

@@ -116,3 +116,73 @@ export const queryProgress: readonly Example[] = [
     },
   },
 ];
+
+const capabilities = [
+  { capability: 'events', state: true },
+  { capability: 'return-path', state: true },
+];
+const parameters = { 'max-bandwidth': 1000000000, 'downtime-limit': 300, 'multifd-channels': 2 };
+
+export const queryCapabilities: readonly Example[] = [{ name: 'all (shortened)', status: 200, answer: capabilities }];
+
+export const setCapabilities: readonly Example[] = [
+  { name: 'switch events and the return path on', body: { capabilities }, status: 200, answer: capabilities },
+];
+
+export const queryParameters: readonly Example[] = [{ name: 'all (shortened)', status: 200, answer: parameters }];
+
+export const setParameters: readonly Example[] = [
+  {
+    name: 'one gigabyte a second, 300 ms of downtime',
+    body: { 'max-bandwidth': 1000000000, 'downtime-limit': 300 },
+    status: 200,
+    answer: parameters,
+  },
+];
+
+const blocker = { id: '1', reason: 'A backup is being made.' };
+
+export const queryBlockers: readonly Example[] = [
+  { name: 'one', status: 200, answer: { blockers: [blocker], 'only-migratable': false } },
+];
+
+export const addBlocker: readonly Example[] = [
+  { name: 'a backup', body: { reason: blocker.reason }, status: 201, answer: blocker },
+];
+
+export const removeBlocker: readonly Example[] = [{ name: 'the backup is done', params: { id: '1' }, status: 204 }];
+
+const sound = { error: false };
+
+export const xenSaveDevicesState: readonly Example[] = [
+  {
+    name: 'into a file',
+    body: { filename: 'devices.bin' },
+    status: 200,
+    answer: { filename: 'devices.bin', bytes: 5120, sections: 7 },
+  },
+];
+
+export const xenLoadDevicesState: readonly Example[] = [
+  { name: 'from that file', body: { filename: 'devices.bin' }, status: 200, answer: {} },
+];
+
+export const xenSetGlobalDirtyLog: readonly Example[] = [
+  { name: 'on', body: { enable: true }, status: 200, answer: {} },
+];
+
+export const xenSetReplication: readonly Example[] = [
+  { name: 'as a secondary', body: { enable: true, primary: false }, status: 200, answer: sound },
+];
+
+export const queryXenReplicationStatus: readonly Example[] = [{ name: 'no error', status: 200, answer: sound }];
+
+export const xenColoDoCheckpoint: readonly Example[] = [{ name: 'a checkpoint', status: 200, answer: sound }];
+
+export const queryColoStatus: readonly Example[] = [
+  { name: 'never in COLO', status: 200, answer: { mode: 'none', 'last-mode': 'none', reason: 'none' } },
+];
+
+export const coloLostHeartbeat: readonly Example[] = [
+  { name: 'no peer', status: 409, answer: { status: 409, code: 'not_in_colo' } },
+];

@@ -1,15 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
-import type { Role } from '../../commands/command.ts';
-import type { Domain, KeptAnswer, KeyedRequest } from '../../commands/domain.ts';
-import { DomainError } from '../../commands/errors.ts';
-import { jobEnded, migrationEnded, type Patience, type Watched } from '../../commands/waiting.ts';
+import type { Watched } from '../../commands/waiting.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { stringifyJson } from '../../text/json.ts';
 import type { Call, Reply } from '../operation.ts';
-import { sendJson, sendText } from '../register.ts';
-import { digest, matchesAny, matchesStrongly, strongTag, weakTag } from './etag.ts';
-import { keyedRequest } from './idempotency.ts';
-import { preferredWait, prefersStatus } from './prefer.ts';
+import { sendJson } from '../register.ts';
+import { digest, matchesAny, matchesStrongly, strongTag, weakTag } from './entity-tags.ts';
 
 /* Answers that are more than a result: tagged ones that can be waited for, guarded changes, work that goes on. */
 
@@ -58,85 +53,6 @@ function linkNext({ request, reply }: Call, page: unknown): void {
   const parameters = new URLSearchParams(query);
   parameters.set('cursor', next);
   reply.header('link', `<${path}?${parameters}>; rel="next"`);
-}
-
-type Named = { readonly id: string; readonly jobSequence: number | null };
-
-/** What an operation begins: where it is, and how to wait for its end. */
-export type Begun = {
-  readonly placeOf: (id: string) => string;
-  /** `jobSequence` tells a job from others of its id. */
-  readonly end: (
-    domain: Domain,
-    of: Named & { readonly role: Role },
-    patience: Patience,
-  ) => Promise<{ ended: boolean; view: unknown }>;
-};
-
-export const MIGRATION: Begun = {
-  placeOf: (id) => `/migrations/${id}`,
-  end: async (domain, of, patience) => {
-    const { ended, migration } = await migrationEnded(domain, of, patience);
-    return { ended, view: migration };
-  },
-};
-
-export const JOB: Begun = {
-  placeOf: (id) => `/jobs/${id}`,
-  end: async (domain, { id, jobSequence }, patience) => {
-    const { ended, job } = await jobEnded(domain, jobSequence ?? id, patience);
-    return { ended, view: job };
-  },
-};
-
-/**
- * 202 with the place of what was begun, or 200 with `Prefer: wait` once it has ended, well or not. A request that
- * carries an Idempotency-Key begins it once, however often it comes.
- */
-export async function sendAccepted(call: Call, begun: Begun): Promise<FastifyReply> {
-  const request = keyedRequest(call.request);
-  if (request === null) return sendBegun(call, begun, await begin(call, begun));
-  using _claim = call.context.keysInUse.claim(request.key);
-  const kept = call.context.domain.idempotency.find(request);
-  if (kept === null) return await sendBegun(call, begun, await begin(call, begun, request));
-  call.reply.header('idempotency-replayed', 'true');
-  return await sendBegun(call, begun, kept);
-}
-
-/** Begins it. @returns what is answered, as it is kept under the request's key. */
-async function begin(call: Call, { placeOf }: Begun, request?: KeyedRequest): Promise<KeptAnswer> {
-  const answerOf = (result: unknown, jobSequence: number | null = null): KeptAnswer => ({
-    location: placeOf((result as { readonly id: string }).id),
-    body: `${stringifyJson(result)}\n`,
-    jobSequence,
-  });
-  const { idempotency } = call.context.domain;
-  const kept: KeptAnswer[] = [];
-  const result = await call.run({
-    begun: (row, jobSequence) => {
-      const answer = answerOf(row, jobSequence);
-      kept.push(answer);
-      if (request !== undefined) idempotency.keep(request, answer);
-    },
-  });
-  await nextTurn();
-  // As it was kept, not as it may be a moment later: the same as every answer to come.
-  return kept[0] ?? answerOf(result);
-}
-
-async function sendBegun(call: Call, { placeOf, end }: Begun, answer: KeptAnswer): Promise<FastifyReply> {
-  const { reply, context } = call;
-  const { location, body, jobSequence } = answer;
-  reply.header('location', location);
-  const wait = waitOf(call);
-  if (wait === null) return sendText(reply.code(202), body);
-  const id = location.slice(placeOf('').length);
-  const { ended, view } = await end(
-    context.domain,
-    { id, jobSequence, role: call.request.access.role },
-    { timeoutMs: wait * 1000, signal: call.signal },
-  );
-  return sendJson(reply.code(ended ? 200 : 202), view);
 }
 
 /**
@@ -247,4 +163,29 @@ export function waitOf(call: Call): number | null {
   const applied = call.reply.getHeader('preference-applied');
   call.reply.header('preference-applied', applied === STATUS_ONLY ? `wait=${wait}, ${STATUS_ONLY}` : `wait=${wait}`);
   return wait;
+}
+
+/** True if `Prefer` has `until=status`, a preference of this service: only a change of status ends the wait. */
+export function prefersStatus(header: string | readonly string[] | undefined): boolean {
+  return preferencesOf(header).some((preference) => /^\s*until\s*=\s*"?status"?\s*(?:;.*)?$/i.test(preference));
+}
+
+function preferencesOf(header: string | readonly string[] | undefined): readonly string[] {
+  if (header === undefined) return [];
+  return (typeof header === 'string' ? header : header.join(',')).split(',');
+}
+
+/**
+ * The `wait` preference of RFC 7240, in seconds, at most `secondsMax`; null if there is none that can be understood:
+ * a preference is a wish, so nonsense is ignored.
+ */
+export function preferredWait(header: string | readonly string[] | undefined, secondsMax: number): number | null {
+  for (const preference of preferencesOf(header)) {
+    // RFC 7240: of several preferences of one name the first counts.
+    const match = /^\s*wait\s*=\s*(?:"([^"]*)"|([^\s;]*))\s*(?:;.*)?$/i.exec(preference);
+    if (match === null) continue;
+    const text = match[1] ?? match[2] ?? '';
+    return /^\d{1,15}$/.test(text) ? Math.min(Number(text), secondsMax) : null;
+  }
+  return null;
 }

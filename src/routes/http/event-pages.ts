@@ -1,5 +1,6 @@
-import type { Domain, EventRecord } from '../../commands/domain.ts';
 import { eventView } from '../../commands/views/event.ts';
+import type { Domain } from '../../domain/domain.ts';
+import type { EventRecord } from '../../domain/ports/store.ts';
 import { stringifyJson } from '../../text/json.ts';
 
 /** Bytes of a page at which it ends, so that a reader's socket never has much more than this to take. */

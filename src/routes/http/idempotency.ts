@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import type { KeyedRequest } from '../../commands/domain.ts';
+import type { KeyedRequest } from '../../domain/idempotency.ts';
 import { stringifyJson } from '../../text/json.ts';
-import { HttpError } from '../plugins/http-errors.ts';
+import { HttpError } from '../plugins/problem-details.ts';
 
 /*
  * Requests that may be sent twice. A client names a request by an Idempotency-Key; the answer to it is kept together

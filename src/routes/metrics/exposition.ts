@@ -1,9 +1,8 @@
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from '@prometheus-io/client';
-import type { Family, MetricsSource } from './family.ts';
-import { type HttpFigures, LATENCY_BOUNDS } from './http-figures.ts';
-import { MACHINE_FAMILIES } from './machine-families.ts';
-import { MIGRATION_FAMILIES } from './migration-families.ts';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import { MACHINE_FAMILIES, MIGRATION_FAMILIES } from './machine-families.ts';
+import type { Family, MetricsSource } from './metric-family.ts';
 import { EVENT_LOOP_FAMILIES, PROCESS_FAMILIES } from './process-families.ts';
+import { type HttpFigures, LATENCY_BOUNDS, type LatencyLabels, type LatencySeries } from './running-figures.ts';
 import { SERVICE_FAMILIES } from './service-families.ts';
 
 /*
@@ -38,7 +37,7 @@ export function metricsRegistry(source: MetricsSource): Registry {
   collectDefaultMetrics({ register: registry });
   for (const name of [...NOT_TAKEN, ...FAMILIES.map((family) => family.name)]) registry.removeSingleMetric(name);
   for (const family of FAMILIES) register(registry, family, source);
-  registerLatency(registry, source.http);
+  registry.registerMetric(new LatencyHistogram(source.http));
   return registry;
 }
 
@@ -64,24 +63,41 @@ function register(registry: Registry, family: Family, source: MetricsSource): vo
 const LATENCY = 'vmferry_http_request_duration_seconds';
 const LATENCY_HELP = 'Time to an answer by route, without event streams and requests that asked to wait.';
 
-/** The library's own histogram counts from when it was made; ours were counted before it was loaded. */
-function registerLatency(registry: Registry, http: HttpFigures): void {
-  const get = async () => ({ name: LATENCY, help: LATENCY_HELP, type: 'histogram', values: latencyValues(http) });
-  registry.registerMetric({ name: LATENCY, get } as unknown as Metric<string>);
+type LatencyLabel = keyof LatencyLabels;
+
+/** The library's histogram over values that `HttpFigures` has counted since the start of the service. */
+class LatencyHistogram extends Histogram<LatencyLabel> {
+  readonly #http: HttpFigures;
+
+  constructor(http: HttpFigures) {
+    super({
+      name: LATENCY,
+      help: LATENCY_HELP,
+      labelNames: ['method', 'route', 'status'],
+      buckets: [...LATENCY_BOUNDS],
+      registers: [],
+    });
+    this.#http = http;
+  }
+
+  /** The registry reads values with this method. The library's own version has only values that `observe` was called with. */
+  async getForPromString() {
+    const values = this.#http.all().flatMap(latencyValues);
+    return { name: LATENCY, help: LATENCY_HELP, type: 'histogram', aggregator: 'sum', values };
+  }
 }
 
-function latencyValues(http: HttpFigures) {
-  return http.all().flatMap(({ labels, counts, seconds: sum }) => {
-    let within = 0;
-    const buckets = counts.map((count, index) => {
-      within += count;
-      const le = LATENCY_BOUNDS[index] ?? '+Inf';
-      return { metricName: `${LATENCY}_bucket`, labels: { ...labels, le }, value: within };
-    });
-    return [
-      ...buckets,
-      { metricName: `${LATENCY}_sum`, labels, value: sum },
-      { metricName: `${LATENCY}_count`, labels, value: within },
-    ];
+/** Buckets, sum and count of a series. A bucket counts all answers up to its bound. */
+function latencyValues({ labels, counts, seconds }: LatencySeries) {
+  let within = 0;
+  const buckets = counts.map((count, index) => {
+    within += count;
+    const le = LATENCY_BOUNDS[index] ?? '+Inf';
+    return { metricName: `${LATENCY}_bucket`, labels: { ...labels, le }, value: within };
   });
+  return [
+    ...buckets,
+    { metricName: `${LATENCY}_sum`, labels, value: seconds },
+    { metricName: `${LATENCY}_count`, labels, value: within },
+  ];
 }

@@ -1,5 +1,7 @@
-import { RUN_STATES } from '../../commands/domain.ts';
-import { type Family, one, oneOf } from './family.ts';
+import { RUN_STATES } from '../../domain/guest/run-state.ts';
+import { MIGRATION_OUTCOMES, MIGRATION_STATUSES } from '../../domain/migration/status.ts';
+import { VERDICTS } from '../../domain/migration/verdict.ts';
+import { type Family, one, oneOf, seconds } from './metric-family.ts';
 
 /* The guest: whether it runs, what it panicked of, its memory. */
 
@@ -40,3 +42,126 @@ export const MACHINE_FAMILIES: readonly Family[] = [
     of: ({ domain }) => one(domain.machine.info().ramBlocks.reduce((sum, { bytes }) => sum + bytes, 0)),
   },
 ];
+
+/* Migrations. Figures of the newest migration have no sample where `GET /migrate` has no such member. */
+
+const DIRECTIONS = ['outgoing', 'incoming'] as const;
+
+const COUNTERS: readonly Family[] = [
+  {
+    name: 'vmferry_migrations_total',
+    help: 'Migrations that ended since the start of the process.',
+    kind: 'counter',
+    labels: ['direction', 'outcome'],
+    of: ({ domain }) => {
+      const ended = domain.figures().migrations;
+      return DIRECTIONS.flatMap((direction) =>
+        MIGRATION_OUTCOMES.map((outcome) => {
+          const row = ended.find((each) => each.direction === direction && each.outcome === outcome);
+          return { labels: { direction, outcome }, value: row?.count ?? 0 };
+        }),
+      );
+    },
+  },
+];
+
+const STATE: readonly Family[] = [
+  {
+    name: 'vmferry_migration_status',
+    help: 'The newest migration of this process is in this status.',
+    kind: 'gauge',
+    labels: ['status'],
+    of: ({ domain }) => oneOf('status', MIGRATION_STATUSES, domain.migration.query().status ?? 'none'),
+  },
+  {
+    name: 'vmferry_migration_verdict',
+    help: 'Whether the outgoing migration that runs will complete, as GET /migrate/progress judges; all 0 if none runs.',
+    kind: 'gauge',
+    labels: ['verdict'],
+    of: ({ domain }) => oneOf('verdict', VERDICTS, domain.migration.progress().verdict?.verdict ?? null),
+  },
+  {
+    name: 'vmferry_migration_guest_unknown',
+    help: '1 if the newest migration ended so that nobody knows which side has the guest, and the guest stands still here.',
+    kind: 'gauge',
+    of: ({ domain }) => {
+      const [newest] = domain.history.list({ limit: 1, cursor: null }).items;
+      return one(newest?.guest === 'unknown' && !domain.machine.status().running ? 1 : 0);
+    },
+  },
+  {
+    name: 'vmferry_migration_first_pass_ratio',
+    help: 'Share of RAM that the first pass of the newest migration has walked, or that has come in; 0 to 1.',
+    kind: 'gauge',
+    of: ({ domain }) => one(domain.migration.progress()['first-pass-percent'] / 100),
+  },
+  {
+    name: 'vmferry_migration_rate_bytes_per_second',
+    help: 'What the newest migration sends, or what comes in; 0 once it has ended.',
+    kind: 'gauge',
+    of: ({ domain }) => {
+      const { rate, verdict, status } = domain.migration.progress();
+      return one(verdict !== null || INCOMING_RUNS.has(status) ? rate : 0);
+    },
+  },
+];
+
+/** Statuses of an incoming migration under way, which has no verdict. */
+const INCOMING_RUNS: ReadonlySet<string> = new Set(['setup', 'active']);
+
+const FIGURES: readonly Family[] = [
+  {
+    name: 'vmferry_migration_transferred_bytes',
+    help: 'Bytes that the newest outgoing migration has sent.',
+    kind: 'gauge',
+    of: ({ domain }) => one(domain.migration.query().ram?.transferred),
+  },
+  {
+    name: 'vmferry_migration_remaining_bytes',
+    help: 'Bytes of RAM that the newest migration still has to send, or has to come in.',
+    kind: 'gauge',
+    of: ({ domain }) => {
+      const { ram, status } = domain.migration.query();
+      if (ram !== undefined) return one(ram.remaining);
+      return status === undefined ? [] : one(domain.migration.progress().remaining);
+    },
+  },
+  {
+    name: 'vmferry_migration_memory_bytes',
+    help: 'Bytes of RAM that the newest outgoing migration is about.',
+    kind: 'gauge',
+    of: ({ domain }) => one(domain.migration.query().ram?.total),
+  },
+  {
+    name: 'vmferry_migration_passes',
+    help: 'Times that the newest outgoing migration has looked for dirty pages.',
+    kind: 'gauge',
+    of: ({ domain }) => one(domain.migration.query().ram?.['dirty-sync-count']),
+  },
+  {
+    name: 'vmferry_migration_dirty_pages_per_second',
+    help: 'Pages that the guest dirtied in a second, by the newest figures of an outgoing migration.',
+    kind: 'gauge',
+    of: ({ domain }) => one(domain.migration.query().ram?.['dirty-pages-rate']),
+  },
+  {
+    name: 'vmferry_migration_downtime_seconds',
+    help: 'How long the guest stood still in the newest outgoing migration.',
+    kind: 'gauge',
+    of: ({ domain }) => seconds(domain.migration.query().downtime),
+  },
+  {
+    name: 'vmferry_migration_expected_downtime_seconds',
+    help: 'How long the guest would stand still if the outgoing migration switched over now.',
+    kind: 'gauge',
+    of: ({ domain }) => seconds(domain.migration.query()['expected-downtime']),
+  },
+  {
+    name: 'vmferry_migration_duration_seconds',
+    help: 'How long the newest outgoing migration has taken, or took.',
+    kind: 'gauge',
+    of: ({ domain }) => seconds(domain.migration.query()['total-time']),
+  },
+];
+
+export const MIGRATION_FAMILIES: readonly Family[] = [...COUNTERS, ...STATE, ...FIGURES];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { type EventLoopFigure, RESOLUTION_MS } from './event-loop.ts';
-import { type Family, one } from './family.ts';
+import { type Family, one } from './metric-family.ts';
+import { type EventLoopFigure, RESOLUTION_MS } from './running-figures.ts';
 
 /* The process: CPU time since its start, threads, version. */
 

@@ -1,5 +1,5 @@
-import { JOB_OUTCOMES, JOB_STATUSES } from '../../commands/domain.ts';
-import { type Family, one, seconds } from './family.ts';
+import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/status.ts';
+import { type Family, one, seconds } from './metric-family.ts';
 
 /* Jobs, snapshots, the database, free space, and what clients ask for. */
 

@@ -1,11 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Caller, CommandContext, Role } from '../../commands/command.ts';
-import type { Connections } from '../http/connections.ts';
-import { networkOf, RateLimit } from '../http/rate-limit.ts';
-import type { HttpLimits } from '../limits.ts';
+import type { Connections } from '../http/http-server.ts';
+import { type HttpLimits, networkOf, RateLimit } from '../http-limits.ts';
 import type { Server } from '../server-type.ts';
-import { HttpError } from './http-errors.ts';
+import { HttpError } from './problem-details.ts';
 
 /*
  * Bearer tokens. The service knows their digests only; what is given is digested and compared with every one of them in

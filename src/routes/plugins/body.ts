@@ -1,6 +1,6 @@
 import { parseJson } from '../../text/json.ts';
 import type { Server } from '../server-type.ts';
-import { HttpError, type HttpErrorCode } from './http-errors.ts';
+import { HttpError, type HttpErrorCode } from './problem-details.ts';
 
 /* Request bodies: application/json in UTF-8, not compressed, read exactly; where a route says so, text instead. */
 

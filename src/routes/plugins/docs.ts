@@ -2,9 +2,9 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { OPENAPI_FILE } from '../documentation.ts';
-import { type Document, documentOf, sendDocument } from '../http/document.ts';
+import { type Document, documentOf, sendDocument } from '../http/entity-tags.ts';
 import type { Server } from '../server-type.ts';
-import { HttpError } from './http-errors.ts';
+import { HttpError } from './problem-details.ts';
 
 /** The page may load what this service serves, and nothing else. The page's styles are set in its markup. */
 const CONTENT_SECURITY_POLICY = [

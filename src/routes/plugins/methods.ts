@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Server } from '../server-type.ts';
-import { HttpError } from './http-errors.ts';
+import { HttpError } from './problem-details.ts';
 
 /* What is answered where no route fits: OPTIONS and a wrong method tell what is allowed, all else is not found. */
 

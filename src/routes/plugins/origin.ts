@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Server } from '../server-type.ts';
-import { HttpError } from './http-errors.ts';
+import { HttpError } from './problem-details.ts';
 
 /*
  * Without tokens the listener is on loopback and asks for nothing, so a browser on the same machine is the way in: a page

@@ -1,7 +1,8 @@
 // One command through three doors: how each is asked, and what of its answer can be compared with that of another.
 
-import { type Command, execute } from '../../../src/commands/command.ts';
-import { COMMANDS } from '../../../src/commands/table.ts';
+import type { Command } from '../../../src/commands/command.ts';
+import { COMMANDS } from '../../../src/commands/command-table.ts';
+import { execute } from '../../../src/commands/execute.ts';
 import { OPERATIONS } from '../../../src/routes/index.ts';
 import type { Operation } from '../../../src/routes/operation.ts';
 import { ask, type FakeApp, fakeApp, temporaryDirectory } from '../app.ts';

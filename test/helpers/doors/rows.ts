@@ -1,7 +1,7 @@
 // How every command of the table is called: well, and so that it is refused. The order is that of the table.
 
 import { openSync } from 'node:fs';
-import { execute } from '../../../src/commands/command.ts';
+import { execute } from '../../../src/commands/execute.ts';
 import { stop } from '../../../src/commands/machine.ts';
 import { dirtyLimitText, dirtyRateText, statusText } from '../../../src/hmp/formats/machine.ts';
 import { migrateText } from '../../../src/hmp/formats/migrate.ts';

@@ -1,0 +1,72 @@
+import type { Socket } from 'node:net';
+import { stringifyJson } from '../../text/json.ts';
+import type { Server } from '../server-type.ts';
+import { SECURITY_HEADERS } from './common-hooks.ts';
+import { HttpError, type HttpErrorCode, PROBLEM_TYPE, problem } from './problem-details.ts';
+
+/*
+ * What RFC 9112 asks of the head of a request beside what the parser checks: one Host, a path, and no expectation but
+ * 100-continue. Two Hosts would be one for whatever is in front of this service and another for the service itself.
+ */
+
+/** Must come before what looks at the host. */
+export function registerFraming(server: Server): void {
+  server.addHook('onRequest', async ({ raw, headers }) => {
+    const hosts = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
+    const isNeeded = raw.httpVersion === '1.1';
+    if (hosts > 1 || (hosts === 0 && isNeeded)) {
+      throw new HttpError('malformed_request', `A request has one Host header; this one has ${hosts}.`, {
+        headers: { connection: 'close' },
+      });
+    }
+    if (raw.url === '*' && raw.method !== 'OPTIONS') {
+      throw new HttpError('malformed_request', 'The path * is for OPTIONS only.');
+    }
+    const { expect } = headers;
+    if (expect === undefined || expect.toLowerCase() === '100-continue') return;
+    throw new HttpError('expectation_failed', `Only 100-continue may be expected, not "${expect}".`, {
+      headers: { connection: 'close' },
+    });
+  });
+}
+
+/** What Node's parser refused, by its code; anything else is a malformed request. */
+const CODE_OF_NODE: Readonly<Record<string, Refusal>> = {
+  HPE_HEADER_OVERFLOW: { code: 'headers_too_large', detail: 'The headers are larger than this service reads.' },
+  ERR_HTTP_REQUEST_TIMEOUT: { code: 'request_timeout', detail: 'The request did not arrive in time.' },
+};
+const MALFORMED = { code: 'malformed_request', detail: 'The request cannot be understood.' } as const;
+
+/** Answers, as far as that is possible, what is no HTTP request, and closes the connection. */
+export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  answerAndClose(socket, CODE_OF_NODE[error.code ?? ''] ?? MALFORMED);
+}
+
+/** Answers a request for a tunnel. */
+export function answerConnect(socket: Socket): void {
+  const detail = 'This service is no proxy: CONNECT is not allowed.';
+  answerAndClose(
+    socket.on('error', () => socket.destroy()),
+    { code: 'method_not_allowed', detail },
+  );
+}
+
+type Refusal = { readonly code: HttpErrorCode; readonly detail: string };
+
+function answerAndClose(socket: Socket, { code, detail }: Refusal): void {
+  const body = problem(code, detail);
+  const text = `${stringifyJson(body)}\n`;
+  const head = [
+    `HTTP/1.1 ${body.status} ${body.title}`,
+    'Connection: close',
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
+  ];
+  // Not `end`: the peer may never close its side, and what it still sends is of no interest.
+  socket.write(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
+}
