@@ -25,7 +25,7 @@ import {
   type ThreadedBlockEngine,
 } from './engine/snapshot/block-engine.ts';
 import type { BlockEngine } from './engine/snapshot/block-engine-types.ts';
-import type { NodeRepair } from './engine/snapshot/messages.ts';
+import type { NodeRepair } from './engine/snapshot/block-messages.ts';
 import type { TransferEngine } from './engine/transfer-engine.ts';
 import { type Log, logFault } from './log.ts';
 import type { EmbeddedMachine } from './machine/embedded-machine.ts';

@@ -64,7 +64,7 @@ test.skipIf(!canTell)(
   },
 );
 
-test('what is not aligned goes through the page cache to the same place', async () => {
+test('unaligned data goes through the page cache to the same place', async () => {
   const { path, file } = await newFile();
   const content = pages(2 * MIB);
   await file.write(0, content.subarray(0, MIB));
@@ -87,7 +87,7 @@ test('a read behind the end of the file is filled with zeros', async () => {
   expect(into.slice(MIB / 2).every((byte) => byte === 0)).toBe(true);
 });
 
-/** A rate whose clock the test turns: each read takes the milliseconds given. */
+/** A rate with a clock of the test: each read takes the given milliseconds. */
 function make() {
   let nowMs = 0;
   const rate = new ReadRate(() => nowMs);
@@ -114,13 +114,13 @@ test('a disk that gives half a gigabyte a second is not slow, and one that gives
   expect(slow.rate.isSlow).toBe(true);
 });
 
-test('reads side by side share their time', async () => {
+test('concurrent reads count their common time once', async () => {
   const { rate, read } = make();
   await Promise.all([read(25_000_000, 50), read(25_000_000, 50)]);
   expect(rate.isSlow).toBe(false);
 });
 
-test('a read that failed brought nothing', async () => {
+test('a failed read counts no bytes', async () => {
   const { rate, read } = make();
   await read(50_000_000, 90);
   await expect(rate.measure(() => Promise.reject(new Error('EIO')))).rejects.toThrow('EIO');

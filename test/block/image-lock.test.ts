@@ -26,7 +26,7 @@ test('a second process is refused until the first is killed', async () => {
   expect((await opened(path)).isReadOnly).toBe(false);
 });
 
-test('QEMU may look at an image that is open here if it shares it, and may not write it', async () => {
+test('QEMU can read an image that is open here with a shared lock, and cannot write it', async () => {
   const image = await newImage();
   expect(await checked(image.path)).toBe('clean');
   expect(await qemuImg('snapshot', '-l', '-U', image.path)).toBe('');
@@ -49,7 +49,7 @@ test('an image that QEMU writes is refused', async () => {
   expect((await opened(path)).isReadOnly).toBe(false);
 });
 
-test('a file that was renamed or removed under an image is noticed', async () => {
+test('a file that was renamed or removed while it was open is detected', async () => {
   const image = await newImage();
   await expect(image.assertPresent()).resolves.toBeUndefined();
   renameSync(image.path, `${image.path}.away`);

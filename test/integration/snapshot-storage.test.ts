@@ -156,7 +156,7 @@ test('a disk that takes nothing any more fails a save, a load and a delete, and 
     await tell('stall now');
     const job = await bed.snapshots.run(work, tag);
     expectFailed(job, 'engine_crashed');
-    expect(job.error).toContain('the disk of node disk0 takes nothing any more');
+    expect(job.error).toContain('the disk of node disk0 does not answer');
     await expectUnharmed(bed, ['kept']);
     await bed.snapshots.does('load', 'kept');
   }

@@ -3,7 +3,7 @@
 // a load needs, and a job that `kill -9` cut short had no duration.
 
 import { expect, test } from 'vitest';
-import { decodeAbout, encodeAbout } from '../../src/engine/snapshot/worker/about.ts';
+import { decodeAbout, encodeAbout } from '../../src/engine/snapshot/worker/snapshot-extra.ts';
 import { checked, newImage, pattern, snapshotNamed } from '../block/images.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';

@@ -1,3 +1,5 @@
+export type { BlockEngineOptions } from './block-worker.ts';
+
 import type { Worker } from 'node:worker_threads';
 import type {
   BlockNode,
@@ -14,19 +16,21 @@ import type {
 } from '../../domain/ports/block-nodes.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX, WorkerDeath, WorkerThread } from '../session/worker-thread.ts';
-import { afterCrash, leavesSomething } from './after-crash.ts';
-import { type BlockEngineOptions, CLOSE_MS_MAX, OPEN_MS_MAX, TERMINATE_MS_MAX } from './block-engine-options.ts';
 import type { BlockEngine, LoadPlan, LoadTask, SavePlan } from './block-engine-types.ts';
-import { startBlockWorker } from './block-worker.ts';
+import type { FromBlockThread, TaskOrder, ToBlockThread } from './block-messages.ts';
+import {
+  type BlockEngineOptions,
+  CLOSE_MS_MAX,
+  OPEN_MS_MAX,
+  startBlockWorker,
+  TERMINATE_MS_MAX,
+} from './block-worker.ts';
+import { DiskAttachments } from './disk-service.ts';
 import { DISK_STALL_MS } from './disk-stall.ts';
-import { crashOf, messageOf, toBlockError } from './engine-words.ts';
-import { GuestDisks } from './guest-disks.ts';
-import type { FromBlockThread, TaskOrder, ToBlockThread } from './messages.ts';
+import { afterCrash, crashOf, leavesSomething, messageOf, toBlockError } from './task-failure.ts';
 import { LoadHandle, PlainHandle, ResultHandle, SaveHandle, type TaskHandle } from './task-handles.ts';
 
-export type { BlockEngineOptions } from './block-engine-options.ts';
-
-/** The engine with what only app.ts uses. */
+/** The engine with the methods that only app.ts uses. */
 export interface ThreadedBlockEngine extends BlockEngine {
   /** Lets a machine's disk requests reach a node. @throws RangeError if there is no such node. */
   serveGuestDisk(node: string, attachment: DiskAttachment): void;
@@ -37,7 +41,7 @@ type Task = { readonly order: TaskOrder; readonly handle: TaskHandle };
 
 /**
  * Starts the block thread and opens every node in it.
- * @throws BlockError of the first node that cannot be opened; nothing is left open then.
+ * @throws BlockError of the first node that cannot be opened; no image stays open then.
  */
 export async function createBlockEngine(options: BlockEngineOptions): Promise<ThreadedBlockEngine> {
   const engine = new Engine(options);
@@ -46,14 +50,14 @@ export async function createBlockEngine(options: BlockEngineOptions): Promise<Th
 }
 
 /**
- * Owns the thread. When it dies every task under way fails, and a new thread opens the images again, which puts right
- * what the death left, and serves the machines' disks again.
+ * Owns the thread. When the thread dies, every task in progress fails, and a new thread opens the images, repairs
+ * incomplete changes, and serves the machines' disks again.
  */
 class Engine implements ThreadedBlockEngine {
   readonly #options: BlockEngineOptions;
   readonly #tasks = new Map<number, Task>();
   readonly #listeners: (() => void)[] = [];
-  readonly #disks = new GuestDisks();
+  readonly #disks = new DiskAttachments();
   #nodes: readonly BlockNode[] = [];
   #thread: Thread | null = null;
   #starting: Promise<void> | null = null;
@@ -81,41 +85,41 @@ class Engine implements ThreadedBlockEngine {
   }
 
   save(plan: SavePlan): SaveTask {
-    return this.#begin({ kind: 'save', plan }, new SaveHandle(this.#newNumber(), this.#tell));
+    return this.#begin({ kind: 'save', plan }, new SaveHandle(this.#newNumber(), this.#post));
   }
 
   load(plan: LoadPlan): LoadTask {
-    return this.#begin({ kind: 'load', plan }, new LoadHandle(this.#newNumber(), this.#tell));
+    return this.#begin({ kind: 'load', plan }, new LoadHandle(this.#newNumber(), this.#post));
   }
 
   delete(plan: DeletePlan): SnapshotTask {
-    return this.#begin({ kind: 'delete', plan }, new PlainHandle(this.#newNumber(), this.#tell));
+    return this.#begin({ kind: 'delete', plan }, new PlainHandle(this.#newNumber(), this.#post));
   }
 
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult> {
-    return this.#begin({ kind: 'verify', plan }, new ResultHandle<VerifyResult>(this.#newNumber(), this.#tell));
+    return this.#begin({ kind: 'verify', plan }, new ResultHandle<VerifyResult>(this.#newNumber(), this.#post));
   }
 
   digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]> {
     return this.#begin(
       { kind: 'digests', plan },
-      new ResultHandle<readonly DigestReading[]>(this.#newNumber(), this.#tell),
+      new ResultHandle<readonly DigestReading[]>(this.#newNumber(), this.#post),
     );
   }
 
   compact(plan: CompactPlan): SnapshotTask<readonly Compaction[]> {
     return this.#begin(
       { kind: 'compact', plan },
-      new ResultHandle<readonly Compaction[]>(this.#newNumber(), this.#tell),
+      new ResultHandle<readonly Compaction[]>(this.#newNumber(), this.#post),
     );
   }
 
   rename(plan: RenamePlan): SnapshotTask {
-    return this.#begin({ kind: 'rename', plan }, new PlainHandle(this.#newNumber(), this.#tell));
+    return this.#begin({ kind: 'rename', plan }, new PlainHandle(this.#newNumber(), this.#post));
   }
 
   applyDisks(plan: DeletePlan): SnapshotTask {
-    return this.#begin({ kind: 'apply-disks', plan }, new PlainHandle(this.#newNumber(), this.#tell));
+    return this.#begin({ kind: 'apply-disks', plan }, new PlainHandle(this.#newNumber(), this.#post));
   }
 
   get isActive(): boolean {
@@ -136,7 +140,7 @@ class Engine implements ThreadedBlockEngine {
     this.#thread?.post({ type: 'guest-disk', node, attachment }, [attachment.port]);
   }
 
-  /** Ends every task as a cancel does, and lets go of the images. */
+  /** Cancels every task, and closes the images. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#starting?.catch(() => {});
@@ -194,7 +198,7 @@ class Engine implements ThreadedBlockEngine {
     for (const order of this.#disks.orders()) thread.post(order);
   }
 
-  readonly #tell = (message: ToBlockThread): void => this.#thread?.post(message);
+  readonly #post = (message: ToBlockThread): void => this.#thread?.post(message);
 
   #newNumber(): number {
     return this.#nextTask++;
@@ -203,7 +207,7 @@ class Engine implements ThreadedBlockEngine {
   async #switch(kind: 'activate' | 'deactivate'): Promise<void> {
     const devices = this.#options.nodes.map(({ name }) => name);
     if (devices.length > 0) {
-      await this.#begin({ kind, plan: { devices } }, new PlainHandle(this.#newNumber(), this.#tell)).ended;
+      await this.#begin({ kind, plan: { devices } }, new PlainHandle(this.#newNumber(), this.#post)).ended;
     }
     this.#isActive = kind === 'activate';
   }
@@ -214,12 +218,12 @@ class Engine implements ThreadedBlockEngine {
     return handle;
   }
 
-  /** A thread that died and could not be started again gets another chance with each task. */
+  /** Posts a task. If there is no thread because the restart failed, starts one. */
   async #give(order: TaskOrder, handle: TaskHandle): Promise<void> {
     try {
       if (this.#isClosed) throw new Error('the engine is closed');
       if (this.#thread === null) await this.start();
-      this.#tell({ type: 'task', task: handle.number, words: handle.words.buffer, order });
+      this.#post({ type: 'task', task: handle.number, cells: handle.cells.buffer, order });
     } catch (error) {
       this.#tasks.delete(handle.number);
       handle.fail({ code: 'engine_crashed', message: `There is no block thread: ${messageOf(error)}` });
@@ -265,8 +269,8 @@ class Engine implements ThreadedBlockEngine {
   }
 
   /**
-   * Starts anew, and ends the tasks once nothing half-made of them is left. Those that leave nothing end at once: with a
-   * disk that hangs a start may take long, and a guest that stands still for a load is to go on.
+   * Starts a new thread, undoes incomplete changes, and then fails the tasks. Tasks without changes fail at once,
+   * because a start may take long with a hanging disk, and a guest that is stopped for a load must continue.
    */
   async #recover(died: readonly Task[], error: SnapshotError): Promise<void> {
     const tasks = died.filter(({ order }) => leavesSomething(order));

@@ -1,48 +1,48 @@
 import type { SaveTask, SnapshotError, SnapshotTask } from '../../domain/ports/block-nodes.ts';
 import type { LoadedMachine } from '../memory/machine-state.ts';
 import type { LoadTask } from './block-engine-types.ts';
-import type { FromBlockThread, LoadStep, TaskResult, ToBlockThread } from './messages.ts';
-import { TaskWords } from './task-words.ts';
+import type { FromBlockThread, LoadStep, TaskResult, ToBlockThread } from './block-messages.ts';
+import { TaskCells } from './task-control.ts';
 
-/** What the thread says about a task. */
+/** A message of the block thread about a task. */
 export type TaskMessage = Extract<FromBlockThread, { readonly task: number }>;
 
-export type Tell = (message: ToBlockThread) => void;
+export type Post = (message: ToBlockThread) => void;
 
-/** The main thread's end of a task: it ends whatever becomes of the block thread. */
+/** The main thread's side of a task. It ends in every case, also when the block thread dies. */
 export abstract class TaskHandle {
-  readonly words = new TaskWords();
+  readonly cells = new TaskCells();
   readonly number: number;
-  protected readonly tell: Tell;
+  protected readonly post: Post;
   readonly #ended = Promise.withResolvers<TaskResult>();
 
-  constructor(number: number, tell: Tell) {
+  constructor(number: number, post: Post) {
     this.number = number;
-    this.tell = tell;
+    this.post = post;
     handled(this.#ended.promise);
   }
 
-  /** How it ended. */
+  /** Resolves or rejects when the task has ended. */
   protected get outcome(): Promise<TaskResult> {
     return this.#ended.promise;
   }
 
   progress(): { readonly current: number; readonly total: number } {
-    return this.words.progress();
+    return this.cells.progress();
   }
 
   pause(): void {
-    this.words.isPaused = true;
+    this.cells.isPaused = true;
   }
 
   resume(): void {
-    this.words.isPaused = false;
-    this.tell({ type: 'wake', task: this.number });
+    this.cells.isPaused = false;
+    this.post({ type: 'wake', task: this.number });
   }
 
   cancel(): void {
-    this.words.cancel();
-    this.tell({ type: 'wake', task: this.number });
+    this.cells.cancel();
+    this.post({ type: 'wake', task: this.number });
   }
 
   receive(message: TaskMessage): void {
@@ -51,21 +51,23 @@ export abstract class TaskHandle {
     else this.#ended.resolve(message.result);
   }
 
-  /** The thread is gone, or being ended: what others wait for before the end will not come. What is half-made is seen to first. */
+  /**
+   * The thread died or is being ended. Rejects all intermediate results; `fail` follows after the changes are undone.
+   */
   crashed(_error: SnapshotError): void {}
 
-  /** Ends it: nothing more will come from the thread. */
+  /** Ends the task with an error; the thread sends no more messages about it. */
   fail(error: SnapshotError): void {
     this.#ended.reject(error);
   }
 }
 
-/** Of a task that gives nothing back. */
+/** Handle of a task without a result. */
 export class PlainHandle extends TaskHandle implements SnapshotTask {
   readonly ended = withoutResult(this.outcome);
 }
 
-/** Of a task that gives back what is of its kind. */
+/** Handle of a task with a result. */
 export class ResultHandle<Result extends NonNullable<TaskResult>> extends TaskHandle implements SnapshotTask<Result> {
   readonly ended = withResult<Result>(this.outcome);
 }
@@ -73,8 +75,8 @@ export class ResultHandle<Result extends NonNullable<TaskResult>> extends TaskHa
 export class SaveHandle extends PlainHandle implements SaveTask {
   readonly #captured = Promise.withResolvers<void>();
 
-  constructor(number: number, tell: Tell) {
-    super(number, tell);
+  constructor(number: number, post: Post) {
+    super(number, post);
     handled(this.#captured.promise);
   }
 
@@ -87,7 +89,7 @@ export class SaveHandle extends PlainHandle implements SaveTask {
     super.receive(message);
   }
 
-  /** The guest goes on at once: nobody waits until another thread has the images open. */
+  /** The guest continues at once, without waiting for the next thread to open the images. */
   override crashed(error: SnapshotError): void {
     this.#captured.reject(error);
   }
@@ -102,8 +104,8 @@ export class LoadHandle extends PlainHandle implements LoadTask {
   readonly #loaded = Promise.withResolvers<LoadedMachine>();
   readonly #steps = { apply: Promise.withResolvers<void>(), revert: Promise.withResolvers<void>() };
 
-  constructor(number: number, tell: Tell) {
-    super(number, tell);
+  constructor(number: number, post: Post) {
+    super(number, post);
     handled(this.#loaded.promise);
     handled(this.#steps.apply.promise);
     handled(this.#steps.revert.promise);
@@ -122,7 +124,7 @@ export class LoadHandle extends PlainHandle implements LoadTask {
   }
 
   release(): void {
-    this.tell({ type: 'step', task: this.number, step: 'release' });
+    this.post({ type: 'step', task: this.number, step: 'release' });
   }
 
   override receive(message: TaskMessage): void {
@@ -142,7 +144,7 @@ export class LoadHandle extends PlainHandle implements LoadTask {
   }
 
   #step(step: Exclude<LoadStep, 'release'>): Promise<void> {
-    this.tell({ type: 'step', task: this.number, step });
+    this.post({ type: 'step', task: this.number, step });
     return this.#steps[step].promise;
   }
 }
@@ -151,7 +153,7 @@ function withoutResult(outcome: Promise<TaskResult>): Promise<void> {
   return handled(outcome.then(() => {}));
 }
 
-/** The thread gives each kind of task the result of its kind. */
+/** The block thread sends the result type of the task's kind. */
 function withResult<Result extends NonNullable<TaskResult>>(outcome: Promise<TaskResult>): Promise<Result> {
   return handled(
     outcome.then((result) => {
@@ -161,7 +163,7 @@ function withResult<Result extends NonNullable<TaskResult>>(outcome: Promise<Tas
   );
 }
 
-/** A task that nobody waits for may fail without a further word. */
+/** Prevents an unhandled rejection of a promise that no caller awaits. */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;

@@ -32,7 +32,7 @@ test.each([
   ]);
 });
 
-test('800 requests at once on compressed clusters of a backing file leave what one order of them would', async () => {
+test('800 concurrent requests on compressed clusters of a backing file have the result of some sequential order', async () => {
   const directory = imageDirectory();
   const raw = join(directory, 'raw');
   const base = join(directory, 'base.qcow2');

@@ -11,7 +11,7 @@ import { UnsafeFile } from '../../helpers/qcow2/unsafe-file.ts';
 const CLUSTER_BITS = 12;
 const ROUNDS = 100;
 
-test('a write that was under way during one flush is on storage after the next', async () => {
+test('a write in progress during one flush is stable after the next flush', async () => {
   const path = join(imageDirectory(), 'disk.qcow2');
   await createImage(path, { diskBytes: 2 ** 20, clusterBits: CLUSTER_BITS });
   const random = randomNumbers(7);

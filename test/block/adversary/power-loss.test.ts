@@ -19,7 +19,7 @@ test.each([
   expect(found.snapshots).toBeGreaterThan(1);
 });
 
-test('power lost while wrong counts are put right leaves an image that can be put right', async () => {
+test('a power loss during the repair of wrong counts leaves an image that can be repaired', async () => {
   const path = join(imageDirectory(), 'disk.qcow2');
   const damages = chosenDamages(countDamages(), 10, 5).filter(({ opens }) => opens === 'repaired');
   let tried = 0;

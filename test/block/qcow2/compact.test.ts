@@ -94,7 +94,7 @@ async function expectCompact(image: Image, content: Readonly<Record<string, stri
 }
 
 describe.each([9, 12, 16])('an image with %i cluster bits', (clusterBits) => {
-  test('is about as long as what it uses, and holds what it held', async () => {
+  test('is about as long as its used clusters, and has the same content', async () => {
     const image = await longImage(clusterBits);
     const content = await contentOf(image);
     const pace = paced();
@@ -109,7 +109,7 @@ describe.each([9, 12, 16])('an image with %i cluster bits', (clusterBits) => {
     await expectCompact(image, content);
   });
 
-  test('may be written and read, and its snapshots read, between the steps', async () => {
+  test('can be written and read, and its snapshots can be read, between the steps', async () => {
     const image = await longImage(clusterBits);
     const content = await contentOf(image);
     const reader = await image.openSnapshot(image.snapshots[0]!.id);
@@ -130,7 +130,7 @@ describe.each([9, 12, 16])('an image with %i cluster bits', (clusterBits) => {
   });
 });
 
-test('what ends a compaction leaves the image whole, and as much shorter as it came', async () => {
+test('an interrupted compaction leaves a valid image, shortened by the completed steps', async () => {
   const image = await longImage(12);
   const content = await contentOf(image);
   const ends = paced((step) => {
@@ -145,7 +145,7 @@ test('what ends a compaction leaves the image whole, and as much shorter as it c
   await expectCompact(image, content);
 });
 
-test('clusters that another program has freed and left filled are given back', async () => {
+test('clusters that another program has freed without a hole are given back', async () => {
   const path = join(temporaryFolder(), 'disk.qcow2');
   await qemuImg('create', '-q', '-f', 'qcow2', path, String(DISK_BYTES));
   await qemuIo(path, 'write -P 1 0 2M');
@@ -162,7 +162,7 @@ test('clusters that another program has freed and left filled are given back', a
   await expectCompact(image, content);
 });
 
-test('tables that snapshots of QEMU share with the disk, and entries that QEMU wrote, go along', async () => {
+test('tables that snapshots of QEMU share with the disk, and entries that QEMU wrote, are moved too', async () => {
   const path = join(temporaryFolder(), 'disk.qcow2');
   await qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=4096', path, String(DISK_BYTES));
   await qemuIo(path, 'write -P 9 0 2M');
@@ -181,7 +181,7 @@ test('tables that snapshots of QEMU share with the disk, and entries that QEMU w
   expect(await qemuImg('snapshot', '-l', '-U', path)).toBe(listed);
 });
 
-test('compressed clusters stay where they are, and the file ends behind the last of them', async () => {
+test('compressed clusters are not moved, and the file ends behind the last of them', async () => {
   const folder = temporaryFolder();
   const [raw, path] = [join(folder, 'raw'), join(folder, 'disk.qcow2')];
   await qemuImg('create', '-q', '-f', 'qcow2', raw, String(DISK_BYTES));
@@ -197,7 +197,7 @@ test('compressed clusters stay where they are, and the file ends behind the last
   await expectCompact(image, content);
 });
 
-test('of an image over a backing file what is not in the image stays there', async () => {
+test('data of a backing file is not copied into the image', async () => {
   const folder = temporaryFolder();
   const [backing, path] = [join(folder, 'backing.qcow2'), join(folder, 'disk.qcow2')];
   await qemuImg('create', '-q', '-f', 'qcow2', backing, String(DISK_BYTES));
@@ -215,7 +215,7 @@ test('of an image over a backing file what is not in the image stays there', asy
   await expectCompact(image, content);
 });
 
-test('a disk that is full in the middle of a step fails the compaction and costs nothing', async () => {
+test('a full disk in the middle of a step fails the compaction without loss of data', async () => {
   const image = await longImage(12);
   const content = await contentOf(image);
   await image.close();

@@ -10,13 +10,13 @@ const JUDGED_EVERY = 9;
 const QEMU_STATES_MAX = 8;
 
 describe.each([12])('with %i cluster bits', (clusterBits) => {
-  test('a crash between two writes leaves leaks at most', async () => {
+  test('a crash between two writes leaves at most leaked clusters', async () => {
     const states = await crashStates(clusterBits);
     expect(states.length).toBeGreaterThan(100);
     expect(await judgeAll(sampleOf(states), QEMU_STATES_MAX)).toEqual([]);
   });
 
-  test('a power failure leaves leaks at most', async () => {
+  test('a power failure leaves at most leaked clusters', async () => {
     const states = await powerFailureStates(clusterBits);
     expect(states.length).toBeGreaterThan(100);
     expect(await judgeAll(sampleOf(states), QEMU_STATES_MAX)).toEqual([]);

@@ -32,7 +32,7 @@ describe('a new image', () => {
     },
   );
 
-  test('never takes the place of a file that is there', async () => {
+  test('never replaces an existing file', async () => {
     const folder = temporaryFolder();
     const path = join(folder, 'disk.qcow2');
     writeFileSync(path, 'precious');
@@ -66,7 +66,7 @@ describe('guest data', () => {
     expect(await qemuImg('compare', '-f', 'raw', '-F', 'raw', raw, `${raw}.expected`)).toContain('identical');
   });
 
-  test('of many overlapping requests at once is as if they came one by one', async () => {
+  test('of many concurrent overlapping requests is that of sequential requests', async () => {
     const image = await newImage({ clusterBits: 12 });
     const expected = Buffer.alloc(256 * 1024);
     const requests: Promise<void>[] = [];
@@ -137,7 +137,7 @@ describe('guest data', () => {
   });
 });
 
-describe.each(['zlib', 'zstd'])('clusters packed with %s', (compression) => {
+describe.each(['zlib', 'zstd'])('clusters compressed with %s', (compression) => {
   test('are read, and overwritten by plain ones', async () => {
     const folder = temporaryFolder();
     const raw = join(folder, 'raw');
@@ -194,7 +194,7 @@ describe('a backing file', () => {
     },
   );
 
-  test('that is its own is refused, and so is one that is no file', async () => {
+  test('that is the image itself is refused, and so is one that is not a file', async () => {
     const { folder, path } = await chain('qcow2');
     await qemuImg('rebase', '-u', '-b', 'top.qcow2', '-F', 'qcow2', path);
     await expect(openImage(path)).rejects.toMatchObject({ code: 'image_corrupt' });

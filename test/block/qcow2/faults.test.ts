@@ -49,7 +49,7 @@ const countsAt = (bytes: Buffer) => Number(bytes.readBigUInt64BE(Number(bytes.re
 const l1At = (bytes: Buffer) => Number(bytes.readBigUInt64BE(40));
 const l2At = (bytes: Buffer) => Number(bytes.readBigUInt64BE(l1At(bytes)) & 0xff_ffff_ffff_fe00n);
 
-describe('opening for writing puts right', () => {
+describe('opening for writing repairs', () => {
   test.each(['16', '1', '8', '64'])('counts of %s bits that are too high or too low', async (bits) => {
     const path = join(temporaryFolder(), 'disk.qcow2');
     await qemuImg('create', '-f', 'qcow2', '-o', `refcount_bits=${bits}`, path, '8M');
@@ -84,7 +84,7 @@ describe('opening for writing puts right', () => {
     expect((await opened(path)).repaired).toBe(null);
   });
 
-  test('bits of features that stay true only while nobody else writes', async () => {
+  test('feature bits that are valid only without other writers', async () => {
     const path = await imageFile();
     await qemuImg('bitmap', '--add', path, 'bitmap');
     expect(readFileSync(path)[95]).toBe(1);
@@ -94,7 +94,7 @@ describe('opening for writing puts right', () => {
   });
 });
 
-describe('an image is refused for writing, and not touched', () => {
+describe('an image is refused for writing, and is not changed', () => {
   const CASES: [what: string, code: string, edit: (bytes: Buffer) => void][] = [
     [
       'an L2 entry is not on a cluster',
@@ -174,7 +174,7 @@ describe('storage that fails', () => {
     expect(await judge()).toBe('clean');
   });
 
-  test('a full disk at a write of the guest is told to that write alone', async () => {
+  test('a full disk at a write of the guest fails only that write', async () => {
     const { image, file, judge } = await faulty();
     for (let failAt = 0; failAt < 4; failAt += 1) {
       let writes = 0;

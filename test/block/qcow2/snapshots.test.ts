@@ -48,7 +48,7 @@ test.each([9, 12, 16, 21])(
   },
 );
 
-test('qemu-img lists a snapshot as it was taken, and goes back to it', async () => {
+test('qemu-img lists a snapshot as it was taken, and applies it', async () => {
   const image = await newImage();
   await image.write(0, Buffer.alloc(MIB, 3));
   await saved(image, 'größer', pattern(5 * MIB, 9));
@@ -73,7 +73,7 @@ test('qemu-img lists a snapshot as it was taken, and goes back to it', async () 
   expect(again.snapshots[0]).toMatchObject({ name: 'größer', dateMs: 1_700_000_000_123.456, icount: null });
 });
 
-test('snapshots of QEMU are read, applied and deleted, and what others put into the table stays', async () => {
+test('snapshots of QEMU are read, applied and deleted, and data of other programs in the table is kept', async () => {
   const image = await newImage();
   await image.close();
   await qemuIo(image.path, 'write -P 1 0 3M');
@@ -98,7 +98,7 @@ test('snapshots of QEMU are read, applied and deleted, and what others put into 
   ]);
 });
 
-test('a disk turned to a snapshot of another size has that size, and turns back', async () => {
+test('a disk switched to a snapshot of another size has that size, and can be switched back', async () => {
   const image = await newImage();
   await image.write(0, Buffer.alloc(MIB, 1));
   await image.createSnapshot(snapshotNamed('small'));
@@ -122,7 +122,7 @@ test('a disk turned to a snapshot of another size has that size, and turns back'
   expect(JSON.parse(await qemuImg('info', '-U', '--output=json', image.path))['virtual-size']).toBe(16 * MIB);
 });
 
-test('what was prepared and abandoned leaves no trace', async () => {
+test('a change that was prepared and abandoned leaves no trace', async () => {
   const image = await newImage();
   await image.write(0, pattern(MIB, 1));
   await image.createSnapshot(snapshotNamed('one'));
@@ -179,7 +179,7 @@ test.each([
   await clean(again);
 });
 
-test('a deletion tells how far it is, in bytes: of the tables that it looks through, and of what it frees', async () => {
+test('a deletion reports progress in bytes of the tables that it reads and of the space that it frees', async () => {
   const image = await newImage({ clusterBits: 12 });
   await saved(image, 'state', pattern(8 * MIB, 1));
   const seen: { current: number; total: number }[] = [];
@@ -203,7 +203,7 @@ test('a deletion tells how far it is, in bytes: of the tables that it looks thro
   for (const { current, total } of seen) expect(current).toBeLessThanOrEqual(total);
 });
 
-test('VM state leaves out clusters of zeros, reads as it was appended, and can be rewritten', async () => {
+test('VM state omits zero clusters, reads as it was appended, and can be rewritten', async () => {
   const image = await newImage();
   const content = Buffer.concat([pattern(100_000, 1), Buffer.alloc(2 * MIB), pattern(200_000, 2)]);
   const writer = await image.beginVmState();
@@ -231,7 +231,7 @@ test('VM state leaves out clusters of zeros, reads as it was appended, and can b
   await clean(image);
 });
 
-test('VM state that was given up leaves no trace', async () => {
+test('VM state that was dropped leaves no trace', async () => {
   const image = await newImage();
   await image.flush();
   const before = readFileSync(image.path).length;
@@ -245,7 +245,7 @@ test('VM state that was given up leaves no trace', async () => {
   expect((await image.createSnapshot(snapshotNamed('one'))).vmStateBytes).toBe(0);
 });
 
-test('the stretches of a disk that a snapshot has of its own are joined and in order', async () => {
+test('the allocated ranges of the disk of a snapshot are joined and in order', async () => {
   const image = await newImage();
   await image.write(0, pattern(200_000, 1));
   await image.write(5 * MIB, Buffer.alloc(1, 1));

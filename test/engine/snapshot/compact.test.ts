@@ -26,7 +26,7 @@ async function expectKept({ engine, paths }: Rig): Promise<void> {
   expect(await check(paths[0]!)).toMatchObject(CLEAN);
 }
 
-test('a compaction says what it did, and what was saved is verified afterwards', async () => {
+test('a compaction reports its result, and the snapshots are still valid', async () => {
   const rig = await longRig();
   const before = lengthOf(rig);
   const task = rig.engine.compact(DISK0);
@@ -37,7 +37,7 @@ test('a compaction says what it did, and what was saved is verified afterwards',
   await expectKept(rig);
 });
 
-test('a compaction that is paused stands still until it is resumed', async () => {
+test('a paused compaction makes no progress until it is resumed', async () => {
   const rig = await longRig();
   const before = lengthOf(rig);
   const task = rig.engine.compact(DISK0);
@@ -50,7 +50,7 @@ test('a compaction that is paused stands still until it is resumed', async () =>
   await expectKept(rig);
 });
 
-test('a compaction that is cancelled, also while it is paused, leaves the image whole', async () => {
+test('a compaction that is cancelled, also while it is paused, leaves a valid image', async () => {
   const rig = await longRig();
   const task = rig.engine.compact(DISK0);
   task.pause();
@@ -59,7 +59,7 @@ test('a compaction that is cancelled, also while it is paused, leaves the image 
   await expectKept(rig);
 });
 
-test('a handover of the disks ends a compaction, and waits for no more than a step of it', async () => {
+test('a handover of the disks ends a compaction, and waits for at most one step', async () => {
   const rig = await longRig();
   const task = rig.engine.compact(DISK0);
   task.pause();

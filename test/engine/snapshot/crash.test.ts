@@ -17,7 +17,7 @@ async function startMortal(options: Partial<BlockEngineOptions> = {}) {
 }
 
 describe('a block thread that dies', () => {
-  test('fails what was under way, and the next task finds the images open again', async () => {
+  test('fails the tasks in progress, and the next task finds the images open again', async () => {
     const { engine, paths, reports, tell } = await startMortal();
     const memory = machineMemory();
     await engine.save(savePlan('before', memory)).ended;
@@ -55,7 +55,7 @@ describe('a block thread that dies', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test('once a snapshot was taken leaves none, and the guest did not wait for that', async () => {
+  test('after a snapshot was taken leaves no snapshot, and the guest does not wait for its removal', async () => {
     const { engine, paths, tell } = await startMortal();
     const task = engine.save(savePlan('one', machineMemory()));
     await task.captured;
@@ -73,7 +73,7 @@ describe('a block thread that dies', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test('in a deletion leaves what the next start finishes', async () => {
+  test('in a deletion leaves an image that the next start repairs', async () => {
     const { engine, tell } = await startMortal();
     await engine.save(savePlan('one', machineMemory())).ended;
     const task = engine.delete({ tag: 'one', devices: ['disk0'] });
@@ -86,7 +86,7 @@ describe('a block thread that dies', () => {
     });
   });
 
-  test('in a save, and finds an image gone, says what is left', async () => {
+  test('in a save reports the remaining snapshot if an image is gone', async () => {
     const { engine, paths, tell } = await startMortal();
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
@@ -99,7 +99,7 @@ describe('a block thread that dies', () => {
     });
   });
 
-  test('is noticed when it only stands still', async () => {
+  test('is detected when it only hangs', async () => {
     const { engine, tell } = await startMortal({ hangMsMax: 5000 });
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
@@ -123,7 +123,7 @@ describe('a block thread that dies', () => {
   });
 });
 
-test('a disk that takes nothing any more does not keep a save that was cancelled', async () => {
+test('a disk that does not answer does not delay a cancelled save', async () => {
   const { engine, tell } = await startMortal();
   const task = engine.save(savePlan('one', machineMemory(2 ** 21)));
   task.pause();
@@ -134,7 +134,7 @@ test('a disk that takes nothing any more does not keep a save that was cancelled
   task.cancel();
   expect(await failureOf(task.ended)).toEqual({
     code: 'engine_crashed',
-    message: 'the block thread died: the disk of node disk0 takes nothing any more',
+    message: 'the block thread died: the disk of node disk0 does not answer',
   });
   await engine.save(savePlan('two', machineMemory())).ended;
   expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(['two']);
@@ -146,11 +146,11 @@ const STALL_MS = 1000;
 const HUNG = {
   code: 'engine_crashed',
   message: expect.stringMatching(
-    /^the block thread died: the disk of node disk0 takes nothing any more: writing \d+ bytes at \d+ did not end within 1000 ms/,
+    /^the block thread died: the disk of node disk0 does not answer: writing \d+ bytes at \d+ did not end within 1000 ms/,
   ),
 };
 
-describe('a disk that takes nothing from some write of a task on', () => {
+describe('a disk that hangs from a write of a task on', () => {
   /** A snapshot `kept`, and a way to begin a task that comes as far as that write. */
   async function stalling() {
     const rig = await startMortal({ diskStallMs: STALL_MS });
@@ -179,7 +179,7 @@ describe('a disk that takes nothing from some write of a task on', () => {
     return { ...rig, begin, tags, expectKept, expectClean };
   }
 
-  test('fails a save, and what it had begun is gone', async () => {
+  test('fails a save, and its changes are undone', async () => {
     const { engine, begin, expectKept, expectClean } = await stalling();
     for (const moment of ['room', 'table', 'header', 'behind header'] as const) {
       const task = await begin(engine.save(savePlan('new', machineMemory(2 ** 21))), moment);
@@ -196,7 +196,7 @@ describe('a disk that takes nothing from some write of a task on', () => {
     await expectClean();
   });
 
-  test('fails a load, and the disk is as it was', async () => {
+  test('fails a load, and the disk is unchanged', async () => {
     const { engine, begin, expectKept, expectClean } = await stalling();
     const preparing = await begin(engine.load(loadPlan('kept', emptyMemory(2 ** 21))), 'now');
     expect(await failureOf(preparing.loaded)).toMatchObject(HUNG);
@@ -209,7 +209,7 @@ describe('a disk that takes nothing from some write of a task on', () => {
     await expectClean();
   });
 
-  test('fails a deletion, which can be asked for again', async () => {
+  test('fails a deletion, which can be repeated', async () => {
     const { engine, begin, tags, expectKept, expectClean } = await stalling();
     const stalled = async (moment: Moment) => {
       const task = await begin(engine.delete({ tag: 'kept', devices: ['disk0'] }), moment);
@@ -249,7 +249,7 @@ describe("a guest's disk", () => {
     return { attachment: { port: port1, slot: slot.buffer, vcpuControl: control.buffer }, slot, ask };
   }
 
-  test('takes what is written and gives it back', async () => {
+  test('stores data and reads it back', async () => {
     const { engine } = await startRig();
     const { attachment, slot, ask } = guest();
     engine.serveGuestDisk('disk0', attachment);
@@ -262,7 +262,7 @@ describe("a guest's disk", () => {
     expect(await ask('read', 2 ** 40, 512)).toMatch(/disk0\.qcow2/);
   });
 
-  test('goes back with the machine', async () => {
+  test('is loaded together with the machine', async () => {
     const { engine } = await startRig();
     const { attachment, slot, ask } = guest();
     engine.serveGuestDisk('disk0', attachment);

@@ -80,7 +80,7 @@ async function verifyError(path: string): Promise<SnapshotError> {
   return error;
 }
 
-describe('a byte that is not what was stored', () => {
+describe('a byte that differs from the stored one', () => {
   test.each([
     { name: 'main.ram', block: 0, page: 512 },
     { name: 'video.ram', block: 1, page: 10 },
@@ -112,7 +112,7 @@ describe('a byte that is not what was stored', () => {
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ ramBlock: null, area: 'vm-state' }] });
   });
 
-  test('on the disk is found, and the machine is not loaded either', async () => {
+  test('on the disk is found, and the machine is not loaded', async () => {
     const path = savedImage();
     damageFile(path, await placeInFile(path, { area: 'disk', at: 3 * 65536 + 9 }));
     const expected = { area: 'disk', ramBlock: null, offset: 3 * 65536, bytes: 65536 };
@@ -134,7 +134,7 @@ describe('a byte that is not what was stored', () => {
   });
 });
 
-test('damage where the snapshot table says where its digests are is found, and nothing is loaded without them', async () => {
+test('damage of the place of the digests in the snapshot table is found, and nothing is loaded without them', async () => {
   const path = savedImage();
   damageFile(path, readFileSync(path).indexOf('FERRYSUM') + 2);
   for (const error of [await loadError(path), await verifyError(path)]) {
@@ -145,7 +145,7 @@ test('damage where the snapshot table says where its digests are is found, and n
 });
 
 describe('verifying', () => {
-  test('tells the digests of what is whole, the same each time', async () => {
+  test('reports the same digests of undamaged parts each time', async () => {
     const path = savedImage();
     const { engine } = await startOn([path]);
     const plan = { tag: 'one', vmState: 'disk0', devices: ['disk0'] };
@@ -175,7 +175,7 @@ describe('verifying', () => {
     expect(gone).toMatchObject({ digests: null, fault: expect.stringContaining('the snapshot was deleted') });
   });
 
-  test('goes on to the end and lists every place, the first 64', async () => {
+  test('continues to the end and lists the first 64 damaged places', async () => {
     const path = savedImage();
     for (let piece = 0; piece < 5; piece += 1) {
       damageFile(path, await placeInFile(path, { area: 'vm-state', at: piece * 3 * 65536 + 5000 }));
@@ -186,7 +186,7 @@ describe('verifying', () => {
     expect(error.message).toMatch(/, and at 5 more places\.$/);
   });
 
-  test('changes nothing of the snapshot', async () => {
+  test('does not change the snapshot', async () => {
     const path = savedImage();
     const { engine } = await startOn([path]);
     await engine.verify({ tag: 'one', vmState: 'disk0', devices: ['disk0'] }).ended;

@@ -20,21 +20,19 @@ function watched(hanging: FileCall): Promise<{ readonly what: string; readonly t
   });
 }
 
-test('a call that does not end is told of with its disk, and no sooner than it may last', async () => {
+test('a call that does not end is reported with its disk, and not before its time limit', async () => {
   const { what, tookMs } = await watched({ doing: 'writing', position: 65536, bytes: 4096 });
-  expect(what).toBe(
-    'the disk of node disk0 takes nothing any more: writing 4096 bytes at 65536 did not end within 60 ms',
-  );
+  expect(what).toBe('the disk of node disk0 does not answer: writing 4096 bytes at 65536 did not end within 60 ms');
   expect(tookMs).toBeGreaterThanOrEqual(STALL_MS);
 });
 
 test('a flush may last ten times as long', async () => {
   const { what, tookMs } = await watched({ doing: 'flushing', position: 0, bytes: 0 });
-  expect(what).toBe('the disk of node disk0 takes nothing any more: flushing did not end within 600 ms');
+  expect(what).toBe('the disk of node disk0 does not answer: flushing did not end within 600 ms');
   expect(tookMs).toBeGreaterThanOrEqual(10 * STALL_MS);
 });
 
-test('once the watch has ended nothing is told any more', async () => {
+test('nothing is reported after the watch has ended', async () => {
   const hanging: FileCall = { doing: 'cutting', position: 0, bytes: 0 };
   const told: string[] = [];
   const node = { name: 'disk0', image: { underWay: [hanging] } };
@@ -44,6 +42,6 @@ test('once the watch has ended nothing is told any more', async () => {
   expect(told).toEqual([]);
 });
 
-test('outside tests a call may last a minute', () => {
+test('the default time limit of a call is one minute', () => {
   expect(DISK_STALL_MS).toBe(60_000);
 });

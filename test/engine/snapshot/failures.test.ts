@@ -21,7 +21,7 @@ describe('a save that is cancelled', () => {
     for (const path of paths) expect(await check(path)).toEqual(CLEAN);
   });
 
-  test('once the machine was captured takes the snapshots of all nodes back', async () => {
+  test('after the machine was captured removes the snapshots of all nodes', async () => {
     const { engine, paths } = await startRig(2);
     await engine.save(savePlan('before', machineMemory(), { devices: both })).ended;
     const task = engine.save(savePlan('one', machineMemory(), { devices: both }));
@@ -38,7 +38,7 @@ describe('a save that is cancelled', () => {
     for (const path of paths) expect(await check(path)).toEqual(CLEAN);
   });
 
-  test('while it is paused ends at once', async () => {
+  test('ends at once, also while it is paused', async () => {
     const { engine, paths } = await startRig();
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
@@ -50,7 +50,7 @@ describe('a save that is cancelled', () => {
 });
 
 describe('a task that is paused', () => {
-  test('stands still until it is resumed', async () => {
+  test('makes no progress until it is resumed', async () => {
     const { engine } = await startRig();
     const memory = machineMemory();
     const task = engine.save(savePlan('one', memory));
@@ -70,7 +70,7 @@ describe('a task that is paused', () => {
 });
 
 describe('an image that is gone', () => {
-  test('fails a save, and what was made on the other node is taken back', async () => {
+  test('fails a save, and the snapshot of the other node is removed', async () => {
     const { engine, paths } = await startRig(2);
     rmSync(paths[1]!);
     const error = await failureOf(engine.save(savePlan('one', machineMemory(), { devices: both })).ended);
@@ -94,7 +94,7 @@ describe('an image that is gone', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test('fails a load, a verify, a deletion and a turning of disks', async () => {
+  test('fails a load, a verification, a deletion and a switch of disks', async () => {
     const { engine, paths } = await startRig();
     await engine.save(savePlan('one', machineMemory())).ended;
     rmSync(paths[0]!);
@@ -106,7 +106,7 @@ describe('an image that is gone', () => {
   });
 });
 
-describe('a machine that does not suit', () => {
+describe('a machine that does not match', () => {
   const saved = shared(async () => {
     const rig = await startRig(2);
     await rig.engine.save(savePlan('one', machineMemory(), { devices: both })).ended;
@@ -124,7 +124,7 @@ describe('a machine that does not suit', () => {
     expect(await failureOf(task.ended)).toMatchObject({ code });
   });
 
-  test('is refused with the reason that a migration has for it, and the disks stay', async () => {
+  test('is refused with the reason of a migration, and the disks are unchanged', async () => {
     const { engine, paths } = saved();
     const small = emptyMemory(2 ** 20);
     const error = await failureOf(engine.load(loadPlan('one', small)).loaded);

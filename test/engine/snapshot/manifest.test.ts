@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BrokenManifestError } from '../../../src/engine/snapshot/worker/broken-manifest.ts';
 import {
   decodeManifest,
   encodeManifest,
@@ -11,8 +10,8 @@ import {
   manifestBytes,
   placeholder,
 } from '../../../src/engine/snapshot/worker/manifest.ts';
-import { decodePlace, encodePlace } from '../../../src/engine/snapshot/worker/manifest-place.ts';
-import { NO_BLOCK, PieceTable } from '../../../src/engine/snapshot/worker/piece-table.ts';
+import { decodePlace, encodePlace } from '../../../src/engine/snapshot/worker/snapshot-extra.ts';
+import { BrokenManifestError, NO_BLOCK, PieceTable } from '../../../src/engine/snapshot/worker/stream-pieces.ts';
 
 const BLOCKS = [
   { name: 'pc.ram', bytes: 2 ** 20 },
@@ -44,7 +43,7 @@ function forged(bytes: Buffer, change: (body: Buffer) => Buffer): Buffer {
 }
 
 describe('the manifest', () => {
-  test('comes back as it was written', () => {
+  test('is decoded as it was encoded', () => {
     const written = sample();
     const read = decodeManifest(encodeManifest(written));
     expect([...read.pieces]).toEqual([...written.pieces]);
@@ -54,20 +53,20 @@ describe('the manifest', () => {
     expect(read.disk).toEqual(written.disk);
   });
 
-  test('is as long as was foretold but for its disk part', () => {
+  test('has the computed length, without its disk part', () => {
     const written = sample();
     const disk = 16 + 12 + 8 + 12 + 4;
     expect(encodeManifest(written).length).toBe(fixedBytes(written.blocks, written.pieces) + disk);
   });
 
-  test('is refused when it was cut off, wherever', () => {
+  test('is refused when it is cut off at any byte', () => {
     const whole = encodeManifest(sample());
     for (let length = 0; length < whole.length; length += 1) {
       expect(() => decodeManifest(whole.subarray(0, length)), `${length} bytes`).toThrow(BrokenManifestError);
     }
   });
 
-  test('is refused when any bit of it but the unused ones of its header is another', () => {
+  test('is refused when any bit differs, except the unused bits of its header', () => {
     const whole = encodeManifest(sample());
     const isUnused = (at: number) => (at >= 12 && at < 16) || (at >= 56 && at < MANIFEST_HEADER_BYTES);
     for (let at = 0; at < whole.length; at += 1) {
@@ -78,7 +77,7 @@ describe('the manifest', () => {
     }
   });
 
-  test('a body that is cut off under a hash that fits is refused too', () => {
+  test('a body that is cut off with a matching hash is refused', () => {
     const whole = encodeManifest(sample());
     const bodyBytes = whole.length - MANIFEST_HEADER_BYTES;
     for (let length = 0; length < bodyBytes; length += 1) {
@@ -87,7 +86,7 @@ describe('the manifest', () => {
     }
   });
 
-  test('hostile bodies are refused by name or read as something sound, never as anything else', () => {
+  test('hostile bodies are refused with a reason, or decode to a valid manifest', () => {
     const whole = encodeManifest(sample());
     fc.assert(
       fc.property(fc.nat(whole.length - MANIFEST_HEADER_BYTES - 1), fc.nat(255), (at, byte) => {
@@ -119,25 +118,25 @@ describe('the manifest', () => {
     expect(() => decodeManifest(forged(encodeManifest(sample()), change))).toThrow(message);
   });
 
-  test('one that was never finished says so', () => {
+  test('an incomplete manifest is reported as never finished', () => {
     const header = placeholder(MANIFEST_HEADER_BYTES);
     expect(header.every((byte) => byte !== 0)).toBe(true);
     expect(() => manifestBytes(header, 4096)).toThrow('never finished');
   });
 
-  test('a length beyond what was reserved is not believed', () => {
+  test('a length above the reserved one is refused', () => {
     const header = encodeManifest(sample()).subarray(0, MANIFEST_HEADER_BYTES);
     expect(() => manifestBytes(header, MANIFEST_HEADER_BYTES + 10)).toThrow('in 10');
   });
 });
 
 describe('the place of a manifest', () => {
-  test('comes back from the extra data', () => {
+  test('is decoded from the extra data', () => {
     const place = { position: 2 ** 40, reservedBytes: 123456 };
     expect(decodePlace(encodePlace(place))).toEqual(place);
   });
 
-  test('is not seen in the extra data of another program', () => {
+  test('is not found in the extra data of another program', () => {
     const own = Buffer.from(encodePlace({ position: 0, reservedBytes: 1 }));
     expect(decodePlace(new Uint8Array())).toBeNull();
     expect(decodePlace(own.subarray(0, 31))).toBeNull();
@@ -146,7 +145,7 @@ describe('the place of a manifest', () => {
     expect(decodePlace(Buffer.alloc(32, 'another'))).toBeNull();
   });
 
-  test.each([0, 7, 8, 11, 15, 16, 24])('is not taken for none where byte %i is damaged', (at) => {
+  test.each([0, 7, 8, 11, 15, 16, 24])('is reported as damaged if byte %i is damaged', (at) => {
     const own = Buffer.from(encodePlace({ position: 2 ** 40, reservedBytes: 123456 }));
     own[at]! ^= 0xff;
     expect(decodePlace(own)).toBe('damaged');

@@ -14,7 +14,7 @@ const PLACE = { tag: 'by-qemu', vmState: 'disk0', devices: ['disk0'] };
 const LOAD: LoadPlan = { ...PLACE, target: { form: 'image', ramBytesMax: 2 ** 30 }, capabilities: [], uuid: '' };
 
 describeWithQemu('a machine that QEMU saved', () => {
-  it('is verified, loaded, saved again, and QEMU goes on with it', async () => {
+  it('is verified, loaded, saved again, and QEMU continues with it', async () => {
     const path = join(temporaryDirectory(), 'disk.qcow2');
     await createImage(path, { diskBytes: DISK_BYTES });
     const source = await startQemuOn(path);

@@ -35,7 +35,7 @@ async function load(rig: Rig, tag: string, memory: GuestMemory, devices = ['disk
 describe('a saved machine', () => {
   const common = shared(() => startRig());
 
-  test('is listed with its figures, and whoever listens is told', async () => {
+  test('is listed with its figures, and the listeners are notified', async () => {
     const rig = common();
     let changes = 0;
     rig.engine.onChange(() => {
@@ -52,7 +52,7 @@ describe('a saved machine', () => {
     expect(await qemuImg('snapshot', '-U', '-l', rig.paths[0]!)).toMatch(/^1 +one +2\.\d+ MiB 2026-01-02/m);
   });
 
-  test('comes back with its RAM, its devices and its run state', async () => {
+  test('is loaded with its RAM, its devices and its run state', async () => {
     const rig = common();
     const memory = machineMemory();
     const plan = savePlan('two', memory, { source: sourceOf(memory, 'tick 42'), globalState: 'paused' });
@@ -66,7 +66,7 @@ describe('a saved machine', () => {
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
   });
 
-  test('takes memory that was written before: zero pages of the snapshot clear it', async () => {
+  test('is loaded into memory that was written before: zero pages of the snapshot clear it', async () => {
     const rig = common();
     const memory = machineMemory();
     await save(rig, 'three', memory);
@@ -75,7 +75,7 @@ describe('a saved machine', () => {
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
   });
 
-  test('progress ends where it was to end, and never ran ahead', async () => {
+  test('progress ends at its total, and is never above it', async () => {
     const rig = common();
     const memory = machineMemory();
     const saving = rig.engine.save(savePlan('four', memory));
@@ -90,7 +90,7 @@ describe('a saved machine', () => {
     expect(await failureOf(loading.ended)).toMatchObject({ code: 'job_cancelled' });
   });
 
-  test('is there for the next service', async () => {
+  test('is available to the next service', async () => {
     const rig = common();
     const memory = machineMemory();
     await save(rig, 'five', memory);
@@ -103,7 +103,7 @@ describe('a saved machine', () => {
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
   });
 
-  test('saved again and again, each comes back as it was, and deleting them leaves an image without leaks', async () => {
+  test('saved several times, each is loaded unchanged, and their deletion leaves no leaked clusters', async () => {
     const rig = await startRig();
     const memories = [machineMemory(), machineMemory(), machineMemory()];
     for (const [index, memory] of memories.entries()) await save(rig, `s${index}`, memory);
@@ -134,7 +134,7 @@ describe('the disks of several nodes', () => {
   });
   const startSaved = (): Promise<Rig> => startOn(copiesOf(saved().paths));
 
-  test('are saved together and turned together', async () => {
+  test('are saved together and switched together', async () => {
     expect(saved().snapshots.map((list) => list.map(({ tag, vmStateBytes }) => [tag, vmStateBytes > 0]))).toEqual([
       [['one', true]],
       [['one', false]],
@@ -159,14 +159,14 @@ describe('the disks of several nodes', () => {
     await expectFilled(rig.paths, 2);
   });
 
-  test('can be turned without a machine', async () => {
+  test('can be switched without a machine', async () => {
     const rig = await startSaved();
     await rig.engine.applyDisks({ tag: 'one', devices: both }).ended;
     await rig.engine.close();
     await expectFilled(rig.paths, 1);
   });
 
-  test('deleting goes over nodes that do not have the tag', async () => {
+  test('deleting skips nodes without the tag', async () => {
     const rig = await startRig(2);
     await save(rig, 'one', machineMemory());
     const task = rig.engine.delete({ tag: 'one', devices: both });

@@ -7,11 +7,10 @@ import { BlockError, type Image } from '../../../src/block/image.ts';
 import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import type { SnapshotError } from '../../../src/domain/ports/block-nodes.ts';
 import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
-import { toSnapshotError } from '../../../src/engine/snapshot/snapshot-failure.ts';
-import { TaskWords } from '../../../src/engine/snapshot/task-words.ts';
-import type { Nodes } from '../../../src/engine/snapshot/worker/nodes.ts';
-import { save } from '../../../src/engine/snapshot/worker/save.ts';
-import { TaskControl } from '../../../src/engine/snapshot/worker/task-control.ts';
+import { TaskCells, TaskControl } from '../../../src/engine/snapshot/task-control.ts';
+import { toSnapshotError } from '../../../src/engine/snapshot/task-failure.ts';
+import type { Nodes } from '../../../src/engine/snapshot/worker/block-nodes.ts';
+import { save } from '../../../src/engine/snapshot/worker/save-task.ts';
 import { LoggedFile } from '../../block/logged-file.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { failureOf, machineMemory, savePlan } from './rig.ts';
@@ -30,12 +29,12 @@ async function disk(): Promise<Disk> {
 async function saveOn(...disks: readonly Disk[]): Promise<SnapshotError> {
   const devices = disks.map((_, index) => `disk${index}`);
   const nodes = { image: (name: string) => disks[devices.indexOf(name)]?.image } as unknown as Nodes;
-  const control = new TaskControl(new TaskWords(), new Heartbeat());
+  const control = new TaskControl(new TaskCells(), new Heartbeat());
   const saving = save(savePlan('one', machineMemory(2 ** 21), { devices }), nodes, { control, captured: () => {} });
   return toSnapshotError(await failureOf(saving));
 }
 
-test('what needs room to be taken back is taken back once the rest has made room', async () => {
+test('a snapshot whose removal needs space is removed after the others have freed space', async () => {
   const [first, second, third] = [await disk(), await disk(), await disk()];
   let isFull = true;
   const { deleteSnapshot } = second.image;
@@ -52,7 +51,7 @@ test('what needs room to be taken back is taken back once the rest has made room
   expect([first, second].map(({ image }) => image.snapshots)).toEqual([[], []]);
 });
 
-test('the areas without a snapshot go first', async () => {
+test('the areas without a snapshot are freed first', async () => {
   const [first, second] = [await disk(), await disk()];
   const order: string[] = [];
   const { deleteSnapshot } = first.image;
@@ -70,18 +69,18 @@ test('the areas without a snapshot go first', async () => {
   expect(order).toEqual(['drop', 'delete']);
 });
 
-test('what cannot be taken back is named, under the code of what went wrong first', async () => {
+test('a change that cannot be undone is named, with the code of the first error', async () => {
   const [first, second] = [await disk(), await disk()];
   first.image.deleteSnapshot = () => Promise.reject(new BlockError('image_io_error', 'EIO'));
   second.image.createSnapshot = () => Promise.reject(FULL);
   expect(await saveOn(first, second)).toEqual({
     code: 'no_space',
-    message: "full (what was begun of snapshot 'one' could not be taken back: node disk0: EIO)",
+    message: "full (the begun snapshot 'one' could not be removed: node disk0: EIO)",
     left: true,
   });
 });
 
-test('a snapshot of which nobody knows whether it is in the file is left', async () => {
+test('a snapshot whose header write has an unknown outcome is kept', async () => {
   const one = await disk();
   let isTurned = false;
   one.file.failing = (what, position) => {
@@ -90,7 +89,7 @@ test('a snapshot of which nobody knows whether it is in the file is left', async
   };
   expect(await saveOn(one)).toMatchObject({
     code: 'image_io_error',
-    message: expect.stringMatching(/^EIO \(what was begun of snapshot 'one' .* node disk0: /),
+    message: expect.stringMatching(/^EIO \(the begun snapshot 'one' .* node disk0: /),
     left: true,
   });
 });

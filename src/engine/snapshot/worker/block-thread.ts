@@ -2,7 +2,6 @@ import { BlockError } from '../../../block/image.ts';
 import type { SnapshotError } from '../../../domain/ports/block-nodes.ts';
 import { startBeating } from '../../session/worker-program.ts';
 import { Heartbeat } from '../../shared/heartbeat.ts';
-import { DISK_STALL_MS, watchForStalls } from '../disk-stall.ts';
 import {
   type FromBlockThread,
   type NodeSpec,
@@ -10,38 +9,37 @@ import {
   type TaskOrder,
   type TaskResult,
   type ToBlockThread,
-} from '../messages.ts';
-import { SnapshotFailure, toSnapshotError } from '../snapshot-failure.ts';
-import { TaskWords } from '../task-words.ts';
-import { endThread } from './end-thread.ts';
-import type { GuestDisk } from './guest-disk.ts';
-import type { Load } from './load.ts';
-import { Nodes } from './nodes.ts';
-import { TaskControl } from './task-control.ts';
+} from '../block-messages.ts';
+import type { DiskServer } from '../disk-service.ts';
+import { DISK_STALL_MS, endThread, watchForStalls } from '../disk-stall.ts';
+import { TaskCells, TaskControl } from '../task-control.ts';
+import { SnapshotFailure, toSnapshotError } from '../task-failure.ts';
+import { Nodes } from './block-nodes.ts';
+import type { Load } from './load-task.ts';
 
-/** How often the thread shows that its event loop turns. */
+/** Interval of the heartbeat of the event loop. */
 const HEARTBEAT_MS = 500;
 
-type Task = { readonly words: TaskWords; readonly control: TaskControl; load: Load | null; ended: Promise<void> };
+type Task = { readonly cells: TaskCells; readonly control: TaskControl; load: Load | null; ended: Promise<void> };
 
 /**
- * The block thread's end of the engine: owns every image from `open` to `close`, and works off tasks side by side; the
- * domain sees to it that no two of them work on one node. What only tasks need is loaded with the first one.
+ * The program of the block thread. It owns every image from `open` to `close`, and runs tasks concurrently; the domain
+ * allows only one task at a time on a node. Modules of tasks are loaded with the first task.
  */
 export class BlockThread {
   readonly #post: (message: FromBlockThread) => void;
   readonly #closed: () => void;
   readonly #tasks = new Map<number, Task>();
-  readonly #disks: GuestDisk[] = [];
+  readonly #disks: DiskServer[] = [];
   #heartbeat = new Heartbeat();
   #diskStallMs = DISK_STALL_MS;
   #isClosing = false;
-  /** Resolves when the nodes are not being activated or deactivated any more. */
+  /** Resolves when no activation or deactivation is in progress. */
   #switched: Promise<void> = Promise.resolve();
-  /** Null before `open`, and if that failed. */
+  /** Null before `open`, and if it failed. */
   #nodes: Promise<Nodes | null> = Promise.resolve(null);
 
-  /** @param closed called when everything has been let go. */
+  /** @param closed called when all images are closed. */
   constructor(post: (message: FromBlockThread) => void, closed: () => void) {
     this.#post = post;
     this.#closed = closed;
@@ -55,7 +53,7 @@ export class BlockThread {
         this.#nodes = this.#open(message.nodes, message.isActive);
         break;
       case 'task':
-        this.#begin(message.task, message.order, new TaskWords(message.words));
+        this.#begin(message.task, message.order, new TaskCells(message.cells));
         break;
       case 'wake':
         this.#tasks.get(message.task)?.control.wake();
@@ -85,9 +83,9 @@ export class BlockThread {
     }
   }
 
-  #begin(number: number, order: TaskOrder, words: TaskWords): void {
-    const control = new TaskControl(words, this.#heartbeat);
-    const task: Task = { words, control, load: null, ended: Promise.resolve() };
+  #begin(number: number, order: TaskOrder, cells: TaskCells): void {
+    const control = new TaskControl(cells, this.#heartbeat);
+    const task: Task = { cells, control, load: null, ended: Promise.resolve() };
     this.#tasks.set(number, task);
     const switched = this.#switched;
     task.ended = switched.then(() => this.#run(number, order, task));
@@ -113,8 +111,8 @@ export class BlockThread {
   }
 
   /**
-   * While a task needs a disk, whatever hangs on it ends this thread: nothing else is rid of a call that does not come
-   * back. Whoever only wants to see digests does not wait for them, and is no reason.
+   * Ends this thread if a system call on a disk of the task hangs, because such a call cannot be ended in another way.
+   * The task that only shows digests is not watched.
    */
   #watchDisks(order: TaskOrder, nodes: Nodes | null): () => void {
     if (nodes === null || order.kind === 'digests') return () => {};
@@ -133,52 +131,52 @@ export class BlockThread {
     const { control } = task;
     switch (order.kind) {
       case 'save': {
-        const { save } = await import('./save.ts');
+        const { save } = await import('./save-task.ts');
         const captured = () => this.#post({ type: 'captured', task: number });
         await save(order.plan, nodes, { control, captured });
         return null;
       }
       case 'load': {
-        const { Load } = await import('./load.ts');
+        const { Load } = await import('./load-task.ts');
         task.load = new Load(order.plan, nodes, { control, listener: this.#loadListener(number) });
         await task.load.run();
         return null;
       }
       case 'verify': {
-        const { verify } = await import('./verify.ts');
+        const { verify } = await import('./digest-tasks.ts');
         return verify(order.plan, nodes, control);
       }
       case 'compact': {
-        const { compactImages } = await import('./compact.ts');
+        const { compactImages } = await import('./image-tasks.ts');
         return compactImages(order.plan, nodes, control);
       }
       case 'digests': {
-        const { readDigests } = await import('./kept-digests.ts');
+        const { readDigests } = await import('./digest-tasks.ts');
         return readDigests(order.plan, nodes, control);
       }
       case 'activate': {
         const repairs = await nodes.activate();
         if (repairs.length > 0) this.#post({ type: 'repaired', repairs });
-        for (const disk of this.#disks) disk.look();
+        for (const disk of this.#disks) disk.poll();
         return null;
       }
       case 'deactivate':
         await this.#deactivate(number, nodes);
         return null;
       case 'rename': {
-        const { renameSnapshot } = await import('./rename.ts');
+        const { renameSnapshot } = await import('./image-tasks.ts');
         await renameSnapshot(order.plan, nodes, control);
         return null;
       }
       default: {
-        const { applyDisks, deleteSnapshot } = await import('./delete.ts');
+        const { applyDisks, deleteSnapshot } = await import('./image-tasks.ts');
         await (order.kind === 'delete' ? deleteSnapshot : applyDisks)(order.plan, nodes, control);
         return null;
       }
     }
   }
 
-  /** What only reads the images is ended, and what changes them comes to its end, before they are let go. */
+  /** Interrupts or finishes the other tasks, answers the guest's requests, and then releases the images. */
   async #deactivate(number: number, nodes: Nodes): Promise<void> {
     const others = [...this.#tasks].filter(([other]) => other < number).map(([, task]) => task);
     const message = 'The disks were handed over with the guest of a migration while this was under way.';
@@ -194,24 +192,24 @@ export class BlockThread {
       stepped: (step, error) =>
         this.#post({ type: 'stepped', task, step, error: error === null ? null : toSnapshotError(error) }),
       fault: (error) => this.#post({ type: 'fault', message: toSnapshotError(error).message }),
-    } satisfies import('./load.ts').LoadListener;
+    } satisfies import('./load-task.ts').LoadListener;
   }
 
   async #serve({ node, attachment }: Extract<ToBlockThread, { type: 'guest-disk' }>): Promise<void> {
-    const { GuestDisk } = await import('./guest-disk.ts');
+    const { DiskServer } = await import('../disk-service.ts');
     const nodes = await this.#nodes;
-    // Its port would keep a thread from its end that nobody closes it in.
+    // An open port would keep the thread alive.
     if (this.#isClosing) attachment.port?.close();
-    else if (nodes?.has(node)) this.#disks.push(new GuestDisk(attachment, () => nodes.imageOrNull(node)));
+    else if (nodes?.has(node)) this.#disks.push(new DiskServer(attachment, () => nodes.imageOrNull(node)));
   }
 
-  /** Ends every task as a cancel does, then lets go of the images. */
+  /** Cancels every task, then closes the images. */
   async #close(): Promise<void> {
     this.#isClosing = true;
-    for (const { words, control, load } of this.#tasks.values()) {
-      words.cancel();
+    for (const { cells, control, load } of this.#tasks.values()) {
+      cells.cancel();
       control.wake();
-      // Disks that were turned stay so: the next start would turn them, too.
+      // Disks that were switched stay switched, as the next start would switch them too.
       load?.step('release');
     }
     await Promise.all([...this.#tasks.values()].map(({ ended }) => ended));

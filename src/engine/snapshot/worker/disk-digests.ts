@@ -1,18 +1,18 @@
 import { crc32 } from 'node:zlib';
 import type { SnapshotReader } from '../../../block/image.ts';
-import { BrokenManifestError } from './broken-manifest.ts';
-import type { TaskControl } from './task-control.ts';
+import type { TaskControl } from '../task-control.ts';
+import { BrokenManifestError } from './stream-pieces.ts';
 
-/** Smallest stretch of a disk that has a CRC of its own. */
+/** Smallest granule: the unit of a disk that has its own CRC. */
 export const DISK_GRANULE_BYTES = 65536;
 export const DISK_GRANULE_BYTES_MAX = 64 * 2 ** 20;
 /** Bytes that are read from a disk at a time. */
 const READ_BYTES = 2 ** 20;
 
-/** Granules that follow each other, and their CRCs. */
+/** Adjacent granules and their CRCs. */
 export type DiskRun = { readonly firstGranule: number; readonly crcs: Uint32Array };
 
-/** CRCs of a disk's granules, where the disk has clusters of its own; the last granule may be shorter. */
+/** CRCs of the granules of a disk that are allocated; the last granule may be shorter. */
 export type DiskDigests = {
   readonly diskBytes: number;
   /** A power of two times DISK_GRANULE_BYTES. */
@@ -26,7 +26,7 @@ const HEAD_BYTES = 16;
 /** A run of granules by number, before their CRCs are known. */
 export type GranuleRun = { readonly first: number; count: number };
 
-/** The granules of which a snapshot's disk has something, in order. */
+/** The granules of a snapshot's disk with allocated clusters, in order. */
 export async function allocatedGranules(reader: SnapshotReader, granuleBytes: number): Promise<GranuleRun[]> {
   const runs: GranuleRun[] = [];
   for await (const { offset, bytes } of reader.allocatedDisk()) {
@@ -40,7 +40,7 @@ export async function allocatedGranules(reader: SnapshotReader, granuleBytes: nu
   return runs;
 }
 
-/** Granules twice as large. */
+/** The same ranges with granules twice as large. */
 export function doubled(runs: readonly GranuleRun[]): GranuleRun[] {
   const wider: GranuleRun[] = [];
   for (const { first, count } of runs) {
@@ -53,22 +53,22 @@ export function doubled(runs: readonly GranuleRun[]): GranuleRun[] {
   return wider;
 }
 
-/** Bytes that runs take in a manifest. */
+/** Length of the runs in a manifest. */
 export function diskDigestBytes(runs: readonly GranuleRun[]): number {
   return HEAD_BYTES + runs.reduce((sum, { count }) => sum + RUN_HEAD_BYTES + 4 * count, 0);
 }
 
-/** Bytes that the granules of `runs` have on a disk of `diskBytes`. */
+/** Bytes in the granules of `runs` on a disk of `diskBytes`. */
 export function granuleBytesOf(runs: readonly GranuleRun[], granuleBytes: number, diskBytes: number): number {
   return runs.reduce((sum, { first, count }) => {
     return sum + Math.min(diskBytes, (first + count) * granuleBytes) - first * granuleBytes;
   }, 0);
 }
 
-/** What was found of one granule: its CRC, or why it could not be read. */
+/** The CRC of one granule, or the error of reading it. */
 export type GranuleReading = { readonly granule: number; readonly bytes: number; readonly crc: number | Error };
 
-/** Reads the granules of `runs` and tells the CRC of each; what is read counts as progress. */
+/** Reads the granules of `runs` and yields the CRC of each. Reports the bytes read as progress. */
 export async function* readGranules(
   reader: SnapshotReader,
   plan: { readonly runs: readonly GranuleRun[]; readonly granuleBytes: number; readonly diskBytes: number },
@@ -86,7 +86,7 @@ export async function* readGranules(
       const whole = await tried(reader.readDisk(from, bytes));
       for (let index = 0; index < granules; index += 1) {
         const part = bytes.subarray(index * granuleBytes, (index + 1) * granuleBytes);
-        // Where a long read failed, the granule at fault is found by reading each alone.
+        // After a failed read each granule is read separately, to find the ones that cannot be read.
         const error = whole === null ? null : await tried(reader.readDisk(from + index * granuleBytes, part));
         yield { granule: granule + index, bytes: part.length, crc: error ?? crc32(part) };
       }

@@ -5,9 +5,8 @@ import { RamSender } from '../../pages/ram-sender.ts';
 import { Staging } from '../../pages/staging.ts';
 import { MachineEncoder, type StreamPart } from '../../stream/machine-stream.ts';
 import { DISK_STALL_MS } from '../disk-stall.ts';
-import type { PieceTable } from './piece-table.ts';
-import { StreamDigester } from './stream-digester.ts';
-import type { TaskControl } from './task-control.ts';
+import type { TaskControl } from '../task-control.ts';
+import { type PieceTable, StreamDigester } from './stream-pieces.ts';
 
 /** RAM in one part of the ram section. Parts are not cut by time: the same RAM always has the same digests. */
 const PART_BYTES = 16 * 2 ** 20;

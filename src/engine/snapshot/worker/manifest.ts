@@ -1,24 +1,39 @@
+import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
+import type { Image, SnapshotReader } from '../../../block/image.ts';
 import { ByteReader, IncompleteError, StreamError } from '../../stream/byte-reader.ts';
 import { ByteWriter } from '../../stream/byte-writer.ts';
 import { RAM_BLOCKS_MAX } from '../../stream/constants.ts';
-import { BrokenManifestError } from './broken-manifest.ts';
-import { type DiskDigests, decodeDiskDigests, encodeDiskDigests } from './disk-digests.ts';
-import { NO_BLOCK, PieceTable } from './piece-table.ts';
+import type { TaskControl } from '../task-control.ts';
+import { SnapshotFailure } from '../task-failure.ts';
+import {
+  allocatedGranules,
+  DISK_GRANULE_BYTES,
+  DISK_GRANULE_BYTES_MAX,
+  type DiskDigests,
+  decodeDiskDigests,
+  diskDigestBytes,
+  doubled,
+  encodeDiskDigests,
+  granuleBytesOf,
+  readGranules,
+} from './disk-digests.ts';
+import type { ManifestPlace } from './snapshot-extra.ts';
+import { BrokenManifestError, NO_BLOCK, PieceTable } from './stream-pieces.ts';
 
 /*
- * Digests of a snapshot, kept in the VM state area behind the stream. Big-endian:
+ * Digests of a snapshot, stored in the VM state area behind the stream. Big-endian:
  *
  *   8 bytes magic "FERRYDIG", u32 version 1, u32 0, u64 body bytes, 32 bytes SHA-256 of the body, 8 bytes 0
  *   body: u64 stream bytes, u32 RAM blocks (each str8 name, u64 bytes), u32 bytes of the pieces, pieces
- *         (piece-table.ts), the disk's digests (disk-digests.ts)
- * Where it lies is said by the snapshot's entry in the image's table (manifest-place.ts).
+ *         (stream-pieces.ts), the disk's digests (disk-digests.ts)
+ * The snapshot's entry in the snapshot table has its place (snapshot-extra.ts).
  */
 
 export type ManifestBlock = { readonly name: string; readonly bytes: number };
 
 export type Manifest = {
-  /** 0 if the node holds no VM state; then there are no pieces. */
+  /** 0 if the node has no VM state; there are no pieces then. */
   readonly streamBytes: number;
   readonly blocks: readonly ManifestBlock[];
   readonly pieces: PieceTable;
@@ -26,20 +41,20 @@ export type Manifest = {
 };
 
 export const MANIFEST_HEADER_BYTES = 64;
-/** A manifest that claims to be larger is not read. */
+/** A longer manifest is not read. */
 export const MANIFEST_BYTES_MAX = 512 * 2 ** 20;
 
 const VERSION = 1;
 const MAGIC = Buffer.from('FERRYDIG');
-/** What stands where a manifest will be; the snapshot was not finished if it is still there. */
+/** Content of the place of a manifest before it is written. A snapshot that still contains it is incomplete. */
 const PLACEHOLDER = Buffer.from('UNFINISHED DIGESTS OF VMFERRY   ');
 
-/** `bytes` of what is written where a manifest will be: nothing that could be taken for one, and not zero. */
+/** A placeholder of `bytes` bytes: not zero, and not a valid manifest. */
 export function placeholder(bytes: number): Uint8Array {
   return Buffer.alloc(bytes, PLACEHOLDER);
 }
 
-/** Bytes of a manifest but for its disk part. */
+/** Bytes of a manifest without its disk part. */
 export function fixedBytes(blocks: readonly ManifestBlock[], pieces: PieceTable): number {
   return MANIFEST_HEADER_BYTES + encodeBlocks(blocks, pieces).length + pieces.encodedBytes;
 }
@@ -52,7 +67,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
   return Buffer.concat([header, body]);
 }
 
-/** Bytes of the whole manifest that begins with this header. @throws BrokenManifestError */
+/** Length of the manifest with this header. @throws BrokenManifestError */
 export function manifestBytes(header: Uint8Array, reservedBytes: number): number {
   const bytes = Buffer.from(header.buffer, header.byteOffset, header.length);
   if (bytes.subarray(0, 8).equals(PLACEHOLDER.subarray(0, 8))) throw new BrokenManifestError('it was never finished');
@@ -65,7 +80,7 @@ export function manifestBytes(header: Uint8Array, reservedBytes: number): number
   return MANIFEST_HEADER_BYTES + Number(body);
 }
 
-/** @throws BrokenManifestError if these bytes are not a manifest, whole and unchanged. */
+/** @throws BrokenManifestError if the bytes are not a complete and unchanged manifest. */
 export function decodeManifest(bytes: Buffer): Manifest {
   if (bytes.length < MANIFEST_HEADER_BYTES) throw new BrokenManifestError('it is cut off');
   if (manifestBytes(bytes.subarray(0, MANIFEST_HEADER_BYTES), bytes.length) !== bytes.length) {
@@ -103,4 +118,67 @@ function encodeBlocks(blocks: readonly ManifestBlock[], pieces: PieceTable): Uin
   const writer = new ByteWriter().u64(pieces.streamBytes).u32(blocks.length);
   for (const { name, bytes } of blocks) writer.str8(name).u64(bytes);
   return writer.u32(pieces.encodedBytes).finish();
+}
+
+/**
+ * Most granules for which space is reserved: 64 GiB of disk at the smallest granule. Fuller disks use larger granules.
+ */
+const RESERVED_GRANULES_MAX = 2 ** 20;
+/** A CRC for each granule, and heads of runs: one for three granules on average, otherwise granules become larger. */
+const RESERVED_BYTES_PER_GRANULE = 8;
+const RESERVED_BYTES_MIN = 4096;
+
+/** A snapshot without its manifest. */
+export type SavedNode = {
+  readonly image: Image;
+  readonly id: string;
+  readonly blocks: readonly ManifestBlock[];
+  readonly pieces: PieceTable;
+  readonly place: ManifestPlace;
+};
+
+/** Bytes reserved for the digests of a disk: its allocated ranges are not known before the snapshot exists. */
+export function diskReservation(diskBytes: number): number {
+  const granules = Math.min(Math.ceil(diskBytes / DISK_GRANULE_BYTES), RESERVED_GRANULES_MAX);
+  return RESERVED_BYTES_MIN + granules * RESERVED_BYTES_PER_GRANULE;
+}
+
+/** Computes the digests of a snapshot's disk, and writes the manifest to its reserved place. */
+export async function writeManifest(node: SavedNode, control: TaskControl): Promise<void> {
+  const { image, blocks, pieces, place } = node;
+  const reader = await image.openSnapshot(node.id);
+  const disk = await digestDisk(reader, place.reservedBytes - fixedBytes(blocks, pieces), control);
+  const bytes = encodeManifest({ streamBytes: pieces.streamBytes, blocks, pieces, disk });
+  assert.equal(decodeManifest(bytes).streamBytes, pieces.streamBytes);
+  await control.breathe();
+  await reader.rewriteVmState(place.position, bytes);
+  await image.flush();
+}
+
+async function digestDisk(reader: SnapshotReader, roomBytes: number, control: TaskControl): Promise<DiskDigests> {
+  const { diskBytes } = reader.snapshot;
+  let granuleBytes = DISK_GRANULE_BYTES;
+  let runs = await allocatedGranules(reader, granuleBytes);
+  while (diskDigestBytes(runs) > roomBytes) {
+    granuleBytes *= 2;
+    runs = doubled(runs);
+    if (granuleBytes > DISK_GRANULE_BYTES_MAX) {
+      throw new SnapshotFailure('engine_failed', `the digests of a disk of ${diskBytes} bytes do not fit ${roomBytes}`);
+    }
+  }
+  control.addTotal(granuleBytesOf(runs, granuleBytes, diskBytes));
+  const filled = runs.map(({ first, count }) => ({ firstGranule: first, crcs: new Uint32Array(count) }));
+  let run = 0;
+  let index = 0;
+  for await (const { crc } of readGranules(reader, { runs, granuleBytes, diskBytes }, control)) {
+    if (crc instanceof Error) throw crc;
+    const crcs = filled[run]?.crcs ?? new Uint32Array();
+    crcs[index] = crc;
+    index += 1;
+    if (index === crcs.length) {
+      run += 1;
+      index = 0;
+    }
+  }
+  return { diskBytes, granuleBytes, runs: filled };
 }

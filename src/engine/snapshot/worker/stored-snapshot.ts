@@ -1,19 +1,19 @@
 import type { Image, SnapshotReader } from '../../../block/image.ts';
-import { SnapshotFailure } from '../snapshot-failure.ts';
-import { BrokenManifestError } from './broken-manifest.ts';
-import type { DamageList } from './damage-list.ts';
+import type { DamageReport } from '../../../domain/ports/block-nodes.ts';
+import { SnapshotFailure } from '../task-failure.ts';
+import type { Nodes } from './block-nodes.ts';
 import { decodeManifest, MANIFEST_HEADER_BYTES, type Manifest, manifestBytes } from './manifest.ts';
-import { decodePlace, type ManifestPlace } from './manifest-place.ts';
-import type { Nodes } from './nodes.ts';
+import { decodePlace, type ManifestPlace } from './snapshot-extra.ts';
+import { BrokenManifestError } from './stream-pieces.ts';
 
-/** One node's snapshot with a tag, open to be read. */
+/** The snapshot of one node, open to be read. */
 export type StoredSnapshot = {
   readonly node: string;
   readonly image: Image;
   readonly reader: SnapshotReader;
-  /** Null if the snapshot has no digests, or if they are damaged, which has been told then. */
+  /** Null if the snapshot has no digests, or if they are damaged; the damage is reported then. */
   readonly manifest: Manifest | null;
-  /** True if digests are kept with it, damaged or not. */
+  /** True if the snapshot has digests, damaged or not. */
   readonly hasDigests: boolean;
 };
 
@@ -29,7 +29,7 @@ export function needSnapshot(image: Image, tag: string, node: string): string {
   return id;
 }
 
-/** Opens the snapshots of all `names` with their manifests; a damaged manifest goes to `damage`. */
+/** Opens the snapshots of all `names` with their manifests, and reports a damaged manifest to `damage`. */
 export async function openStored(
   names: readonly string[],
   options: { readonly tag: string; readonly nodes: Nodes; readonly damage: DamageList },
@@ -67,7 +67,7 @@ async function readManifest(options: {
   return null;
 }
 
-/** Null if no digests were kept. @throws Error that says, as a clause, why those that were cannot be used. */
+/** Reads a manifest; null if the snapshot has none. @throws Error if it cannot be used; the message is a clause. */
 export async function keptManifest(reader: SnapshotReader): Promise<Manifest | null> {
   const place = decodePlace(reader.snapshot.extra);
   return place === null ? null : manifestAt(reader, place);
@@ -92,11 +92,56 @@ async function manifestAt(reader: SnapshotReader, place: ManifestPlace | 'damage
   return manifest;
 }
 
-/** A place in the file where it can be told, for a report. */
+/** A file offset for a report; null if it cannot be read. */
 export async function fileOffsetOf(asked: Promise<number | null>): Promise<number | null> {
   try {
     return await asked;
   } catch {
     return null;
   }
+}
+
+/** Most places that are listed; further ones are only counted. */
+const REPORTS_MAX = 64;
+
+/** The damaged places of a snapshot. */
+export class DamageList {
+  readonly #tag: string;
+  readonly #endsAtFirst: boolean;
+  readonly #reports: DamageReport[] = [];
+  #count = 0;
+  /** Description of the first damage, as a clause. */
+  #first = '';
+
+  /** @param options `endsAtFirst`: `add` throws at once, because a load cannot use a damaged snapshot. */
+  constructor(tag: string, options: { readonly endsAtFirst: boolean }) {
+    this.#tag = tag;
+    this.#endsAtFirst = options.endsAtFirst;
+  }
+
+  /** Records damage. @param what a clause. @throws SnapshotFailure with `endsAtFirst`. */
+  add(report: DamageReport, what: string): void {
+    this.#count += 1;
+    if (this.#count === 1) this.#first = `${what}: ${describePlace(report)}`;
+    if (this.#reports.length < REPORTS_MAX) this.#reports.push(report);
+    if (this.#endsAtFirst) this.throwIfAny();
+  }
+
+  /** @throws SnapshotFailure that lists all places found so far. */
+  throwIfAny(): void {
+    if (this.#count === 0) return;
+    const more = this.#count === 1 ? '' : `, and at ${this.#count - 1} more places`;
+    throw new SnapshotFailure(
+      'snapshot_damaged',
+      `Snapshot '${this.#tag}' is damaged: ${this.#first}${more}.`,
+      this.#reports,
+    );
+  }
+}
+
+function describePlace({ node, ramBlock, area, offset, bytes, fileOffset }: DamageReport): string {
+  const hex = (value: number) => `0x${value.toString(16)}`;
+  const areas = { ram: `RAM block '${ramBlock}'`, 'vm-state': 'the VM state', disk: 'the disk', metadata: 'the image' };
+  const inFile = fileOffset === null ? '' : ` (cluster at ${hex(fileOffset)} of the image file)`;
+  return `${areas[area]} of node '${node}', ${bytes} bytes at ${hex(offset)}${inFile}`;
 }

@@ -1,37 +1,35 @@
 import type { LoadedMachine } from '../../memory/machine-state.ts';
 import type { LoadPlan } from '../block-engine-types.ts';
-import type { LoadStep } from '../messages.ts';
-import { SnapshotFailure, TaskCancelled } from '../snapshot-failure.ts';
-import { checkDisk } from './checked-disk.ts';
-import { DamageList } from './damage-list.ts';
-import { DiskTurn } from './disk-turn.ts';
-import type { Nodes } from './nodes.ts';
-import { openStored, type StoredSnapshot } from './stored-snapshot.ts';
-import { readMachine } from './stream-feed.ts';
-import type { TaskControl } from './task-control.ts';
+import type { LoadStep } from '../block-messages.ts';
+import type { TaskControl } from '../task-control.ts';
+import { SnapshotFailure, TaskCancelled } from '../task-failure.ts';
+import type { Nodes } from './block-nodes.ts';
+import { checkDisk, readMachine } from './checked-content.ts';
+import { DiskSwitch } from './disk-switch.ts';
+import { DamageList, openStored, type StoredSnapshot } from './stored-snapshot.ts';
 
-/** What a load tells while it goes on. */
+/** Receiver of the events of a load. */
 export type LoadListener = {
   loaded(machine: LoadedMachine): void;
-  /** The step has been done, or failed: then the load ends. */
+  /** The step is done, or has failed; the load ends after a failure. */
   stepped(step: LoadStep, error: unknown): void;
-  /** Something that changes nothing about the outcome. */
+  /** A failure that does not change the outcome. */
   fault(error: unknown): void;
 };
 
-/** A step is looked for after this long even if nobody woke the task. */
-const LOOK_MS = 60_000;
+/** The task looks for a step after this time without a message. */
+const POLL_MS = 60_000;
 
 /**
- * A load: reads and checks everything while disks and guest are as they were, then turns the disks when it is told to.
- * Up to `apply` a cancel leaves all as it was; behind it only `revert` and `release` count.
+ * A load: reads and checks the snapshot while disks and guest are unchanged, then switches the disks at the step
+ * `apply`. Before `apply` a cancel changes nothing; after it only the steps `revert` and `release` take effect.
  */
 export class Load {
   readonly #plan: LoadPlan;
   readonly #nodes: Nodes;
   readonly #control: TaskControl;
   readonly #listener: LoadListener;
-  readonly #disks = new DiskTurn();
+  readonly #disks = new DiskSwitch();
   readonly #steps: LoadStep[] = [];
 
   constructor(plan: LoadPlan, nodes: Nodes, task: { readonly control: TaskControl; readonly listener: LoadListener }) {
@@ -55,15 +53,15 @@ export class Load {
       await this.#disks.abandon().catch((fault: unknown) => this.#listener.fault(fault));
       throw error;
     }
-    await this.#told('apply', () => this.#apply());
+    await this.#reported('apply', () => this.#apply());
     const second = await this.#nextStep({ mayCancel: false });
     if (second === 'release') {
       await this.#disks.release().catch((fault: unknown) => this.#listener.fault(fault));
     } else {
-      await this.#told('revert', () => this.#disks.revert());
+      await this.#reported('revert', () => this.#disks.revert());
       throw new SnapshotFailure(
         'machine_refused',
-        'The machine did not take the snapshot; the disks were turned back.',
+        'The machine did not take the snapshot; the disks were switched back.',
       );
     }
   }
@@ -82,11 +80,11 @@ export class Load {
     }
     const expected = { target, capabilities, uuid };
     const machine = await readMachine({ stored: holder, expected, damage, control: this.#control });
-    const turned = stored.filter(({ node }) => devices.includes(node));
-    for (const one of turned) await checkDisk(one, damage, this.#control);
+    const switched = stored.filter(({ node }) => devices.includes(node));
+    for (const one of switched) await checkDisk(one, damage, this.#control);
     damage.throwIfAny();
     if (machine === null) throw new SnapshotFailure('engine_failed', 'the stream was read and gave no machine');
-    await this.#prepare(turned);
+    await this.#prepare(switched);
     return machine;
   }
 
@@ -109,7 +107,7 @@ export class Load {
     await this.#disks.commit();
   }
 
-  async #told(step: LoadStep, work: () => Promise<void>): Promise<void> {
+  async #reported(step: LoadStep, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
@@ -125,7 +123,7 @@ export class Load {
       const step = this.#steps.shift();
       if (step !== undefined) return step;
       if (mayCancel) control.check();
-      await control.untilWoken(LOOK_MS);
+      await control.untilWoken(POLL_MS);
     }
   }
 }

@@ -2,20 +2,19 @@ import { BlockError, type FileCall, type Image, type ImageSnapshot } from '../..
 import { HeldImage } from '../../../block/qcow2/held-image.ts';
 import { createImage } from '../../../block/qcow2/open-image.ts';
 import type { BlockNode, NodeSnapshot } from '../../../domain/ports/block-nodes.ts';
-import type { NodeRepair, NodeSpec } from '../messages.ts';
-import { SnapshotFailure } from '../snapshot-failure.ts';
-import { decodeAbout } from './about.ts';
-import { decodePlace, PLACE_BYTES } from './manifest-place.ts';
+import type { NodeRepair, NodeSpec } from '../block-messages.ts';
+import { SnapshotFailure } from '../task-failure.ts';
+import { decodeAbout, decodePlace, PLACE_BYTES } from './snapshot-extra.ts';
 
 type OpenNode = {
   readonly name: string;
   readonly held: HeldImage;
-  /** The array from which `published` was made. */
+  /** The snapshots in `published`. */
   snapshots: readonly ImageSnapshot[];
   published: BlockNode;
 };
 
-/** Every block device node of the service, its image open; locked while the nodes are active. */
+/** Every block device node of the service with its open image. The images are locked while the nodes are active. */
 export class Nodes {
   readonly #nodes: ReadonlyMap<string, OpenNode>;
   readonly #publish: (node: BlockNode) => void;
@@ -26,8 +25,8 @@ export class Nodes {
   }
 
   /**
-   * Opens all of them, or none. A file that may not be written is opened to be read. `publish` is told of later changes.
-   * @throws BlockError of the first that cannot be opened; the message names the node.
+   * Opens all nodes, or none. A file that may not be written is opened read-only. `publish` receives later changes.
+   * @throws BlockError of the first node that cannot be opened; the message names the node.
    */
   static async open(
     specs: readonly NodeSpec[],
@@ -51,7 +50,7 @@ export class Nodes {
     return this.#nodes.has(name);
   }
 
-  /** @throws SnapshotFailure if there is no such node, or if it is inactive. */
+  /** @throws SnapshotFailure if there is no such node or it is inactive. */
   image(name: string): Image {
     const node = this.#nodes.get(name);
     if (node === undefined) throw new SnapshotFailure('node_not_found', `There is no block device node '${name}'.`);
@@ -60,19 +59,19 @@ export class Nodes {
     throw new SnapshotFailure('node_inactive', message);
   }
 
-  /** The node's image; null if there is no such node, or if it is inactive. */
+  /** The image of a node; null if there is no such node or it is inactive. */
   imageOrNull(name: string): Image | null {
     return this.#nodes.get(name)?.held.image ?? null;
   }
 
-  /** Calls on the node's file that have not ended; null if there is no such node. */
+  /** System calls in progress on the file of a node; null if there is no such node. */
   callsOn(name: string): { readonly underWay: Iterable<FileCall> } | null {
     return this.#nodes.get(name)?.held ?? null;
   }
 
   /**
-   * Takes the locks of all nodes and reads their images anew; or leaves all of them inactive.
-   * @returns what had to be put right. @throws BlockError of the first that fails; the message names the node.
+   * Takes the locks of all nodes and reads their images again. After an error all of them are inactive.
+   * @returns the repairs. @throws BlockError of the first node that fails; the message names the node.
    */
   async activate(): Promise<NodeRepair[]> {
     const inactive = [...this.#nodes.values()].filter(({ held }) => held.image === null);
@@ -87,8 +86,8 @@ export class Nodes {
   }
 
   /**
-   * Flushes all images and gives up their locks. Nothing may be under way on them.
-   * @throws BlockError of the first that cannot be flushed; some may be inactive then.
+   * Flushes all images and releases their locks. No request may be in progress.
+   * @throws BlockError of the first node that cannot be flushed; some nodes may be inactive then.
    */
   async deactivate(): Promise<void> {
     try {
@@ -109,7 +108,7 @@ export class Nodes {
     });
   }
 
-  /** Tells of the nodes among `names` whose snapshots or size changed since they were last told. */
+  /** Publishes the nodes among `names` whose snapshots or size changed since they were last published. */
   refresh(names: readonly string[]): void {
     for (const name of names) {
       const node = this.#nodes.get(name);
@@ -134,7 +133,7 @@ export class Nodes {
   }
 }
 
-/** Does something with a node's image; an error of it names the node. */
+/** Runs `work` on the image of a node, and adds the name of the node to its error. */
 async function ofNode<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

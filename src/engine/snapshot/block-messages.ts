@@ -15,19 +15,19 @@ import type { LoadedMachine } from '../memory/machine-state.ts';
 import type { LoadPlan, SavePlan } from './block-engine-types.ts';
 
 /*
- * Every message between the main thread and the block thread. Plain data, cloned; memory goes as shared memory.
- * `task` is a number that the main thread gives; what becomes of a task is told in the order in which it happens.
+ * Every message between the main thread and the block thread: plain data, which is cloned, and shared memory. `task` is
+ * a number assigned by the main thread. The messages about a task are in the order of the events.
  */
 
 /** A block device node to be opened. */
 export type NodeSpec = {
   readonly name: string;
   readonly path: string;
-  /** Virtual size, in bytes, with which the image is made if there is none; null: it has to be there. */
+  /** Virtual size, in bytes, of an image that is created if the file does not exist; null: the file must exist. */
   readonly createBytes: number | null;
 };
 
-/** What a task is to do. */
+/** Kind and plan of a task. */
 export type TaskOrder =
   | { readonly kind: 'save'; readonly plan: SavePlan }
   | { readonly kind: 'load'; readonly plan: LoadPlan }
@@ -39,52 +39,52 @@ export type TaskOrder =
   | { readonly kind: 'apply-disks'; readonly plan: DeletePlan }
   | { readonly kind: 'activate' | 'deactivate'; readonly plan: SwitchPlan };
 
-/** Names of the nodes, all of which become active or inactive. */
+/** Names of the nodes that become active or inactive. */
 export type SwitchPlan = { readonly devices: readonly string[] };
 
-/** The nodes that a save works on, each once. */
+/** The nodes of a save, each once. */
 export function nodesOfSave({ vmState, devices }: Pick<SavePlan, 'vmState' | 'devices'>): readonly string[] {
   return [...new Set([...(vmState === null ? [] : [vmState]), ...devices])];
 }
 
-/** What a task gives back; null for most. */
+/** Result of a task; null for most kinds. */
 export type TaskResult = VerifyResult | readonly DigestReading[] | readonly Compaction[] | null;
 
-/** A step of a load that the machine's side decides. */
+/** A step of a load, ordered by the main thread. */
 export type LoadStep = 'apply' | 'revert' | 'release';
 
-/** A machine's disk; the port is null for a thread that took the place of one that died: it looks at the slot. */
+/** The disk of a machine. The port is null for a thread that replaces a dead one: it polls the slot. */
 export type GuestDiskOrder = Omit<DiskAttachment, 'port'> & { readonly port: DiskAttachment['port'] | null };
 
 export type ToBlockThread =
   | {
       readonly type: 'open';
       readonly nodes: readonly NodeSpec[];
-      /** False: the guest that uses them is on the other side of a migration. */
+      /** False: the guest of the images is on the other side of a migration. */
       readonly isActive: boolean;
       readonly heartbeat: SharedArrayBuffer;
-      /** A call on a disk that lasts longer, while a task needs it, has hung; milliseconds. */
+      /** A system call on a disk of a task hangs if it lasts longer; milliseconds. */
       readonly diskStallMs: number;
     }
-  | { readonly type: 'task'; readonly task: number; readonly words: SharedArrayBuffer; readonly order: TaskOrder }
-  /** Something in the task's words changed: look at them. */
+  | { readonly type: 'task'; readonly task: number; readonly cells: SharedArrayBuffer; readonly order: TaskOrder }
+  /** The cells of the task have changed. */
   | { readonly type: 'wake'; readonly task: number }
   | { readonly type: 'step'; readonly task: number; readonly step: LoadStep }
   | { readonly type: 'guest-disk'; readonly node: string; readonly attachment: GuestDiskOrder }
   | { readonly type: 'close' };
 
-/** What opening a node put right. */
+/** Repairs of an image when it was opened. */
 export type NodeRepair = { readonly node: string; readonly leakedClusters: number; readonly correctedEntries: number };
 
-/** Why the nodes could not be opened. */
+/** The error of the first node that could not be opened. */
 export type OpenError = { readonly code: BlockErrorCode; readonly message: string };
 
 export type FromBlockThread =
   | { readonly type: 'opened'; readonly nodes: readonly BlockNode[]; readonly repairs: readonly NodeRepair[] }
   | { readonly type: 'not-opened'; readonly error: OpenError }
-  /** What activating the nodes put right. */
+  /** Repairs when the nodes were activated. */
   | { readonly type: 'repaired'; readonly repairs: readonly NodeRepair[] }
-  /** A node's snapshots or its size changed. */
+  /** The snapshots or the size of a node have changed. */
   | { readonly type: 'node'; readonly node: BlockNode }
   | { readonly type: 'captured'; readonly task: number }
   | { readonly type: 'loaded'; readonly task: number; readonly machine: LoadedMachine }
@@ -100,6 +100,6 @@ export type FromBlockThread =
       readonly result: TaskResult;
       readonly error: SnapshotError | null;
     }
-  /** Something failed that changes nothing about how a task ended. */
+  /** A failure that does not change the outcome of a task. */
   | { readonly type: 'fault'; readonly message: string }
   | { readonly type: 'closed' };

@@ -1,32 +1,32 @@
 import type { PreparedApply } from '../../../block/image.ts';
-import { SnapshotFailure } from '../snapshot-failure.ts';
+import { SnapshotFailure } from '../task-failure.ts';
 
 type Prepared = { readonly node: string; readonly apply: PreparedApply };
 
 /**
- * The disks of several nodes, about to become what a snapshot holds: all of them, or none. After `commit` either
- * `revert` or `release`; before it `abandon`.
+ * Switches the disks of several nodes to a snapshot: all of them, or none. After `commit` call `revert` or `release`;
+ * before it `abandon`.
  */
-export class DiskTurn {
+export class DiskSwitch {
   readonly #prepared: Prepared[] = [];
 
-  /** Adds a disk. If it fails, what was prepared before is to be abandoned. */
+  /** Adds a disk. After an error call `abandon`. */
   async prepare(node: string, made: Promise<PreparedApply>): Promise<void> {
     this.#prepared.push({ node, apply: await made });
   }
 
   /**
-   * Turns all disks over. If one fails, those before it are turned back and the rest abandoned before this throws.
-   * @throws SnapshotFailure `disks_in_doubt` if not all of them are known to be as they were.
+   * Switches all disks. If one fails, the disks before it are switched back and the others are abandoned.
+   * @throws SnapshotFailure `disks_in_doubt` if a disk is not known to have its old content.
    */
   async commit(): Promise<void> {
     for (const [index, { node, apply }] of this.#prepared.entries()) {
       try {
         await apply.commit();
       } catch (error) {
-        const turned = this.#prepared.slice(0, index).reverse();
+        const switched = this.#prepared.slice(0, index).reverse();
         const failed = [
-          ...(await eachOf(turned, (disk) => disk.revert())),
+          ...(await eachOf(switched, (disk) => disk.revert())),
           ...(await eachOf(this.#prepared.slice(index), (disk) => disk.abandon())),
         ];
         this.#throwIfInDoubt([{ node, error }, ...failed]);
@@ -36,7 +36,10 @@ export class DiskTurn {
     }
   }
 
-  /** @throws SnapshotFailure `disks_in_doubt` if not all of them are known to be as they were. */
+  /**
+   * Switches all disks back.
+   * @throws SnapshotFailure `disks_in_doubt` if a disk is not known to have its old content.
+   */
   async revert(): Promise<void> {
     const failed = await eachOf([...this.#prepared].reverse(), (disk) => disk.revert());
     this.#throwIfInDoubt(failed);
@@ -54,14 +57,14 @@ export class DiskTurn {
   #throwIfInDoubt(failed: readonly Failed[]): void {
     const doubtful = this.#prepared.filter(({ apply }) => apply.disk !== 'before').map(({ node }) => `'${node}'`);
     if (doubtful.length === 0) return;
-    const message = `Disks of these nodes are, or may be, the snapshot's, and could not be turned back: ${doubtful.join(', ')}`;
+    const message = `Disks of these nodes are, or may be, the snapshot's, and could not be switched back: ${doubtful.join(', ')}`;
     throw new SnapshotFailure('disks_in_doubt', `${message} (${describe(failed)}).`);
   }
 }
 
 type Failed = { readonly node: string; readonly error: unknown };
 
-/** Does it to all, whatever becomes of each. @returns what failed. */
+/** Runs `step` for all disks, also after errors. @returns the failed ones. */
 async function eachOf(disks: readonly Prepared[], step: (disk: PreparedApply) => Promise<void>): Promise<Failed[]> {
   const failed: Failed[] = [];
   for (const { node, apply } of disks) {

@@ -1,26 +1,25 @@
 import type { Image, VmStateWriter } from '../../../block/image.ts';
+import type { OutgoingChannel } from '../../channels/channel.ts';
 import { memoryBytes } from '../../memory/guest-memory.ts';
+import type { WaitPoint } from '../../session/wait-point.ts';
 import type { SavePlan } from '../block-engine-types.ts';
-import { nodesOfSave } from '../messages.ts';
-import { LeftBehind, SnapshotFailure } from '../snapshot-failure.ts';
-import { encodeAbout } from './about.ts';
-import { endThread } from './end-thread.ts';
+import { nodesOfSave } from '../block-messages.ts';
+import { endThread } from '../disk-stall.ts';
+import type { TaskControl } from '../task-control.ts';
+import { LeftBehind, SnapshotFailure } from '../task-failure.ts';
+import type { Nodes } from './block-nodes.ts';
 import { MachineWriter } from './machine-writer.ts';
-import { fixedBytes, type ManifestBlock, placeholder } from './manifest.ts';
-import { encodePlace, type ManifestPlace } from './manifest-place.ts';
-import { diskReservation, writeManifest } from './manifest-writer.ts';
-import type { Nodes } from './nodes.ts';
-import { PieceTable } from './piece-table.ts';
-import type { TaskControl } from './task-control.ts';
-import { VmStateChannel } from './vm-state-channel.ts';
+import { diskReservation, fixedBytes, type ManifestBlock, placeholder, writeManifest } from './manifest.ts';
+import { encodeAbout, encodePlace, type ManifestPlace } from './snapshot-extra.ts';
+import { PieceTable } from './stream-pieces.ts';
 
-/** Bytes of a placeholder that are written at a time. */
+/** Bytes of a placeholder in one write. */
 const PLACEHOLDER_BYTES = 2 ** 20;
 
-/** A write that a save no longer waits for is given this long to end. */
+/** Time limit for the writes in progress when a save fails. */
 const IDLE_MS_MAX = 5000;
 
-/** What is made of one node. */
+/** State of a save on one node. */
 type NodeSave = {
   readonly name: string;
   readonly image: Image;
@@ -28,18 +27,18 @@ type NodeSave = {
   blocks: readonly ManifestBlock[];
   pieces: PieceTable;
   place: ManifestPlace;
-  /** True once there may be something in the image to take back. */
+  /** True if the image may contain changes that a failure must undo. */
   isBegun: boolean;
-  /** Of the snapshot, once it was taken. */
+  /** Id of the snapshot; null before it is taken. */
   id: string | null;
 };
 
 /**
- * Takes a snapshot of a machine that stands still: its stream into one node, then the disks of all nodes. `captured`
- * is called when the machine may go on; digests of the disks follow.
+ * Takes a snapshot of a stopped machine: writes its stream into one node, then takes snapshots of all nodes. `captured`
+ * is called when the machine may run again; the digests of the disks follow.
  *
- * Whatever goes wrong, on every node all is taken back before this throws.
- * @throws LeftBehind if that could not be done everywhere.
+ * A failure undoes all changes on every node.
+ * @throws LeftBehind if changes could not be undone.
  */
 export async function save(
   plan: SavePlan,
@@ -70,7 +69,7 @@ function newNodeSave(name: string, image: Image): NodeSave {
   return { name, image, vmStateBytes: 0, blocks: [], pieces: new PieceTable(), place, isBegun: false, id: null };
 }
 
-/** The machine's stream, where this node is to hold it, and room for the digests behind it. */
+/** Writes the machine's stream, if this node stores it, and reserves space for the digests behind it. */
 async function fillVmState(node: NodeSave, plan: SavePlan, control: TaskControl): Promise<void> {
   const writer = await node.image.beginVmState();
   node.isBegun = true;
@@ -95,7 +94,7 @@ async function writeMachine(
   try {
     node.pieces = await new MachineWriter(plan, channel, control).write();
   } catch (error) {
-    if (!(await channel.idle(IDLE_MS_MAX))) await endThread(`the disk of node ${node.name} takes nothing any more`);
+    if (!(await channel.idle(IDLE_MS_MAX))) await endThread(`the disk of node ${node.name} does not answer`);
     throw channel.failure ?? error;
   }
   node.blocks = memory.blocks.map(({ name, bytes }) => ({ name, bytes }));
@@ -121,8 +120,8 @@ async function takeSnapshot({ image, vmStateBytes, place }: NodeSave, plan: Save
 }
 
 /**
- * Removes what was made. The areas that no snapshot has come first: a deletion needs room, which they may free.
- * @throws LeftBehind with `cause`, if something cannot be removed.
+ * Undoes the changes. VM state areas without a snapshot are freed first, because a deletion may need their space.
+ * @throws LeftBehind with `cause` if a change cannot be undone.
  */
 async function takeBack(saves: readonly NodeSave[], tag: string, cause: unknown): Promise<void> {
   const begun = saves.filter(({ isBegun }) => isBegun);
@@ -135,14 +134,14 @@ async function takeBack(saves: readonly NodeSave[], tag: string, cause: unknown)
     begun.filter(({ id }) => id !== null),
     deleteTaken,
   );
-  // The others may have made room meanwhile.
+  // The other deletions may have freed space.
   const left = [...kept, ...(await eachOf([...refused.keys()], deleteTaken))];
   if (left.length === 0) return;
   const reasons = left.map(([{ name }, why]) => `node ${name}: ${why}`);
-  throw new LeftBehind(`what was begun of snapshot '${tag}' could not be taken back: ${reasons.join('; ')}`, cause);
+  throw new LeftBehind(`the begun snapshot '${tag}' could not be removed: ${reasons.join('; ')}`, cause);
 }
 
-/** @returns those for which it failed, and why. */
+/** @returns the nodes for which `step` failed, with the reason. */
 async function eachOf(
   saves: readonly NodeSave[],
   step: (node: NodeSave) => Promise<void>,
@@ -156,4 +155,72 @@ async function eachOf(
     }
   }
   return failed;
+}
+
+/**
+ * Appends in progress at a time. More are of no use: the system writes to a file sequentially, and with the page cache,
+ * waiting threads take processor time from the encoding thread.
+ */
+const APPENDS = 3;
+
+/** A stream into an image's VM state area. Whoever staged it waits on `waitPoint`, which hears of a failure. */
+export class VmStateChannel implements OutgoingChannel {
+  readonly hasReverse = false;
+  readonly #writer: VmStateWriter;
+  readonly #waitPoint: WaitPoint;
+  readonly #waiting: (() => void)[] = [];
+  readonly #appends = new Set<Promise<void>>();
+  /** The first error of a write; null if there is none. */
+  failure: unknown = null;
+
+  constructor(writer: VmStateWriter, waitPoint: WaitPoint) {
+    this.#writer = writer;
+    this.#waitPoint = waitPoint;
+  }
+
+  write(bytes: Uint8Array, done: () => void): void {
+    const append = () => this.#begin(bytes, done);
+    if (this.#appends.size < APPENDS) append();
+    else this.#waiting.push(append);
+  }
+
+  /**
+   * Starts no more writes, and waits until the writes in progress have ended. The memory is no longer read then.
+   * @returns false if they have not ended after `milliseconds`.
+   */
+  async idle(milliseconds: number): Promise<boolean> {
+    this.#waiting.length = 0;
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), milliseconds);
+    const isIdle = await Promise.race([late.promise, Promise.all(this.#appends).then(() => true)]);
+    clearTimeout(timer);
+    return isIdle;
+  }
+
+  onReverse(): void {}
+
+  onFailure(): void {}
+
+  async finish(): Promise<void> {}
+
+  destroy(): void {}
+
+  #begin(bytes: Uint8Array, done: () => void): void {
+    const append = this.#append(bytes, done).finally(() => {
+      this.#appends.delete(append);
+      if (this.failure === null) this.#waiting.shift()?.();
+    });
+    this.#appends.add(append);
+  }
+
+  /** Never rejects. */
+  async #append(bytes: Uint8Array, done: () => void): Promise<void> {
+    try {
+      await this.#writer.append(bytes);
+      done();
+    } catch (error) {
+      this.failure ??= error;
+      this.#waitPoint.fail({ code: 'channel_failed', message: String(error) });
+    }
+  }
 }

@@ -1,9 +1,9 @@
 import { beginWorkerProgram } from '../../session/worker-program.ts';
-import type { ToBlockThread } from '../messages.ts';
+import type { ToBlockThread } from '../block-messages.ts';
 import { BlockThread } from './block-thread.ts';
 
 const port = beginWorkerProgram();
-// With its port closed the thread ends by itself.
+// The thread ends when its port is closed.
 const thread = new BlockThread(
   (message) => port.postMessage(message),
   () => port.close(),

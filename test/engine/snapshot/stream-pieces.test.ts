@@ -1,8 +1,7 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NO_BLOCK, PIECE_BYTES_MAX } from '../../../src/engine/snapshot/worker/piece-table.ts';
-import { StreamDigester } from '../../../src/engine/snapshot/worker/stream-digester.ts';
+import { NO_BLOCK, PIECE_BYTES_MAX, StreamDigester } from '../../../src/engine/snapshot/worker/stream-pieces.ts';
 
 /** Bytes that differ from place to place. */
 function noise(bytes: number): Uint8Array {
@@ -10,7 +9,7 @@ function noise(bytes: number): Uint8Array {
 }
 
 describe('the digester of a stream', () => {
-  test('cuts at every multiple of 64 KiB, however the bytes come, and every piece has its CRC', () => {
+  test('ends a piece at every multiple of 64 KiB for any length of writes, and every piece has its CRC', () => {
     const stream = noise(3 * PIECE_BYTES_MAX + 777);
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 100_000 }), { minLength: 1, maxLength: 20 }), (parts) => {
@@ -31,7 +30,7 @@ describe('the digester of a stream', () => {
     );
   });
 
-  test('cuts where another RAM block begins and where RAM ends', () => {
+  test('ends a piece where another RAM block begins and where RAM ends', () => {
     const digester = new StreamDigester();
     digester.add(noise(50));
     digester.enterBlock(0, 0);

@@ -1,34 +1,34 @@
-import { BrokenManifestError } from './broken-manifest.ts';
+import { crc32 } from 'node:zlib';
 
-/** Longest piece, and the boundary of the stream that no piece crosses. */
+/** Longest piece. No piece crosses a multiple of this in the stream. */
 export const PIECE_BYTES_MAX = 65536;
 /** Block index of a piece that holds no RAM. */
 export const NO_BLOCK = 0xffff;
 const ENTRY_BYTES = 16;
 const FIRST_ENTRIES = 1024;
 
-/** A stretch of the VM state stream and its CRC-32. */
+/** A part of the VM state stream and its CRC-32. */
 export type Piece = {
-  /** In the stream. */
+  /** Offset in the stream. */
   readonly position: number;
   readonly bytes: number;
   readonly crc: number;
   /** Index of the RAM block whose records it holds, or NO_BLOCK. */
   readonly block: number;
-  /** Offset, in the block, of the page whose record is in progress where the piece begins, or is the first in it. */
+  /** Offset in the block of the page whose record contains the first byte of the piece, or of the first page in it. */
   readonly offset: number;
 };
 
 /**
- * The pieces of a stream, in order and without a gap. A piece ends at every multiple of 64 KiB of the stream, and
- * where another RAM block or the device state begins, so that each belongs to one of them. In wire form, 16 bytes each:
+ * The pieces of a stream, in order and without gaps. A piece ends at every multiple of 64 KiB of the stream, and where
+ * another RAM block or the device state begins, so that each piece belongs to one of them. Encoded in 16 bytes each:
  *
  *   u32 bytes, u32 CRC-32, u16 block or ffff, u48 offset in the block
  */
 export class PieceTable {
   #bytes: Buffer;
   #count: number;
-  /** Bytes of the stream that the pieces cover. */
+  /** Bytes of the stream in all pieces. */
   streamBytes = 0;
 
   constructor() {
@@ -55,7 +55,7 @@ export class PieceTable {
     this.streamBytes += piece.bytes;
   }
 
-  /** Every piece from the first on. */
+  /** All pieces in order. */
   *[Symbol.iterator](): Generator<Piece> {
     for (let index = 0, position = 0; index < this.#count; index += 1) {
       const piece = this.#at(index, position);
@@ -64,19 +64,19 @@ export class PieceTable {
     }
   }
 
-  /** The wire form. */
+  /** The encoded table. */
   encode(): Buffer {
     return this.#bytes.subarray(0, this.#count * ENTRY_BYTES);
   }
 
-  /** Bytes of the wire form. */
+  /** Length of the encoded table. */
   get encodedBytes(): number {
     return this.#count * ENTRY_BYTES;
   }
 
   /**
-   * Reads the wire form of pieces that cover `streamBytes`; RAM blocks have the lengths of `blockBytes`.
-   * @throws BrokenManifestError if they do not.
+   * Decodes pieces for a stream of `streamBytes` and RAM blocks with the lengths `blockBytes`.
+   * @throws BrokenManifestError if the pieces do not match them.
    */
   static decode(bytes: Buffer, streamBytes: number, blockBytes: readonly number[]): PieceTable {
     const table = new PieceTable();
@@ -116,4 +116,74 @@ function checkPiece({ position, bytes, block, offset }: Piece, blockBytes: reado
   const length = blockBytes[block];
   if (length === undefined) throw new BrokenManifestError(`${where} names RAM block ${block}, which is not listed`);
   if (offset >= length) throw new BrokenManifestError(`${where} lies at ${offset} of a RAM block of ${length} bytes`);
+}
+
+/** Divides a stream into pieces while it is written, when its bytes are still in the processor's cache. */
+export class StreamDigester {
+  readonly pieces = new PieceTable();
+  #bytes = 0;
+  #crc = 0;
+  #block = NO_BLOCK;
+  #offset = 0;
+  /** Offset of the first page of the newest records. */
+  #newest = 0;
+
+  /** Bytes of the stream so far. */
+  get position(): number {
+    return this.pieces.streamBytes + this.#bytes;
+  }
+
+  /** Bytes to the next boundary of pieces. */
+  get roomBytes(): number {
+    return PIECE_BYTES_MAX - (this.position % PIECE_BYTES_MAX);
+  }
+
+  /** Records of a RAM block follow, the first of them for the page at `offset`. */
+  enterBlock(block: number, offset: number): void {
+    if (this.#block !== block) this.#cut();
+    this.#block = block;
+    this.#newest = offset;
+    if (this.#bytes === 0) this.#offset = offset;
+  }
+
+  /** The next bytes are device state. */
+  leaveRam(): void {
+    this.#cut();
+    this.#block = NO_BLOCK;
+    this.#newest = 0;
+    this.#offset = 0;
+  }
+
+  /** The next bytes. */
+  add(bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length; ) {
+      const count = Math.min(bytes.length - from, this.roomBytes);
+      if (this.#bytes === 0) this.#offset = this.#newest;
+      this.#crc = crc32(bytes.subarray(from, from + count), this.#crc);
+      this.#bytes += count;
+      from += count;
+      if (this.position % PIECE_BYTES_MAX === 0) this.#cut();
+    }
+  }
+
+  /** Ends the last piece. @returns all pieces. */
+  finish(): PieceTable {
+    this.#cut();
+    return this.pieces;
+  }
+
+  #cut(): void {
+    if (this.#bytes === 0) return;
+    this.pieces.push({ bytes: this.#bytes, crc: this.#crc, block: this.#block, offset: this.#offset });
+    this.#bytes = 0;
+    this.#crc = 0;
+  }
+}
+
+/** A manifest that is damaged, incomplete or missing. The message is a clause about the manifest. */
+export class BrokenManifestError extends Error {
+  constructor(why: string) {
+    super(why);
+    this.name = 'BrokenManifestError';
+  }
 }
