@@ -4,7 +4,7 @@ import { setWorkload } from '../../src/commands/machine.ts';
 import { migrateSetCapabilities, migrateSetParameters } from '../../src/commands/settings.ts';
 import type { Domain } from '../../src/domain/domain.ts';
 import type { DomainError } from '../../src/domain/errors.ts';
-import { WORKLOAD_RATE_MAX } from '../../src/machine/synthetic/workload.ts';
+import { WORKLOAD_RATE_MAX } from '../../src/machine/synthetic/guest-workload.ts';
 import { parseJson } from '../../src/text/json.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 

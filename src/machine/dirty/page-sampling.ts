@@ -1,25 +1,24 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as nextLoop, setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import type { DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory, RamBlock } from '../../engine/memory/machine-state.ts';
-import { timePassed } from './time-passed.ts';
 
-/** Smaller blocks are not looked at. */
+/** Smaller RAM blocks are not measured. */
 const BLOCK_BYTES_MIN = 128 * 2 ** 10;
 const GIB = 2 ** 30;
-/** The HTTP thread hashes: for so long at a time, looking at the clock now and then. */
+/** The main thread hashes in slices of this length, and reads the clock after every PAGES_PER_LOOK pages. */
 const SLICE_MS = 2;
 const PAGES_PER_LOOK = 32;
 
 export type PageSamplingOptions = {
-  /** The guest's memory now; it may be another one at the end, after a load. Null: there is none. */
+  /** Returns the guest's present memory, which a load may replace; null if there is none. */
   readonly memory: () => GuestMemory | null;
   readonly plan: DirtyRatePlan;
   readonly signal: AbortSignal;
 };
 
-/** Pages of one block, drawn at random, with their hashes at the beginning, and when those were taken. */
+/** Random pages of one block, with their first hashes and the times at which they were taken. */
 type Samples = {
   readonly name: string;
   readonly bytes: number;
@@ -29,9 +28,8 @@ type Samples = {
 };
 
 /**
- * Hashes random pages, and again when the time is over: a page counts once however often it was written. A walk over all
- * samples takes its time, longer or shorter than the other, so what counts is the mean of what lay between the two looks
- * at each page.
+ * Hashes random pages at the start and at the end: a page counts once, even if it was written several times. The two
+ * passes over the samples may differ in length, so the elapsed time is the mean time between the two hashes of a page.
  */
 export async function measureBySampling({ memory, plan, signal }: PageSamplingOptions): Promise<DirtyRateFigures> {
   const samples = (memory()?.blocks ?? [])
@@ -71,7 +69,7 @@ type Walk = Pick<PageSamplingOptions, 'memory' | 'signal'> & { readonly name: st
 
 type Look = (hash: number, index: number, nowMs: number) => void;
 
-/** Gives the hash of each page, in slices between which others have their turn. Ends early if the block goes. */
+/** Hashes each page, in slices between which other work runs. Ends early if the block no longer exists. */
 async function walk({ memory, name, pages, signal }: Walk, look: Look): Promise<void> {
   for (let index = 0; index < pages.length; ) {
     const current = memory();
@@ -82,7 +80,7 @@ async function walk({ memory, name, pages, signal }: Walk, look: Look): Promise<
       const end = Math.min(index + PAGES_PER_LOOK, pages.length);
       for (; index < end; index += 1) look(hashOf(current, block, pages[index] ?? 0), index, nowMs);
     }
-    await turn(undefined, { signal });
+    await nextLoop(undefined, { signal });
   }
 }
 
@@ -96,4 +94,27 @@ function hashOf({ segments }: GuestMemory, { extents }: RamBlock, page: number):
 
 function blockOf(memory: GuestMemory | null, name: string): RamBlock | null {
   return memory?.blocks.find((block) => block.name === name) ?? null;
+}
+
+/** Clock and timer; milliseconds. */
+type Time = {
+  readonly now: () => number;
+  readonly sleep: (ms: number, value: undefined, options: { readonly signal: AbortSignal }) => Promise<unknown>;
+};
+
+/**
+ * Resolves when `ms` milliseconds have passed, not earlier: a timer may fire up to 1 ms early, and a measurement of one
+ * second would then be reported as 0 seconds. Rejects with the signal's reason when it aborts.
+ * @returns the milliseconds that have passed.
+ */
+export async function timePassed(
+  ms: number,
+  signal: AbortSignal,
+  time: Time = { now: () => performance.now(), sleep },
+): Promise<number> {
+  const begunMs = time.now();
+  for (let passedMs = 0; ; passedMs = time.now() - begunMs) {
+    if (passedMs >= ms) return passedMs;
+    await time.sleep(Math.ceil(ms - passedMs), undefined, { signal });
+  }
 }

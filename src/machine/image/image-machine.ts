@@ -1,17 +1,18 @@
 import { totalmem } from 'node:os';
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
 import type { HoldReason, MachineDescription } from '../../domain/ports/hypervisor.ts';
 import { HOLD, holdBits } from '../../engine/memory/holds.ts';
-import type { LoadedMachine, TransferSource, TransferTarget } from '../../engine/memory/machine-state.ts';
+import type { GuestMemory, LoadedMachine, TransferSource, TransferTarget } from '../../engine/memory/machine-state.ts';
+import { measureBySampling, timePassed } from '../dirty/page-sampling.ts';
 import type { EmbeddedMachine } from '../embedded-machine.ts';
-import { ImageDirty } from './image-dirty.ts';
 
 export type ImageMachineOptions = {
-  /** RAM, in bytes, of the largest machine that may be adopted; default: all that this host has. */
+  /** RAM, in bytes, of the largest machine that may be adopted; default: the RAM of this host. */
   readonly ramBytesMax?: number;
   readonly holds?: readonly HoldReason[];
 };
 
-/** A place for a machine that comes from a stream or a snapshot. */
+/** Creates an empty image machine, for a machine from a stream or a snapshot. */
 export function createImageMachine(options: ImageMachineOptions = {}): ImageMachine {
   return new ImageMachine(options);
 }
@@ -19,8 +20,8 @@ export function createImageMachine(options: ImageMachineOptions = {}): ImageMach
 type LoadedImage = Extract<LoadedMachine['state'], { form: 'image' }>;
 
 /**
- * A machine as it came from a stream: RAM, and whatever else the stream held, kept to be sent on unchanged. Nothing in
- * it runs, so holding it is only remembering that somebody does.
+ * A machine as it came from a stream: its RAM and all other content of the stream, to be sent on unchanged. It never
+ * runs, so a hold is only recorded.
  */
 export class ImageMachine implements EmbeddedMachine {
   readonly kind = 'image';
@@ -56,7 +57,7 @@ export class ImageMachine implements EmbeddedMachine {
     return (this.#holds & HOLD[reason]) !== 0;
   }
 
-  /** @throws Error before a machine was adopted: ask `isLoaded` first. */
+  /** @throws Error if no machine was adopted; see `isLoaded`. */
   transferSource(): TransferSource {
     if (this.#loaded === null) throw new Error('no machine has been loaded, so there is nothing to send');
     const { machineName, memory, image } = this.#loaded;
@@ -67,19 +68,19 @@ export class ImageMachine implements EmbeddedMachine {
     return { form: 'image', ramBytesMax: this.#ramBytesMax };
   }
 
-  /** Memory is made to fit whatever comes, so that a load never touches what is there. */
+  /** A load creates memory of the size of the incoming machine; the present memory is not changed. */
   loadTarget(): TransferTarget {
     return this.transferTarget();
   }
 
-  /** Nothing to give back: the memory of a failed load is garbage. */
+  /** Does nothing: the memory of a failed load is garbage collected. */
   discardLoadTarget(): void {}
 
   clockNs(): bigint {
     return 0n;
   }
 
-  /** Replaces what was there before. @throws Error if it is no image, or larger than it may be. */
+  /** Replaces the present machine. @throws Error if the machine is not an image, or is too large. */
   adopt({ state }: LoadedMachine): void {
     if (state.form !== 'image') throw new Error('an image machine cannot adopt the devices of a synthetic one');
     const bytes = state.memory.blocks.reduce((sum, block) => sum + block.bytes, 0);
@@ -93,7 +94,7 @@ export class ImageMachine implements EmbeddedMachine {
     return null;
   }
 
-  /** @throws Error always: `describe().guest` is null, there is no guest that could be told what to do. */
+  /** @throws Error always, because an image machine has no guest. */
   setWorkload(): void {
     throw new Error('an image machine has no workload');
   }
@@ -103,5 +104,33 @@ export class ImageMachine implements EmbeddedMachine {
 
   async close(): Promise<void> {
     this.#loaded = null;
+  }
+}
+
+/** Dirty rate of an image machine. It has no vCPU, so the result is that of a stopped guest. */
+export class ImageDirty implements DirtyPort {
+  readonly ringEntries = null;
+  readonly #memory: () => GuestMemory | null;
+
+  constructor(memory: () => GuestMemory | null) {
+    this.#memory = memory;
+  }
+
+  async measure(plan: DirtyRatePlan, signal: AbortSignal): Promise<DirtyRateFigures> {
+    if (plan.mode === 'page-sampling') return measureBySampling({ memory: this.#memory, plan, signal });
+    return { elapsedMs: await timePassed(plan.calcTimeMs, signal), bytes: 0, bytesByVcpu: [] };
+  }
+
+  /** @throws Error always, because there is no vCPU. */
+  limit(): void {
+    throw new Error('an image machine has no vCPU that could be limited');
+  }
+
+  currentRates(): readonly number[] {
+    return [];
+  }
+
+  heldShares(): readonly number[] {
+    return [];
   }
 }

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
+import { GuestFault } from './page-diagnosis.ts';
 
 /*
  * A block of the guest's disk, little-endian:
@@ -18,26 +19,26 @@ const MAGIC = 0x6b73_6964_7972_7266n;
 const CRC_OFFSET = 60;
 const BODY_OFFSET = 64;
 
-/** What identifies a block that was written. */
+/** Identity of a written block. */
 export type DiskBlockIdentity = {
-  /** Where it lies on its disk, in blocks; block 0 is the superblock. */
+  /** Position on the disk, in blocks; block 0 is the superblock. */
   readonly block: number;
-  /** Number of the write, one count for all blocks of a disk; never 0. */
+  /** Number of the write, counted over all blocks of the disk; never 0. */
   readonly sequence: number;
-  /** Of the disk; never 0. */
+  /** Identity of the disk; never 0. */
   readonly identity: bigint;
 };
 
-/** What only the superblock says. */
+/** Fields of the superblock. */
 export type DiskStart = {
   readonly boots: number;
-  /** True while what an earlier guest wrote is being wiped. */
+  /** True while the data of an earlier guest is being erased. */
   readonly isFormatting: boolean;
-  /** Sequence of the newest data block that was on the disk for good when the superblock was written; 0: none. */
+  /** Sequence of the newest data block that was flushed before the superblock was written; 0: none. */
   readonly highest: number;
 };
 
-/** What was found in a block: `torn` has a header and another body, `strange` is nothing that a guest writes. */
+/** Content of a block. `torn`: the checksum does not match; `strange`: not written by a guest. */
 export type DiskBlockContent =
   | { readonly kind: 'zero' }
   | { readonly kind: 'torn' }
@@ -67,7 +68,7 @@ export function writeDiskBlock(bytes: Uint8Array, id: DiskBlockIdentity, start: 
   view.setUint32(CRC_OFFSET, checksum(bytes), true);
 }
 
-/** Looks at a block of DISK_BLOCK_BYTES that came from a disk: anything may be in it. */
+/** Classifies a block of DISK_BLOCK_BYTES with any content. */
 export function readDiskBlock(bytes: Uint8Array): DiskBlockContent {
   const view = new DataView(bytes.buffer, bytes.byteOffset, DISK_BLOCK_BYTES);
   if (view.getBigUint64(0, true) !== MAGIC) return { kind: bytes.every((byte) => byte === 0) ? 'zero' : 'strange' };
@@ -83,14 +84,14 @@ export function readDiskBlock(bytes: Uint8Array): DiskBlockContent {
   };
 }
 
-/** Identity for a disk that a guest formats; `previous` is that of the disk it had before, 0 for none. */
+/** Identity of a newly formatted disk. @param previous identity of the guest's previous disk, 0 for none. */
 export function newDiskIdentity(seed: number, previous: bigint): bigint {
   const low = scramble(seed ^ scramble(Number(previous & 0xffff_ffffn) + 0x9e37_79b9));
   const high = scramble(low ^ scramble(Number(previous >> 32n) + 0x85eb_ca6b));
   return (BigInt(high) << 32n) | BigInt((low | 1) >>> 0);
 }
 
-/** A number that looks drawn by chance and follows from `value`: whole, 0 to 2^32 - 1. */
+/** A hash of `value`: an integer from 0 to 2^32 - 1. */
 export function scramble(value: number): number {
   let x = value >>> 0;
   x = Math.imul(x ^ (x >>> 16), 0x7feb_352d);
@@ -98,7 +99,7 @@ export function scramble(value: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** Never 0, which the generator would stay at. */
+/** Start value of the generator; never 0, because the generator would stay at 0. */
 function noiseKey({ block, sequence, identity }: DiskBlockIdentity): number {
   const disk = scramble(Number(identity & 0xffff_ffffn) ^ scramble(Number(identity >> 32n)));
   return scramble(scramble(disk ^ block) ^ scramble(sequence) ^ Math.floor(sequence / 2 ** 32)) | 1;
@@ -107,4 +108,69 @@ function noiseKey({ block, sequence, identity }: DiskBlockIdentity): number {
 function checksum(bytes: Uint8Array): number {
   const head = crc32(bytes.subarray(0, CRC_OFFSET));
   return crc32(bytes.subarray(BODY_OFFSET, DISK_BLOCK_BYTES), head);
+}
+
+/** Expected content of a block of the guest's disk. */
+export type ExpectedBlock = {
+  readonly block: number;
+  /** 0: never written; null: any write of this block. */
+  readonly sequence: number | null;
+  readonly identity: bigint;
+  /** Expected boots of the superblock; null for other blocks. */
+  readonly boots: number | null;
+};
+
+/**
+ * Compares a block with its expected content. Throws a GuestFault if they differ:
+ *
+ * - disk-lost: a written block contains zeros;
+ * - disk-stale: an older write of this block: an old disk under newer RAM;
+ * - disk-ahead: a newer write of this block: a newer disk under old RAM;
+ * - disk-misplaced: a valid write of another block;
+ * - disk-foreign: a valid block of another disk;
+ * - disk-torn: header and body of different writes;
+ * - disk-corrupt: anything else.
+ */
+export function checkDiskBlock(content: DiskBlockContent, expected: ExpectedBlock): void {
+  const { block, sequence, identity, boots } = expected;
+  const fault = (kind: string, found: string): GuestFault => {
+    const wanted = sequence === 0 ? 'that it was never written' : `write ${sequence}`;
+    return diskFault(
+      kind,
+      `${blockName(block)} ${found}${sequence === null ? '' : `; the ledger in RAM says ${wanted}`}`,
+    );
+  };
+  if (content.kind === 'zero') {
+    if (sequence === 0) return;
+    throw fault('disk-lost', 'holds zeros');
+  }
+  if (content.kind === 'torn') throw fault('disk-torn', 'has a checksum that does not fit');
+  if (content.kind === 'strange') throw fault('disk-corrupt', 'holds nothing that a guest writes');
+  const found = `holds write ${content.sequence}`;
+  if (content.identity !== identity) {
+    throw fault('disk-foreign', `${found} of disk ${hex(content.identity)}, not of disk ${hex(identity)}`);
+  }
+  if (content.block !== block) throw fault('disk-misplaced', `${found} of block ${content.block}`);
+  if (sequence === null) return;
+  if (content.sequence < sequence) throw fault('disk-stale', found);
+  if (content.sequence > sequence) throw fault('disk-ahead', found);
+  if (boots === null || content.boots === boots) return;
+  const isOld = content.boots < boots;
+  throw diskFault(
+    isOld ? 'disk-stale' : 'disk-ahead',
+    `the disk was booted ${content.boots} times, not ${boots} times`,
+  );
+}
+
+export function diskFault(kind: string, detail: string): GuestFault {
+  return new GuestFault({ kind, address: null, detail });
+}
+
+export function blockName(block: number): string {
+  const name = block === 0 ? 'the superblock' : `block ${block}`;
+  return `${name} of the guest disk (offset ${block * DISK_BLOCK_BYTES})`;
+}
+
+export function hex(identity: bigint): string {
+  return identity.toString(16).padStart(16, '0');
 }

@@ -1,32 +1,89 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { Kernels } from '../../engine/kernels/index.ts';
 import { DiskSlot } from '../../engine/memory/disk-slot.ts';
-import type { GuestFault } from './diagnosis.ts';
-import { diskFault } from './disk-diagnosis.ts';
-import { GuestDisk, type GuestDiskOptions } from './guest-disk.ts';
+import type { GuestMemory } from '../../engine/memory/machine-state.ts';
+import type { ConsoleRing, DeviceBody } from './device-bodies.ts';
+import { diskFault } from './disk-block.ts';
+import { DiskLedger, type DiskRegisters, readDiskRegisters, writeDiskRegisters } from './disk-ledger.ts';
+import { DiskProgram, type DiskProgramOptions, type GuestOrigin } from './disk-program.ts';
+import type { GuestMap } from './guest-map.ts';
+import type { GuestFault } from './page-diagnosis.ts';
+import type { PageGate } from './page-gate.ts';
 
-/** Guest time between two rounds of a guest that works. */
+export type DiskWorkOptions = {
+  readonly body: DeviceBody;
+  readonly memory: GuestMemory;
+  /** Of the first segment. */
+  readonly kernels: Kernels;
+  readonly map: GuestMap;
+  readonly gate: PageGate;
+  readonly console: ConsoleRing;
+  /** Null: this machine has no disk; the guest's registers of a disk elsewhere are kept. */
+  readonly link: DiskLink | null;
+  readonly origin: GuestOrigin;
+  readonly seed: number;
+};
+
+/** The disk for vCPU 0: the registers, the ledger, and the driver if the machine has a disk. */
+export class DiskWork {
+  readonly registers: DiskRegisters;
+  readonly #body: DeviceBody;
+  readonly #ledger: DiskLedger;
+  readonly #driver: DiskDriver | null;
+
+  /** @throws RangeError if the body is invalid. */
+  constructor({ body, memory, kernels, map, gate, console, link, origin, seed }: DiskWorkOptions) {
+    this.#body = body;
+    this.registers = readDiskRegisters(body);
+    this.#ledger = new DiskLedger({ memory, kernels, map, gate });
+    const { registers } = this;
+    const options = { registers, ledger: this.#ledger, console, origin, seed };
+    this.#driver = link === null ? null : new DiskDriver(link, options);
+  }
+
+  /** True after the whole disk was checked. */
+  get isChecked(): boolean {
+    return this.#driver?.isChecked ?? false;
+  }
+
+  /** @returns milliseconds until the next call is useful. @throws GuestFault if the disk is not as expected. */
+  advance(elapsedMs: number, isBusy: boolean): number {
+    return this.#driver?.advance(elapsedMs, isBusy) ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** @throws GuestFault if the ledger in RAM does not belong to the registers. */
+  checkLedger(): void {
+    this.#ledger.check(this.registers);
+  }
+
+  save(): void {
+    writeDiskRegisters(this.#body, this.registers);
+  }
+}
+
+/** Guest time between two rounds of a busy guest. */
 const ROUND_MS = 20;
-/** Guest time that one slice may add: a host that slept is no disk that does not answer. */
+/** Most guest time that one slice adds: a sleep of the host must not count as a disk that does not answer. */
 const ADVANCE_MS_MAX = 1000;
 
-/** Guest time after which a request for which the host had no room is made again. */
+/** Guest time after which a request is repeated if the host's disk was full. */
 const RETRY_MS = 20;
 
-/** The guest's end of a disk, as its thread is given it. */
+/** The guest's side of a disk, for the thread of vCPU 0. */
 export type DiskLink = {
   readonly blocks: number;
   readonly slot: SharedArrayBuffer;
   readonly port: MessagePort;
-  /** Guest time after which a request that was not answered is a failure of the disk. */
+  /** Guest time after which a request without an answer is a failure of the disk. */
   readonly answerMsMax: number;
 };
 
-/** Carries requests of a GuestDisk to whoever serves them, in the slices of vCPU 0, which never waits for them. */
+/** Passes requests of the DiskProgram to the block thread, in the slices of vCPU 0, which never waits for an answer. */
 export class DiskDriver {
-  readonly #disk: GuestDisk;
+  readonly #disk: DiskProgram;
   readonly #slot: DiskSlot;
   readonly #link: DiskLink;
-  readonly #steps: ReturnType<GuestDisk['work']>;
+  readonly #steps: ReturnType<DiskProgram['work']>;
   #fault: GuestFault | null = null;
   #isInFlight = false;
   #isEnded = false;
@@ -34,10 +91,10 @@ export class DiskDriver {
   #untilRoundMs = 0;
   #untilRetryMs = 0;
 
-  constructor(link: DiskLink, options: Omit<GuestDiskOptions, 'blocks' | 'data'>) {
+  constructor(link: DiskLink, options: Omit<DiskProgramOptions, 'blocks' | 'data'>) {
     this.#link = link;
     this.#slot = new DiskSlot(link.slot);
-    this.#disk = new GuestDisk({ ...options, blocks: link.blocks, data: this.#slot.data });
+    this.#disk = new DiskProgram({ ...options, blocks: link.blocks, data: this.#slot.data });
     this.#steps = this.#disk.work();
   }
 
@@ -46,9 +103,9 @@ export class DiskDriver {
   }
 
   /**
-   * Takes an answer if there is one, and hands over the next request if one is due.
-   * @param isBusy False for a guest that is to be idle: it begins no further round.
-   * @returns milliseconds until there is more to do; an answer wakes the vCPU by itself.
+   * Takes an answer if there is one, and submits the next request if one is due.
+   * @param isBusy False for an idle guest: it begins no further round.
+   * @returns milliseconds until the next call is useful; an answer wakes the vCPU.
    */
   advance(elapsedMs: number, isBusy: boolean): number {
     if (this.#fault !== null) throw this.#fault;
@@ -57,7 +114,7 @@ export class DiskDriver {
     try {
       if (this.#isInFlight ? this.#isAnswered(sinceMs) : this.#isDue(sinceMs, isBusy)) this.#next();
     } catch (error) {
-      // What was found stays found, even if somebody lets the guest go on.
+      // The fault is permanent, also if an operator lets the guest continue.
       this.#fault = error as GuestFault;
       throw error;
     }
@@ -78,7 +135,7 @@ export class DiskDriver {
     return true;
   }
 
-  /** The host's disk is full: somebody may make room, or a save that took it gives it back. */
+  /** Repeats a request when the host's disk was full: space may have become free. */
   #retryIfDue(elapsedMs: number): void {
     if (this.#slot.state !== 'full') return;
     this.#untilRetryMs -= elapsedMs;

@@ -1,12 +1,10 @@
-import type { TransferDevice } from '../../engine/memory/machine-state.ts';
-import { CONSOLE_FIELDS } from './console-ring.ts';
-import { createDevice, DeviceBody } from './device-body.ts';
-import { DISK_FIELDS, readDiskRegisters } from './disk-registers.ts';
+import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
+import type { DeviceField, TransferDevice } from '../../engine/memory/machine-state.ts';
+import { assertTimer, CONSOLE_FIELDS, createDevice, DeviceBody, TIMER_FIELDS } from './device-bodies.ts';
+import { DISK_FIELDS, readDiskRegisters } from './disk-ledger.ts';
 import type { GuestMap } from './guest-map.ts';
-import { assertTimer, TIMER_FIELDS } from './guest-timer.ts';
-import { readPanicBody } from './panic-record.ts';
-import { readRegisters, VCPU_FIELDS } from './registers.ts';
-import { readWorkload, WORKLOAD_FIELDS } from './workload.ts';
+import { readWorkload, WORKLOAD_FIELDS } from './guest-workload.ts';
+import { readRegisters, VCPU_FIELDS } from './vcpu-registers.ts';
 
 /** The synthetic guest's devices. Each body is shared memory: the same bytes in every thread that has them. */
 export type GuestDevices = {
@@ -29,7 +27,7 @@ export function createGuestDevices(vcpus: number, panic: TransferDevice): GuestD
   };
 }
 
-/** All devices in the order in which they travel. */
+/** All devices in the order of the stream. */
 export function deviceList(devices: GuestDevices): readonly TransferDevice[] {
   const { workload, timer, console, disk, panic, vcpus } = devices;
   return [workload, timer, console, disk, panic, ...vcpus];
@@ -40,8 +38,8 @@ export function bodyOf(device: TransferDevice): DeviceBody {
 }
 
 /**
- * Looks through bodies that came from outside, in the order of `deviceList`, before anything of them takes effect.
- * @throws RangeError that names the device and the field which no guest of this shape could have.
+ * Checks bodies that came from outside, in the order of `deviceList`, before they are used.
+ * @throws RangeError that names the device and the invalid field.
  */
 export function assertBodies(
   devices: GuestDevices,
@@ -65,4 +63,100 @@ export function assertBodies(
   vcpus.forEach((body, index) => {
     readRegisters(body, map.ownedPages(index));
   });
+}
+
+const STATE = 0;
+const BODY_OFFSET = 8;
+const TEXT_BYTES_MAX = 2048;
+const EMPTY = 0;
+const CLAIMED = 1;
+const WRITTEN = 2;
+
+const FIELDS: readonly DeviceField[] = [
+  { name: 'length', type: 'uint32', bytes: 4 },
+  { name: 'text', type: 'buffer', bytes: TEXT_BYTES_MAX },
+];
+const LENGTH_BYTES = 4;
+
+/**
+ * The guest's panic in shared memory: the first fault that any thread finds. A state cell decides which thread is
+ * first. The body of a device follows it, so that the panic migrates with the guest.
+ */
+export class PanicRecord {
+  readonly buffer: SharedArrayBuffer;
+  readonly #state: Int32Array;
+  readonly #body: DataView;
+
+  constructor(buffer = new SharedArrayBuffer(BODY_OFFSET + LENGTH_BYTES + TEXT_BYTES_MAX)) {
+    this.buffer = buffer;
+    this.#state = new Int32Array(buffer, 0, 1);
+    this.#body = new DataView(buffer, BODY_OFFSET);
+  }
+
+  /** The device: the length of a JSON text, 0 without a panic, and the text. */
+  get device(): TransferDevice {
+    return {
+      idstr: 'ferry-panic',
+      instanceId: 0,
+      versionId: 1,
+      fields: FIELDS,
+      body: new Uint8Array(this.buffer, BODY_OFFSET),
+    };
+  }
+
+  /** @returns false if the guest has already panicked; the first record is kept. */
+  write(panic: GuestPanic): boolean {
+    if (Atomics.compareExchange(this.#state, STATE, EMPTY, CLAIMED) !== EMPTY) return false;
+    const detail = panic.detail.slice(0, TEXT_BYTES_MAX / 4);
+    const text = new TextEncoder().encode(JSON.stringify({ ...panic, detail }));
+    new Uint8Array(this.buffer, BODY_OFFSET + LENGTH_BYTES).set(text);
+    this.#body.setUint32(0, text.length);
+    Atomics.store(this.#state, STATE, WRITTEN);
+    return true;
+  }
+
+  read(): GuestPanic | null {
+    if (Atomics.load(this.#state, STATE) !== WRITTEN) return null;
+    return readPanicBody(new Uint8Array(this.buffer, BODY_OFFSET));
+  }
+
+  clear(): void {
+    this.#body.setUint32(0, 0);
+    Atomics.store(this.#state, STATE, EMPTY);
+  }
+
+  /** Takes the state from a replaced body of the device. @returns true if the guest has panicked. */
+  adopt(): boolean {
+    const hasPanicked = this.#body.getUint32(0) > 0;
+    Atomics.store(this.#state, STATE, hasPanicked ? WRITTEN : EMPTY);
+    return hasPanicked;
+  }
+}
+
+/** Reads a body. @throws RangeError if the body, which may come from outside, is invalid. */
+export function readPanicBody(body: Uint8Array): GuestPanic | null {
+  if (body.length !== LENGTH_BYTES + TEXT_BYTES_MAX)
+    throw new RangeError(`ferry-panic has ${body.length} bytes of state`);
+  const length = new DataView(body.buffer, body.byteOffset).getUint32(0);
+  if (length === 0) return null;
+  if (length > TEXT_BYTES_MAX) throw new RangeError(`length of ferry-panic is ${length}, above ${TEXT_BYTES_MAX}`);
+  const text = new TextDecoder().decode(Uint8Array.from(body.subarray(LENGTH_BYTES, LENGTH_BYTES + length)));
+  const panic = parse(text);
+  if (isPanic(panic)) return { kind: panic.kind, address: panic.address, detail: panic.detail };
+  throw new RangeError('text of ferry-panic is not the record of a panic');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function isPanic(value: unknown): value is GuestPanic {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, address, detail } = value as Partial<Record<keyof GuestPanic, unknown>>;
+  const isAddress = address === null || (Number.isSafeInteger(address) && Number(address) >= 0);
+  return typeof kind === 'string' && typeof detail === 'string' && isAddress;
 }

@@ -1,23 +1,26 @@
 import { PAGE_BYTES, RAM_ADDRESS } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
+import { GUEST_FILLS, type GuestFill } from './guest-workload.ts';
 
 const LEDGER_WORD_BYTES = 8;
 const WORDS_PER_PAGE = PAGE_BYTES / LEDGER_WORD_BYTES;
 const BOOT_PAGES = 1;
+/** The ledger follows the boot page. */
+export const FIRST_LEDGER_PAGE = BOOT_PAGES;
 const DISK_LEDGER_PAGES = 1;
 
-/** Where a page lies: an index into the segments and an address in that segment's memory. */
+/** Place of a page: index of the segment and address in that segment's memory. */
 export type PagePlace = { readonly segment: number; readonly address: number };
 
 /**
- * What lies where in the synthetic guest's RAM, in pages of 4 KiB:
+ * The layout of the synthetic guest's RAM, in pages of 4 KiB:
  *
- *   page 0                      boot page: what the guest was started with
- *   pages 1 to 1 + ledgerPages  ledger: for every page of RAM a u64, how often it has been written
- *   page 1 + ledgerPages        disk ledger: for every block of the guest's disk a u64, which write it holds
- *   the rest                    data pages; the vCPUs own them in turn, so that no page has two writers
+ *   page 0                      boot page: parameters of the guest's start
+ *   pages 1 to 1 + ledgerPages  ledger: a u64 for every page of RAM, the number of its writes
+ *   page 1 + ledgerPages        disk ledger: a u64 for every block of the guest's disk, the number of its last write
+ *   the rest                    data pages; assigned to the vCPUs cyclically, so that each page has one writer
  *
- * Ledger words of pages that are no data pages, and those behind the last page, stay zero.
+ * Ledger entries of pages that are not data pages, and entries behind the last page, stay zero.
  */
 export class GuestMap {
   readonly pages: number;
@@ -77,7 +80,7 @@ export class GuestMap {
     return BOOT_PAGES + Math.floor(page / WORDS_PER_PAGE);
   }
 
-  /** How many data pages a vCPU owns among the first `dataPages` of them. */
+  /** Number of data pages that a vCPU owns among the first `dataPages`. */
   ownedPages(vcpu: number, dataPages = this.dataPages): number {
     return Math.max(0, Math.ceil((dataPages - vcpu) / this.vcpus));
   }
@@ -91,12 +94,12 @@ export class GuestMap {
     return (page - this.firstDataPage) % this.vcpus;
   }
 
-  /** Data pages that a workload with this span touches. */
+  /** Number of data pages that a workload with this span writes. */
   spanPages(spanBytes: number): number {
     return Math.min(this.dataPages, Math.floor(spanBytes / PAGE_BYTES));
   }
 
-  /** Stretches of the first segment that hold ledger words which stay zero. */
+  /** Ranges of the first segment with ledger entries that stay zero. */
   unusedLedger(): readonly { readonly address: number; readonly bytes: number }[] {
     const end = this.addressOf(BOOT_PAGES) + this.ledgerPages * PAGE_BYTES;
     const behind = this.ledgerAddressOf(this.pages);
@@ -105,4 +108,24 @@ export class GuestMap {
       { address: behind, bytes: end - behind },
     ];
   }
+}
+
+const MAGIC = 0x766d_6665_7272_7931n;
+
+/** Parameters of a guest's start. They determine the content of all RAM that was never written. */
+export type GuestIdentity = { readonly seed: number; readonly fill: GuestFill };
+
+/**
+ * Page 0 of a guest, little-endian: magic u64, RAM in bytes u64, vCPUs u32, number of the fill u32, seed u32, then
+ * zeros. It never changes, so a different boot page is a fault.
+ */
+export function bootPage(map: GuestMap, identity: GuestIdentity): Uint8Array {
+  const page = new Uint8Array(PAGE_BYTES);
+  const view = new DataView(page.buffer);
+  view.setBigUint64(0, MAGIC, true);
+  view.setBigUint64(8, BigInt(map.pages * PAGE_BYTES), true);
+  view.setUint32(16, map.vcpus, true);
+  view.setUint32(20, GUEST_FILLS.indexOf(identity.fill) + 1, true);
+  view.setUint32(24, identity.seed, true);
+  return page;
 }

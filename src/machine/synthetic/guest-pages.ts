@@ -1,13 +1,12 @@
 import { GUEST_STYLE, type GuestStyle } from '../../engine/kernels/guest-kernels.ts';
 import { compileKernels, instantiateKernels, type Kernels } from '../../engine/kernels/index.ts';
-import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../engine/memory/layout.ts';
+import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
-import { bootPage, type GuestIdentity } from './boot-page.ts';
-import { diagnoseBoot, diagnoseLedger, diagnosePage, GuestFault } from './diagnosis.ts';
-import type { DirtyMarker } from './dirty-marker.ts';
-import type { GuestMap } from './guest-map.ts';
+import { bootPage, FIRST_LEDGER_PAGE, type GuestIdentity, type GuestMap } from './guest-map.ts';
+import { diagnoseBoot, diagnoseLedger, diagnosePage, GuestFault } from './page-diagnosis.ts';
+import type { PageGate } from './page-gate.ts';
 
-/** Kernels for every segment, for one thread. */
+/** Creates the kernels of every segment, for one thread. */
 export function segmentKernels(memory: GuestMemory): readonly Kernels[] {
   const module = compileKernels();
   return memory.segments.map((segment) => instantiateKernels(segment, module));
@@ -18,10 +17,12 @@ export type GuestPagesOptions = {
   readonly kernels: readonly Kernels[];
   readonly map: GuestMap;
   readonly identity: GuestIdentity;
-  readonly marker: DirtyMarker;
+  readonly gate: PageGate;
 };
 
-/** Reads, checks and writes the guest's pages for one vCPU. Whatever is found wrong is thrown as a GuestFault. */
+/**
+ * Reads, checks and writes the guest's pages for one vCPU, through the page gate. Throws GuestFault for a wrong page.
+ */
 export class GuestPages {
   readonly #memory: GuestMemory;
   readonly #kernels: readonly Kernels[];
@@ -29,9 +30,9 @@ export class GuestPages {
   readonly #map: GuestMap;
   readonly #identity: GuestIdentity;
   readonly #bodyStyle: GuestStyle;
-  readonly #marker: DirtyMarker;
+  readonly #gate: PageGate;
 
-  constructor({ memory, kernels, map, identity, marker }: GuestPagesOptions) {
+  constructor({ memory, kernels, map, identity, gate }: GuestPagesOptions) {
     const [ledger] = kernels;
     if (ledger === undefined) throw new RangeError('guest memory has no segment');
     this.#memory = memory;
@@ -39,16 +40,18 @@ export class GuestPages {
     this.#ledger = ledger;
     this.#map = map;
     this.#identity = identity;
-    this.#marker = marker;
+    this.#gate = gate;
     this.#bodyStyle = identity.fill === 'text' ? GUEST_STYLE.text : GUEST_STYLE.random;
   }
 
   /**
-   * Checks a data page against its ledger word.
-   * @param writes Writes that the page's owner ever made; no page can have seen more.
-   * @returns how often the page has been written.
+   * Checks a data page against its ledger entry.
+   * @param writes number of all writes of the page's owner; no page can have more.
+   * @returns the number of writes of the page.
    */
   check(page: number, writes: number): number {
+    this.#gate.beforeRead(this.#map.ledgerPageOf(page));
+    this.#gate.beforeRead(page);
     const seq = this.#ledger.guestLedgerLoad(this.#map.ledgerAddressOf(page));
     if (seq <= writes && (seq === 0 ? this.#isUnwritten(page) : this.#isWritten(page, seq))) return seq;
     const { bytes, map, identity } = { bytes: this.#bytes(page), map: this.#map, identity: this.#identity };
@@ -57,29 +60,30 @@ export class GuestPages {
     );
   }
 
-  /** Writes a data page for the `seq`-th time, and its ledger word; only then are both marked dirty. */
+  /** Writes a data page for the `seq`-th time, then its ledger entry. */
   write(page: number, seq: number): void {
     const { segment, address } = this.#map.place(page);
     const kernels = this.#kernels[segment]!;
     const map = this.#map;
     const ledgerPage = map.ledgerPageOf(page);
+    this.#gate.beforeWrite(page);
     kernels.guestPageWrite(address, page, seq, map.ownerOf(page), this.#identity.seed, this.#bodyStyle);
-    kernels.guestMarkDirty(DIRTY_LOG_ADDRESS, map.dirtyBitOf(page));
+    this.#gate.afterWrite(page);
+    this.#gate.beforeWrite(ledgerPage);
     this.#ledger.guestLedgerStore(map.ledgerAddressOf(page), seq);
-    this.#ledger.guestMarkDirty(DIRTY_LOG_ADDRESS, map.dirtyBitOf(ledgerPage));
-    if (!this.#marker.isWanted) return;
-    this.#marker.mark(page);
-    this.#marker.mark(ledgerPage);
+    this.#gate.afterWrite(ledgerPage);
   }
 
   checkBootPage(): void {
+    this.#gate.beforeRead(0);
     const expected = bootPage(this.#map, this.#identity);
     const bytes = this.#bytes(0);
     if (Buffer.compare(bytes, expected) !== 0) throw new GuestFault(diagnoseBoot(bytes, expected));
   }
 
-  /** Checks that ledger words which belong to no data page are zero. */
+  /** Checks that ledger entries without a data page are zero. */
   checkUnusedLedger(): void {
+    this.#beforeReadLedger();
     for (const { address, bytes } of this.#map.unusedLedger()) {
       if (this.#ledger.guestIsZero(address, bytes) === 1) continue;
       const words = new Uint8Array(this.#memory.segments[0]!.buffer, address, bytes);
@@ -88,27 +92,34 @@ export class GuestPages {
     }
   }
 
-  /** Sum of the ledger words of a vCPU's pages. */
+  /** Sum of the ledger entries of a vCPU's pages. */
   ledgerSum(vcpu: number): number {
+    this.#beforeReadLedger();
     const first = this.#map.ledgerAddressOf(this.#map.ownedPage(vcpu, 0));
     return this.#ledger.guestLedgerSum(first, this.#map.vcpus, this.#map.ownedPages(vcpu));
   }
 
-  /** Writes the boot page: what a guest does first. */
+  /** Writes the boot page at the start of a guest. */
   writeBootPage(): void {
+    this.#gate.beforeWrite(0);
     this.#bytes(0).set(bootPage(this.#map, this.#identity));
-    this.#ledger.guestMarkDirty(DIRTY_LOG_ADDRESS, 0);
-    this.#marker.mark(0);
+    this.#gate.afterWrite(0);
   }
 
-  /** Gives a data page the content that it has before its first write. RAM starts as zeros. */
+  /** Fills a data page with its content before the first write. RAM starts as zeros. */
   fill(page: number): void {
     const style = fillStyle(this.#map, this.#identity, page);
     if (style === null) return;
     const { segment, address } = this.#map.place(page);
+    this.#gate.beforeWrite(page);
     this.#kernels[segment]!.guestFillWrite(address, page, this.#identity.seed, style);
-    this.#kernels[segment]!.guestMarkDirty(DIRTY_LOG_ADDRESS, this.#map.dirtyBitOf(page));
-    this.#marker.mark(page);
+    this.#gate.afterWrite(page);
+  }
+
+  #beforeReadLedger(): void {
+    for (let page = FIRST_LEDGER_PAGE; page < FIRST_LEDGER_PAGE + this.#map.ledgerPages; page += 1) {
+      this.#gate.beforeRead(page);
+    }
   }
 
   #isUnwritten(page: number): boolean {
@@ -131,7 +142,7 @@ export class GuestPages {
   }
 }
 
-/** What a data page holds before its first write; null is zeros. */
+/** Content of a data page before its first write; null: zeros. */
 function fillStyle(map: GuestMap, { fill }: GuestIdentity, page: number): GuestStyle | null {
   if (fill === 'text') return GUEST_STYLE.text;
   if (fill === 'random') return GUEST_STYLE.random;

@@ -1,34 +1,29 @@
 import type { Kernels } from '../../engine/kernels/index.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
-import { ConsoleRing } from './console-ring.ts';
-import type { DeviceBody } from './device-body.ts';
-import { diagnoseSum, GuestFault } from './diagnosis.ts';
-import type { DirtyMarker } from './dirty-marker.ts';
-import type { DiskLink } from './disk-driver.ts';
-import { DiskWork } from './disk-work.ts';
-import type { GuestDevices } from './guest-devices.ts';
-import { bodyOf } from './guest-devices.ts';
-import type { GuestOrigin } from './guest-disk.ts';
+import { ConsoleRing, type DeviceBody, GuestTimer } from './device-bodies.ts';
+import type { DirtyMarker } from './dirty-trace.ts';
+import { type DiskLink, DiskWork } from './disk-driver.ts';
+import type { GuestOrigin } from './disk-program.ts';
+import { bodyOf, type GuestDevices } from './guest-devices.ts';
 import type { GuestMap } from './guest-map.ts';
 import { GuestPages } from './guest-pages.ts';
-import { GuestTimer } from './guest-timer.ts';
-import { Pacer } from './pacer.ts';
-import { pickPage } from './page-picker.ts';
-import { type Registers, readRegisters, SWEEP_EXTRAS, writeRegisters } from './registers.ts';
-import { readWorkload, type SyntheticWorkload } from './workload.ts';
+import { Pacer, readWorkload, type SyntheticWorkload } from './guest-workload.ts';
+import { diagnoseSum, GuestFault } from './page-diagnosis.ts';
+import { DirtyLogGate } from './page-gate.ts';
+import { pickPage, type Registers, readRegisters, SWEEP_EXTRAS, writeRegisters } from './vcpu-registers.ts';
 
-/** Longest stretch for which a vCPU does not look whether it has to stop. */
+/** Longest time before a vCPU checks whether it has to stop. */
 const SLICE_MS = 1;
-/** Of it, what writing may take, so that checking goes on even if the rate cannot be reached. */
+/** Part of a slice for writes, so that checks continue even if the rate cannot be reached. */
 const WRITING_MS = 0.8;
 const BATCH_PAGES = 16;
 const CHECK_DEBT_MS_MAX = 100;
 
-/** Bytes/s of the sweep, all vCPUs together, where the workload leaves it open. */
+/** Bytes/s of the sweep for all vCPUs together, with `check: auto`. */
 const CHECK_RATE_BUSY = 64 * 2 ** 20;
 const CHECK_RATE_IDLE = 8 * 2 ** 20;
-/** And at least this during the first sweep after a start or a migration: what went wrong shows within seconds. */
+/** Least bytes/s of the first sweep after a start or a migration, so that faults are found within seconds. */
 const CHECK_RATE_FIRST = 256 * 2 ** 20;
 
 export type GuestWorkOptions = {
@@ -38,16 +33,16 @@ export type GuestWorkOptions = {
   readonly map: GuestMap;
   readonly devices: GuestDevices;
   readonly origin: GuestOrigin;
-  /** Knows what this vCPU dirties, and how much it may. */
+  /** Counts and limits the dirty pages of this vCPU. */
   readonly marker: DirtyMarker;
   /** For vCPU 0 of a machine that has a disk. */
   readonly disk: DiskLink | null;
 };
 
 /**
- * What one vCPU does, and all that it remembers while it does it: dirties its pages at the workload's rate, checks
- * each before it overwrites it, and sweeps over all of them at a steady rate. vCPU 0 also drives timer and disk.
- * Registers live here during a slice; `save` puts them into the devices. Throws GuestFault for what it finds.
+ * The work and the state of one vCPU: it writes its pages at the workload's rate, checks each page before it overwrites
+ * it, and checks all of its pages in a sweep at a steady rate. vCPU 0 also drives timer and disk. `save` stores the
+ * registers in the devices after a slice. Throws GuestFault if RAM or disk are not as expected.
  */
 export class GuestWork {
   readonly pages: GuestPages;
@@ -80,17 +75,18 @@ export class GuestWork {
     this.registers = readRegisters(this.#registersBody, this.#ownedPages);
     const { workload, seed } = readWorkload(this.#workloadBody, map.pages * PAGE_BYTES);
     this.#workload = workload;
-    this.pages = new GuestPages({ memory, kernels, map, identity: { seed, fill: workload.fill }, marker });
+    const gate = new DirtyLogGate({ kernels, map, marker });
+    this.pages = new GuestPages({ memory, kernels, map, identity: { seed, fill: workload.fill }, gate });
     const console = new ConsoleRing(bodyOf(devices.console));
     const body = bodyOf(devices.disk);
-    const diskOptions = { body, memory, kernels: first, map, marker, console, link, origin, seed };
+    const diskOptions = { body, memory, kernels: first, map, gate, console, link, origin, seed };
     this.timer = vcpu === 0 ? new GuestTimer(bodyOf(devices.timer), console) : null;
     this.disk = vcpu === 0 ? new DiskWork(diskOptions) : null;
     this.#firstSweepLeft = this.#sweepItems;
     this.takeWorkload();
   }
 
-  /** Looks at the workload again. */
+  /** Reads the workload again. */
   takeWorkload(): void {
     const { workload } = readWorkload(this.#workloadBody, this.#map.pages * PAGE_BYTES);
     this.#workload = workload;
@@ -99,7 +95,7 @@ export class GuestWork {
     this.#checkPacer.pagesPerMs = this.#pagesPerMs(this.#checkRate());
   }
 
-  /** What must be so before a guest that came from elsewhere runs: no ledger page got lost, and page 0 is its own. */
+  /** Checks boot page and ledger before a guest runs that was booted or adopted. */
   verify(): void {
     if (this.#vcpu === 0) this.pages.checkBootPage();
     this.disk?.checkLedger();
@@ -110,8 +106,8 @@ export class GuestWork {
 
   /**
    * Works for about a millisecond at most.
-   * @param elapsedMs Guest time since the last slice; `workedMs`: without what a throttle took.
-   * @returns milliseconds until there is more to do.
+   * @param elapsedMs guest time since the last slice; `workedMs`: without the time of a throttle.
+   * @returns milliseconds until the next slice is useful.
    */
   slice(startMs: number, elapsedMs: number, workedMs: number): number {
     this.timer?.advance(elapsedMs);

@@ -3,26 +3,29 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type DiskAttachment, DiskSlot } from '../../engine/memory/disk-slot.ts';
 import { DISK_BLOCK_BYTES } from './disk-block.ts';
 import type { DiskLink } from './disk-driver.ts';
-import { DISK_BLOCKS_MAX } from './disk-registers.ts';
+import { DISK_BLOCKS_MAX } from './disk-ledger.ts';
 
-/** A disk that does not answer for so long has failed: guest time for the guest, real time for who stops it. */
+/** A disk has failed if it does not answer for this time: guest time for the guest, real time for a hold. */
 const ANSWER_MS_MAX = 30_000;
 const BLOCKS_MIN = 2;
 
 export type MachineDiskOptions = {
-  /** Size of the disk; what lies behind DISK_BLOCKS_MAX blocks is not used. */
+  /** Size of the disk; blocks behind DISK_BLOCKS_MAX are not used. */
   readonly bytes: number;
   /** Milliseconds; for tests. */
   readonly answerMsMax?: number;
 };
 
-/** The guest's disk as the main thread has it: both ends before they are handed out, and whether a request is under way. */
+/**
+ * The guest's disk on the main thread: it creates both sides of the connection, and knows whether a request is in
+ * progress.
+ */
 export class MachineDisk {
   readonly link: DiskLink;
   readonly #slot = new DiskSlot();
   readonly #served: MessagePort;
 
-  /** @throws RangeError if the disk has not even a block beside its superblock. */
+  /** @throws RangeError if the disk is too small for the superblock and one block. */
   constructor({ bytes, answerMsMax = ANSWER_MS_MAX }: MachineDiskOptions) {
     const blocks = Math.min(DISK_BLOCKS_MAX, Math.floor(bytes / DISK_BLOCK_BYTES));
     if (!(blocks >= BLOCKS_MIN)) {
@@ -33,14 +36,14 @@ export class MachineDisk {
     this.link = { blocks, slot: this.#slot.buffer, port: port2, answerMsMax };
   }
 
-  /** For whoever serves the disk. The port can be moved to one thread only. */
+  /** The side for the thread that serves the disk. The port can be transferred only once. */
   attachment(vcpuControl: SharedArrayBuffer): DiskAttachment {
     return { port: this.#served, slot: this.#slot.buffer, vcpuControl };
   }
 
   /**
-   * Resolves when no request is in flight, or nobody needs that any more. For vCPUs that stand still: looks again every
-   * millisecond, about as long as a request takes.
+   * Resolves when no request is in progress, or `isNeeded` returns false. The vCPUs must be stopped. Polls every
+   * millisecond, about the duration of a request.
    * @throws Error if the disk does not answer.
    */
   async whenQuiet(isNeeded: () => boolean): Promise<void> {
@@ -54,12 +57,12 @@ export class MachineDisk {
     }
   }
 
-  /** @throws Error if a request is in flight. */
+  /** @throws Error if a request is in progress. */
   assertQuiet(): void {
     if (this.#slot.state === 'submitted') throw new Error('a request to the guest disk is in flight');
   }
 
-  /** Drops what a guest that is replaced would have been answered. @throws Error if a request is in flight. */
+  /** Drops an answer for a guest that is replaced. @throws Error if a request is in progress. */
   reset(): void {
     this.#slot.reset();
   }

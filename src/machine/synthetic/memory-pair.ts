@@ -3,11 +3,11 @@ import { createGuestMemory, isSameMemory } from '../../engine/memory/guest-memor
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 
 /**
- * The guest's memory, and spare memory of the same shape that a snapshot is loaded into while the guest's own stays as
- * it is. Both are address space for as long as the machine lives, but only the one in use holds pages: the spare's are
- * given back to the system whenever it is not being loaded into.
+ * The guest's memory, and spare memory of the same shape. A snapshot is loaded into the spare memory while the guest's
+ * own memory is unchanged. Both keep their address space while the machine exists; the pages of the spare memory are
+ * given back to the system when no load uses it.
  *
- * The spare belongs to whoever got it from `lend`, until `isSpare` memory is taken (`swap`) or given up (`discard`).
+ * The caller of `lend` owns the spare memory until `swap` or `discard`.
  */
 export class MemoryPair {
   #current: GuestMemory;
@@ -22,7 +22,7 @@ export class MemoryPair {
     return this.#current;
   }
 
-  /** Fresh memory of the same shape. What was lent before, and not taken, is given up. */
+  /** Lends empty memory of the same shape. Memory that was lent before is discarded. */
   lend(): GuestMemory {
     this.discard();
     this.#isLent = true;
@@ -30,14 +30,14 @@ export class MemoryPair {
     return this.#spare;
   }
 
-  /** Gives up what was lent; nobody may write it any more. Harmless if nothing is. */
+  /** Discards lent memory; it may no longer be written. Does nothing if no memory is lent. */
   discard(): void {
     if (!this.#isLent) return;
     this.#isLent = false;
     this.#giveBackSpare();
   }
 
-  /** True for memory that was lent and has not been taken or given up since; objects may be clones. */
+  /** True for the memory that is lent; the object may be a clone. */
   isLent(memory: GuestMemory): boolean {
     return this.#isLent && this.#spare !== null && isSameMemory(memory, this.#spare);
   }
@@ -46,7 +46,7 @@ export class MemoryPair {
     return isSameMemory(memory, this.#current);
   }
 
-  /** The memory that was lent becomes the guest's; what it had before becomes the spare. */
+  /** Makes the lent memory the guest's; the guest's previous memory becomes the spare. */
   swap(): void {
     if (this.#spare === null || !this.#isLent) throw new Error('no memory was lent that could be taken');
     [this.#current, this.#spare] = [this.#spare, this.#current];
@@ -54,7 +54,7 @@ export class MemoryPair {
     this.#giveBackSpare();
   }
 
-  /** Where pages cannot be given back, all of the memory is left to the garbage collector. */
+  /** If the system cannot take single pages back, the whole memory is left to the garbage collector. */
   #giveBackSpare(): void {
     if (this.#spare !== null && !giveBackMemory(this.#spare)) this.#spare = null;
   }

@@ -1,11 +1,10 @@
 import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
-import { measureBySampling } from '../dirty/page-sampling.ts';
-import { timePassed } from '../dirty/time-passed.ts';
+import { measureBySampling, timePassed } from '../dirty/page-sampling.ts';
 import { countedSince, DirtyTrace, grownSince } from './dirty-trace.ts';
 
-/** How often the rates of limited vCPUs are taken. */
+/** Interval at which the rates of limited vCPUs are measured. */
 const RATE_PERIOD_MS = 1000;
 
 export type SyntheticDirtyOptions = {
@@ -15,7 +14,10 @@ export type SyntheticDirtyOptions = {
   readonly memory: () => GuestMemory;
 };
 
-/** What the vCPUs dirty, as the main thread measures and limits it. The trace is on only while somebody needs it. */
+/**
+ * Measures and limits the dirty pages of the vCPUs, on the main thread. The trace is on only for a measurement or
+ * limit.
+ */
 export class SyntheticDirty implements DirtyPort {
   readonly ringEntries: number | null;
   readonly trace: DirtyTrace;
@@ -53,7 +55,7 @@ export class SyntheticDirty implements DirtyPort {
     }
   }
 
-  /** The trace must be on before a vCPU sees its limit: what it dirties is counted there. */
+  /** Limits a vCPU; null: no limit. The trace must be on before the limit, because it counts the dirty pages. */
   limit(vcpu: number, mibPerSecond: number | null): void {
     if (mibPerSecond === null) {
       this.trace.setLimit(vcpu, 0);
@@ -76,7 +78,7 @@ export class SyntheticDirty implements DirtyPort {
     return this.#shares;
   }
 
-  /** Ends what runs by itself. */
+  /** Stops the timer. */
   close(): void {
     this.#stopMeter();
   }

@@ -6,19 +6,24 @@ import type { GuestMemory, LoadedMachine, TransferSource, TransferTarget } from 
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { WorkerThreads } from '../../engine/memory/worker-memory.ts';
 import type { EmbeddedMachine } from '../embedded-machine.ts';
-import { ConsoleRing } from './console-ring.ts';
-import { readDiskRegisters } from './disk-registers.ts';
-import { assertBodies, bodyOf, createGuestDevices, deviceList, type GuestDevices } from './guest-devices.ts';
+import { ConsoleRing, TICK_MS } from './device-bodies.ts';
+import { readDiskRegisters } from './disk-ledger.ts';
+import {
+  assertBodies,
+  bodyOf,
+  createGuestDevices,
+  deviceList,
+  type GuestDevices,
+  PanicRecord,
+} from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
-import { TICK_MS } from './guest-timer.ts';
+import { assertWorkload, readWorkload, type SyntheticWorkload, writeWorkload } from './guest-workload.ts';
+import { MachineCells } from './machine-cells.ts';
 import { MachineDisk, type MachineDiskOptions } from './machine-disk.ts';
-import { MachineWords } from './machine-words.ts';
 import { MemoryPair } from './memory-pair.ts';
-import { PanicRecord } from './panic-record.ts';
-import { initialRegisters, writeRegisters } from './registers.ts';
 import { SyntheticDirty } from './synthetic-dirty.ts';
+import { initialRegisters, writeRegisters } from './vcpu-registers.ts';
 import { VcpuThread } from './vcpu-thread.ts';
-import { assertWorkload, readWorkload, type SyntheticWorkload, writeWorkload } from './workload.ts';
 
 export const SYNTHETIC_MACHINE_NAME = 'vmferry-synthetic-1.0';
 export const SYNTHETIC_VCPUS_MAX = 64;
@@ -27,33 +32,33 @@ const RAM_BLOCK = 'ferry.ram';
 export type SyntheticMachineOptions = {
   /** A multiple of 4096. */
   readonly ramBytes: number;
-  /** Take the memory for all of RAM now; default: when it is first written. */
+  /** Allocate all of RAM at the start; default: pages are allocated when they are first written. */
   readonly preallocatesRam?: boolean;
   /** 1 to SYNTHETIC_VCPUS_MAX. */
   readonly vcpus: number;
   readonly workload: SyntheticWorkload;
-  /** Pages that the dirty ring of each vCPU holds; default: there are no rings. */
+  /** Entries of the dirty ring of each vCPU; default: no rings. */
   readonly ringEntries?: number | null;
-  /** What the content of RAM follows from; a whole number below 2^32. */
+  /** Seed of the content of RAM; a whole number below 2^32. */
   readonly seed: number;
-  /** Reasons for which it stands still at first. With `incoming` it waits for a guest and does not boot its own. */
+  /** Initial holds. With `incoming` the machine waits for a guest and does not boot its own. */
   readonly holds: readonly HoldReason[];
-  /** The disk that this guest uses; whoever takes `diskAttachment` must serve it. Default: none. */
+  /** The disk of the guest; the caller must give `diskAttachment` to a thread that serves it. Default: none. */
   readonly disk?: MachineDiskOptions | null;
   /** Counts the vCPU threads; default: a count of its own. */
   readonly workers?: WorkerThreads;
-  /** RAM in one segment, at most; for tests. */
+  /** Most bytes of RAM in one segment; for tests. */
   readonly segmentBytesMax?: number;
 };
 
-/** Starts a synthetic guest. @throws RangeError that says which option is out of range and what is allowed. */
+/** Starts a synthetic guest. @throws RangeError with the invalid option and the allowed values. */
 export function createSyntheticMachine(options: SyntheticMachineOptions): SyntheticMachine {
   return new SyntheticMachine(options);
 }
-/** A vCPU that finds a hold just as it begins counts as running until it has read the hold: microseconds. */
+/** A vCPU that starts at the moment of a hold counts as running until it has read the hold, some microseconds. */
 const ENTRY_MS_MAX = 50;
 
-/** The embedded guest: RAM in shared memory, and a thread for each vCPU that dirties and checks it. */
+/** The embedded guest: RAM in shared memory, and one thread for each vCPU, which writes and checks RAM. */
 export class SyntheticMachine implements EmbeddedMachine {
   readonly kind = 'synthetic';
   readonly canRun = true;
@@ -65,7 +70,7 @@ export class SyntheticMachine implements EmbeddedMachine {
   readonly #devices: GuestDevices;
   readonly #console: ConsoleRing;
   readonly #control = new VcpuControl();
-  readonly #words: MachineWords;
+  readonly #cells: MachineCells;
   readonly #panic = new PanicRecord();
   readonly #panicListeners: ((panic: GuestPanic) => void)[] = [];
   readonly #disk: MachineDisk | null;
@@ -88,7 +93,7 @@ export class SyntheticMachine implements EmbeddedMachine {
     this.#ramBytes = ramBytes;
     this.#devices = createGuestDevices(vcpus, this.#panic.device);
     this.#console = new ConsoleRing(bodyOf(this.#devices.console));
-    this.#words = new MachineWords(vcpus);
+    this.#cells = new MachineCells(vcpus);
     writeWorkload(bodyOf(this.#devices.workload), { workload, seed });
     this.#devices.vcpus.forEach((device, vcpu) => {
       writeRegisters(bodyOf(device), initialRegisters(seed, vcpu));
@@ -102,19 +107,19 @@ export class SyntheticMachine implements EmbeddedMachine {
       ramBlocks: this.#memories.current.blocks.map(({ name, bytes }) => ({ name, bytes })),
       vcpus: this.#map.vcpus,
       guest: {
-        ticks: this.#words.ticks,
-        pagesChecked: this.#words.pagesChecked,
-        pagesWritten: this.#words.pagesWritten,
+        ticks: this.#cells.ticks,
+        pagesChecked: this.#cells.pagesChecked,
+        pagesWritten: this.#cells.pagesWritten,
         panic: this.#panic.read(),
         workload: this.#workload(),
-        disk: this.#disk === null ? null : this.#words.disk,
+        disk: this.#disk === null ? null : this.#cells.disk,
       },
     };
   }
 
   /**
-   * Also waits for the guest's disk, so that nothing of the guest changes any more.
-   * @throws Error if the disk does not answer; the guest goes on then, unless it was held before.
+   * Also waits for the guest's disk, so that no state of the guest changes afterwards.
+   * @throws Error if the disk does not answer; the guest continues then, unless the hold was set before.
    */
   async hold(reason: HoldReason): Promise<void> {
     const wasHeld = this.isHeldFor(reason);
@@ -158,7 +163,7 @@ export class SyntheticMachine implements EmbeddedMachine {
     this.#memories.discard();
   }
 
-  /** For whoever serves the guest's disk; null if it has none. */
+  /** The side of the disk for the thread that serves it; null if the guest has no disk. */
   diskAttachment(): DiskAttachment | null {
     return this.#disk?.attachment(this.#control.buffer) ?? null;
   }
@@ -168,7 +173,7 @@ export class SyntheticMachine implements EmbeddedMachine {
     return BigInt(timer.read('ticks')) * BigInt(TICK_MS * 1e6) + BigInt(timer.read('since-tick-us')) * 1000n;
   }
 
-  /** Everything is checked before anything changes, so that a guest which cannot be taken over leaves this one be. */
+  /** Checks everything before the first change, so that a guest that is refused leaves this one unchanged. */
   adopt({ state }: LoadedMachine): void {
     if (state.form !== 'devices') throw new Error(`a ${this.kind} machine cannot adopt an image`);
     if (!this.#control.waitStopped(ENTRY_MS_MAX)) throw new Error('a machine whose vCPUs run cannot adopt another');
@@ -185,7 +190,7 @@ export class SyntheticMachine implements EmbeddedMachine {
     });
     if (isLoad) this.#takeLentMemory();
     this.#takeFigures();
-    this.#words.nextGeneration(isLoad ? 'load' : 'migration');
+    this.#cells.nextGeneration(isLoad ? 'load' : 'migration');
     this.#adoptPanic();
   }
 
@@ -200,8 +205,8 @@ export class SyntheticMachine implements EmbeddedMachine {
     const changed = { ...workload, rate, span, pattern };
     assertWorkload(changed, this.#ramBytes);
     writeWorkload(body, { workload: changed, seed });
-    this.#words.nextWorkloadVersion();
-    // Wakes vCPUs that sleep until their next page or tick is due.
+    this.#cells.nextWorkloadVersion();
+    // Wakes vCPUs that sleep until the next page or tick.
     this.#control.addHold(0);
   }
 
@@ -216,7 +221,7 @@ export class SyntheticMachine implements EmbeddedMachine {
     this.#disk?.close();
   }
 
-  /** vCPUs must have been sent the memory before they see the new generation. */
+  /** The vCPUs must receive the memory before they see the new generation. */
   #takeLentMemory(): void {
     this.#memories.swap();
     for (const thread of this.#threads) thread.sendMemory(this.#memories.current);
@@ -226,21 +231,21 @@ export class SyntheticMachine implements EmbeddedMachine {
     return { form: 'devices', machineName: SYNTHETIC_MACHINE_NAME, memory, devices: deviceList(this.#devices) };
   }
 
-  /** Before any hold is set, vCPUs that boot are announced as running: so nothing stops, or sends, half a boot. */
+  /** Booting vCPUs count as running before the first hold is set, so that a hold waits for the end of the boot. */
   #startThreads(holds: readonly HoldReason[], workers: WorkerThreads): VcpuThread[] {
     const boots = !holds.includes('incoming');
     for (let vcpu = 0; boots && vcpu < this.#map.vcpus; vcpu += 1) {
       this.#control.enter();
-      this.#words.setInside(vcpu, true);
+      this.#cells.setInside(vcpu, true);
     }
     this.#control.addHold(holdBits(holds));
     const { buffer: control } = this.#control;
-    const { buffer: words } = this.#words;
+    const { buffer: cells } = this.#cells;
     const { buffer: panic } = this.#panic;
     const { ringEntries, trace } = this.dirty;
     return this.#devices.vcpus.map((_, vcpu) => {
       const disk = vcpu === 0 ? (this.#disk?.link ?? null) : null;
-      const shared = { devices: this.#devices, control, words, panic, trace: trace.buffer, ringEntries };
+      const shared = { devices: this.#devices, control, cells, panic, trace: trace.buffer, ringEntries };
       const listener = {
         onPanic: () => this.#reportPanic(),
         onDeath: (detail: string) => this.#onThreadDeath(vcpu, detail),
@@ -253,8 +258,8 @@ export class SyntheticMachine implements EmbeddedMachine {
     if (this.isHeldFor('shutdown')) return;
     this.#panic.write({ kind: 'vcpu-died', address: null, detail: `the thread of vCPU ${vcpu} died: ${detail}` });
     this.#control.addHold(HOLD.panic);
-    if (this.#words.isInside(vcpu)) {
-      this.#words.setInside(vcpu, false);
+    if (this.#cells.isInside(vcpu)) {
+      this.#cells.setInside(vcpu, false);
       this.#control.leave();
     }
     this.#reportPanic();
@@ -267,7 +272,7 @@ export class SyntheticMachine implements EmbeddedMachine {
     for (const listener of this.#panicListeners) listener(panic);
   }
 
-  /** A guest that had panicked stays stopped; its panic was told where it happened. */
+  /** A guest that has panicked stays stopped; the source has reported its panic. */
   #adoptPanic(): void {
     this.#isPanicReported = this.#panic.adopt();
     if (this.#isPanicReported) this.#control.addHold(HOLD.panic);
@@ -280,11 +285,11 @@ export class SyntheticMachine implements EmbeddedMachine {
   }
 
   #takeFigures(): void {
-    this.#words.ticks = bodyOf(this.#devices.timer).read('ticks');
-    this.#words.disk = { ...readDiskRegisters(bodyOf(this.#devices.disk)), isChecked: false };
+    this.#cells.ticks = bodyOf(this.#devices.timer).read('ticks');
+    this.#cells.disk = { ...readDiskRegisters(bodyOf(this.#devices.disk)), isChecked: false };
     this.#devices.vcpus.forEach((device, vcpu) => {
       const body = bodyOf(device);
-      this.#words.setCounts(vcpu, { writes: body.read('writes'), checks: body.read('checks') });
+      this.#cells.setCounts(vcpu, { writes: body.read('writes'), checks: body.read('checks') });
     });
   }
 

@@ -3,18 +3,18 @@ import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import type { WorkerThreads } from '../../engine/memory/worker-memory.ts';
 import type { VcpuPlan } from './vcpu.ts';
 
-/** A vCPU needs next to no heap: its guest's RAM is shared memory. What it gets is for loading its modules. */
+/** A vCPU needs little heap, because the guest's RAM is shared memory. These limits allow it to load its modules. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 };
 
 export type VcpuThreadListener = {
   onPanic(): void;
-  /** The thread has ended, whether it should or not. */
+  /** The thread has ended, with or without an order. */
   onDeath(detail: string): void;
 };
 
 export type VcpuThreadOptions = { readonly listener: VcpuThreadListener; readonly workers: WorkerThreads };
 
-/** The thread of one vCPU, as the main thread sees it. */
+/** The main thread's handle of the thread of one vCPU. */
 export class VcpuThread {
   readonly #ended: Promise<void>;
   readonly #memoryPort: MessagePort;
@@ -50,12 +50,12 @@ export class VcpuThread {
     return this.#isDead;
   }
 
-  /** Memory that the thread works in from the next generation on. */
+  /** Sends the memory for the next generation. */
   sendMemory(memory: GuestMemory): void {
     this.#memoryPort.postMessage(memory);
   }
 
-  /** Resolves when the thread has ended, which it does by itself once the shutdown hold is set. */
+  /** Resolves when the thread has ended. It ends after the shutdown hold is set. */
   whenEnded(): Promise<void> {
     return this.#ended;
   }

@@ -1,4 +1,5 @@
-// A vCPU's thread. It blocks while it has nothing to do, takes no messages and sends one: that the guest has panicked.
+// The program of a vCPU's thread. It blocks while it is idle, receives no messages, and sends one: the guest has
+// panicked.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Vcpu, type VcpuPlan } from './vcpu.ts';

@@ -5,54 +5,52 @@ import { HOLD } from '../../engine/memory/holds.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
-import { ConsoleRing } from './console-ring.ts';
-import { GuestFault } from './diagnosis.ts';
-import { DirtyMarker } from './dirty-marker.ts';
-import { DirtyTrace } from './dirty-trace.ts';
+import { ConsoleRing } from './device-bodies.ts';
+import { DirtyMarker, DirtyTrace } from './dirty-trace.ts';
 import type { DiskLink } from './disk-driver.ts';
-import { bodyOf, type GuestDevices } from './guest-devices.ts';
+import { bodyOf, type GuestDevices, PanicRecord } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
 import { type GuestPages, segmentKernels } from './guest-pages.ts';
 import { GuestWork } from './guest-work.ts';
-import { MachineWords } from './machine-words.ts';
-import { PanicRecord } from './panic-record.ts';
+import { MachineCells } from './machine-cells.ts';
+import { GuestFault } from './page-diagnosis.ts';
 
-/** A vCPU with nothing to do sleeps this long at least, and at most: rates stay smooth, and an idle one costs little. */
+/** Shortest and longest sleep of an idle vCPU: rates stay smooth, and an idle vCPU needs little processor time. */
 const PERIOD_MS = 2;
 const IDLE_MS_MAX = 50;
-/** Running time after which a throttled vCPU has to sleep. */
+/** Running time after which a throttled vCPU sleeps. */
 const THROTTLE_RUN_MS = 10;
-/** Pages filled at the start between two looks at whether the machine is closing. */
+/** Pages that are filled at the start before the vCPU checks whether the machine closes. */
 const FILL_BATCH_PAGES = 1024;
 
-/** What a vCPU's thread is given; all of it shared memory or plain data. */
+/** Plan of a vCPU's thread: shared memory and plain data. */
 export type VcpuPlan = {
   readonly vcpu: number;
-  /** What it works in at first. */
+  /** The initial memory. */
   readonly memory: GuestMemory;
-  /** Brings other memory of the same shape, before a generation that lies in it. */
+  /** Receives other memory of the same shape before the generation that uses it. */
   readonly memoryPort: MessagePort;
   readonly devices: GuestDevices;
   readonly control: SharedArrayBuffer;
-  readonly words: SharedArrayBuffer;
+  readonly cells: SharedArrayBuffer;
   readonly panic: SharedArrayBuffer;
-  /** DirtyTrace of the machine, and the pages that the dirty ring of a vCPU holds; null: there are no rings. */
+  /** DirtyTrace of the machine, and the entries of the dirty ring of a vCPU; null: no rings. */
   readonly trace: SharedArrayBuffer;
   readonly ringEntries: number | null;
   /** The guest's disk; null for all vCPUs but the first, and for a machine without one. */
   readonly disk: DiskLink | null;
-  /** True if RAM has to be given its first content; the vCPU counts as running until that is done. */
+  /** True if the vCPU has to fill its pages; it counts as running until that is done. */
   readonly boots: boolean;
 };
 
-/** One vCPU on a thread of its own: runs in slices while nothing holds it, and stands still otherwise. */
+/** One vCPU on its own thread: runs in slices, and stops while a hold is set. */
 export class Vcpu {
   readonly #plan: VcpuPlan;
   readonly #map: GuestMap;
   #memory: GuestMemory;
   #kernels: readonly Kernels[];
   readonly #control: VcpuControl;
-  readonly #words: MachineWords;
+  readonly #cells: MachineCells;
   readonly #panic: PanicRecord;
   readonly #marker: DirtyMarker;
   readonly #onPanic: () => void;
@@ -64,14 +62,14 @@ export class Vcpu {
   #throttledMs = 0;
   #throttleEndMs = 0;
 
-  /** @param onPanic Called after a finding has been recorded. */
+  /** @param onPanic called after a panic was recorded. */
   constructor(plan: VcpuPlan, onPanic: () => void) {
     this.#plan = plan;
     this.#map = new GuestMap(plan.memory, plan.devices.vcpus.length);
     this.#memory = plan.memory;
     this.#kernels = segmentKernels(plan.memory);
     this.#control = new VcpuControl(plan.control);
-    this.#words = new MachineWords(this.#map.vcpus, plan.words);
+    this.#cells = new MachineCells(this.#map.vcpus, plan.cells);
     this.#panic = new PanicRecord(plan.panic);
     const trace = new DirtyTrace(this.#map.vcpus, this.#map.pages, plan.trace);
     this.#marker = new DirtyMarker({ trace, vcpu: plan.vcpu, ringEntries: plan.ringEntries });
@@ -86,7 +84,7 @@ export class Vcpu {
         this.#standStill();
         continue;
       }
-      this.#words.setInside(this.#plan.vcpu, true);
+      this.#cells.setInside(this.#plan.vcpu, true);
       let idleMs = 0;
       try {
         idleMs = this.#slice();
@@ -102,8 +100,8 @@ export class Vcpu {
   }
 
   /**
-   * Gives the pages that this vCPU owns their content; the main thread has announced it as running before it was
-   * started. Nobody else looks at these pages, so it need not wait for the other vCPUs before it goes on.
+   * Fills the pages of this vCPU. The main thread has counted it as running before the start. No other vCPU uses these
+   * pages, so the vCPUs need not wait for each other.
    */
   #boot(): void {
     const { vcpu } = this.#plan;
@@ -116,7 +114,7 @@ export class Vcpu {
       }
       if (vcpu === 0) this.#bootFirst(pages);
     } finally {
-      this.#words.setInside(vcpu, false);
+      this.#cells.setInside(vcpu, false);
       this.#control.leave();
     }
   }
@@ -140,9 +138,9 @@ export class Vcpu {
     return Math.max(PERIOD_MS - (performance.now() - startMs), Math.min(dueMs, IDLE_MS_MAX));
   }
 
-  /** All that is remembered of the guest is void once another one was adopted. */
+  /** The work of the present generation; a new one after another guest was adopted. */
   #currentWork(): GuestWork {
-    const { generation, workloadVersion } = this.#words;
+    const { generation, workloadVersion } = this.#cells;
     if (this.#work === null || this.#generation !== generation) {
       this.#takeMemory();
       this.#work = this.#newWork();
@@ -157,7 +155,7 @@ export class Vcpu {
     return this.#work;
   }
 
-  /** The thread sleeps in a futex and runs no event loop, so it fetches what the main thread sent. */
+  /** Fetches memory from the port, because the thread has no event loop. */
   #takeMemory(): void {
     const { memoryPort } = this.#plan;
     for (let next = receiveMessageOnPort(memoryPort); next !== undefined; next = receiveMessageOnPort(memoryPort)) {
@@ -169,29 +167,29 @@ export class Vcpu {
 
   #newWork(): GuestWork {
     const { vcpu, devices, disk } = this.#plan;
-    const { origin } = this.#words;
+    const { origin } = this.#cells;
     const shared = { memory: this.#memory, map: this.#map, kernels: this.#kernels, marker: this.#marker };
     return new GuestWork({ ...shared, vcpu, devices, origin, disk });
   }
 
-  /** The registers must be in the devices before the vCPU counts as stopped. */
+  /** Saves the registers to the devices, and then stops counting as running. */
   #leave(): void {
     const { vcpu } = this.#plan;
     if (this.#work !== null) {
       this.#work.save();
-      this.#words.setCounts(vcpu, this.#work.registers);
+      this.#cells.setCounts(vcpu, this.#work.registers);
       const { timer, disk } = this.#work;
-      if (timer !== null) this.#words.ticks = timer.ticks;
-      if (disk !== null) this.#words.disk = { ...disk.registers, isChecked: disk.isChecked };
+      if (timer !== null) this.#cells.ticks = timer.ticks;
+      if (disk !== null) this.#cells.disk = { ...disk.registers, isChecked: disk.isChecked };
     }
-    this.#words.setInside(vcpu, false);
+    this.#cells.setInside(vcpu, false);
     this.#control.leave();
   }
 
   #standStill(): void {
     const holds = this.#control.holds();
     if ((holds & HOLD.shutdown) === 0 && holds !== 0) this.#control.park(holds);
-    // Time that passed in a hold is no guest time, and no work is owed for it.
+    // Time in a hold is not guest time, and no work is due for it.
     this.#lastSliceMs = null;
     this.#throttledMs = 0;
   }
@@ -202,7 +200,7 @@ export class Vcpu {
     if (isFirst) this.#onPanic();
   }
 
-  /** Ends early if a hold is set, or the workload changes. */
+  /** Ends early when a hold is set or the workload changes. */
   #sleep(milliseconds: number): void {
     if (milliseconds > 0) this.#control.park(0, milliseconds);
   }

@@ -30,7 +30,7 @@ describe('an image machine', () => {
     expect(() => machine.setWorkload()).toThrow(/no workload/);
   });
 
-  it('sends on exactly what it adopted', () => {
+  it('sends exactly the machine that it adopted', () => {
     const machine = createImageMachine();
     const loaded = loadedImage(2 ** 20);
     machine.adopt(loaded);
@@ -59,14 +59,14 @@ describe('an image machine', () => {
     expect(machine.describe().ramBlocks[0]?.bytes).toBe(2 ** 20);
   });
 
-  it('remembers who holds it', async () => {
+  it('records its holds', async () => {
     const machine = createImageMachine({ holds: ['incoming'] });
     await machine.hold('operator');
     machine.release('incoming');
     expect([machine.isHeldFor('incoming'), machine.isHeldFor('operator')]).toEqual([false, true]);
   });
 
-  it('lets go of its RAM when it is closed', async () => {
+  it('releases its RAM when it is closed', async () => {
     const machine = createImageMachine();
     machine.adopt(loadedImage(2 ** 20));
     await machine.close();

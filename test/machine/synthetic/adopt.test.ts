@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LoadedMachine } from '../../../src/engine/memory/machine-state.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
-import { DeviceBody } from '../../../src/machine/synthetic/device-body.ts';
+import { DeviceBody } from '../../../src/machine/synthetic/device-bodies.ts';
 import {
   copyRam,
   devicesOf,
@@ -22,7 +22,7 @@ function ticksOf(console: string): number[] {
 }
 
 describe('a guest that moves', () => {
-  it('goes on where it was: ticks, counts, console and workload', async () => {
+  it('continues at its old state: ticks, counts, console and workload', async () => {
     const source = startGuest({ vcpus: 2, workload: { span: 3 * MIB, fill: 'text' } });
     await untilTicks(source, 4);
     await source.hold('migration');
@@ -47,7 +47,7 @@ describe('a guest that moves', () => {
     expect(target.describe().guest!.panic).toBeNull();
   });
 
-  it('comes through many moves there and back', async () => {
+  it('is unchanged after many moves in both directions', async () => {
     let here = startGuest({ vcpus: 2, workload: { rate: 100 * MIB, check: 100 * MIB } });
     let there = startGuest({ vcpus: 2, holds: ['incoming'] });
     await untilWritten(here, 100);
@@ -65,7 +65,7 @@ describe('a guest that moves', () => {
     expect(ticks).toEqual(ticks.map((_, index) => index + 1));
   });
 
-  it('has still panicked if it had before it moved, and says why', async () => {
+  it('keeps a panic and its reason', async () => {
     const source = await startedGuest();
     const panic = nextPanic(source);
     pageOf(source, 600).fill(0xee, 0, 16);
@@ -79,7 +79,7 @@ describe('a guest that moves', () => {
     expect(target.isHeldFor('panic')).toBe(true);
   });
 
-  it('stands still until it is released, and a stopped one stays as it came', async () => {
+  it('is held until it is released, and a stopped guest stays stopped', async () => {
     const source = await startedGuest();
     const target = startGuest({ holds: ['incoming', 'operator'] });
     moveGuest(source, target);
@@ -122,7 +122,7 @@ describe('a guest that moves', () => {
     machine.adopt(loaded);
   });
 
-  it('does not turn into an image', async () => {
+  it('cannot be replaced by an image', async () => {
     const machine = await startedGuest();
     expect(() => machine.adopt({ globalState: 'running', state: { form: 'image' } as never })).toThrow(/image/);
   });

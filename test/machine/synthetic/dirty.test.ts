@@ -67,13 +67,13 @@ describe.each([
     }
   });
 
-  test('a guest that stands still dirties nothing', async () => {
+  test('a stopped guest makes no page dirty', async () => {
     const machine = await startedGuest({ ringEntries, workload: { rate: 200 * MIB } });
     const { figures } = await measure(machine, mode, 50);
     expect(figures).toMatchObject({ bytes: 0, bytesByVcpu: mode === 'dirty-ring' ? [0] : [] });
   });
 
-  test('it can be called off', async () => {
+  test('a measurement can be cancelled', async () => {
     const machine = startGuest({ ringEntries });
     const calledOff = new AbortController();
     const plan = { mode, calcTimeMs: 60_000, samplePages: SAMPLE_PAGES };
@@ -131,7 +131,7 @@ test('the dirty ring tells vCPUs apart', async () => {
   expect(first).toBeGreaterThan(second);
 });
 
-test('a migration finds every dirty page in its log, whatever is measured meanwhile', async () => {
+test('a migration finds every dirty page in its log during a measurement', async () => {
   const options = { ringEntries: 64, vcpus: 2, workload: { pattern: 'hot', rate: 200 * MIB } } as const;
   const machine = await startedGuest(options);
   for (let round = 0; round < 10; round += 1) {
@@ -150,7 +150,7 @@ test('a migration finds every dirty page in its log, whatever is measured meanwh
   }
 });
 
-test('a vCPU that is limited to 50 MB/s dirties so much, and more once the limit is gone', async () => {
+test('a vCPU that is limited to 50 MB/s writes at that rate, and faster after the limit is removed', async () => {
   const machine = await measuredGuest({ ringEntries: RING_ENTRIES, workload: { rate: 200 * MIB, fill: 'zero' } });
   const rate = async () => (await measure(machine, 'dirty-ring', 400)).own / MIB;
   machine.dirty.limit(0, 50);

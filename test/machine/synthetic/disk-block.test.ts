@@ -16,7 +16,7 @@ function blockOf(id: typeof ID, start: Parameters<typeof writeDiskBlock>[2] = nu
 }
 
 describe('a block of the guest disk', () => {
-  it('comes back as it was written', () => {
+  it('is read as it was written', () => {
     const numbers = {
       block: fc.nat(511),
       sequence: fc.maxSafeNat(),
@@ -32,7 +32,7 @@ describe('a block of the guest disk', () => {
     );
   });
 
-  it('is found out wherever a bit of it is wrong', () => {
+  it('is recognised as wrong with any wrong bit', () => {
     const bytes = blockOf(ID);
     for (let bit = 0; bit < DISK_BLOCK_BYTES * 8; bit += 13) {
       bytes[bit >> 3]! ^= 1 << (bit & 7);
@@ -54,12 +54,12 @@ describe('a block of the guest disk', () => {
     }
   });
 
-  it('is nothing of a guest where it holds anything else', () => {
+  it('is not a block of a guest with any other content', () => {
     expect(readDiskBlock(new Uint8Array(DISK_BLOCK_BYTES)).kind).toBe('zero');
     expect(readDiskBlock(new Uint8Array(DISK_BLOCK_BYTES).fill(1, DISK_BLOCK_BYTES - 1)).kind).toBe('strange');
   });
 
-  it('belongs to a disk that has another identity each time one is formatted', () => {
+  it('belongs to a disk with a new identity after each format', () => {
     const identities = new Set<bigint>();
     for (let seed = 0; seed < 10; seed += 1) {
       let identity = 0n;

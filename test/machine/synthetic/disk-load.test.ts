@@ -48,7 +48,7 @@ function sequences(disk: TestDisk): number[] {
 }
 
 describe('a guest that is loaded with its disk', () => {
-  it('goes on from the two of them, again and again', async () => {
+  it('continues with RAM and disk after each load', async () => {
     const guest = startDiskGuest();
     await untilDiskWritten(guest.machine, 5);
     const snapshot = await takeAll(guest);
@@ -61,7 +61,7 @@ describe('a guest that is loaded with its disk', () => {
     expect(guest.machine.describe().guest?.panic).toBeNull();
   });
 
-  it('is checked wholly, even if it is idle', async () => {
+  it('has its disk checked completely, even if it is idle', async () => {
     const guest = startDiskGuest();
     await untilDiskWritten(guest.machine, 5);
     guest.machine.setWorkload({ rate: 0 });
@@ -85,7 +85,7 @@ describe('a guest that is loaded with its disk', () => {
     expect(guest.machine.describe().guest?.panic).toBeNull();
   });
 
-  it('is not taken over while a request is under way', async () => {
+  it('is not taken over while a request is in progress', async () => {
     const guest = startDiskGuest();
     await untilDiskWritten(guest.machine, 2);
     const snapshot = await takeAll(guest);
@@ -189,7 +189,7 @@ describe('a guest that is loaded finds that', () => {
     expect(panic).toMatchObject({ kind, address: null });
   });
 
-  it('its disk is another one, though that is sound', async () => {
+  it('its disk is another valid one', async () => {
     const { guest, moments } = common();
     const other = startDiskGuest(new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES)), { seed: 8 });
     await untilDiskWritten(other.machine, 3);
@@ -212,7 +212,7 @@ describe('a guest that is loaded finds that', () => {
 });
 
 describe('a guest that runs finds that', () => {
-  it('its disk was turned back under it', async () => {
+  it('its disk was reset to older content', async () => {
     const { guest, moments } = await guestWithPast();
     await expect(findingOf(guest, moments.old.disk)).resolves.toMatchObject({
       kind: expect.stringMatching(/^disk-(stale|lost)$/),
@@ -264,7 +264,7 @@ describe('a write that was begun when the guest was saved', () => {
     expect(guest.machine.describe().guest?.panic).toBeNull();
   });
 
-  it('may just as well be missing there', async () => {
+  it('may be missing there', async () => {
     const { guest, saved, before } = await saveInWrite();
     await restoreAll(guest, { ...saved, disk: before });
     await untilDiskWritten(guest.machine, 4);
@@ -331,7 +331,7 @@ describe('a guest that moves', () => {
     await expect(panic).resolves.toMatchObject({ kind: 'disk-lost' });
   });
 
-  it('through a machine without a disk still knows its own when it is back', async () => {
+  it('through a machine without a disk still knows its disk when it returns', async () => {
     const source = startDiskGuest();
     await untilDiskWritten(source.machine, 5);
     await source.machine.hold('incoming');

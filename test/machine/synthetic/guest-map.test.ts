@@ -31,7 +31,7 @@ describe('the map of guest RAM', () => {
     );
   });
 
-  it('has a ledger word for every page, in the ledger, and none twice', () => {
+  it('has one ledger entry for every page', () => {
     for (const pages of [80, 511, 512, 513, 1500]) {
       const map = mapOf(pages, 1);
       const words = Array.from({ length: pages }, (_, page) => map.ledgerAddressOf(page));
@@ -44,7 +44,7 @@ describe('the map of guest RAM', () => {
     }
   });
 
-  it('calls all of the ledger unused but for the words of data pages', () => {
+  it('reports all of the ledger as unused except the entries of data pages', () => {
     const map = mapOf(1000, 1);
     const unused = map.unusedLedger().reduce((sum, { bytes }) => sum + bytes, 0);
     expect(unused).toBe(map.ledgerPages * 4096 - map.dataPages * 8);

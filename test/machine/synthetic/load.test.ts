@@ -51,7 +51,7 @@ describe('a guest that a snapshot is loaded into', () => {
     },
   );
 
-  it('is untouched until then, and runs on if the load is given up', async () => {
+  it('is unchanged until then, and continues if the load is discarded', async () => {
     const machine = await startedGuest();
     const snapshot = takeSnapshot(machine);
     machine.release('operator');
@@ -68,7 +68,7 @@ describe('a guest that a snapshot is loaded into', () => {
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('is left as it is if what was loaded is refused', async () => {
+  it('is unchanged if the loaded machine is refused', async () => {
     const machine = await startedGuest();
     const loaded = loadSnapshot(machine, takeSnapshot(machine));
     if (loaded.state.form !== 'devices') throw new Error('a synthetic guest has devices');
@@ -84,7 +84,7 @@ describe('a guest that a snapshot is loaded into', () => {
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('takes only memory that it lent and that was not given up', async () => {
+  it('takes only memory that it has lent and that was not discarded', async () => {
     const machine = await startedGuest();
     const other = await startedGuest();
     const snapshot = takeSnapshot(machine);
@@ -99,7 +99,7 @@ describe('a guest that a snapshot is loaded into', () => {
     machine.adopt(loadedFrom(machine));
   });
 
-  it('finds what is wrong with memory that was loaded, and comes back well from a sound load', async () => {
+  it('detects faults of loaded memory, and runs without faults after a valid load', async () => {
     const machine = await startedGuest({ workload: { check: 256 * MIB } });
     const snapshot = takeSnapshot(machine);
     const ram = snapshot.ram.map((page) => Uint8Array.from(page));
@@ -127,7 +127,7 @@ describe('a guest that a snapshot is loaded into', () => {
     expect([machine, other].map((guest) => guest.describe().guest!.panic)).toEqual([null, null]);
   });
 
-  it('lends memory that is as fresh as new, whatever was in it', async () => {
+  it('lends empty memory after any use', async () => {
     const machine = await startedGuest({ segmentBytesMax: 4 * MIB });
     const snapshot = takeSnapshot(machine);
     for (const bytes of bytesOf(machine.loadTarget())) bytes.fill(0xa5);

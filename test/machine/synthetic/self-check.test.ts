@@ -54,13 +54,13 @@ describe('the guest sees that', () => {
     expect(panic.detail).toMatch(/expected 0x0, found 0x1$/);
   });
 
-  it('a byte flipped in the noise that RAM was filled with', async () => {
+  it('a byte flipped in the random content that RAM was filled with', async () => {
     const machine = await guest({ segmentBytesMax: 2 * MIB });
     pageOf(machine, 2040)[123]! ^= 0x80;
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: 2040 * PAGE });
   });
 
-  it('a page of noise came as zeros', async () => {
+  it('a random page was replaced by zeros', async () => {
     const machine = await guest();
     pageOf(machine, 1800).fill(0);
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'lost', address: 1800 * PAGE });
@@ -91,13 +91,13 @@ describe('the guest sees that', () => {
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address });
   });
 
-  it('a byte flipped in a part of the ledger that nobody uses', async () => {
+  it('a byte flipped in an unused part of the ledger', async () => {
     const machine = await guest();
     pageOf(machine, 1)[3] = 1;
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: PAGE });
   });
 
-  it('an older copy of a page came back, as if one dirty page had not been sent', async () => {
+  it('a page has older content, as if one dirty page had not been sent', async () => {
     const machine = await guest({ vcpus: 2 });
     const old = new Map(dataPages(machine, true).map((page) => [page, Uint8Array.from(pageOf(machine, page))]));
     const before = new Map([...old.keys()].map((page) => [page, ledgerWord(machine, page)]));
@@ -129,7 +129,7 @@ describe('the guest sees that', () => {
     expect([first * PAGE, second * PAGE]).toContain(panic.address);
   });
 
-  it('a written page lies where nothing was ever written', async () => {
+  it('a written page lies in the place of a page without writes', async () => {
     const machine = await guest();
     const [from, to] = [dataPages(machine, true)[0]!, dataPages(machine, false)[0]!];
     pageOf(machine, to).set(pageOf(machine, from));
@@ -148,7 +148,7 @@ describe('the guest sees that', () => {
     expect(panic.detail).toMatch(/^the ledger says/);
   });
 
-  it('a page and its ledger page both came back old, when it arrives somewhere', async () => {
+  it('a page and its ledger page are both old, when it is adopted', async () => {
     const source = await guest({ workload: { span: MIB } });
     const old = [1, 6, 7, 8, 9].map((page) => ({ page, bytes: Uint8Array.from(pageOf(source, page)) }));
     const oldSums = [6, 7, 8, 9].map((page) => ledgerWord(source, page));
@@ -170,7 +170,7 @@ describe('the guest sees that', () => {
     expect(target.describe().guest!.pagesWritten).toBe(source.describe().guest!.pagesWritten);
   });
 
-  it('stops every vCPU, is told once and shown, and stays the first finding', async () => {
+  it('stops every vCPU, is reported once, and remains the first fault', async () => {
     const machine = await guest({ vcpus: 3 });
     for (const page of dataPages(machine, true)) pageOf(machine, page)[200]! ^= 1;
     const panics: GuestPanic[] = [];

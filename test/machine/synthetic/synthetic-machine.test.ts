@@ -71,7 +71,7 @@ describe('synthetic machine', () => {
     }
   });
 
-  it('boots wholly even if it is started with a hold, and then does nothing', async () => {
+  it('boots completely even if it is started with a hold, and then does nothing', async () => {
     const machine = startGuest({ holds: ['operator'], vcpus: 2, workload: { fill: 'random' } });
     await machine.hold('operator');
     const pages = pageCount(machine);
@@ -89,7 +89,7 @@ describe('synthetic machine', () => {
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('fills one quarter with noise unless told otherwise, and leaves the rest zero', async () => {
+  it('fills one quarter with random content by default, and leaves the rest zero', async () => {
     const machine = startGuest({ holds: ['operator'] });
     await machine.hold('operator');
     const filled = copyRam(machine).map((page) => page.some((byte) => byte !== 0));
@@ -97,7 +97,7 @@ describe('synthetic machine', () => {
     expect(filled.slice(1, 1536).some((isFilled) => isFilled)).toBe(false);
   });
 
-  it('leaves RAM alone while it waits for a guest to come in', async () => {
+  it('does not write RAM while it waits for an incoming guest', async () => {
     const machine = startGuest({ holds: ['incoming'], workload: { fill: 'random' } });
     await machine.hold('operator');
     const other = startGuest();
@@ -161,7 +161,7 @@ describe('synthetic machine', () => {
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('refuses a workload that cannot be and keeps the one it has', async () => {
+  it('refuses an invalid workload and keeps the present one', async () => {
     const machine = startGuest();
     const { workload } = machine.describe().guest!;
     expect(() => machine.setWorkload({ rate: 1, span: 8 * MIB + 1 })).toThrow(/span is 8388609; allowed .* 8388608/);

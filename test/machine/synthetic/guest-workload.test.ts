@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Pacer } from '../../../src/machine/synthetic/pacer.ts';
+import { Pacer } from '../../../src/machine/synthetic/guest-workload.ts';
 
 describe('a pacer', () => {
-  it('hands out as many pages as its rate says, whatever the steps of time are', () => {
+  it('gives the number of pages of its rate, for any steps of time', () => {
     fc.assert(
       fc.property(
         fc.array(fc.double({ min: 0.01, max: 10, noNaN: true }), { minLength: 10, maxLength: 500 }),
@@ -45,7 +45,7 @@ describe('a pacer', () => {
     expect(pages).toBe(500);
   });
 
-  it('says when the next page is due', () => {
+  it('computes the time of the next page', () => {
     const pacer = new Pacer();
     expect(pacer.untilDueMs).toBe(Number.POSITIVE_INFINITY);
     pacer.pagesPerMs = 0.5;

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pickPage } from '../../../src/machine/synthetic/page-picker.ts';
-import { initialRegisters } from '../../../src/machine/synthetic/registers.ts';
+import { initialRegisters, pickPage } from '../../../src/machine/synthetic/vcpu-registers.ts';
 
 type Pattern = Parameters<typeof pickPage>[1];
 
@@ -24,11 +23,11 @@ describe('the page picker', () => {
     );
   });
 
-  it('takes one page after the other and begins again, in pattern seq', () => {
+  it('takes the pages in order and starts again, in pattern seq', () => {
     expect(pick('seq', 3, 7)).toEqual([0, 1, 2, 0, 1, 2, 0]);
   });
 
-  it('begins again where the pages became fewer', () => {
+  it('starts again after the number of pages was reduced', () => {
     const registers = { ...initialRegisters(1, 0), cursor: 7 };
     expect(pickPage(registers, 'seq', 5)).toBe(0);
   });

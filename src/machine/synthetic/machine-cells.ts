@@ -1,11 +1,11 @@
-import type { GuestOrigin } from './guest-disk.ts';
+import type { GuestOrigin } from './disk-program.ts';
 
-/** What is shown of the guest's disk. */
+/** Figures of the guest's disk. */
 export type DiskFigures = {
-  /** Blocks ever written, and checked. */
+  /** Number of blocks written, and checked. */
   readonly writes: number;
   readonly checks: number;
-  /** True once the whole disk was found to be what the guest knows of it. */
+  /** True after the whole disk was checked. */
   readonly isChecked: boolean;
 };
 
@@ -15,61 +15,61 @@ const ORIGIN = 2;
 const DISK_CHECKED = 3;
 const INSIDE = 4;
 const FIGURES_PER_VCPU = 2;
-/** Behind the figures of the vCPUs: ticks, then the disk's writes and checks. */
+/** Figures behind those of the vCPUs: ticks, then writes and checks of the disk. */
 const COMMON_FIGURES = 3;
 const ORIGINS: readonly GuestOrigin[] = ['boot', 'migration', 'load'];
 
 /**
- * Words that the machine's threads share beside the vCPU control and the devices: what tells vCPUs to look again, and
- * live figures that are read without asking anyone.
+ * Cells that the machine's threads share, beside the vCPU control and the devices: versions that make vCPUs read their
+ * state again, and live figures.
  */
-export class MachineWords {
+export class MachineCells {
   readonly buffer: SharedArrayBuffer;
-  readonly #words: Int32Array;
+  readonly #cells: Int32Array;
   readonly #figures: BigUint64Array;
   readonly #vcpus: number;
 
   constructor(vcpus: number, buffer?: SharedArrayBuffer) {
-    const wordBytes = Math.ceil((INSIDE + vcpus) / 2) * 8;
+    const cellBytes = Math.ceil((INSIDE + vcpus) / 2) * 8;
     const figures = vcpus * FIGURES_PER_VCPU + COMMON_FIGURES;
-    this.buffer = buffer ?? new SharedArrayBuffer(wordBytes + figures * 8);
-    this.#words = new Int32Array(this.buffer, 0, wordBytes / 4);
-    this.#figures = new BigUint64Array(this.buffer, wordBytes, figures);
+    this.buffer = buffer ?? new SharedArrayBuffer(cellBytes + figures * 8);
+    this.#cells = new Int32Array(this.buffer, 0, cellBytes / 4);
+    this.#figures = new BigUint64Array(this.buffer, cellBytes, figures);
     this.#vcpus = vcpus;
   }
 
-  /** Changes whenever a machine was adopted: all that a thread remembers of the guest is void. */
+  /** Changes when a machine was adopted: a thread then discards its state of the guest. */
   get generation(): number {
-    return Atomics.load(this.#words, GENERATION);
+    return Atomics.load(this.#cells, GENERATION);
   }
 
-  /** Where the guest of this generation comes from. */
+  /** Origin of the guest of this generation. */
   get origin(): GuestOrigin {
-    return ORIGINS[Atomics.load(this.#words, ORIGIN)] ?? 'boot';
+    return ORIGINS[Atomics.load(this.#cells, ORIGIN)] ?? 'boot';
   }
 
   nextGeneration(origin: GuestOrigin): void {
-    Atomics.store(this.#words, ORIGIN, ORIGINS.indexOf(origin));
-    Atomics.store(this.#words, DISK_CHECKED, 0);
-    Atomics.add(this.#words, GENERATION, 1);
+    Atomics.store(this.#cells, ORIGIN, ORIGINS.indexOf(origin));
+    Atomics.store(this.#cells, DISK_CHECKED, 0);
+    Atomics.add(this.#cells, GENERATION, 1);
   }
 
-  /** Changes whenever the workload was changed. */
+  /** Changes with the workload. */
   get workloadVersion(): number {
-    return Atomics.load(this.#words, WORKLOAD_VERSION);
+    return Atomics.load(this.#cells, WORKLOAD_VERSION);
   }
 
   nextWorkloadVersion(): void {
-    Atomics.add(this.#words, WORKLOAD_VERSION, 1);
+    Atomics.add(this.#cells, WORKLOAD_VERSION, 1);
   }
 
-  /** True while the vCPU counts as running, so that somebody else can take it out if its thread dies there. */
+  /** True while the vCPU counts as running, so that the main thread can stop counting it if its thread dies. */
   isInside(vcpu: number): boolean {
-    return Atomics.load(this.#words, INSIDE + vcpu) === 1;
+    return Atomics.load(this.#cells, INSIDE + vcpu) === 1;
   }
 
   setInside(vcpu: number, isInside: boolean): void {
-    Atomics.store(this.#words, INSIDE + vcpu, isInside ? 1 : 0);
+    Atomics.store(this.#cells, INSIDE + vcpu, isInside ? 1 : 0);
   }
 
   setCounts(vcpu: number, counts: { readonly writes: number; readonly checks: number }): void {
@@ -98,7 +98,7 @@ export class MachineWords {
     return {
       writes: Number(Atomics.load(this.#figures, at)),
       checks: Number(Atomics.load(this.#figures, at + 1)),
-      isChecked: Atomics.load(this.#words, DISK_CHECKED) === 1,
+      isChecked: Atomics.load(this.#cells, DISK_CHECKED) === 1,
     };
   }
 
@@ -106,7 +106,7 @@ export class MachineWords {
     const at = this.#vcpus * FIGURES_PER_VCPU + 1;
     Atomics.store(this.#figures, at, BigInt(writes));
     Atomics.store(this.#figures, at + 1, BigInt(checks));
-    Atomics.store(this.#words, DISK_CHECKED, isChecked ? 1 : 0);
+    Atomics.store(this.#cells, DISK_CHECKED, isChecked ? 1 : 0);
   }
 
   #sum(figure: number): number {

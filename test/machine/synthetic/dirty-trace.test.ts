@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DirtyMarker } from '../../../src/machine/synthetic/dirty-marker.ts';
-import { countedSince, DirtyTrace } from '../../../src/machine/synthetic/dirty-trace.ts';
+import { countedSince, DirtyMarker, DirtyTrace } from '../../../src/machine/synthetic/dirty-trace.ts';
 
 const PAGES = 100;
 const NONE = new Uint32Array(2);
@@ -20,7 +19,7 @@ describe('a dirty trace', () => {
     expect(countedSince(trace, NONE)).toEqual([0, 0]);
   });
 
-  test('counts a page once, for the vCPU that made it dirty, until it starts anew', () => {
+  test('counts a page once, for the vCPU that made it dirty, until its next start', () => {
     const { trace, first, second } = markers(null);
     trace.start();
     for (const page of [0, 31, 32, 99, 31]) first.mark(page);
@@ -51,7 +50,7 @@ describe('a dirty trace', () => {
     expect(countedSince(trace, NONE)).toEqual([14, 0]);
   });
 
-  test('what was in a ring before a start cleans no page that is dirtied after it', () => {
+  test('entries of a ring from before a start do not clean pages that become dirty after it', () => {
     const { trace, first } = markers(4);
     trace.start();
     first.mark(1);
@@ -61,7 +60,7 @@ describe('a dirty trace', () => {
     expect(countedSince(trace, before)).toEqual([3, 0]);
   });
 
-  test('counts go on beyond 32 bits', () => {
+  test('differences of counts are right beyond 32 bits', () => {
     const trace = new DirtyTrace(1, PAGES);
     const before = Uint32Array.of(2 ** 32 - 1);
     trace.count(0);
@@ -82,7 +81,7 @@ describe('a limited vCPU', () => {
     return marked;
   }
 
-  test('dirties what its limit says, and the other one what it likes', () => {
+  test('makes pages dirty at its limit, and another vCPU without a limit', () => {
     const { trace, first, second } = markers(1);
     trace.start();
     trace.setLimit(0, 50);
@@ -94,7 +93,7 @@ describe('a limited vCPU', () => {
     expect(first.untilDueMs).toBe(0);
   });
 
-  test('may write a page again for nothing for as long as it is dirty', () => {
+  test('may write a dirty page again without a cost', () => {
     const { trace, first } = markers(1024);
     trace.start();
     trace.setLimit(0, 1);
@@ -104,7 +103,7 @@ describe('a limited vCPU', () => {
     expect(first.isAtLimit).toBe(false);
   });
 
-  test('is told how long it has to wait', () => {
+  test('knows how long it has to wait', () => {
     const { trace, first } = markers(1);
     trace.start();
     trace.setLimit(0, 1);

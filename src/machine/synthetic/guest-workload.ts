@@ -1,18 +1,18 @@
 import type { Workload } from '../../domain/ports/hypervisor.ts';
-import type { DeviceBody } from './device-body.ts';
+import type { DeviceBody } from './device-bodies.ts';
 
-/** What RAM holds at the start: `quarter` is random in the last quarter and zero in the rest. */
+/** Content of RAM at the start. `quarter`: random in the last quarter, zero in the rest. */
 export const GUEST_FILLS = ['quarter', 'zero', 'text', 'random'] as const;
 export type GuestFill = (typeof GUEST_FILLS)[number];
 
-/** What a synthetic guest does, and what it was started with. */
+/** Workload of a synthetic guest, and the content of its RAM at the start. */
 export type SyntheticWorkload = Workload & {
   readonly fill: GuestFill;
-  /** Bytes/s that the steady sweep reads and checks, all vCPUs together; `auto` follows the rate. */
+  /** Bytes/s that the sweep checks, for all vCPUs together; `auto`: depends on the rate. */
   readonly check: number | 'auto';
 };
 
-/** Bytes/s; far above what a vCPU thread can do, and low enough that products stay exact. */
+/** Bytes/s; far above the speed of a vCPU thread, and low enough for exact products. */
 export const WORKLOAD_RATE_MAX = 2 ** 40;
 
 const PATTERNS = ['hot', 'seq', 'random'] as const;
@@ -27,10 +27,10 @@ export const WORKLOAD_FIELDS = [
   { name: 'fill', type: 'uint8', bytes: 1 },
 ] as const;
 
-/** A workload with the seed that the guest's content was made from. */
+/** A workload, and the seed of the guest's content. */
 export type WorkloadState = { readonly workload: SyntheticWorkload; readonly seed: number };
 
-/** @throws RangeError if the body, which may come from outside, holds what no guest of `ramBytes` could have. */
+/** Reads the workload. @throws RangeError if the body, which may come from outside, is invalid for `ramBytes`. */
 export function readWorkload(body: DeviceBody, ramBytes: number): WorkloadState {
   const check = body.read('check');
   const pattern = PATTERNS[body.readBetween('pattern', 1, PATTERNS.length) - 1] ?? 'hot';
@@ -46,7 +46,7 @@ export function readWorkload(body: DeviceBody, ramBytes: number): WorkloadState 
   return { workload, seed: body.read('seed') };
 }
 
-/** Reader and writer may be different threads: each field is written at once. */
+/** Writes the workload. Another thread may read at the same time: each field is written at once. */
 export function writeWorkload(body: DeviceBody, { workload, seed }: WorkloadState): void {
   body.write('rate', workload.rate);
   body.write('span', workload.span);
@@ -56,7 +56,7 @@ export function writeWorkload(body: DeviceBody, { workload, seed }: WorkloadStat
   body.write('fill', GUEST_FILLS.indexOf(workload.fill) + 1);
 }
 
-/** @throws RangeError with the member, its value and what is allowed. */
+/** @throws RangeError with the member, its value and the allowed values. */
 export function assertWorkload(workload: SyntheticWorkload, ramBytes: number): void {
   assertWhole('rate', workload.rate, WORKLOAD_RATE_MAX);
   assertWhole('span', workload.span, ramBytes);
@@ -72,4 +72,39 @@ export function assertWorkload(workload: SyntheticWorkload, ramBytes: number): v
 function assertWhole(name: string, value: number, most: number): void {
   if (Number.isSafeInteger(value) && value >= 0 && value <= most) return;
   throw new RangeError(`the workload's ${name} is ${value}; allowed are whole numbers from 0 to ${most}`);
+}
+
+/** Longest time of work that is made up for after a stall. */
+const DEBT_MS_MAX = 20;
+
+/** Computes how many pages are due at a rate, without a burst after a stall. */
+export class Pacer {
+  #pagesPerMs = 0;
+  #owed = 0;
+  readonly #debtMsMax: number;
+
+  constructor(debtMsMax = DEBT_MS_MAX) {
+    this.#debtMsMax = debtMsMax;
+  }
+
+  set pagesPerMs(rate: number) {
+    this.#pagesPerMs = rate;
+  }
+
+  /** Lets time pass. @returns whole pages now due. */
+  advance(elapsedMs: number): number {
+    const most = Math.max(2, this.#pagesPerMs * this.#debtMsMax);
+    this.#owed = Math.min(most, this.#owed + elapsedMs * this.#pagesPerMs);
+    return Math.floor(this.#owed);
+  }
+
+  done(pages: number): void {
+    this.#owed -= pages;
+  }
+
+  /** Milliseconds until a page is due; Infinity at rate 0. */
+  get untilDueMs(): number {
+    if (this.#pagesPerMs === 0) return Number.POSITIVE_INFINITY;
+    return Math.max(0, (1 - this.#owed) / this.#pagesPerMs);
+  }
 }

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { timePassed } from '../../../src/machine/dirty/time-passed.ts';
+import { timePassed } from '../../../src/machine/dirty/page-sampling.ts';
 
 const NEVER = new AbortController().signal;
 
-test('where a timer fires too early the rest is waited for, so that a second is never told to be none', async () => {
+test('the rest of the time is awaited when a timer fires too early', async () => {
   const clock = { nowMs: 0.9, slept: [] as number[] };
   const time = {
     now: () => clock.nowMs,
@@ -16,6 +16,6 @@ test('where a timer fires too early the rest is waited for, so that a second is 
   expect(clock.slept).toEqual([1000, 1, 1]);
 });
 
-test('it can be called off', async () => {
+test('waiting can be cancelled', async () => {
   await expect(timePassed(60_000, AbortSignal.abort())).rejects.toThrow(/abort/);
 });

@@ -64,7 +64,7 @@ describe('a guest with a disk', () => {
     expect(machine.describe().guest?.panic).toBeNull();
   });
 
-  it('leaves it alone while it is idle, but for checking it at the start', async () => {
+  it('does not use it while it is idle, except for the check at the start', async () => {
     const { machine, disk } = startDiskGuest(new TestDisk(), { workload: { rate: 0 } });
     await untilDiskChecked(machine);
     const requests = disk.requests.length;
@@ -105,7 +105,7 @@ describe('a guest with a disk', () => {
     }
   });
 
-  it('uses only as much of it as there is', async () => {
+  it('uses only the blocks that the disk has', async () => {
     const { machine, disk } = startDiskGuest(new TestDisk(Buffer.alloc(3 * DISK_BLOCK_BYTES + 100)));
     await untilDiskWritten(machine, 10);
     await machine.hold('operator');
@@ -118,7 +118,7 @@ describe('a guest with a disk', () => {
     expect(() => startGuest({ disk: { bytes: 8191 } })).toThrow(/8191 bytes; at least 8192 are needed/);
   });
 
-  it('finds a ledger in RAM that is not its own, even where no disk is', async () => {
+  it('detects a wrong ledger in RAM, also without a disk', async () => {
     // A disk of few blocks: what the guest does with it never meets the word that is wrong, and must not hide it.
     const disk = new TestDisk(Buffer.alloc(8 * DISK_BLOCK_BYTES));
     const { machine } = startDiskGuest(disk, { workload: { check: 0 } });
@@ -141,7 +141,7 @@ describe('a guest with a disk', () => {
     await expect(found).resolves.toMatchObject({ kind: 'corrupt', address: LEDGER_PAGE * 4096 });
   });
 
-  it('has none unless it was given one', async () => {
+  it('has no disk by default', async () => {
     const machine = startGuest();
     await untilTicks(machine, 2);
     expect(machine.diskAttachment()).toBeNull();
@@ -151,7 +151,7 @@ describe('a guest with a disk', () => {
 });
 
 describe('a disk that an earlier guest left', () => {
-  it('is checked wholly at the start, and taken over', async () => {
+  it('is checked completely at the start, and taken over', async () => {
     const disk = await usedDisk();
     const before = sequencesOn(disk);
     const { machine } = startDiskGuest(disk, { seed: 99, workload: { rate: 0 } });
@@ -186,7 +186,7 @@ describe('a disk that an earlier guest left', () => {
     expect(Buffer.compare(disk.bytes, before)).toBe(0);
   });
 
-  it('is left as it is if it holds what no guest wrote', async () => {
+  it('is not changed if it contains foreign data', async () => {
     const disk = new TestDisk();
     disk.bytes.write('a file system of somebody', 100_000);
     const before = disk.copy();
@@ -228,7 +228,7 @@ function loseWrites(disk: TestDisk): void {
 }
 
 describe('a disk that fails', () => {
-  it('stops the guest, which says why', async () => {
+  it('stops the guest with the reason', async () => {
     const { machine, disk } = startDiskGuest();
     await untilDiskWritten(machine, 3);
     disk.conduct = ({ operation }) => (operation === 'write' ? { fail: 'no space left on device' } : 'serve');
@@ -240,7 +240,7 @@ describe('a disk that fails', () => {
     });
   });
 
-  it('for want of room is asked again until there is some, and the guest can be stopped meanwhile', async () => {
+  it('for lack of space gets the request again until there is space, and the guest can be stopped in between', async () => {
     const { machine, disk } = startDiskGuest();
     await untilDiskWritten(machine, 3);
     let refused = 0;
@@ -275,7 +275,7 @@ describe('a disk that fails', () => {
     expect(panic.detail).toMatch(/^the guest disk has not answered for \d+ ms$/);
   });
 
-  it('by answering late is waited for by who stops the guest', async () => {
+  it('by answering late delays a hold of the guest', async () => {
     const { machine, disk } = startDiskGuest();
     await untilDiskWritten(machine, 3);
     disk.conduct = () => 'ignore';
@@ -293,7 +293,7 @@ describe('a disk that fails', () => {
     await untilDiskWritten(machine, 3);
   });
 
-  it('by never answering makes it an error to stop the guest, which stays as it was', async () => {
+  it('by never answering fails a hold, and the guest continues', async () => {
     const { machine, disk } = startDiskGuest(new TestDisk(), { disk: { bytes: 2 ** 21, answerMsMax: 500 } });
     await untilDiskWritten(machine, 3);
     disk.conduct = () => 'ignore';
@@ -305,7 +305,7 @@ describe('a disk that fails', () => {
     expect(machine.describe().guest?.panic).toBeNull();
   });
 
-  it('and a guest that is let go on meanwhile ends the waiting for it', async () => {
+  it('does not delay a hold that was released', async () => {
     const { machine, disk } = startDiskGuest();
     await untilDiskWritten(machine, 3);
     disk.conduct = () => 'ignore';

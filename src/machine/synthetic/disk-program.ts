@@ -1,50 +1,53 @@
 import { DISK_DATA_BYTES, type DiskRequest } from '../../engine/memory/disk-slot.ts';
-import type { ConsoleRing } from './console-ring.ts';
+import type { ConsoleRing } from './device-bodies.ts';
 import {
+  blockName,
+  checkDiskBlock,
   DISK_BLOCK_BYTES,
   type DiskBlockContent,
+  diskFault,
+  hex,
   newDiskIdentity,
   readDiskBlock,
   scramble,
   writeDiskBlock,
 } from './disk-block.ts';
-import { blockName, checkDiskBlock, diskFault, hex } from './disk-diagnosis.ts';
-import type { DiskLedger } from './disk-ledger.ts';
-import type { DiskRegisters } from './disk-registers.ts';
+import type { DiskLedger, DiskRegisters } from './disk-ledger.ts';
 
-/** Blocks in one request while the whole disk is read or wiped. */
+/** Blocks in one request while the whole disk is read or erased. */
 const CHUNK_BLOCKS = DISK_DATA_BYTES / DISK_BLOCK_BYTES;
-/** After so many writes the guest flushes its disk and says in the superblock how far it came. */
+/** After this many writes the guest flushes its disk and writes the superblock. */
 const FLUSH_WRITES = 64;
 
-/** Where the guest that uses a disk comes from: its own start, a migration, or a snapshot that was loaded. */
+/** Origin of the guest that uses a disk: its own start, a migration, or a loaded snapshot. */
 export type GuestOrigin = 'boot' | 'migration' | 'load';
 
-export type GuestDiskOptions = {
+export type DiskProgramOptions = {
   /** Blocks of the disk that are used: 2 to DISK_BLOCKS_MAX. */
   readonly blocks: number;
-  /** Data of requests: it is the guest's while none is in flight. */
+  /** Data of requests; it belongs to the guest while no request is in progress. */
   readonly data: Uint8Array;
   readonly registers: DiskRegisters;
   readonly ledger: DiskLedger;
   readonly console: ConsoleRing;
   readonly origin: GuestOrigin;
-  /** The guest's, from which identities of disks follow. */
+  /** Seed of the guest; identities of disks are derived from it. */
   readonly seed: number;
 };
 
-/** A request, after whose answer `work` goes on; or null: nothing to do until the next round is due. */
+/** A request, after whose answer `work` is resumed; null: nothing to do until the next round. */
 export type DiskStep = DiskRequest | null;
 
 type Superblock = Extract<DiskBlockContent, { kind: 'whole' }>;
 
 /**
- * What the guest does with its disk, step by step: `work` yields what it wants done and is resumed when it is. First it
- * reads the whole disk and makes up its mind whose it is; then each round checks one block against the ledger in RAM
- * and writes it anew. Registers are true at each step, so that a guest which was stopped there can be taken anywhere:
- * what is repeated is only reading, and the one write that was pending. Throws GuestFault for what it finds.
+ * The guest's work with its disk: `work` yields requests and is resumed after their answers. First it reads the whole
+ * disk and decides whether it is the guest's own, an earlier guest's, or foreign. Then each round checks one block
+ * against the ledger in RAM and writes it again. The registers are valid at every step, so the guest can be stopped and
+ * moved at any of them; only reads and the pending write are repeated. Throws GuestFault if the disk is not as
+ * expected.
  */
-export class GuestDisk {
+export class DiskProgram {
   readonly #blocks: number;
   readonly #data: Uint8Array;
   readonly #registers: DiskRegisters;
@@ -52,10 +55,10 @@ export class GuestDisk {
   readonly #console: ConsoleRing;
   readonly #origin: GuestOrigin;
   readonly #seed: number;
-  /** True once the whole disk was found to be what it must be. */
+  /** True after the whole disk was checked. */
   isChecked = false;
 
-  constructor({ blocks, data, registers, ledger, console, origin, seed }: GuestDiskOptions) {
+  constructor({ blocks, data, registers, ledger, console, origin, seed }: DiskProgramOptions) {
     this.#blocks = blocks;
     this.#data = data;
     this.#registers = registers;
@@ -65,7 +68,7 @@ export class GuestDisk {
     this.#seed = seed;
   }
 
-  /** Ends only if the disk holds what is not a guest's; it is left alone then. */
+  /** Ends only if the disk contains foreign data, which is not touched. */
   *work(): Generator<DiskStep, void, void> {
     const found = yield* this.#readAll();
     if (this.#registers.isReady && this.#isOwn(found[0])) yield* this.#resume(found);
@@ -91,13 +94,13 @@ export class GuestDisk {
 
   #isOwn(first: DiskBlockContent | undefined): boolean {
     if (first?.kind === 'whole' && first.identity === this.#registers.identity && !first.isFormatting) return true;
-    // A guest that came with its RAM from a snapshot has its own disk; after a migration it may have another.
+    // A loaded guest always has its own disk; after a migration the disk may be another one.
     if (this.#origin !== 'load' && first?.kind !== 'torn') return false;
     this.#check(0, first ?? { kind: 'strange' }, false);
     throw diskFault('disk-foreign', `${blockName(0)} is being formatted; the guest knows it as formatted`);
   }
 
-  /** The guest goes on with the disk that it knows: every block must be what the ledger says. */
+  /** Continues with the known disk: every block must match the ledger. */
   *#resume(found: readonly DiskBlockContent[]): Generator<DiskStep, void, void> {
     for (const [block, content] of found.entries()) this.#check(block, content, true);
     for (let block = found.length; this.#ledger.highest(block) > 0; block += 1) {
@@ -107,7 +110,7 @@ export class GuestDisk {
     if (this.#registers.pendingBlock !== null) yield* this.#writePending(this.#registers.pendingBlock);
   }
 
-  /** True for a disk that somebody else uses for something else. */
+  /** True for a disk with foreign data. */
   #isStrange(found: readonly DiskBlockContent[]): boolean {
     const [first] = found;
     if (first?.kind === 'whole') return false;
@@ -118,7 +121,7 @@ export class GuestDisk {
     throw diskFault(kind, `${blockName(0)} ${what}, but other blocks hold what a guest wrote`);
   }
 
-  /** The guest does not know this disk: it takes over what an earlier guest left, or formats it. */
+  /** Starts with an unknown disk: takes over the disk of an earlier guest, or formats it. */
   *#start(found: readonly DiskBlockContent[]): Generator<DiskStep, void, void> {
     const [first] = found;
     const registers = this.#registers;
@@ -140,7 +143,7 @@ export class GuestDisk {
     const registers = this.#registers;
     const { identity, boots } = first;
     for (const [block, content] of found.entries()) {
-      // Without RAM nobody knows which blocks were written, or when.
+      // The ledger of the earlier guest is lost, so any write of the block is accepted.
       if (content.kind !== 'zero') checkDiskBlock(content, { block, sequence: null, identity, boots: null });
     }
     const sequences = found.map((content) => (content.kind === 'whole' ? content.sequence : 0));
@@ -156,7 +159,7 @@ export class GuestDisk {
     this.#console.print(`disk: start ${registers.boots} with ${hex(identity)}\n`);
   }
 
-  /** Says first that the disk is being formatted, so that a crash on the way leaves no half of the old one. */
+  /** Erases the disk. The superblock is marked first, so that a crash leaves a disk that is formatted again. */
   *#wipe(): Generator<DiskStep, void, void> {
     yield* this.#writeSuperblock({ isFormatting: true, highest: 0 });
     for (let block = 1; block < this.#blocks; ) {
@@ -167,7 +170,7 @@ export class GuestDisk {
     }
   }
 
-  /** Writes the superblock of this start; from then on the guest knows the disk. */
+  /** Writes the superblock of this start; the disk is ready afterwards. */
   *#writeFirst(sequences: readonly number[]): Generator<DiskStep, void, void> {
     const highest = Math.max(0, ...sequences.slice(1));
     yield { operation: 'flush', offset: 0, bytes: 0 };
@@ -205,7 +208,7 @@ export class GuestDisk {
     yield* this.#writePending(block);
   }
 
-  /** Writes what the registers say is pending; the same bytes however often. Only then the ledger knows of it. */
+  /** Writes the pending block, with the same bytes at each repetition, and then stores it in the ledger. */
   *#writePending(block: number): Generator<DiskStep, void, void> {
     const registers = this.#registers;
     const { sequence, identity, boots } = registers;
@@ -224,7 +227,7 @@ export class GuestDisk {
     checkDiskBlock(content, { block, sequence: expected, identity, boots: block === 0 ? boots : null });
   }
 
-  /** What the `index`-th block of the data area holds. */
+  /** Content of the `index`-th block of the data area. */
   #block(index: number): DiskBlockContent {
     const from = index * DISK_BLOCK_BYTES;
     return readDiskBlock(this.#data.slice(from, from + DISK_BLOCK_BYTES));

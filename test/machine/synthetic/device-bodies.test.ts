@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createDevice, DeviceBody } from '../../../src/machine/synthetic/device-body.ts';
-import { createGuestDevices, deviceList } from '../../../src/machine/synthetic/guest-devices.ts';
-import { PanicRecord } from '../../../src/machine/synthetic/panic-record.ts';
+import { CONSOLE_FIELDS, ConsoleRing, createDevice, DeviceBody } from '../../../src/machine/synthetic/device-bodies.ts';
+import { bodyOf, createGuestDevices, deviceList, PanicRecord } from '../../../src/machine/synthetic/guest-devices.ts';
 
 const FIELDS = [
   { name: 'byte', type: 'uint8', bytes: 1 },
@@ -12,7 +11,7 @@ const FIELDS = [
 ] as const;
 
 describe("a device's body", () => {
-  it('holds its fields one after the other, big-endian', () => {
+  it('holds its fields in order, big-endian', () => {
     const device = createDevice('d', 0, FIELDS);
     const body = new DeviceBody(device, device.body);
     body.write('byte', 1);
@@ -40,7 +39,7 @@ describe("a device's body", () => {
     expect(() => new DeviceBody(device, new Uint8Array(15))).toThrow('d 0 has 15 bytes of state instead of 16');
   });
 
-  it('is, for each of the guest, exactly as long as its fields say, and shared', () => {
+  it('has for each device of the guest exactly the length of its fields, and is shared', () => {
     for (const { fields, body } of deviceList(createGuestDevices(2, new PanicRecord().device))) {
       expect(body.byteLength).toBe(fields.reduce((sum, field) => sum + field.bytes, 0));
       expect(body.buffer).toBeInstanceOf(SharedArrayBuffer);
@@ -51,7 +50,7 @@ describe("a device's body", () => {
     }
   });
 
-  it('comes, of the guest, under names that no two devices share', () => {
+  it('has for each device of the guest a unique name', () => {
     const names = deviceList(createGuestDevices(3, new PanicRecord().device)).map(
       ({ idstr, instanceId }) => `${idstr} ${instanceId}`,
     );
@@ -65,5 +64,20 @@ describe("a device's body", () => {
       'ferry-vcpu 1',
       'ferry-vcpu 2',
     ]);
+  });
+});
+
+describe('the console', () => {
+  it('shows the newest 4096 bytes of what was printed', () => {
+    fc.assert(
+      fc.property(fc.array(fc.stringMatching(/^[ -~]{0,900}$/), { maxLength: 20 }), (lines) => {
+        const body = bodyOf(createDevice('ferry-console', 0, CONSOLE_FIELDS));
+        const console = new ConsoleRing(body);
+        for (const line of lines) console.print(line);
+        expect(console.text()).toBe(lines.join('').slice(-4096));
+        // Another reader of the same body, as on another thread or after a migration, sees the same.
+        expect(new ConsoleRing(body).text()).toBe(console.text());
+      }),
+    );
   });
 });

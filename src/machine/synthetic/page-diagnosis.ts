@@ -2,10 +2,9 @@ import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
 import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from '../../engine/kernels/guest-kernels.ts';
 import { referenceChecksum, referenceFill, referencePage } from '../../engine/kernels/guest-reference.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
-import type { GuestIdentity } from './boot-page.ts';
-import type { GuestMap } from './guest-map.ts';
+import type { GuestIdentity, GuestMap } from './guest-map.ts';
 
-/** What stops a vCPU: something in its memory is not what it wrote. */
+/** Stops a vCPU: RAM, ledger or disk do not have the content that the guest wrote. */
 export class GuestFault extends Error {
   readonly panic: GuestPanic;
 
@@ -18,26 +17,26 @@ export class GuestFault extends Error {
 
 export type PageFinding = {
   readonly page: number;
-  /** What the ledger says: how often the page has been written. */
+  /** Number of writes of the page, from the ledger. */
   readonly seq: number;
-  /** Writes that the page's owner ever made. */
+  /** Number of all writes of the page's owner. */
   readonly writes: number;
   readonly bytes: Uint8Array;
   readonly map: GuestMap;
   readonly identity: GuestIdentity;
-  /** What the page holds before its first write; null is zeros. */
+  /** Content of the page before its first write; null: zeros. */
   readonly style: GuestStyle | null;
 };
 
 type Header = { readonly page: number; readonly seq: number; readonly vcpu: number; readonly isWhole: boolean };
 
 /**
- * Says what happened to a data page that is not what its ledger word demands:
+ * Describes the fault of a data page that does not match its ledger entry:
  *
- * - misplaced: it is whole, but another page;
- * - stale: it is whole, but older than the ledger says, or the ledger is older than it;
- * - lost: it was written, but holds what it held before; or it should hold something and is all zeros;
- * - torn: its own header, but a body that is not of that write;
+ * - misplaced: a valid write of another page;
+ * - stale: a valid write, but older than the ledger entry, or newer than it;
+ * - lost: a written page with its content from before the first write, or zeros instead of content;
+ * - torn: the header of the expected write with another body;
  * - corrupt: anything else.
  */
 export function diagnosePage(finding: PageFinding): GuestPanic {
@@ -87,7 +86,7 @@ function diagnoseContent({ page, seq, bytes, map, identity, style }: PageFinding
   return { kind: 'corrupt', address, detail: where };
 }
 
-/** Says what is wrong with page 0, which never changes. */
+/** Describes the fault of page 0, which never changes. */
 export function diagnoseBoot(bytes: Uint8Array, expected: Uint8Array): GuestPanic {
   const header = readHeader(bytes);
   if (header?.isWhole) {
@@ -97,19 +96,19 @@ export function diagnoseBoot(bytes: Uint8Array, expected: Uint8Array): GuestPani
   return { kind: 'corrupt', address: 0, detail: `the boot page, ${firstDifference(bytes, expected)}` };
 }
 
-/** @param offset Of the first byte that is not zero in the unused ledger, from the start of RAM. */
+/** @param offset offset in RAM of the first byte of the unused ledger that is not zero. */
 export function diagnoseLedger(offset: number): GuestPanic {
   const detail = `the byte at ${hex(offset)}, which no page's ledger word uses, is not zero`;
   return { kind: 'corrupt', address: offset - (offset % PAGE_BYTES), detail };
 }
 
-/** The ledger as a whole does not account for the writes that a vCPU made: writes were lost without a trace. */
+/** Describes a ledger whose sum is not the number of a vCPU's writes: complete pages of writes were lost. */
 export function diagnoseSum(vcpu: number, writes: number, sum: number): GuestPanic {
   const detail = `vCPU ${vcpu} made ${writes} writes, but the ledger of its pages accounts for ${sum}`;
   return { kind: sum < writes ? 'lost' : 'corrupt', address: null, detail };
 }
 
-/** @returns null if the page does not begin like a written page. */
+/** @returns null if the page does not begin with the magic of a written page. */
 function readHeader(bytes: Uint8Array): Header | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getBigUint64(0, true) !== GUEST_PAGE.magic) return null;
