@@ -12,11 +12,11 @@ import {
 } from './schemas/announce.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 
-/* Telling the network where the guest is. */
+/* Self-announcements: the network learns where the guest is. */
 
 export const announceSelf = command({
   name: 'announce-self',
-  summary: 'Announce where the guest is, in rounds',
+  summary: "Announce the guest's location to the network, in rounds",
   qapi: { returns: 'nothing' },
   role: 'operator',
   begins: true,
@@ -28,7 +28,7 @@ export const announceSelf = command({
 
 export const queryAnnouncements = command({
   name: 'x-ferry-query-announcements',
-  summary: 'The announcements made here, by command and after migrations, newest first',
+  summary: 'The announcements, by command and after migrations, newest first',
   qapi: null,
   role: 'viewer',
   arguments: AnnouncementsQuery,

@@ -2,68 +2,68 @@ import type { Static, TSchema } from 'typebox';
 import type { Domain } from '../domain/domain.ts';
 
 /**
- * One thing that can be asked of the service, whichever door it comes through. A door parses text, finds the
- * command, calls `execute`, and shows the result in its own way; it adds no rule. In which states of the machine, of a
- * migration or of a job it may be called is decided where these states are known, in the domain, and stands there once.
+ * A command of the service. HTTP, QMP and the text monitor parse their own form of a request, run the command with `execute`, and
+ * format the result; they add no rules. The domain decides in which states of the machine, a migration or a job a command
+ * is allowed.
  */
 export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = {
-  /** As in QMP; commands that QEMU does not have begin with `x-ferry-`. */
+  /** QMP's name. The names of commands that QEMU does not have begin with `x-ferry-`. */
   readonly name: string;
   /** One line for documentation. */
   readonly summary: string;
-  /** How the command looks over QMP. */
+  /** The command's form in QMP. */
   readonly qapi: Qapi;
-  /** Whom it needs. A viewer may only look. */
+  /** Role that a caller needs. A viewer may only read. */
   readonly role: Role;
-  /** True of what leaves something behind that stays or goes on: a migration, a job, a blocker. */
+  /** True if the command creates something that remains after the answer: a migration, a job, a blocker. */
   readonly begins?: true;
-  /** True for what only looks, though it needs an operator: it leaves no trace in the audit trail. */
+  /** True for a command that only reads but needs an operator. It makes no row in the audit trail. */
   readonly isUnaudited?: true;
   readonly arguments: A;
   readonly result: R;
   readonly run: (domain: Domain, arguments_: Static<A>, context: CommandContext) => Answer<R> | Promise<Answer<R>>;
   /**
-   * Throws what `run` would refuse about these members, and changes nothing. Asked only when the schema found something
-   * wrong, so that both are told at once: malformed members are left out, those of a list may still be malformed.
+   * Throws the error that `run` would throw for these members; changes nothing. It runs only if the schema has found violations, so
+   * that both kinds are reported at once. Malformed members are left out; elements of a list may still be malformed.
    */
   readonly check?: (domain: Domain, members: Members) => void;
-  /** For doors that may leave members out which the command itself needs. */
+  /** Arguments of HTTP and the text monitor, which may leave out members that QMP requires. */
   readonly short?: ShortForm;
 };
 
 export type Role = 'viewer' | 'operator';
 
-/** Who asks, as the audit trail shows it. */
+/** The caller, as the audit trail shows it. */
 export type Caller = {
   readonly door: 'http' | 'qmp' | 'hmp';
-  /** Which token it was by its fingerprint, or a word for callers without one. Never a secret. */
+  /** Fingerprint of the caller's token, or `owner` or `anyone` for a caller without one. Never a secret. */
   readonly name: string;
   readonly address: string | null;
   readonly requestId: string | null;
 };
 
-/** A command of the QAPI schema, or null: one that QEMU does not have. */
+/** Form of a command in the QAPI schema; null for a command that QEMU does not have. */
 export type Qapi = {
-  /** What is answered over QMP: the command's result, or `{}` because QEMU's command has none. */
+  /** `result`: QMP answers with the command's result. `nothing`: with `{}`, as QEMU's command has no result. */
   readonly returns: 'result' | 'nothing';
-  /** May be executed out of band, while other commands of the client wait. */
+  /** True if it may run out of band, ahead of waiting commands of the client. */
   readonly oob?: true;
-  /** As in the schema. */
+  /** Features of the command in the schema. */
   readonly features?: readonly ('deprecated' | 'unstable' | 'savevm-monitor-nodes')[];
-  /** The arguments that QEMU takes, where the other doors take more. */
+  /** QEMU's arguments, if HTTP and the text monitor take more. */
   readonly arguments?: TSchema;
-  /** What QEMU takes for members left out, where the other doors take something else. */
+  /** QEMU's defaults, if HTTP and the text monitor have others. */
   readonly defaults?: Readonly<Record<string, unknown>>;
 } | null;
 
-/** Arguments with some left out, and how those are worked out. */
+/** Arguments that may leave members out, and a function that adds these members. */
 export type ShortForm = {
   readonly arguments: TSchema;
-  /** @throws DomainError if that cannot be done, such as for a thing that is not there. */
+  /** @throws DomainError if a member cannot be derived, for example because a snapshot does not exist */
   readonly complete: (domain: Domain, given: unknown) => unknown;
 };
 
-/** Declares a short form; the type of what is given follows from its schema. */
+/** Declares a short form; the schema gives the type of `given`. */
 export function shortForm<S extends TSchema>(
   schema: S,
   complete: (domain: Domain, given: Static<S>) => unknown,
@@ -71,30 +71,30 @@ export function shortForm<S extends TSchema>(
   return { arguments: schema, complete: (domain, given) => complete(domain, given as Static<S>) };
 }
 
-/** Arguments of which not everything fits its schema. */
+/** Arguments that may not fit their schema. */
 export type Members = Readonly<Record<string, unknown>>;
 
-/** What a door knows beside the arguments. */
+/** What a command needs to know beside its arguments. */
 export type CommandContext = {
-  /** What the caller may do; undefined: everything. */
+  /** Role of the caller; undefined: all commands are allowed. */
   readonly role?: Role;
   readonly caller?: Caller;
-  /** Asked before a command begins something. @throws DoorError to a caller of whom the door has had enough. */
+  /** Is called before a command with `begins`. @throws DoorError if the caller has begun too much */
   readonly admit?: () => void;
-  /** Awaited between the parts of what begins something, by doors where others wait for an answer meanwhile. */
-  readonly nextTurn?: () => Promise<void>;
-  /** Version of the settings that the caller has seen, to guard a change; undefined: no guard. */
+  /** Yields to the event loop between the parts of a long command, so that other requests are answered. */
+  readonly yieldToOthers?: () => Promise<void>;
+  /** Version of the settings on which a change is based; another version refuses it. Undefined: no check. */
   readonly expectedVersion?: number;
   /**
-   * Told of the result inside the transaction that makes it true, by commands that begin something: what the caller
-   * writes there is kept with it, or neither is. `jobSequence` if it is a job.
+   * Is called by a command with `begins` inside the transaction that stores its result, so that the caller's own rows are
+   * stored together with it or not at all. `jobSequence`: only for a job.
    */
   readonly begun?: (result: unknown, jobSequence?: number) => void;
-  /** The text monitor: what it answers to one line, whose commands are given this context. */
+  /** Runs a line of the text monitor with this context. */
   readonly monitor?: (line: string, context: CommandContext) => Promise<string>;
-  /** A descriptor that came with the command, which the caller owns then; null if none did. */
+  /** The file descriptor that came with the command, or null. Its caller owns the descriptor. */
   readonly takeDescriptor?: () => number | null;
-  /** Switches on what a QMP client wants of its connection; there once, and only for one that has not said it yet. */
+  /** Enables capabilities of a QMP connection; absent once the client has negotiated. */
   readonly negotiate?: (enable: readonly string[]) => void;
 };
 

@@ -8,7 +8,10 @@ import {
   RemoveFdArguments,
 } from './schemas/descriptors.ts';
 
-/* Descriptors that a client passes over a unix socket, for addresses `fd:NAME`. */
+/*
+ * File descriptors that a client passes over a unix socket: by name, for addresses `fd:NAME`, and in numbered sets, for addresses
+ * `file:/dev/fdset/N`.
+ */
 
 export const getfd = command({
   name: 'getfd',
@@ -36,8 +39,6 @@ export const closefd = command({
   },
 });
 
-/* Descriptors that a client passes over a unix socket into numbered sets, for addresses `file:/dev/fdset/N`. */
-
 export const addFd = command({
   name: 'add-fd',
   summary: 'Put the descriptor that came with the command into a set',
@@ -53,7 +54,7 @@ export const addFd = command({
 
 export const removeFd = command({
   name: 'remove-fd',
-  summary: 'Close a descriptor of a set, or all that the set has',
+  summary: 'Close one descriptor of a set, or all of them',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: RemoveFdArguments,
@@ -78,7 +79,7 @@ export const queryFdsets = command({
     })),
 });
 
-/** As other 64-bit integers: a number where that is exact. */
+/** A number if that is exact, otherwise a bigint. */
 function shownId(id: bigint): number | bigint {
   const number = Number(id);
   return Number.isSafeInteger(number) ? number : id;

@@ -11,11 +11,11 @@ import {
   SetVcpuDirtyLimitArguments,
 } from './schemas/dirty-rate.ts';
 
-/* What the guest dirties: how fast, how fast it may; and the threads that move it. */
+/* Dirty rate of the guest, dirty limits of the vCPUs, and threads of the migration. */
 
 export const calcDirtyRate = command({
   name: 'calc-dirty-rate',
-  summary: 'Begin to measure how fast the guest dirties its memory',
+  summary: 'Start to measure how fast the guest dirties its memory',
   qapi: { returns: 'nothing' },
   role: 'operator',
   begins: true,
@@ -30,7 +30,7 @@ export const calcDirtyRate = command({
 
 export const queryDirtyRate = command({
   name: 'query-dirty-rate',
-  summary: 'How the newest measurement of the dirty rate stands',
+  summary: 'The newest measurement of the dirty rate',
   qapi: { returns: 'result' },
   role: 'viewer',
   arguments: QueryDirtyRateArguments,
@@ -40,7 +40,7 @@ export const queryDirtyRate = command({
 
 export const setVcpuDirtyLimit = command({
   name: 'set-vcpu-dirty-limit',
-  summary: 'Hold vCPUs to a dirty rate',
+  summary: 'Limit the dirty rate of vCPUs',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: SetVcpuDirtyLimitArguments,
@@ -53,7 +53,7 @@ export const setVcpuDirtyLimit = command({
 
 export const cancelVcpuDirtyLimit = command({
   name: 'cancel-vcpu-dirty-limit',
-  summary: 'Let vCPUs dirty as fast as they can',
+  summary: 'Remove the dirty limits of vCPUs',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: CancelVcpuDirtyLimitArguments,
@@ -66,7 +66,7 @@ export const cancelVcpuDirtyLimit = command({
 
 export const queryVcpuDirtyLimit = command({
   name: 'query-vcpu-dirty-limit',
-  summary: 'The vCPUs that are held to a dirty rate',
+  summary: 'The vCPUs with a dirty limit',
   qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
@@ -76,7 +76,7 @@ export const queryVcpuDirtyLimit = command({
 
 export const queryOneVcpuDirtyLimit = command({
   name: 'x-ferry-query-vcpu-dirty-limit',
-  summary: 'The vCPUs that are held to a dirty rate, or one of them',
+  summary: 'The vCPUs with a dirty limit, or one of them',
   qapi: null,
   role: 'viewer',
   arguments: QueryVcpuDirtyLimitArguments,
@@ -86,7 +86,7 @@ export const queryOneVcpuDirtyLimit = command({
 
 export const queryMigrationThreads = command({
   name: 'query-migrationthreads',
-  summary: 'The threads of the migration under way',
+  summary: 'The threads of the running migration',
   qapi: { returns: 'result', features: ['deprecated'] },
   role: 'viewer',
   arguments: Empty,

@@ -12,14 +12,14 @@ type Execution = {
   readonly domain: Domain;
   readonly arguments: unknown;
   readonly context?: CommandContext;
-  /** True if the arguments are in the command's short form. */
+  /** True if the arguments have the command's short form. */
   readonly isShort?: boolean;
 };
 
 /**
- * Checks the caller's role and the arguments, and runs the command. What needs an operator leaves a trace in the audit
- * trail, when it begins and how it ended, and so does what a viewer was refused.
- * @throws DomainError, with every violation, when the caller, the arguments or the command are refused; a DoorError.
+ * Checks the caller's role and the arguments, and runs the command. The audit trail records the start and the outcome of each
+ * command that needs an operator, and each refusal of a viewer.
+ * @throws DomainError, with every violation, if the caller or the arguments are refused, or if the command fails; DoorError
  */
 export async function execute<A extends TSchema, R extends TSchema>(
   entry: Command<A, R>,
@@ -30,7 +30,7 @@ export async function execute<A extends TSchema, R extends TSchema>(
   if (entry.role === 'viewer' || entry.isUnaudited === true) return await checkAndRun(entry, call);
   const trace = call.domain.audit.begin(traceOf(entry, call));
   try {
-    if (entry.begins === true && call.context?.nextTurn !== undefined) await call.context.nextTurn();
+    if (entry.begins === true && call.context?.yieldToOthers !== undefined) await call.context.yieldToOthers();
     const result = await checkAndRun(entry, call);
     trace.end(null);
     return result;
@@ -41,8 +41,8 @@ export async function execute<A extends TSchema, R extends TSchema>(
 }
 
 /**
- * For doors that refuse a request before its command is executed: leaves the trace that the command would have left. A
- * caller whose role does not suffice is counted among the refusals.
+ * Records in the audit trail a request that was refused before `execute`, as the command would have recorded it. A request of a
+ * viewer is recorded as a refusal.
  */
 export function traceRefusal(
   entry: Pick<Command, 'name' | 'role' | 'isUnaudited'>,
@@ -55,7 +55,7 @@ export function traceRefusal(
   else call.domain.audit.begin(trace).end(code);
 }
 
-/** For doors that do something before they execute. @throws DomainError if the caller's role does not suffice. */
+/** Checks the caller's role alone, before other checks of a request. @throws DomainError if the role is not sufficient */
 export function authorize(entry: Pick<Command, 'name' | 'role'>, call: Execution): void {
   if (entry.role === 'viewer' || call.context?.role !== 'viewer') return;
   call.domain.audit.refused(traceOf(entry, call), 'not_allowed');
@@ -85,16 +85,14 @@ function completed({ name, short }: Pick<Command, 'name' | 'short'>, call: { dom
   return short.complete(call.domain, call.arguments);
 }
 
-/* The arguments of a command as the audit trail keeps them: exact JSON text, cut, and without what is secret. */
-
-/** Characters that are kept of them. */
+/** Characters of a command's arguments that the audit trail keeps. */
 export const ARGUMENTS_LENGTH_MAX = 2048;
 const CUT = '…';
 const HIDDEN = '(not kept)';
-/** No command of today takes a secret; one whose member is named like this will not be the first to show it. */
+/** Names of members whose values are not recorded. No command has such a member today. */
 const SECRET = /password|passphrase|secret|token|private-key|credential/i;
 
-/** Text of arguments of any shape. */
+/** Arguments as the audit trail keeps them: exact JSON text, shortened, and without secrets. */
 export function argumentsText(given: unknown): string {
   const text = stringifyJson(given === undefined ? {} : withoutSecrets(given));
   return text.length > ARGUMENTS_LENGTH_MAX ? `${text.slice(0, ARGUMENTS_LENGTH_MAX - CUT.length)}${CUT}` : text;

@@ -4,22 +4,22 @@ import { VIOLATIONS_MAX } from '../domain/settings/violations.ts';
 import { readMoment } from '../text/moment.ts';
 import { escapePointer, type Finding, type JsonSchema, validate } from './validate.ts';
 
-/* Everything that is wrong with a command's arguments: what their schema finds, and what the command itself finds. */
+/* Violations of a command's arguments: those of the schema, those of the command's own check, and impossible time ranges. */
 
-/** A command's own check: throws a DomainError with violations. */
+/** A command's own check. @throws DomainError with violations */
 type OwnCheck = (members: Readonly<Record<string, unknown>>) => void;
 
 const OUT_OF_RANGE: ErrorCode = 'value_out_of_range';
 
 /**
- * What the schema finds, together with what the command itself has to say about the members that are well-formed.
- * Where both speak of the same place, the command knows its bounds better.
+ * Violations of the schema, and violations that the command's own check finds in the well-formed members. If both report a range
+ * violation of the same member, the command's is kept, because it names the exact range.
  */
 export function collectFindings(schema: JsonSchema, value: unknown, own?: OwnCheck): readonly Finding[] {
   const found = validate(schema, value);
   if (found.length === 0 || own === undefined || !isObject(value)) return found;
   const malformed = found.filter(({ code }) => code !== OUT_OF_RANGE);
-  // The list of what is wrong is full: what the command would say beside it has no place there.
+  // The list of violations is full, so the command's check is skipped.
   if (found.length >= VIOLATIONS_MAX) return found;
   const leftOut = new Set(malformed.map(({ pointer }) => pointer));
   const members = Object.fromEntries(Object.entries(value).filter(([name]) => !leftOut.has(`/${escapePointer(name)}`)));
@@ -31,8 +31,8 @@ export function collectFindings(schema: JsonSchema, value: unknown, own?: OwnChe
 }
 
 /**
- * @throws DomainError with every finding, if there are any. What is malformed (a member not known, missing, or of the
- * wrong type) goes before a value out of range.
+ * @throws DomainError with all findings, if there are any. Its code is that of the first malformed member (unknown, missing or of
+ * the wrong type), or else of the first value out of range
  */
 export function refuseFindings(findings: readonly Finding[]): void {
   const first = findings.find(({ code }) => code !== OUT_OF_RANGE) ?? findings[0];
@@ -46,7 +46,7 @@ export function refuseFindings(findings: readonly Finding[]): void {
   throw new DomainError(first.code, `${sentence}${more}.`, { violations });
 }
 
-/** What only the command refuses is told beside the rest, and never under a code that would hide what is malformed. */
+/** Violations of the command's own check. They count as range violations, so that a malformed member still decides the code. */
 function findingsOf(own: OwnCheck, members: Readonly<Record<string, unknown>>): readonly Finding[] {
   try {
     own(members);
@@ -57,7 +57,7 @@ function findingsOf(own: OwnCheck, members: Readonly<Record<string, unknown>>): 
   }
 }
 
-/** True if one pointer names the other's place or something inside it. */
+/** True if one pointer is equal to the other, or inside it. */
 function overlap(one: string, other: string): boolean {
   return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
 }
@@ -69,8 +69,8 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 type Bounds = { readonly 'started-after'?: string; readonly 'started-before'?: string };
 
 /**
- * The bounds of time that a list was asked for, as the store takes them; the schema has checked their form.
- * @throws DomainError for a range that nothing can be in, which is a mistake.
+ * Converts the time range of a list's query for the store. The schema has checked the form of the times.
+ * @throws DomainError for an empty range
  */
 export function timeRangeOf({ 'started-after': after, 'started-before': before }: Bounds): TimeRange {
   const [startedAfter, startedBefore] = [after, before].map((text) => (text === undefined ? null : readMoment(text)));

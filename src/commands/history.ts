@@ -16,7 +16,7 @@ import {
 } from './schemas/history.ts';
 import { migrationDetailView, migrationView, sampleView } from './views/migration.ts';
 
-/* Every migration ever made here. */
+/* The history of migrations, and the audit trail. */
 
 export const queryMigrations = command({
   name: 'x-ferry-query-migrations',
@@ -47,7 +47,7 @@ export const queryMigration = command({
 
 export const querySamples = command({
   name: 'x-ferry-query-samples',
-  summary: 'The time line of one migration, oldest first',
+  summary: 'The samples of one migration, oldest first',
   qapi: null,
   role: 'viewer',
   arguments: MigrationSamplesQuery,
@@ -57,8 +57,6 @@ export const querySamples = command({
     return { samples: page.items.map(sampleView), next: page.next };
   },
 });
-
-/* Who asked for what. */
 
 export const queryAudit = command({
   name: 'x-ferry-query-audit',

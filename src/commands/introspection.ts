@@ -6,8 +6,8 @@ import type { SchemaInfo } from './schemas/service.ts';
 import type { JsonSchema } from './validate.ts';
 
 /*
- * The table as QEMU describes its own: a list of entities that name each other. Commands and events keep their names;
- * a type has a number, and two types of the same shape have the same one. An array is its element's name in brackets.
+ * The answer of query-qmp-schema: a list of entities that refer to each other by name. Commands and events have their names. The name
+ * of a type is a number, and types of equal structure have the same number. The name of an array is its element's name in brackets.
  */
 
 type Info = Static<typeof SchemaInfo>;
@@ -15,7 +15,7 @@ type Member = Extract<Info, { readonly 'meta-type': 'object' }>['members'][numbe
 /** An entity without its name. */
 type Shape = { readonly 'meta-type': Info['meta-type'] } & Readonly<Record<string, unknown>>;
 
-/** Every command and event, and the types that they need. */
+/** All commands and events, and the types that they use. */
 export function introspect(commands: Iterable<Command>): readonly Info[] {
   const types = new Types();
   types.nameOf(Empty);
@@ -48,10 +48,10 @@ const BUILTINS: ReadonlyMap<string, readonly [name: string, jsonType: string]> =
 ]);
 const ANY = ['any', 'value'] as const;
 
-/** Types by their shape. */
+/** The types of the schema, by their structure. */
 class Types {
   readonly #entities = new Map<string, Info>();
-  /** Names of the types that schemas refer to by their `$id`. */
+  /** Names of types by the `$id` of their schemas. */
   readonly #namesById = new Map<string, string>();
   #count = 0;
 
@@ -77,7 +77,7 @@ class Types {
     return this.#add({ 'meta-type': 'builtin', 'json-type': jsonType }, name);
   }
 
-  /** An object that may hold others of its own type: it has its name before its members are named. */
+  /** An object with members of its own type. Its name is assigned before its members are described. */
   #recursive(schema: JsonSchema, id: string): string {
     const known = this.#namesById.get(id);
     if (known !== undefined) return known;
@@ -124,7 +124,7 @@ class Types {
     return this.#add({ 'meta-type': 'alternate', members });
   }
 
-  /** Objects told apart by the constant `tag`: what all have, and for each value what only those have. */
+  /** A union of objects with a constant member `tag`: the common members, and the further members of each value of `tag`. */
   #union(branches: readonly JsonSchema[], tag: string, above: ReadonlySet<string>): string {
     const values = [...new Set(branches.map((branch) => constantOf(branch, tag) as string))];
     const [first] = branches as [JsonSchema, ...JsonSchema[]];
@@ -139,7 +139,7 @@ class Types {
       const fitting = branches.filter((branch) => constantOf(branch, tag) === value);
       return { case: value, type: this.#variant(fitting, leftOut) };
     });
-    // As in QEMU: values that bring no members of their own come last.
+    // As in QEMU, values without further members come last.
     const empty = this.nameOf(Empty);
     const ordered = [
       ...variants.filter(({ type }) => type !== empty),
@@ -152,7 +152,7 @@ class Types {
     const [only] = branches as [JsonSchema, ...JsonSchema[]];
     if (branches.length === 1) return this.#add({ 'meta-type': 'object', members: this.#members(only, leftOut) });
     const tag = tagOf(branches, leftOut);
-    if (tag === undefined) throw new TypeError('branches of a union that nothing tells apart');
+    if (tag === undefined) throw new TypeError('no constant member distinguishes the branches of a union');
     return this.#union(branches, tag, leftOut);
   }
 

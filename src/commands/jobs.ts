@@ -6,11 +6,11 @@ import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job, JobHistoryQuery, JobId, JobInfoList, JobList, JobPage } from './schemas/jobs.ts';
 import { jobInfoView, jobView } from './views/job.ts';
 
-/* Jobs: what there are, what became of earlier ones, and what they may be told. */
+/* Jobs: the listed ones, the history, and the verbs that control a job. */
 
 export const queryJobs = command({
   name: 'query-jobs',
-  summary: 'The jobs that were not dismissed, as QAPI shows them',
+  summary: 'The jobs that have not been dismissed, in the form of QAPI',
   qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
@@ -24,7 +24,7 @@ export const queryJobs = command({
 
 export const queryAllJobs = command({
   name: 'x-ferry-query-jobs',
-  summary: 'The jobs that were not dismissed',
+  summary: 'The jobs that have not been dismissed',
   qapi: null,
   role: 'viewer',
   arguments: Empty,
@@ -34,7 +34,7 @@ export const queryAllJobs = command({
 
 export const queryJob = command({
   name: 'x-ferry-query-job',
-  summary: 'One job, listed or in the history',
+  summary: 'One job, from the list or the history',
   qapi: null,
   role: 'viewer',
   arguments: JobId,
@@ -62,12 +62,12 @@ export const queryJobHistory = command({
   },
 });
 
-export const jobCancel = verb('cancel', 'Cancel a job: what it has done so far is taken back');
-export const jobPause = verb('pause', 'Let the work of a job stand still');
-export const jobResume = verb('resume', 'Let the work of a paused job go on');
-export const jobComplete = verb('complete', 'Let a job that is ready come to its end');
-export const jobFinalize = verb('finalize', 'Let a job that does not finalize by itself conclude');
-export const jobDismiss = verb('dismiss', 'Take a concluded job off the list; it stays in the history');
+export const jobCancel = verb('cancel', 'Cancel a job and undo its work');
+export const jobPause = verb('pause', 'Pause a job');
+export const jobResume = verb('resume', 'Resume a paused job');
+export const jobComplete = verb('complete', 'Complete a job that is ready');
+export const jobFinalize = verb('finalize', 'Finalize a job that is pending');
+export const jobDismiss = verb('dismiss', 'Remove a concluded job from the list; it stays in the history');
 
 function verb(name: JobVerb, summary: string) {
   return command({

@@ -3,11 +3,11 @@ import { Empty } from './schemas/common.ts';
 import { ConsoleText, Machine, StatusInfo, Workload, WorkloadChange } from './schemas/machine.ts';
 import { machineView } from './views/machine.ts';
 
-/* The machine: what it is, whether it runs, what its guest does. */
+/* The machine: description, run state, console and workload. */
 
 export const queryStatus = command({
   name: 'query-status',
-  summary: 'Whether the guest runs, and in which run state it is',
+  summary: 'Whether the guest runs, and its run state',
   qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
@@ -30,7 +30,7 @@ export const stop = command({
 
 export const cont = command({
   name: 'cont',
-  summary: 'Let the guest run',
+  summary: 'Resume the guest',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
@@ -43,7 +43,7 @@ export const cont = command({
 
 export const queryMachine = command({
   name: 'x-ferry-query-machine',
-  summary: 'What the machine is, and what its guest has done',
+  summary: "Description of the machine, and its guest's counters",
   qapi: null,
   role: 'viewer',
   arguments: Empty,
@@ -63,7 +63,7 @@ export const queryConsole = command({
 
 export const setWorkload = command({
   name: 'x-ferry-set-workload',
-  summary: 'Change what the synthetic guest does while it runs',
+  summary: 'Change the workload of the synthetic guest while it runs',
   qapi: null,
   role: 'operator',
   arguments: WorkloadChange,

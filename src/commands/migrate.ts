@@ -16,11 +16,11 @@ import {
 } from './schemas/migrate.ts';
 import { migrationView, withoutCommand } from './views/migration.ts';
 
-/* The commands that start, watch and end a migration. */
+/* The commands that start, observe and end a migration. */
 
 export const queryMigrate = command({
   name: 'query-migrate',
-  summary: 'How the newest migration stands',
+  summary: 'Status and figures of the newest migration',
   qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
@@ -28,7 +28,7 @@ export const queryMigrate = command({
   run: (domain, _none, { role }) => (role === 'viewer' ? infoForViewer(domain) : domain.migration.query()),
 });
 
-/** The answer without what the command of an exec: address has printed, which may hold its text. */
+/** The answer for a viewer. It leaves out the output of the command of an exec: address, which may contain secrets. */
 function infoForViewer(domain: Domain): ReturnType<Domain['migration']['query']> {
   const info = domain.migration.query();
   const [newest] = info['error-desc'] === undefined ? [] : domain.history.list({ limit: 1, cursor: null }).items;
@@ -39,35 +39,35 @@ function infoForViewer(domain: Domain): ReturnType<Domain['migration']['query']>
 
 export const migrate = command({
   name: 'migrate',
-  summary: 'Start to migrate the machine away',
+  summary: 'Start an outgoing migration',
   qapi: { returns: 'nothing' },
   role: 'operator',
   begins: true,
   arguments: MigrateArguments,
   result: Migration,
   run: (domain, { detach: _detach, ...rest }, { begun, role }) => {
-    const tell = (record: MigrationRecord): void => begun?.(migrationView(record, role));
-    return migrationView(domain.migration.start(rest as DomainMigrateArguments, tell), role);
+    const onStart = (record: MigrationRecord): void => begun?.(migrationView(record, role));
+    return migrationView(domain.migration.start(rest as DomainMigrateArguments, onStart), role);
   },
 });
 
 export const migrateIncoming = command({
   name: 'migrate-incoming',
-  summary: 'Start to receive a migration',
+  summary: 'Start an incoming migration',
   qapi: { returns: 'nothing', arguments: QmpIncomingArguments, defaults: { 'exit-on-error': true } },
   role: 'operator',
   begins: true,
   arguments: MigrateIncomingArguments,
   result: Migration,
   run: async (domain, arguments_, { begun, role }) => {
-    const tell = (record: MigrationRecord): void => begun?.(migrationView(record, role));
-    return migrationView(await domain.migration.incoming(arguments_ as IncomingArguments, tell), role);
+    const onStart = (record: MigrationRecord): void => begun?.(migrationView(record, role));
+    return migrationView(await domain.migration.incoming(arguments_ as IncomingArguments, onStart), role);
   },
 });
 
 export const stopListening = command({
   name: 'x-ferry-stop-listening',
-  summary: 'End a listener that no sender has reached',
+  summary: 'Stop listening for a migration, if no source has connected',
   qapi: null,
   role: 'operator',
   arguments: Empty,
@@ -80,7 +80,7 @@ export const stopListening = command({
 
 export const migrateCancel = command({
   name: 'migrate_cancel',
-  summary: 'Cancel the migration under way, and say what came of it',
+  summary: 'Cancel the running migration; the answer is the outcome',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
@@ -90,7 +90,7 @@ export const migrateCancel = command({
 
 export const migrateContinue = command({
   name: 'migrate-continue',
-  summary: 'Let a migration that waits before the switchover go on',
+  summary: 'Resume a migration that waits before the switchover',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateContinueArguments,
@@ -129,7 +129,7 @@ export const migrateRecover = command({
 
 export const migrateStartPostcopy = command({
   name: 'migrate-start-postcopy',
-  summary: 'Let the migration go on in its post-copy phase',
+  summary: 'Switch the migration to its post-copy phase',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
@@ -142,7 +142,7 @@ export const migrateStartPostcopy = command({
 
 export const queryProgress = command({
   name: 'x-ferry-query-progress',
-  summary: 'Progress for people: first pass, verdict, time to go',
+  summary: 'Progress for people: first pass, verdict, remaining time',
   qapi: null,
   role: 'viewer',
   arguments: Empty,

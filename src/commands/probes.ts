@@ -25,14 +25,17 @@ import {
 } from './schemas/probes.ts';
 import { blockDeviceView } from './views/machine.ts';
 
-/* What clients written for QEMU ask to learn what a machine may be made of. The machine here is what it is: nothing is added. */
+/*
+ * QEMU's queries that clients send when they connect, and queries about possible machine types, CPUs and devices. This machine has a
+ * fixed configuration, so most lists are empty.
+ */
 
 const common = { qapi: { returns: 'result' }, role: 'viewer' } as const;
 
 export const queryMachines = command({
   ...common,
   name: 'query-machines',
-  summary: 'The only type of machine that this service has: its own, as streams name it; none before an image has one',
+  summary: 'The machine type of this service, as streams name it; none before an image has been loaded',
   arguments: QueryMachinesArguments,
   result: MachineInfoList,
   run: ({ machine }, { 'compat-props': showsProperties = false }) => {
@@ -65,7 +68,7 @@ export const queryCurrentMachine = command({
 export const queryCpuDefinitions = command({
   ...common,
   name: 'query-cpu-definitions',
-  summary: 'CPU models to choose from: there are none',
+  summary: 'CPU models: there are none',
   arguments: Empty,
   result: CpuDefinitionInfoList,
   run: () => [],
@@ -74,7 +77,7 @@ export const queryCpuDefinitions = command({
 export const queryHotpluggableCpus = command({
   ...common,
   name: 'query-hotpluggable-cpus',
-  summary: 'CPUs that can be plugged in: refused, as by a machine without hotplug',
+  summary: 'CPUs that can be plugged in: refused, as by a QEMU machine without hotplug',
   arguments: Empty,
   result: HotpluggableCpuList,
   run: () => {
@@ -85,7 +88,7 @@ export const queryHotpluggableCpus = command({
 export const queryCommandLineOptions = command({
   ...common,
   name: 'query-command-line-options',
-  summary: "QEMU's command line options: there are none, the service has flags of its own",
+  summary: "QEMU's command line options: there are none; the service has its own flags",
   arguments: CommandLineArguments,
   result: CommandLineOptionInfoList,
   run: (_domain, { option }) => {
@@ -98,7 +101,7 @@ export const queryCommandLineOptions = command({
 export const queryBalloon = command({
   ...common,
   name: 'query-balloon',
-  summary: 'Size of the balloon: refused, as by a machine without one',
+  summary: 'Size of the balloon: refused, as by a QEMU machine without a balloon',
   arguments: Empty,
   result: BalloonInfo,
   run: () => {
@@ -109,7 +112,7 @@ export const queryBalloon = command({
 export const queryMemoryDevices = command({
   ...common,
   name: 'query-memory-devices',
-  summary: 'Memory that was plugged in: there is none',
+  summary: 'Plugged memory devices: there are none',
   arguments: Empty,
   result: MemoryDeviceInfoList,
   run: () => [],
@@ -127,7 +130,7 @@ export const queryPrManagers = command({
 export const queryTpmModels = command({
   ...common,
   name: 'query-tpm-models',
-  summary: 'TPM models to choose from: there are none',
+  summary: 'TPM models: there are none',
   arguments: Empty,
   result: TpmModelList,
   run: () => [],
@@ -136,15 +139,13 @@ export const queryTpmModels = command({
 export const queryTpmTypes = command({
   ...common,
   name: 'query-tpm-types',
-  summary: 'TPM backends to choose from: there are none',
+  summary: 'TPM backends: there are none',
   arguments: Empty,
   result: TpmTypeList,
   run: () => [],
 });
 
-/* Questions that clients written for QEMU ask when they connect; each has a command of QEMU's name. */
-
-/** Streams of other architectures are refused, so that every machine here is one of these. */
+/** Architecture of every machine: streams of other architectures are refused. */
 const ARCHITECTURE = 'x86_64' as const;
 
 export const queryKvm = command({
@@ -168,7 +169,7 @@ export const queryTarget = command({
 export const queryCpusFast = command({
   ...common,
   name: 'query-cpus-fast',
-  summary: 'The vCPUs; the thread is that of the process, as Node does not tell the threads of its workers',
+  summary: 'The vCPUs. thread-id is the process, because Node does not report the thread ids of its workers',
   arguments: Empty,
   result: CpuInfoFastList,
   run: ({ machine }) =>
@@ -211,7 +212,7 @@ export const queryNamedBlockNodes = command({
 export const queryBlockJobs = command({
   ...common,
   name: 'query-block-jobs',
-  summary: 'Jobs of single block devices: there are none, those of snapshots are in query-jobs',
+  summary: 'Jobs of single block devices: there are none; query-jobs has the snapshot jobs',
   arguments: Empty,
   result: BlockJobInfoList,
   run: () => [],
@@ -220,7 +221,7 @@ export const queryBlockJobs = command({
 export const queryIothreads = command({
   ...common,
   name: 'query-iothreads',
-  summary: 'Threads that were made for I/O by name: there are none',
+  summary: 'I/O threads: there are none',
   arguments: Empty,
   result: IOThreadInfoList,
   run: () => [],

@@ -10,7 +10,7 @@ import {
   XenSetReplicationArguments,
 } from './schemas/replication.ts';
 
-/* What Xen's tools ask of a QEMU: the state of the devices in a file, the dirty log, and replicated disks. */
+/* Xen's commands: device state in a file, dirty log, replicated disks. And COLO: two machines that run in lockstep. */
 
 export const xenSaveDevicesState = command({
   name: 'xen-save-devices-state',
@@ -24,7 +24,7 @@ export const xenSaveDevicesState = command({
 
 export const xenLoadDevicesState = command({
   name: 'xen-load-devices-state',
-  summary: 'Put the state of all devices back from a file; the guest must be stopped',
+  summary: 'Restore the state of all devices from a file; the guest must be stopped',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: XenLoadDevicesStateArguments,
@@ -37,7 +37,7 @@ export const xenLoadDevicesState = command({
 
 export const xenSetGlobalDirtyLog = command({
   name: 'xen-set-global-dirty-log',
-  summary: 'Switch the log of dirty pages on or off; it is always on here, and stays so',
+  summary: 'Switch the dirty log on or off; it has no effect, because the log is always on',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: XenSetGlobalDirtyLogArguments,
@@ -50,7 +50,7 @@ export const xenSetGlobalDirtyLog = command({
 
 export const xenSetReplication = command({
   name: 'xen-set-replication',
-  summary: 'Begin or end the replication of disks; none is replicated here',
+  summary: 'Start or stop the replication of disks; no disk is replicated here',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: XenSetReplicationArguments,
@@ -73,7 +73,7 @@ export const queryXenReplicationStatus = command({
 
 export const xenColoDoCheckpoint = command({
   name: 'xen-colo-do-checkpoint',
-  summary: 'Make replicated disks take a checkpoint; none is replicated here',
+  summary: 'Make replicated disks take a checkpoint; no disk is replicated here',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
@@ -84,11 +84,9 @@ export const xenColoDoCheckpoint = command({
   },
 });
 
-/* COLO: two machines in lock step. */
-
 export const queryColoStatus = command({
   name: 'query-colo-status',
-  summary: 'Whether the machine is in COLO mode, and why it left it',
+  summary: 'COLO mode of the machine, and why it left COLO',
   qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
@@ -98,7 +96,7 @@ export const queryColoStatus = command({
 
 export const coloLostHeartbeat = command({
   name: 'x-colo-lost-heartbeat',
-  summary: 'Tell COLO that its peer is not heard any more, so that this side takes over',
+  summary: 'Report to COLO that its peer has failed, so that this side takes over',
   qapi: { returns: 'nothing', features: ['unstable'] },
   role: 'operator',
   arguments: Empty,

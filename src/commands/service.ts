@@ -13,17 +13,17 @@ import {
   VersionInfo,
 } from './schemas/service.ts';
 
-/* What clients ask of the service itself: who it is, what it can do, that it end. */
+/* Commands for the service itself: version, name, capabilities, quit. And the interface of the text monitor. */
 
-/** The QEMU whose commands, types and answers these are. */
+/** The version of QEMU whose commands, types and answers vmferry has. */
 export const QEMU_VERSION = { major: 10, minor: 0, micro: 0 } as const;
 
-/** Version and origin, as they are greeted with. */
+/** Version and origin in QMP's greeting. */
 export const VERSION = { qemu: QEMU_VERSION, package: 'vmferry' } as const;
 
 export const queryVersion = command({
   name: 'query-version',
-  summary: 'The QEMU version whose commands these are',
+  summary: 'The version of QEMU whose commands vmferry has',
   qapi: { returns: 'result' },
   role: 'viewer',
   arguments: Empty,
@@ -53,7 +53,7 @@ export const queryUuid = command({
 
 export const quit = command({
   name: 'quit',
-  summary: 'End the service, and what runs with it',
+  summary: 'End the service and its machine',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: Empty,
@@ -66,7 +66,7 @@ export const quit = command({
 
 export const humanMonitorCommand = command({
   name: 'human-monitor-command',
-  summary: 'What the text monitor answers to one line',
+  summary: 'Run a line of the text monitor',
   qapi: { returns: 'result', features: ['savevm-monitor-nodes'] },
   role: 'operator',
   arguments: HumanMonitorCommandArguments,
@@ -85,7 +85,7 @@ export const humanMonitorCommand = command({
 
 export const qmpCapabilities = command({
   name: 'qmp_capabilities',
-  summary: 'Say what a QMP client wants of its connection; its first command',
+  summary: "Negotiate the capabilities of a QMP connection; a client's first command",
   qapi: { returns: 'nothing' },
   role: 'viewer',
   arguments: QmpCapabilitiesArguments,
@@ -101,7 +101,7 @@ export const qmpCapabilities = command({
   },
 });
 
-/** The commands that tell of all commands, themselves included. */
+/** The commands that list and describe all commands, themselves included. */
 export function introspectionCommands(table: () => ReadonlyMap<string, Command>): readonly Command[] {
   const queryCommands = command({
     name: 'query-commands',
@@ -124,28 +124,26 @@ export function introspectionCommands(table: () => ReadonlyMap<string, Command>)
   return [queryCommands, queryQmpSchema] as unknown as readonly Command[];
 }
 
-/* The text monitor as the doors see it that hand it a line: they know neither its commands nor its words. */
-
-/** What a door may give beside the line. */
+/** Optional parts of a call of the text monitor. */
 export type MonitorIo = {
-  /** Told a line of text now and then while a command takes its time. */
+  /** Receives lines of progress while a command runs. */
   readonly progress?: (text: string) => void;
-  /** Ends the waiting, not the work. */
+  /** Ends the wait for a command's work; the work continues. */
   readonly signal?: AbortSignal;
-  /** Handed to every command that the line leads to. */
+  /** Context of every command that the line runs. */
   readonly context?: CommandContext;
 };
 
 export type MonitorAnswer = {
-  /** What a terminal would show: nothing, or lines that each end with a line feed. */
+  /** The text that a terminal shows: empty, or lines that each end with a line feed. */
   readonly text: string;
-  /** False if the line was no command, or not one with these arguments: nothing was tried then. */
+  /** False if the line was not a command with valid arguments; then nothing was run. */
   readonly isCommand: boolean;
 };
 
 /** The text monitor of one machine. */
 export interface TextMonitor {
   answer(line: string, io?: MonitorIo): Promise<MonitorAnswer>;
-  /** What the last word of the line may become; empty if nothing is known. */
+  /** Completions of the last word of the line; empty if there are none. */
   complete(line: string): readonly string[];
 }

@@ -15,7 +15,10 @@ import {
   SizeArguments,
 } from './schemas/settings.ts';
 
-/* Capabilities and parameters. The answer of a change is all capabilities, or all parameters, after it. */
+/*
+ * Capabilities, parameters and blockers of migrations, and commands of older schemas that set one parameter. A change answers with
+ * all capabilities or all parameters after it.
+ */
 
 export const queryMigrateCapabilities = command({
   name: 'query-migrate-capabilities',
@@ -29,7 +32,7 @@ export const queryMigrateCapabilities = command({
 
 export const migrateSetCapabilities = command({
   name: 'migrate-set-capabilities',
-  summary: 'Switch capabilities on or off: all of those given, or none',
+  summary: 'Switch capabilities on or off: all changes are made, or none',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateSetCapabilitiesArguments,
@@ -55,7 +58,7 @@ export const queryMigrateParameters = command({
 
 export const migrateSetParameters = command({
   name: 'migrate-set-parameters',
-  summary: 'Set parameters: all of those given, or none',
+  summary: 'Set parameters: all changes are made, or none',
   qapi: { returns: 'nothing' },
   role: 'operator',
   arguments: MigrateSetParameters,
@@ -66,8 +69,6 @@ export const migrateSetParameters = command({
   },
   check: (domain, members) => domain.settings.checkParameters(members),
 });
-
-/* Commands of older schemas: each sets or shows one parameter. */
 
 const MS_PER_SECOND = 1000;
 
@@ -120,7 +121,7 @@ export const queryMigrateCacheSize = command({
   run: (domain) => domain.settings.parameters()['xbzrle-cache-size'] as number | bigint,
 });
 
-/** @throws DomainError if a whole number of milliseconds cannot hold it; what else is too much, the parameter knows. */
+/** Converts seconds. @throws DomainError if the milliseconds are not a safe integer; the parameter checks its own range */
 function wholeMilliseconds(value: unknown): number | bigint {
   const seconds = value instanceof JsonFraction ? value.value : Number(value);
   const milliseconds = Math.trunc(seconds * MS_PER_SECOND);
@@ -129,11 +130,9 @@ function wholeMilliseconds(value: unknown): number | bigint {
   throw new DomainError('value_out_of_range', `${reason}.`, { violations: [{ pointer: '/value', reason }] });
 }
 
-/* Reasons that forbid an outgoing migration. */
-
 export const queryBlockers = command({
   name: 'x-ferry-query-blockers',
-  summary: 'The reasons that forbid an outgoing migration now',
+  summary: 'The blockers: reasons that forbid an outgoing migration now',
   qapi: null,
   role: 'viewer',
   arguments: Empty,
@@ -143,7 +142,7 @@ export const queryBlockers = command({
 
 export const addBlocker = command({
   name: 'x-ferry-add-blocker',
-  summary: 'Forbid outgoing migrations, with a reason',
+  summary: 'Add a blocker: forbid outgoing migrations, with a reason',
   qapi: null,
   role: 'operator',
   begins: true,
@@ -154,7 +153,7 @@ export const addBlocker = command({
 
 export const removeBlocker = command({
   name: 'x-ferry-remove-blocker',
-  summary: 'Take a reason back',
+  summary: 'Remove a blocker',
   qapi: null,
   role: 'operator',
   arguments: BlockerId,

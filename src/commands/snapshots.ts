@@ -23,8 +23,9 @@ import { jobView } from './views/job.ts';
 import { snapshotDetailView, snapshotView } from './views/snapshot.ts';
 
 /*
- * Snapshots of the machine. What changes or reads images is a job; the answer comes when its row is written. As in QEMU
- * that is all that the commands of QAPI say; their short forms, which are ours, refuse at once what the job would fail for.
+ * Snapshots of the machine. Each command that reads or changes images starts a job and answers when the job's row is stored. The
+ * commands of QAPI report all errors through the job, as QEMU does. The short forms refuse at once a request whose job would
+ * fail.
  */
 
 export const snapshotSave = command({
@@ -41,7 +42,7 @@ export const snapshotSave = command({
 
 export const snapshotSaveAs = command({
   name: 'x-ferry-snapshot-save',
-  summary: 'Save the machine, or its disks alone, with what is said about it',
+  summary: 'Save the machine, or its disks alone, with options',
   qapi: null,
   role: 'operator',
   begins: true,
@@ -60,7 +61,7 @@ export const snapshotSaveAs = command({
 
 type SaveOptions = Omit<Static<typeof SnapshotSaveRequest>, 'tag' | 'devices' | 'vmstate' | 'job-id'>;
 
-/** @throws DomainError for options that exclude each other. */
+/** @throws DomainError for options that exclude each other */
 function saveOptions(options: SaveOptions, vmstate: string | undefined, devices: readonly string[]) {
   const { replace = false, 'if-missing': ifMissing = false, 'disk-only': diskOnly = false, description, ttl } = options;
   if (replace && ifMissing) throw excluded('/if-missing', 'if-missing and replace');
@@ -80,7 +81,7 @@ function excluded(pointer: string, both: string): DomainError {
 
 export const snapshotLoad = command({
   name: 'snapshot-load',
-  summary: 'Put a snapshot in the place of the machine and its disks',
+  summary: 'Restore the machine and its disks from a snapshot',
   qapi: { returns: 'nothing' },
   role: 'operator',
   begins: true,
@@ -98,7 +99,7 @@ export const snapshotLoad = command({
 
 export const snapshotDelete = command({
   name: 'snapshot-delete',
-  summary: 'Delete a snapshot from the nodes that hold it',
+  summary: 'Delete a snapshot from its nodes',
   qapi: { returns: 'nothing' },
   role: 'operator',
   begins: true,
@@ -115,7 +116,7 @@ export const snapshotDelete = command({
 
 export const snapshotVerify = command({
   name: 'x-ferry-snapshot-verify',
-  summary: 'Read a snapshot back and compare it with the digests kept with it',
+  summary: 'Read a snapshot and compare it with its stored digests',
   qapi: null,
   role: 'operator',
   begins: true,
@@ -150,7 +151,7 @@ export const snapshotCompact = command({
 
 export const querySnapshots = command({
   name: 'x-ferry-query-snapshots',
-  summary: 'The snapshots that the block device nodes hold, newest first',
+  summary: 'The snapshots on the block device nodes, newest first',
   qapi: null,
   role: 'viewer',
   arguments: SnapshotsQuery,
@@ -163,7 +164,7 @@ export const querySnapshots = command({
 
 export const querySnapshot = command({
   name: 'x-ferry-query-snapshot',
-  summary: 'One snapshot: its parts, whether it is whole, and the digests kept with it',
+  summary: 'One snapshot: its parts, whether it is complete, and its stored digests',
   qapi: null,
   role: 'viewer',
   arguments: SnapshotTag,
@@ -174,11 +175,11 @@ export const querySnapshot = command({
   },
 });
 
-/* What a text monitor has for snapshots: all nodes that can be written, and no answer before the work is done. */
+/* Snapshot commands of the text monitor. They use all writable nodes, and answer when the job has ended. */
 
 export const saveVm = command({
   name: 'x-ferry-savevm',
-  summary: 'Save the machine under a name, in the place of a snapshot that has it',
+  summary: 'Save the machine under a name, and replace a snapshot with this name',
   qapi: null,
   role: 'operator',
   begins: true,
@@ -189,7 +190,7 @@ export const saveVm = command({
 
 export const loadVm = command({
   name: 'x-ferry-loadvm',
-  summary: 'Put a snapshot in the place of the machine, and wait for it',
+  summary: 'Restore the machine from a snapshot, and wait for the end',
   qapi: null,
   role: 'operator',
   begins: true,
@@ -203,7 +204,7 @@ export const loadVm = command({
 
 export const deleteVm = command({
   name: 'x-ferry-delvm',
-  summary: 'Delete a snapshot, if it is there, and wait for it',
+  summary: 'Delete a snapshot, if it exists, and wait for the end',
   qapi: null,
   role: 'operator',
   begins: true,
@@ -217,7 +218,7 @@ export const deleteVm = command({
 
 export const queryVmSnapshots = command({
   name: 'x-ferry-query-vm-snapshots',
-  summary: 'The snapshots that all nodes hold, and those that only some do, oldest first',
+  summary: 'The snapshots that are on all nodes, and those that are only on some, oldest first',
   qapi: null,
   role: 'viewer',
   arguments: Empty,

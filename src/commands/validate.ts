@@ -5,15 +5,14 @@ import { MOMENT_FORM, readMoment } from '../text/moment.ts';
 import { nearest } from '../text/nearest.ts';
 
 /*
- * Checks a value against the part of JSON Schema that the command table uses, and says everything that is wrong at
- * once. An own walk instead of a compiled one, because integers may be bigints here, `1.0` must not pass for an
- * integer, and each violation needs a sentence with the value given and what is allowed.
+ * Checks a value against the part of JSON Schema that the commands use, and reports all violations. No library is used, because
+ * integers may be bigints, `1.0` is not an integer, and each violation needs a sentence with the value and the allowed values.
  */
 
-/** What the table's schemas are made of. */
+/** The keywords that the schemas of the commands use. */
 export type JsonSchema = {
   readonly type?: string;
-  /** Of a type that has members of its own type, which refer to it by `$ref`; only in results. */
+  /** Name of a type with members of its own type, which refer to it with `$ref`; only in results. */
   readonly $id?: string;
   readonly $ref?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
@@ -30,7 +29,7 @@ export type JsonSchema = {
   /** Only `date-time` is checked. */
   readonly format?: string;
   readonly maxItems?: number;
-  /** Code of a value that an `enum` does not have, where it is not `value_out_of_range`. */
+  /** Error code for a value that is not in `enum`; default: `value_out_of_range`. */
   readonly 'x-refused-as'?: ErrorCode;
   /** QAPI's features of a member, and of the values of an `enum`. */
   readonly 'x-features'?: readonly string[];
@@ -43,7 +42,7 @@ const SHOWN_LENGTH_MAX = 60;
 const INTEGER_MAX = 2n ** 64n - 1n;
 const INTEGER_MIN = -(2n ** 63n);
 
-/** Everything that is wrong with `value`; empty if it fits. */
+/** All violations of `value`, up to `VIOLATIONS_MAX`. */
 export function validate(schema: JsonSchema, value: unknown): readonly Finding[] {
   const findings: Finding[] = [];
   walk({ schema, value, pointer: '' }, findings);
@@ -71,7 +70,7 @@ function walkObject(place: Place, value: Record<string, unknown>, findings: Find
   const names = Object.keys(properties);
   const list = names.length === 0 ? '; no member is' : `; known are ${names.join(', ')}`;
   for (const name of Object.keys(value)) {
-    // What comes behind would not be listed.
+    // The list of violations is full.
     if (findings.length >= VIOLATIONS_MAX) return;
     const known = Object.hasOwn(properties, name) ? properties[name] : schema.additionalProperties;
     if (known === undefined || known === true) continue;
@@ -135,7 +134,7 @@ function walkChoice(place: Place, findings: Finding[]): void {
   report(findings, place, { code: sameType ? refusedAs : 'wrong_type', reason });
 }
 
-/** A union: of objects told apart by constant members (`type`, `transport`), or else of plain types. */
+/** Checks a union of objects that constant members (`type`, `transport`) distinguish, or of plain types. */
 function walkUnion(place: Place, branches: readonly JsonSchema[], findings: Finding[]): void {
   const { value, pointer } = place;
   if (!isOfType('object', value) || branches.some((branch) => branch.type !== 'object')) {
@@ -163,7 +162,7 @@ function walkUnion(place: Place, branches: readonly JsonSchema[], findings: Find
   if (candidates[0] !== undefined) walk({ ...place, schema: candidates[0] }, findings);
 }
 
-/** A constant member that every branch has and that has not been looked at. */
+/** Name of a member that is constant in every branch and has not been checked yet. */
 function nextTag(branches: readonly JsonSchema[], seen: ReadonlySet<string>): string | undefined {
   return Object.keys(branches[0]?.properties ?? {}).find(
     (name) => !seen.has(name) && branches.every((branch) => constantOf(branch, name) !== undefined),
@@ -191,8 +190,8 @@ function isOfType(type: string, value: unknown): boolean {
   }
 }
 
-function report(findings: Finding[], place: Place, what: { readonly code: ErrorCode; readonly reason: string }): void {
-  if (findings.length < VIOLATIONS_MAX) findings.push({ pointer: place.pointer, ...what });
+function report(findings: Finding[], place: Place, found: Omit<Finding, 'pointer'>): void {
+  if (findings.length < VIOLATIONS_MAX) findings.push({ pointer: place.pointer, ...found });
 }
 
 function show(value: unknown): string {
@@ -209,7 +208,7 @@ function article(type: string): string {
   return `${/^[aeio]/.test(type) ? 'an' : 'a'} ${type}`;
 }
 
-/** ` (did you mean X?)`, or nothing where no known name is near. */
+/** ` (did you mean X?)` if a known name is similar, otherwise an empty text. */
 function meant(given: unknown, names: readonly unknown[]): string {
   if (typeof given !== 'string') return '';
   const found = nearest(
@@ -219,7 +218,7 @@ function meant(given: unknown, names: readonly unknown[]): string {
   return found === null ? '' : ` (did you mean ${found}?)`;
 }
 
-/** A step of a JSON pointer (RFC 6901); a long name is cut. */
+/** A token of a JSON pointer (RFC 6901); a long name is shortened. */
 export function escapePointer(name: string): string {
   const shown = name.length > SHOWN_LENGTH_MAX ? `${name.slice(0, SHOWN_LENGTH_MAX)}…` : name;
   return shown.replaceAll('~', '~0').replaceAll('/', '~1');

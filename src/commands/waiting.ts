@@ -9,51 +9,51 @@ import type { Job } from './schemas/jobs.ts';
 import { jobView } from './views/job.ts';
 import { migrationView } from './views/migration.ts';
 
-/* What a door may wait for. Every wait ends by itself, and at once when its signal aborts. */
+/* Waits for the end or a change of a migration, a job or a measurement. Each wait ends after its timeout, or when its signal aborts. */
 
-export type Patience = { readonly timeoutMs: number; readonly signal: AbortSignal };
+export type WaitLimit = { readonly timeoutMs: number; readonly signal: AbortSignal };
 
-/** A migration's row when it has ended, or as it stands when patience is out, as the role of the caller may see it. */
+/** Waits until a migration has ended or the limit is reached. @returns its row, as the caller's role may see it */
 export async function migrationEnded(
   domain: Domain,
   { id, role }: { readonly id: string; readonly role: Role | undefined },
-  patience: Patience,
+  limit: WaitLimit,
 ): Promise<{ readonly ended: boolean; readonly migration: Static<typeof Migration> }> {
-  const record = await domain.migration.ended(id, patience.timeoutMs, patience.signal);
+  const record = await domain.migration.ended(id, limit.timeoutMs, limit.signal);
   return { ended: isEnded(record.status), migration: migrationView(record, role) };
 }
 
-/** A job, of an id or a sequence, when it has concluded, or as it stands when patience is out. */
+/** Waits until a job, given by id or sequence, has concluded or the limit is reached. @returns the job */
 export async function jobEnded(
   domain: Domain,
   which: string | number,
-  patience: Patience,
+  limit: WaitLimit,
 ): Promise<{ readonly ended: boolean; readonly job: Static<typeof Job> }> {
-  const record = await domain.jobs.ended(which, patience.timeoutMs, patience.signal);
+  const record = await domain.jobs.ended(which, limit.timeoutMs, limit.signal);
   return { ended: isConcluded(record.status), job: jobView(record) };
 }
 
-/** query-dirty-rate's answer when nothing is being measured, or as it stands when patience is out. */
+/** Waits until no measurement runs or the limit is reached. @returns the answer of query-dirty-rate */
 export async function dirtyRateMeasured(
   domain: Domain,
   unit: TimeUnit,
-  patience: Patience,
+  limit: WaitLimit,
 ): Promise<{ readonly ended: boolean; readonly info: DirtyRateInfo }> {
-  await domain.dirty.dirtyRateMeasured(patience.timeoutMs, patience.signal);
+  await domain.dirty.dirtyRateMeasured(limit.timeoutMs, limit.signal);
   const info = domain.dirty.queryDirtyRate(unit);
   return { ended: info.status !== 'measuring', info };
 }
 
-/** Something that changes: a number that tells its states apart, and a way to wait for another one. */
+/** A changing object: its version, and a function that waits for another version. */
 export type Watched = {
   version(): number;
-  /** Resolves when `version()` is no longer `seen`, or when patience is out. */
-  changed(seen: number, patience: Patience): Promise<void>;
-  /** The status alone, for those who want to know of its changes only; absent where there is none. */
+  /** Resolves when `version()` is no longer `seen`, or when the limit is reached. */
+  changed(seen: number, limit: WaitLimit): Promise<void>;
+  /** The status alone, for clients that wait for a change of status; absent if there is none. */
   status?(): string;
 };
 
-/** query-migrate's answer. */
+/** The answer of query-migrate. */
 export function watchMigration(domain: Domain): Watched {
   return {
     version: () => domain.migration.revision(),
@@ -86,7 +86,7 @@ export function watchJobs(domain: Domain): Watched {
   };
 }
 
-/** Capabilities or parameters. A change of settings counts as a change of the machine, among others. */
+/** Capabilities or parameters. The domain reports each change of the machine or of its settings. */
 export function watchSettings(domain: Domain, kind: 'capabilities' | 'parameters'): Watched {
   return {
     version: () => domain.settings.version(kind),

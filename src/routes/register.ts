@@ -120,7 +120,7 @@ function callOf({ context, operation, request, reply }: Parts): Call {
       return await execute(operation.command, {
         domain: context.domain,
         arguments: arguments_,
-        context: { ...commandContext, ...accessContext(request), nextTurn },
+        context: { ...commandContext, ...accessContext(request), yieldToOthers: nextTurn },
         isShort: operation.takesShortForm === true,
       });
     },

@@ -51,8 +51,8 @@ describe('the audit trail', () => {
     const world = fakeDomain();
     const seen: unknown[] = [];
     const nextTurn = async () => void seen.push(trail(world)[0]?.command, world.domain.jobs.list().length);
-    await call(world, 'snapshot-save', SAVE, { caller: CALLER, nextTurn });
-    await call(world, 'stop', {}, { caller: CALLER, nextTurn });
+    await call(world, 'snapshot-save', SAVE, { caller: CALLER, yieldToOthers: nextTurn });
+    await call(world, 'stop', {}, { caller: CALLER, yieldToOthers: nextTurn });
     expect([seen, world.domain.jobs.list().length]).toEqual([['snapshot-save', 0], 1]);
   });
 

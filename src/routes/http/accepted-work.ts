@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import type { Role } from '../../commands/command.ts';
-import { jobEnded, migrationEnded, type Patience } from '../../commands/waiting.ts';
+import { jobEnded, migrationEnded, type WaitLimit } from '../../commands/waiting.ts';
 import type { Domain } from '../../domain/domain.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { KeptAnswer, KeyedRequest } from '../../domain/idempotency.ts';
@@ -22,7 +22,7 @@ export type Begun = {
   readonly end: (
     domain: Domain,
     of: Named & { readonly role: Role },
-    patience: Patience,
+    patience: WaitLimit,
   ) => Promise<{ ended: boolean; view: unknown }>;
 };
 
