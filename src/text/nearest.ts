@@ -1,13 +1,13 @@
-/* The known name that a misspelt one was probably meant to be. */
+/* The known name that is most similar to a misspelt name. */
 
-/** A longer name is not compared: nobody misspells one, and the comparison takes time in proportion to the length. */
+/** Longest name that is compared, in characters: the time of a comparison grows with the length. */
 const LENGTH_MAX = 64;
-/** Edits (one character more, less, other, or two swapped) that a misspelt name may be away, at most. */
+/** Maximum distance in edits: one character added, removed or replaced, or two neighbours swapped. */
 const DISTANCE_MAX = 3;
-/** Part of the longer name that has to be right. */
+/** Minimum part of the longer name that agrees. */
 const SIMILARITY_MIN = 0.6;
 
-/** The candidate that is the fewest edits away; null where none is near enough. The first wins where two are as near. */
+/** The candidate with the smallest distance, the first one of several; null if none is near enough. */
 export function nearest(name: string, candidates: Iterable<string>): string | null {
   if (name.length === 0 || name.length > LENGTH_MAX) return null;
   const given = plain(name);
@@ -22,18 +22,18 @@ export function nearest(name: string, candidates: Iterable<string>): string | nu
   return found?.name ?? null;
 }
 
-/** ` Did you mean X?` behind an error message, or nothing. */
+/** ` Did you mean X?` for the end of an error message; empty if no candidate is near enough. */
 export function didYouMean(name: string, candidates: Iterable<string>): string {
   const found = nearest(name, candidates);
   return found === null ? '' : ` Did you mean ${found}?`;
 }
 
-/** Case and the choice between `-` and `_` are no edits. */
+/** The name in lower case, with `-` in place of `_`: these differences are no edits. */
 function plain(name: string): string {
   return name.toLowerCase().replaceAll('_', '-');
 }
 
-/** The distance of Damerau and Levenshtein, each character edited once at most. */
+/** Damerau-Levenshtein distance, with at most one edit of each character. */
 function editDistance(one: string, other: string): number {
   let before: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, index) => index);

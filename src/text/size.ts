@@ -1,8 +1,7 @@
 /*
- * The one reader of sizes: the flags of the service, its text monitor, its addresses and the client use it. It reads
- * sizes as QEMU does: `64M`, `1.5G`, `.5k`, `0x1000`. Suffixes are powers of 1024 in either case, B is bytes. A fraction
- * needs a unit above a byte (or to be zero), and is rounded to whole bytes, a half up. Hexadecimal numbers take neither
- * fraction nor suffix.
+ * Sizes as text, for the flags of the service, its text monitor, its addresses and the client. They have QEMU's form: `64M`,
+ * `1.5G`, `.5k`, `0x1000`. A suffix is a power of 1024, in upper or lower case; B is bytes. A fraction that is not zero needs a
+ * unit above a byte; it is rounded to whole bytes, a half up. A hexadecimal number has neither fraction nor suffix.
  */
 
 /** The form of a size, for error messages. */
@@ -10,12 +9,12 @@ export const SIZE_FORM = 'a size such as 4096, 512k or 1.5G (suffixes k, M, G, T
 
 const UNITS = 'bkmgtpe';
 const SIZE_MAX = 2n ** 64n - 1n;
-/** Digits of a number, at most: more say nothing that a double would keep. */
+/** Maximum number of digits: more do not change a double. */
 const DIGITS_MAX = 64;
 const DECIMAL = new RegExp(`^(\\d{0,${DIGITS_MAX}})(?:\\.(\\d{0,${DIGITS_MAX}}))?([${UNITS}])?$`, 'i');
 const HEXADECIMAL = /^0x[0-9a-f]{1,64}$/i;
 
-/** Bytes; `out-of-range` for what does not fit into 64 bits or is negative; null for what is no size. */
+/** The size in bytes; `out-of-range` if it is negative or needs more than 64 bits; null if the text is no size. */
 export function parseSize(text: string, defaultUnit: 'B' | 'M'): bigint | 'out-of-range' | null {
   const [, sign, given = ''] = /^[ \t\n\v\f\r]*([+-]?)(.*)$/s.exec(text) ?? [];
   const size = unsignedSize(given, defaultUnit);

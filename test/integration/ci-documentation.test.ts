@@ -200,7 +200,7 @@ test('the function for curl asks again while an earlier attempt waits, and not w
 });
 
 describe('the table of exit statuses', () => {
-  test('says what --help says', () => {
+  test('is the same in docs/ci.md and in --help', () => {
     const rows = [
       ...sectionOf(PAGE, 'Exit statuses')
         .replaceAll('`', '')

@@ -20,7 +20,7 @@ export type JobCommand = Waiting & {
   readonly quiet: boolean;
 };
 
-/** Starts a job, waits for its end unless told not to, and gives the exit status of its outcome. */
+/** Starts a job, waits for its end unless --no-wait is given, and gives the exit status of its outcome. */
 export async function runJobCommand(command: JobCommand, world: World): Promise<ExitStatus> {
   const { verb, tag, json, quiet, service } = command;
   const output = createJobOutput({ verb, tag, json, quiet, world });

@@ -91,9 +91,9 @@ type Meanings = Partial<Record<keyof typeof EXIT, string | null>>;
 /** Meanings for a command that sends a request, prints the answer and ends. */
 const PLAIN: Meanings = {
   done: 'done',
-  usage: 'the command line or the environment is wrong; nothing was changed',
-  unreachable: 'no service there, or an unexpected answer; or output that could not be written',
-  refused: 'the service refused: wrong name or value, conflict, no permission',
+  usage: 'the command line or the environment is not valid; nothing was changed',
+  unreachable: 'no answer, or an unexpected answer; or output that could not be written',
+  refused: 'the service refused the request: invalid value, conflict, no permission',
   interrupted: 'ended by Ctrl-C (SIGINT)',
   terminated: 'ended by SIGTERM',
 };
@@ -112,16 +112,16 @@ function table(rows: readonly (readonly [status: ExitStatus, text: string])[]): 
 /** Exit statuses of `vmferry snapshot`, as in --help and docs/ci.md. */
 export const EXIT_STATUSES: readonly (readonly [status: ExitStatus, meaning: string])[] = [
   [EXIT.done, 'the job completed; with --no-wait: the service accepted it'],
-  [EXIT.failed, 'the job failed or was cancelled, or the service stopped under it'],
-  [EXIT.usage, 'the command line or the environment is wrong; nothing was asked'],
+  [EXIT.failed, 'the job failed or was cancelled, or the service stopped during the job'],
+  [EXIT.usage, 'the command line or the environment is not valid; no request was sent'],
   [
     EXIT.unreachable,
-    'no service there, lost for too long, or an unexpected answer; or output that could not be written',
+    'no answer, a service that stays lost, or an unexpected answer; or output that could not be written',
   ],
-  [EXIT.refused, 'the service refused: no such snapshot, a conflict, a wrong value, no permission'],
-  [EXIT.timedOut, '--timeout passed and the job did not complete; without --cancel-on-timeout it still runs'],
-  [EXIT.interrupted, 'interrupted by Ctrl-C (SIGINT); the job was asked to cancel'],
-  [EXIT.terminated, 'ended by SIGTERM; the job was asked to cancel'],
+  [EXIT.refused, 'the service refused the request: no such snapshot, a conflict, an invalid value, no permission'],
+  [EXIT.timedOut, '--timeout passed before the job completed; without --cancel-on-timeout it continues'],
+  [EXIT.interrupted, 'ended by Ctrl-C (SIGINT); a cancel of the job was attempted'],
+  [EXIT.terminated, 'ended by SIGTERM; a cancel of the job was attempted'],
 ];
 
 /** Exit statuses of all other commands, as in --help and docs/cli.md. */
@@ -129,19 +129,16 @@ export const GENERAL_EXIT_STATUSES: typeof EXIT_STATUSES = [
   [EXIT.done, 'done; migrate: accepted, with --wait completed; cancel: the migration was cancelled'],
   [
     EXIT.failed,
-    'migrate: failed, cancelled, or the guest has panicked; cancel: too late or none; status --check: unwell',
+    'migrate: failed, cancelled, or the guest has panicked; cancel: too late or none; status --check: a problem',
   ],
-  [EXIT.usage, 'the command line or the environment is wrong; nothing was changed'],
+  [EXIT.usage, 'the command line or the environment is not valid; nothing was changed'],
   [
     EXIT.unreachable,
-    'no service there, lost for too long, or an unexpected answer; or output that could not be written',
+    'no answer, a service that stays lost, or an unexpected answer; or output that could not be written',
   ],
-  [
-    EXIT.refused,
-    'the service refused: wrong name or value, conflict, no permission; qmp, monitor: an answer is an error',
-  ],
-  [EXIT.timedOut, '--timeout passed and the migration did not complete; without --cancel-on-timeout it goes on'],
-  [EXIT.interrupted, 'ended by Ctrl-C (SIGINT); a migration that was waited for was cancelled if it still could be'],
+  [EXIT.refused, 'the service refused the request: invalid value, conflict, no permission; qmp, monitor: an error'],
+  [EXIT.timedOut, '--timeout passed before the migration completed; without --cancel-on-timeout it continues'],
+  [EXIT.interrupted, 'ended by Ctrl-C (SIGINT); migrate --wait: a cancel of the migration was attempted'],
   [EXIT.terminated, 'ended by SIGTERM, as above'],
 ];
 

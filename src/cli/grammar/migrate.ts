@@ -154,7 +154,7 @@ const RETRIES = [
 const MIGRATE_EXIT_STATUS = exitStatus({
   done: 'the migration has started; with --wait: it completed',
   failed: 'it failed or was cancelled',
-  unreachable: 'no service there, lost for too long, or an unexpected answer; or output that could not be written',
+  unreachable: 'no answer, a service that stays lost, or an unexpected answer; or output that could not be written',
   timedOut: '--timeout passed before it completed; without --cancel-on-timeout it continues',
   interrupted: 'ended by Ctrl-C (SIGINT); with --wait: a cancel of the migration was attempted',
   terminated: 'ended by SIGTERM, as above',

@@ -65,7 +65,7 @@ export function addEvents({ program, world, choose }: Grammar): void {
 }
 
 /** Both commands may run as long as the service. */
-const LOST = 'no service there, lost for too long, or an unexpected answer; or output that could not be written';
+const LOST = 'no answer, a service that stays lost, or an unexpected answer; or output that could not be written';
 
 /** Below the options of status. */
 export const STATUS_HELP = join(

@@ -262,7 +262,7 @@ export function jobHelp(verb: keyof typeof EXAMPLES): string {
 /** Below the options of list. */
 export const LIST_HELP = join(
   ENVIRONMENT,
-  exitStatus({ refused: 'the service refused: no such snapshot, no permission' }),
+  exitStatus({ refused: 'the service refused the request: no such snapshot, no permission' }),
   [
     'Examples:',
     '  vmferry snapshot list',
