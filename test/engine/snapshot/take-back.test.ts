@@ -9,7 +9,7 @@ import type { SnapshotError } from '../../../src/domain/ports/block-nodes.ts';
 import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
 import { TaskCells, TaskControl } from '../../../src/engine/snapshot/task-control.ts';
 import { toSnapshotError } from '../../../src/engine/snapshot/task-failure.ts';
-import type { Nodes } from '../../../src/engine/snapshot/worker/block-nodes.ts';
+import type { Nodes } from '../../../src/engine/snapshot/worker/open-nodes.ts';
 import { save } from '../../../src/engine/snapshot/worker/save-task.ts';
 import { LoggedFile } from '../../block/logged-file.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';

@@ -24,7 +24,7 @@ describe('an image machine', () => {
     const machine = createImageMachine();
     expect(machine.isLoaded).toBe(false);
     expect(machine.canRun).toBe(false);
-    expect(machine.describe()).toEqual({ ramBlocks: [], vcpus: 0, guest: null });
+    expect(machine.describe()).toEqual({ machineName: null, ramBlocks: [], vcpus: 0, guest: null });
     expect(() => machine.transferSource()).toThrow(/nothing to send/);
     expect(machine.console()).toBeNull();
     expect(() => machine.setWorkload()).toThrow(/no workload/);

@@ -14,8 +14,8 @@ import type { DiskServer } from '../disk-service.ts';
 import { DISK_STALL_MS, endThread, watchForStalls } from '../disk-stall.ts';
 import { TaskCells, TaskControl } from '../task-control.ts';
 import { SnapshotFailure, toSnapshotError } from '../task-failure.ts';
-import { Nodes } from './block-nodes.ts';
 import type { Load } from './load-task.ts';
+import { Nodes } from './open-nodes.ts';
 
 /** Interval of the heartbeat of the event loop. */
 const HEARTBEAT_MS = 500;

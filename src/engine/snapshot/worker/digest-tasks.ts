@@ -9,9 +9,9 @@ import type {
   VerifyResult,
 } from '../../../domain/ports/block-nodes.ts';
 import type { TaskControl } from '../task-control.ts';
-import type { Nodes } from './block-nodes.ts';
 import { checkDisk, checkedStream, readMachine } from './checked-content.ts';
 import type { Manifest } from './manifest.ts';
+import type { Nodes } from './open-nodes.ts';
 import { DamageList, findSnapshot, keptManifest, openStored, type StoredSnapshot } from './stored-snapshot.ts';
 import { NO_BLOCK } from './stream-pieces.ts';
 

@@ -1,7 +1,7 @@
 import type { Compaction, CompactPlan, DeletePlan, RenamePlan } from '../../../domain/ports/block-nodes.ts';
 import type { TaskControl } from '../task-control.ts';
-import type { Nodes } from './block-nodes.ts';
 import { DiskSwitch } from './disk-switch.ts';
+import type { Nodes } from './open-nodes.ts';
 import { findSnapshot, needSnapshot } from './stored-snapshot.ts';
 
 /**

@@ -3,9 +3,9 @@ import type { LoadPlan } from '../block-engine-types.ts';
 import type { LoadStep } from '../block-messages.ts';
 import type { TaskControl } from '../task-control.ts';
 import { SnapshotFailure, TaskCancelled } from '../task-failure.ts';
-import type { Nodes } from './block-nodes.ts';
 import { checkDisk, readMachine } from './checked-content.ts';
 import { DiskSwitch } from './disk-switch.ts';
+import type { Nodes } from './open-nodes.ts';
 import { DamageList, openStored, type StoredSnapshot } from './stored-snapshot.ts';
 
 /** Receiver of the events of a load. */

@@ -7,9 +7,9 @@ import { nodesOfSave } from '../block-messages.ts';
 import { endThread } from '../disk-stall.ts';
 import type { TaskControl } from '../task-control.ts';
 import { LeftBehind, SnapshotFailure } from '../task-failure.ts';
-import type { Nodes } from './block-nodes.ts';
 import { MachineWriter } from './machine-writer.ts';
 import { diskReservation, fixedBytes, type ManifestBlock, placeholder, writeManifest } from './manifest.ts';
+import type { Nodes } from './open-nodes.ts';
 import { encodeAbout, encodePlace, type ManifestPlace } from './snapshot-extra.ts';
 import { PieceTable } from './stream-pieces.ts';
 
