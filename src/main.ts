@@ -53,7 +53,7 @@ async function serve(config: import('./config.ts').Config): Promise<number> {
   const firstWorker = startBlockWorker();
   const { createApp } = await import('./app.ts');
   const { onSignals, pendingWork, waitingMessage, whenParentEnds } = await import('./start/service-lifetime.ts');
-  const { trimHeap } = await import('./engine/memory/trim-heap.ts');
+  const { trimHeap } = await import('./engine/memory/heap-relief.ts');
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   const app = await createApp(config, { blockThread: { firstWorker }, onExit: (failed) => end(failed ? 1 : 0) });
   try {

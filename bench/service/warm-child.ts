@@ -1,6 +1,6 @@
 /* Run as `node warm-child.ts BYTES`: touches so much fresh memory and ends, see warm.ts. */
 
-import { adviseHugePages } from '../../src/engine/memory/huge-pages.ts';
+import { adviseHugePages } from '../../src/engine/memory/memory-advice.ts';
 
 const WASM_PAGE_BYTES = 65536;
 const CHUNK_PAGES = (256 * 2 ** 20) / WASM_PAGE_BYTES;

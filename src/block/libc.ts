@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { koffi } from '../engine/memory/libc.ts';
 
 /*
  * System calls that Node does not offer, on Linux: locks that belong to an open file (a crash releases them, and QEMU
@@ -48,14 +48,13 @@ function libc(): Libc | null {
   loaded = null;
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const library = koffi.load(null);
+    const library = koffi().load(null);
     loaded = {
       fcntl: library.func('int fcntl(int fd, int command, ...)') as unknown as Libc['fcntl'],
       fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t bytes)') as Libc['fallocate'],
       cachestat: library.func('long syscall(long number, ...)') as unknown as Libc['cachestat'],
-      address: (bytes) => BigInt(koffi.address(bytes)),
-      errno: () => koffi.errno(),
+      address: (bytes) => BigInt(koffi().address(bytes)),
+      errno: () => koffi().errno(),
     };
   } catch {
     loaded = null;

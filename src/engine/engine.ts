@@ -5,9 +5,9 @@ import type {
   TransferError,
   TransferListener,
 } from '../domain/ports/migration-session.ts';
+import { trimHeap } from './memory/heap-relief.ts';
 import { HOLD } from './memory/holds.ts';
 import type { LoadedMachine } from './memory/machine-state.ts';
-import { trimHeap } from './memory/trim-heap.ts';
 import { VcpuControl } from './memory/vcpu-control.ts';
 import { WorkerThreads } from './memory/worker-memory.ts';
 import type { FromWorker, ToWorker } from './session/transfer-messages.ts';

@@ -2,7 +2,7 @@
 
 import net, { type AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { breakOff } from '../../src/engine/channels/break-off.ts';
+import { breakOff } from '../../src/engine/channels/socket-handle.ts';
 import { type SocketTransport, socketPath } from './transports.ts';
 
 /** Bytes of the stream's end that a peer keeps: more than a synthetic guest's vmdescription. */

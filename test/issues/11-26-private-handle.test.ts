@@ -8,7 +8,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { readInto } from '../../src/engine/channels/read-into.ts';
+import { readInto } from '../../src/engine/channels/socket-handle.ts';
 
 it.each(['tcp', 'unix'])('an accepted %s socket is read by its handle into the buffer that is given', async (kind) => {
   const folder = mkdtempSync(join(tmpdir(), 'vmferry-handle-'));

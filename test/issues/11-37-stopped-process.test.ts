@@ -2,8 +2,8 @@
 // deadline therefore judged the deadline first, and forgot the answer that waited in its socket.
 
 import { expect, test } from 'vitest';
-import { openOutgoing } from '../../src/engine/channels/open.ts';
 import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
+import { openOutgoing } from '../../src/engine/channels/transports.ts';
 import { WaitPoint } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { openPeer } from '../helpers/peer.ts';

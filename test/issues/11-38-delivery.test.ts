@@ -4,9 +4,9 @@
 import { describe, expect, test } from 'vitest';
 import type { MigrationAddress } from '../../src/domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../../src/engine/channels/channel.ts';
-import { openOutgoing } from '../../src/engine/channels/open.ts';
 import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
-import { Delivery, MARKS_MAX } from '../../src/engine/convergence/delivery.ts';
+import { openOutgoing } from '../../src/engine/channels/transports.ts';
+import { Delivery, MARKS_MAX } from '../../src/engine/convergence/delivery-watch.ts';
 import { WaitPoint } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { openPeer, type Peer } from '../helpers/peer.ts';

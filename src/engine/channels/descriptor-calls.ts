@@ -1,6 +1,6 @@
 import { closeSync, readFileSync } from 'node:fs';
 import type { DescriptorAccess, DescriptorCalls } from '../../domain/ports/descriptors.ts';
-import { koffi } from '../memory/madvise.ts';
+import { koffi, libcFunction } from '../memory/libc.ts';
 
 /** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */
 const F_DUPFD_CLOEXEC = 1030;
@@ -21,10 +21,9 @@ function close(descriptor: number): void {
 }
 
 function duplicate(descriptor: number): number {
-  const library = koffi();
-  const fcntl = library.load(null).func('int fcntl(int fd, int command, ...)');
+  const fcntl = libcFunction('int fcntl(int fd, int command, ...)');
   const made = fcntl(descriptor, F_DUPFD_CLOEXEC, 'int', FIRST) as number;
-  if (made < 0) throw new Error(`descriptor ${descriptor} cannot be duplicated (errno ${library.errno()})`);
+  if (made < 0) throw new Error(`descriptor ${descriptor} cannot be duplicated (errno ${koffi().errno()})`);
   return made;
 }
 

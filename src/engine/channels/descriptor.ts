@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import net from 'node:net';
 import type { FdAddress, TransferError } from '../../domain/ports/migration-session.ts';
-import { koffi } from '../memory/madvise.ts';
+import { libcFunction } from '../memory/libc.ts';
 import type { IncomingChannel, OutgoingChannel } from './channel.ts';
 import { accessOf } from './descriptor-calls.ts';
 import { PipeIncomingChannel, PipeOutgoingChannel } from './pipe.ts';
@@ -41,7 +41,7 @@ function orClosed<Channel>(address: FdAddress, open: (address: FdAddress) => Cha
     return open(address);
   } catch (error) {
     // Not by Node's close, which warns in a worker of what the worker has not opened.
-    koffi().load(null).func('int close(int fd)')(address.fd);
+    libcFunction('int close(int fd)')(address.fd);
     throw error;
   }
 }

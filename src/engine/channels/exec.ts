@@ -1,15 +1,14 @@
 import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel } from './channel.ts';
 import { Command, EXIT_MS_MAX } from './exec-command.ts';
-import { deliver } from './read-into.ts';
+import { OutgoingEnd } from './outgoing-end.ts';
+import { deliver } from './socket-handle.ts';
 
 /** Runs a command that takes the stream on its standard input. */
 export class ExecOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
   readonly #command: Command;
-  #failed: ((error: TransferError) => void) | null = null;
-  #failure: TransferError | null = null;
-  #finishing: PromiseWithResolvers<void> | null = null;
+  readonly #end = new OutgoingEnd();
   /** Set once the command has closed its input before it had everything. */
   #exitTimer: NodeJS.Timeout | null = null;
 
@@ -28,40 +27,32 @@ export class ExecOutgoingChannel implements OutgoingChannel {
   onReverse(): void {}
 
   onFailure(listener: (error: TransferError) => void): void {
-    this.#failed = listener;
-    if (this.#failure !== null) listener(this.#failure);
+    this.#end.onFailure(listener);
   }
 
   finish(): Promise<void> {
-    this.#finishing = Promise.withResolvers<void>();
-    if (this.#failure !== null) this.#finishing.reject(this.#failure);
+    const finished = this.#end.finish();
     this.#command.child.stdin?.end();
-    return this.#finishing.promise;
+    return finished;
   }
 
   destroy(): void {
-    this.#failed = null;
+    this.#end.mute();
     if (this.#exitTimer !== null) clearTimeout(this.#exitTimer);
     this.#command.kill();
   }
 
   #inputBroke(error: Error): void {
-    this.#exitTimer ??= setTimeout(() => this.#fail(channelError(error, this.#command.name)), EXIT_MS_MAX);
+    this.#exitTimer ??= setTimeout(() => this.#end.fail(channelError(error, this.#command.name)), EXIT_MS_MAX);
   }
 
   #exited(error: TransferError | null): void {
-    const hasEverything = this.#finishing !== null && this.#exitTimer === null;
+    const hasEverything = this.#end.isFinishing && this.#exitTimer === null;
     if (this.#exitTimer !== null) clearTimeout(this.#exitTimer);
-    if (error !== null) this.#fail(error);
-    else if (hasEverything) this.#finishing?.resolve();
-    else this.#fail({ code: 'command_failed', message: `${this.#command.name} ended before it had the whole stream` });
-  }
-
-  #fail(error: TransferError): void {
-    if (this.#failure !== null) return;
-    this.#failure = error;
-    this.#finishing?.reject(error);
-    this.#failed?.(error);
+    const message = `${this.#command.name} ended before it had the whole stream`;
+    if (error !== null) this.#end.fail(error);
+    else if (hasEverything) this.#end.finished();
+    else this.#end.fail({ code: 'command_failed', message });
   }
 }
 

@@ -1,6 +1,7 @@
 import type net from 'node:net';
 import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';
+import { OutgoingEnd } from './outgoing-end.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
 
 /*
@@ -22,21 +23,18 @@ export class PipeOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
   readonly #pipe: net.Socket;
   readonly #name: string;
-  #failed: ((error: TransferError) => void) | null = null;
-  #failure: TransferError | null = null;
-  #finishing: PromiseWithResolvers<void> | null = null;
-  #isFinished = false;
+  readonly #end = new OutgoingEnd();
 
   constructor(pipe: net.Socket, name: string) {
     this.#pipe = pipe;
     this.#name = name;
-    pipe.on('error', (error) => this.#fail(channelError(error, name)));
-    pipe.on('close', () => this.#fail({ code: 'peer_closed', message: `${name}: the pipe was closed` }));
+    pipe.on('error', (error) => this.#end.fail(channelError(error, name)));
+    pipe.on('close', () => this.#end.fail({ code: 'peer_closed', message: `${name}: the pipe was closed` }));
   }
 
   write(bytes: Uint8Array, done: () => void): void {
     this.#pipe.write(bytes, (error) => {
-      if (error) this.#fail(channelError(error, this.#name));
+      if (error) this.#end.fail(channelError(error, this.#name));
       else done();
     });
   }
@@ -44,30 +42,18 @@ export class PipeOutgoingChannel implements OutgoingChannel {
   onReverse(): void {}
 
   onFailure(listener: (error: TransferError) => void): void {
-    this.#failed = listener;
-    if (this.#failure !== null) listener(this.#failure);
+    this.#end.onFailure(listener);
   }
 
   finish(): Promise<void> {
-    this.#finishing = Promise.withResolvers<void>();
-    if (this.#failure !== null) this.#finishing.reject(this.#failure);
-    this.#pipe.once('finish', () => {
-      this.#isFinished = true;
-      this.#finishing?.resolve();
-    });
+    const finished = this.#end.finish();
+    this.#pipe.once('finish', () => this.#end.finished());
     this.#pipe.end();
-    return this.#finishing.promise;
+    return finished;
   }
 
   destroy(): void {
-    this.#failed = null;
+    this.#end.mute();
     this.#pipe.destroy();
-  }
-
-  #fail(error: TransferError): void {
-    if (this.#failure !== null || this.#isFinished) return;
-    this.#failure = error;
-    this.#finishing?.reject(error);
-    this.#failed?.(error);
   }
 }

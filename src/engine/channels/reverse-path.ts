@@ -3,7 +3,7 @@ import { ByteReader, IncompleteError } from '../stream/byte-reader.ts';
 import { decodeReverse, type ReverseMessage } from '../stream/return-path.ts';
 import { SHARED_ID_KNOWN } from '../stream/shared-id.ts';
 import type { OutgoingChannel } from './channel.ts';
-import { otherProtocol } from './other-protocol.ts';
+import { otherProtocol } from './peer-protocol.ts';
 
 /** Bytes of an unfinished message that may be waiting: no message of precopy is longer. */
 const WAITING_BYTES_MAX = 8;

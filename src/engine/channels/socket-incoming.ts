@@ -1,8 +1,7 @@
 import type net from 'node:net';
 import type { TransferError } from '../../domain/ports/migration-session.ts';
-import { breakOff } from './break-off.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
-import { deliver } from './read-into.ts';
+import { breakOff, deliver } from './socket-handle.ts';
 
 /** What comes before `read` is kept here: large enough for any stream's beginning. */
 const FIRST_BYTES = 4096;

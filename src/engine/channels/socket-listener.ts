@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MigrationAddress, TcpAddress, TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
-import { atHeader, headerCut, headerLate, judge } from './first-bytes.ts';
-import { readInto } from './read-into.ts';
+import { atHeader, headerCut, headerLate, judge } from './peer-protocol.ts';
+import { readInto } from './socket-handle.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 

@@ -1,9 +1,9 @@
 import { readSync } from 'node:fs';
 import net from 'node:net';
 import type { TransferError } from '../../domain/ports/migration-session.ts';
-import { acknowledgementGauge, descriptorOf } from './acknowledged.ts';
-import { breakOff } from './break-off.ts';
 import { channelError, type OutgoingChannel } from './channel.ts';
+import { OutgoingEnd } from './outgoing-end.ts';
+import { acknowledgementGauge, breakOff, descriptorOf } from './socket-handle.ts';
 
 const KEEP_ALIVE_MS = 10_000;
 /** More than a target, or a server of another protocol, says before it closes. */
@@ -53,16 +53,14 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   #gauge: ReturnType<typeof acknowledgementGauge> | undefined;
   #writtenBytes = 0;
   #reverse: ((bytes: Uint8Array) => void) | null = null;
-  #failed: ((error: TransferError) => void) | null = null;
-  #failure: TransferError | null = null;
-  #finishing: PromiseWithResolvers<void> | null = null;
+  readonly #end = new OutgoingEnd();
 
   constructor(socket: net.Socket, name: string) {
     this.#socket = socket;
     this.#name = name;
-    socket.on('error', (error) => this.#fail(channelError(error, name)));
+    socket.on('error', (error) => this.#end.fail(channelError(error, name)));
     socket.on('end', () => this.#peerEnded());
-    socket.on('close', () => this.#fail({ code: 'peer_closed', message: `${name}: the connection was closed` }));
+    socket.on('close', () => this.#end.fail({ code: 'peer_closed', message: `${name}: the connection was closed` }));
     socket.resume();
   }
 
@@ -76,7 +74,7 @@ export class SocketOutgoingChannel implements OutgoingChannel {
     this.#socket.write(bytes, (error) => {
       if (error === null || error === undefined) return done();
       this.#readLastWords();
-      this.#fail(channelError(error, this.#name));
+      this.#end.fail(channelError(error, this.#name));
     });
   }
 
@@ -86,20 +84,18 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   }
 
   onFailure(listener: (error: TransferError) => void): void {
-    this.#failed = listener;
-    if (this.#failure !== null) listener(this.#failure);
+    this.#end.onFailure(listener);
   }
 
   finish(): Promise<void> {
-    this.#finishing = Promise.withResolvers<void>();
-    if (this.#failure !== null) this.#finishing.reject(this.#failure);
-    else if (this.#socket.readableEnded) this.#finishing.resolve();
+    const finished = this.#end.finish();
+    if (this.#socket.readableEnded) this.#end.finished();
     this.#socket.end();
-    return this.#finishing.promise;
+    return finished;
   }
 
   destroy(reason?: 'cancelled'): void {
-    this.#failed = null;
+    this.#end.mute();
     this.#reverse = null;
     this.#socket.removeAllListeners('data');
     if (reason === 'cancelled') {
@@ -127,14 +123,7 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   }
 
   #peerEnded(): void {
-    if (this.#finishing !== null) this.#finishing.resolve();
-    else this.#fail({ code: 'peer_closed', message: `${this.#name}: the peer closed the connection` });
-  }
-
-  #fail(error: TransferError): void {
-    if (this.#failure !== null) return;
-    this.#failure = error;
-    this.#finishing?.reject(error);
-    this.#failed?.(error);
+    if (this.#end.isFinishing) this.#end.finished();
+    else this.#end.fail({ code: 'peer_closed', message: `${this.#name}: the peer closed the connection` });
   }
 }

@@ -3,7 +3,7 @@ import { PAGE_BYTES } from '../memory/layout.ts';
 import type { SentPages } from '../pages/ram-sender.ts';
 import { type FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
 import type { DirtyPeriod } from './auto-converge.ts';
-import type { Delivery } from './delivery.ts';
+import type { Delivery } from './delivery-watch.ts';
 import { RateWindow } from './pacing.ts';
 
 /** Period over which dirty-pages-rate is measured, at least. */

@@ -1,4 +1,3 @@
-import { adviseHugePages } from './huge-pages.ts';
 import {
   MEMORY_PROBE_ADDRESS,
   PAGE_BYTES,
@@ -8,6 +7,7 @@ import {
   WASM_PAGE_BYTES,
 } from './layout.ts';
 import type { GuestMemory, RamBlock, RamExtent } from './machine-state.ts';
+import { adviseHugePages } from './memory-advice.ts';
 
 /** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
 export type BlockSize = { readonly name: string; readonly bytes: number };

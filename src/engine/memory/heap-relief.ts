@@ -1,6 +1,6 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { trimHeap } from './trim-heap.ts';
+import { libcFunction } from './libc.ts';
 
 /*
  * Memory of the main thread after a burst of work. V8 keeps what its young generation has grown to, and the pages that a
@@ -69,4 +69,23 @@ function collectAll(): void {
   const collect = runInNewContext('gc') as Collect;
   collect({ type: 'major', flavor: 'last-resort', execution: 'sync' });
   trimHeap();
+}
+
+let call: ((pad: number) => number) | null = null;
+
+/**
+ * Gives what is free in the C library's heap back to the system (`man 3 malloc_trim`). glibc keeps it, for each thread
+ * apart: what starting the service and a migration's thread needed for a moment would stay resident for good, since
+ * nothing asks for so much again. Takes some milliseconds, in which other threads may have to wait for memory.
+ * @returns false where the C library has no such call.
+ */
+export function trimHeap(): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    call ??= libcFunction('int malloc_trim(size_t pad)') as (pad: number) => number;
+    call(0);
+    return true;
+  } catch {
+    return false;
+  }
 }

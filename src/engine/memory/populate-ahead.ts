@@ -1,5 +1,5 @@
 import type { GuestMemory } from './machine-state.ts';
-import { madviseAsync } from './madvise.ts';
+import { madviseAsync } from './memory-advice.ts';
 
 /** MADV_POPULATE_WRITE of Linux's <sys/mman.h>, since 5.14. */
 const ADVICE_POPULATE_WRITE = 23;

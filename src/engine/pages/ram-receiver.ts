@@ -3,8 +3,8 @@ import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-ke
 import { PAGE_BYTES } from '../memory/layout.ts';
 import type { GuestMemory, RamBlock, RamExtent } from '../memory/machine-state.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
+import { multifdDiffers } from '../stream/configuration.ts';
 import { RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
-import { multifdDiffers } from '../stream/multifd.ts';
 import type { StreamInput } from './input-buffer.ts';
 import { PageSizeProbe, pageSizeDiffers, smallerPageBytes } from './page-size.ts';
 

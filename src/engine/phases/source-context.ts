@@ -1,5 +1,6 @@
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { MigrationStatus } from '../../domain/migration/status.ts';
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { CancelledSignal, WaitPoint } from '../session/wait-point.ts';
@@ -7,7 +8,6 @@ import { FigureBlock } from '../shared/figures.ts';
 import { Heartbeat } from '../shared/heartbeat.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
 import type { OutgoingPlan } from '../transfer-engine.ts';
-import { DiskHandover } from './disk-handover.ts';
 
 /** What the phases of an outgoing migration share. */
 export type SourceContext = {
@@ -52,4 +52,38 @@ export function createSourceContext(
       post({ type: 'status', status: to });
     },
   };
+}
+
+/** The disks of a guest that is about to leave: the main thread gives them to the target while the last pages travel. */
+export class DiskHandover {
+  readonly #waitPoint: WaitPoint;
+  readonly #post: (message: FromWorker) => void;
+  #isRequested = false;
+  #isReleased = false;
+
+  constructor(waitPoint: WaitPoint, post: (message: FromWorker) => void) {
+    this.#waitPoint = waitPoint;
+    this.#post = post;
+  }
+
+  /** From then on the guest may go on here only after the main thread has taken the disks back. */
+  get isRequested(): boolean {
+    return this.#isRequested;
+  }
+
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  request(): void {
+    this.#isRequested = true;
+    this.#post({ type: 'release-disks' });
+  }
+
+  /** The main thread's answer. An error fails the migration. */
+  answered(error: TransferError | null): void {
+    this.#isReleased = error === null;
+    if (error === null) this.#waitPoint.notify();
+    else this.#waitPoint.fail(error);
+  }
 }

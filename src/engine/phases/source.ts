@@ -1,8 +1,8 @@
 import type { MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
-import { openOutgoing } from '../channels/open.ts';
-import { watchForOtherProtocol } from '../channels/other-protocol.ts';
+import { watchForOtherProtocol } from '../channels/peer-protocol.ts';
 import { ReversePath } from '../channels/reverse-path.ts';
+import { openOutgoing } from '../channels/transports.ts';
 import { HOLD } from '../memory/holds.ts';
 import { Staging } from '../pages/staging.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';

@@ -1,6 +1,7 @@
 import type { TransferError } from '../../domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
+import { transportOf } from '../channels/transports.ts';
 import { HOLD } from '../memory/holds.ts';
 import type { Staging } from '../pages/staging.ts';
 import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
@@ -49,7 +50,7 @@ export class Switchover {
    * stream was written to a file, which needs nobody's word.
    */
   get isConfirmed(): boolean {
-    return this.#reverse !== null || this.#context.plan.address.transport === 'file';
+    return this.#reverse !== null || transportOf(this.#context.plan.address).needsNoAnswer;
   }
 
   allow(): void {
@@ -150,8 +151,6 @@ export class Switchover {
 
   /** A file that failed, a command that says that it failed, or a target that said no has not taken the guest. */
   #isRefusal(code: TransferError['code']): boolean {
-    const { transport } = this.#context.plan.address;
-    if (transport === 'file') return true;
-    return (transport === 'exec' && code === 'command_failed') || code === 'target_refused';
+    return code === 'target_refused' || transportOf(this.#context.plan.address).isRefusal(code);
   }
 }

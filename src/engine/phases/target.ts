@@ -1,9 +1,9 @@
 import { StatusWord } from '../../domain/migration/lifecycle.ts';
 import type { MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { IncomingChannel } from '../channels/channel.ts';
-import { type Awaiting, openIncoming } from '../channels/open.ts';
+import { type Awaiting, openIncoming, transportOf } from '../channels/transports.ts';
 import { RateWindow } from '../convergence/pacing.ts';
-import { giveBackMemory } from '../memory/give-back.ts';
+import { giveBackMemory } from '../memory/memory-advice.ts';
 import { InputBuffer } from '../pages/input-buffer.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { whatWaitsIsRead } from '../session/wait-point.ts';
@@ -24,8 +24,6 @@ const WATCH_MS = 250;
  */
 const DESCRIPTION_MS = 1000;
 
-/** Transports with a sender at their other end, which closes them when it cancels. */
-const HAS_SENDER: ReadonlySet<string> = new Set(['tcp', 'unix', 'fd']);
 const SENDER_LEFT = '; the sender closed the connection: it cancelled the migration, or it failed or ended there';
 
 /**
@@ -147,7 +145,7 @@ export class TargetMigration {
 
   #channelEnded(error: TransferError | null): void {
     if (this.#isLoaded || this.#isEnded) return;
-    const why = HAS_SENDER.has(this.#plan.address.transport) ? SENDER_LEFT : '';
+    const why = transportOf(this.#plan.address).hasSender ? SENDER_LEFT : '';
     if (error !== null) this.#fail({ code: error.code, message: `${error.message} (${this.#where()})${why}` });
     else this.#attempt(() => this.#stream.end(), why);
   }

@@ -1,7 +1,6 @@
 import { type ByteReader, StreamError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { ELEMENT, MACHINE_NAME_BYTES_MAX, STREAM_MAGIC, STREAM_VERSION } from './constants.ts';
-import { MULTIFD_MAGIC, multifdDiffers } from './multifd.ts';
 
 /*
  * How a stream begins.
@@ -130,4 +129,15 @@ function foreignStream(magic: number): StreamError {
     );
   }
   return new StreamError('not_a_migration_stream', `the stream begins with ${seen}, not with the magic 0x5145564d`);
+}
+
+/** Each further channel of multifd begins with these four bytes. */
+export const MULTIFD_MAGIC = 0x11223344;
+
+/** The sender has multifd on, which vmferry does not have. `sign`: where the stream shows that. */
+export function multifdDiffers(sign: string): StreamError {
+  return new StreamError(
+    'capability_differs',
+    `the sender has multifd on, which is not available here: switch it off there (${sign})`,
+  );
 }

@@ -9,7 +9,7 @@ import { KnownDevices } from './known-devices.ts';
 import { sectionElements } from './machine-stream.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { decodeFooter, decodeSectionHead } from './section.ts';
-import { sectionsBySize, sizeKey } from './sized-sections.ts';
+import { sectionsBySize, sizeKey } from './section-bounds.ts';
 
 /*
  * A device state alone, as xen-save-devices-state of QEMU writes it:

@@ -3,7 +3,7 @@ import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
 import { DEVICE_BYTES_MAX, ELEMENT, VM_DESCRIPTION_BYTES_MAX } from './constants.ts';
 import { GLOBAL_STATE_BYTES, GLOBAL_STATE_SECTION } from './global-state.ts';
 import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES, type SectionHead } from './section.ts';
-import { sectionsBySize } from './sized-sections.ts';
+import { sectionsBySize } from './section-bounds.ts';
 import { decodeVmDescription, describedBodySizes, findVmDescription } from './vm-description.ts';
 
 export type OpaqueDevices = { readonly sections: readonly OpaqueSection[]; readonly vmDescription: Uint8Array | null };

@@ -1,7 +1,7 @@
 import { type ByteReader, StreamError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
+import { multifdDiffers } from './configuration.ts';
 import { RAM_BLOCKS_MAX, RAM_FLAG, RAM_FLAGS_MASK } from './constants.ts';
-import { multifdDiffers } from './multifd.ts';
 
 /*
  * Body of the ram section's START: the list of blocks.

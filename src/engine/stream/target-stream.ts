@@ -6,12 +6,12 @@ import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
 import { decodeCommand, type StreamCommand } from './command.ts';
 import { type Configuration, decodeConfiguration, decodeHeader } from './configuration.ts';
 import { ELEMENT, KNOWN_DESCRIPTION_BYTES_MAX } from './constants.ts';
-import { EarlySections } from './early-section.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from './global-state.ts';
 import { KnownDevices } from './known-devices.ts';
 import { StreamPosition } from './machine-stream.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { decodeFooter, decodeSectionHead } from './section.ts';
+import { EarlySections } from './section-bounds.ts';
 import { checkPageBytes, refusalOf } from './target-checks.ts';
 import { decodeVmDescription, describedPageBytes } from './vm-description.ts';
 

@@ -1,6 +1,6 @@
-import { giveBackMemory } from '../../engine/memory/give-back.ts';
 import { createGuestMemory, isSameMemory } from '../../engine/memory/guest-memory.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
+import { giveBackMemory } from '../../engine/memory/memory-advice.ts';
 
 /**
  * The guest's memory, and spare memory of the same shape. A snapshot is loaded into the spare memory while the guest's

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { firstPageOf, kernelsOf } from '../../../src/engine/memory/extent-kernels.ts';
 import { type BlockSize, createGuestMemory, memoryBytes } from '../../../src/engine/memory/guest-memory.ts';
-import { adviseHugePages } from '../../../src/engine/memory/huge-pages.ts';
 import {
   DIRTY_LOG_ADDRESS,
   PAGE_BYTES,
@@ -12,7 +11,7 @@ import {
   WRITTEN_BITMAP_ADDRESS,
 } from '../../../src/engine/memory/layout.ts';
 import type { GuestMemory, RamExtent } from '../../../src/engine/memory/machine-state.ts';
-import { addressOf } from '../../../src/engine/memory/madvise.ts';
+import { addressOf, adviseHugePages } from '../../../src/engine/memory/memory-advice.ts';
 
 const PAGE = PAGE_BYTES;
 

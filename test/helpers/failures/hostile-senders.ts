@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import type net from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { breakOff } from '../../../src/engine/channels/break-off.ts';
+import { breakOff } from '../../../src/engine/channels/socket-handle.ts';
 import { readStreamFixture } from '../qemu/fixtures.ts';
 import { type Service, startService } from '../service.ts';
 import { shared } from '../shared.ts';

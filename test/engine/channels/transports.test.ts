@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { MigrationAddress } from '../../../src/domain/ports/migration-session.ts';
-import { openIncoming, openOutgoing } from '../../../src/engine/channels/open.ts';
+import { openIncoming, openOutgoing } from '../../../src/engine/channels/transports.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 
 /** Longer than the operating system lets an argument be. */

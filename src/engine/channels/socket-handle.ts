@@ -1,5 +1,5 @@
-import type net from 'node:net';
-import { koffi } from '../memory/madvise.ts';
+import net from 'node:net';
+import { libcFunction } from '../memory/libc.ts';
 
 /*
  * How much of what was written to a socket the peer's system has taken. Linux tells: the count of TCP_INFO, and the length
@@ -27,12 +27,11 @@ function libc(): Libc | null {
   loaded = null;
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
   try {
-    const library = koffi().load(null);
     loaded = {
-      getsockopt: library.func(
+      getsockopt: libcFunction(
         'int getsockopt(int fd, int level, int name, void *value, void *length)',
       ) as Libc['getsockopt'],
-      ioctl: library.func('int ioctl(int fd, unsigned long request, ...)') as unknown as Libc['ioctl'],
+      ioctl: libcFunction('int ioctl(int fd, unsigned long request, ...)') as unknown as Libc['ioctl'],
     };
   } catch {
     loaded = null;
@@ -80,4 +79,79 @@ function bytesAcknowledged(descriptor: number): number | null {
 function queuedBytes(descriptor: number): number | null {
   const queued = Buffer.alloc(4);
   return libc()?.ioctl(descriptor, SIOCOUTQ, 'void *', queued) === 0 ? queued.readInt32LE() : null;
+}
+
+/**
+ * Closes a socket at once, so that its peer sees a stream that was not taken. TCP can say so by RST. A unix socket or a
+ * pipe has no RST, and Node throws where one is asked for: the kernel closes those, and reports ECONNRESET to a peer
+ * whose bytes were not read.
+ */
+export function breakOff(socket: net.Socket): void {
+  try {
+    socket.resetAndDestroy();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_INVALID_HANDLE_TYPE')) throw error;
+    socket.destroy();
+  }
+}
+
+/*
+ * Node reads a socket straight into a caller's buffer only with the `onread` option, and takes that option only where
+ * a socket is made by `net.connect` or from a handle, not where a server accepts one. So an accepted socket gives its
+ * handle to a new one: three times the throughput (see docs/adr/0002-reading-accepted-sockets.md). The handle is an
+ * inner part of Node; where it is not found, chunks are copied instead.
+ */
+type Inner = { _handle?: object | null };
+
+/**
+ * Reads `connected` into what `buffer` gives, asked anew for each read, and tells `received` how many bytes came.
+ * @returns the socket to use from now on in place of `connected`.
+ */
+export function readInto(
+  connected: net.Socket,
+  buffer: () => Uint8Array<SharedArrayBuffer>,
+  received: (count: number) => void,
+): net.Socket {
+  const inner = connected as unknown as Inner;
+  const handle = inner._handle;
+  if (handle === undefined || handle === null) return copyInto(connected, buffer, received);
+  inner._handle = null;
+  const options = {
+    handle,
+    allowHalfOpen: true,
+    onread: {
+      buffer: buffer as () => Uint8Array,
+      callback: (count: number) => {
+        received(count);
+        return true;
+      },
+    },
+  };
+  const socket = new net.Socket(options as net.SocketConstructorOpts);
+  socket.resume();
+  return socket;
+}
+
+function copyInto(
+  socket: net.Socket,
+  buffer: () => Uint8Array<SharedArrayBuffer>,
+  received: (count: number) => void,
+): net.Socket {
+  socket.on('data', (chunk: Buffer) => deliver(chunk, buffer, received));
+  return socket;
+}
+
+/** Copies a chunk into what `buffer` gives, piece by piece, and tells `received` of each. */
+export function deliver(
+  chunk: Uint8Array,
+  buffer: () => Uint8Array<SharedArrayBuffer>,
+  received: (count: number) => void,
+): void {
+  for (let from = 0; from < chunk.length; ) {
+    const into = buffer();
+    const count = Math.min(into.length, chunk.length - from);
+    into.set(chunk.subarray(from, from + count));
+    from += count;
+    received(count);
+  }
 }
