@@ -1,4 +1,4 @@
-import type { JobVerb } from '../domain/jobs/lifecycle.ts';
+import type { JobVerb } from '../domain/jobs/job-lifecycle.ts';
 import { command } from './command.ts';
 import { timeRangeOf } from './findings.ts';
 import { Empty } from './schemas/common.ts';

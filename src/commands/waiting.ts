@@ -1,8 +1,8 @@
 import type { Static } from 'typebox';
 import type { DirtyRateInfo, TimeUnit } from '../domain/dirty/dirty.ts';
 import type { Domain } from '../domain/domain.ts';
-import { isConcluded } from '../domain/jobs/status.ts';
-import { isEnded } from '../domain/migration/status.ts';
+import { isConcluded } from '../domain/jobs/job-lifecycle.ts';
+import { isEnded } from '../domain/migration/migration-status.ts';
 import type { Role } from './command.ts';
 import type { Migration } from './schemas/history.ts';
 import type { Job } from './schemas/jobs.ts';

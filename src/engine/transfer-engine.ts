@@ -1,4 +1,4 @@
-import type { StatusWord } from '../domain/migration/lifecycle.ts';
+import type { StatusWord } from '../domain/migration/migration-status.ts';
 import type {
   IncomingEnd,
   IncomingRequest,

@@ -1,5 +1,4 @@
-import type { DirtyPort } from '../domain/ports/dirty.ts';
-import type { GuestView, RunControl } from '../domain/ports/hypervisor.ts';
+import type { DirtyPort, GuestView, RunControl } from '../domain/ports/hypervisor.ts';
 import type { LoadedMachine, TransferSource, TransferTarget } from '../engine/memory/machine-state.ts';
 
 /** A machine inside this process, whose memory and devices an engine transfers. */

@@ -1,5 +1,5 @@
 import type { Domain } from '../domain/domain.ts';
-import type { MigrationStatus } from '../domain/migration/status.ts';
+import type { MigrationStatus } from '../domain/migration/migration-status.ts';
 
 /* The service process between its start and its end: readiness, signals, and the work that its end waits for. */
 

@@ -1,4 +1,4 @@
-import { isEnded, MIGRATION_STATUSES } from '../domain/migration/status.ts';
+import { isEnded, MIGRATION_STATUSES } from '../domain/migration/migration-status.ts';
 import type { PassFigures } from '../domain/ports/migration-session.ts';
 import type { MigrationRepository, MigrationSample } from '../domain/ports/store.ts';
 import { readCursor, writeCursor } from './row-order.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { JobSpec } from '../../src/domain/jobs/job-spec.ts';
 import { Jobs } from '../../src/domain/jobs/jobs.ts';
-import type { JobSpec } from '../../src/domain/jobs/spec.ts';
 import { type FakeWorld, fakeDomain } from './fakes/fake-domain.ts';
 import { refusalOf } from './fakes/refusal.ts';
 import { settled, Work } from './jobs/world.ts';

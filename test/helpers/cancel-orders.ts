@@ -1,7 +1,7 @@
 // A migration, two callers that cancel it, and its end, in an order that a test chooses.
 
 import { expect, onTestFinished } from 'vitest';
-import type { CancelOutcome } from '../../src/domain/migration/lifecycle.ts';
+import type { CancelOutcome } from '../../src/domain/migration/migration-status.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 import type { FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { openMemoryStore } from './memory-store.ts';

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
-import type { CancelOutcome } from '../../src/domain/migration/lifecycle.ts';
+import type { CancelOutcome } from '../../src/domain/migration/migration-status.ts';
 import { ask, type Reply, temporaryDirectory, testConfig } from './app.ts';
 import { MemoryBlocks } from './memory-blocks.ts';
 import { whenOver } from './shared.ts';

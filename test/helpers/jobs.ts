@@ -1,8 +1,8 @@
 // Jobs of an app whose work a test drives.
 
 import type { App } from '../../src/app.ts';
+import type { JobSpec } from '../../src/domain/jobs/job-spec.ts';
 import { Jobs } from '../../src/domain/jobs/jobs.ts';
-import type { JobSpec } from '../../src/domain/jobs/spec.ts';
 import type { JobRecord } from '../../src/domain/ports/store.ts';
 import { settled, Work } from '../domain/jobs/world.ts';
 

@@ -3,7 +3,7 @@
 // deletion once more while the first one waited for a paused job, and for no other.
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ServiceTime } from '../../src/domain/snapshots/service-time.ts';
+import { ServiceTime } from '../../src/domain/snapshots/expiry.ts';
 import type { FakeWorld } from '../domain/fakes/fake-domain.ts';
 import { BOTH, endOf, reached, snapshotWorld } from '../domain/snapshots/world.ts';
 import { openMemoryStore } from '../helpers/memory-store.ts';

@@ -8,9 +8,9 @@ import { ANNOUNCEMENTS_KEPT, ANNOUNCEMENTS_MAX, ROUNDS_KEPT } from '../../src/do
 import { AUDIT_KEPT, AUDIT_REFUSALS_KEPT } from '../../src/domain/audit.ts';
 import { EVENTS_KEPT } from '../../src/domain/events/event-hub.ts';
 import { IDEMPOTENCY_KEPT_MS } from '../../src/domain/idempotency.ts';
-import { JOB_ID_LENGTH_MAX } from '../../src/domain/jobs/job-id.ts';
+import { JOB_ID_LENGTH_MAX } from '../../src/domain/jobs/job-spec.ts';
 import { CONCLUDED_JOBS_LISTED, JOBS_MAX } from '../../src/domain/jobs/jobs.ts';
-import { TAG_BYTES_MAX } from '../../src/domain/snapshots/tag.ts';
+import { TAG_BYTES_MAX } from '../../src/domain/snapshots/snapshot-tag.ts';
 import { LINE_LENGTH_MAX } from '../../src/hmp/hmp-monitor.ts';
 import { QMP_LIMITS } from '../../src/qmp/qmp-limits.ts';
 import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MIGRATION_STATUSES } from '../../src/domain/migration/status.ts';
+import { MIGRATION_STATUSES } from '../../src/domain/migration/migration-status.ts';
 import { pageSql } from '../../src/store/migration-repository.ts';
 import { SAMPLED_MIGRATIONS_KEPT } from '../../src/store/migration-time-line.ts';
 import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';

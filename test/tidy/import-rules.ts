@@ -19,8 +19,7 @@ interface ImportRule {
 const PORTS = ['src/domain/ports/'];
 /** Shared words that threads of the engine and the machine change too: their rules are the domain's, and stand once. */
 const SHARED_WORDS = [
-  'src/domain/migration/lifecycle.ts',
-  'src/domain/migration/status.ts',
+  'src/domain/migration/migration-status.ts',
   // The names of the cells that hold figures and live parameters.
   'src/domain/settings/declared-settings.ts',
 ];
@@ -43,9 +42,9 @@ const IO = [
 /** What HTTP, QMP and the text monitor need of the domain at run time: errors, and the values of statuses. */
 const DOMAIN_VALUES = [
   'src/domain/errors.ts',
-  'src/domain/jobs/status.ts',
+  'src/domain/jobs/job-lifecycle.ts',
   'src/domain/guest/run-state.ts',
-  'src/domain/migration/status.ts',
+  'src/domain/migration/migration-status.ts',
   'src/domain/ports/transfer-errors.ts',
   'src/domain/migration/verdict.ts',
 ];

@@ -1,5 +1,5 @@
 import { type TObject, Type } from 'typebox';
-import { JOB_STATUSES } from '../../domain/jobs/status.ts';
+import { JOB_STATUSES } from '../../domain/jobs/job-lifecycle.ts';
 import { Int64 } from './common.ts';
 import { GuestPanic } from './machine.ts';
 import { MigrationStatus } from './migrate.ts';

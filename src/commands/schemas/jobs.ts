@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/status.ts';
+import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/job-lifecycle.ts';
 import { Int64, Text, Timestamp } from './common.ts';
 import { paging, timeRange } from './history.ts';
 

@@ -1,6 +1,5 @@
 import { type TUnsafe, Type } from 'typebox';
-import { CANCEL_OUTCOMES } from '../../domain/migration/lifecycle.ts';
-import { MIGRATION_STATUSES } from '../../domain/migration/status.ts';
+import { CANCEL_OUTCOMES, MIGRATION_STATUSES } from '../../domain/migration/migration-status.ts';
 import { figureDeclaration } from '../../domain/settings/declared-settings.ts';
 import {
   CACHE_FIGURES,

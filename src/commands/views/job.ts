@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import type { JobView } from '../../domain/jobs/spec.ts';
+import type { JobView } from '../../domain/jobs/job-spec.ts';
 import type { JobRecord } from '../../domain/ports/store.ts';
 import { type Job, type JobInfo, QAPI_JOB_TYPES } from '../schemas/jobs.ts';
 

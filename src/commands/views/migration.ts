@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import { readExactJson } from '../../domain/exact-json.ts';
-import { noteOf } from '../../domain/migration/failure.ts';
+import { noteOf } from '../../domain/migration/migration-failure.ts';
 import type { PassFigures } from '../../domain/ports/migration-session.ts';
 import type { MigrationRecord, MigrationSample } from '../../domain/ports/store.ts';
 import { TRANSFER_ERRORS } from '../../domain/ports/transfer-errors.ts';

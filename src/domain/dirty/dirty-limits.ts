@@ -1,6 +1,5 @@
 import { DomainError } from '../errors.ts';
-import type { DirtyPort } from '../ports/dirty.ts';
-import type { Hypervisor } from '../ports/hypervisor.ts';
+import type { DirtyPort, Hypervisor } from '../ports/hypervisor.ts';
 import type { DirtyLimitInfo } from './dirty.ts';
 
 const MIB = 2 ** 20;

@@ -1,5 +1,5 @@
 import { DomainError, type Violation } from '../errors.ts';
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../ports/dirty.ts';
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../ports/hypervisor.ts';
 import type { Clock, Schedule } from '../ports/process.ts';
 import type { CalcDirtyRateArguments, DirtyRateInfo, DirtyRateStatus, TimeUnit } from './dirty.ts';
 

@@ -1,4 +1,4 @@
-import type { DirtyRateMode } from '../ports/dirty.ts';
+import type { DirtyRateMode } from '../ports/hypervisor.ts';
 
 /* Dirty rates, limits and threads as every door sees them: types of the QAPI schema. */
 

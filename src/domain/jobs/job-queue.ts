@@ -1,6 +1,6 @@
 import type { JobRecord } from '../ports/store.ts';
 import type { Job } from './job.ts';
-import type { JobView } from './spec.ts';
+import type { JobView } from './job-spec.ts';
 
 /*
  * The queue of jobs: a job begins once every resource that it needs is free and no earlier job waits for any of them.

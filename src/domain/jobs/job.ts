@@ -1,13 +1,20 @@
 import type { Clock, NextTurn } from '../ports/process.ts';
 import type { JobRecord } from '../ports/store.ts';
-import { errorOf, jobCancelled, notCancellable, verbNotAllowed } from './job-errors.ts';
-import { JOB_VERB_STATES, type JobVerb, transition } from './lifecycle.ts';
-import type { JobControl, JobError, JobHooks, JobProgress, JobRecovery, JobSpec } from './spec.ts';
-import { isConcluded, type JobOutcome, type JobStatus } from './status.ts';
-
-/** Warnings that a job keeps, at most; the last says that there were more. */
-const WARNINGS_MAX = 100;
-const MORE_WARNINGS = 'There were more warnings.';
+import {
+  errorOf,
+  isConcluded,
+  JOB_VERB_STATES,
+  type JobError,
+  type JobOutcome,
+  type JobStatus,
+  type JobVerb,
+  jobCancelled,
+  notCancellable,
+  transition,
+  verbNotAllowed,
+  withWarning,
+} from './job-lifecycle.ts';
+import type { JobControl, JobHooks, JobProgress, JobRecovery, JobSpec } from './job-spec.ts';
 
 /** What a job needs of the registry that it belongs to. */
 export type JobDependencies = {
@@ -99,9 +106,8 @@ export class Job implements JobControl {
   }
 
   warn(text: string): void {
-    const { warnings } = this.#record;
-    if (warnings.length === WARNINGS_MAX) return;
-    this.#change({ warnings: [...warnings, warnings.length === WARNINGS_MAX - 1 ? MORE_WARNINGS : text] });
+    const warnings = withWarning(this.#record.warnings, text);
+    if (warnings !== this.#record.warnings) this.#change({ warnings });
   }
 
   setPhase(phase: string, recovery: JobRecovery | null = this.#record.recovery): void {

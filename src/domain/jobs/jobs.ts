@@ -2,18 +2,16 @@ import type { Page } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
 import { Changes, type Revisions } from '../events/changes.ts';
 import type { EventHub } from '../events/event-hub.ts';
-import { logJobBegan, logJobEnded } from '../events/outcome-log.ts';
-import type { Tally } from '../events/tally.ts';
+import { logJobBegan, logJobEnded, type Tally } from '../events/outcomes.ts';
 import type { Clock, NextTurn, Note, Report, Schedule } from '../ports/process.ts';
 import type { JobQuery, JobRecord, Store } from '../ports/store.ts';
 import { withReserve } from '../store-reserve.ts';
 import { Job } from './job.ts';
-import { checkJobId } from './job-id.ts';
+import { emitJobStatus, JobJournal } from './job-journal.ts';
+import type { JobVerb } from './job-lifecycle.ts';
+import { ProgressWatch } from './job-progress-watch.ts';
 import { endedView, jobsThatBegin, waitingJobs, waitsBehind } from './job-queue.ts';
-import { emitJobStatus, JobJournal } from './journal.ts';
-import type { JobVerb } from './lifecycle.ts';
-import { ProgressWatch } from './progress-watch.ts';
-import type { JobSpec, JobView } from './spec.ts';
+import { checkJobId, type JobSpec, type JobView } from './job-spec.ts';
 
 /** Jobs that have not concluded, at most. */
 export const JOBS_MAX = 1000;

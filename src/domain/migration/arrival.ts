@@ -1,11 +1,11 @@
 import type { Announcer } from '../announce/announcer.ts';
+import type { GuestDisks } from '../guest/disk-activation.ts';
 import type { Guest } from '../guest/guest.ts';
-import type { GuestDisks } from '../guest/guest-disks.ts';
 import { guestArrived, runsOnArrival } from '../guest/guest-migration.ts';
 import type { IncomingSession, LoadedGuest } from '../ports/migration-session.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { CurrentMigration } from './current-migration.ts';
-import { adoptError, diskFailure } from './failure.ts';
+import { adoptError, diskFailure } from './migration-failure.ts';
 
 export type ArrivalParts = {
   readonly guest: Guest;

@@ -1,6 +1,7 @@
 import { DomainError, type Violation } from '../errors.ts';
 import type { MigrationAddress } from '../ports/migration-session.ts';
 import { pointerTo, shown } from '../settings/violations.ts';
+import { type InetOptions, invalid, readPort, unavailable } from './address-options.ts';
 import {
   type AddressRules,
   type AddressUse,
@@ -10,9 +11,7 @@ import {
   parseUri,
   tcpAddress,
   unixAddress,
-} from './address.ts';
-import { type InetOptions, readPort } from './inet-options.ts';
-import { invalid, unavailable } from './refusals.ts';
+} from './migration-address.ts';
 
 /** MigrationChannel of the QAPI schema: its address. */
 export type MigrationChannel = {

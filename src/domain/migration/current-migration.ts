@@ -1,9 +1,9 @@
 import type { IncomingSession, MigrationAddress, OutgoingSession, TransferError } from '../ports/migration-session.ts';
 import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
-import type { SettingsFollower } from '../settings/use-cases.ts';
+import type { SettingsFollower } from '../settings/settings-use-cases.ts';
 import type { DirtyThrottle } from './dirty-throttle.ts';
+import { isEnded, type MigrationStatus } from './migration-status.ts';
 import type { Recorder } from './recorder.ts';
-import { isEnded, type MigrationStatus } from './status.ts';
 
 /** A moment by both clocks of the service, in milliseconds: the wall clock may jump, the other one never does. */
 export type Moment = { readonly wall: number; readonly monotonic: number };

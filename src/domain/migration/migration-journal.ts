@@ -1,20 +1,18 @@
 import type { Changes } from '../events/changes.ts';
 import type { Emit, EventHub } from '../events/event-hub.ts';
-import { logMigrationBegan, logMigrationEnded, logMigrationShared } from '../events/outcome-log.ts';
-import type { Tally } from '../events/tally.ts';
+import { logMigrationBegan, logMigrationEnded, logMigrationShared, type Tally } from '../events/outcomes.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import type { MigrationAddress, MigrationEnd, TransferError } from '../ports/migration-session.ts';
 import type { Clock, IdSource, Note, Report, Schedule } from '../ports/process.ts';
 import type { MigrationRecord, OnInsert, Store } from '../ports/store.ts';
 import { withReserve, writeOrReport } from '../store-reserve.ts';
-import { addressText } from './address.ts';
 import { CurrentMigration, type Migrations } from './current-migration.ts';
-import { isAllowed } from './lifecycle.ts';
+import { addressText } from './migration-address.ts';
 import { finalFigures } from './migration-history.ts';
-import { firstPassPercent } from './progress.ts';
+import { firstPassPercent } from './migration-progress.ts';
+import { isAllowed, type MigrationStatus } from './migration-status.ts';
 import type { MigrationInfo } from './query.ts';
 import { Recorder } from './recorder.ts';
-import type { MigrationStatus } from './status.ts';
 
 export type JournalOptions = {
   readonly store: Store;

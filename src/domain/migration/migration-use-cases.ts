@@ -1,17 +1,15 @@
 import { DomainError } from '../errors.ts';
 import type { Changes, Revisions } from '../events/changes.ts';
 import type { MigrationRecord, OnInsert } from '../ports/store.ts';
-import { cancelMigration } from './cancel.ts';
 import type { IncomingArguments, MigrateArguments } from './channels.ts';
 import type { Migrations } from './current-migration.ts';
-import { type IncomingParts, startIncoming, stopListening } from './incoming.ts';
-import type { CancelOutcome } from './lifecycle.ts';
+import { type IncomingParts, startIncoming, stopListening } from './incoming-start.ts';
 import { type HistoryParts, migrationRecord } from './migration-history.ts';
-import { type OutgoingParts, startMigration } from './outgoing.ts';
-import { pausePostcopy, recoverPostcopy, startPostcopy } from './postcopy.ts';
-import { type MigrationProgress, progressOf } from './progress.ts';
+import { type MigrationProgress, progressOf } from './migration-progress.ts';
+import type { CancelOutcome, MigrationStatus } from './migration-status.ts';
+import { cancelMigration, pausePostcopy, recoverPostcopy, startPostcopy } from './migration-verbs.ts';
+import { type OutgoingParts, startMigration } from './outgoing-start.ts';
 import { type MigrationInfo, type QueryParts, queryMigration } from './query.ts';
-import type { MigrationStatus } from './status.ts';
 
 /** MigrationThreadInfo of the QAPI schema; `thread-id` is the operating system's. */
 export type MigrationThreadInfo = { readonly name: string; readonly 'thread-id': number };

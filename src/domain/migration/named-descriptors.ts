@@ -1,7 +1,7 @@
 import { DomainError } from '../errors.ts';
 import type { MigrationAddress } from '../ports/migration-session.ts';
 import { shown } from '../settings/violations.ts';
-import { invalid } from './refusals.ts';
+import { invalid } from './address-options.ts';
 
 /** Descriptors that clients gave, for `fd:NAME` addresses. A migration that uses one takes it away. */
 export interface DescriptorUseCases {

@@ -1,4 +1,5 @@
 import type { DirtyLimits, ThrottleFigures } from '../dirty/dirty-limits.ts';
+import type { MigrationAddress } from '../ports/migration-session.ts';
 import type { FigureDeclaration } from '../settings/declaration.ts';
 import { type FigureCell, figureDeclaration, type MigrationFigures } from '../settings/declared-settings.ts';
 import {
@@ -11,10 +12,9 @@ import {
   type RamFigure,
   TIME_FIGURES,
 } from '../settings/schema-order.ts';
-import type { Blockers } from './blockers.ts';
 import type { CurrentMigration, Migrations } from './current-migration.ts';
-import { type SocketAddress, socketAddressOf } from './socket-address.ts';
-import type { MigrationStatus } from './status.ts';
+import type { Blockers } from './migration-blockers.ts';
+import type { MigrationStatus } from './migration-status.ts';
 
 /** Size of a guest page, in bytes: `page-size` of the answer. */
 export const PAGE_BYTES = 4096;
@@ -112,4 +112,26 @@ function sourceOf(figure: FigureDeclaration<FigureCell>, { figures, dirtyLimits 
   if ('constant' in figure) return figure.constant;
   if ('dirtyLimit' in figure) return dirtyLimits?.[figure.dirtyLimit] ?? null;
   return 'time' in figure ? figures[figure.time] : figures[figure.cell] * (figure.factor ?? 1);
+}
+
+/** Where a listener is, as query-migrate shows it: SocketAddress of the QAPI schema. */
+export type SocketAddress =
+  | {
+      readonly type: 'inet';
+      readonly host: string;
+      readonly port: string;
+      readonly ipv4?: boolean;
+      readonly ipv6?: boolean;
+    }
+  | { readonly type: 'unix'; readonly path: string };
+
+/** Every address that is listened on; null for what is no socket. */
+export function socketAddressOf(address: MigrationAddress): readonly SocketAddress[] | null {
+  if (address.transport === 'unix') return [{ type: 'unix', path: address.path }];
+  if (address.transport !== 'tcp') return null;
+  if (address.bound === undefined) return [{ type: 'inet', host: address.host, port: String(address.port) }];
+  return address.bound.map(({ host, port }) => {
+    const family = host.includes(':') ? { ipv6: true } : { ipv4: true };
+    return { type: 'inet' as const, host, port: String(port), ...family };
+  });
 }

@@ -14,14 +14,14 @@ import type {
 import type { Note, Report } from '../ports/process.ts';
 import type { MigrationRecord, OnInsert } from '../ports/store.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { AddressRules } from './address.ts';
 import { type ArrivalParts, takeOver } from './arrival.ts';
 import type { CurrentMigration, Listener, Migrations } from './current-migration.ts';
-import { engineFailure, listenError } from './failure.ts';
-import type { FdSets } from './fd-sets.ts';
+import type { FdSets } from './descriptor-sets.ts';
+import type { AddressRules } from './migration-address.ts';
+import { engineFailure, listenError } from './migration-failure.ts';
 import type { MigrationJournal } from './migration-journal.ts';
+import { isEnded } from './migration-status.ts';
 import type { NamedDescriptors } from './named-descriptors.ts';
-import { isEnded } from './status.ts';
 
 export type ReceptionParts = ArrivalParts & {
   readonly hypervisor: Pick<Hypervisor, 'startIncoming'>;

@@ -2,7 +2,7 @@ import type { PassFigures } from '../ports/migration-session.ts';
 import type { Schedule } from '../ports/process.ts';
 import type { MigrationSample, Store } from '../ports/store.ts';
 import type { MigrationFigures } from '../settings/declared-settings.ts';
-import type { MigrationStatus } from './status.ts';
+import type { MigrationStatus } from './migration-status.ts';
 
 /** Time between two samples, in milliseconds, while a migration is young. */
 export const SAMPLE_INTERVAL_MS = 100;

@@ -1,6 +1,6 @@
 import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
+import type { MigrationStatus } from './migration-status.ts';
 import { PAGE_BYTES } from './query.ts';
-import type { MigrationStatus } from './status.ts';
 
 export type Verdict = 'converging' | 'stalled' | 'hopeless';
 

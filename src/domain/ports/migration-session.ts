@@ -1,5 +1,4 @@
-import type { CancelOutcome } from '../migration/lifecycle.ts';
-import type { MigrationStatus } from '../migration/status.ts';
+import type { CancelOutcome, MigrationStatus } from '../migration/migration-status.ts';
 import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
 import type { TransferErrorCode } from './transfer-errors.ts';
 

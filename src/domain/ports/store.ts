@@ -1,7 +1,7 @@
 import type { AnnouncementRepository } from '../announce/announce.ts';
 import type { Page } from '../cursor.ts';
-import type { JobOutcome, JobStatus } from '../jobs/status.ts';
-import type { MigrationStatus } from '../migration/status.ts';
+import type { JobOutcome, JobStatus } from '../jobs/job-lifecycle.ts';
+import type { MigrationStatus } from '../migration/migration-status.ts';
 import type { MigrationEnd, PassFigures } from './migration-session.ts';
 
 /*

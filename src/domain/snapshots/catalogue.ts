@@ -1,7 +1,7 @@
 import { fnv32, type Page, readTextCursor, writeTextCursor } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
 import type { BlockNode, BlockNodes, NodeSnapshot, SnapshotAbout } from '../ports/block-nodes.ts';
-import { list, shown } from './tag.ts';
+import { list, shown } from './snapshot-tag.ts';
 
 /** One node's part of a snapshot. */
 export type SnapshotPart = NodeSnapshot & { readonly node: string };

@@ -1,5 +1,5 @@
 import { closeSync, readFileSync } from 'node:fs';
-import type { DescriptorAccess, DescriptorCalls } from '../../domain/ports/descriptors.ts';
+import type { DescriptorAccess, DescriptorCalls } from '../../domain/ports/process.ts';
 import { koffi, libcFunction } from '../memory/libc.ts';
 
 /** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */

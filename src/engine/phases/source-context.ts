@@ -1,5 +1,4 @@
-import { StatusWord } from '../../domain/migration/lifecycle.ts';
-import type { MigrationStatus } from '../../domain/migration/status.ts';
+import { type MigrationStatus, StatusWord } from '../../domain/migration/migration-status.ts';
 import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';

@@ -1,4 +1,4 @@
-import { StatusWord } from '../../domain/migration/lifecycle.ts';
+import { StatusWord } from '../../domain/migration/migration-status.ts';
 import type { MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { IncomingChannel } from '../channels/channel.ts';
 import { type Awaiting, openIncoming, transportOf } from '../channels/transports.ts';

@@ -1,4 +1,4 @@
-import type { MigrationStatus } from '../../domain/migration/status.ts';
+import type { MigrationStatus } from '../../domain/migration/migration-status.ts';
 import type {
   MigrationAddress,
   MigrationEnd,

@@ -1,6 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import { StatusWord } from '../../domain/migration/lifecycle.ts';
-import type { MigrationStatus } from '../../domain/migration/status.ts';
+import { type MigrationStatus, StatusWord } from '../../domain/migration/migration-status.ts';
 import type { MigrationEnd, TransferError, TransferListener } from '../../domain/ports/migration-session.ts';
 import { FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';

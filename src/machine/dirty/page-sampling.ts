@@ -1,6 +1,6 @@
 import { setImmediate as nextLoop, setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import type { DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
+import type { DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/hypervisor.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory, RamBlock } from '../../engine/memory/machine-state.ts';
 

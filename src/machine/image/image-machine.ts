@@ -1,6 +1,11 @@
 import { totalmem } from 'node:os';
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
-import type { HoldReason, MachineDescription } from '../../domain/ports/hypervisor.ts';
+import type {
+  DirtyPort,
+  DirtyRateFigures,
+  DirtyRatePlan,
+  HoldReason,
+  MachineDescription,
+} from '../../domain/ports/hypervisor.ts';
 import { HOLD, holdBits } from '../../engine/memory/holds.ts';
 import type { GuestMemory, LoadedMachine, TransferSource, TransferTarget } from '../../engine/memory/machine-state.ts';
 import { measureBySampling, timePassed } from '../dirty/page-sampling.ts';

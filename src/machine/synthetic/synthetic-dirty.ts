@@ -1,4 +1,4 @@
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/dirty.ts';
+import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../domain/ports/hypervisor.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { measureBySampling, timePassed } from '../dirty/page-sampling.ts';

@@ -1,5 +1,5 @@
 import { RUN_STATES } from '../../domain/guest/run-state.ts';
-import { MIGRATION_OUTCOMES, MIGRATION_STATUSES } from '../../domain/migration/status.ts';
+import { MIGRATION_OUTCOMES, MIGRATION_STATUSES } from '../../domain/migration/migration-status.ts';
 import { VERDICTS } from '../../domain/migration/verdict.ts';
 import { type Family, one, oneOf, seconds } from './metric-family.ts';
 

@@ -1,4 +1,4 @@
-import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/status.ts';
+import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/job-lifecycle.ts';
 import { type Family, one, seconds } from './metric-family.ts';
 
 /* Jobs, snapshots, the database, free space, and what clients ask for. */

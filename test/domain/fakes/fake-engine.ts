@@ -1,5 +1,4 @@
-import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
-import type { MigrationStatus } from '../../../src/domain/migration/status.ts';
+import { type MigrationStatus, StatusWord } from '../../../src/domain/migration/migration-status.ts';
 import type {
   MigrationAddress,
   MigrationEnd,

@@ -1,5 +1,7 @@
-import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../../../src/domain/ports/dirty.ts';
 import type {
+  DirtyPort,
+  DirtyRateFigures,
+  DirtyRatePlan,
   GuestPanic,
   HoldReason,
   MachineDescription,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { JobVerb } from '../../../src/domain/jobs/lifecycle.ts';
+import type { JobVerb } from '../../../src/domain/jobs/job-lifecycle.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 import { jobWorld, settled, Work } from './world.ts';
 

@@ -3,10 +3,10 @@
 import { onTestFinished } from 'vitest';
 import { DomainError } from '../../../src/domain/errors.ts';
 import { EventHub } from '../../../src/domain/events/event-hub.ts';
-import { Tally } from '../../../src/domain/events/tally.ts';
+import { Tally } from '../../../src/domain/events/outcomes.ts';
+import { recoverJobs } from '../../../src/domain/jobs/job-recovery.ts';
+import type { JobControl, JobHooks, JobSpec } from '../../../src/domain/jobs/job-spec.ts';
 import { Jobs } from '../../../src/domain/jobs/jobs.ts';
-import { recoverJobs } from '../../../src/domain/jobs/recovery.ts';
-import type { JobControl, JobHooks, JobSpec } from '../../../src/domain/jobs/spec.ts';
 import type { JobRecord, Store } from '../../../src/domain/ports/store.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { FakeTime, nextTurn } from '../fakes/fake-time.ts';

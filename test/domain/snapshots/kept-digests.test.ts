@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DIGESTS_MS_MAX } from '../../../src/domain/snapshots/kept-digests.ts';
+import { DIGESTS_MS_MAX } from '../../../src/domain/snapshots/verification.ts';
 import { putBoth, reached, snapshotWorld } from './world.ts';
 
 const HOUR_MS = 3_600_000;

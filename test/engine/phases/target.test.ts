@@ -3,7 +3,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { StatusWord } from '../../../src/domain/migration/lifecycle.ts';
+import { StatusWord } from '../../../src/domain/migration/migration-status.ts';
 import { TargetMigration } from '../../../src/engine/phases/target.ts';
 import type { FromWorker } from '../../../src/engine/session/transfer-messages.ts';
 import { FigureBlock } from '../../../src/engine/shared/figures.ts';

@@ -2,7 +2,7 @@
 // against the one that was asked for.
 
 import { describe, expect, test } from 'vitest';
-import type { DirtyRateMode } from '../../../src/domain/ports/dirty.ts';
+import type { DirtyRateMode } from '../../../src/domain/ports/hypervisor.ts';
 import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
 import {
   clearDirtyLog,

@@ -1,0 +1,121 @@
+import type { JobOutcome } from '../jobs/job-lifecycle.ts';
+import type { MigrationEnd, TransferError } from '../ports/migration-session.ts';
+import type { Note } from '../ports/process.ts';
+import type { JobRecord, MigrationDirection, MigrationRecord, StoreFigures } from '../ports/store.ts';
+import type { TransferErrorCode } from '../ports/transfer-errors.ts';
+
+/*
+ * Log lines of migrations and jobs: one at the begin of each and one at its end, level info, and one when both sides of a
+ * migration have agreed on an id; the end of a failed one has level warn, with the error's code and description.
+ */
+
+/** Error code of a migration or job during which the service stopped. */
+export const SERVICE_STOPPED = 'service_stopped' satisfies TransferErrorCode;
+
+/** A migration, as far as a line of the log names it. */
+type NamedMigration = Pick<MigrationRecord, 'id' | 'direction' | 'sharedId'>;
+
+export function logMigrationBegan(note: Note, { id, direction, uri }: MigrationRecord): void {
+  note('a migration began', { migration: id, direction, uri: withoutCommand(uri) });
+}
+
+/** Logs the id that both sides have for a migration: it relates the lines of both logs from then on. */
+export function logMigrationShared(note: Note, { id, direction, sharedId }: NamedMigration): void {
+  note('both sides of a migration know it by one id', { migration: id, direction, 'shared-id': sharedId });
+}
+
+/** Logs how a migration ended: `guest` says who has the guest now, null if the service does not know of one. */
+export function logMigrationEnded(
+  note: Note,
+  { id, direction, sharedId }: NamedMigration,
+  ending: Pick<MigrationEnd, 'status'> & {
+    readonly error: TransferError | null;
+    readonly guest: MigrationEnd['guest'] | null;
+  },
+): void {
+  const { status, error, guest } = ending;
+  const shared = sharedId === null ? {} : { 'shared-id': sharedId };
+  const details = { migration: id, direction, guest, ...shared };
+  if (status !== 'failed') note(`a migration ${ENDED[status]}`, details);
+  else note('a migration failed', { ...details, code: error?.code, reason: error?.message }, 'warn');
+}
+
+const ENDED = { completed: 'completed', cancelled: 'was cancelled' } as const;
+
+/** A command line may hold a password: only its kind of address is logged. */
+function withoutCommand(uri: string): string {
+  return uri.startsWith('exec:') ? 'exec:' : uri;
+}
+
+export function logJobBegan(note: Note, { id, type }: JobRecord): void {
+  note('a job began', { job: id, type });
+}
+
+/** Logs how a job ended. A job that has no outcome yet has not ended and gets no line. */
+export function logJobEnded(note: Note, record: JobRecord): void {
+  const { id, type, outcome, errorCode, errorDescription, durationMs } = record;
+  const details = { job: id, type, ms: durationMs };
+  if (outcome === 'completed') note('a job completed', details);
+  else if (outcome === 'cancelled') note('a job was cancelled', details);
+  else if (outcome === 'failed')
+    note('a job failed', { ...details, code: errorCode, reason: errorDescription }, 'warn');
+}
+
+/* What this process has seen end, in numbers: for those who watch from outside. Nothing in the service depends on it. */
+
+export type MigrationTally = {
+  readonly direction: MigrationDirection;
+  readonly outcome: MigrationEnd['status'];
+  readonly count: number;
+};
+export type JobTally = { readonly type: string; readonly outcome: JobOutcome; readonly count: number };
+
+/** Figures of the service itself; they begin anew with each process, but for the store's size. */
+export type ServiceFigures = {
+  readonly migrations: readonly MigrationTally[];
+  readonly jobs: readonly JobTally[];
+  readonly snapshots: number;
+  /** When the newest snapshot was taken that is on all nodes and of one moment; null if there is none. */
+  readonly lastGoodSnapshotMs: number | null;
+  readonly store: StoreFigures;
+};
+
+/** Counts by two words. */
+class Counts {
+  readonly #counts = new Map<string, Map<string, number>>();
+
+  add(of: string, outcome: string): void {
+    const row = this.#counts.get(of) ?? new Map<string, number>();
+    row.set(outcome, (row.get(outcome) ?? 0) + 1);
+    this.#counts.set(of, row);
+  }
+
+  rows(): readonly { readonly of: string; readonly outcome: string; readonly count: number }[] {
+    return [...this.#counts].flatMap(([of, row]) => [...row].map(([outcome, count]) => ({ of, outcome, count })));
+  }
+}
+
+export class Tally {
+  readonly #migrations = new Counts();
+  readonly #jobs = new Counts();
+
+  migrationEnded(direction: MigrationDirection, outcome: MigrationEnd['status']): void {
+    this.#migrations.add(direction, outcome);
+  }
+
+  jobEnded(type: string, outcome: JobOutcome): void {
+    this.#jobs.add(type, outcome);
+  }
+
+  migrations(): readonly MigrationTally[] {
+    return this.#migrations.rows().map(({ of, outcome, count }) => ({
+      direction: of as MigrationDirection,
+      outcome: outcome as MigrationEnd['status'],
+      count,
+    }));
+  }
+
+  jobs(): readonly JobTally[] {
+    return this.#jobs.rows().map(({ of, outcome, count }) => ({ type: of, outcome: outcome as JobOutcome, count }));
+  }
+}

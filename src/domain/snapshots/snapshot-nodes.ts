@@ -1,0 +1,142 @@
+import { DomainError, type Violation } from '../errors.ts';
+import type { BlockNode } from '../ports/block-nodes.ts';
+import { type Catalogue, nodeNotFound, type Snapshot } from './catalogue.ts';
+import { list, shown } from './snapshot-tag.ts';
+
+/* Which nodes a snapshot is made of, and whether they can be. */
+
+/** The nodes that a save without a word about them takes: all that can be written; the first has the VM state. */
+export function nodesToSave(catalogue: Catalogue): { readonly vmState: string; readonly devices: readonly string[] } {
+  const devices = writable(catalogue.nodes());
+  const [vmState] = devices;
+  if (vmState === undefined) {
+    const why = catalogue.nodes().map(({ name, readOnlyReason }) => ` '${name}': ${readOnlyReason ?? ''}`);
+    const detail = `No block device node can be written, so none can take a snapshot.${why.join('')}`;
+    throw new DomainError('node_read_only', detail);
+  }
+  return { vmState, devices };
+}
+
+/** The nodes that hold a snapshot and can be written; if none of them can, all that hold it. @throws DomainError */
+export function nodesThatHold(catalogue: Catalogue, tag: string): readonly string[] {
+  const holders = catalogue.get(tag).parts.map(({ node }) => node);
+  const canBeWritten = writable(catalogue.nodes());
+  const found = holders.filter((name) => canBeWritten.includes(name));
+  return found.length > 0 ? found : holders;
+}
+
+/** @throws DomainError if the list is empty, names a node twice, or one that is not there or cannot be written. */
+export function checkDevices(catalogue: Catalogue, devices: readonly string[]): void {
+  checkList(catalogue, devices);
+  const readOnly = catalogue.nodes().filter(({ isReadOnly }) => isReadOnly);
+  for (const node of readOnly) if (devices.includes(node.name)) throw readOnlyNode(node);
+}
+
+/** The same for nodes that are only read. */
+export function checkList(catalogue: Catalogue, devices: readonly string[]): void {
+  const violations: Violation[] = [];
+  if (devices.length === 0) {
+    violations.push({ pointer: '/devices', reason: 'devices is empty; it needs a node at least.' });
+  }
+  devices.forEach((name, index) => {
+    if (devices.indexOf(name) === index) return;
+    violations.push({ pointer: `/devices/${index}`, reason: `devices names '${name}' more than once.` });
+  });
+  refuse(violations);
+  devices.forEach((name, index) => {
+    nodeOf(catalogue, name, `/devices/${index}`);
+  });
+}
+
+/** The node with the VM state has to be one of the others, as QEMU wants it. @throws DomainError */
+export function checkVmState(catalogue: Catalogue, devices: readonly string[], vmState: string): void {
+  nodeOf(catalogue, vmState, '/vmstate');
+  if (devices.includes(vmState)) return;
+  refuse([{ pointer: '/vmstate', reason: `vmstate is '${vmState}', which is not one of devices: ${list(devices)}.` }]);
+}
+
+/** @throws DomainError if the node has only its disk in the snapshot, as all nodes but one have. */
+export function requireVmState({ tag, parts }: Snapshot, vmState: string): void {
+  if (parts.find(({ node }) => node === vmState)?.vmStateBytes !== 0) return;
+  const detail = `Node '${vmState}' holds only the disk of snapshot ${shown(tag)}, no machine.`;
+  throw new DomainError('snapshot_without_vm_state', detail);
+}
+
+/** @throws DomainError if one of the nodes holds the tag: nothing is ever replaced. */
+export function refuseExisting(catalogue: Catalogue, tag: string, devices: readonly string[]): void {
+  const holders = holdersOf(catalogue.find(tag), devices);
+  if (holders.length === 0) return;
+  throw new DomainError('snapshot_exists', `The tag ${shown(tag)} is taken: ${list(holders)} holds a snapshot of it.`);
+}
+
+/** @throws DomainError if one of the nodes does not hold the tag. */
+export function requireOnAll(catalogue: Catalogue, tag: string, devices: readonly string[]): Snapshot {
+  const found = catalogue.find(tag);
+  const holders = holdersOf(found, devices);
+  if (found !== null && holders.length === devices.length) return found;
+  const without = devices.filter((name) => !holders.includes(name));
+  throw new DomainError('snapshot_not_found', `There is no snapshot ${shown(tag)} on ${list(without)}.`);
+}
+
+/** Those of the nodes that hold the snapshot. */
+export function holdersOf(snapshot: Snapshot | null, devices: readonly string[]): readonly string[] {
+  const parts = snapshot?.parts ?? [];
+  return devices.filter((name) => parts.some(({ node }) => node === name));
+}
+
+/** The nodes to delete a snapshot from: those given, of which one at least has to hold it, or those that hold it. */
+export function nodesToDelete(catalogue: Catalogue, tag: string, given?: readonly string[]): readonly string[] {
+  const found = catalogue.get(tag);
+  if (given === undefined) return nodesThatHold(catalogue, tag);
+  checkList(catalogue, given);
+  if (holdersOf(found, given).length > 0) return given;
+  throw new DomainError('snapshot_not_found', `There is no snapshot ${shown(tag)} on ${list(given)}.`);
+}
+
+/** What to warn of: nodes that the machine could write and that are not part of what is saved or loaded. */
+export function leftOut(catalogue: Catalogue, devices: readonly string[]): string | null {
+  const missing = writable(catalogue.nodes()).filter((name) => !devices.includes(name));
+  if (missing.length === 0) return null;
+  const [are, their] = missing.length === 1 ? ['is', 'its'] : ['are', 'their'];
+  return `${list(missing)} can be written by the guest and ${are} not part of this: ${their} content may not fit the rest.`;
+}
+
+/**
+ * What to warn of: nodes whose part of a snapshot was taken in another moment than that of the first of them that has the
+ * VM state, or than the first, such as when one of them was saved again under the tag.
+ */
+export function ofOtherMoments({ tag, parts }: Snapshot, devices: readonly string[]): string | null {
+  const used = parts.filter(({ node }) => devices.includes(node));
+  const first = used.find(({ vmStateBytes }) => vmStateBytes > 0) ?? used[0];
+  const others = used.filter(({ dateMs }) => dateMs !== first?.dateMs).map(({ node }) => node);
+  if (first === undefined || others.length === 0) return null;
+  const what = `What ${list(others)} ${others.length === 1 ? 'holds' : 'hold'} of snapshot ${shown(tag)}`;
+  return `${what} was taken in another moment than that on '${first.node}': its content may not fit the rest.`;
+}
+
+/** The node of these that has the VM state, or else the one that has it. @throws DomainError if none has. */
+export function requireVmStateIn({ tag, vmState, parts }: Snapshot, devices: readonly string[]): string {
+  const found = parts.find(({ node, vmStateBytes }) => vmStateBytes > 0 && devices.includes(node))?.node ?? vmState;
+  if (found !== null) return found;
+  throw new DomainError('snapshot_without_vm_state', `Snapshot ${shown(tag)} holds disks only, no machine.`);
+}
+
+function nodeOf(catalogue: Catalogue, name: string, pointer: string): BlockNode {
+  const node = catalogue.nodes().find((one) => one.name === name);
+  if (node === undefined) throw nodeNotFound(catalogue.nodes(), name, pointer);
+  return node;
+}
+
+function readOnlyNode({ name, readOnlyReason }: BlockNode): DomainError {
+  const detail = `The block device node '${name}' is open for reading only. ${readOnlyReason ?? ''}`;
+  return new DomainError('node_read_only', detail.trimEnd());
+}
+
+function writable(nodes: readonly BlockNode[]): readonly string[] {
+  return nodes.filter(({ isReadOnly }) => !isReadOnly).map(({ name }) => name);
+}
+
+function refuse(violations: readonly Violation[]): void {
+  if (violations.length === 0) return;
+  throw new DomainError('invalid_devices', violations.map(({ reason }) => reason).join(' '), { violations });
+}

@@ -1,0 +1,102 @@
+import type { Page } from '../cursor.ts';
+import type { JobView } from '../jobs/job-spec.ts';
+import type { BlockNode, BlockNodes, DigestReading } from '../ports/block-nodes.ts';
+import type { Schedule } from '../ports/process.ts';
+import type { OnInsert } from '../ports/store.ts';
+import type { Snapshot, SnapshotQuery } from './catalogue.ts';
+import { deleteVm, listVm, loadVm, type SaveVmParts, saveVm, type VmList } from './savevm.ts';
+import { type LoadParts, type LoadRequest, loadSnapshot, refuseLoad } from './snapshot-load.ts';
+import { nodesThatHold, nodesToDelete, nodesToSave, requireVmStateIn } from './snapshot-nodes.ts';
+import {
+  type CompactParts,
+  type CompactRequest,
+  compactImages,
+  type DeleteParts,
+  type DeleteRequest,
+  deleteSnapshot,
+  refuseDelete,
+} from './snapshot-removal.ts';
+import { refuseSave, type SaveRequest, saveSnapshot } from './snapshot-save.ts';
+import { KeptDigests, type VerifyParts, type VerifyRequest, verifySnapshot } from './verification.ts';
+
+/**
+ * Snapshots of the machine. Those that work on images return a job, which may have to wait for other jobs; if they are
+ * refused then, the refusal is the job's error.
+ */
+export interface SnapshotUseCases {
+  /** The block device nodes, in the order of the service's flags. */
+  nodes(): readonly BlockNode[];
+  list(query: SnapshotQuery): Page<Snapshot>;
+  get(tag: string): Snapshot;
+  /** The digests kept with each part, in their order. Never rejects: a reading that failed, or took too long, has a fault. */
+  digests(snapshot: Snapshot): Promise<readonly DigestReading[]>;
+  /** Refusals of a save, a load and a deletion are errors of the job, as in QEMU, but for a job that cannot be started. */
+  save(request: SaveRequest, onInsert?: OnInsert<JobView>): JobView;
+  load(request: LoadRequest, onInsert?: OnInsert<JobView>): JobView;
+  delete(request: DeleteRequest, onInsert?: OnInsert<JobView>): JobView;
+  verify(request: VerifyRequest, onInsert?: OnInsert<JobView>): JobView;
+  compact(request: CompactRequest, onInsert?: OnInsert<JobView>): JobView;
+  /** @throws DomainError with the error that a job for this request would have now. */
+  checkSave(request: Omit<SaveRequest, 'jobId'>): void;
+  checkLoad(request: Omit<LoadRequest, 'jobId'>): void;
+  checkDelete(request: Omit<DeleteRequest, 'jobId'>): void;
+  /** Completes a request that leaves nodes out; given nodes stay as they are. */
+  nodesToSave(): { readonly vmState: string; readonly devices: readonly string[] };
+  nodesToLoad(
+    tag: string,
+    devices?: readonly string[],
+  ): { readonly vmState: string; readonly devices: readonly string[] };
+  nodesToVerify(
+    tag: string,
+    devices?: readonly string[],
+  ): { readonly vmState: string | null; readonly devices: readonly string[] };
+  nodesToDelete(tag: string, devices?: readonly string[]): readonly string[];
+  newJobId(verb: string): string;
+  /** savevm: resolves with the name when it is saved; null makes one. Replaces a snapshot of that name by the whole new one. */
+  saveVm(name: string | null): Promise<string>;
+  loadVm(name: string): Promise<void>;
+  deleteVm(name: string): Promise<void>;
+  listVm(): VmList;
+}
+
+export type SnapshotParts = SaveVmParts &
+  DeleteParts &
+  CompactParts &
+  LoadParts &
+  VerifyParts & { readonly blocks: Pick<BlockNodes, 'digests'>; readonly schedule: Schedule };
+
+/** Everything that can be done with snapshots of one machine. */
+export function snapshotUseCases(parts: SnapshotParts): SnapshotUseCases {
+  const { catalogue } = parts;
+  const digests = new KeptDigests(parts.blocks, parts.schedule);
+  return {
+    list: (query) => catalogue.list(query),
+    get: (tag) => catalogue.get(tag),
+    digests: (snapshot) => digests.of(snapshot),
+    save: (request, onInsert) => saveSnapshot(parts, request, { onInsert }),
+    load: (request, onInsert) => loadSnapshot(parts, request, { onInsert }),
+    delete: (request, onInsert) => deleteSnapshot(parts, request, { onInsert }),
+    verify: (request, onInsert) => verifySnapshot(parts, request, { onInsert }),
+    compact: (request, onInsert) => compactImages(parts, request, { onInsert }),
+    checkSave: (request) => refuseSave(parts, request),
+    checkLoad: (request) => refuseLoad(parts, request),
+    checkDelete: (request) => refuseDelete(parts, request),
+    nodesToSave: () => nodesToSave(catalogue),
+    nodesToLoad: (tag, given) => {
+      const devices = given ?? nodesThatHold(catalogue, tag);
+      return { devices, vmState: requireVmStateIn(catalogue.get(tag), devices) };
+    },
+    nodesToVerify: (tag, given) => {
+      const { vmState, parts } = catalogue.get(tag);
+      const devices = given ?? parts.map(({ node }) => node);
+      return { devices, vmState: vmState !== null && devices.includes(vmState) ? vmState : null };
+    },
+    nodesToDelete: (tag, given) => nodesToDelete(catalogue, tag, given),
+    nodes: () => catalogue.nodes(),
+    newJobId: (verb) => `${verb}-${parts.ids()}`,
+    saveVm: (name) => saveVm(parts, name),
+    loadVm: (name) => loadVm(parts, name),
+    deleteVm: (name) => deleteVm(parts, name),
+    listVm: () => listVm(catalogue),
+  };
+}

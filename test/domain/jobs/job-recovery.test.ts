@@ -1,0 +1,72 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { jobRepaired } from '../../../src/domain/jobs/job-recovery.ts';
+import { openMemoryStore } from '../../helpers/memory-store.ts';
+import { jobWorld, settled, Work } from './world.ts';
+
+/** A store in which a service was killed with a job in a phase, one without, and one that waits. */
+async function killedService() {
+  const store = openMemoryStore();
+  onTestFinished(() => store.close());
+  const { jobs } = jobWorld(store);
+  const [saving, verifying, ended] = [new Work(), new Work(), new Work()];
+  jobs.start(saving.spec('save', { type: 'snapshot-save', details: { tag: 'x' } }));
+  jobs.start(new Work().spec('waits'));
+  jobs.start(verifying.spec('verify', { resources: [] }));
+  jobs.start(ended.spec('ended', { resources: [] }));
+  (await saving.begun).setPhase('write');
+  ended.succeed();
+  await settled();
+  return store;
+}
+
+describe('a service that starts after another was killed', () => {
+  test('concludes what was left open, tells of it, and lists it until it is dismissed', async () => {
+    const store = await killedService();
+    const { jobs, recover, steps, time } = jobWorld(store);
+    recover();
+    for (const [id, state] of [
+      ['save', 'running'],
+      ['waits', 'created'],
+      ['verify', 'running'],
+    ] as const) {
+      expect(jobs.get(id)).toMatchObject({ status: 'concluded', outcome: 'failed', endedAt: time.now() });
+      expect(jobs.get(id)).toMatchObject({ errorCode: 'service_stopped' });
+      expect(jobs.get(id).errorDescription).toContain(`'${state}'`);
+      expect(steps(id).at(-1)).toBe('concluded');
+    }
+    expect(jobs.list().map(({ id }) => id)).toEqual(['verify', 'waits', 'save']);
+    expect(jobs.apply('save', 'dismiss').status).toBe('null');
+    expect(jobs.list()).toHaveLength(2);
+    expect(jobs.get('ended').outcome).toBe('completed');
+    expect(jobs.holderOf('machine')).toBeNull();
+  });
+
+  test('does so on a full disk, too, in the room that the other kept for it', async () => {
+    const { jobs, recover, fillStore, faults } = jobWorld(await killedService());
+    fillStore();
+    recover();
+    expect(jobs.list().map(({ outcome }) => outcome)).toEqual(['failed', 'failed', 'failed']);
+    expect(faults).toEqual([]);
+  });
+
+  test('is given the jobs that left something half-done, with what they were about', async () => {
+    const store = await killedService();
+    const interrupted = jobWorld(store).recover();
+    expect(interrupted).toMatchObject([{ id: 'save', type: 'snapshot-save', phase: 'write', details: { tag: 'x' } }]);
+  });
+
+  test('is given them again, until it was said that they were put right', async () => {
+    const store = await killedService();
+    const [first] = jobWorld(store).recover();
+    const second = jobWorld(store);
+    const [again] = second.recover();
+    expect(again).toEqual(first);
+    expect(second.jobs.list()).toEqual([]);
+    jobRepaired(store.jobs, again!, [{ node: 'disk1' }]);
+    expect(jobWorld(store).recover()).toMatchObject([{ phase: 'write', recovery: { parts: [{ node: 'disk1' }] } }]);
+    jobRepaired(store.jobs, again!);
+    const third = jobWorld(store);
+    expect(third.recover()).toEqual([]);
+    expect(third.jobs.get('save')).toMatchObject({ outcome: 'failed', errorCode: 'service_stopped', phase: null });
+  });
+});
