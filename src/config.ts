@@ -1,5 +1,4 @@
 import { join, resolve } from 'node:path';
-import { readDescriptors } from './config/descriptors.ts';
 import {
   ConfigError,
   nonEmpty,
@@ -20,6 +19,7 @@ import {
 } from './config/flag-values.ts';
 import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
 import { commandPlace, type Given, readEnvironment, readFlags } from './config/given-flags.ts';
+import { readDescriptors } from './config/inherited-descriptors.ts';
 import { type AccessToken, readTokenFile } from './config/token-file.ts';
 
 export { ConfigError } from './config/flag-values.ts';

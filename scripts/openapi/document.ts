@@ -1,10 +1,10 @@
 // Builds the OpenAPI document from the operations and the schemas of the command table.
 
 import { readFileSync } from 'node:fs';
-import { OPERATIONS } from '../../src/routes/index.ts';
 import { argumentsSchemaOf, type Operation, type Reply } from '../../src/routes/operation.ts';
 import { OPEN_PATHS } from '../../src/routes/plugins/auth.ts';
 import { ALL_ERROR_CODES } from '../../src/routes/plugins/problem-details.ts';
+import { OPERATIONS } from '../../src/routes/route-table.ts';
 import { errorResponses, sharedResponses } from './error-responses.ts';
 import { INTRODUCTION } from './introduction.ts';
 import { withRanges } from './parameter-ranges.ts';

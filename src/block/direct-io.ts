@@ -1,6 +1,6 @@
 import { close, constants, open, read, write } from 'node:fs';
 import { promisify } from 'node:util';
-import { addressOf, cachedPages } from './libc.ts';
+import { addressOf, cachedPages } from './file-calls.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);

@@ -1,9 +1,9 @@
 import { close, constants, fdatasync, fstatSync, ftruncate, open, read, stat, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { DirectFile } from './direct-io.ts';
+import { punchHole } from './file-calls.ts';
 import { BlockError, type BlockErrorCode, type FileCall } from './image.ts';
 import { type ImageUse, lockImage } from './image-lock.ts';
-import { punchHole } from './libc.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);

@@ -1,5 +1,5 @@
+import { isByteLocked, lockByte } from './file-calls.ts';
 import { BlockError } from './image.ts';
-import { isByteLocked, lockByte } from './libc.ts';
 
 /*
  * Locks of an image file. QEMU locks single bytes of the file: a lock on byte 100 + n means "I use permission n", a

@@ -4,7 +4,7 @@ import { timeRangeOf } from './findings.ts';
 import { Empty } from './schemas/common.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';
 import { Job, JobHistoryQuery, JobId, JobInfoList, JobList, JobPage } from './schemas/jobs.ts';
-import { jobInfoView, jobView } from './views/job.ts';
+import { jobInfoView, jobView } from './views/job-view.ts';
 
 /* Jobs: the listed ones, the history, and the verbs that control a job. */
 

@@ -19,7 +19,7 @@ import {
   VmName,
   VmSaved,
 } from './schemas/snapshots.ts';
-import { jobView } from './views/job.ts';
+import { jobView } from './views/job-view.ts';
 import { snapshotDetailView, snapshotView } from './views/snapshot.ts';
 
 /*

@@ -6,7 +6,7 @@ import { isEnded } from '../domain/migration/migration-status.ts';
 import type { Role } from './command.ts';
 import type { Migration } from './schemas/history.ts';
 import type { Job } from './schemas/jobs.ts';
-import { jobView } from './views/job.ts';
+import { jobView } from './views/job-view.ts';
 import { migrationView } from './views/migration.ts';
 
 /* Waits for the end or a change of a migration, a job or a measurement. Each wait ends after its timeout, or when its signal aborts. */

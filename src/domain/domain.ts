@@ -3,7 +3,7 @@ import { Announcer } from './announce/announcer.ts';
 import { AuditTrail, type AuditUseCases } from './audit.ts';
 import type { DirtyUseCases } from './dirty/dirty.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
-import { DirtyRate } from './dirty/dirty-rate.ts';
+import { DirtyRate } from './dirty/dirty-rate-measurement.ts';
 import { dirtyUseCases } from './dirty/dirty-use-cases.ts';
 import { Changes } from './events/changes.ts';
 import { EventHub, type EventUseCases } from './events/event-hub.ts';

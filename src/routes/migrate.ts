@@ -15,7 +15,7 @@ import {
   TAGGED,
   WAIT_GRANTED,
 } from './http/answers.ts';
-import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
+import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency-key.ts';
 import type { Operation, Reply } from './operation.ts';
 import { PROBLEM_TYPE } from './plugins/problem-details.ts';
 

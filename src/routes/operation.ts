@@ -3,7 +3,7 @@ import type { TSchema } from 'typebox';
 import type { Command, CommandContext } from '../commands/command.ts';
 import type { TextMonitor } from '../commands/service.ts';
 import type { Domain } from '../domain/domain.ts';
-import type { KeysInUse } from './http/idempotency.ts';
+import type { KeysInUse } from './http/idempotency-key.ts';
 import type { HttpLimits, RateLimit } from './http-limits.ts';
 import type { FreeSpace, WorkersMemory } from './metrics/metric-family.ts';
 import type { EventLoopFigures, HttpFigures } from './metrics/running-figures.ts';

@@ -5,9 +5,8 @@ import type { TextMonitor } from '../commands/service.ts';
 import type { Domain } from '../domain/domain.ts';
 import { DomainError } from '../domain/errors.ts';
 import { Connections, createHttpServer } from './http/http-server.ts';
-import { KeysInUse } from './http/idempotency.ts';
+import { KeysInUse } from './http/idempotency-key.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits, RateLimit } from './http-limits.ts';
-import { registerOperations } from './index.ts';
 import type { FreeSpace, WorkersMemory } from './metrics/metric-family.ts';
 import { EventLoopFigures, HttpFigures } from './metrics/running-figures.ts';
 import type { QmpAnswers, Readiness } from './operation.ts';
@@ -25,6 +24,7 @@ import { registerMethods } from './plugins/methods.ts';
 import { registerAllowedOrigins, registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
 import { answerClientError, registerFraming } from './plugins/request-framing.ts';
+import { registerOperations } from './route-table.ts';
 import type { Server } from './server-type.ts';
 
 export type ServerOptions = {

@@ -5,7 +5,7 @@ import { watchJobs } from '../commands/waiting.ts';
 import * as examples from './examples/snapshots.ts';
 import { sendJobBegun } from './http/accepted-work.ts';
 import { CONDITIONAL_HEADERS, LINK, NOT_MODIFIED, sendContentTagged, TAGGED, WAIT_GRANTED } from './http/answers.ts';
-import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency.ts';
+import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency-key.ts';
 import type { Operation, Reply } from './operation.ts';
 
 const HEADERS = {

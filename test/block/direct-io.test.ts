@@ -2,8 +2,8 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ReadRate } from '../../src/block/direct-io.ts';
+import { cachedPages } from '../../src/block/file-calls.ts';
 import { openBlockFile } from '../../src/block/image-file.ts';
-import { cachedPages } from '../../src/block/libc.ts';
 import { MIB, temporaryFolder } from './images.ts';
 
 /** Bytes that begin on a page, as those of a guest's staging area do. */

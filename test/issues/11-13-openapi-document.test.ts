@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { PARAMETERS } from '../../src/domain/settings/declared-settings.ts';
-import { OPERATIONS } from '../../src/routes/index.ts';
+import { OPERATIONS } from '../../src/routes/route-table.ts';
 
 type Json = { readonly [name: string]: Json };
 type Named = readonly (readonly [name: string, operation: Json])[];

@@ -8,7 +8,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { OPERATIONS } from '../../src/routes/index.ts';
+import { OPERATIONS } from '../../src/routes/route-table.ts';
 import { ask, fakeApp, listen, temporaryDirectory } from '../helpers/app.ts';
 import { shared } from '../helpers/shared.ts';
 

@@ -3,11 +3,11 @@
 
 import net from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { encodeCommand } from '../../src/engine/stream/command.ts';
 import { encodeConfiguration, encodeHeader } from '../../src/engine/stream/configuration.ts';
 import { RAM_FLAG, RAM_SECTION } from '../../src/engine/stream/constants.ts';
 import { encodeRamSetup } from '../../src/engine/stream/ram-setup.ts';
 import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../../src/engine/stream/section.ts';
+import { encodeCommand } from '../../src/engine/stream/stream-command.ts';
 import { localService, type Service } from '../helpers/guest-service.ts';
 
 const RAM_BYTES = 2 ** 20;

@@ -9,7 +9,7 @@ import { COMMANDS } from '../../src/commands/command-table.ts';
 import { collectFindings } from '../../src/commands/findings.ts';
 import type { JsonSchema } from '../../src/commands/validate.ts';
 import { defaultParameters } from '../../src/domain/settings/declared-settings.ts';
-import { changeCapabilities, changeParameters } from '../../src/domain/settings/validate.ts';
+import { changeCapabilities, changeParameters } from '../../src/domain/settings/settings-checks.ts';
 import { VIOLATIONS_MAX } from '../../src/domain/settings/violations.ts';
 import { ask, fakeApp, temporaryDirectory } from '../helpers/app.ts';
 import { connectQmp, negotiated, qmpAddress } from '../helpers/qmp-client.ts';

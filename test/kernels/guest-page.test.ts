@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from '../../src/engine/kernels/guest-kernels.ts';
 import { referenceChecksum, referenceFill, referencePage } from '../../src/engine/kernels/guest-reference.ts';
-import { instantiateKernels } from '../../src/engine/kernels/index.ts';
+import { instantiateKernels } from '../../src/engine/kernels/load-kernels.ts';
 
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
 const kernels = instantiateKernels(memory);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency.ts';
+import { KEY_LENGTH_MAX } from '../../src/routes/http/idempotency-key.ts';
 import {
   ask,
   exchange,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { OPERATIONS } from '../../src/routes/index.ts';
+import { OPERATIONS } from '../../src/routes/route-table.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
 import { shared } from '../helpers/shared.ts';
 

@@ -3,8 +3,8 @@
 
 import net from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { encodeCommand } from '../../src/engine/stream/command.ts';
 import { encodeConfiguration, encodeHeader } from '../../src/engine/stream/configuration.ts';
+import { encodeCommand } from '../../src/engine/stream/stream-command.ts';
 import { localService } from '../helpers/guest-service.ts';
 
 const PINGS = 50_000;

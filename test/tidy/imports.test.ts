@@ -29,7 +29,7 @@ describe('the import table refuses', () => {
     ['src/engine/stream/section.ts', "import { x } from '../../domain/ports/hypervisor.ts';"],
     ['src/engine/stream/reader.ts', "import { createReadStream } from 'node:fs';"],
     ['src/machine/image/image.ts', "export * from '../../engine/phases/source.ts';"],
-    ['src/block/node.ts', "import { x } from '../engine/kernels/index.ts';"],
+    ['src/block/node.ts', "import { x } from '../engine/kernels/load-kernels.ts';"],
     ['src/routes/migrate.ts', "import { x } from '../domain/migration/outgoing.ts';"],
     ['src/routes/migrate.ts', "import { x } from '../qmp/server.ts';"],
     ['src/qmp/qmp-listener.ts', "const x = await import('../hmp/format.ts');"],
@@ -52,11 +52,11 @@ describe('the import table allows', () => {
     ['src/domain/job/job.ts', "import assert from 'node:assert';"],
     ['src/store/database.ts', "import Database from 'better-sqlite3';"],
     ['src/engine/engine.ts', "import type { X } from '../domain/ports/hypervisor.ts';"],
-    ['src/engine/kernels/index.ts', "import { readFileSync } from 'node:fs';"],
-    ['src/machine/synthetic/vcpu.ts', "import { x } from '../../engine/kernels/index.ts';"],
+    ['src/engine/kernels/load-kernels.ts', "import { readFileSync } from 'node:fs';"],
+    ['src/machine/synthetic/vcpu.ts', "import { x } from '../../engine/kernels/load-kernels.ts';"],
     ['src/routes/migrate.ts', "import { Type } from 'typebox/type';"],
     ['src/cli/main.ts', "import type { X } from '../commands/schemas/migrate.ts';"],
-    ['src/app.ts', "import { x } from './routes/index.ts';"],
+    ['src/app.ts', "import { x } from './routes/route-table.ts';"],
   ])('what %s writes as %s', (path, text) => {
     expect(faultsOf(path, text)).toEqual([]);
   });

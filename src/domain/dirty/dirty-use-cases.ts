@@ -1,6 +1,6 @@
 import type { DirtyUseCases } from './dirty.ts';
 import type { DirtyLimits } from './dirty-limits.ts';
-import { checkPlan, type DirtyRate } from './dirty-rate.ts';
+import { checkPlan, type DirtyRate } from './dirty-rate-measurement.ts';
 
 export function dirtyUseCases(dirtyRate: DirtyRate, dirtyLimits: DirtyLimits): DirtyUseCases {
   return {

@@ -20,13 +20,13 @@ import {
   PARAMETER_NAMES,
   type ParameterName,
 } from './schema-order.ts';
-import { isSound, loadCapabilities, loadParameters, OFF, switchedOffAfter } from './stored-settings.ts';
 import {
   changeCapabilities,
   changeParameters,
   refuseUnavailableCapabilities,
   refuseUnavailableParameters,
-} from './validate.ts';
+} from './settings-checks.ts';
+import { isSound, loadCapabilities, loadParameters, OFF, switchedOffAfter } from './stored-settings.ts';
 
 /** Settings of the command line, for one start: texts of values by the parameter's name, and capabilities to switch on. */
 export type SettingsOverrides = {

@@ -4,7 +4,7 @@ import type { SettingsKind, Store } from '../ports/store.ts';
 import type { ParameterSet } from './declaration.ts';
 import { type CapabilityStatus, defaultParameters } from './declared-settings.ts';
 import type { Capability, CapabilitySet } from './schema-order.ts';
-import { changeCapabilities, changeParameters } from './validate.ts';
+import { changeCapabilities, changeParameters } from './settings-checks.ts';
 
 /**
  * The stored capabilities: those that are on, and those of OFF_IS_KEPT that were switched off. Without a dirty ring

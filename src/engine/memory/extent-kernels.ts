@@ -1,4 +1,4 @@
-import { compileKernels, instantiateKernels, type Kernels } from '../kernels/index.ts';
+import { compileKernels, instantiateKernels, type Kernels } from '../kernels/load-kernels.ts';
 import { KernelResults } from '../kernels/migration-kernels.ts';
 import { PAGE_BYTES, RAM_ADDRESS } from './layout.ts';
 import type { GuestMemory, RamExtent } from './machine-state.ts';

@@ -9,9 +9,9 @@ import { HOLD } from '../memory/holds.ts';
 import { RamSender } from '../pages/ram-sender.ts';
 import type { Staging } from '../pages/staging.ts';
 import { TransferFailure } from '../session/wait-point.ts';
-import { encodeCommand } from '../stream/command.ts';
 import { MachineEncoder, type StreamPart } from '../stream/machine-stream.ts';
 import { sharedIdPings } from '../stream/shared-id.ts';
+import { encodeCommand } from '../stream/stream-command.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Longest time that one section stays open, so that control comes back often. */

@@ -1,11 +1,11 @@
 import type { OpaqueSection, TransferSource } from '../memory/machine-state.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { encodeCommand } from './command.ts';
 import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from './configuration.ts';
 import { ELEMENT, RAM_FLAG, RAM_SECTION } from './constants.ts';
 import { encodeGlobalState, GLOBAL_STATE_SECTION } from './global-state.ts';
 import { encodeRamSetup } from './ram-setup.ts';
 import { encodeFooter, encodeSectionHead, encodeSectionPart } from './section.ts';
+import { encodeCommand } from './stream-command.ts';
 import { encodeVmDescription, encodeVmDescriptionText } from './vm-description.ts';
 
 /**

@@ -3,7 +3,6 @@ import type { InputBuffer, StreamInput } from '../pages/input-buffer.ts';
 import { RamSection } from '../pages/ram-section.ts';
 import type { IncomingPlan } from '../transfer-engine.ts';
 import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
-import { decodeCommand, type StreamCommand } from './command.ts';
 import { type Configuration, decodeConfiguration, decodeHeader } from './configuration.ts';
 import { ELEMENT, KNOWN_DESCRIPTION_BYTES_MAX } from './constants.ts';
 import { decodeGlobalState, GLOBAL_STATE_SECTION } from './global-state.ts';
@@ -12,6 +11,7 @@ import { StreamPosition } from './machine-stream.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
 import { decodeFooter, decodeSectionHead } from './section.ts';
 import { EarlySections } from './section-bounds.ts';
+import { decodeCommand, type StreamCommand } from './stream-command.ts';
 import { checkPageBytes, refusalOf } from './target-checks.ts';
 import { decodeVmDescription, describedPageBytes } from './vm-description.ts';
 

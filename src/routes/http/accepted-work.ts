@@ -9,7 +9,7 @@ import { stringifyJson } from '../../text/json.ts';
 import type { Call } from '../operation.ts';
 import { sendJson, sendText } from '../register.ts';
 import { waitOf } from './answers.ts';
-import { keyedRequest } from './idempotency.ts';
+import { keyedRequest } from './idempotency-key.ts';
 
 /* Answers to requests that begin a migration or a job. */
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ParameterValue, RuleSubject } from '../../../src/domain/settings/declaration.ts';
 import { defaultParameters } from '../../../src/domain/settings/declared-settings.ts';
 import { CAPABILITIES, type Capability, type ParameterName } from '../../../src/domain/settings/schema-order.ts';
-import { changeCapabilities, changeParameters } from '../../../src/domain/settings/validate.ts';
+import { changeCapabilities, changeParameters } from '../../../src/domain/settings/settings-checks.ts';
 import qemu from '../../fixtures/qemu/capability-pairs.json' with { type: 'json' };
 import { refusalOf } from '../fakes/refusal.ts';
 

@@ -5,7 +5,7 @@ import type { ParameterDeclaration, ParameterSet } from '../../../src/domain/set
 import { defaultParameters, PARAMETERS } from '../../../src/domain/settings/declared-settings.ts';
 import { parseParameterText } from '../../../src/domain/settings/parameter-value.ts';
 import { PARAMETER_NAMES } from '../../../src/domain/settings/schema-order.ts';
-import { changeParameters } from '../../../src/domain/settings/validate.ts';
+import { changeParameters } from '../../../src/domain/settings/settings-checks.ts';
 import qemu from '../../fixtures/qemu/parameter-bounds.json' with { type: 'json' };
 import { refusalOf } from '../fakes/refusal.ts';
 

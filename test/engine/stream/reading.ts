@@ -9,7 +9,7 @@ import type {
 } from '../../../src/engine/memory/machine-state.ts';
 import { InputBuffer } from '../../../src/engine/pages/input-buffer.ts';
 import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
-import type { StreamCommand } from '../../../src/engine/stream/command.ts';
+import type { StreamCommand } from '../../../src/engine/stream/stream-command.ts';
 import { TargetStream } from '../../../src/engine/stream/target-stream.ts';
 import type { IncomingPlan } from '../../../src/engine/transfer-engine.ts';
 import {

@@ -3,8 +3,8 @@
 import type { Command } from '../../../src/commands/command.ts';
 import { COMMANDS } from '../../../src/commands/command-table.ts';
 import { execute } from '../../../src/commands/execute.ts';
-import { OPERATIONS } from '../../../src/routes/index.ts';
 import type { Operation } from '../../../src/routes/operation.ts';
+import { OPERATIONS } from '../../../src/routes/route-table.ts';
 import { ask, type FakeApp, fakeApp, temporaryDirectory } from '../app.ts';
 import { MemoryBlocks } from '../memory-blocks.ts';
 import type { JsonObject } from '../qemu/qmp.ts';

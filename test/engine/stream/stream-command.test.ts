@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ByteReader } from '../../../src/engine/stream/byte-reader.ts';
-import { decodeCommand, encodeCommand, type StreamCommand } from '../../../src/engine/stream/command.ts';
+import { decodeCommand, encodeCommand, type StreamCommand } from '../../../src/engine/stream/stream-command.ts';
 import { decodeAll, expectMoreWanted, hex, refusal } from './decoding.ts';
 
 const VECTORS: readonly (readonly [StreamCommand, string])[] = [
