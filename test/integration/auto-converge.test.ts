@@ -67,12 +67,14 @@ describe('a guest that dirties twice what may be sent', () => {
   });
 
   test('is back at full speed after a cancel', async () => {
-    const { source, target } = await pair();
+    const { source, target } = await pair(['--ram', '64M', '--workload', 'rate=400M,span=48M,pattern=seq']);
     const before = await pageRate(source);
     await source.enable('auto-converge');
-    await source.set({ 'max-bandwidth': 4_000_000, 'cpu-throttle-initial': 99 });
+    await source.set({ 'max-bandwidth': 40_000_000, 'cpu-throttle-initial': 99, 'downtime-limit': 1 });
     await source.start(await target.incomingUri());
     await source.until((info: Throttled) => throttleOf(info) === 99);
+    // So throttled, the guest would soon have been sent.
+    await source.set({ 'max-bandwidth': 1_000_000 });
     expect(await pageRate(source)).toBeLessThan(before / 4);
     expect(await source.cancel()).toBe('cancelled');
     expect(await source.ended()).toMatchObject({ status: 'cancelled', guest: 'here' });
@@ -82,7 +84,7 @@ describe('a guest that dirties twice what may be sent', () => {
 
 /** QEMU's scenario /migration/auto_converge, with its figures. */
 test('a migration that cannot converge throttles from cpu-throttle-initial on, and ends once it may', async () => {
-  const { source, target } = await pair(['--ram', '64M', '--workload', 'rate=80M,span=48M,pattern=seq']);
+  const { source, target } = await pair(['--ram', '32M', '--workload', 'rate=80M,span=6M,pattern=seq']);
   await source.enable('auto-converge', 'pause-before-switchover');
   const throttle = { 'cpu-throttle-initial': 5, 'cpu-throttle-increment': 25, 'max-cpu-throttle': 95 };
   await source.set({ ...throttle, 'max-bandwidth': 3_000_000, 'downtime-limit': 1 });

@@ -41,8 +41,8 @@ describe('the npm package', () => {
       expect.arrayContaining([
         'bin/vmferry.js',
         'dist/main.js',
-        'dist/engine-worker-main.js',
-        'dist/engine-snapshot-worker-main.js',
+        'dist/engine-session-transfer-worker.js',
+        'dist/engine-snapshot-worker-block-worker-program.js',
         'dist/machine-synthetic-vcpu-worker.js',
         'dist/license-typebox.txt',
         'kernels/build/kernels.wasm',

@@ -21,7 +21,7 @@ async function run(words: readonly string[]) {
   return { output, errors, lines };
 }
 
-const SAID = /an earlier request with the same key began (job|migration) \S+; this request began nothing/;
+const SAID = /an earlier request with the same key started (job|migration) \S+; this request started nothing/;
 
 test.each([
   [['snapshot', 'save', 'warm', '--idempotency-key', 'key-1']],

@@ -6,6 +6,8 @@
  * - a hold fails when nobody knows who has the guest: the migration never ended for those who waited for it;
  * - a message of a worker cannot be read: who has the guest was decided while the thread could still send.
  */
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
 import { describe, expect, it, vi } from 'vitest';
 import type { TransferListener } from '../../src/domain/ports/migration-session.ts';
 import { createTransferEngine } from '../../src/engine/engine.ts';
@@ -103,8 +105,9 @@ describe('a worker with a message that cannot be read', () => {
     const engine = createTransferEngine({
       workerUrl: new URL(`data:text/javascript,${encodeURIComponent(UNREADABLE)}`),
     });
+    const created = once(process, 'worker') as Promise<[Worker]>;
     const transfer = engine.startIncoming(imagePlan(), QUIET);
-    const { worker } = transfer as unknown as { worker: import('node:worker_threads').Worker };
+    const [worker] = await created;
     const order: string[] = [];
     worker.once('exit', () => order.push('the thread has ended'));
     const ended = transfer.ended.then((end) => {
