@@ -1,4 +1,4 @@
-import { koffi } from '../engine/memory/libc.ts';
+import { koffi, libcFunction } from '../native/c-library.ts';
 
 /*
  * System calls that Node does not offer, on Linux: locks that belong to an open file (a crash releases them, and QEMU
@@ -48,13 +48,12 @@ function libc(): Libc | null {
   loaded = null;
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
   try {
-    const library = koffi().load(null);
     loaded = {
-      fcntl: library.func('int fcntl(int fd, int command, ...)') as unknown as Libc['fcntl'],
-      fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t bytes)') as Libc['fallocate'],
-      cachestat: library.func('long syscall(long number, ...)') as unknown as Libc['cachestat'],
+      fcntl: libcFunction('int fcntl(int fd, int command, ...)') as unknown as Libc['fcntl'],
+      fallocate: libcFunction('int fallocate(int fd, int mode, int64_t offset, int64_t bytes)') as Libc['fallocate'],
+      cachestat: libcFunction('long syscall(long number, ...)') as unknown as Libc['cachestat'],
       address: (bytes) => BigInt(koffi().address(bytes)),
-      errno: () => koffi().errno(),
+      errno: koffi().errno,
     };
   } catch {
     loaded = null;

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
+import { koffi, libcFunction } from '../native/c-library.ts';
 
 /*
  * Reads a client's bytes and the file descriptors that come with them (SCM_RIGHTS). Node reads sockets with read(2), and the system
@@ -110,14 +110,14 @@ function receiver(): Receiver | null {
   made = null;
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const { address, errno } = koffi();
     const whole = new Uint8Array(memory);
-    const base = BigInt(koffi.address(whole));
-    const recvmsg = koffi.load(null).func('int64_t recvmsg(int fd, void *message, int flags)');
+    const base = BigInt(address(whole));
+    const recvmsg = libcFunction('int64_t recvmsg(int fd, void *message, int flags)');
     made = (fd) => {
       writeHeader(base);
       const count = Number(recvmsg(fd, whole, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
-      if (count < 0) return { count, errno: koffi.errno(), descriptors: [] };
+      if (count < 0) return { count, errno: errno(), descriptors: [] };
       return { count, errno: 0, descriptors: descriptorsThatCame() };
     };
   } catch {

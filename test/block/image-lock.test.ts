@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createImage, openImage } from '../../src/block/qcow2/open-image.ts';
@@ -35,6 +36,13 @@ test('QEMU can read an image that is open here with a shared lock, and cannot wr
   expect([status, output]).toEqual([1, expect.stringContaining('lock')]);
   await image.close();
   expect((await run('qemu-io', '-c', 'write 0 4k', image.path)).status).toBe(0);
+});
+
+test('an image is locked, not unsupported, when the module that makes system calls has left the module cache', async () => {
+  const image = await newImage();
+  const require = createRequire(import.meta.url);
+  delete require.cache[require.resolve('koffi')];
+  await expect(openImage(image.path)).rejects.toMatchObject({ code: 'image_locked' });
 });
 
 test('an image that QEMU writes is refused', async () => {

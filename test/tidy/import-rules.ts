@@ -48,6 +48,8 @@ const DOMAIN_VALUES = [
   'src/domain/ports/transfer-errors.ts',
   'src/domain/migration/verdict.ts',
 ];
+/** The loader of C functions. */
+const NATIVE = 'src/native/';
 /** Readers of text that the service and its client share; they import nothing. */
 const TEXT = 'src/text/';
 const HTTP = [
@@ -72,6 +74,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   { of: ['src/log.ts'], may: ['src/config.ts', 'src/engine/session/worker-thread.ts'], packages: ['fastify', 'pino'] },
   { of: [TEXT], may: [TEXT], packages: [] },
+  { of: [NATIVE], may: [NATIVE], packages: ['koffi', 'node:module'] },
   { of: ['src/start/'], may: ['src/start/', 'src/config/flag-values.ts', 'src/domain/'], packages: ['node:*'] },
   {
     of: ['src/embedded/'],
@@ -106,15 +109,15 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     of: ['src/block/'],
-    may: ['src/block/', 'src/engine/memory/', 'src/engine/stream/'],
+    may: ['src/block/', 'src/engine/memory/', 'src/engine/stream/', NATIVE],
     types: PORTS,
-    packages: ['koffi', 'node:*'],
+    packages: ['node:*'],
   },
   {
     of: ['src/engine/memory/'],
-    may: ['src/engine/memory/', 'src/engine/kernels/'],
+    may: ['src/engine/memory/', 'src/engine/kernels/', NATIVE],
     types: PORTS,
-    packages: ['koffi', 'node:*'],
+    packages: ['node:*'],
     never: IO,
   },
   { of: ['src/engine/stream/'], may: ['src/engine/'], types: PORTS, packages: ['node:*'], never: IO },
@@ -132,7 +135,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     packages: ['node:*'],
   },
   // What crosses to the workers has the shapes and the words of the ports; a type leaves nothing behind at run time.
-  { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS], types: PORTS, packages: ['node:*'] },
+  { of: ['src/engine/'], may: ['src/engine/', ...SHARED_WORDS, NATIVE], types: PORTS, packages: ['node:*'] },
   {
     of: ['src/routes/'],
     may: ['src/routes/', 'src/commands/', ...DOMAIN_VALUES, TEXT],
@@ -143,9 +146,9 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { of: ['src/qmp/codec/'], may: ['src/qmp/codec/', TEXT], packages: [] },
   {
     of: ['src/qmp/'],
-    may: ['src/qmp/', 'src/commands/', ...DOMAIN_VALUES, TEXT],
+    may: ['src/qmp/', 'src/commands/', ...DOMAIN_VALUES, TEXT, NATIVE],
     types: ['src/domain/'],
-    packages: ['koffi', 'node:*'],
+    packages: ['node:*'],
   },
   {
     of: ['src/hmp/'],

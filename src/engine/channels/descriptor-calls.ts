@@ -1,6 +1,6 @@
 import { closeSync, readFileSync } from 'node:fs';
 import type { DescriptorAccess, DescriptorCalls } from '../../domain/ports/process.ts';
-import { koffi, libcFunction } from '../memory/libc.ts';
+import { koffi, libcFunction } from '../../native/c-library.ts';
 
 /** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */
 const F_DUPFD_CLOEXEC = 1030;

@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import net from 'node:net';
 import type { FdAddress, TransferError } from '../../domain/ports/migration-session.ts';
-import { libcFunction } from '../memory/libc.ts';
+import { libcFunction } from '../../native/c-library.ts';
 import type { IncomingChannel, OutgoingChannel } from './channel.ts';
 import { accessOf } from './descriptor-calls.ts';
 import { PipeIncomingChannel, PipeOutgoingChannel } from './pipe.ts';

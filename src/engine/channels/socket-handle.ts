@@ -1,5 +1,5 @@
 import net from 'node:net';
-import { libcFunction } from '../memory/libc.ts';
+import { libcFunction } from '../../native/c-library.ts';
 
 /*
  * How much of what was written to a socket the peer's system has taken. Linux tells: the count of TCP_INFO, and the length

@@ -1,6 +1,6 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { libcFunction } from './libc.ts';
+import { libcFunction } from '../../native/c-library.ts';
 
 /*
  * Memory of the main thread after a burst of work. V8 keeps what its young generation has grown to, and the pages that a

@@ -1,5 +1,5 @@
+import { koffi, libcFunction } from '../../native/c-library.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from './layout.ts';
-import { koffi, libcFunction } from './libc.ts';
 import type { GuestMemory } from './machine-state.ts';
 
 type Madvise = {

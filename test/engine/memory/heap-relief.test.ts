@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { trimHeap } from '../../../src/engine/memory/heap-relief.ts';
-import { koffi } from '../../../src/engine/memory/libc.ts';
+import { koffi } from '../../../src/native/c-library.ts';
 
 const MIB = 2 ** 20;
 /** Too small to be a mapping of its own: it comes from the heap. */
