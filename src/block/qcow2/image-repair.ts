@@ -5,7 +5,7 @@ import { AUTOCLEAR_OFFSET, INCOMPATIBLE, INCOMPATIBLE_OFFSET } from './image-hea
 import { forgetCompressed } from './mapping.ts';
 import { decodeCount } from './refcount-encoding.ts';
 import { Refcounts } from './refcounts.ts';
-import { setCopied } from './table-format.ts';
+import { offsetAt, setCopied } from './table-format.ts';
 import type { Volume } from './volume.ts';
 
 /**
@@ -34,7 +34,7 @@ export async function makeWritable(
   volume.refcounts = refcounts;
   // Before any other change: a program that relies on these bits must see that the image was changed.
   if (header.autoclear !== 0n) await writeFeatures(volume, AUTOCLEAR_OFFSET, 0n);
-  const copied = await fixCopied(volume, checked);
+  const copied = await fixCopied(volume, checked, found.overcounted);
   await committer.commit();
   if (file.bytes > refcounts.end()) await file.truncate(refcounts.end());
   if ((header.incompatible & INCOMPATIBLE.dirty) !== 0n) {
@@ -45,11 +45,14 @@ export async function makeWritable(
   return { leakedClusters: found.leaked, correctedEntries: found.low + copied };
 }
 
-/** Marks every stored count that differs from the correct one. @returns the number of counts too high and too low. */
+/**
+ * Marks every stored count that differs from the correct one. @returns the number of counts too high and too low, and the
+ * used clusters whose count is too high.
+ */
 async function compareCounts(volume: Volume, refcounts: Refcounts, { counts, blocks }: CheckedImage) {
   const { geometry, file } = volume;
   const { countsPerBlock, refcountOrder } = geometry;
-  const found = { leaked: 0, low: 0 };
+  const found = { leaked: 0, low: 0, overcounted: new Set<number>() };
   const known = [...blocks];
   const bytes = Buffer.allocUnsafeSlow(geometry.clusterBytes);
   for (const [block, offset] of known.entries()) {
@@ -60,8 +63,11 @@ async function compareCounts(volume: Volume, refcounts: Refcounts, { counts, blo
       const stored = decodeCount(bytes, index, refcountOrder);
       const needed = counts.get(cluster);
       if (stored === needed) continue;
-      if (stored > needed) found.leaked += 1;
-      else found.low += 1;
+      if (stored < needed) found.low += 1;
+      else {
+        found.leaked += 1;
+        if (needed > 0) found.overcounted.add(cluster * geometry.clusterBytes);
+      }
       refcounts.touch(cluster);
     }
     if (block % 16 === 15) await new Promise((resolve) => setImmediate(resolve));
@@ -77,15 +83,28 @@ async function compareCounts(volume: Volume, refcounts: Refcounts, { counts, blo
   return found;
 }
 
-async function fixCopied(volume: Volume, { copiedFaults }: CheckedImage): Promise<number> {
+/**
+ * Sets the flags COPIED by the correct counts. A flag that agreed with a count that was too high is a part of that leak.
+ * @returns the number of flags that contradicted the stored counts.
+ */
+async function fixCopied(
+  volume: Volume,
+  { copiedFaults }: CheckedImage,
+  overcounted: ReadonlySet<number>,
+): Promise<number> {
+  let wrong = 0;
+  const fix = (entries: Buffer, index: number, copied: boolean): void => {
+    if (!copied || !overcounted.has(offsetAt(entries, index))) wrong += 1;
+    setCopied(entries, index, copied);
+  };
   for (const { table, index, copied } of copiedFaults) {
-    if (table !== null) await volume.tables.update(table, (entries) => setCopied(entries, index, copied));
+    if (table !== null) await volume.tables.update(table, (entries) => fix(entries, index, copied));
     else {
-      setCopied(volume.l1, index, copied);
+      fix(volume.l1, index, copied);
       volume.touchL1(index);
     }
   }
-  return copiedFaults.length;
+  return wrong;
 }
 
 async function writeFeatures(volume: Volume, position: number, features: bigint): Promise<void> {
