@@ -1,4 +1,4 @@
-import { compileKernels } from '../src/engine/kernels/load-kernels.ts';
+import { compileKernels } from '../src/engine/kernels/kernels.ts';
 import { createGuestMemory } from '../src/engine/memory/guest-memory.ts';
 import { DirtyMarker, DirtyTrace } from '../src/machine/synthetic/dirty-trace.ts';
 import { GuestMap } from '../src/machine/synthetic/guest-map.ts';

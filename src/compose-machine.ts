@@ -14,7 +14,7 @@ import type { Deadlines } from './domain/ports/migration-session.ts';
 import type { Clock } from './domain/ports/process.ts';
 import type { Store } from './domain/ports/store.ts';
 import { embeddedHypervisor } from './embedded/embedded-hypervisor.ts';
-import { descriptorCalls } from './engine/channels/descriptor-calls.ts';
+import { descriptorCalls } from './engine/channels/descriptor.ts';
 import { deviceFiles } from './engine/channels/device-files.ts';
 import { removeStale } from './engine/channels/file-draft.ts';
 import { createTransferEngine } from './engine/engine.ts';

@@ -4,7 +4,7 @@
 
 const GOLDEN: u32 = 0x9e3779b9;
 
-/** What the bytes look like; GUEST_STYLE in src/engine/kernels/guest-kernels.ts. */
+/** What the bytes look like; GUEST_STYLE in src/engine/kernels/kernels.ts. */
 export const STYLE_TEXT: u32 = 2;
 
 @inline

@@ -7,7 +7,7 @@ import type {
   LoadedGuest,
   TransferListener,
 } from '../domain/ports/migration-session.ts';
-import type { DeviceFiles } from '../engine/channels/device-file-types.ts';
+import type { DeviceFiles } from '../engine/channels/device-files.ts';
 import type { LoadedMachine } from '../engine/memory/machine-state.ts';
 import type { BlockEngine } from '../engine/snapshot/block-engine-types.ts';
 import type { EngineListener, IncomingTransfer, TransferEngine } from '../engine/transfer-engine.ts';

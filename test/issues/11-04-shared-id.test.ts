@@ -9,9 +9,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from '../../src/engine/stream/configuration.ts';
-import { encodeReverse } from '../../src/engine/stream/return-path.ts';
-import { SHARED_ID_KNOWN, SHARED_ID_MARK, SharedIdReader, sharedIdPings } from '../../src/engine/stream/shared-id.ts';
-import { encodeCommand } from '../../src/engine/stream/stream-command.ts';
+import {
+  encodeReverse,
+  SHARED_ID_KNOWN,
+  SHARED_ID_MARK,
+  SharedIdReader,
+  sharedIdPings,
+} from '../../src/engine/stream/return-path.ts';
+import { encodeCommand } from '../../src/engine/stream/stream-elements.ts';
 import { SYNTHETIC_MACHINE_NAME } from '../../src/machine/synthetic/synthetic-machine.ts';
 import { ask, startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
 import { setCapabilities } from '../helpers/closing-peer.ts';

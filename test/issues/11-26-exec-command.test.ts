@@ -6,8 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ExecIncomingChannel, ExecOutgoingChannel } from '../../src/engine/channels/exec.ts';
-import { Command } from '../../src/engine/channels/exec-command.ts';
+import { Command, ExecIncomingChannel, ExecOutgoingChannel } from '../../src/engine/channels/exec.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 
 const shell = (command: string) => ['/bin/sh', '-c', command];

@@ -6,8 +6,12 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { encodeConfiguration, encodeHeader } from '../../src/engine/stream/configuration.ts';
 import { RAM_FLAG, RAM_SECTION } from '../../src/engine/stream/constants.ts';
 import { encodeRamSetup } from '../../src/engine/stream/ram-setup.ts';
-import { encodeFooter, encodeSectionHead, encodeSectionPart } from '../../src/engine/stream/section.ts';
-import { encodeCommand } from '../../src/engine/stream/stream-command.ts';
+import {
+  encodeCommand,
+  encodeFooter,
+  encodeSectionHead,
+  encodeSectionPart,
+} from '../../src/engine/stream/stream-elements.ts';
 import { localService, type Service } from '../helpers/guest-service.ts';
 
 const RAM_BYTES = 2 ** 20;

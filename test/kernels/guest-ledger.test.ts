@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { instantiateKernels } from '../../src/engine/kernels/load-kernels.ts';
+import { instantiateKernels } from '../../src/engine/kernels/kernels.ts';
 
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
 const kernels = instantiateKernels(memory);

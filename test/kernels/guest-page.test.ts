@@ -1,9 +1,8 @@
 import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from '../../src/engine/kernels/guest-kernels.ts';
 import { referenceChecksum, referenceFill, referencePage } from '../../src/engine/kernels/guest-reference.ts';
-import { instantiateKernels } from '../../src/engine/kernels/load-kernels.ts';
+import { GUEST_PAGE, GUEST_STYLE, type GuestStyle, instantiateKernels } from '../../src/engine/kernels/kernels.ts';
 
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
 const kernels = instantiateKernels(memory);

@@ -2,8 +2,7 @@
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { instantiateKernels } from '../../src/engine/kernels/load-kernels.ts';
-import type { MigrationKernels } from '../../src/engine/kernels/migration-kernels.ts';
+import { instantiateKernels, type MigrationKernels } from '../../src/engine/kernels/kernels.ts';
 import { createGuestMemory } from '../../src/engine/memory/guest-memory.ts';
 import {
   DIRTY_LOG_ADDRESS,

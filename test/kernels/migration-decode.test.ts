@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { DECODE_STOP } from '../../src/engine/kernels/migration-kernels.ts';
+import { DECODE_STOP } from '../../src/engine/kernels/kernels.ts';
 import { PAGE_BYTES, STAGING_ADDRESS } from '../../src/engine/memory/layout.ts';
 import { KernelBench, PAGES, pageContents, pageNumbers, pageSets } from './migration-bench.ts';
 import type { DecodeOptions } from './migration-reference.ts';

@@ -1,6 +1,6 @@
 // The migration kernels in plain TypeScript: the same work, byte by byte, on a copy of a segment's memory.
 
-import { DECODE_STOP } from '../../src/engine/kernels/migration-kernels.ts';
+import { DECODE_STOP } from '../../src/engine/kernels/kernels.ts';
 import {
   DIRTY_LOG_ADDRESS,
   ENGINE_RESULT_ADDRESS,

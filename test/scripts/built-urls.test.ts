@@ -11,7 +11,7 @@ test('the address of a worker names what it is built to', () => {
 
 test('other addresses lead where they did, from a folder beside src', () => {
   const text = `new URL('../../../docs/errors/', import.meta.url); new URL('./a.wasm', import.meta.url); f(import.meta.url)`;
-  expect(withBuiltUrls('engine/kernels/load-kernels.ts', text, () => false)).toBe(
+  expect(withBuiltUrls('engine/kernels/kernels.ts', text, () => false)).toBe(
     `new URL('./../docs/errors/', import.meta.url); new URL('./engine/kernels/a.wasm', import.meta.url); f(import.meta.url)`,
   );
 });

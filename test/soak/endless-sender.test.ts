@@ -4,7 +4,7 @@
 import net from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { encodeConfiguration, encodeHeader } from '../../src/engine/stream/configuration.ts';
-import { encodeCommand } from '../../src/engine/stream/stream-command.ts';
+import { encodeCommand } from '../../src/engine/stream/stream-elements.ts';
 import { localService } from '../helpers/guest-service.ts';
 
 const PINGS = 50_000;

@@ -1,10 +1,9 @@
-import { fstatSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import type { FdAddress, TransferError } from '../../domain/ports/migration-session.ts';
-import { libcFunction } from '../../native/c-library.ts';
-import type { IncomingChannel, OutgoingChannel } from './channel.ts';
-import { accessOf } from './descriptor-calls.ts';
-import { PipeIncomingChannel, PipeOutgoingChannel } from './pipe.ts';
+import type { DescriptorAccess, DescriptorCalls } from '../../domain/ports/process.ts';
+import { koffi, libcFunction } from '../../native/c-library.ts';
+import { channelError, type IncomingChannel, type OutgoingChannel, OutgoingEnd } from './channel.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
 import { SocketOutgoingChannel } from './socket-outgoing.ts';
 
@@ -95,4 +94,100 @@ function isOpenFor(fd: number, use: Use): boolean {
 
 function unusable(message: string): TransferError {
   return { code: 'descriptor_unusable', message };
+}
+
+/*
+ * Pipes as channels. Node has one class for unix sockets and pipes, but a pipe goes one way only: it cannot be shut
+ * down, only closed, and its other end says nothing.
+ */
+
+/** The end of a pipe that is read. */
+export class PipeIncomingChannel extends SocketIncomingChannel {
+  override write(): void {}
+
+  override close(): void {
+    this.reset();
+  }
+}
+
+/** The end of a pipe that is written. What has been written counts as taken: the reader cannot say more. */
+export class PipeOutgoingChannel implements OutgoingChannel {
+  readonly hasReverse = false;
+  readonly #pipe: net.Socket;
+  readonly #name: string;
+  readonly #end = new OutgoingEnd();
+
+  constructor(pipe: net.Socket, name: string) {
+    this.#pipe = pipe;
+    this.#name = name;
+    pipe.on('error', (error) => this.#end.fail(channelError(error, name)));
+    pipe.on('close', () => this.#end.fail({ code: 'peer_closed', message: `${name}: the pipe was closed` }));
+  }
+
+  write(bytes: Uint8Array, done: () => void): void {
+    this.#pipe.write(bytes, (error) => {
+      if (error) this.#end.fail(channelError(error, this.#name));
+      else done();
+    });
+  }
+
+  onReverse(): void {}
+
+  onFailure(listener: (error: TransferError) => void): void {
+    this.#end.onFailure(listener);
+  }
+
+  finish(): Promise<void> {
+    const finished = this.#end.finish();
+    this.#pipe.once('finish', () => this.#end.finished());
+    this.#pipe.end();
+    return finished;
+  }
+
+  destroy(): void {
+    this.#end.mute();
+    this.#pipe.destroy();
+  }
+}
+
+/** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */
+const F_DUPFD_CLOEXEC = 1030;
+const O_ACCMODE = 0o3;
+const O_APPEND = 0o2000;
+const ACCESS: readonly DescriptorAccess[] = ['read', 'write', 'both', 'unknown'];
+/** Standard input, output and error are not to be taken by a duplicate. */
+const FIRST = 3;
+
+export const descriptorCalls: DescriptorCalls = { close, duplicate, accessOf };
+
+function close(descriptor: number): void {
+  try {
+    closeSync(descriptor);
+  } catch {
+    // It is closed all the same: an error of close(2) tells of a write that was not kept.
+  }
+}
+
+function duplicate(descriptor: number): number {
+  const fcntl = libcFunction('int fcntl(int fd, int command, ...)');
+  const made = fcntl(descriptor, F_DUPFD_CLOEXEC, 'int', FIRST) as number;
+  if (made < 0) throw new Error(`descriptor ${descriptor} cannot be duplicated (errno ${koffi().errno()})`);
+  return made;
+}
+
+/** As the kernel shows it in /proc. */
+export function accessOf(descriptor: number): DescriptorAccess {
+  const flags = flagsOf(descriptor);
+  if (flags === null) return 'unknown';
+  const access = ACCESS[flags & O_ACCMODE] ?? 'unknown';
+  return access === 'write' && (flags & O_APPEND) !== 0 ? 'append' : access;
+}
+
+function flagsOf(descriptor: number): number | null {
+  try {
+    const [, flags] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8')) ?? [];
+    return flags === undefined ? null : Number.parseInt(flags, 8);
+  } catch {
+    return null;
+  }
 }

@@ -1,10 +1,11 @@
 import { close, fchmodSync, fstatSync, fsync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
-import { StreamError } from '../stream/byte-reader.ts';
+import type { TransferErrorCode } from '../../domain/ports/transfer-errors.ts';
+import type { LoadedMachine, TransferSource } from '../memory/machine-state.ts';
+import { StreamError } from '../stream/bytes.ts';
 import { DEVICE_BYTES_MAX } from '../stream/constants.ts';
-import { decodeDeviceStream, encodeDeviceStream } from '../stream/device-stream.ts';
+import { type DeviceStateBytes, decodeDeviceStream, encodeDeviceStream } from '../stream/device-stream.ts';
 import { toTransferError } from './channel.ts';
-import type { DeviceFileError, DeviceFiles, FilePlace } from './device-file-types.ts';
 import { FileDraft } from './file-draft.ts';
 import { linkBelow, linkRefusal, openToRead } from './open-below.ts';
 
@@ -12,6 +13,23 @@ const readFrom = promisify(read);
 const writeTo = promisify(write);
 const flush = promisify(fsync);
 const closeFile = promisify(close);
+
+/** A file below the only folder where files may lie. */
+export type FilePlace = { readonly fileRoot: string; readonly path: string };
+
+/** What the promises of `DeviceFiles` reject with. */
+export type DeviceFileError = { readonly code: TransferErrorCode; readonly message: string };
+
+export interface DeviceFiles {
+  /** How a path with a symbolic link in it is refused, which names the link; null if no part of it is one. */
+  refusalOfLink(place: FilePlace): string | null;
+  /** Puts down the state of the devices, which must stand still; nothing of them is looked at afterwards. */
+  encode(source: TransferSource): DeviceStateBytes;
+  /** Makes a file of these bytes, in the place of one that may be there: all of it, or what was there stays. */
+  write(place: FilePlace, bytes: Uint8Array): Promise<void>;
+  /** Reads the state of just the devices that `source` has. @returns that machine with these devices, to be adopted. */
+  read(place: FilePlace, source: TransferSource): Promise<LoadedMachine>;
+}
 
 /** Device states in files below the file root, opened as `file:` addresses are. */
 export const deviceFiles: DeviceFiles = {

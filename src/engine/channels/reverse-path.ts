@@ -1,9 +1,8 @@
+import type { TransferError } from '../../domain/ports/migration-session.ts';
 import type { WaitPoint } from '../session/wait-point.ts';
-import { ByteReader, IncompleteError } from '../stream/byte-reader.ts';
-import { decodeReverse, type ReverseMessage } from '../stream/return-path.ts';
-import { SHARED_ID_KNOWN } from '../stream/shared-id.ts';
+import { ByteReader, IncompleteError } from '../stream/bytes.ts';
+import { decodeReverse, type ReverseMessage, SHARED_ID_KNOWN } from '../stream/return-path.ts';
 import type { OutgoingChannel } from './channel.ts';
-import { otherProtocol } from './peer-protocol.ts';
 
 /** Bytes of an unfinished message that may be waiting: no message of precopy is longer. */
 const WAITING_BYTES_MAX = 8;
@@ -94,4 +93,37 @@ export class ReversePath {
     this.#waiting = new Uint8Array();
     this.#waitPoint.fail({ code: 'return_path_broken', message });
   }
+}
+
+/** How an answer of HTTP begins: with its version, or, of a server that answers as HTTP/0.9, with a page. */
+const HTTP = ['HTTP', '<htm', '<HTM', '<!DO', '<!do'];
+const HEAD_BYTES = 4;
+
+/** The protocol of the server that answers at the address, if its first bytes are of HTTP or TLS; null otherwise. */
+export function otherProtocol(bytes: Uint8Array): TransferError | null {
+  if (HTTP.includes(Buffer.from(bytes.subarray(0, HEAD_BYTES)).toString('latin1'))) {
+    return {
+      code: 'peer_speaks_http',
+      message: 'an HTTP server answers at this address: it is not that of a migration',
+    };
+  }
+  // An alert of TLS: type 21, version 3.x.
+  if (bytes[0] === 21 && bytes[1] === 3) {
+    return {
+      code: 'peer_speaks_tls',
+      message: 'a TLS server answers at this address: it is not that of a plain migration',
+    };
+  }
+  return null;
+}
+
+/** Fails a migration without a return path once a server of another protocol answers. Every other answer is ignored. */
+export function watchForOtherProtocol(channel: OutgoingChannel, waitPoint: WaitPoint): void {
+  let head: Uint8Array = new Uint8Array();
+  channel.onReverse((bytes) => {
+    if (head.length >= HEAD_BYTES) return;
+    head = Buffer.concat([head, bytes.subarray(0, HEAD_BYTES)]);
+    const other = otherProtocol(head);
+    if (other !== null) waitPoint.fail(other);
+  });
 }

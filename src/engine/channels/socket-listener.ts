@@ -1,26 +1,21 @@
-import { lookup } from 'node:dns/promises';
-import { existsSync } from 'node:fs';
-import net from 'node:net';
-import { dirname } from 'node:path';
+import type net from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { MigrationAddress, TcpAddress, TransferError } from '../../domain/ports/migration-session.ts';
-import { channelError, type IncomingChannel } from './channel.ts';
-import { atHeader, headerCut, headerLate, judge } from './peer-protocol.ts';
+import type { MigrationAddress, TransferError } from '../../domain/ports/migration-session.ts';
+import { ByteReader, IncompleteError, StreamError } from '../stream/bytes.ts';
+import { decodeHeader } from '../stream/configuration.ts';
+import type { IncomingChannel } from './channel.ts';
 import { readInto } from './socket-handle.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
-import { removeStaleSocket } from './stale-socket.ts';
+import { type SocketAddress, SocketServer } from './socket-server.ts';
 
-/** Connections that have not shown a whole header, at most; one more drops the oldest. */
+/** Connections without a whole header, at most; one more closes the oldest. */
 const WAITING_MAX = 16;
-/** Senders that wait behind the one whose stream is read, at most; one more is refused. */
+/** Senders that wait while the stream of another is read, at most; one more is refused. */
 const QUEUE_MAX = 16;
-const KEEP_ALIVE_MS = 10_000;
 /** Turns of the event loop after which every connection has been accepted that was made before them. */
 const ACCEPT_TURNS = 2;
-/** A connection that belongs to the sender that was accepted shows that at once; others are refused after this long. */
+/** A further connection of the accepted sender shows that at once; other connections are refused after this time. */
 const BELONGS_MS = 500;
-
-type SocketAddress = Extract<MigrationAddress, { transport: 'tcp' | 'unix' }>;
 
 /** Who hears of the next connection. */
 export type SenderHandlers = {
@@ -42,8 +37,7 @@ export type SenderHandlers = {
  * closed.
  */
 export class SocketListener {
-  /** One for each address of the host. */
-  readonly #servers: net.Server[] = [];
+  readonly #server: SocketServer;
   readonly #name: string;
   readonly #headerMs: number;
   readonly #waiting = new Set<SocketIncomingChannel>();
@@ -59,56 +53,12 @@ export class SocketListener {
   constructor(name: string, headerMs: number) {
     this.#name = name;
     this.#headerMs = headerMs;
+    this.#server = new SocketServer(name, (socket) => this.#connected(socket));
   }
 
-  /** Resolves with the address and where it is bound. Rejects with a TransferError; nothing is listened on then. */
-  async listen(address: SocketAddress): Promise<MigrationAddress> {
-    try {
-      if (address.transport === 'tcp') return await this.#listenTcp(address);
-      await this.#bindUnix(address.path);
-      return address;
-    } catch (error) {
-      throw this.#bindError(error, address);
-    }
-  }
-
-  async #bindUnix(path: string): Promise<void> {
-    try {
-      await this.#bind({ path });
-    } catch (error) {
-      if (!isTaken(error) || !(await removeStaleSocket(path))) throw error;
-      await this.#bind({ path });
-    }
-  }
-
-  /** The first port of the range that is free at all addresses of the host. */
-  async #listenTcp(address: TcpAddress): Promise<MigrationAddress> {
-    const places = await placesOf(address);
-    for (let port = address.port; ; port++) {
-      try {
-        const bound = await this.#bindAll(places, { port, isKeptAlive: address.keepAlive !== false });
-        return { ...address, port: bound[0]?.port ?? port, bound };
-      } catch (error) {
-        this.#closeServers();
-        if (!isTaken(error) || port >= (address.portMax ?? port)) throw error;
-      }
-    }
-  }
-
-  async #bindAll(places: readonly Place[], { port, isKeptAlive }: { port: number; isKeptAlive: boolean }) {
-    const bound: { host: string; port: number }[] = [];
-    for (const { host, isAny, ipv6Only } of places) {
-      const where = { host, port: bound[0]?.port ?? port, ipv6Only };
-      const server = await this.#bind(where, isKeptAlive).catch((error: unknown) => {
-        // A host without IPv6 has every interface all the same.
-        if (isAny && !isTaken(error)) return this.#bind({ ...where, host: ANY_4 }, isKeptAlive);
-        throw error;
-      });
-      const at = server.address() as net.AddressInfo;
-      bound.push({ host: at.address, port: at.port });
-      if (isAny && at.address === ANY_6) bound.push({ host: ANY_4, port: at.port });
-    }
-    return bound;
+  /** Resolves with the address and where it is bound. Rejects with a TransferError; nothing is bound then. */
+  listen(address: SocketAddress): Promise<MigrationAddress> {
+    return this.#server.listen(address);
   }
 
   /** The next sender is given to `handlers`: at once, where one waits already. */
@@ -127,7 +77,7 @@ export class SocketListener {
   async acceptNoMore(): Promise<void> {
     // The system may hold connections that have not been accepted yet.
     for (let turn = 0; turn < ACCEPT_TURNS; turn += 1) await nextTurn();
-    this.#closeServers();
+    this.#server.close();
     for (const channel of this.#queue.splice(0)) channel.reset();
     setTimeout(() => this.#resetWaiting(), BELONGS_MS).unref();
   }
@@ -141,41 +91,9 @@ export class SocketListener {
   close(): void {
     this.#handlers = null;
     this.#served = null;
-    this.#closeServers();
+    this.#server.close();
     this.#resetWaiting();
     for (const channel of this.#queue.splice(0)) channel.reset();
-  }
-
-  #bind(where: net.ListenOptions, isKeptAlive = true): Promise<net.Server> {
-    const server = net.createServer({
-      noDelay: true,
-      keepAlive: isKeptAlive,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-      allowHalfOpen: true,
-      pauseOnConnect: true,
-    });
-    server.on('connection', (socket) => this.#connected(socket));
-    const { promise, resolve, reject } = Promise.withResolvers<net.Server>();
-    server.once('error', reject);
-    server.listen({ ...where, exclusive: true }, () => {
-      server.off('error', reject);
-      // An accept that fails later (no descriptors left) concerns that connection alone.
-      server.on('error', () => {});
-      this.#servers.push(server);
-      resolve(server);
-    });
-    return promise;
-  }
-
-  #closeServers(): void {
-    for (const server of this.#servers.splice(0)) server.close();
-  }
-
-  /** Node says of a folder that is not there what it says of one that may not be written. */
-  #bindError(error: unknown, address: SocketAddress): TransferError {
-    const isFolderThere = address.transport !== 'unix' || existsSync(dirname(address.path));
-    if (isFolderThere) return channelError(error, this.#name);
-    return { code: 'no_such_file', message: `${this.#name}: the folder is not there` };
   }
 
   #connected(socket: net.Socket): void {
@@ -222,7 +140,7 @@ export class SocketListener {
     if (handlers !== null) {
       this.#handlers = null;
       this.#serve(channel, handlers);
-    } else if (this.#servers.length > 0 && this.#queue.length < QUEUE_MAX) {
+    } else if (this.#server.isListening && this.#queue.length < QUEUE_MAX) {
       this.#queue.push(channel);
     } else {
       channel.reset();
@@ -258,21 +176,29 @@ export class SocketListener {
   }
 }
 
-const ANY_6 = '::';
-const ANY_4 = '0.0.0.0';
-
-/** Something to listen on. `isAny`: every interface, by one socket of both families. */
-type Place = { readonly host: string; readonly isAny: boolean; readonly ipv6Only: boolean };
-
-/** Every address that the host's name stands for, as QEMU listens on all of them. */
-async function placesOf({ host, family }: TcpAddress): Promise<Place[]> {
-  const ipv6Only = family === 6;
-  if (host === '') return [{ host: family === 4 ? ANY_4 : ANY_6, isAny: family === undefined, ipv6Only }];
-  const found = await lookup(host, { all: true, ...(family !== undefined && { family }) });
-  const hosts = [...new Set(found.map(({ address }) => address))];
-  return hosts.map((one) => ({ host: one, isAny: false, ipv6Only: ipv6Only || hosts.length > 1 }));
+/** What the first bytes of a connection are. */
+function judge(bytes: Uint8Array): 'header' | 'unfinished' | TransferError {
+  try {
+    decodeHeader(new ByteReader(bytes));
+    return 'header';
+  } catch (error) {
+    if (error instanceof IncompleteError) return 'unfinished';
+    if (!(error instanceof StreamError)) throw error;
+    const { code, message } = error.at(0);
+    return { code, message };
+  }
 }
 
-function isTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+function headerCut(count: number): TransferError {
+  const { code, message } = new StreamError('stream_truncated', 'the stream ends too early, in its header', count);
+  return { code, message };
+}
+
+function headerLate(count: number, headerMs: number): TransferError {
+  const message = `nothing whole came for ${headerMs} ms (at byte ${count} of the stream, in its part 'header')`;
+  return { code: 'deadline_exceeded', message };
+}
+
+function atHeader({ code, message }: TransferError, count: number): TransferError {
+  return { code, message: `${message} (at byte ${count} of the stream, in its part 'header')` };
 }

@@ -1,8 +1,7 @@
 import { readSync } from 'node:fs';
 import net from 'node:net';
 import type { TransferError } from '../../domain/ports/migration-session.ts';
-import { channelError, type OutgoingChannel } from './channel.ts';
-import { OutgoingEnd } from './outgoing-end.ts';
+import { channelError, type OutgoingChannel, OutgoingEnd } from './channel.ts';
 import { acknowledgementGauge, breakOff, descriptorOf } from './socket-handle.ts';
 
 const KEEP_ALIVE_MS = 10_000;

@@ -2,7 +2,7 @@ import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
 import type { Staging } from '../pages/staging.ts';
 import { type WaitPoint, whatWaitsIsRead } from '../session/wait-point.ts';
-import { encodeCommand } from '../stream/stream-command.ts';
+import { encodeCommand } from '../stream/stream-elements.ts';
 import { WINDOW_MS } from './pacing.ts';
 
 /** A ping goes out after so many bytes and so long, at least: an answer costs the target a message. */

@@ -1,5 +1,5 @@
 import { PAGE_BYTES } from '../memory/layout.ts';
-import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from './guest-kernels.ts';
+import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from './kernels.ts';
 
 /*
  * The synthetic guest's pages in plain TypeScript. The kernels are tested against it, and the guest's self-check uses

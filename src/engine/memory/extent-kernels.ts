@@ -1,5 +1,4 @@
-import { compileKernels, instantiateKernels, type Kernels } from '../kernels/load-kernels.ts';
-import { KernelResults } from '../kernels/migration-kernels.ts';
+import { compileKernels, instantiateKernels, KernelResults, type Kernels } from '../kernels/kernels.ts';
 import { PAGE_BYTES, RAM_ADDRESS } from './layout.ts';
 import type { GuestMemory, RamExtent } from './machine-state.ts';
 

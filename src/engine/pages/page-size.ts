@@ -1,4 +1,4 @@
-import { StreamError } from '../stream/byte-reader.ts';
+import { StreamError } from '../stream/bytes.ts';
 import { ELEMENT, RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
 
 /*

@@ -1,8 +1,8 @@
-import { DECODE_STOP } from '../kernels/migration-kernels.ts';
+import { DECODE_STOP } from '../kernels/kernels.ts';
 import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-kernels.ts';
 import { PAGE_BYTES } from '../memory/layout.ts';
 import type { GuestMemory, RamBlock, RamExtent } from '../memory/machine-state.ts';
-import { ByteReader, IncompleteError, StreamError } from '../stream/byte-reader.ts';
+import { ByteReader, IncompleteError, StreamError } from '../stream/bytes.ts';
 import { multifdDiffers } from '../stream/configuration.ts';
 import { RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
 import type { StreamInput } from './input-buffer.ts';

@@ -1,8 +1,8 @@
 import type { GuestMemory, TransferTarget } from '../memory/machine-state.ts';
-import { type ByteReader, StreamError } from '../stream/byte-reader.ts';
+import { type ByteReader, StreamError } from '../stream/bytes.ts';
 import { RAM_SECTION } from '../stream/constants.ts';
 import { decodeRamSetup } from '../stream/ram-setup.ts';
-import { decodeFooter, decodeSectionHead, type SectionHead } from '../stream/section.ts';
+import { decodeFooter, decodeSectionHead, type SectionHead } from '../stream/stream-elements.ts';
 import { memoryFor } from '../stream/target-checks.ts';
 import type { StreamInput } from './input-buffer.ts';
 import { RamReceiver } from './ram-receiver.ts';

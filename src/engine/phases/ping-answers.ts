@@ -1,7 +1,6 @@
 import type { IncomingChannel } from '../channels/channel.ts';
-import { StreamError } from '../stream/byte-reader.ts';
-import { encodeReverse } from '../stream/return-path.ts';
-import { SHARED_ID_KNOWN, SharedIdReader } from '../stream/shared-id.ts';
+import { StreamError } from '../stream/bytes.ts';
+import { encodeReverse, SHARED_ID_KNOWN, SharedIdReader } from '../stream/return-path.ts';
 
 /** Answers that the sender has not taken, in bytes: one that asks and does not listen is let go. */
 const UNSENT_ANSWERS_BYTES_MAX = 64 * 1024;

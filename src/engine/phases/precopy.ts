@@ -10,8 +10,8 @@ import { RamSender } from '../pages/ram-sender.ts';
 import type { Staging } from '../pages/staging.ts';
 import { TransferFailure } from '../session/wait-point.ts';
 import { MachineEncoder, type StreamPart } from '../stream/machine-stream.ts';
-import { sharedIdPings } from '../stream/shared-id.ts';
-import { encodeCommand } from '../stream/stream-command.ts';
+import { sharedIdPings } from '../stream/return-path.ts';
+import { encodeCommand } from '../stream/stream-elements.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Longest time that one section stays open, so that control comes back often. */

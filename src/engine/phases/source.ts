@@ -1,7 +1,7 @@
 import type { MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
-import { watchForOtherProtocol } from '../channels/peer-protocol.ts';
-import { ReversePath } from '../channels/reverse-path.ts';
+
+import { ReversePath, watchForOtherProtocol } from '../channels/reverse-path.ts';
 import { openOutgoing } from '../channels/transports.ts';
 import { HOLD } from '../memory/holds.ts';
 import { Staging } from '../pages/staging.ts';

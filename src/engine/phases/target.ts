@@ -9,7 +9,7 @@ import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { whatWaitsIsRead } from '../session/wait-point.ts';
 import { FigureBlock } from '../shared/figures.ts';
 import { encodeReverse } from '../stream/return-path.ts';
-import type { StreamCommand } from '../stream/stream-command.ts';
+import type { StreamCommand } from '../stream/stream-elements.ts';
 import { readError } from '../stream/target-checks.ts';
 import { TargetStream } from '../stream/target-stream.ts';
 import type { IncomingPlan } from '../transfer-engine.ts';

@@ -1,7 +1,7 @@
 import { BlockError } from '../../block/image.ts';
 import type { DamageReport, DeletePlan, SnapshotError, SnapshotTask } from '../../domain/ports/block-nodes.ts';
 import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
-import { StreamError } from '../stream/byte-reader.ts';
+import { StreamError } from '../stream/bytes.ts';
 import type { SavePlan } from './block-engine-types.ts';
 import { nodesOfSave, type OpenError, type TaskOrder } from './block-messages.ts';
 

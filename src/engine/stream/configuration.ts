@@ -1,5 +1,4 @@
-import { type ByteReader, StreamError } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { type ByteReader, ByteWriter, StreamError } from './bytes.ts';
 import { ELEMENT, MACHINE_NAME_BYTES_MAX, STREAM_MAGIC, STREAM_VERSION } from './constants.ts';
 
 /*

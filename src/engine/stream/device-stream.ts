@@ -1,15 +1,18 @@
-import type { DeviceStateBytes } from '../channels/device-file-types.ts';
 import type { ImageStream, LoadedMachine, OpaqueSection, TransferSource } from '../memory/machine-state.ts';
-import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { ByteReader, ByteWriter, IncompleteError, StreamError } from './bytes.ts';
 import { decodeHeader, encodeHeader } from './configuration.ts';
 import { ELEMENT } from './constants.ts';
-import { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_SECTION, withRunState } from './global-state.ts';
-import { KnownDevices } from './known-devices.ts';
+import {
+  decodeGlobalState,
+  encodeGlobalState,
+  GLOBAL_STATE_SECTION,
+  KnownDevices,
+  withRunState,
+} from './known-devices.ts';
 import { sectionElements } from './machine-stream.ts';
 import { OpaqueDeviceReader } from './opaque-devices.ts';
-import { decodeFooter, decodeSectionHead } from './section.ts';
 import { sectionsBySize, sizeKey } from './section-bounds.ts';
+import { decodeFooter, decodeSectionHead } from './stream-elements.ts';
 
 /*
  * A device state alone, as xen-save-devices-state of QEMU writes it:
@@ -25,6 +28,9 @@ import { sectionsBySize, sizeKey } from './section-bounds.ts';
 /** Ids of the sections of a machine whose devices are known; 2 is RAM's. */
 const FIRST_SECTION_ID = 3;
 const RUN_STATE = 'running';
+
+/** A device state alone, and how many sections it has. */
+export type DeviceStateBytes = { readonly bytes: Uint8Array; readonly sections: number };
 
 /** The device state of a machine that stands still; the bytes share nothing with it. */
 export function encodeDeviceStream({ state }: TransferSource): DeviceStateBytes {

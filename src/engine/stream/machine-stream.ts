@@ -1,11 +1,10 @@
 import type { OpaqueSection, TransferSource } from '../memory/machine-state.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { ByteWriter } from './bytes.ts';
 import { encodeConfiguration, encodeHeader, encodeUuidSubsection } from './configuration.ts';
 import { ELEMENT, RAM_FLAG, RAM_SECTION } from './constants.ts';
-import { encodeGlobalState, GLOBAL_STATE_SECTION } from './global-state.ts';
+import { encodeGlobalState, GLOBAL_STATE_SECTION } from './known-devices.ts';
 import { encodeRamSetup } from './ram-setup.ts';
-import { encodeFooter, encodeSectionHead, encodeSectionPart } from './section.ts';
-import { encodeCommand } from './stream-command.ts';
+import { encodeCommand, encodeFooter, encodeSectionHead, encodeSectionPart } from './stream-elements.ts';
 import { encodeVmDescription, encodeVmDescriptionText } from './vm-description.ts';
 
 /**

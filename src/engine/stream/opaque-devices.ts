@@ -1,9 +1,9 @@
 import type { OpaqueSection } from '../memory/machine-state.ts';
-import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
+import { ByteReader, IncompleteError, StreamError } from './bytes.ts';
 import { DEVICE_BYTES_MAX, ELEMENT, VM_DESCRIPTION_BYTES_MAX } from './constants.ts';
-import { GLOBAL_STATE_BYTES, GLOBAL_STATE_SECTION } from './global-state.ts';
-import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES, type SectionHead } from './section.ts';
+import { GLOBAL_STATE_BYTES, GLOBAL_STATE_SECTION } from './known-devices.ts';
 import { sectionsBySize } from './section-bounds.ts';
+import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES, type SectionHead } from './stream-elements.ts';
 import { decodeVmDescription, describedBodySizes, findVmDescription } from './vm-description.ts';
 
 export type OpaqueDevices = { readonly sections: readonly OpaqueSection[]; readonly vmDescription: Uint8Array | null };

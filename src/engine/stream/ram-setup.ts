@@ -1,5 +1,4 @@
-import { type ByteReader, StreamError } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { type ByteReader, ByteWriter, StreamError } from './bytes.ts';
 import { multifdDiffers } from './configuration.ts';
 import { RAM_BLOCKS_MAX, RAM_FLAG, RAM_FLAGS_MASK } from './constants.ts';
 

@@ -1,5 +1,4 @@
-import { type ByteReader, StreamError } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { type ByteReader, ByteWriter, StreamError } from './bytes.ts';
 import { REVERSE } from './constants.ts';
 
 /*
@@ -38,4 +37,48 @@ export function decodeReverse(reader: ByteReader): ReverseMessage {
   if (type === REVERSE.switchoverAck) return { type: 'switchover-ack' };
   const value = reader.u32();
   return type === REVERSE.shut ? { type: 'shut', value } : { type: 'pong', value };
+}
+
+/*
+ * One id for both histories of a migration between two vmferrys. QEMU knows no such thing and must not notice it, so the
+ * id travels in pings, which every target with a return path answers and otherwise ignores: one with SHARED_ID_MARK,
+ * then four with 32 bits of the id each, most significant first. A vmferry that has read all of them says so with one
+ * pong more, SHARED_ID_KNOWN, which answers no ping and which nobody else sends. QEMU's own pings have the values 1 to 4
+ * and 0x42. (ADR 0049)
+ */
+
+/** "vmfI". */
+export const SHARED_ID_MARK = 0x766d_6649;
+/** "vmfK". */
+export const SHARED_ID_KNOWN = 0x766d_664b;
+
+const WORDS = 4;
+const WORD_DIGITS = 8;
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+/** Values of the pings that tell the target an id, given in the text form of a uuid. @throws RangeError on other text. */
+export function sharedIdPings(id: string): readonly number[] {
+  if (!UUID.test(id)) throw new RangeError(`'${id}' is no uuid`);
+  const digits = id.replaceAll('-', '');
+  const word = (index: number) => Number.parseInt(digits.slice(index * WORD_DIGITS, (index + 1) * WORD_DIGITS), 16);
+  return [SHARED_ID_MARK, ...Array.from({ length: WORDS }, (_, index) => word(index))];
+}
+
+/** The target's end: is given the value of every ping, in their order. */
+export class SharedIdReader {
+  /** Null before the mark has come. */
+  #words: number[] | null = null;
+
+  /** @returns the id in the text form of a uuid with the ping that completes it, once; otherwise null. */
+  take(value: number): string | null {
+    if (this.#words === null) {
+      if (value === SHARED_ID_MARK) this.#words = [];
+      return null;
+    }
+    if (this.#words.length === WORDS) return null;
+    this.#words.push(value);
+    if (this.#words.length < WORDS) return null;
+    const digits = this.#words.map((word) => word.toString(16).padStart(WORD_DIGITS, '0')).join('');
+    return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  }
 }

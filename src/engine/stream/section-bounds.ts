@@ -1,7 +1,7 @@
 import type { OpaqueSection } from '../memory/machine-state.ts';
-import { ByteReader, IncompleteError, StreamError } from './byte-reader.ts';
+import { ByteReader, IncompleteError, StreamError } from './bytes.ts';
 import { ELEMENT } from './constants.ts';
-import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES } from './section.ts';
+import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES } from './stream-elements.ts';
 
 /** How the size of a section's body is looked up. */
 export function sizeKey({ idstr, instanceId }: Pick<OpaqueSection, 'idstr' | 'instanceId'>): string {

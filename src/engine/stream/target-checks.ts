@@ -3,7 +3,7 @@ import { createGuestMemory } from '../memory/guest-memory.ts';
 import type { GuestMemory, TransferTarget } from '../memory/machine-state.ts';
 import { pageSizeDiffers, STREAM_PAGE_BYTES } from '../pages/page-size.ts';
 import type { IncomingPlan } from '../transfer-engine.ts';
-import { StreamError } from './byte-reader.ts';
+import { StreamError } from './bytes.ts';
 import type { Configuration } from './configuration.ts';
 import type { RamBlockLength } from './ram-setup.ts';
 

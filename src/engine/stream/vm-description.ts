@@ -1,7 +1,6 @@
-import { type ByteReader, StreamError } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { type ByteReader, ByteWriter, StreamError } from './bytes.ts';
 import { ELEMENT, VM_DESCRIPTION_BYTES_MAX } from './constants.ts';
-import { GLOBAL_STATE_FIELDS, GLOBAL_STATE_SECTION } from './global-state.ts';
+import { GLOBAL_STATE_FIELDS, GLOBAL_STATE_SECTION } from './known-devices.ts';
 
 /*
  * The vmdescription: 06, u32 length, JSON. It names every device section and its fields, so that a reader without

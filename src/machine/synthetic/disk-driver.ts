@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Kernels } from '../../engine/kernels/load-kernels.ts';
+import type { Kernels } from '../../engine/kernels/kernels.ts';
 import { DiskSlot } from '../../engine/memory/disk-slot.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import type { ConsoleRing, DeviceBody } from './device-bodies.ts';

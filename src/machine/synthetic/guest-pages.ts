@@ -1,5 +1,10 @@
-import { GUEST_STYLE, type GuestStyle } from '../../engine/kernels/guest-kernels.ts';
-import { compileKernels, instantiateKernels, type Kernels } from '../../engine/kernels/load-kernels.ts';
+import {
+  compileKernels,
+  GUEST_STYLE,
+  type GuestStyle,
+  instantiateKernels,
+  type Kernels,
+} from '../../engine/kernels/kernels.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { bootPage, FIRST_LEDGER_PAGE, type GuestIdentity, type GuestMap } from './guest-map.ts';

@@ -1,4 +1,4 @@
-import type { Kernels } from '../../engine/kernels/load-kernels.ts';
+import type { Kernels } from '../../engine/kernels/kernels.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import { ConsoleRing, type DeviceBody, GuestTimer } from './device-bodies.ts';

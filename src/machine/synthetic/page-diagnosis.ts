@@ -1,6 +1,6 @@
 import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
-import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from '../../engine/kernels/guest-kernels.ts';
 import { referenceChecksum, referenceFill, referencePage } from '../../engine/kernels/guest-reference.ts';
+import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from '../../engine/kernels/kernels.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestIdentity, GuestMap } from './guest-map.ts';
 

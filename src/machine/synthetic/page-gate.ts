@@ -1,4 +1,4 @@
-import type { Kernels } from '../../engine/kernels/load-kernels.ts';
+import type { Kernels } from '../../engine/kernels/kernels.ts';
 import { DIRTY_LOG_ADDRESS } from '../../engine/memory/layout.ts';
 import type { DirtyMarker } from './dirty-trace.ts';
 import type { GuestMap } from './guest-map.ts';

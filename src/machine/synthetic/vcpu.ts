@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
-import type { Kernels } from '../../engine/kernels/load-kernels.ts';
+import type { Kernels } from '../../engine/kernels/kernels.ts';
 import { HOLD } from '../../engine/memory/holds.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';

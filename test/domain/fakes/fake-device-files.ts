@@ -1,10 +1,6 @@
-import type {
-  DeviceFileError,
-  DeviceFiles,
-  DeviceStateBytes,
-  FilePlace,
-} from '../../../src/engine/channels/device-file-types.ts';
+import type { DeviceFileError, DeviceFiles, FilePlace } from '../../../src/engine/channels/device-files.ts';
 import type { LoadedMachine, TransferSource } from '../../../src/engine/memory/machine-state.ts';
+import type { DeviceStateBytes } from '../../../src/engine/stream/device-stream.ts';
 
 /** Files in memory, by their paths below the root. */
 export class FakeDeviceFiles implements DeviceFiles {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { instantiateKernels } from '../../../src/engine/kernels/load-kernels.ts';
+import { instantiateKernels } from '../../../src/engine/kernels/kernels.ts';
 import { createGuestMemory, isSameMemory } from '../../../src/engine/memory/guest-memory.ts';
 import { DIRTY_LOG_ADDRESS, RAM_ADDRESS } from '../../../src/engine/memory/layout.ts';
 import { giveBackMemory } from '../../../src/engine/memory/memory-advice.ts';

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ByteReader, IncompleteError, StreamError } from '../../../src/engine/stream/byte-reader.ts';
-import { ByteWriter } from '../../../src/engine/stream/byte-writer.ts';
+import { ByteReader, ByteWriter, IncompleteError, StreamError } from '../../../src/engine/stream/bytes.ts';
 
 describe('big-endian values', () => {
   it('come back as they were written', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ByteReader } from '../../../src/engine/stream/byte-reader.ts';
+import { ByteReader } from '../../../src/engine/stream/bytes.ts';
 import {
   decodeConfiguration,
   decodeHeader,

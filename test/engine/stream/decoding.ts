@@ -1,6 +1,6 @@
 /* What every codec is asked: whole bytes give the value, too few ask for more, wrong ones have a code. */
 import { expect } from 'vitest';
-import { ByteReader, IncompleteError, StreamError } from '../../../src/engine/stream/byte-reader.ts';
+import { ByteReader, IncompleteError, StreamError } from '../../../src/engine/stream/bytes.ts';
 
 /** Decodes all of `bytes`; bytes that are left over are a fault of the test. */
 export function decodeAll<Value>(bytes: Uint8Array, decode: (reader: ByteReader) => Value): Value {

@@ -5,7 +5,7 @@ import type {
   OpaqueSection,
   TransferSource,
 } from '../../../src/engine/memory/machine-state.ts';
-import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
+import { StreamError } from '../../../src/engine/stream/bytes.ts';
 import { decodeDeviceStream, encodeDeviceStream } from '../../../src/engine/stream/device-stream.ts';
 import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';
 import { imagePlan, read, SmallMachine } from './reading.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
+import { StreamError } from '../../../src/engine/stream/bytes.ts';
 import { OpaqueDeviceReader, type OpaqueDevices } from '../../../src/engine/stream/opaque-devices.ts';
 import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';
 import { imagePlan, read } from './reading.ts';

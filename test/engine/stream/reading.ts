@@ -8,8 +8,8 @@ import type {
   TransferTarget,
 } from '../../../src/engine/memory/machine-state.ts';
 import { InputBuffer } from '../../../src/engine/pages/input-buffer.ts';
-import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
-import type { StreamCommand } from '../../../src/engine/stream/stream-command.ts';
+import { StreamError } from '../../../src/engine/stream/bytes.ts';
+import type { StreamCommand } from '../../../src/engine/stream/stream-elements.ts';
 import { TargetStream } from '../../../src/engine/stream/target-stream.ts';
 import type { IncomingPlan } from '../../../src/engine/transfer-engine.ts';
 import {

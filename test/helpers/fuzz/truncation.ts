@@ -1,7 +1,7 @@
 /** A stream that ends too early is never taken for a whole one, wherever it is cut. */
 import { describe, expect, it } from 'vitest';
 import { InputBuffer } from '../../../src/engine/pages/input-buffer.ts';
-import { StreamError } from '../../../src/engine/stream/byte-reader.ts';
+import { StreamError } from '../../../src/engine/stream/bytes.ts';
 import { TargetStream } from '../../../src/engine/stream/target-stream.ts';
 import type { IncomingPlan } from '../../../src/engine/transfer-engine.ts';
 import { imagePlan, read, SmallMachine, smallParts, smallStream } from '../../engine/stream/reading.ts';

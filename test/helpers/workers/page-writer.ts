@@ -2,7 +2,7 @@
 // count before: so a mark that gets lost is never made up for by the next.
 
 import { workerData } from 'node:worker_threads';
-import { instantiateKernels } from '../../../src/engine/kernels/load-kernels.ts';
+import { instantiateKernels } from '../../../src/engine/kernels/kernels.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES, RAM_ADDRESS } from '../../../src/engine/memory/layout.ts';
 import { ENDED, PAGE_WORDS, STOP } from './page-writer-words.ts';
 

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { PAGE_BYTES } from '../../memory/layout.ts';
 import type { LoadedMachine } from '../../memory/machine-state.ts';
 import { PopulateAhead } from '../../memory/populate-ahead.ts';
-import { StreamError } from '../../stream/byte-reader.ts';
+import { StreamError } from '../../stream/bytes.ts';
 import { type ExpectedMachine, TargetStream } from '../../stream/target-stream.ts';
 import type { TaskControl } from '../task-control.ts';
 import { SnapshotFailure } from '../task-failure.ts';

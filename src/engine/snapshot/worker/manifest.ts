@@ -1,8 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import type { Image, SnapshotReader } from '../../../block/image.ts';
-import { ByteReader, IncompleteError, StreamError } from '../../stream/byte-reader.ts';
-import { ByteWriter } from '../../stream/byte-writer.ts';
+import { ByteReader, ByteWriter, IncompleteError, StreamError } from '../../stream/bytes.ts';
 import { RAM_BLOCKS_MAX } from '../../stream/constants.ts';
 import type { TaskControl } from '../task-control.ts';
 import { SnapshotFailure } from '../task-failure.ts';

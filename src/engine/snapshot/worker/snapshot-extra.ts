@@ -1,5 +1,5 @@
 import type { SnapshotAbout } from '../../../domain/ports/block-nodes.ts';
-import { ByteWriter } from '../../stream/byte-writer.ts';
+import { ByteWriter } from '../../stream/bytes.ts';
 
 /*
  * Extra data of a snapshot's entry in the snapshot table, behind QEMU's 24 bytes. First the place of the manifest,

@@ -1,7 +1,7 @@
 import type { SnapshotReader } from '../../../block/image.ts';
 import { STAGING_ADDRESS, STAGING_BYTES } from '../../memory/layout.ts';
 import type { StreamInput } from '../../pages/input-buffer.ts';
-import { StreamError } from '../../stream/byte-reader.ts';
+import { StreamError } from '../../stream/bytes.ts';
 import type { TaskControl } from '../task-control.ts';
 import { PIECE_BYTES_MAX } from './stream-pieces.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { OutgoingEnd } from '../../../src/engine/channels/outgoing-end.ts';
+import { OutgoingEnd } from '../../../src/engine/channels/channel.ts';
 
 const RESET = { code: 'peer_reset', message: 'reset' } as const;
 const CLOSED = { code: 'peer_closed', message: 'closed' } as const;
