@@ -97,7 +97,7 @@ describe('the GitHub workflow', () => {
   });
 });
 
-describeWithMounts('the GitHub workflow on a disk that is full', () => {
+describeWithMounts('the GitHub workflow on a full disk', () => {
   test('fails with the reason and keeps nothing, and the next run on that disk, with room, is a good one', async () => {
     const steps = workflowSteps(blocksOf(sectionOf(PAGE, 'GitHub Actions'), 'yaml')[0] ?? '');
     const cache = temporaryDirectory();

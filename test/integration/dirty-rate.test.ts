@@ -128,7 +128,7 @@ async function askService({ app }: LocalService, step: Step): Promise<unknown> {
   return outcome(step, reply.status < 300, reply.json);
 }
 
-describeWithQemu('next to QEMU 10.0', () => {
+describeWithQemu('compared with QEMU 10.0', () => {
   test('every step is taken or refused alike, and what is shown has the same members and values', async () => {
     const qemu = await startQemu({ ramMebibytes: 16 });
     const service = await localService(['--workload', 'rate=0']);

@@ -129,7 +129,7 @@ describe('a file', () => {
   });
 });
 
-describeWithMounts('a disk that is full', () => {
+describeWithMounts('a full disk', () => {
   test('fails the migration with no_space, and the guest runs on', async () => {
     const root = smallDisk(1);
     const fill = ['--workload', 'rate=1M,span=1M,pattern=hot,fill=random'];

@@ -129,7 +129,7 @@ const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   '""': ['1'],
 };
 
-describeWithQemu('the text monitor beside that of QEMU', () => {
+describeWithQemu('the text monitor compared with that of QEMU', () => {
   const both = shared(async () => ({ qemu: await startQemu(), monitor: await monitorOf() }));
 
   test('settings are taken and refused alike, and are shown alike', async () => {

@@ -13,7 +13,7 @@ function sampleOf<Row>(rows: readonly Row[], every: number): Row[] {
   return rows.filter((_, index) => index % every === 0);
 }
 
-describeWithQemu('the answers kept from QEMU 10.0', (binary) => {
+describeWithQemu('the recorded answers of QEMU 10.0', (binary) => {
   it('are the same for capabilities', async () => {
     const { capabilities, source } = keptFacts<CapabilityFacts>('capability-pairs.json');
     const together = sampleOf([...source.pairs, ...source.triples], SAMPLED_EVERY.capabilities);

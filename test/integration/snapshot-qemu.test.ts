@@ -46,7 +46,7 @@ async function expectGoesOn(qemu: Qemu, serialBefore: string): Promise<void> {
   expect(continuousTicks(serialBefore, qemu.serialText())).toBeGreaterThan(before + LAP_TICKS);
 }
 
-describeWithQemu('an image that QEMU 10.0 and vmferry take turns with', () => {
+describeWithQemu('an image that QEMU 10.0 and vmferry use alternately', () => {
   it('brings a machine that QEMU saved into vmferry, and from there into a fresh QEMU', async () => {
     const { directory, image } = emptyImage();
     const { memory, serial } = await savedByQemu(image);

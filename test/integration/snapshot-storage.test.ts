@@ -31,7 +31,7 @@ const WORKS = [
   ['delete', 'kept'],
 ] as const;
 
-describeWithMounts('a disk that is full', () => {
+describeWithMounts('a full disk', () => {
   test('fails a save wherever it is met, and a save that fits afterwards works', async () => {
     const directory = smallDisk(64);
     const bed = await snapshotBed({ flags: NOISE, imageDirectory: directory });
@@ -87,7 +87,7 @@ describeWithMounts('a disk that is full', () => {
   });
 });
 
-describeWithMounts('a data directory that is full', () => {
+describeWithMounts('a full data directory', () => {
   const common = shared(async () => {
     const data = smallDisk(8);
     const images = makeImages(temporaryDirectory(), 0);

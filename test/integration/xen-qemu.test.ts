@@ -61,7 +61,7 @@ function differing(one: State, other: State): string[] {
   return ours.filter(({ body }, index) => Buffer.compare(body, theirs[index]!.body) !== 0).map(({ idstr }) => idstr);
 }
 
-describeWithQemu('beside QEMU', () => {
+describeWithQemu('compared with QEMU', () => {
   let qemu: Qemu;
 
   beforeAll(async () => {

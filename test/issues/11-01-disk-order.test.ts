@@ -1,7 +1,7 @@
-/**
- * Who has the guest and who has its disks is one decision: the order in which a service gives its images up, takes them back
- * and lets the guest run, in every way in which a migration can end. The images were not part of that order at all.
- */
+// The service decides in one place who has the guest and who has its disks: it deactivates the images, activates them
+// again and resumes the guest in a fixed order, for each end of a migration. Before, the images were not part of this
+// order.
+
 import { describe, expect, test } from 'vitest';
 import { type FakeWorld, fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';
@@ -27,22 +27,25 @@ async function handingOver(world: FakeWorld): Promise<string> {
 
 const failed = { status: 'failed', error: { code: 'target_refused', message: 'no' }, guest: 'here' } as const;
 
-describe('the disks of a guest that leaves', () => {
-  test.each(['failed', 'cancelled'] as const)('are active again before the guest goes on, if it %s', async (status) => {
-    const world = fakeDomain();
-    const id = await handingOver(world);
-    const states: string[] = [];
-    world.blocks.onChange(() => states.push(`${world.machine.runs} ${world.domain.machine.status().status}`));
-    const cancelled = status === 'cancelled' ? world.domain.migration.cancel() : null;
-    world.outgoing().end({ ...failed, status, error: status === 'failed' ? failed.error : null });
-    expect(await world.domain.migration.ended(id, 1000)).toMatchObject({ status, guest: 'here' });
-    await cancelled;
-    expect(states).toEqual(['false finish-migrate']);
-    expect([world.blocks.isActive, world.machine.runs]).toEqual([true, true]);
-    expect(world.domain.machine.status().status).toBe('running');
-  });
+describe('the disks of an outgoing guest', () => {
+  test.each(['failed', 'cancelled'] as const)(
+    'are active again before the guest resumes, if the migration %s',
+    async (status) => {
+      const world = fakeDomain();
+      const id = await handingOver(world);
+      const states: string[] = [];
+      world.blocks.onChange(() => states.push(`${world.machine.runs} ${world.domain.machine.status().status}`));
+      const cancelled = status === 'cancelled' ? world.domain.migration.cancel() : null;
+      world.outgoing().end({ ...failed, status, error: status === 'failed' ? failed.error : null });
+      expect(await world.domain.migration.ended(id, 1000)).toMatchObject({ status, guest: 'here' });
+      await cancelled;
+      expect(states).toEqual(['false finish-migrate']);
+      expect([world.blocks.isActive, world.machine.runs]).toEqual([true, true]);
+      expect(world.domain.machine.status().status).toBe('running');
+    },
+  );
 
-  test('that cannot be had back keep it stopped, with the reason, until cont can take them', async () => {
+  test('that cannot be activated again keep the guest stopped, with the reason, until cont can activate them', async () => {
     const world = fakeDomain();
     const id = await handingOver(world);
     world.blocks.switchFailures.set('activate', LOCKED);
@@ -61,7 +64,7 @@ describe('the disks of a guest that leaves', () => {
   });
 
   test.each(['unknown', 'there'] as const)(
-    'stay given up where the guest is %s, until cont takes them',
+    'stay inactive while the guest is %s, until cont activates them',
     async (guest) => {
       const world = fakeDomain();
       const id = await handingOver(world);
@@ -77,7 +80,7 @@ describe('the disks of a guest that leaves', () => {
     },
   );
 
-  test('that cannot be flushed fail the migration in the engine, and are taken back as a whole', async () => {
+  test('that cannot be flushed fail the migration in the engine, and are activated again', async () => {
     const world = fakeDomain();
     const { id } = world.domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
     world.outgoing().step('active');
@@ -102,8 +105,8 @@ async function arriving(world: FakeWorld): Promise<string> {
   return id;
 }
 
-describe('the disks of a guest that arrives', () => {
-  test('that cannot be had refuse it: it is not adopted, and the target waits on', async () => {
+describe('the disks of an incoming guest', () => {
+  test('that cannot be activated fail the migration: the guest is not adopted, and the target stays in inmigrate', async () => {
     const world = fakeDomain({ incoming: true });
     world.blocks.switchFailures.set('activate', LOCKED);
     const id = await arriving(world);
@@ -112,7 +115,7 @@ describe('the disks of a guest that arrives', () => {
     expect([world.machine.adopted, world.domain.machine.status().status]).toEqual([null, 'inmigrate']);
   });
 
-  test('are given back before it is refused, if the machine does not take it', async () => {
+  test('are deactivated again before the refusal is sent, if the machine refuses the guest', async () => {
     const world = fakeDomain({ incoming: true });
     world.machine.refusal = new Error('another number of vCPUs');
     const id = await arriving(world);
@@ -122,7 +125,7 @@ describe('the disks of a guest that arrives', () => {
     expect(world.blocks.isActive).toBe(false);
   });
 
-  test('are given back if the migration was given up while they were taken: the guest is not adopted', async () => {
+  test('are deactivated again if the migration is aborted while they are activated: the guest is not adopted', async () => {
     const world = fakeDomain({ incoming: true });
     const seen: unknown[] = [];
     world.blocks.onChange(() => {
@@ -135,7 +138,7 @@ describe('the disks of a guest that arrives', () => {
     expect(world.incoming().calls).toEqual(['abort']);
   });
 
-  test('are left alone by late-block-activate, if it is to stay stopped, and taken if it runs', async () => {
+  test('stay inactive with late-block-activate if the guest stays stopped, and are activated if it runs', async () => {
     for (const startPaused of [true, false]) {
       const world = fakeDomain({ incoming: true, startPaused, capabilities: ['late-block-activate'] });
       const id = await arriving(world);

@@ -1,7 +1,6 @@
-/**
- * One image that two QEMUs and a service between them have open all the time: only the side that has the guest may hold
- * its lock. The service took the lock at its start and kept it for ever, so that the guest stranded at either end.
- */
+// Two QEMUs and a service between them keep one image open. Only the side with the guest may hold the image lock. The
+// service locked the image at its start and never released it, so the migration failed at either side.
+
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openImage } from '../../src/block/qcow2/open-image.ts';
@@ -47,8 +46,8 @@ async function contAt({ app }: Service) {
   return [statusCode, statusCode < 300 ? null : JSON.parse(body).code];
 }
 
-describeWithQemu('an image that QEMU, a service and another QEMU have open', () => {
-  it.each([['with'], ['without']])('goes with the guest, %s a return path', async (kind) => {
+describeWithQemu('an image between two QEMUs and a service', () => {
+  it.each([['with'], ['without']])('the image lock moves with the guest, %s a return path', async (kind) => {
     const capabilities = kind === 'with' ? ['return-path'] : [];
     const path = join(temporaryDirectory(), 'shared.qcow2');
     createImage(path);
@@ -73,7 +72,7 @@ describeWithQemu('an image that QEMU, a service and another QEMU have open', () 
     expect(await contAt(image)).toEqual([409, 'image_locked']);
   });
 
-  it('comes back to the service when a QEMU refuses the guest behind the switchover', async () => {
+  it('the image lock returns to the service when a QEMU refuses the guest after the switchover', async () => {
     const path = join(temporaryDirectory(), 'shared.qcow2');
     createImage(path);
     const options = { ...SMALL_GUEST, capabilities: ['return-path'], extraArguments: diskArguments(path) };

@@ -1,9 +1,9 @@
-/**
- * A service kept the lock of its images after its guest had left, and one that waited for a guest took it at its start: a
- * guest whose disk both sides name could not be handed over. Now the images are active only where the guest is: a target
- * opens them without the lock and takes it when the guest arrives, and a source flushes and releases them at the
- * switchover and takes them back if the guest stays. Tables that the other side may have changed are read anew.
- */
+// A service kept the image locks after its guest had left, and a service that waited for a guest took them at its
+// start. A guest whose disk is configured on both sides could therefore not be migrated. Now the images are active
+// only at the side with the guest: a target opens them without the lock and takes it when the guest arrives. A source
+// flushes and releases them at the switchover, and takes them back if the guest stays. The service reads tables again
+// that the other side may have changed.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -60,7 +60,7 @@ async function heldByQemu(path: string): Promise<void> {
 }
 
 describe.each([['with'], ['without']] as const)('two services with one image, %s a return path', (kind) => {
-  test('hand the guest and its disk over, there and back', async () => {
+  test('migrate the guest with its disk in both directions', async () => {
     const path = newDisk();
     let [source, target] = [await withDisk(path), await withDisk(path, '--incoming', 'defer')];
     for (let leg = 0; leg < 2; leg += 1) {
@@ -89,7 +89,7 @@ describe.each([['with'], ['without']] as const)('two services with one image, %s
   });
 });
 
-test('a target that cannot take a lock refuses the guest, which goes on with its disk at the source', async () => {
+test('a target that cannot lock the image refuses the guest, which keeps running with its disk at the source', async () => {
   const [path, other] = [newDisk(), newDisk('other.qcow2')];
   const source = await withDisk(path);
   const target = await waiting(path, '--blockdev', `disk1=${other}`);
@@ -105,7 +105,7 @@ test('a target that cannot take a lock refuses the guest, which goes on with its
   await expectLocked(path);
 });
 
-test('a guest that was cancelled before the switchover keeps its disk, and one sent to a file takes it back', async () => {
+test('a guest keeps its disk after a cancel before the switchover, and gets it back after a migration to a file', async () => {
   const path = newDisk();
   const source = await withDisk(path);
   await source.enable('pause-before-switchover');
@@ -127,7 +127,7 @@ test('a guest that was cancelled before the switchover keeps its disk, and one s
   await expectLocked(path);
 });
 
-test('nodes of a service whose guest is elsewhere are inactive: nothing is done with their snapshots', async () => {
+test('the nodes of a service are inactive while its guest is elsewhere, and their snapshots cannot be used', async () => {
   const path = newDisk();
   const source = await withDisk(path);
   const saved = await source.call('/snapshots', { body: { tag: 'before' }, headers: { prefer: 'wait=30' } });
@@ -153,7 +153,7 @@ test('nodes of a service whose guest is elsewhere are inactive: nothing is done 
   expect(verified.json, verified.text).toMatchObject({ outcome: 'completed' });
 });
 
-test('late-block-activate leaves the disks of a guest that is to stay stopped inactive until cont', async () => {
+test('late-block-activate keeps the disks of a guest that stays stopped inactive until cont', async () => {
   const path = newDisk();
   const source = await withDisk(path);
   const target = await waiting(path, '--paused', '--enable', 'late-block-activate');
@@ -174,7 +174,7 @@ test('late-block-activate leaves the disks of a guest that is to stay stopped in
   expect(await target.runState()).not.toBe('paused');
 });
 
-test('without late-block-activate the disks of a guest that is to stay stopped are active at once', async () => {
+test('without late-block-activate the disks of a guest that stays stopped are activated at its arrival', async () => {
   const path = newDisk();
   const source = await withDisk(path);
   const target = await waiting(path, '--paused');

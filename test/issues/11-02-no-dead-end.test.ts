@@ -1,8 +1,7 @@
-/**
- * Item 2. A target whose sender cancelled said ECONNRESET, since the source reset its connections, and had to be told to
- * listen again. A guest could not come back to the service that sent it: `migrate-incoming` was taken in `inmigrate` only. A
- * listener that no sender reached could be ended by nothing but the end of the process.
- */
+// The source reset its connections at a cancel, so the target reported ECONNRESET, and a new request was needed
+// before it listened again. A guest could not return to the service that had sent it, because `migrate-incoming` was
+// accepted in `inmigrate` only. A listener without a sender could be closed only by the end of the process.
+
 import { describe, expect, test } from 'vitest';
 import { localService, type Service } from '../helpers/guest-service.ts';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
@@ -32,7 +31,7 @@ async function sendQuickly(source: Service, target: Service): Promise<void> {
 }
 
 describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
-  test('a target whose sender cancels says so, and with --keep-listening takes the next attempt', async () => {
+  test('a target reports that its sender cancelled, and accepts the next attempt with --keep-listening', async () => {
     const target = await localService([...SAME, '--incoming', addressToListen(transport), '--keep-listening']);
     const uri = await target.incomingUri();
     const source = await localService(SAME);
@@ -52,7 +51,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
 });
 
 test.each(SOCKET_TRANSPORTS)(
-  'a sender over %s that comes while another is served waits, and is served next',
+  'a second sender over %s waits while the first is served, and is served next',
   async (transport) => {
     const image = ['--machine', 'image', '--keep-listening', '--incoming', addressToListen(transport)];
     const target = await localService(image);
@@ -69,7 +68,7 @@ test.each(SOCKET_TRANSPORTS)(
   },
 );
 
-test('keep-listening of a request keeps one listener, and is refused beside exit-on-error', async () => {
+test('keep-listening in a request keeps one listener, and is refused together with exit-on-error', async () => {
   const target = await localService([...SAME, '--incoming', 'defer']);
   const both = { uri: 'tcp:127.0.0.1:0', 'keep-listening': true, 'exit-on-error': true };
   const refused = await target.call('/migrate/incoming', { body: both });
@@ -81,7 +80,7 @@ test('keep-listening of a request keeps one listener, and is refused beside exit
   await sendQuickly(source, target);
 });
 
-test('a listener that no sender has reached is ended by a request, and its address is free', async () => {
+test('a request closes a listener that no sender has reached, and its address can be used again', async () => {
   const target = await localService([...SAME, '--incoming', 'tcp:127.0.0.1:0']);
   const uri = await target.incomingUri();
   expect(await stopListening(target)).toBe(204);
@@ -102,7 +101,7 @@ test('a listener that no sender has reached is ended by a request, and its addre
 });
 
 describe('a service whose guest has left', () => {
-  test('takes it back by a migration, there and back again, and the guest finds its memory whole', async () => {
+  test('receives it again by a migration, several times in both directions, and the guest memory is intact', async () => {
     const home = await localService([...SAME]);
     const away = await localService([...SAME, '--incoming', 'tcp:127.0.0.1:0']);
     let { ticks } = await home.guest();
@@ -118,7 +117,7 @@ describe('a service whose guest has left', () => {
     }
   });
 
-  test('is in postmigrate again when the listener is ended, and can let the guest run', async () => {
+  test('returns to postmigrate when the listener is closed, and can resume the guest', async () => {
     const home = await localService([...IDLE]);
     const away = await localService([...IDLE, '--incoming', 'tcp:127.0.0.1:0']);
     await sendQuickly(home, away);
@@ -137,7 +136,7 @@ describe('a service whose guest has left', () => {
     );
   });
 
-  test('stays in inmigrate after a sender that broke off, whose guest is at the sender', async () => {
+  test('stays in inmigrate after a sender that cancels, since the guest is at the sender', async () => {
     const home = await localService([...SAME]);
     const away = await localService([...SAME, '--incoming', 'tcp:127.0.0.1:0']);
     await sendQuickly(home, away);
@@ -149,7 +148,7 @@ describe('a service whose guest has left', () => {
     await sendQuickly(away, home);
   });
 
-  test('takes back an image of a QEMU', async () => {
+  test('receives an image that a QEMU sends', async () => {
     const image = ['--machine', 'image'];
     const home = await localService([...image, '--incoming', 'tcp:127.0.0.1:0']);
     const away = await localService([...image, '--incoming', 'tcp:127.0.0.1:0']);

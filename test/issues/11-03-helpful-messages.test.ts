@@ -1,4 +1,4 @@
-// Messages named what was wrong without what to do: the cure was another flag, another port, or another capability.
+// Error messages named the problem without the remedy, which was another flag, another port or another capability.
 
 import { expect, test } from 'vitest';
 import type { OutgoingChannel } from '../../src/engine/channels/channel.ts';
@@ -23,14 +23,14 @@ function failureAfter(...chunks: readonly Uint8Array[]): unknown {
   }
 }
 
-test('a source that migrates to an HTTP or TLS port says so', () => {
+test('a source that connects to an HTTP or TLS port reports the protocol', () => {
   const http = Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n');
   expect(failureAfter(http)).toMatchObject({ code: 'peer_speaks_http' });
   expect(failureAfter(Buffer.from([21, 3, 1, 0, 2, 2, 70]))).toMatchObject({ code: 'peer_speaks_tls' });
   expect(failureAfter(encodeReverse({ type: 'pong', value: 1 }))).toBeNull();
 });
 
-test('a machine of QEMU that comes to another kind is told of --machine image', () => {
+test('a service of another machine type suggests --machine image to a sender that is a QEMU', () => {
   const configuration = {
     machineName: 'pc',
     capabilities: [],

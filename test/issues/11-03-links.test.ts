@@ -1,5 +1,6 @@
-// A symbolic link where a folder is wanted is reported by the system as ENOTDIR: the refusal said that a part of the path
-// is no folder, which named neither the link nor the rule, and came after the request to migrate had been accepted.
+// The system reports a symbolic link in place of a folder as ENOTDIR. The error therefore said that a part of the
+// path is not a folder. It named neither the link nor the rule, and it came after the request to migrate had been
+// accepted.
 
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +32,7 @@ test.each([
   ['folder/to-file/new', 'folder/to-file'],
   ['to-nothing', 'it'],
   ['to-itself', 'it'],
-])('file:%s is refused at the request, which names the link', async (path, link) => {
+])('the request with file:%s is refused, and the error names the symbolic link', async (path, link) => {
   const { root, source } = world();
   const message = `${link} is a symbolic link`;
   const before = (await source.get<{ migrations: unknown[] }>('/migrations')).migrations;
@@ -52,7 +53,7 @@ test.each([
   expect(existsSync(join(root, 'folder', 'new'))).toBe(false);
 });
 
-test('a link is refused where a migration is to come in, too, and named', async () => {
+test('an incoming migration through a symbolic link is refused, and the error names the link', async () => {
   const { target } = world();
   for (const [path, link] of [
     ['to-folder/stream', 'to-folder'],
@@ -64,7 +65,7 @@ test('a link is refused where a migration is to come in, too, and named', async 
   }
 });
 
-test('a path through a file is still refused as one through no folder, and one of no link is taken', async () => {
+test('a path through a plain file is refused with its own error, and a path without links is accepted', async () => {
   const { source } = world();
   expect(await source.migrate('file:folder/stream/new')).toMatchObject({
     error: { code: 'no_such_file', desc: expect.stringContaining('is no folder') },
@@ -72,7 +73,7 @@ test('a path through a file is still refused as one through no folder, and one o
   expect(await source.migrate('file:folder/inner/guest')).toMatchObject({ status: 'completed' });
 });
 
-test('a file root that is itself a link to a folder is the one that its operator chose', async () => {
+test('a file root that is itself a symbolic link to a folder is accepted', async () => {
   const { root } = world();
   const source = await localService(['--file-root', join(root, 'to-folder'), '--paused']);
   expect(await source.migrate('file:linked-root')).toMatchObject({ status: 'completed' });

@@ -1,5 +1,5 @@
-// A source that was given the port of an HTTP or TLS server named a broken return path, a reset, or, with return-path
-// switched off, nothing but a closed connection: without a return path it did not look at what the peer answered.
+// A source that connected to the port of an HTTP or TLS server reported an invalid return path, a reset, or, with
+// return-path off, only a closed connection: without a return path it did not read the answer of the peer.
 
 import http from 'node:http';
 import type net from 'node:net';
@@ -52,7 +52,7 @@ describe.each([true, false])('with return-path %s', (state) => {
       /TLS server/,
     ],
   ] as const)(
-    'a source that migrates to %s names the protocol, and its guest runs on',
+    'a source that connects to %s names the protocol, and its guest keeps running',
     async (_, open, code, message) => {
       await setCapabilities(source(), { 'return-path': state });
       const row = await source().migrate(await open());
@@ -66,7 +66,7 @@ describe.each([true, false])('with return-path %s', (state) => {
   );
 });
 
-test('a TLS server that closes without an answer is suspected where a return path would have brought one', async () => {
+test('a source with a return path names TLS as a possible cause when the server closes without an answer', async () => {
   await setCapabilities(source(), { 'return-path': true });
   const row = await source().migrate(await uriOf(tls.createServer()));
   expect(row).toMatchObject({

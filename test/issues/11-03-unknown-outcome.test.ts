@@ -1,8 +1,7 @@
-/*
- * Messages about a guest whose owner is not known, or not confirmed, said what had happened and not what to do: that the
- * capability return-path, which was off, would have told; and that a guest that is let go on (cont) while it runs at the
- * other side runs twice, which destroys its disks.
- */
+// Messages about a guest with an unknown or unconfirmed owner described the event but not the remedy. They did not
+// say that the capability return-path, which was off, would have confirmed the owner. They also did not warn that a
+// guest that is resumed (cont) while it runs on the other side runs twice, which destroys its disks.
+
 import { expect, test } from 'vitest';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { setCapabilities } from '../helpers/closing-peer.ts';
@@ -25,21 +24,21 @@ async function migrated(how: 'FIN' | 'RST', hasReturnPath: boolean): Promise<{ s
   return { source, row: (await source.migrate(peer.uri)) as Noted };
 }
 
-test('without a return path an unknown outcome recommends it, and the advice to use cont warns of running the guest twice', async () => {
+test('without a return path the message for an unknown outcome recommends one, and warns that cont may run the guest twice', async () => {
   const { row } = await migrated('RST', false);
   expect(row).toMatchObject({ guest: 'unknown', error: { code: 'handover_outcome_unknown' } });
   expect(row.error?.desc).toMatch(RECOMMENDED);
   expect(row.error?.desc).toMatch(WARNED);
 });
 
-test('with a return path an unknown outcome does not recommend it, and warns all the same', async () => {
+test('with a return path the message for an unknown outcome has the same warning and no recommendation', async () => {
   const { row } = await migrated('FIN', true);
   expect(row).toMatchObject({ guest: 'unknown', error: { code: 'handover_outcome_unknown' } });
   expect(row.error?.desc).not.toContain('return-path');
   expect(row.error?.desc).toMatch(WARNED);
 });
 
-test('an unconfirmed completion recommends a return path, and whoever asks to migrate again is warned of cont', async () => {
+test('an unconfirmed completion recommends a return path, and the refusal of the next migration warns of cont', async () => {
   const { source, row } = await migrated('FIN', false);
   expect(row).toMatchObject({ status: 'completed', guest: 'there, unconfirmed' });
   expect(row.note).toMatch(RECOMMENDED);
@@ -47,7 +46,7 @@ test('an unconfirmed completion recommends a return path, and whoever asks to mi
   expect(refused.json).toMatchObject({ code: 'machine_postmigrate', detail: expect.stringMatching(WARNED) });
 });
 
-test('an engine that dies after the handover began leaves the same warning', async () => {
+test('a worker that dies after the handover began leaves the same warning', async () => {
   const { domain, outgoing } = fakeDomain();
   const { id } = domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
   const error = { code: 'engine_crashed', message: 'The worker died.' } as const;

@@ -1,9 +1,8 @@
-/*
- * The times of one migration had four zeros: `started-at` was the wall clock when the row was made, samples counted from
- * the recorder's construction, passes from the moment when the worker thread had connected, and `total-time` from the
- * moment when the worker thread had started, about 40 ms later. A sample could be later than the end, and the passes
- * could not be laid over the samples. Now the moment of the row is the zero of them all.
- */
+// The times of one migration had four origins. `started-at` was the wall clock at the creation of the row. Samples
+// counted from the construction of the recorder, passes from the connection of the worker thread, and `total-time`
+// from the start of the worker thread about 40 ms later. A sample could be later than the end, and passes did not
+// match samples. Now the creation of the row is the origin of all times.
+
 import { expect, test } from 'vitest';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
@@ -41,7 +40,7 @@ function expectInOrder({ atMs, lengthMs }: Timeline): void {
 const GUEST = ['--ram', '4M', '--workload', 'rate=400k,span=1M,pattern=hot'];
 
 test.each(['tcp:127.0.0.1:0', 'unix'])(
-  'over %s all times of a migration count from the moment of its row',
+  'over %s all times of a migration are relative to the creation of its row',
   async (at) => {
     const there = await localService([
       '--ram',
@@ -68,7 +67,7 @@ test.each(['tcp:127.0.0.1:0', 'unix'])(
   },
 );
 
-test('a wall clock that is set back during a migration moves its end by nothing', async () => {
+test('a wall clock that is set back during a migration does not change its duration', async () => {
   const { domain, outgoing, time } = fakeDomain();
   const { id, startedAt } = domain.migration.start({ uri: 'tcp:192.0.2.1:4444' });
   outgoing().step('active');

@@ -1,9 +1,9 @@
-/*
- * Each service gave its row of a migration an id of its own, and nothing said which row of the target belongs to which row
- * of the source. The id of the source's row now travels in pings, which a QEMU answers without knowing what they say; a
- * vmferry says that it has read it. Both rows then have the same `shared-id`, also where the migration fails later.
- * A target that refused the configuration, which comes before the first ping, read no further and never had the id.
- */
+// Each service gave its row of a migration its own id, and nothing connected the row of the target with the row of
+// the source. Now the source sends the id of its row in pings, which a QEMU answers without interpreting them. A
+// vmferry confirms that it has read the id. Both rows then have the same `shared-id`, even if the migration fails
+// later. A target that refused the configuration, which precedes the first ping, stopped reading and never got the
+// id.
+
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ function read(values: readonly number[]): (string | null)[] {
   return values.map((value) => reader.take(value));
 }
 
-test('an id goes through five pings, whatever its bytes are', () => {
+test('five pings carry an id with any bytes', () => {
   const ids = ['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', randomUUID()];
   const ofMarks = '766d6649-766d-6649-766d-6649766d6649';
   for (const id of [...ids, ofMarks]) {
@@ -47,14 +47,14 @@ test('an id goes through five pings, whatever its bytes are', () => {
   expect(() => sharedIdPings('id-1')).toThrow("'id-1' is no uuid");
 });
 
-test('the pings of a QEMU are no id, an unfinished id is none, and a second one changes nothing', () => {
+test('the pings of a QEMU and an incomplete id give no id, and a second id is ignored', () => {
   expect(read([1, 2, 3, 4, 0x42]).every((id) => id === null)).toBe(true);
   expect(read([1, SHARED_ID_MARK, 5, 6, 7]).every((id) => id === null)).toBe(true);
   const [one, other] = [randomUUID(), randomUUID()];
   expect(read([...sharedIdPings(one), ...sharedIdPings(other)]).filter((id) => id !== null)).toEqual([one]);
 });
 
-test.each(['tcp', 'unix'])('over %s the rows of both sides have the id of the source’s row', async (transport) => {
+test.each(['tcp', 'unix'])('over %s the rows of both sides have the id of the row of the source', async (transport) => {
   const there = await target(transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${temporaryDirectory()}/m`);
   const here = await source();
   const { id } = await here.migrate(await there.incomingUri());
@@ -64,7 +64,7 @@ test.each(['tcp', 'unix'])('over %s the rows of both sides have the id of the so
   expect(received.id).not.toBe(id);
 });
 
-test('a migration that fails after its stream began has the id at both sides', async () => {
+test('both sides have the id of a migration that fails after its stream began', async () => {
   const there = await target('tcp:127.0.0.1:0');
   const here = await localService(['--ram', '4M', '--workload', 'rate=0,span=64k,pattern=hot']);
   const { id } = await here.migrate(await there.incomingUri());
@@ -75,7 +75,7 @@ test('a migration that fails after its stream began has the id at both sides', a
 const UUIDS = ['5d7f14d3-9a6b-4c8e-8f0a-1b2c3d4e5f60', '0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9'] as const;
 
 test.each(['tcp', 'unix'])(
-  'over %s a target that refuses the uuid has the id too, and says no to the source',
+  'over %s a target that refuses the uuid has the id, and reports the refusal to the source',
   async (transport) => {
     const flags = (uuid: string) => [
       '--ram',
@@ -105,7 +105,7 @@ async function loggedService(flags: readonly string[]) {
   return { service: new Service((path, request) => ask(app.server, path, request)), lines: log.lines };
 }
 
-test('the logs of both sides have the id when it is known and at the end', async () => {
+test('the logs of both sides contain the id when it is known and at the end', async () => {
   const there = await loggedService(['--incoming', 'tcp:127.0.0.1:0']);
   const here = await loggedService([]);
   const { id } = await here.service.migrate(await there.service.incomingUri());
@@ -119,7 +119,7 @@ test('the logs of both sides have the id when it is known and at the end', async
   }
 });
 
-test('a target that refuses the machine type has the id too', async () => {
+test('a target that refuses the machine type has the id', async () => {
   const root = temporaryDirectory();
   writeFileSync(join(root, 'machine'), readStreamFixture('isapc-10.0').stream);
   const flags = ['--machine', 'image', '--file-root', root, '--incoming', 'file:machine'];
@@ -131,7 +131,7 @@ test('a target that refuses the machine type has the id too', async () => {
   expect(await there.ended()).toMatchObject({ 'shared-id': id, error: { code: 'machine_differs' } });
 });
 
-describe('a sender whose uuid is refused', () => {
+describe('an incoming migration whose uuid is refused', () => {
   const configuration = Buffer.concat([
     encodeHeader(),
     encodeConfiguration(SYNTHETIC_MACHINE_NAME, encodeUuidSubsection(UUIDS[1])),
@@ -145,7 +145,7 @@ describe('a sender whose uuid is refused', () => {
     ['pings on and on', [configuration, opened, ...Array(100).fill(ping)]],
     ['goes on with anything but a ping', [configuration, Buffer.alloc(100, 4)]],
     ['ends its stream', [configuration, opened, null]],
-  ])('fails with that for its reason if it %s', async (_, parts) => {
+  ])('fails with that reason if the sender %s', async (_, parts) => {
     const flags = ['--ram', '2M', '--uuid', UUIDS[0], '--enable', 'validate-uuid', '--incoming', 'tcp:127.0.0.1:0'];
     const there = await localService(flags);
     const socket = await connectTo(await there.incomingUri());
@@ -158,7 +158,7 @@ describe('a sender whose uuid is refused', () => {
   });
 });
 
-test('with return-path switched off neither side has one', async () => {
+test('neither side has a shared id if return-path is off', async () => {
   const there = await target('tcp:127.0.0.1:0');
   const here = await source();
   await setCapabilities(here, { 'return-path': false });
@@ -167,7 +167,7 @@ test('with return-path switched off neither side has one', async () => {
   expect(await there.ended()).toMatchObject({ status: 'completed', 'shared-id': null });
 });
 
-test('a target that answers pings and no more, as a QEMU does, shares no id; the word of a vmferry does', async () => {
+test('a target shares the id only if it confirms the id, not if it only answers pings as a QEMU does', async () => {
   const said = [1, SHARED_ID_MARK, SHARED_ID_KNOWN].map((value) => encodeReverse({ type: 'pong', value }));
   for (const [words, isShared] of [
     [said.slice(0, 2), false],

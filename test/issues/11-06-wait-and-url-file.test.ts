@@ -1,7 +1,7 @@
-// A pipeline started its service at a fixed port and asked that port until something answered. Where two pipelines ran on
-// one machine the second service could not start, the first one answered, and the second `snapshot load` took the first
-// pipeline's machine back. Now the service takes a free port and says where it is in a file, and `vmferry wait` ends as
-// soon as the process has that it was told to watch.
+// A pipeline started its service on a fixed port and polled that port until something answered. If two pipelines ran
+// on one machine, the second service could not start, the first service answered, and the second `snapshot load`
+// reset the machine of the first pipeline. Now the service takes a free port and writes its address to a file.
+// `vmferry wait` ends as soon as the given process has ended.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,7 +27,7 @@ async function unreaped(): Promise<number> {
 }
 
 describe('vmferry wait', () => {
-  test('asks again until the service is there and ready, and prints its address', async () => {
+  test('polls until the service is ready, and prints its address', async () => {
     const service = await fakeService();
     const world = new FakeWorld(service.url);
     await service.stop();
@@ -66,7 +66,7 @@ describe('vmferry wait', () => {
     ]);
   });
 
-  test('ends with 1 when the process has ended, also where another service answers at the address', async () => {
+  test('ends with 1 when the process has ended, even if another service answers at the address', async () => {
     const service = await fakeService();
     service.handler = () => ok({ ready: true });
     for (const url of [service.url, NOWHERE]) {
@@ -77,7 +77,7 @@ describe('vmferry wait', () => {
     }
   });
 
-  test('ends with 3 where something else answers, and with 130 at Ctrl-C', async () => {
+  test('ends with 3 if another program answers, and with 130 at Ctrl-C', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 404, body: '<html>', headers: { 'content-type': 'text/html' } });
     expect(await runVmferry(new FakeWorld(service.url), 'wait')).toBe(3);
@@ -97,14 +97,14 @@ describe('vmferry wait', () => {
     expect(world.stderr).toContain(said);
   });
 
-  test('takes a process of the same number that began later for another one', () => {
+  test('tells a process from an earlier process with the same pid', () => {
     expect(new ProcessWatch(process.pid).hasEnded()).toBe(false);
     expect(new ProcessWatch(2 ** 31 - 1).hasEnded()).toBe(true);
   });
 });
 
 describe('the file of --url-file', () => {
-  test('holds the address, replaces that of a killed service, and is removed at the end', () => {
+  test('contains the address, replaces the file of a killed service, and is removed at the end', () => {
     const path = join(temporaryDirectory(), 'url');
     writeFileSync(path, 'http://127.0.0.1:9\n');
     const file = new UrlFile(path);
@@ -115,7 +115,7 @@ describe('the file of --url-file', () => {
     expect(readdirSync(join(path, '..'))).toEqual([]);
   });
 
-  test('stays where another service has written its own address meanwhile', () => {
+  test('is kept at the end if another service has written its address into it', () => {
     const path = join(temporaryDirectory(), 'url');
     const file = new UrlFile(path);
     file.write('http://127.0.0.1:10');
@@ -124,7 +124,7 @@ describe('the file of --url-file', () => {
     expect(readFileSync(path, 'utf8')).toBe('http://127.0.0.1:11\n');
   });
 
-  test('is refused where something else stands, which stays as it is', () => {
+  test('is refused, and not changed, if it is a folder or has other content', () => {
     const directory = temporaryDirectory();
     const path = join(directory, 'precious');
     writeFileSync(path, 'export PATH=/bin\n');
@@ -138,7 +138,7 @@ describe('the file of --url-file', () => {
   test.each([
     [['--url-file', 'FILE'], {}],
     [[], { urlFile: 'FILE' }],
-  ])('is where every command finds the service: %j %j', async (words, environment) => {
+  ])('gives every command the address of the service: %j %j', async (words, environment) => {
     const service = await fakeService();
     service.handler = () => ok({ jobs: [] });
     const path = join(temporaryDirectory(), 'url');
@@ -155,7 +155,7 @@ describe('the file of --url-file', () => {
   });
 });
 
-test('a service at a free port is found by its file, says at Ctrl-C what it waits for, and leaves no file', async () => {
+test('a service on a free port is found by its URL file, logs at Ctrl-C what it waits for, and removes the file', async () => {
   const directory = temporaryDirectory();
   const file = join(directory, 'url');
   const flags = ['--http', '127.0.0.1:0', '--data', join(directory, 'data'), '--ram', '8M', '--url-file', file];

@@ -1,6 +1,6 @@
-// A snapshot with a time to live was deleted when the wall clock said so. What the clock may gain in one look was bounded, but
-// each look granted as much again, so that a jump of a day deleted everything within hours. And each look asked for the same
-// deletion once more while the first one waited for a paused job, and for no other.
+// A snapshot with a time to live was deleted by the wall clock. Each check limited a clock jump, but it allowed the
+// same amount again at the next check, so a jump of a day deleted everything within hours. Each check also requested
+// the same deletion again while the first one waited for a paused job, and requested no other deletion.
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ServiceTime } from '../../src/domain/snapshots/expiry.ts';
@@ -36,7 +36,7 @@ async function pass({ time, blocks, domain }: FakeWorld, ms: number): Promise<re
 }
 
 describe('a time to live', () => {
-  test('ends with the deletion of that snapshot, and of no other', async () => {
+  test('deletes that snapshot at its end, and no other', async () => {
     const world = await worldWith({ short: 10 * MINUTE, long: HOUR, ever: undefined });
     expect(await pass(world, 9 * MINUTE)).toEqual(['short', 'long', 'ever']);
     expect(await pass(world, 3 * MINUTE)).toEqual(['long', 'ever']);
@@ -46,7 +46,7 @@ describe('a time to live', () => {
     expect(world.faults).toEqual([]);
   });
 
-  test.each([HOUR, 30 * DAY, 50 * 365 * DAY])('is not cut short by a clock that jumps %i ms ahead', async (ms) => {
+  test.each([HOUR, 30 * DAY, 50 * 365 * DAY])('is not shortened by a clock that jumps %i ms forward', async (ms) => {
     const world = await worldWith({ short: 20 * MINUTE });
     await pass(world, 2 * MINUTE);
     world.time.jump(ms);
@@ -56,7 +56,7 @@ describe('a time to live', () => {
     expect(await pass(world, 7 * MINUTE)).toEqual([]);
   });
 
-  test('is what it was when the clock has jumped and was set back', async () => {
+  test('is unchanged after the clock has jumped and was set back', async () => {
     const world = await worldWith({ short: 20 * MINUTE });
     world.time.jump(DAY);
     await pass(world, 5 * MINUTE);
@@ -65,7 +65,7 @@ describe('a time to live', () => {
     expect(await pass(world, 5 * MINUTE)).toEqual([]);
   });
 
-  test('outlives a service: jumps still count, and a time without a service counts for a day at most', async () => {
+  test('continues over restarts: jumps are subtracted, and time without a service counts for one day at most', async () => {
     const world = await worldWith({});
     const { store, time } = world;
     const from = time.now();
@@ -90,8 +90,8 @@ describe('a time to live', () => {
   });
 });
 
-describe('a deletion of what has expired', () => {
-  test('that waits for a paused job is asked for once, and is done when that job has ended', async () => {
+describe('the deletion of an expired snapshot', () => {
+  test('is requested once while it waits for a paused job, and completes after that job', async () => {
     const world = await worldWith({ short: 5 * MINUTE });
     const { domain, blocks, store } = world;
     const gate = blocks.hold('verify');
@@ -108,7 +108,7 @@ describe('a deletion of what has expired', () => {
     expect(store.jobs.open().filter(({ outcome }) => outcome === null)).toEqual([]);
   });
 
-  test('that fails is tried again an hour later, and does not keep others from being deleted', async () => {
+  test('is retried an hour after a failure, and does not block other deletions', async () => {
     const world = await worldWith({ one: 5 * MINUTE, two: 6 * MINUTE });
     const { blocks } = world;
     const reach = blocks.reach.bind(blocks);
@@ -123,7 +123,7 @@ describe('a deletion of what has expired', () => {
     expect(await pass(world, HOUR)).toEqual([]);
   });
 
-  test('is not begun while the guest is elsewhere, and leaves no failed jobs', async () => {
+  test('is not started while the guest is elsewhere, and leaves no failed jobs', async () => {
     const world = await worldWith({ short: 5 * MINUTE });
     await world.blocks.deactivate();
     expect(await pass(world, HOUR)).toEqual(['short']);

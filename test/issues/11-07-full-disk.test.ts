@@ -1,5 +1,5 @@
-// A full disk showed in many forms. Here is one table of the places where it can show: a request that cannot be taken has status
-// 507; work that was taken and failed is read with 200, with `no_space` as its code; a monitor has its own form of an error.
+// A full disk was reported in many forms. Now a request that cannot be stored gets status 507. Work that was accepted
+// and failed is read with status 200 and has the code `no_space`. QMP and HMP report it in their own forms.
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,8 +28,8 @@ async function expectAnswers(service: LocalService, places: readonly Place[]): P
   await service.expectRunning();
 }
 
-describeWithMounts('a disk that is full', () => {
-  test('below the files and images of a service is no_space of the work that met it', async () => {
+describeWithMounts('a full disk', () => {
+  test('with the files and images of a service fails the affected work with no_space', async () => {
     const small = smallDisk(8);
     const image = join(small, 'disk0.qcow2');
     createImage(image);
@@ -56,7 +56,7 @@ describeWithMounts('a disk that is full', () => {
     expect((await service.get<{ snapshots: unknown[] }>('/snapshots')).snapshots).toEqual([]);
   });
 
-  test('below the database refuses what cannot be kept with 507', async () => {
+  test('with the database refuses requests that cannot be stored with 507', async () => {
     const data = smallDisk(8);
     const image = join(temporaryDirectory(), 'disk0.qcow2');
     createImage(image);

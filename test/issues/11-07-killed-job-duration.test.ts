@@ -1,5 +1,5 @@
-// The duration of a job is measured by a monotonic clock that dies with its process. A job that kill -9 cut short got its end
-// from the next start without a duration, or with the one that its row had when it was written last.
+// The duration of a job is measured by a monotonic clock, which ends with its process. The next start ended a job
+// that kill -9 had interrupted without a duration, or with the duration that was last stored in its row.
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -43,25 +43,22 @@ async function pausedInTheMiddle(snapshots: Snapshots, work: Work, tag: string):
 test.each([
   ['save', 'new'],
   ['verify', 'kept'],
-] as const)(
-  'a %s that kill -9 cuts short has failed, and has its duration, after the next start',
-  async (work, tag) => {
-    const { service, snapshots, start } = await serviceOnImage();
-    const id = await pausedInTheMiddle(snapshots, work, tag);
-    const seen = await service.get<Row>(`/jobs/${id}`);
-    expect(seen.duration).toBeGreaterThan(0);
-    await service.end('SIGKILL');
-    const again = await start();
-    const row = (await historyOf(again)).jobs.find((one) => one.id === id)!;
-    expect(row).toMatchObject({ status: 'concluded', outcome: 'failed', 'error-code': 'service_stopped' });
-    expect(row['started-at']).toBe(seen['started-at']);
-    expect(row.duration).toBe(Date.parse(row['ended-at']!) - Date.parse(row['started-at']!));
-    expect(row.duration).toBeGreaterThanOrEqual(seen.duration!);
-    expect(await again.get(`/jobs/${id}`)).toMatchObject({ outcome: 'failed', duration: row.duration });
-  },
-);
+] as const)('a %s that kill -9 interrupts is failed and has a duration after the next start', async (work, tag) => {
+  const { service, snapshots, start } = await serviceOnImage();
+  const id = await pausedInTheMiddle(snapshots, work, tag);
+  const seen = await service.get<Row>(`/jobs/${id}`);
+  expect(seen.duration).toBeGreaterThan(0);
+  await service.end('SIGKILL');
+  const again = await start();
+  const row = (await historyOf(again)).jobs.find((one) => one.id === id)!;
+  expect(row).toMatchObject({ status: 'concluded', outcome: 'failed', 'error-code': 'service_stopped' });
+  expect(row['started-at']).toBe(seen['started-at']);
+  expect(row.duration).toBe(Date.parse(row['ended-at']!) - Date.parse(row['started-at']!));
+  expect(row.duration).toBeGreaterThanOrEqual(seen.duration!);
+  expect(await again.get(`/jobs/${id}`)).toMatchObject({ outcome: 'failed', duration: row.duration });
+});
 
-test('a job that kill -9 meets before it has begun has an end, and neither a start nor a duration', async () => {
+test('a job that kill -9 ends before it starts has an end, and neither a start nor a duration', async () => {
   const { service, snapshots, start } = await serviceOnImage();
   const first = await pausedInTheMiddle(snapshots, 'verify', 'kept');
   const second = await snapshots.start('delete', 'kept');

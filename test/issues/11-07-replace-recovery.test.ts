@@ -1,6 +1,7 @@
-// A save that replaces a snapshot has steps: the new one is written under a name of its own, then it takes the tag on one disk
-// after another, then the job is done. A failure to keep the last step deleted the new snapshot when the old one was gone
-// already; a disk that was away at the next start lost what was to be done with it; and a failure to rename left both.
+// A save that replaces a snapshot has several steps: it writes the new snapshot under a temporary name, renames it to
+// the tag on one disk after another, and completes the job. If the last step could not be stored, the new snapshot
+// was deleted after the old one was already gone. A disk that was missing at the next start was never repaired. A
+// failure to rename left both snapshots.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -44,40 +45,49 @@ async function startAgain({ store }: FakeWorld, blocks: MemoryBlocks) {
 }
 
 describe('after a kill -9', () => {
-  test.each(['save', 'digests', 'rename'] as const)('at %s one of the two stands on all disks', async (step) => {
-    const world = oldWorld();
-    world.blocks.hold(step);
-    world.domain.snapshots.save(REPLACE);
-    await expect.poll(() => world.blocks.log.some((line) => line.startsWith(step)), { interval: 1 }).toBe(true);
-    const dateMs = step === 'rename' ? world.blocks.saves[0]!.dateMs : OLD_MS;
-    const expected = [[['warm', dateMs]], [['warm', dateMs]]];
-    expect(await startAgain(world, disksOf(world))).toEqual(expected);
-    expect(world.store.jobs.get('j')).toMatchObject({ outcome: 'failed', phase: null, durationMs: 0 });
-    expect(await startAgain(world, disksOf(world))).toEqual(await startAgain(world, disksOf(world)));
-  });
+  test.each(['save', 'digests', 'rename'] as const)(
+    'at step %s all disks have the same one of the two snapshots',
+    async (step) => {
+      const world = oldWorld();
+      world.blocks.hold(step);
+      world.domain.snapshots.save(REPLACE);
+      await expect.poll(() => world.blocks.log.some((line) => line.startsWith(step)), { interval: 1 }).toBe(true);
+      const dateMs = step === 'rename' ? world.blocks.saves[0]!.dateMs : OLD_MS;
+      const expected = [[['warm', dateMs]], [['warm', dateMs]]];
+      expect(await startAgain(world, disksOf(world))).toEqual(expected);
+      expect(world.store.jobs.get('j')).toMatchObject({ outcome: 'failed', phase: null, durationMs: 0 });
+      expect(await startAgain(world, disksOf(world))).toEqual(await startAgain(world, disksOf(world)));
+    },
+  );
 
-  test.each([0, 1, 2])('when %i disks had the new one the other disks get it', async (renamed) => {
-    const world = oldWorld();
-    world.blocks.hold('rename');
-    world.domain.snapshots.save(REPLACE);
-    await reached(world, 'rename', 'warm');
-    const { tag, dateMs } = world.blocks.saves[0]!;
-    const left = disksOf(world);
-    await left.rename({ tag, as: 'warm', dateMs, devices: NODES.slice(0, renamed) }).ended;
-    expect(await startAgain(world, left)).toEqual([[['warm', dateMs]], [['warm', dateMs]]]);
-  });
+  test.each([0, 1, 2])(
+    'when %i disks had the new snapshot, the other disks get it at the next start',
+    async (renamed) => {
+      const world = oldWorld();
+      world.blocks.hold('rename');
+      world.domain.snapshots.save(REPLACE);
+      await reached(world, 'rename', 'warm');
+      const { tag, dateMs } = world.blocks.saves[0]!;
+      const left = disksOf(world);
+      await left.rename({ tag, as: 'warm', dateMs, devices: NODES.slice(0, renamed) }).ended;
+      expect(await startAgain(world, left)).toEqual([[['warm', dateMs]], [['warm', dateMs]]]);
+    },
+  );
 
-  test.each(['digests', 'rename'] as const)('at %s a disk that comes later is put right then', async (step) => {
-    const world = oldWorld();
-    world.blocks.hold(step);
-    world.domain.snapshots.save(REPLACE);
-    await expect.poll(() => world.blocks.log.some((line) => line.startsWith(step)), { interval: 1 }).toBe(true);
-    const dateMs = step === 'rename' ? world.blocks.saves[0]!.dateMs : OLD_MS;
-    const [first, second] = [disksOf(world, ['disk0']), disksOf(world, ['disk1'])];
-    expect(await startAgain(world, first)).toEqual([[['warm', dateMs]]]);
-    expect(await startAgain(world, second)).toEqual([[['warm', dateMs]]]);
-    expect(world.store.jobs.get('j')).toMatchObject({ outcome: 'failed' });
-  });
+  test.each(['digests', 'rename'] as const)(
+    'at step %s a disk that is missing at the first start is repaired when it is present again',
+    async (step) => {
+      const world = oldWorld();
+      world.blocks.hold(step);
+      world.domain.snapshots.save(REPLACE);
+      await expect.poll(() => world.blocks.log.some((line) => line.startsWith(step)), { interval: 1 }).toBe(true);
+      const dateMs = step === 'rename' ? world.blocks.saves[0]!.dateMs : OLD_MS;
+      const [first, second] = [disksOf(world, ['disk0']), disksOf(world, ['disk1'])];
+      expect(await startAgain(world, first)).toEqual([[['warm', dateMs]]]);
+      expect(await startAgain(world, second)).toEqual([[['warm', dateMs]]]);
+      expect(world.store.jobs.get('j')).toMatchObject({ outcome: 'failed' });
+    },
+  );
 });
 
 /** Makes every write of a job in this phase fail. */
@@ -92,7 +102,7 @@ function failAtPhase({ store }: FakeWorld, phase: string): void {
 }
 
 describe('without a crash', () => {
-  test('a last step that cannot be kept does not cost the new snapshot', async () => {
+  test('the new snapshot stays if the last phase cannot be stored', async () => {
     const world = snapshotWorld();
     putBoth(world, 'warm');
     failAtPhase(world, 'done');
@@ -101,7 +111,7 @@ describe('without a crash', () => {
     expect(world.domain.snapshots.get('warm').dateMs).toBe(world.blocks.saves[0]?.dateMs);
   });
 
-  test('a phase that cannot be kept, and a tag that cannot be given, leave the old one alone', async () => {
+  test('the old snapshot stays if a phase cannot be stored or the tag cannot be renamed', async () => {
     for (const step of ['phase', 'no_space', 'image_io_error'] as const) {
       const world = oldWorld();
       if (step === 'phase') failAtPhase(world, 'rename');
@@ -113,7 +123,7 @@ describe('without a crash', () => {
     }
   });
 
-  test.each(['engine_crashed', 'no_space'])('a tag that was not given because of %s is given again', async (code) => {
+  test.each(['engine_crashed', 'no_space'])('renaming is tried again if it failed with %s', async (code) => {
     const world = oldWorld();
     if (code === 'no_space') Object.assign(world.store.reserve, { free: () => true, keep: () => {} });
     const { blocks } = world;
@@ -128,7 +138,7 @@ describe('without a crash', () => {
   });
 });
 
-test('in an image a crash after any write of the change leaves the old or the new snapshot whole', async () => {
+test('a crash after any write of the replacement leaves the old or the new snapshot intact in the image', async () => {
   const made = await newImage();
   const states = new Map([
     ['warm', pattern(40_000, 1)],

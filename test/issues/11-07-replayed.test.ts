@@ -1,5 +1,5 @@
-// An answer to a request that had been sent before has the header Idempotency-Replayed. The command did not read it: a second
-// run of a CI step looked as if it had begun work of its own.
+// The answer to a repeated request has the header Idempotency-Replayed. The command line ignored it, so a second run
+// of a CI step seemed to have started new work.
 
 import { expect, test } from 'vitest';
 import { listeningService, runCommand } from '../helpers/client-here.ts';
@@ -27,7 +27,7 @@ test.each([
   [['snapshot', 'save', 'warm', '--idempotency-key', 'key-1']],
   [['snapshot', 'verify', 'warm', '--no-wait', '--idempotency-key', 'key-2']],
   [['migrate', 'file:state', '--wait', '--idempotency-key', 'key-3']],
-])('a command whose request was sent before says so: %j', async (words) => {
+])('a command reports that its request was a repetition: %j', async (words) => {
   const first = await run([...words, '--json']);
   expect(first.lines.at(-1)).toMatchObject({ type: 'result', replayed: false });
   expect(first.output + first.errors).not.toMatch(SAID);

@@ -1,4 +1,4 @@
-// The options of `snapshot save` were tested over HTTP only; no test ran the flags of the command.
+// The options of `snapshot save` were tested only over HTTP. No test ran the flags of the command.
 
 import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/cli/client-failure.ts';
@@ -20,7 +20,7 @@ async function listed(): Promise<readonly Record<string, unknown>[]> {
   return value.snapshots;
 }
 
-test('--description, --ttl, --replace, --if-missing and --disk-only do what they say', async () => {
+test('--description, --ttl, --replace, --if-missing and --disk-only have their effects', async () => {
   await save('warm', '--description', 'after the boot', '--ttl', '3600');
   const [first] = await listed();
   expect(first).toMatchObject({
@@ -41,7 +41,7 @@ test('--description, --ttl, --replace, --if-missing and --disk-only do what they
 /** What a terminal or a table obeys: a bell, escapes of 7 and 8 bits, line breaks of ASCII and of Unicode. */
 const CONTROLS = ['\u0007', '\u001b[2J', '\u009b2J', '\n', '\r', '\u007f', '\u2028', '\u2029'];
 
-describe('a value that cannot be', () => {
+describe('an invalid value', () => {
   test.each([
     [['--ttl', '0'], 'ttl'],
     [['--ttl', '-1'], 'ttl'],
@@ -55,7 +55,7 @@ describe('a value that cannot be', () => {
     [['--replace', '--if-missing'], 'if-missing'],
     [['--disk-only', '--vmstate', 'disk0'], 'disk-only'],
     [['--replace=yes'], 'replace'],
-  ])('is refused and nothing is saved: %j', async (words, named) => {
+  ])('is refused, and nothing is saved: %j', async (words, named) => {
     const before = await listed();
     const { status, output, errors } = await runCommand(service(), ['snapshot', 'save', 'never', ...words]);
     const isFoundByTheService = words[1]?.length === 201 || named === 'one line';

@@ -1,6 +1,6 @@
-// A CI pipeline could not save under a tag that was there but by a delete and a save, and a crash between the two left it
-// without either. Nothing could be said about a snapshot, disks could not be saved alone, a list did not tell what machine
-// a load needs, and a job that `kill -9` cut short had no duration.
+// A CI pipeline could save under an existing tag only by a delete and a save, and a crash between the two lost both
+// snapshots. Snapshots had no description, disks could not be saved alone, a list did not show which machine a load
+// requires, and a job that `kill -9` interrupted had no duration.
 
 import { expect, test } from 'vitest';
 import { decodeAbout, encodeAbout } from '../../src/engine/snapshot/worker/snapshot-extra.ts';
@@ -10,7 +10,7 @@ import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
 type Listed = { readonly tag: string; readonly date: string; readonly [member: string]: unknown };
 
-test('a snapshot is replaced or kept as it was asked for, and shows what was said about it', async () => {
+test('a snapshot is replaced or kept as requested, and shows its description and expiry', async () => {
   const service = await localService(['--workload', 'rate=0', '--vcpus', '2'], { hasDisk: true });
   const snapshots = new Snapshots(service);
   const listed = async () => (await service.get<{ snapshots: Listed[] }>('/snapshots')).snapshots;
@@ -46,7 +46,7 @@ test('a snapshot is replaced or kept as it was asked for, and shows what was sai
   expect((await listed()).map(({ tag }) => tag)).toEqual(['disks', 'warm']);
 });
 
-test('in an image a snapshot takes the place of another in one step, and a step that fails leaves both', async () => {
+test('an image replaces one snapshot by another in one step, and keeps both if the step fails', async () => {
   const image = await newImage();
   for (const [index, name] of ['warm', 'other', '.new'].entries()) {
     await image.write(index * 1000, pattern(300_000, index));
@@ -65,7 +65,7 @@ test('in an image a snapshot takes the place of another in one step, and a step 
   expect(await checked(image.path)).toBe('clean');
 });
 
-test('what is told about a snapshot is read back, and nothing is read of what is damaged', () => {
+test('the description of a snapshot is decoded as it was encoded, and not at all if it is cut off', () => {
   const about = { description: 'ü'.repeat(200), expiresAtMs: 1_700_000_000_000, ramBytes: 2 ** 40, vcpus: 64 };
   const bytes = encodeAbout(about);
   expect(bytes.length).toBeLessThan(900);

@@ -1,7 +1,7 @@
-// Issue 11, item 8. A service with the default log level wrote nothing when a migration or a job failed, when its guest
-// panicked, and when a worker thread died: outcomes were kept in the history only, and nobody who reads logs saw them. The
-// finding behind a panic was in `GET /machine` alone, and `vmferry migrate --wait` ended with 0 once the stream of a
-// panicked guest had been taken, since it looked at the migration and not at the guest.
+// At the default log level a service logged nothing when a migration or a job failed, when its guest panicked, or
+// when a worker thread died. Outcomes were stored in the history only. The reason of a panic was in `GET /machine`
+// only. `vmferry migrate --wait` ended with 0 after the migration of a panicked guest, because it checked the
+// migration and not the guest.
 
 import { describe, expect, test } from 'vitest';
 import { createTransferEngine } from '../../src/engine/engine.ts';
@@ -19,7 +19,7 @@ async function begin(app: LoggedApp, uri = URI): Promise<string> {
   return (await ask(app.app.server, '/migrate', { body: { uri } })).json.id as string;
 }
 
-describe('the log of level warn has', () => {
+describe('the log at level warn contains', () => {
   test.each(['here', 'there', 'unknown'] as const)('a failed migration whose guest is %s', async (guest) => {
     const app = await loggedApp('warn');
     const id = await begin(app);
@@ -34,7 +34,7 @@ describe('the log of level warn has', () => {
     ]);
   });
 
-  test('a failed incoming migration, and the end of the process for it', async () => {
+  test('a failed incoming migration, and the end of the process that follows', async () => {
     let hasFailed: boolean | null = null;
     const app = await loggedApp('warn', {
       flags: ['--incoming', 'defer'],
@@ -56,7 +56,7 @@ describe('the log of level warn has', () => {
     ]);
   });
 
-  test('a failed job, and nothing of one that completed or was cancelled', async () => {
+  test('a failed job, but no completed or cancelled job', async () => {
     const app = await loggedApp('warn');
     const save = (tag: string) => ask(app.app.server, '/snapshots', { body: { tag }, headers: { prefer: 'wait=20' } });
     await save('good');
@@ -69,7 +69,7 @@ describe('the log of level warn has', () => {
   test.each([
     ['torn', 'guest-panicked'],
     ['vcpu-died', 'internal-error'],
-  ])('a panic of kind %s at level error, which the event, readiness and the client name too', async (kind, state) => {
+  ])('a panic of kind %s at level error, which the event, readiness and the client also name', async (kind, state) => {
     const app = await loggedApp('warn');
     const { server } = app.app;
     app.machine.panic(kind);
@@ -92,7 +92,7 @@ describe('the log of level warn has', () => {
   });
 });
 
-test('a worker that dies is reported once, also when a cancel had won', async () => {
+test('a worker that dies is reported once, even after a cancel', async () => {
   const reports: unknown[] = [];
   const workerUrl = new URL(`data:text/javascript,${encodeURIComponent('throw new Error("dead")')}`);
   const engine = createTransferEngine({ workerUrl, report: (error) => reports.push(error) });
@@ -102,7 +102,7 @@ test('a worker that dies is reported once, also when a cancel had won', async ()
   expect(reports).toMatchObject([{ name: 'WorkerDeath', worker: 'transfer', code: 'engine_crashed' }]);
 });
 
-test('the log of level info has the begin and the end of every migration and job', async () => {
+test('the log at level info contains the start and the end of every migration and job', async () => {
   const app = await loggedApp('info');
   await ask(app.app.server, '/snapshots', { body: { tag: 'one' }, headers: { prefer: 'wait=20' } });
   const whole = linesOf(app, 'job').map(({ level, msg }) => [level, msg]);

@@ -1,6 +1,6 @@
-// Issue 11, item 9. A pair of labels appeared at its first event with the value 1, so that `increase()` never saw the first
-// failure of a process: it needs a 0 before. CPU time and event-loop delay came from the library, which begins to count at the
-// first scrape: CPU time missed all that was used before, and the delay was NaN.
+// A label combination appeared with the value 1 at its first event. `increase()` needs a 0 before it, so it missed
+// the first failure of a process. CPU time and event-loop delay came from the library, which starts to measure at the
+// first scrape: CPU time lacked all earlier use, and the delay was NaN.
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ async function scrape({ server }: FakeApp): Promise<ReadonlyMap<string, number>>
 }
 
 describe('the first scrape', () => {
-  test('has every pair of labels of migrations and jobs at 0, and no value that is no number', async () => {
+  test('has a 0 for every label combination of migrations and jobs, and no NaN', async () => {
     const samples = await scrape(await fakeApp());
     for (const outcome of ['completed', 'failed', 'cancelled']) {
       for (const direction of ['outgoing', 'incoming'])
@@ -36,7 +36,7 @@ describe('the first scrape', () => {
 });
 
 describe('a scrape', () => {
-  test('tells the run state, a panic with its reason, readiness, free space and versions', async () => {
+  test('has the run state, a panic with its reason, readiness, free space and versions', async () => {
     const app = await fakeApp();
     app.machine.panic('torn');
     const samples = await scrape(app);
@@ -49,7 +49,7 @@ describe('a scrape', () => {
     expect([...samples.keys()].some((name) => /^vmferry_build_info\{version="\d.*",node="v\d/.test(name))).toBe(true);
   });
 
-  test('tells the verdict of a migration, and the progress of one that comes in', async () => {
+  test('has the verdict of a migration, and the progress of an incoming one', async () => {
     const source = await fakeApp();
     await ask(source.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
     expect((await scrape(source)).get('vmferry_migration_verdict{verdict="converging"}')).toBe(1);
@@ -66,7 +66,7 @@ describe('a scrape', () => {
     expect(samples.get('vmferry_migration_rate_bytes_per_second')).toBe(5);
   });
 
-  test('counts requests with Prefer by themselves, and shows the newest good snapshot', async () => {
+  test('counts requests with Prefer separately, and has the newest consistent snapshot', async () => {
     const app = await fakeApp();
     expect((await scrape(app)).get('vmferry_snapshot_last_good_timestamp_seconds')).toBe(0);
     await ask(app.server, '/snapshots', { body: { tag: 'one' }, headers: { prefer: 'wait=20' } });
@@ -79,7 +79,7 @@ describe('a scrape', () => {
   });
 });
 
-test.each(['vmferry.rules.yml', 'grafana-dashboard.json'])('%s names only metrics that there are', async (file) => {
+test.each(['vmferry.rules.yml', 'grafana-dashboard.json'])('%s names only existing metrics', async (file) => {
   const app = await fakeApp();
   for (const [step, end] of [['active', 'completed']] as const) {
     await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });

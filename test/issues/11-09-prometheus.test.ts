@@ -1,6 +1,6 @@
-// Issue 11, item 9, with a real Prometheus: it scrapes a service over a failed and a completed migration, with the alert rules
-// of docs/monitoring. The first failure of a process fires (its series begins with 0), and the alert ends. Windows and
-// intervals of the rules are cut to seconds for this.
+// A real Prometheus scrapes a service during a failed and a completed migration, with the alert rules of
+// docs/monitoring. The alert fires at the first failure of a process, because its series begins with 0, and it
+// resolves later. The windows and intervals of the rules are shortened to seconds for this test.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -61,7 +61,7 @@ async function apiOf<T>(url: string, path: string): Promise<T> {
 }
 
 describeNeeding({ name: 'Prometheus', missing: missing() }, () => {
-  test('finds nothing to complain of in the rules and the metrics', async () => {
+  test('reports no problem in the rules and the metrics', async () => {
     execFileSync('promtool', ['check', 'rules', RULES]);
     const app = await fakeApp();
     app.machine.panic();
@@ -69,7 +69,7 @@ describeNeeding({ name: 'Prometheus', missing: missing() }, () => {
     expect(execFileSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })).toBe('');
   });
 
-  test('alerts of the first failed migration, and not any more after one that completed', async () => {
+  test('fires an alert for the first failed migration, and resolves it after a completed one', async () => {
     const app = await startApp(testConfig(['--ram', '8M', '--workload', 'rate=0']));
     const url = await startPrometheus(await listen(app.server));
     const sampleOf = async (query: string) => {

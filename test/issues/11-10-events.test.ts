@@ -1,6 +1,6 @@
-// Issue 11, item 10. MIGRATION and MIGRATION_PASS were written into the event log only while the capability `events` was on,
-// so `GET /events` missed them by default, and they did not say which migration they were of. The capability is QEMU's, for
-// its QMP sockets: now the log has all events, and the QMP door leaves out what QEMU would not send.
+// MIGRATION and MIGRATION_PASS were written to the event log only while the capability `events` was on. `GET /events`
+// lacked them by default, and they did not name their migration. The capability belongs to the QMP sockets of QEMU.
+// Now the log contains all events, and the QMP door omits the events that QEMU would not send.
 
 import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';
@@ -22,7 +22,7 @@ async function migrate(app: FakeApp, uri: string): Promise<string> {
 }
 
 describe('the event stream over HTTP', () => {
-  test.each([[], ['--enable', 'events']])('has a migration with its id, with the flags %j', async (...flags) => {
+  test.each([[], ['--enable', 'events']])('contains a migration with its id, with the flags %j', async (...flags) => {
     const app = await fakeApp({ flags });
     const ids = [await migrate(app, 'tcp:127.0.0.1:1'), await migrate(app, 'file:state')];
     const told = app.domain.events
@@ -39,7 +39,7 @@ describe('the event stream over HTTP', () => {
     );
   });
 
-  test('has only events of the form that the API document gives them', async () => {
+  test('contains only events in the form of the API document', async () => {
     const app = await fakeApp();
     await migrate(app, 'tcp:127.0.0.1:1');
     await ask(app.server, '/stop', { method: 'POST' });
@@ -62,7 +62,7 @@ describe('the event stream over HTTP', () => {
 });
 
 describe('a QMP socket', () => {
-  test('is told of migrations only with the capability events, and without members that QEMU does not have', async () => {
+  test('receives MIGRATION events only with the capability events, and without members that QEMU does not have', async () => {
     const app = await fakeApp({ flags: ['--qmp', 'tcp:127.0.0.1:0'] });
     const [address] = await app.listenQmp();
     const client = connectQmp(address!);

@@ -1,6 +1,6 @@
-// Issue 11, item 11. `/readyz` looked at the access rights of the data directory and never wrote: on a full or failing disk it
-// said `ready: true` while every command was answered with 507. It also asked for a token, which a
-// Kubernetes probe does not have.
+// `/readyz` checked the access rights of the data directory and never wrote to it. On a full or failing disk it
+// reported `ready: true` while every command got status 507. It also required a token, which a Kubernetes probe does
+// not have.
 
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,8 +20,8 @@ const fakes = () => ({ engine: new FakeEngine(), machine: new FakeMachine(), blo
 /** Longer than an answer of the probe stays fresh. */
 const LATER_MS = 1001;
 
-describeWithMounts('a service on a data directory', () => {
-  test('that is full is not ready until it takes something again', async () => {
+describeWithMounts('a data directory', () => {
+  test('makes the service not ready while it is full', async () => {
     const data = join(smallDisk(8), 'data');
     const clock = new FakeTime();
     const { server } = await startApp(testConfig([], data), { ...fakes(), clock });
@@ -41,7 +41,7 @@ describeWithMounts('a service on a data directory', () => {
 });
 
 describe('the probe of a data directory', () => {
-  test('looks again after a second, and is not ready without the reserve that jobs need', () => {
+  test('writes again after a second, and fails without the reserve for jobs', () => {
     const directory = temporaryDirectory();
     openStore(directory, SCHEMA_DIRECTORY).close();
     let nowMs = 0;
@@ -60,7 +60,7 @@ describe('the probe of a data directory', () => {
     expect([probe(), keeps]).toEqual(['ok', 2]);
   });
 
-  test('names what is missing', () => {
+  test('names the missing file', () => {
     const directory = join(temporaryDirectory(), 'data');
     const probe = dataDirectoryProbe(directory, { reserve: NO_RESERVE, now: () => 0 });
     expect(probe()).toBe(`${directory} cannot be used: ENOENT`);
@@ -73,7 +73,7 @@ describe('readiness of a service with tokens', () => {
   const OPERATOR = 'operator-token-0123456789';
   const VIEWER = 'viewer-token-0123456789ab';
 
-  test('is told without a token and without details, and with a token with details', async () => {
+  test('is answered without details if there is no token, and with details if there is one', async () => {
     const flags = ['--token-file', tokenFile([`${OPERATOR} operator`, `${VIEWER} viewer`])];
     const app = await startApp(testConfig(flags), fakes());
     const of = (token: string) => ask(app.server, '/readyz', { headers: { authorization: `Bearer ${token}` } });

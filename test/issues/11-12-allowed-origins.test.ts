@@ -1,5 +1,5 @@
-// A dashboard that is served by another host could not use the API: every request with a foreign Origin was refused, the
-// preflight was asked for a token that a browser does not send with it, and no answer let a page read ETag or Location.
+// A dashboard on another host could not use the API. Every request with a foreign Origin was refused, the preflight
+// required a token that browsers do not send with it, and no answer let a page read ETag or Location.
 
 import { get } from 'node:http';
 import { describe, expect, test } from 'vitest';
@@ -23,7 +23,7 @@ function preflight({ server }: FakeApp, origin: string, method = 'PATCH') {
 }
 
 describe('a page of an allowed origin', () => {
-  test('is answered its preflight without a token, with every method and request header of the API', async () => {
+  test('gets an answer to its preflight without a token, with every method and request header of the API', async () => {
     const { status, headers, text } = await preflight(await guarded(), PAGE);
     expect([status, text, headers['access-control-allow-origin'], headers.vary]).toEqual([204, '', PAGE, 'Origin']);
     for (const name of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
@@ -33,7 +33,7 @@ describe('a page of an allowed origin', () => {
     expect(headers['access-control-allow-credentials']).toBeUndefined();
   });
 
-  test('may read answers, refusals among them, and the headers that the API answers with', async () => {
+  test('can read answers, including refusals, and the headers of the API', async () => {
     const app = await guarded();
     const asPage = { ...fromPage(PAGE), ...AUTHORIZATION };
     const replies = [
@@ -59,7 +59,7 @@ describe('a page of an allowed origin', () => {
     }
   });
 
-  test('may follow the events', async () => {
+  test('can follow the events', async () => {
     const app = await fakeApp({ flags: ALLOWED });
     const port = await listen(app.server);
     const allowed = await new Promise((resolve, reject) => {
@@ -75,7 +75,7 @@ describe('a page of an allowed origin', () => {
     expect(allowed).toEqual([200, PAGE]);
   });
 
-  test('may use a service without tokens that answers as localhost, and only as that', async () => {
+  test('can use a service without tokens under the name localhost, and under no other name', async () => {
     const { server } = await fakeApp({ flags: ALLOWED });
     const as = (host: string) => ask(server, '/status', { headers: { ...fromPage(PAGE), host } });
     expect((await as('localhost:8080')).status).toBe(200);
@@ -83,9 +83,9 @@ describe('a page of an allowed origin', () => {
   });
 });
 
-describe('every other origin', () => {
+describe('any other origin', () => {
   test.each(['https://other.example', `${PAGE}:8443`, 'http://dashboard.example', `${PAGE}.evil.example`, 'null', '*'])(
-    '%s is refused, and told nothing about the API',
+    '%s is refused without details of the API',
     async (origin) => {
       const app = await guarded();
       const replies = [
@@ -99,20 +99,20 @@ describe('every other origin', () => {
     },
   );
 
-  test('is allowed by *, which still asks for a token', async () => {
+  test('is allowed with *, which still requires a token', async () => {
     const app = await guarded(['--allow-origin', '*']);
     expect((await preflight(app, 'https://any.example')).status).toBe(204);
     expect((await ask(app.server, '/status', { headers: fromPage('https://any.example') })).status).toBe(401);
   });
 
-  test('finds no header of CORS at a service without the flag', async () => {
+  test('gets no CORS headers from a service without the flag', async () => {
     const { headers } = await ask((await fakeApp()).server, '/status');
     expect(Object.keys(headers).filter((name) => /^access-control|^vary$/.test(name))).toEqual([]);
   });
 });
 
 describe('--allow-origin', () => {
-  test('takes what a browser writes, and writes it as browsers do', () => {
+  test('accepts what a browser sends, and normalises it as browsers do', () => {
     const flags = ['HTTPS://Dashboard.Example:443', PAGE, 'http://[::1]:3000', 'http://localhost:5173'];
     const { allowedOrigins } = testConfig(flags.flatMap((origin) => ['--allow-origin', origin]));
     expect(allowedOrigins).toEqual([PAGE, 'http://[::1]:3000', 'http://localhost:5173']);
@@ -121,7 +121,7 @@ describe('--allow-origin', () => {
   test.each([
     ...['', 'dashboard.example', `${PAGE}/`, `${PAGE}/app`, `${PAGE}?a`, `${PAGE}#a`, 'https://user@dashboard.example'],
     ...['https://*.example', 'null', 'file:///home', 'ftp://dashboard.example', 'https://', `${PAGE} ${PAGE}`],
-  ])('refuses %j with what is allowed', (origin) => {
+  ])('refuses %j with the allowed forms', (origin) => {
     const start = () => testConfig(['--allow-origin', origin]);
     expect(start).toThrow(ConfigError);
     expect(start).toThrow(/^--allow-origin must be .* such as https:\/\/dashboard\.example/);

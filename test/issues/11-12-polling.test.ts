@@ -1,6 +1,6 @@
-// Dashboards poll. Only GET /migrate, the settings and the jobs had tags, so that every other poll was answered in full;
-// a wait on GET /migrate ended with every new figure, ten times a second, for a client that waits for a change of
-// status; and the target of a migration showed a rate of 0 while bytes came.
+// Dashboards poll. Only GET /migrate, the settings and the jobs had entity tags, so every other poll got a complete
+// answer. A wait on GET /migrate ended at every new figure, ten times a second, even for a client that waits for a
+// change of status. The target of a migration reported a rate of 0 while it received bytes.
 
 import { describe, expect, test } from 'vitest';
 import { ask, type FakeApp, fakeApp, type Reply, startApp, testConfig } from '../helpers/app.ts';
@@ -31,8 +31,8 @@ const CHANGES: readonly (readonly [url: string, change: Change])[] = [
   ['/migrations', async (app) => void (await migrate(app))],
 ];
 
-describe.each(CHANGES)('the tag of %s', (url, change) => {
-  test('is that of the content: 304 as long as the content stays, and another tag after a change', async () => {
+describe.each(CHANGES)('the entity tag of %s', (url, change) => {
+  test('depends on the content: 304 while it is unchanged, another tag after a change', async () => {
     const app = await fakeApp();
     const tag = await tagOf(app, url);
     expect(tag).toMatch(/^W\/"/);
@@ -44,7 +44,7 @@ describe.each(CHANGES)('the tag of %s', (url, change) => {
     expect(changed.headers.etag).not.toBe(tag);
   });
 
-  test('lets a wait end with the change', async () => {
+  test('ends a wait at a change', async () => {
     const app = await fakeApp();
     const pending = poll(app, url, await tagOf(app, url), 'wait=30');
     await ask(app.server, '/healthz');
@@ -53,7 +53,7 @@ describe.each(CHANGES)('the tag of %s', (url, change) => {
   });
 });
 
-test('GET /migrations/ID answers a wait when the status of the migration changes', async () => {
+test('GET /migrations/ID ends a wait when the status of the migration changes', async () => {
   const app = await fakeApp();
   const row = await migrate(app);
   const pending = poll(app, row, await tagOf(app, row), 'wait=30');
@@ -62,7 +62,7 @@ test('GET /migrations/ID answers a wait when the status of the migration changes
   expect((await pending).json).toMatchObject({ status: 'active' });
 });
 
-test('GET /snapshots answers a wait when a snapshot has been saved', async () => {
+test('GET /snapshots ends a wait when a snapshot has been saved', async () => {
   const app = await fakeApp();
   const pending = poll(app, '/snapshots', await tagOf(app, '/snapshots'), 'wait=30');
   await ask(app.server, '/snapshots', { body: { tag: 'warm' }, headers: { prefer: 'wait=30' } });
@@ -85,7 +85,7 @@ describe('Prefer: until=status', () => {
     expect((await pending).json).toMatchObject({ status: 'pre-switchover' });
   });
 
-  test('tells two migrations with the same status apart', async () => {
+  test('distinguishes two migrations with the same status', async () => {
     const app = await fakeApp();
     await migrate(app);
     app.outgoing().finish('failed', { code: 'connection_refused', message: 'refused' });
@@ -98,7 +98,7 @@ describe('Prefer: until=status', () => {
   });
 });
 
-test('the target of a migration shows the rate at which bytes come', async () => {
+test('the target of a migration reports the receive rate', async () => {
   const small = ['--ram', '16M', '--workload', 'rate=0'];
   const target = await startApp(testConfig([...small, '--incoming', 'tcp:127.0.0.1:0']));
   const source = await startApp(testConfig([...small, '--set', 'max-bandwidth=4M']));

@@ -1,6 +1,6 @@
-// A row of the history said nothing of size, time and downtime: a table of migrations took a request for each row, and
-// for migrations that failed or were cancelled there was nothing to ask for, since query-migrate's answer, which was all
-// that was kept, has no figures at such ends. What a viewer was given after a wait was made without the viewer's role.
+// A row of the history had no size, total time or downtime. A table of migrations needed one request for each row.
+// Failed and cancelled migrations had no figures at all, since only the answer of query-migrate was stored, which has
+// none at such ends. The answer after a wait ignored the role of the viewer.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ async function firstRow({ server }: FakeApp): Promise<Record<string, unknown>> {
 const isOver = async (app: FakeApp): Promise<unknown> => (await firstRow(app))['ended-at'];
 
 describe.each(['completed', 'failed', 'cancelled'] as const)('the row of a migration that has %s', (status) => {
-  test('has what went, how long it took and, where the guest left, the downtime', async () => {
+  test('contains size, total time and, if the guest left, downtime', async () => {
     const app = await fakeApp();
     const { id } = await migrate(app);
     app.outgoing().step('active');
@@ -43,8 +43,8 @@ describe.each(['completed', 'failed', 'cancelled'] as const)('the row of a migra
   });
 });
 
-describe('the row of a migration under way', () => {
-  test('has the figures of now from the moment its stream begins, and none before', async () => {
+describe('the row of a migration in progress', () => {
+  test('contains the current figures from the begin of its stream, and none before', async () => {
     const app = await fakeApp();
     const none = { transferred: null, 'total-time': null, downtime: null };
     expect(await migrate(app)).toMatchObject(none);
@@ -79,7 +79,7 @@ describe('the row of a migration under way', () => {
   );
 });
 
-test('after a crash the row has what had been transferred at the last point of the time line', async () => {
+test('a row after a crash has the transferred bytes of the last sample', async () => {
   const directory = temporaryDirectory();
   const store = openedStore(directory);
   for (const id of ['sampled', 'bare']) store.migrations.insert(migrationRecord(id, { status: 'active' }));
@@ -93,7 +93,7 @@ test('after a crash the row has what had been transferred at the last point of t
   ]);
 });
 
-test('rows of an earlier version get their figures from the answer that was kept, or from their time line', () => {
+test('rows of an earlier version get their figures from the stored answer, or from their samples', () => {
   const directory = dataDirectory();
   const database = new Database(join(directory, 'vmferry.db'));
   const steps = readdirSync(SCHEMA_DIRECTORY)
@@ -120,7 +120,7 @@ test('rows of an earlier version get their figures from the answer that was kept
   ]);
 });
 
-test('a row that was waited for is shown as the role of the caller may see it', async () => {
+test('a row at the end of a wait hides what the role of the caller may not see', async () => {
   const app = await fakeApp({ flags: ['--allow-exec'] });
   const { id } = await migrate(app, 'exec:curl -u me:hunter2 https://example.org');
   app.outgoing().step('active');

@@ -1,5 +1,6 @@
-// "What was migrated yesterday" took a walk over all pages of the history. Numbers of rows do not tell times apart, since a
-// host's clock may be set back, so a list with a bound of time is in the order of time and has indexes and cursors of it.
+// A client that wanted the migrations of one day had to read all pages of the history. Row numbers do not select a
+// time range, because the clock of a host may be set back. A list with a time limit is therefore sorted by time, and
+// has its own indexes and cursors.
 
 import { describe, expect, test } from 'vitest';
 import { parseMoment } from '../../src/cli/option-values.ts';
@@ -34,7 +35,7 @@ describe('a page of a time range', () => {
     ),
     ...jobs.map(([filter, index]) => [index, 'two bounds', jobPageSql({ ...filter, ...RANGE }), filter] as const),
     ['audit_by_time', 'two bounds', AUDIT_TIME_SQL, {}] as const,
-  ])('is a walk along %s with %s, without a sort', (index, _bounds, sql, filter) => {
+  ])('is read from index %s with %s, without a sort', (index, _bounds, sql, filter) => {
     const { connection } = openedMemoryDatabase();
     const values = { after: 1, at: 9, before: 0, limit: 1, resource: '*', ...filter };
     const steps = connection
@@ -46,7 +47,7 @@ describe('a page of a time range', () => {
     expect(steps.join()).not.toContain('TEMP B-TREE');
   });
 
-  test('pages follow each other without a gap or a double, while rows come and whatever the clock did', () => {
+  test('follows the page before without a gap or a repetition, while rows are added and the clock is set back', () => {
     const { migrations } = openedStore();
     // The clock was set back twice, and several rows have one time.
     const times = [50, 60, 60, 20, 30, 60, 10, 60, 40, 40, 70];
@@ -64,7 +65,7 @@ describe('a page of a time range', () => {
     expect(seen).toEqual(['m7', 'm5', 'm2', 'm1', 'm0', 'm9', 'm8', 'm4', 'm3']);
   });
 
-  test('gives a cursor that is good for this range alone', () => {
+  test('has a cursor that is valid for this range only', () => {
     const { migrations } = openedStore();
     for (const id of ['a', 'b', 'c']) migrations.insert(migrationRecord(id, { startedAt: 5 }));
     const { next: cursor } = migrations.list({ limit: 1, cursor: null, ...RANGE });
@@ -77,7 +78,7 @@ describe('a page of a time range', () => {
   });
 });
 
-test('jobs that started in the range are listed in the order of their starts, and none that never started', () => {
+test('jobs that started in the range are listed in the order of their starts, without jobs that never started', () => {
   const { jobs } = openedStore();
   for (const startedAt of [30, 20, null, 40]) {
     const job = jobs.insert({ id: null, type: 'snapshot-save', resources: [], details: {}, createdAt: 1 });
@@ -88,7 +89,7 @@ test('jobs that started in the range are listed in the order of their starts, an
 });
 
 describe('started-after and started-before', () => {
-  test('are taken by the migrations, the jobs that ended and the audit trail, and a link keeps them', async () => {
+  test('filter migrations, ended jobs and the audit trail, and are kept in links', async () => {
     const { server, domain, outgoing } = await fakeApp();
     for (const uri of ['tcp:127.0.0.1:1', 'tcp:127.0.0.1:2']) {
       await ask(server, '/migrate', { body: { uri } });
@@ -114,7 +115,7 @@ describe('started-after and started-before', () => {
   test.each([
     ...['', 'yesterday', '1717243200', '2025-06-01', '2025-06-01T12:00:00', '2025-06-01T12:00:00 02:00'],
     ...['2025-02-30T00:00:00Z', '2025-13-01T00:00:00Z', '2025-06-01T24:00:00Z', '2025-06-01T12:60:00Z'],
-  ])('%j is refused with what is allowed', async (text) => {
+  ])('%j is refused with the allowed forms', async (text) => {
     const { server } = await fakeApp();
     for (const path of ['/migrations', '/jobs/history', '/audit']) {
       const { status, json } = await ask(server, `${path}?started-after=${encodeURIComponent(text)}`);
@@ -123,7 +124,7 @@ describe('started-after and started-before', () => {
     }
   });
 
-  test('a range that nothing can be in is refused', async () => {
+  test('an empty range is refused', async () => {
     const { server } = await fakeApp();
     const range = 'started-after=2025-06-02T00:00:00Z&started-before=2025-06-01T00:00:00Z';
     for (const path of ['/migrations', '/jobs/history', '/audit'])
@@ -134,12 +135,12 @@ describe('started-after and started-before', () => {
   });
 });
 
-test('a moment is read to the millisecond, in any zone and case', () => {
+test('a time is read to the millisecond, in any zone and letter case', () => {
   expect(readMoment('2025-06-01T12:00:00.1239+02:00')).toBe(Date.UTC(2025, 5, 1, 10, 0, 0, 123));
   expect(readMoment('2024-02-29t00:00:00z')).toBe(Date.UTC(2024, 1, 29));
 });
 
-test('--since takes a date, or a time with or without a zone', () => {
+test('--since accepts a date, or a time with or without a zone', () => {
   expect(parseMoment('2025-06-01T12:00:00+02:00')).toBe('2025-06-01T10:00:00.000Z');
   expect(parseMoment('2025-06-01')).toBe(new Date(2025, 5, 1).toISOString());
   expect(parseMoment('2025-06-01 12:30')).toBe(new Date(2025, 5, 1, 12, 30).toISOString());

@@ -1,6 +1,6 @@
-// The OpenAPI document repeated every error response in every operation, so that 380 of its 511 kB were the same texts;
-// integers, times and ids had no format, parameters no range, and half of the JSON bodies no name, so that generators
-// made up names. Operation ids followed no rule, and query parameters had examples of the wrong type.
+// The OpenAPI document repeated every error response in every operation: 380 of its 511 kB were the same texts.
+// Integers, times and ids had no format, parameters had no range, and half of the JSON bodies had no name, so
+// generators invented names. Operation ids followed no rule, and query parameters had examples of the wrong type.
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -26,7 +26,7 @@ test('every error response is a reference to the shared response of its status',
   expect(repeated).toEqual([]);
 });
 
-test('the description of an error response names the codes of the operation alone', () => {
+test('the description of an error response names only the codes of the operation', () => {
   const [, cancel = {}] = ALL.find(([id]) => id === 'jobCancel') ?? [];
   expect(cancel.responses?.['404']).toEqual({
     $ref: '#/components/responses/NotFound',
@@ -34,7 +34,7 @@ test('the description of an error response names the codes of the operation alon
   });
 });
 
-test('an operation id is the name of its command in camel case, or begins with a verb where no command is behind it', () => {
+test('an operation id is the name of its command in camel case, or begins with a verb if there is no command', () => {
   const camelCase = (name: string): string => name.replaceAll(/[-_](\w)/g, (_, letter: string) => letter.toUpperCase());
   const others = OPERATIONS.filter(
     ({ id, command }) =>
@@ -44,7 +44,7 @@ test('an operation id is the name of its command in camel case, or begins with a
   expect(others.map(({ id }) => id)).toEqual([]);
 });
 
-test('every JSON object that a request or an answer carries has a name', () => {
+test('every JSON object in a request or an answer has a name', () => {
   const unnamed = ALL.flatMap(([id, { requestBody, responses = {} }]) => {
     const bodies = [requestBody, ...Object.entries(responses).map(([status, reply]) => (status < '300' ? reply : {}))];
     return bodies
@@ -65,7 +65,7 @@ test('integers, times and identifiers have a format', () => {
   for (const [name, schema] of times) expect(JSON.stringify(schema), name).toContain('"format":"date-time"');
 });
 
-test('every numeric parameter shows its default and its range, and no limit is a rounded one', () => {
+test('every numeric parameter shows its default and its range with exact limits', () => {
   const shown = SCHEMAS.MigrationParameters?.properties as Json;
   const changed = SCHEMAS.MigrateSetParameters?.properties as Json;
   for (const [name, definition] of Object.entries(PARAMETERS)) {
@@ -80,7 +80,7 @@ test('every numeric parameter shows its default and its range, and no limit is a
   }
 });
 
-test('an operation asks for a token only if the service does', () => {
+test('an operation requires a token only if the service does', () => {
   const open = ALL.filter(([, { security }]) => (security as unknown as readonly unknown[]).length === 0);
   expect(open.map(([id]) => id)).toContain('getHealth');
   expect(open.map(([id]) => id)).not.toContain('queryMigrate');

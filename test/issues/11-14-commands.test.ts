@@ -1,6 +1,6 @@
-// Much of the HTTP interface had no command: to stop the guest, to listen for a migration or to read the history one had
-// to write curl or QMP. And options were read only behind the command, since the words before it were taken for flags of
-// the service. Each command here is run against a real service.
+// Many operations of the HTTP interface had no command. To stop the guest, to listen for a migration or to read the
+// history a user needed curl or QMP. Options were accepted only after the command, because earlier words were parsed
+// as flags of the service. These tests run each command against a real service.
 
 import { describe, expect, test } from 'vitest';
 import { listeningService, runCommand } from '../helpers/client-here.ts';
@@ -23,7 +23,7 @@ async function refusalOf(words: readonly string[], url = service()): Promise<str
 }
 
 describe('the guest', () => {
-  test('is stopped by stop and goes on by cont, which print its run state', async () => {
+  test('is stopped by stop and resumed by cont, which print its run state', async () => {
     expect(await outputOf(['stop'])).toBe('stopped (paused)\n');
     expect(await outputOf(['cont', '--json'])).toBe('{"running":true,"status":"running"}\n');
     expect(await outputOf(['cont'])).toBe('running (running)\n');
@@ -34,7 +34,7 @@ describe('the guest', () => {
     expect(JSON.parse(await outputOf(['console', '--json']))).toEqual({ text: expect.stringMatching(/^vmferry/) });
   });
 
-  test('has a workload that workload changes, sizes as everywhere', async () => {
+  test('has a workload that workload changes, with sizes in the usual forms', async () => {
     expect(await outputOf(['workload', 'rate=1.5k', 'pattern=seq'])).toContain('rate=1536\nspan=65536\npattern=seq\n');
     expect(JSON.parse(await outputOf(['workload', '--json']))).toMatchObject({ rate: 1536, pattern: 'seq' });
     expect(await refusalOf(['workload', 'rate=1s'])).toContain('rate is a size such as 4096, 512k or 1.5G');
@@ -42,7 +42,7 @@ describe('the guest', () => {
     expect(await outputOf(['workload', 'rate=64k', 'pattern=hot'])).toContain('rate=65536\n');
   });
 
-  test('has a dirty rate that dirty-rate measures and waits for', async () => {
+  test('has a dirty rate that dirty-rate measures', async () => {
     expect(await outputOf(['dirty-rate', '--time', '0.05'])).toMatch(/^\d+ MiB\/s \(page-sampling, in 0\.\d+ s\)\n$/);
     const exact = ['dirty-rate', '--time', '0.05', '--mode', 'dirty-bitmap', '--json'];
     expect(JSON.parse(await outputOf(exact))).toMatchObject({ status: 'measured', mode: 'dirty-bitmap' });
@@ -55,7 +55,7 @@ describe('the guest', () => {
 });
 
 describe('a migration', () => {
-  test('is forbidden by blockers add, and no longer after blockers remove', async () => {
+  test('is forbidden after blockers add, and allowed again after blockers remove', async () => {
     const id = (await outputOf(['blockers', 'add', 'A backup is made.'])).trim();
     expect(await outputOf(['blockers'])).toBe(`${id}: A backup is made.\n`);
     expect(await refusalOf(['migrate', 'file:blocked'])).toContain('A backup is made.');
@@ -64,7 +64,7 @@ describe('a migration', () => {
     expect(await refusalOf(['blockers', 'remove', id])).toContain('blocker_not_found');
   });
 
-  test('is awaited no more after incoming --end', async () => {
+  test('is no longer expected after incoming --end', async () => {
     await outputOf(['incoming', 'tcp:127.0.0.1:0'], target());
     expect(await outputOf(['incoming', '--end'], target())).toBe('');
     expect(await refusalOf(['incoming', '--end'], target())).toContain('not_expecting_incoming');
@@ -74,7 +74,7 @@ describe('a migration', () => {
     }
   });
 
-  test('is let in by incoming, goes on by continue, and is in history and show of both sides', async () => {
+  test('is accepted by incoming, resumed by continue, and shown by history and show on both sides', async () => {
     const listening = await outputOf(['incoming', 'tcp:127.0.0.1:0'], target());
     const [, uri = '', incoming = ''] =
       /^listening on (tcp:127\.0\.0\.1:\d+): migration (\S+)\n$/.exec(listening) ?? [];
@@ -97,7 +97,7 @@ describe('a migration', () => {
     expect(await refusalOf(['show', 'nonsense'])).toContain('migration_not_found');
   });
 
-  test('and everything else that changed something is in audit, the newest first', async () => {
+  test('and all other changes are listed by audit, newest first', async () => {
     const { audit } = JSON.parse(await outputOf(['audit', '--limit', '2', '--json'])) as { audit: { id: number }[] };
     expect(audit).toHaveLength(2);
     const all = JSON.parse(await outputOf(['audit', '--all', '--json'])) as { audit: { id: number }[] };
@@ -118,7 +118,7 @@ describe('options', () => {
     [['snapshot', '--quiet', 'list'], ''],
     [['--limit=1', '--json', 'audit'], '{"audit":[{'],
     [['--history', '--json', 'jobs'], '{"jobs":[]}'],
-  ])('may stand before the command that they are for: %j', async (words, said) => {
+  ])('may precede their command: %j', async (words, said) => {
     const { status, output, errors } = await runCommand(NOWHERE, ['--url', service(), ...words]);
     expect([status, errors]).toEqual([0, '']);
     expect(output).toContain(said);
@@ -131,7 +131,7 @@ describe('options', () => {
 });
 
 describe('version', () => {
-  test('names this program and the service, and is no failure where none answers', async () => {
+  test('names this program and the service, and succeeds if no service answers', async () => {
     expect(await outputOf(['version'])).toMatch(
       /^vmferry 0\.0\.0\nservice \d+\.\d+\.\d+ at http:\/\/127\.0\.0\.1:\d+\n$/,
     );

@@ -1,6 +1,6 @@
-// On a terminal of 80 columns the line of a migration was cut at its end, and the end is the time to go; where the line
-// was long there was no bar either. `status --watch` cut its lines in the same way. Every --help listed all exit statuses,
-// most of which its command never ends with. Completion did not know the flags of the service.
+// On a terminal of 80 columns the progress line of a migration was cut at its end, which is the remaining time. A
+// long line had no bar either. `status --watch` cut its lines in the same way. Every --help listed all exit statuses,
+// most of which its command never returns. Completion did not know the flags of the service.
 
 import { describe, expect, test } from 'vitest';
 import { decodeMigration, shownMigration } from '../../src/cli/client-migration.ts';
@@ -28,32 +28,32 @@ function lineOf(label: string, shown: Shown, columns: number): string {
   return world.stderr.replace('\r\u001b[K', '');
 }
 
-describe('the line of a migration', () => {
+describe('the progress line of a migration', () => {
   test.each([
     ['migrating to tcp:10.0.0.7:4444', 80],
     [`migrating to unix:/run/user/1000/${'directory/'.repeat(8)}socket`, 80],
     ['migrating to tcp:[2001:db8:85a3::8a2e:370:7334]:49152', 80],
     [`migrating to exec:${'x'.repeat(1000)}`, 100],
     ['migrating to fd:m', 64],
-  ])('has percent, bar and time to go: %s in %i columns', (label, columns) => {
+  ])('has percent, bar and remaining time: %s in %i columns', (label, columns) => {
     const line = lineOf(label, shownMigration(ACTIVE), columns);
     expect(line.length).toBeLessThan(columns);
     expect(line).toMatch(/^migratin.* {2}pre-switchover {2}\[#{3,}\.+\] {2}64 % {2}.*2:05 to 1:03:20 to go$/);
   });
 
-  test('has all figures where there is room, and leaves out the least important ones first', () => {
+  test('has all figures if they fit, and omits the least important ones first', () => {
     const shown = shownMigration(ACTIVE);
     const rest = '59.4 MiB/s  992.1 MiB left  downtime 30000 ms  2:05 to 1:03:20 to go';
     expect(lineOf('migrating to tcp:x', shown, 150)).toContain(`64 %  pass 12  ${rest}`);
     expect(lineOf('migrating to tcp:x', shown, 100)).toContain('64 %  59.4 MiB/s  2:05 to 1:03:20 to go');
   });
 
-  test.each([1, 8, 20, 40])('never is longer than %i columns allow', (columns) => {
+  test.each([1, 8, 20, 40])('is never longer than %i columns allow', (columns) => {
     expect(lineOf('migrating to tcp:10.0.0.7:4444', shownMigration(ACTIVE), columns).length).toBeLessThan(columns);
   });
 });
 
-test('status on a terminal breaks its lines between figures and keeps all of them', () => {
+test('status on a terminal breaks its lines between figures and keeps all figures', () => {
   const overview = {
     status: { running: true, status: 'running' },
     machine: { name: 'vm0', kind: 'synthetic', uuid: '8c6b7a5e-3f0d-4f35-9d3c-0d5f7f0a1b2c', vcpus: 2 },
@@ -84,7 +84,7 @@ describe('the exit statuses in --help', () => {
     ['wait', ['0', '1', '2', '3', '4', '5', '130', '143']],
     ['snapshot save', ['0', '1', '2', '3', '4', '5', '130', '143']],
     ['version', ['0', '2', '3', '130', '143']],
-  ])('are those that %s can end with', async (command, expected) => {
+  ])('are the possible exit statuses of %s', async (command, expected) => {
     const world = new FakeWorld(undefined);
     expect(await runVmferry(world, ...command.split(' '), '--help')).toBe(0);
     const section = world.stdout.split('\nExit status:\n')[1]?.split('\n\n')[0] ?? '';
@@ -114,7 +114,7 @@ describe('completion', () => {
     ['--url http://127.0.0.1:1 hist', ['history']],
     ['--url http://127.0.0.1:1 --json snapshot sa', ['save']],
     ['wait --p', ['--pid']],
-  ])('of "%s" offers what there is', async (line, expected) => {
+  ])('of "%s" offers the possible words', async (line, expected) => {
     const world = new FakeWorld('http://127.0.0.1:1');
     expect(await runVmferry(world, '__complete', '--', ...line.split(' '))).toBe(0);
     expect(world.stdout.split('\n').filter((word) => word !== '')).toEqual(expected);
@@ -127,7 +127,7 @@ describe('completion', () => {
   });
 });
 
-test('a problem document ends with a line feed, so that the prompt of a shell stands on a line of its own', async () => {
+test('a problem document ends with a line feed, so that the next shell prompt is on its own line', async () => {
   const { server } = await startApp(testConfig(['--ram', '1M', '--paused']));
   for (const [url, body] of [
     ['/nope', undefined],

@@ -1,6 +1,6 @@
-// There was no manual page, and no unit for systemd: each user wrote a unit, with time limits shorter than the drain of
-// the service and a restart after a wrong flag. The page is made from the grammar of the command line, so that it
-// cannot forget a flag; the programs that read page and units judge them here.
+// There was no manual page and no systemd unit. Each user wrote a unit, with time limits shorter than the drain of
+// the service and a restart after an invalid flag. The page is generated from the grammar of the command line, so no
+// flag can be missing. The programs that read the page and the units check them here.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ function unitOf(name: string): string {
 }
 
 describe('the manual page', () => {
-  test('is what the grammar of the command line makes of it', () => {
+  test('is generated from the grammar of the command line', () => {
     expect(readFileSync(PAGE, 'utf8') === manPage()).toBe(true);
   });
 
@@ -37,8 +37,8 @@ describe('the manual page', () => {
   });
 });
 
-describeNeeding({ name: 'man, shown the page', missing: missing('man'), optional: true }, () => {
-  test('formats it without a warning', () => {
+describeNeeding({ name: 'man', missing: missing('man'), optional: true }, () => {
+  test('formats the page without a warning', () => {
     const shown = spawnSync('man', ['--warnings', '-l', '-Tutf8', '-Z', PAGE], { encoding: 'utf8' });
     expect([shown.status, shown.stderr]).toEqual([0, '']);
   });
@@ -48,45 +48,42 @@ describe.each(UNITS)('the unit %s', (name) => {
   const unit = unitOf(name);
   const settingOf = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
 
-  test('starts the service with flags that there are, and does not restart it after a wrong one', () => {
+  test('starts the service with existing flags, and does not restart it after an invalid flag', () => {
     const flags = [...settingOf('ExecStart').matchAll(/--([a-z-]+)/g)].map((match) => match[1] ?? '');
     expect(flags.length).toBeGreaterThan(0);
     expect(flags.filter((flag) => !Object.hasOwn(FLAGS, flag))).toEqual([]);
     expect(settingOf('RestartPreventExitStatus')).toBe('2');
   });
 
-  test('leaves the service more time to end than its drain takes', () => {
+  test('allows the service more time to end than its drain takes', () => {
     const drainSeconds = Number(/\[(\d+)\]/.exec(FLAGS['drain-timeout'].help)?.[1]);
     expect(Number(settingOf('TimeoutStopSec'))).toBeGreaterThan(drainSeconds * 2);
   });
 });
 
-describeNeeding(
-  { name: 'systemd-analyze, shown the units', missing: missing('systemd-analyze'), optional: true },
-  () => {
-    /** What the program says of units with these texts. */
-    function verify(texts: readonly string[]): string {
-      const root = temporaryDirectory();
-      const folder = join(root, 'etc/systemd/system');
-      mkdirSync(folder, { recursive: true });
-      mkdirSync(join(root, 'usr/bin'), { recursive: true });
-      writeFileSync(join(root, 'usr/bin/vmferry'), '#!/bin/sh\n', { mode: 0o755 });
-      const units = texts.map((text, index) => {
-        const unit = join(folder, (UNITS[index] ?? '').replace('@.', '@a.'));
-        writeFileSync(unit, text);
-        return unit;
-      });
-      const options = ['verify', '--man=no', '--recursive-errors=no', `--root=${root}`];
-      const { stdout, stderr } = spawnSync('systemd-analyze', [...options, ...units], { encoding: 'utf8' });
-      return stdout + stderr;
-    }
-
-    test('finds no fault in them', () => {
-      expect(verify(UNITS.map(unitOf))).toBe('');
+describeNeeding({ name: 'systemd-analyze', missing: missing('systemd-analyze'), optional: true }, () => {
+  /** What the program says of units with these texts. */
+  function verify(texts: readonly string[]): string {
+    const root = temporaryDirectory();
+    const folder = join(root, 'etc/systemd/system');
+    mkdirSync(folder, { recursive: true });
+    mkdirSync(join(root, 'usr/bin'), { recursive: true });
+    writeFileSync(join(root, 'usr/bin/vmferry'), '#!/bin/sh\n', { mode: 0o755 });
+    const units = texts.map((text, index) => {
+      const unit = join(folder, (UNITS[index] ?? '').replace('@.', '@a.'));
+      writeFileSync(unit, text);
+      return unit;
     });
+    const options = ['verify', '--man=no', '--recursive-errors=no', `--root=${root}`];
+    const { stdout, stderr } = spawnSync('systemd-analyze', [...options, ...units], { encoding: 'utf8' });
+    return stdout + stderr;
+  }
 
-    test('finds a setting that does not exist', () => {
-      expect(verify([unitOf(UNITS[0]).replace('UMask', 'Umaks')])).toContain('Umaks');
-    });
-  },
-);
+  test('reports no problem in the units', () => {
+    expect(verify(UNITS.map(unitOf))).toBe('');
+  });
+
+  test('reports an unknown setting', () => {
+    expect(verify([unitOf(UNITS[0]).replace('UMask', 'Umaks')])).toContain('Umaks');
+  });
+});

@@ -1,9 +1,9 @@
-/**
- * Item 17. A `net.Socket` made of a descriptor begins to read at once. The bytes that it had read were lost when its handle
- * was given to another socket, so a target read a stream without its beginning. A pipe was opened for both directions
- * (ENOTCONN), and shut down as a socket. No test opened an `fd:` address. QEMU takes TCP and unix sockets and pipes.
- * QEMU scenario: /migration/precopy/fd/tcp
- */
+// A `net.Socket` on a descriptor starts to read at once. The bytes that it had read were lost when its handle was
+// given to another socket, so a target missed the beginning of a stream. A pipe was opened for both directions
+// (ENOTCONN) and shut down as a socket. No test opened an `fd:` address. QEMU accepts TCP sockets, unix sockets and
+// pipes.
+// QEMU scenario: /migration/precopy/fd/tcp
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs, { constants } from 'node:fs';
@@ -33,8 +33,8 @@ function imageFrom(fd: number) {
   return localService(['--machine', 'image', '--fd', `m=${fd}`, '--incoming', 'fd:m']);
 }
 
-describe('through a pipe', () => {
-  test('a stream is read from its first byte, in whatever pieces it comes', async () => {
+describe('a pipe', () => {
+  test('gives a stream from its first byte, in pieces of any size', async () => {
     const { read, write } = openPipe();
     const writer = writing(write);
     writer.write(STREAM.subarray(0, 3));
@@ -45,7 +45,7 @@ describe('through a pipe', () => {
     await target.untilStatus('completed');
   });
 
-  test('a guest goes from one service to another, and runs there', async () => {
+  test('migrates a guest from one service to another, where it runs', async () => {
     const { read, write } = openPipe();
     const target = await localService([...SMALL, '--fd', `in=${read}`, '--incoming', 'fd:in']);
     const source = await localService([...SMALL, '--fd', `out=${write}`]);
@@ -60,7 +60,7 @@ describe('through a pipe', () => {
     ['garbage', Buffer.alloc(100, 0xa5), 'not_a_migration_stream'],
     ['half a stream', STREAM.subarray(0, 5000), 'stream_truncated'],
     ['nothing', Buffer.alloc(0), 'stream_truncated'],
-  ])('%s is a failure with its reason', async (_, bytes, code) => {
+  ])('with %s fails the migration with the reason', async (_, bytes, code) => {
     const { read, write } = openPipe();
     const target = await imageFrom(read);
     writing(write).end(bytes);
@@ -68,7 +68,7 @@ describe('through a pipe', () => {
     expect(await target.runState()).toBe('inmigrate');
   });
 
-  test('a reader that goes away, and a cancel, leave the guest running; a descriptor is used once', async () => {
+  test('keeps the guest running after the reader closes it or after a cancel, and can be used only once', async () => {
     const ends = [openPipe(), openPipe()] as const;
     const flags = ends.flatMap(({ write }, index) => ['--fd', `out${index}=${write}`]);
     const source = await busyService({}, flags);
@@ -86,7 +86,7 @@ describe('through a pipe', () => {
     expect([again.status, again.json.detail]).toEqual([422, expect.stringContaining('a migration has used it')]);
   });
 
-  test('the wrong end, and what is neither a pipe nor a socket, are refused before anything is recorded', async () => {
+  test('is refused before a row exists if it is the wrong end, and so is any descriptor other than a pipe or socket', async () => {
     const { read, write } = openPipe();
     const file = fs.openSync(fs.mkdtempSync(`${temporaryDirectory()}/`), constants.O_RDONLY);
     onTestFinished(() => fs.closeSync(read));
@@ -112,7 +112,7 @@ async function spawnWith(sockets: readonly net.Socket[], flags: readonly string[
   return urlOf(child);
 }
 
-test('a machine comes into a process through an inherited TCP socket and goes on through a unix socket', async () => {
+test('a machine arrives through an inherited TCP socket and leaves through a unix socket', async () => {
   const target = await localService(['--machine', 'image', '--incoming', addressToListen('unix')]);
   const [incoming, sender] = await socketPair('tcp');
   const outgoing = await connectTo(await target.incomingUri(), { reads: false });
@@ -123,7 +123,7 @@ test('a machine comes into a process through an inherited TCP socket and goes on
   await target.untilStatus('completed');
 });
 
-test('a shell gives a process substitution as --fd, and keeps the stream that goes out by another', async () => {
+test('a shell passes a stream by process substitution as --fd, and stores the outgoing stream by another', async () => {
   const directory = temporaryDirectory();
   fs.writeFileSync(`${directory}/m.stream`, STREAM);
   const serve = `"${process.execPath}" bin/vmferry.js serve --http 127.0.0.1:0 --data "$1/data" --log-level silent`;
@@ -155,7 +155,7 @@ async function expectPassesThrough(url: string, guest: string): Promise<void> {
 }
 
 describeWithQemu('a QEMU at the other end of an inherited connection', () => {
-  test('sends its machine to a service, and another QEMU takes it from the service', async () => {
+  test('sends its machine to a service, and another QEMU receives it from the service', async () => {
     const source = await startQemu({ ...SMALL_GUEST, machine: 'isapc' });
     await source.waitForTicks(SMALL_GUEST_LAP_TICKS + 10);
     const server = net.createServer({ pauseOnConnect: true }).listen(source.path('migration.sock'));

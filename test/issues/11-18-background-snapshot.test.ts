@@ -1,8 +1,7 @@
-/*
- * QEMU writes no END of the ram section with the capability `background-snapshot` on: the device sections follow the
- * last PART. The END was taken for a rule of the format, so the first device section was taken for one of those that
- * come before RAM, and its end was looked for until the stream was over (`stream_truncated`).
- */
+// With the capability `background-snapshot` QEMU writes no END of the ram section: the device sections follow the
+// last PART. The reader required the END. It treated the first device section as one of those before RAM, and
+// searched for its end until the end of the stream (`stream_truncated`).
+
 import { describe, expect, it } from 'vitest';
 import { blockBytes, imagePlan, read, smallParts, smallStream } from '../engine/stream/reading.ts';
 import { full, PAGE, page, pattern, ramPart } from '../engine/stream/stream-builder.ts';
@@ -21,8 +20,8 @@ function asBackgroundSnapshot(name: string): Buffer {
   return Buffer.concat([stream.subarray(0, at), rest]);
 }
 
-describe('a stream without an END of RAM', () => {
-  it.each(['pc-10.0', 'q35-10.0', 'pc-10.0-no-vmdesc'])('%s holds the same machine as with it', (name) => {
+describe('a stream without an END of the RAM section', () => {
+  it.each(['pc-10.0', 'q35-10.0', 'pc-10.0-no-vmdesc'])('%s gives the same machine as with END', (name) => {
     const expected = read(readStreamFixture(name).stream, imagePlan()).loaded;
     const { loaded, error } = read(asBackgroundSnapshot(name), imagePlan(), [65_537, 4099]);
 
@@ -35,7 +34,7 @@ describe('a stream without an END of RAM', () => {
     }
   });
 
-  it('is taken with its pages in any order, and devices before RAM stay apart from those behind it', () => {
+  it('is accepted with its pages in any order, and keeps devices before RAM apart from devices after it', () => {
     const early = full({ id: 9, idstr: 'virtio-mem' }, Buffer.from('early'));
     const { loaded, error } = read(
       smallStream({
@@ -59,7 +58,7 @@ describe('a stream without an END of RAM', () => {
     expect(loaded.state.image.sections.map(({ idstr }) => idstr)).toEqual(['clock', 'port', 'globalstate']);
   });
 
-  it('is refused if it is cut, or if RAM goes on behind a device', () => {
+  it('is refused if it is cut off, or if RAM continues after a device', () => {
     const stream = asBackgroundSnapshot('pc-10.0');
     for (const left of [200, 5000, 60_000]) {
       const { error } = read(stream.subarray(0, stream.length - left), imagePlan());

@@ -1,14 +1,12 @@
-/*
- * Machines of some architectures have pages of another size than 4 KiB (256 bytes to 64 KiB), and most of their streams
- * do not name the size in the configuration. The low bits of a record's word are flags below the page size, so:
- *
- * - larger pages without contents looked like every second (fourth, …) page of 4 KiB, and were taken;
- * - larger pages with contents were cut after 4096 bytes, and the rest was read as records ("unknown flags 0x…");
- * - smaller pages have address bits among what was taken for flags ("unknown flags 0x422").
- *
- * The size now decides before anything else: by those bits, by what follows the first page with contents, by the
- * alignment of all offsets, and by `page_size` of the vmdescription.
- */
+// Machines of some architectures have another page size than 4 KiB (256 bytes to 64 KiB), and most of their streams
+// do not name the size in the configuration. The low bits of the address word of a record are flags below the page
+// size. Therefore:
+// - larger pages without contents looked like every second (fourth, …) page of 4 KiB, and were accepted;
+// - larger pages with contents were cut after 4096 bytes, and the rest was read as records ("unknown flags 0x…");
+// - smaller pages have address bits among the supposed flags ("unknown flags 0x422").
+// Now the reader checks the size first: by these bits, by the bytes after the first page with contents, by the
+// alignment of all offsets, and by `page_size` of the vmdescription.
+
 import { describe, expect, it } from 'vitest';
 import { imagePlan, read } from '../engine/stream/reading.ts';
 import {
@@ -96,7 +94,7 @@ const CONTENTS: readonly [string, readonly number[]][] = [
 describe.each(OTHER_SIZES)('a stream with pages of %d bytes', (pageBytes) => {
   const size = new RegExp(`pages of ${pageBytes} bytes; pages of 4096 bytes`);
 
-  it.each(CONTENTS)('is refused by the size of its pages if %s', (_what, numbers) => {
+  it.each(CONTENTS)('is refused because of the page size if %s', (_what, numbers) => {
     const contents = numbers.map((number) => Math.min(number, RAM_BYTES / pageBytes - 1));
     for (const inOnePart of [true, false]) {
       const { code, text } = outcome(streamOf({ pageBytes, contents, inOnePart }));
@@ -105,7 +103,7 @@ describe.each(OTHER_SIZES)('a stream with pages of %d bytes', (pageBytes) => {
     }
   });
 
-  it('is refused so whatever the contents are, and without a vmdescription', () => {
+  it('is refused because of the page size with any contents, and without a vmdescription', () => {
     for (const fill of [() => 0x28, () => 0xff, () => 1]) {
       for (const contents of [[0], [5]]) {
         expect(outcome(streamOf({ pageBytes, contents, fill, describe: 'none' })).code).toBe('page_size_differs');
@@ -119,7 +117,7 @@ describe.each(OTHER_SIZES)('a stream with pages of %d bytes', (pageBytes) => {
 });
 
 describe('a stream with pages of 4096 bytes', () => {
-  it.each(CONTENTS)('is read as before if %s', (_what, numbers) => {
+  it.each(CONTENTS)('is accepted if %s', (_what, numbers) => {
     const contents = numbers.map((number) => Math.min(number, RAM_BYTES / 4096 - 1));
     for (const fill of [() => 0x28, (at: number) => (at % 4096 === 1031 ? 0x28 : 0), (at: number) => at]) {
       for (const kind of ['size', 'no size', 'none'] as const) {
@@ -128,7 +126,7 @@ describe('a stream with pages of 4096 bytes', () => {
     }
   });
 
-  it('is refused if its configuration or its vmdescription names another size', () => {
+  it('is refused if its configuration or its vmdescription has another page size', () => {
     const bits = subsection('configuration/target-page-bits', u32(13));
     const named = streamOf({ pageBytes: 4096, contents: [], named: configuration('board', bits) });
     expect(outcome(named).code).toBe('page_size_differs');
@@ -137,7 +135,7 @@ describe('a stream with pages of 4096 bytes', () => {
     expect(outcome(wrong).code).toBe('page_size_differs');
   });
 
-  it('keeps its own error if a record is wrong for another reason', () => {
+  it('is refused with another error if a record is invalid for another reason', () => {
     const stream = streamOf({ pageBytes: 4096, contents: [3], inOnePart: true });
     const record = stream.lastIndexOf(u64(4 * 4096 + 0x22));
     stream.writeUInt16BE(0xf000 | 0x44, record + 6);

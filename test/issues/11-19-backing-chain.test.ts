@@ -1,9 +1,9 @@
-/**
- * Only the image that is written was locked; the files of its backing chain were opened without locks, and a file that is
- * written did not say so to others (byte 101). A second writer could therefore get in below an overlay that is open, and
- * an overlay above a file that is written, between vmferry and QEMU and between two nodes of one service. Now the same
- * bytes are locked as by QEMU: every file of a chain that is read forbids writing, and a file that is written says so.
- */
+// Only the image that is written was locked. The files of its backing chain were opened without locks, and a written
+// file did not announce its writer to others (byte 101). A second program could therefore write a file below an open
+// overlay, and could open an overlay above a written file. This was possible between vmferry and QEMU and between two
+// nodes of one service. Now the same bytes are locked as by QEMU: each file of a chain that is read forbids writers,
+// and each written file announces its writer.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -41,8 +41,8 @@ async function qemuWrites(path: string, format = 'qcow2'): Promise<string> {
   return (await run('qemu-io', '-f', format, '-c', 'write 0 4k', path)).output;
 }
 
-describe.each(['qcow2', 'raw'] as const)('below an overlay on a %s file', (format) => {
-  test('nobody writes while the overlay is open here, and everybody may once it is closed', async () => {
+describe.each(['qcow2', 'raw'] as const)('a %s file below an overlay', (format) => {
+  test('cannot be written while the overlay is open here, and can be written after it is closed', async () => {
     const { top, middle, base } = await chainFiles(format);
     const image = await opened(top);
     expect(await qemuWrites(middle)).toContain('lock');
@@ -53,7 +53,7 @@ describe.each(['qcow2', 'raw'] as const)('below an overlay on a %s file', (forma
     expect(await qemuWrites(middle)).toContain('wrote');
   });
 
-  test('a file that QEMU writes keeps the overlay from being opened here', async () => {
+  test('prevents the overlay from being opened here while QEMU writes the file', async () => {
     const { top, base } = await chainFiles(format);
     await heldByQemu(base, format);
     await expect(openImage(top)).rejects.toMatchObject({
@@ -63,7 +63,7 @@ describe.each(['qcow2', 'raw'] as const)('below an overlay on a %s file', (forma
   });
 });
 
-test('a file that is written here keeps overlays on it from being opened, here and by QEMU', async () => {
+test('a file that is open for writing here prevents overlays on it from being opened, here and by QEMU', async () => {
   const { top, middle, other } = await chainFiles();
   const image = await opened(middle);
   await expect(openImage(top)).rejects.toMatchObject({ code: 'image_locked' });
@@ -73,7 +73,7 @@ test('a file that is written here keeps overlays on it from being opened, here a
   expect(await qemuWrites(other)).toContain('wrote');
 });
 
-test('an overlay that QEMU has keeps the files below it from being written here', async () => {
+test('an overlay that is open in QEMU prevents the files below it from being written here', async () => {
   const { top, middle, base } = await chainFiles();
   await heldByQemu(top);
   for (const path of [top, middle, base]) {
@@ -81,7 +81,7 @@ test('an overlay that QEMU has keeps the files below it from being written here'
   }
 });
 
-test('two overlays on one file are open at the same time, here and in QEMU', async () => {
+test('two overlays on one file can be open at the same time, here and in QEMU', async () => {
   const { top, other, middle } = await chainFiles();
   await opened(top);
   expect(await qemuWrites(other)).toContain('wrote');

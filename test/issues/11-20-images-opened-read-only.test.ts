@@ -1,7 +1,7 @@
-// The reader of the snapshot table threw at the first entry that a check of QEMU complains of, and whatever an image was
-// refused for kept the whole service from starting: a table of snapshots decided about the disk and about all other
-// disks. Header extensions were read until less than eight bytes were left, without a look at those, and a protocol was
-// looked for in the name of a backing file after "file:" had been taken off.
+// The reader of the snapshot table failed at the first entry that a check of QEMU reports, and any refused image
+// prevented the start of the service. A snapshot table therefore made its disk and all other disks unusable. Header
+// extensions were read until fewer than eight bytes were left, and the rest was ignored. A protocol was searched for
+// in the name of a backing file after "file:" had been removed.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -74,8 +74,8 @@ function shortenExtra(bytes: Buffer, extraBytes: number): void {
   table.copy(bytes, at);
 }
 
-describe('what only a check complains of is opened for writing', () => {
-  test.each([0, 7, 15])('an entry of the snapshot table with %i bytes of extra data', async (extraBytes) => {
+describe('an image with a fault that only checks report is opened for writing', () => {
+  test.each([0, 7, 15])('if an entry of the snapshot table has %i bytes of extra data', async (extraBytes) => {
     const path = await image();
     edit(path, (bytes) => shortenExtra(bytes, extraBytes));
     const disk = await opened(path);
@@ -94,7 +94,7 @@ describe('what only a check complains of is opened for writing', () => {
     expect(await checked(path)).toBe('clean');
   });
 
-  test('two snapshots with one id, each of which can be read, loaded and deleted', async () => {
+  test('if two snapshots have one id, and each of them can be read, loaded and deleted', async () => {
     const path = await image();
     edit(path, (bytes) => {
       for (const at of entriesOf(bytes)) bytes.write('1', at + 40 + 24);
@@ -114,7 +114,7 @@ describe('what only a check complains of is opened for writing', () => {
   });
 });
 
-describe('an image is opened for reading only, with a reason, and its file is not touched', () => {
+describe('an image is opened read-only with a reason, and its file is not changed', () => {
   const entry = (bytes: Buffer, index: number) => entriesOf(bytes)[index]!;
   const CASES: [what: string, tags: string[], why: RegExp, change: (bytes: Buffer) => void][] = [
     ['marked as corrupt', ['one', 'two'], /corrupt .*qemu-img check -r all/, (b) => (b[79]! |= 2)],
@@ -156,7 +156,7 @@ describe('an image is opened for reading only, with a reason, and its file is no
     ],
   ];
 
-  test.each(CASES)('an image %s is open for reading only', async (_what, tags, why, change) => {
+  test.each(CASES)('if it is an image %s', async (_what, tags, why, change) => {
     const path = await image();
     edit(path, change);
     const before = readFileSync(path);
@@ -173,7 +173,7 @@ describe('an image is opened for reading only, with a reason, and its file is no
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('of version 2, whose refusal names the version and qemu-img amend', async () => {
+  test('if it has version 2, and the refusal of a write names the version and qemu-img amend', async () => {
     const path = await image(['-o', 'compat=0.10']);
     const config = testConfig(['--machine', 'image', '--blockdev', `old=${path}`]);
     const { server } = await startApp(config);
@@ -185,13 +185,13 @@ describe('an image is opened for reading only, with a reason, and its file is no
   });
 });
 
-test('damage to the tables of the disk itself is refused as before', async () => {
+test('an image with damaged tables of the disk itself is refused', async () => {
   const path = await image();
   edit(path, (bytes) => bytes.writeBigUInt64BE(0x200n, Number(bytes.readBigUInt64BE(40))));
   await expect(openImage(path)).rejects.toMatchObject({ code: expect.stringMatching(/^image_/) });
 });
 
-test('a service starts with one rotted snapshot table and saves on its other disks', async () => {
+test('a service with one damaged snapshot table starts, and saves on its other disks', async () => {
   const [rotted, sound] = [await image(), await image()];
   edit(rotted, (bytes) => bytes.fill(0xee, entriesOf(bytes)[0], entriesOf(bytes)[0]! + 4096));
   const before = readFileSync(rotted);
@@ -244,7 +244,7 @@ describe('header extensions end where QEMU lets them end', () => {
   ];
 
   test.each(CASES)(
-    'header extensions are taken or refused as by QEMU: %s',
+    'header extensions are accepted or refused as by QEMU: %s',
     async (_what, ok, extensions, backingAt) => {
       const path = await image();
       writeFileSync(join(path, '..', 'b'), Buffer.alloc(4 * MIB));

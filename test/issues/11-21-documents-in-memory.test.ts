@@ -1,6 +1,6 @@
-// Every request for the API document, an error page or a part of /docs read a file anew: each answer had a copy of its
-// own, half a megabyte for a reader that took nothing, and each needed threads of libuv's pool several times, which the
-// disk of the guest uses. A flood of such requests brought the guest's writes to none. Documents are in memory once.
+// Every request for the API document, an error page or a part of /docs read a file. Each answer had its own copy,
+// half a megabyte for a client that read nothing. Each answer also used several threads of libuv's pool, which the
+// guest disk uses, so many such requests stopped the writes of the guest. Now each document is in memory once.
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, open, openSync } from 'node:fs';
@@ -39,8 +39,8 @@ const PATHS = [
   '/docs/static/swagger-ui-bundle.js',
 ];
 
-describe('what the service answers from memory', () => {
-  test('no request that reads needs a thread of the pool that the disk of the guest uses', async () => {
+describe('answers of the service from memory', () => {
+  test('GET requests need no thread of the pool that the guest disk uses', async () => {
     const { server } = untouched();
     // The interactive page is put together when it is first asked for.
     for (const path of PATHS.filter((one) => one.startsWith('/docs'))) await ask(server, path);
@@ -52,7 +52,7 @@ describe('what the service answers from memory', () => {
     }
   });
 
-  test('four hundred readers of the API document that take nothing share its bytes', async () => {
+  test('four hundred clients that request the API document and read nothing share its bytes', async () => {
     const { server } = await fakeApp();
     const port = await listen(server);
     await ask(server, '/openapi.json');
@@ -71,7 +71,7 @@ describe('what the service answers from memory', () => {
     expect(process.memoryUsage().arrayBuffers - bytesBefore).toBeLessThan(40e6);
   });
 
-  test('a document has a tag: a client that gives it back is told that nothing changed', async () => {
+  test('a document has an entity tag, and a client that sends it gets 304', async () => {
     const { server } = untouched();
     for (const path of ['/openapi.json', '/errors/no_space', '/docs/static/swagger-ui.css', '/docs']) {
       const { etag } = (await ask(server, path)).headers;
@@ -80,7 +80,7 @@ describe('what the service answers from memory', () => {
     }
   });
 
-  test('HEAD tells the length of a document and sends none of it', async () => {
+  test('HEAD reports the length of a document and sends no body', async () => {
     const { server } = untouched();
     for (const path of ['/openapi.json', '/errors/no_space', '/docs/static/swagger-ui.css']) {
       const whole = await ask(server, path);

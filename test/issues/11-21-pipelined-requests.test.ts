@@ -1,7 +1,7 @@
-// Node's parser hands over every request that lies in a connection's bytes at once. Each of ten thousand pipelined
-// requests was begun, and its answer made, before the client had taken the first one: with documents of half a megabyte
-// the process grew to gigabytes. A connection has one request under way now, and what comes behind it stays in the
-// client until the answer before it has been handed to the kernel.
+// Node's parser emits every complete request in the received bytes at once. The service started each of ten thousand
+// pipelined requests and created its answer before the client had read the first one: with documents of half a
+// megabyte the process grew to gigabytes. Now a connection has one request in progress, and later requests stay in
+// the client until the kernel has accepted the answer before them.
 
 import { connect, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -53,8 +53,8 @@ function begun({ server }: FakeApp): string[] {
   return paths;
 }
 
-describe('requests that a client pipelines', () => {
-  test('of ten thousand requests whose answers are not read only as many are begun as the socket has room for', async () => {
+describe('pipelined requests', () => {
+  test('of ten thousand requests with unread answers only as many start as the socket can take answers of', async () => {
     const app = await fakeApp();
     const paths = begun(app);
     const socket = connectTo(await listen(app.server)).pause();
@@ -66,7 +66,7 @@ describe('requests that a client pipelines', () => {
     expect(paths.length).toBeLessThan(50);
   });
 
-  test('of waits that are pipelined only the first is begun', async () => {
+  test('of pipelined waits only the first starts', async () => {
     const app = await fakeApp();
     const port = await listen(app.server);
     const { headers } = await ask(app.server, '/migrate');
@@ -78,7 +78,7 @@ describe('requests that a client pipelines', () => {
     expect(paths.length).toBe(1);
   });
 
-  test('a client that goes while its request waits is noticed, though nothing of what it pipelined was read', async () => {
+  test('the service detects that a client disconnects during a wait, although its pipelined requests are unread', async () => {
     const { app, port } = idle();
     const gone = new Promise((resolve) =>
       app.server.server.once('connection', (socket) => socket.once('close', resolve)),
@@ -91,7 +91,7 @@ describe('requests that a client pipelines', () => {
   });
 
   test.each([1, 7, 19, 1000, 100_000])(
-    'all are answered, in their order, sent %i bytes at a time',
+    'requests sent %i bytes at a time are all answered in their order',
     async (pieceBytes) => {
       const { port } = idle();
       const body = JSON.stringify({ 'downtime-limit': 300, nonsense: '\r\n\r\nGET /stolen HTTP/1.1\r\n\r\n' });
@@ -113,18 +113,15 @@ describe('requests that a client pipelines', () => {
     },
   );
 
-  test.each(['GET', 'PATCH'])(
-    'the body of a %s that has no room for it is taken before the next request',
-    async (method) => {
-      const { port } = idle();
-      const bytes = 500_000;
-      const head = `${method} /migrate/parameters ${HEAD}Content-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`;
-      const text = `${head}{"x":1${' '.repeat(bytes - 7)}}`.repeat(3) + GET_DOCUMENT;
-      const answers = await answersTo(port, text, { count: 4 });
-      const status = method === 'GET' ? '200' : '400';
-      expect(answers.map((answer) => answer.slice(0, 3))).toEqual([status, status, status, '200']);
-    },
-  );
+  test.each(['GET', 'PATCH'])('the body of a %s beyond the buffer is read before the next request', async (method) => {
+    const { port } = idle();
+    const bytes = 500_000;
+    const head = `${method} /migrate/parameters ${HEAD}Content-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`;
+    const text = `${head}{"x":1${' '.repeat(bytes - 7)}}`.repeat(3) + GET_DOCUMENT;
+    const answers = await answersTo(port, text, { count: 4 });
+    const status = method === 'GET' ? '200' : '400';
+    expect(answers.map((answer) => answer.slice(0, 3))).toEqual([status, status, status, '200']);
+  });
 
   test('requests that change something take effect in the order in which they were sent', async () => {
     const { server } = await fakeApp();
@@ -138,7 +135,7 @@ describe('requests that a client pipelines', () => {
     expect(answers.map((answer) => Number(/"downtime-limit":(\d+)/.exec(answer)?.[1]))).toEqual(limits);
   });
 
-  test('what comes behind a request that cannot be understood is not read', async () => {
+  test('nothing after an invalid request is read', async () => {
     const { app, port } = idle();
     const paths = begun(app);
     const answer = await exchange(port, `GET /first ${HEAD}\r\nnonsense\r\n\r\nGET /second ${HEAD}\r\n`);
@@ -146,7 +143,7 @@ describe('requests that a client pipelines', () => {
     expect(paths).toEqual(['/first']);
   });
 
-  test('the headers of a request that waits for its turn are not timed', async () => {
+  test('the time limit for headers does not apply to a request that waits for an earlier answer', async () => {
     const { server, domain } = await fakeApp({
       limits: { headersTimeoutMs: 50, requestTimeoutMs: 60, connectionsCheckMs: 10 },
     });

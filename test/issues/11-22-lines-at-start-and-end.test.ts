@@ -1,7 +1,7 @@
-// Issue 11, item 22. Faults that were found before the HTTP server existed went to console.error, as the server's logger
-// was the only log: an image that was repaired at the start became `Error: …` with a stack trace in plain text, between
-// lines of JSON. And a process that ended for a failed incoming migration (exit-on-error) ended without a word: see
-// 11-08-outcomes.test.ts for that line. A migration and a job that an earlier process left open were closed in silence.
+// Faults before the start of the HTTP server were written by console.error, because only the server had a logger. The
+// repair of an image at the start became `Error: …` with a stack trace in plain text between lines of JSON. A process
+// that ended because of a failed incoming migration (exit-on-error) logged nothing, see 11-08-outcomes.test.ts. An
+// unfinished migration or job of an earlier process was closed without a log line.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ function leak(path: string, clusters: number): void {
   writeFileSync(path, bytes);
 }
 
-test('an image that is repaired at the start is one line of JSON with code, node and reason', async () => {
+test('the repair of an image at the start is logged as one line of JSON with code, node and reason', async () => {
   const directory = temporaryDirectory();
   const images = ['one', 'two', 'three'].map((name) => ({ name, path: join(directory, `${name}.qcow2`) }));
   for (const { path } of images) await createImage(path, { diskBytes: 2 ** 20 });
@@ -40,7 +40,7 @@ test('an image that is repaired at the start is one line of JSON with code, node
   for (const { reason } of lines) expect(reason).toMatch(/^The image of node 't\w+' had not been closed: \d leaked/);
 });
 
-test('what an earlier process left open is one line of JSON for each migration and job', async () => {
+test('each unfinished migration and job of an earlier process is logged as one line of JSON', async () => {
   const directory = temporaryDirectory();
   const store = openStore(directory, SCHEMA_DIRECTORY);
   const uri = 'tcp:10.0.0.7:4444';

@@ -1,8 +1,7 @@
-/*
- * libvirt and openQA open the migration's connection themselves and pass it over the QMP socket, by getfd. Node reads a
- * socket by read(2), at which the system closes descriptors that come along, so there was nothing that getfd could have
- * kept. The socket is read by recvmsg(2) now. The client is in Python, since Node cannot send descriptors either.
- */
+// libvirt and openQA open the connection of a migration themselves and pass it over the QMP socket with getfd. Node
+// reads a socket by read(2), where the system closes the passed descriptors, so getfd had none to keep. Now the
+// socket is read by recvmsg(2). The client of these tests is in Python, since Node cannot send descriptors either.
+
 import { once } from 'node:events';
 import { openSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -48,7 +47,7 @@ async function answers(client: PassingClient, text: string, files: readonly stri
 
 describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', () => {
   const world = shared(makeWorld);
-  it('getfd keeps the descriptor that came with it, and closefd closes it', async () => {
+  it('getfd keeps the descriptor of its message, and closefd closes it', async () => {
     const { client, newFile } = world();
     const file = newFile();
 
@@ -62,7 +61,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     });
   });
 
-  it('a name that is given again leads to the new descriptor, and the old one is closed', async () => {
+  it('a name that is used again refers to the new descriptor, and the old one is closed', async () => {
     const { client, newFile } = world();
     const file = newFile();
 
@@ -71,7 +70,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     expect(opened(file)).toBe(1);
   });
 
-  it('a name with a digit first is refused, and its descriptor is closed', async () => {
+  it('a name that begins with a digit is refused, and its descriptor is closed', async () => {
     const { client, newFile } = world();
     const file = newFile();
 
@@ -79,7 +78,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     expect(opened(file)).toBe(0);
   });
 
-  it('of several descriptors with one command the first is kept, and the others are closed', async () => {
+  it('the first of several descriptors of one command is kept, and the others are closed', async () => {
     const { client, newFile } = world();
     const file = newFile();
 
@@ -98,7 +97,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     expect(opened(file)).toBe(1);
   });
 
-  it('commands that follow each other at once each get their own descriptor', async () => {
+  it('commands in quick succession each get their own descriptor', async () => {
     const { client, newFile } = world();
     const file = newFile();
     const names = Array.from({ length: 20 }, (_, index) => `n${index}`);
@@ -108,7 +107,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     expect(opened(file)).toBe(names.length);
   });
 
-  it('a descriptor stays for the next getfd, as in QEMU, until others come', async () => {
+  it('an unused descriptor is available to the next getfd, as in QEMU, until other descriptors arrive', async () => {
     const { client, newFile } = world();
     const file = newFile();
 
@@ -120,7 +119,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     expect(opened(file)).toBe(1);
   });
 
-  it('descriptors that no command took are closed with the connection, and kept ones with the service', async () => {
+  it('unused descriptors are closed with the connection, and kept descriptors with the service', async () => {
     const { app, client, newFile } = await makeWorld();
     const file = newFile();
 
@@ -132,7 +131,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     expect(opened(file)).toBe(0);
   });
 
-  it('a 65th name is refused, and nothing is left open of it', async () => {
+  it('a 65th name is refused, and its descriptor is closed', async () => {
     const { app, client, newFile } = await makeWorld();
     const file = newFile();
     for (let index = 0; index < 64; index++) app.domain.descriptors.keep(`n${index}`, openSync('/dev/null', 'r'));
@@ -141,7 +140,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
     expect(opened(file)).toBe(0);
   });
 
-  it('a long message is read whole while descriptors come in its middle', async () => {
+  it('a long message with descriptors in its middle is read completely', async () => {
     const { client, newFile } = world();
     const file = newFile();
     const long = JSON.stringify({ execute: 'query-name', id: 'x'.repeat(300_000) });
@@ -155,7 +154,7 @@ describe.skipIf(!hasPassingClient())('descriptors over a unix socket of QMP', ()
 });
 
 describe.skipIf(!hasPassingClient())('a migration through passed descriptors', () => {
-  it('brings a guest from one service to another, and each name is used once', async () => {
+  it('moves a guest from one service to another, and uses each name once', async () => {
     const directory = temporaryDirectory();
     const paths = [join(directory, 'source'), join(directory, 'target')] as const;
     const source = await localService([...SMALL, '--qmp', `unix:${paths[0]}`]);
@@ -189,7 +188,7 @@ describe.skipIf(!hasPassingClient())('a migration through passed descriptors', (
   });
 });
 
-it('over TCP and HTTP no descriptor can come, and getfd says so', async () => {
+it('getfd reports over TCP and HTTP that no descriptor can be passed', async () => {
   const app = await fakeApp({ flags: ['--qmp', 'tcp:127.0.0.1:0'] });
   const client = await negotiated(await qmpAddress(app));
   client.send(getfd('a'));
@@ -199,7 +198,7 @@ it('over TCP and HTTP no descriptor can come, and getfd says so', async () => {
   expect(json).toEqual(NONE_CAME);
 });
 
-it('a command keeps what came with it while more comes, and what nobody takes is closed', () => {
+it('a command keeps its descriptor while other descriptors arrive, and unused descriptors are closed', () => {
   const closed: number[] = [];
   const offered = new OfferedDescriptors((descriptor) => closed.push(descriptor));
   offered.add([1, 2]);
@@ -219,7 +218,7 @@ it('a command keeps what came with it while more comes, and what nobody takes is
 });
 
 /* The handle is an inner part of Node's sockets. A Node without it would read on, and no descriptor would ever come. */
-it('an accepted unix socket can be read for descriptors', async () => {
+it('descriptors can be read from an accepted unix socket', async () => {
   const path = join(temporaryDirectory(), 's');
   const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }).listen(path);
   await once(server, 'listening');

@@ -1,9 +1,8 @@
-/*
- * Item 23: add-fd, remove-fd, query-fdsets and file:/dev/fdset/N were not there, so that libvirt, which opens the file of a
- * saved guest itself and passes it, met CommandNotFound. Clients pass descriptors over a real unix socket, and a real QEMU is
- * asked the same.
- * QEMU scenario: /migration/precopy/file/offset/fdset
- */
+// add-fd, remove-fd, query-fdsets and file:/dev/fdset/N were missing. libvirt opens the file of a saved guest itself
+// and passes it, and got CommandNotFound. The clients of these tests pass descriptors over a real unix socket, and a
+// real QEMU gets the same commands.
+// QEMU scenario: /migration/precopy/file/offset/fdset
+
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -71,7 +70,7 @@ const refused = (text: string) => ({ error: { class: 'GenericError', desc: expec
 const toSet = (uri: string): Given => ({ uri: `file:/dev/fdset/${uri}` });
 
 describe.skipIf(!hasPassingClient())('sets of descriptors over a unix socket of QMP', () => {
-  it('a descriptor stays in its set when the client has gone, and is closed when it is removed', async () => {
+  it('a descriptor stays in its set after the client disconnects, and is closed when it is removed', async () => {
     const app = await fakeApp({ flags: ['--qmp', `unix:${temporaryDirectory()}/qmp`] });
     const path = (await qmpAddress(app)).replace('unix:', '');
     const file = newFile('');
@@ -93,7 +92,7 @@ describe.skipIf(!hasPassingClient())('sets of descriptors over a unix socket of 
     expect(opened(file)).toBe(0);
   });
 
-  it('a guest goes into a file of a set, behind what is there, and comes back from it', async () => {
+  it('a guest is written into a file of a set after existing data, and is read from it again', async () => {
     const file = newFile('Y'.repeat(LONG_BYTES));
     const source = await service();
     await source.client.done('add-fd', { 'fdset-id': 3 }, [`write:${file}`]);
@@ -119,7 +118,7 @@ describe.skipIf(!hasPassingClient())('sets of descriptors over a unix socket of 
     expect(opened(file)).toBe(0);
   });
 
-  it('a set that was emptied under a migration is listed until that has ended', async () => {
+  it('a set whose descriptors were removed during a migration is listed until the migration ends', async () => {
     const file = newFile('');
     const { at, client } = await service();
     await at.set({ 'max-bandwidth': 10_000 });
@@ -139,7 +138,7 @@ describe.skipIf(!hasPassingClient())('sets of descriptors over a unix socket of 
     await at.expectRunning();
   });
 
-  it('what is no plain file, or is open for something else, fails or is refused, and the guest stays', async () => {
+  it('a descriptor of another file type or access mode fails or is refused, and the guest stays', async () => {
     const { at, client } = await service();
     const file = newFile('kept');
     await client.done('add-fd', { 'fdset-id': 1 }, ['write:/dev/null']);
@@ -153,7 +152,7 @@ describe.skipIf(!hasPassingClient())('sets of descriptors over a unix socket of 
     await at.expectRunning();
   });
 
-  it('the duplicate of a migration whose thread died is closed', async () => {
+  it('the duplicate descriptor of a migration is closed when its thread dies', async () => {
     const code = `import { parentPort } from 'node:worker_threads';
       parentPort.once('message', () => { throw new Error('a fault made for a test'); });`;
     const workerUrl = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
@@ -222,8 +221,8 @@ const STEPS: readonly Step[] = [
   ['query-fdsets'],
 ];
 
-describeWithQemu('sets of descriptors of QEMU 10', () => {
-  it.skipIf(!hasPassingClient())('commands about sets are answered as by QEMU', async () => {
+describeWithQemu('sets of descriptors with QEMU 10', () => {
+  it.skipIf(!hasPassingClient())('commands on sets are answered as by QEMU', async () => {
     const path = join(temporaryDirectory(), 'qmp');
     await startQemu({ ...SMALL_GUEST, paused: true, extraArguments: ['-qmp', `unix:${path},server=on,wait=off`] });
     const ours = await service();
@@ -232,7 +231,7 @@ describeWithQemu('sets of descriptors of QEMU 10', () => {
     expect(await answersTo(ours.client, file)).toEqual(await answersTo(await connected(path), file));
   });
 
-  it.skipIf(!hasPassingClient())('a machine goes from QEMU to a service and back, by files of sets', async () => {
+  it.skipIf(!hasPassingClient())('a machine moves from QEMU to a service and back through files of sets', async () => {
     const paths = ['source', 'target'].map((name) => join(temporaryDirectory(), name));
     const [source, target] = await Promise.all(
       paths.map((path, index) => {

@@ -1,7 +1,6 @@
-/*
- * `history` and ids of more than 256 characters cannot be a part of the path behind which HTTP shows a job. This was a
- * rule of the domain, and so QMP refused ids that QEMU takes. It is HTTP's own rule now.
- */
+// `history` and ids of more than 256 characters cannot be a part of the HTTP path of a job. This was a rule of the
+// domain, so QMP refused ids that QEMU accepts. Now it is a rule of the HTTP routes.
+
 import { describe, expect, it } from 'vitest';
 import { localService } from '../helpers/guest-service.ts';
 import { shared } from '../helpers/shared.ts';
@@ -15,7 +14,7 @@ async function qmp(execute: string, arguments_: object = {}) {
 }
 
 describe('a job', () => {
-  it.each(['history', LONG])('may have the id %s over QMP, and is found and ended by it', async (id) => {
+  it.each(['history', LONG])('with the id %s can be started, found and ended over QMP', async (id) => {
     const answer = await qmp('snapshot-save', { 'job-id': id, tag: 't', vmstate: 'disk0', devices: ['disk0'] });
     expect(answer).toEqual({ return: {} });
     // Other jobs of this service have concluded before.
@@ -32,7 +31,7 @@ describe('a job', () => {
     );
   });
 
-  it.each(['history', LONG])('of the id %s is refused over HTTP, where no path leads to it', async (id) => {
+  it.each(['history', LONG])('with the id %s is refused over HTTP, which has no path for it', async (id) => {
     const requests = [
       service().call('/snapshots', { body: { tag: 't', 'job-id': id } }),
       service().call('/snapshots/t/load', { body: { 'job-id': id } }),
@@ -44,7 +43,7 @@ describe('a job', () => {
     }
   });
 
-  it('of a malformed id is refused through every door', async () => {
+  it('with a malformed id is refused through every door', async () => {
     for (const id of ['', '1a', 'a b', '_', 'ü']) {
       const answer = await qmp('snapshot-save', { 'job-id': id, tag: 't', vmstate: 'disk0', devices: ['disk0'] });
       expect(answer.error?.class).toBe('GenericError');

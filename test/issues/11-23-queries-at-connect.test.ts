@@ -1,9 +1,8 @@
-/*
- * Clients written for QEMU ask about the accelerator, the architecture, the vCPUs and the disks as soon as they are
- * connected. These commands did not exist, so such a client met CommandNotFound before it asked for anything else. The
- * answers below have the members that QEMU 10.0.2 gave for a machine with `-blockdev` nodes and two vCPUs; test/commands/
- * qapi.test.ts compares their types.
- */
+// Clients for QEMU query the accelerator, the architecture, the vCPUs and the disks as soon as they are connected.
+// These commands did not exist, so such a client got CommandNotFound at its first query. The answers below have the
+// members that QEMU 10.0.2 returned for a machine with `-blockdev` nodes and two vCPUs. test/commands/qapi.test.ts
+// compares their types.
+
 import { expect, it } from 'vitest';
 import { blockDeviceView } from '../../src/commands/views/machine.ts';
 import { type Answer, askQmp, sameApp, socketOf } from '../helpers/doors/doors.ts';
@@ -66,7 +65,7 @@ it('query-block lists the snapshots of an image with the times in seconds and na
   });
 });
 
-it('a node that another side uses is inactive, and one that may not be written is read-only', async () => {
+it('a node that another side uses is inactive, and a node without write permission is read-only', async () => {
   const { app } = await connected();
   const [node] = app.domain.snapshots.nodes();
 
@@ -74,7 +73,7 @@ it('a node that another side uses is inactive, and one that may not be written i
   expect(view).toMatchObject({ active: false, ro: true });
 });
 
-it('the accelerator, the architecture, the vCPUs and the RAM are answered', async () => {
+it('the accelerator, the architecture, the vCPUs and the RAM are reported', async () => {
   const { app, query } = await connected();
   const { vcpus, ramBlocks } = app.domain.machine.info();
 
@@ -90,7 +89,7 @@ it('the accelerator, the architecture, the vCPUs and the RAM are answered', asyn
   expect(await query('query-memory-size-summary')).toEqual({ 'base-memory': bytes, 'plugged-memory': 0 });
 });
 
-it.each(['query-block-jobs', 'query-iothreads', 'query-chardev'])('%s answers that there is none', async (name) => {
+it.each(['query-block-jobs', 'query-iothreads', 'query-chardev'])('%s returns an empty list', async (name) => {
   const { query } = await connected();
   expect(await query(name)).toEqual([]);
 });
@@ -102,12 +101,12 @@ it.each([
   'query-tpm-models',
   'query-tpm-types',
   'query-command-line-options',
-])('%s answers that there is nothing to choose from', async (name) => {
+])('%s returns an empty list, since there is no choice', async (name) => {
   const { query } = await connected();
   expect(await query(name)).toEqual([]);
 });
 
-it('the machine is the only one of its type, and what it does not have is refused with the class of QEMU', async () => {
+it('the machine is the only one of its type, and missing devices are reported with the error class of QEMU', async () => {
   const { app, query } = await connected();
   const { machineName, vcpus } = app.domain.machine.info();
   const machine = {
@@ -120,8 +119,8 @@ it('the machine is the only one of its type, and what it does not have is refuse
   expect(await query('query-current-machine')).toEqual({ 'wakeup-suspend-support': false });
 });
 
-describeWithQemu('what a machine does not have', () => {
-  it('is refused with the classes of a QEMU without it', async () => {
+describeWithQemu('a missing device', () => {
+  it('is answered with the error classes of a QEMU without it', async () => {
     const { qmp } = await startQemu({ ...SMALL_GUEST, machine: 'isapc', paused: true });
     const app = await sameApp();
     const socket = await socketOf(app);

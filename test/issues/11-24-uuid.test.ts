@@ -1,9 +1,8 @@
-/*
- * A service made a uuid at its first start and compared it with `validate-uuid`, as if somebody had chosen it. Two
- * services without `--uuid` could never migrate with that capability, while QEMU compares only uuids that were set.
- * QEMU scenarios: /migration/validate_uuid, /migration/validate_uuid_error, /migration/validate_uuid_src_not_set,
- * /migration/validate_uuid_dst_not_set
- */
+// A service generated a uuid at its first start, and `validate-uuid` compared it like a configured one. Two services
+// without `--uuid` could never migrate with that capability, while QEMU compares only configured uuids.
+// QEMU scenarios: /migration/validate_uuid, /migration/validate_uuid_error, /migration/validate_uuid_src_not_set,
+// /migration/validate_uuid_dst_not_set
+
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { localService } from '../helpers/guest-service.ts';
@@ -31,18 +30,18 @@ describe('with validate-uuid, a guest', () => {
     ['of a source without a uuid', null, ONE],
     ['of a source with one, for a target without', ONE, null],
     ['of a source without one, for a target without', null, null],
-  ])('%s is taken', async (_, source, target) => {
+  ])('%s is accepted', async (_, source, target) => {
     const { here, there } = await migrated(source, target);
     expect([here.status, there.status]).toEqual(['completed', 'completed']);
   });
 
-  it('of another uuid is refused with both, and runs on at its source', async () => {
+  it('with another uuid is refused with both uuids in the error, and keeps running at its source', async () => {
     const { here, there } = await migrated(ONE, OTHER);
     expect([here.status, here.guest]).toEqual(['failed', 'here']);
     expect(there.error).toMatchObject({ code: 'uuid_differs', desc: expect.stringMatching(`${ONE}.*${OTHER}`) });
   });
 
-  it('keeps a uuid that was chosen at an earlier start', async () => {
+  it('keeps a uuid that was set at an earlier start', async () => {
     const data = temporaryDirectory();
     const first = await localService(['--uuid', ONE], { data });
     await first.app.close();

@@ -1,9 +1,8 @@
-/*
- * Three of QEMU's own migration tests had no test here. One awaits a switchover-ack. Two migrate a suspended guest: its run
- * state counts as running. An image keeps the run state of such a stream.
- * QEMU scenarios: /migration/precopy/tcp/plain/switchover-ack, /migration/precopy/unix/suspend/live,
- * /migration/precopy/unix/suspend/notlive
- */
+// Three of QEMU's own migration tests had no counterpart here. One waits for a switchover-ack. Two migrate a
+// suspended guest: its run state counts as running. An image keeps the run state of such a stream.
+// QEMU scenarios: /migration/precopy/tcp/plain/switchover-ack, /migration/precopy/unix/suspend/live,
+// /migration/precopy/unix/suspend/notlive
+
 import { describe, expect, it } from 'vitest';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { imagePlan, read, smallStream } from '../engine/stream/reading.ts';
@@ -13,7 +12,7 @@ import { localService } from '../helpers/guest-service.ts';
 const BOUND = { transport: 'tcp', host: '127.0.0.1', port: 4444 } as const;
 
 describe('switchover-ack', () => {
-  it('is awaited from a target that has the capability too, and the guest moves', async () => {
+  it('is sent by a target that also has the capability, and the guest moves', async () => {
     const flags = ['--enable', 'return-path', '--enable', 'switchover-ack'];
     const target = await localService([...flags, '--incoming', 'tcp:127.0.0.1:0']);
     const source = await localService(flags);
@@ -22,7 +21,7 @@ describe('switchover-ack', () => {
   });
 });
 
-describe('a guest that slept at its source', () => {
+describe('a guest that was suspended at its source', () => {
   it.each([
     ['goes on running at a target that may run', false, 'running'],
     ['stays stopped at a target that was started stopped', true, 'paused'],

@@ -1,8 +1,8 @@
-/*
- * Commands of `exec:` addresses. A command that went on after its stream had been taken stayed for ever, without a
- * parent once its worker had ended. A command whose helper kept its error output open never counted as ended. And a
- * group was killed by the number of a process that might have ended long before, which another group may have by then.
- */
+// These tests cover commands of `exec:` addresses. A command that continued after its stream had been read ran
+// forever, and lost its parent at the end of its worker. A command whose child process kept its error output open was
+// never reported as ended. A process group was killed by the pid of a process that might have ended long before, so
+// the pid could belong to another group.
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -34,7 +34,7 @@ it.each([
   ['itself', 'echo $$; exec sleep 1000'],
   ['a child of it', 'sleep 1000 & echo $!; wait'],
   ['a child of it that outlives it', 'sleep 1000 & echo $!'],
-])('a command that goes on after its stream was taken is ended with all that it started: %s', async (_, command) => {
+])('a command that continues after its stream was read is killed with its child processes: %s', async (_, command) => {
   const channel = new ExecIncomingChannel(shell(command));
   const pid = Number(await firstBytes(channel));
   expect(isAlive(pid)).toBe(true);
@@ -42,7 +42,7 @@ it.each([
   await expect.poll(() => isAlive(pid)).toBe(false);
 });
 
-it('a command that exits by itself is finished though a helper keeps its error output open', async () => {
+it('a command that exits is finished, although a child process keeps its error output open', async () => {
   const file = join(temporaryDirectory(), 'pid');
   const channel = new ExecOutgoingChannel(shell(`cat > /dev/null; sleep 1000 & echo $! > ${file}`));
   channel.write(Buffer.from('all of it'), () => {});
@@ -52,7 +52,7 @@ it('a command that exits by itself is finished though a helper keeps its error o
   channel.destroy();
 });
 
-it('what a command left in the background on purpose goes on when the command has finished', async () => {
+it('a background process that a command detaches from its outputs outlives the command', async () => {
   const file = join(temporaryDirectory(), 'pid');
   const channel = new ExecOutgoingChannel(shell(`cat > /dev/null; sleep 1000 > /dev/null 2>&1 & echo $! > ${file}`));
   await channel.finish();
@@ -73,7 +73,7 @@ async function end(command: Command): Promise<void> {
   await closed;
 }
 
-it('a command whose number another process has by now does not take that one along', async () => {
+it('killing a command does not kill another process that has its pid', async () => {
   const other = new Command(shell('exec sleep 1000'), 'out');
   let command = new Command(shell('exec sleep 1000'), 'out');
   while (startedAt(command) === startedAt(other)) {

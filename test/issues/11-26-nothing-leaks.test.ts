@@ -1,11 +1,11 @@
-/*
- * Faults behind a beginning, each of which left something behind:
- *
- * - the row of an incoming migration cannot be inserted: its worker and its port stayed, and no other could listen there;
- * - the run state cannot be changed when the guest has arrived: the guest was here, and the sender never told so;
- * - a hold fails when nobody knows who has the guest: the migration never ended for those who waited for it;
- * - a message of a worker cannot be read: who has the guest was decided while the thread could still send.
- */
+// Each of these faults after the start of a migration left something behind:
+// - the row of an incoming migration could not be inserted: its worker and its port stayed, and no other migration
+//   could listen there;
+// - the run state could not be changed at the arrival of the guest: the guest was here, and the sender was never
+//   informed;
+// - the guest could not be held when its owner was unknown: the migration never ended for its waiting clients;
+// - a message of a worker could not be read: the owner of the guest was decided while the thread could still send.
+
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it, vi } from 'vitest';
@@ -16,8 +16,8 @@ import { imagePlan } from '../engine/stream/reading.ts';
 
 const BOUND = { transport: 'tcp', host: '0.0.0.0', port: 4444 } as const;
 
-describe('an incoming migration whose row cannot be kept', () => {
-  it('is refused once its worker and its port are gone, and the next one listens', async () => {
+describe('an incoming migration whose row cannot be stored', () => {
+  it('is refused after its worker and its port are gone, and the next one can listen', async () => {
     const world = fakeDomain({ incoming: true });
     const insert = vi.spyOn(world.store.migrations, 'insert').mockImplementationOnce(() => {
       throw new Error('the disk is full');
@@ -35,11 +35,11 @@ describe('an incoming migration whose row cannot be kept', () => {
   });
 });
 
-describe('a guest that arrived', () => {
+describe('a guest that has arrived', () => {
   it.each([
     ['cannot be let go', 'release'],
     ['cannot be held', 'hold'],
-  ] as const)('stays here, stopped, and its sender is told so, if it %s', async (_, method) => {
+  ] as const)('stays here, stopped, and its sender is informed, if it %s', async (_, method) => {
     const world = fakeDomain({ incoming: true, startPaused: method === 'hold' });
     const { id } = await listening(world);
     vi.spyOn(world.machine, method).mockImplementationOnce(() => {
@@ -56,8 +56,8 @@ describe('a guest that arrived', () => {
   });
 });
 
-describe('a migration of which nobody knows who has the guest', () => {
-  it('ends for all who wait for it if the guest cannot be held for an operator, and stays stopped', async () => {
+describe('a migration with an unknown owner of the guest', () => {
+  it('ends for all who wait for it if the guest cannot be held, and the guest stays stopped', async () => {
     const world = fakeDomain();
     const { id } = world.domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
     const outgoing = world.outgoing();
@@ -100,8 +100,8 @@ const UNREADABLE = `import { parentPort } from 'node:worker_threads';
 setInterval(() => {}, 1000);
 parentPort.once('message', () => parentPort.postMessage({ type: 'pass', pass: 1 }));`;
 
-describe('a worker with a message that cannot be read', () => {
-  it('has ended before it is decided who has the guest', async () => {
+describe('a worker that sends an unreadable message', () => {
+  it('has ended before the owner of the guest is decided', async () => {
     const engine = createTransferEngine({
       workerUrl: new URL(`data:text/javascript,${encodeURIComponent(UNREADABLE)}`),
     });

@@ -1,7 +1,6 @@
-/*
- * Reading an accepted socket straight into a caller's buffer depends on `_handle`, an inner part of Node's sockets. A
- * Node without it would read on a slower path, and nothing would say so. This test fails then.
- */
+// An accepted socket is read directly into a caller's buffer through `_handle`, a private member of Node's sockets. A
+// version of Node without it would use a slower path without a warning. This test fails then.
+
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
@@ -10,7 +9,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { readInto } from '../../src/engine/channels/socket-handle.ts';
 
-it.each(['tcp', 'unix'])('an accepted %s socket is read by its handle into the buffer that is given', async (kind) => {
+it.each(['tcp', 'unix'])('an accepted %s socket is read through its handle into a given buffer', async (kind) => {
   const folder = mkdtempSync(join(tmpdir(), 'vmferry-handle-'));
   const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
   server.listen(kind === 'tcp' ? { port: 0, host: '127.0.0.1' } : { path: join(folder, 's') });

@@ -1,8 +1,7 @@
-/*
- * The answer to a QMP command was awaited and written without anything that caught a fault of either. A rejection left
- * the connection in the state "answering" for ever: what the client sent behind it was never looked at, and the
- * rejection itself ended the process.
- */
+// Nothing caught a fault while the answer to a QMP command was awaited and written. After a rejection the connection
+// stayed in the state "answering", so later commands of the client were never executed, and the rejection itself
+// ended the process.
+
 import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
@@ -41,12 +40,15 @@ cyclic.itself = cyclic;
 it.each([
   ['is rejected', () => Promise.reject(new Error('a fault made for a test'))],
   ['cannot be written as JSON', () => Promise.resolve(cyclic)],
-])('a client whose answer %s is cut instead of waiting for ever, and the fault is reported', async (_, answer) => {
-  const reported: unknown[] = [];
-  const client = await clientOf(answer, reported);
-  client.on('error', () => {});
-  client.write('{"execute":"qmp_capabilities"}\n{"execute":"query-status"}\n');
-  client.resume();
-  await once(client, 'close');
-  expect(reported).toHaveLength(1);
-});
+])(
+  'a client whose answer %s is disconnected instead of waiting forever, and the fault is reported',
+  async (_, answer) => {
+    const reported: unknown[] = [];
+    const client = await clientOf(answer, reported);
+    client.on('error', () => {});
+    client.write('{"execute":"qmp_capabilities"}\n{"execute":"query-status"}\n');
+    client.resume();
+    await once(client, 'close');
+    expect(reported).toHaveLength(1);
+  },
+);

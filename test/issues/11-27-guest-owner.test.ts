@@ -1,7 +1,8 @@
-// A source without a return path took an orderly close for the target's yes. A middlebox that closes early, or the kernel
-// of a target that was killed, closes in order too: the source said `completed`, guest `there`, and the guest was lost.
-// The mend: a socket always has a return path, on which the target says that it loaded the guest, unless the
-// capability was switched off. A completion without the target's word is marked as such wherever it is shown.
+// A source without a return path treated an orderly close as the confirmation of the target. A middlebox that closes
+// early and the kernel of a killed target also close in order: the source reported `completed` with guest `there`,
+// and the guest was lost. Now a socket always has a return path, on which the target confirms that it loaded the
+// guest, unless the capability was switched off. A completion without this confirmation is marked as unconfirmed
+// everywhere.
 
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -41,7 +42,7 @@ describe.each(['tcp', 'unix'] as const)('over %s, with default settings', (trans
     { what: 'without a word', lastWords: null },
     { what: 'after it answered the ping only', lastWords: pong },
     { what: 'in the middle of its word', lastWords: encodeReverse({ type: 'shut', value: 0 }).subarray(0, 7) },
-  ])('a peer that takes all and closes in order $what does not have the guest for certain', async ({ lastWords }) => {
+  ])('a peer that reads all and closes in order $what leaves the owner unknown', async ({ lastWords }) => {
     const peer = await closingPeer(transport, 'FIN', lastWords);
     const row = await source().migrate(peer.uri);
     expect(row).toMatchObject({ status: 'failed', guest: 'unknown', error: { code: 'handover_outcome_unknown' } });
@@ -49,14 +50,14 @@ describe.each(['tcp', 'unix'] as const)('over %s, with default settings', (trans
     await takeBack(source());
   });
 
-  test("the target's word completes the migration and confirms the owner", async () => {
+  test('the confirmation of the target completes the migration and confirms the owner', async () => {
     const peer = await closingPeer(transport, 'FIN', encodeReverse({ type: 'shut', value: 0 }));
     const row = (await source().migrate(peer.uri)) as Noted;
     expect(row).toMatchObject({ status: 'completed', guest: 'there', note: null });
     await takeBack(source());
   });
 
-  test('with return-path switched off an orderly close completes it, which the answer and the history call unconfirmed', async () => {
+  test('without return-path an orderly close completes the migration, and the answer and the history say unconfirmed', async () => {
     await setCapabilities(source(), { 'return-path': false });
     const peer = await closingPeer(transport, 'FIN', null);
     const row = (await source().migrate(peer.uri)) as Noted;
@@ -73,7 +74,7 @@ describe.each(['tcp', 'unix'] as const)('over %s, with default settings', (trans
   });
 });
 
-test('a command that exits with 0 confirms nothing, and a file that was written to its end needs no confirmation', async () => {
+test('a command that exits with 0 confirms nothing, and a completely written file needs no confirmation', async () => {
   const piped = (await source().migrate('exec:cat > /dev/null')) as Noted;
   expect(piped).toMatchObject({ status: 'completed', guest: 'there, unconfirmed' });
   expect(piped.note).toMatch(WORDS);
@@ -83,7 +84,7 @@ test('a command that exits with 0 confirms nothing, and a file that was written 
   await takeBack(source());
 });
 
-test('a completion that nobody confirmed is a line of the log', async () => {
+test('an unconfirmed completion is logged', async () => {
   const { domain, outgoing, notes } = fakeDomain();
   const { id } = domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
   outgoing().end({ status: 'completed', error: null, guest: 'there, unconfirmed' });
@@ -96,7 +97,7 @@ describe('the capability return-path', () => {
   const state = (domain: ReturnType<typeof fakeDomain>['domain']) =>
     domain.settings.capabilities().find(({ capability }) => capability === 'return-path')?.state;
 
-  test('is shown as it was set, though unset means that the return path is opened; off is kept over a restart', () => {
+  test('is shown as it was set, but the unset default opens the return path; off is kept over a restart', () => {
     const store = openMemoryStore();
     const opensAfter = (change: boolean | null) => {
       const { domain, outgoing } = fakeDomain({ store, ids: randomUUID });
@@ -112,7 +113,7 @@ describe('the capability return-path', () => {
     store.close();
   });
 
-  test('switched on for one start is obeyed over one that was switched off before', () => {
+  test('is obeyed if it is on for one start after it was switched off before', () => {
     const store = openMemoryStore();
     fakeDomain({ store }).domain.settings.setCapabilities([{ capability: 'return-path', state: false }]);
     const overrides = { parameters: {}, capabilities: ['return-path'] };
@@ -122,7 +123,7 @@ describe('the capability return-path', () => {
     store.close();
   });
 
-  test('that was refused together with another change is not switched off', () => {
+  test('is not switched off by a request that is refused', () => {
     const { domain, outgoing } = fakeDomain();
     const change = [
       { capability: 'return-path', state: false },

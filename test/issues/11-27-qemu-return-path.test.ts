@@ -1,5 +1,5 @@
-// A QEMU target answers the return path whatever its own capability says, so a source may open it without being asked.
-// Were that not so, a migration with default settings would end with an unknown owner after the handover deadline.
+// A QEMU target uses the return path independent of its own capability, so a source may open it by default. Otherwise
+// a migration with default settings would end with an unknown owner after the handover deadline.
 
 import { afterAll, expect, test } from 'vitest';
 import { qemu11Binary, qemu72Binary, qemuBinary } from '../helpers/qemu/binaries.ts';
@@ -40,7 +40,7 @@ describeWithQemu('a machine that is sent with default settings', () => {
   });
 
   test.each(there)(
-    'is refused by its type at once if QEMU $version sends it to another kind, with and without a return path',
+    'is refused at once with its type if QEMU $version sends it to another machine type, with and without a return path',
     async ({ binary }) => {
       const source = await startQemu({ ...SMALL_GUEST, binary, machine: MACHINE });
       for (const hasReturnPath of [false, true]) {

@@ -1,5 +1,6 @@
-// A stream to `file:NAME` cut the file that had the name before a byte of the new one was there: a migration that was then
-// cancelled or failed left nothing of the old stream. The new one is written beside it and gets the name at the end.
+// A stream to `file:NAME` truncated the existing file before it wrote the first byte. A migration that was then
+// cancelled or failed had destroyed the old stream. Now the new stream is written to a draft beside the file, which
+// is renamed at the end.
 
 import {
   chmodSync,
@@ -35,13 +36,13 @@ const written = (channel: FileOutgoingChannel, bytes: Buffer) =>
   new Promise<void>((done) => channel.write(bytes, done));
 const filesIn = (root: string) => readdirSync(root, { recursive: true }).sort();
 
-describe('a file that has the name', () => {
+describe('an existing file', () => {
   test.each([
     ['guest', 0],
     ['folder/guest', 0],
     ['guest', 4096],
     ['folder/guest', 2 ** 32],
-  ])('stays as it was when a stream to %s from %i on is given up', async (path, offset) => {
+  ])('is unchanged after a stream to %s from offset %i is aborted', async (path, offset) => {
     const { root, file } = rooted(path);
     const before = filesIn(root);
     const channel = new FileOutgoingChannel(root, { path, offset });
@@ -55,23 +56,26 @@ describe('a file that has the name', () => {
     expect(readFileSync(file).equals(OLD)).toBe(true);
   });
 
-  test.each([0, 1, 4096, 200_000])('is replaced by a whole stream, but for its first %i bytes', async (offset) => {
-    const { root, path, file } = rooted();
-    chmodSync(file, 0o640);
-    const before = filesIn(root);
-    const channel = new FileOutgoingChannel(root, { path, offset });
-    await written(channel, NEW);
-    expect(readFileSync(file).equals(OLD)).toBe(true);
-    await channel.finish();
-    channel.destroy();
-    const head = Buffer.alloc(offset);
-    OLD.copy(head);
-    expect(readFileSync(file).equals(Buffer.concat([head, NEW]))).toBe(true);
-    expect(statSync(file).mode & 0o777).toBe(0o640);
-    expect(filesIn(root)).toEqual(before);
-  });
+  test.each([0, 1, 4096, 200_000])(
+    'is replaced by a complete stream, except for its first %i bytes',
+    async (offset) => {
+      const { root, path, file } = rooted();
+      chmodSync(file, 0o640);
+      const before = filesIn(root);
+      const channel = new FileOutgoingChannel(root, { path, offset });
+      await written(channel, NEW);
+      expect(readFileSync(file).equals(OLD)).toBe(true);
+      await channel.finish();
+      channel.destroy();
+      const head = Buffer.alloc(offset);
+      OLD.copy(head);
+      expect(readFileSync(file).equals(Buffer.concat([head, NEW]))).toBe(true);
+      expect(statSync(file).mode & 0o777).toBe(0o640);
+      expect(filesIn(root)).toEqual(before);
+    },
+  );
 
-  test('stays as it was when its folder takes no new file, or the offset is more than a file may have', async () => {
+  test('is unchanged if its folder accepts no new file, or if the offset exceeds the largest file', async () => {
     const { root, path, file } = rooted();
     expect(() => new FileOutgoingChannel(root, { path, offset: 2 ** 62 })).toThrow();
     expect(() => new FileOutgoingChannel(root, { path: `folder/${'n'.repeat(300)}`, offset: 0 })).toThrow();
@@ -90,7 +94,7 @@ describe('a file that has the name', () => {
   });
 });
 
-test('a draft whose writer is gone is removed by the next one and at a start, one under way is not', async () => {
+test('the draft of a dead writer is removed by the next writer and at a start, and an active draft is kept', async () => {
   const { root, path } = rooted();
   // No process began so early, whatever its number.
   const dead = `.vmferry-${'0'.repeat(16)}-${process.pid}-7-00000000`;
@@ -103,8 +107,8 @@ test('a draft whose writer is gone is removed by the next one and at a start, on
   expect(readdirSync(root)).toEqual(['folder', 'guest']);
 });
 
-describeWithMounts('on a disk that is full', () => {
-  test('a stream and a device state that do not fit leave what they were to replace', async () => {
+describeWithMounts('on a full disk', () => {
+  test('a stream and a device state that do not fit leave the files that they would replace unchanged', async () => {
     const root = smallDisk(1);
     const file = join(root, 'guest');
     writeFileSync(file, OLD);
@@ -121,7 +125,7 @@ describeWithMounts('on a disk that is full', () => {
   });
 });
 
-test('a migration to a file that has a stream is cancelled, and the stream is there still', async () => {
+test('a file with a stream is unchanged after a migration to it is cancelled', async () => {
   const { root, file } = rooted();
   const source = await localService(['--file-root', root, '--set', 'max-bandwidth=1M']);
   await source.post('/migrate', { uri: 'file:guest' });

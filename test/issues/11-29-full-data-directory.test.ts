@@ -1,6 +1,6 @@
-// The room that is kept on the disk was for how jobs end, not for how anything begins. On a full disk the row of a deletion
-// or a migration could not be inserted, nor a setting kept, so nothing could make room and no guest could leave. A deletion
-// also writes new tables into the image before it frees the old ones, which had no room either.
+// The reserved disk space was for the end of jobs only. On a full disk the row of a deletion or a migration could not
+// be inserted, and no setting could be stored. So nothing could free space and no guest could be migrated away. A
+// deletion also writes new tables into the image before it frees the old ones, and had no reserved space for them.
 
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ import { describeWithMounts, fillUp, smallDisk } from '../helpers/snapshots/moun
 import { expectClean } from '../helpers/snapshots/qemu-image.ts';
 import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
-describeWithMounts('with disks and database on a disk that is full', () => {
-  test('snapshots can be deleted, settings changed, and the guest stopped and migrated away', async () => {
+describeWithMounts('a full disk with all images and the database', () => {
+  test('allows deleting snapshots, changing settings, stopping the guest and migrating it away', async () => {
     const data = smallDisk(56);
     const flags = ['--workload', 'rate=0,fill=random', '--file-root', temporaryDirectory()];
     const service = await localService(flags, { data, hasDisk: true });

@@ -1,6 +1,7 @@
-// A save looked at the end whether its file still had its name. What is in memory of an image goes on to be right while
-// another program overwrites or cuts the file, so the save, and a verify behind it, said `completed`, and the next start
-// found no image. Header, tables and size are read back from the file now, and nothing is changed in a file of somebody else.
+// A save checked at its end only whether its file still had its name. The copy of an image's tables in memory stays
+// valid while another program overwrites or truncates the file. The save and a later verify reported `completed`, and
+// the next start found no valid image. Now header, tables and size are read back from the file, and a foreign file is
+// not changed.
 
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,7 +56,7 @@ const EDITS: [what: string, edit: Edit][] = [
 ];
 
 describe('reading back', () => {
-  test.each(EDITS)('a snapshot is not there for good when the file has lost %s', async (_what, edit) => {
+  test.each(EDITS)('a new snapshot fails if the file has lost %s', async (_what, edit) => {
     const image = await newImage();
     await image.write(0, pattern(100_000, 1));
     const { id } = await image.createSnapshot(snapshotNamed('one'));
@@ -69,7 +70,7 @@ describe('reading back', () => {
   });
 });
 
-test('a save and a verify fail, leave the file of somebody else alone, and the guest goes on', async () => {
+test('a save and a verify fail on an overwritten image and do not change it, and the guest keeps running', async () => {
   const flags = ['--machine', 'synthetic', '--ram', '16M', '--workload', 'rate=0'];
   const config = testConfig(flags);
   const { server } = await startApp(config);

@@ -1,8 +1,7 @@
-/**
- * Item 31. `--fd x=N` took any open descriptor, also one of Node's own (an event queue, a pipe of its signal handling), and
- * a migration through it could end the process by SIGSEGV. Now descriptors are looked at before the service opens any:
- * sockets and pipes that were inherited are taken, and nothing else.
- */
+// `--fd x=N` accepted any open descriptor, including internal ones of Node (an event queue, a pipe of its signal
+// handling). A migration through such a descriptor could end the process by SIGSEGV. Now the process lists its
+// descriptors before it opens any, and accepts only inherited sockets and pipes.
+
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
@@ -28,7 +27,7 @@ async function listening(): Promise<net.Server> {
   return server;
 }
 
-test('of all descriptors of a process those that it inherited are claimed, whatever their numbers', async () => {
+test('exactly the descriptors that a process inherited are claimed, whatever their numbers', async () => {
   const server = await listening();
   const socket = net.connect(server.address() as string);
   await once(socket, 'connect');
@@ -57,7 +56,7 @@ test('of all descriptors of a process those that it inherited are claimed, whate
 test.each([
   [['--fd', 'x=4'], /^vmferry: --fd x=4: it is neither a socket nor a pipe$/m],
   [['--fd', 'x=99'], /^vmferry: --fd x=99: no such descriptor is open$/m],
-])('a service that is given %j does not start, and says why', async (flags, line) => {
+])('a service with %j does not start, and reports the reason', async (flags, line) => {
   const data = temporaryDirectory();
   const child = startProcess(`${data}/d`, flags);
   let errors = '';

@@ -1,5 +1,6 @@
-// A sender that never ends held a target for ever: whole elements counted as progress, also those that brought nothing
-// new. Answers to pings that it did not read piled up until the worker's heap was full (test/soak/endless-sender.test.ts). And nothing got rid of it.
+// A sender that never ends occupied a target forever: complete elements without new data counted as progress. The
+// target queued the answers to pings that the sender did not read until the heap of its worker was full
+// (test/soak/endless-sender.test.ts). No command disconnected such a sender.
 
 import net from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -55,7 +56,7 @@ function imageTarget(deadlines: { readonly advanceMs?: number }): Promise<Servic
 }
 
 describe('a target', () => {
-  test.each(Object.entries(ENDLESS))('lets a sender go that sends %s', async (_what, element) => {
+  test.each(Object.entries(ENDLESS))('disconnects a sender that sends %s', async (_what, element) => {
     const target = await imageTarget({ advanceMs: 300 });
     await send(target, element);
     const row = await target.ended();
@@ -64,7 +65,7 @@ describe('a target', () => {
     expect(await target.runState()).toBe('inmigrate');
   });
 
-  test('gets rid of a sender by a cancel, takes the next one, and has nothing to cancel without one', async () => {
+  test('disconnects a sender at a cancel, accepts the next sender, and has nothing to cancel without one', async () => {
     const target = await imageTarget({});
     expect(await target.cancel()).toBe('nothing-to-cancel');
     await send(target, ENDLESS['empty parts']);

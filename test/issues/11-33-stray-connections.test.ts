@@ -1,9 +1,8 @@
-/**
- * Item 33. The first connection that sent a byte was the sender, and the listener was closed for it: one stray connection (a
- * browser, a scanner) ended the wait for the guest, and one that sent a byte and fell silent did so 30 s later. Now a
- * connection is the sender when it has sent the header of a stream. What is no stream is told as the failure of the
- * migration that was awaited, and the address is listened on as before.
- */
+// The first connection that sent a byte was treated as the sender, and the listener was closed. One unrelated
+// connection (a browser, a port scanner) ended the wait for the guest, at once or, if it sent one byte and no more,
+// 30 s later. Now a connection becomes the sender when it has sent the header of a stream. Any other data is reported
+// as the failure of the awaited migration, and the address stays open.
+
 import type net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
@@ -32,7 +31,7 @@ async function rows(service: Service): Promise<unknown[]> {
 }
 
 describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
-  test('strays of any kind, before and between, do not keep the sender away', async () => {
+  test('unrelated connections, before and during the wait, do not keep the sender out', async () => {
     const service = await waiting(addressToListen(transport));
     const uri = await service.listeningUri();
     const silent = await connectTo(uri);
@@ -58,7 +57,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
     for (const socket of [silent, slow]) socket.destroy();
   });
 
-  test('a header that comes byte by byte is a header, and one that never ends is given up while others are served', async () => {
+  test('a header that arrives byte by byte is accepted, and one that never ends fails while others are served', async () => {
     const service = await waiting(addressToListen(transport), STALL_MS);
     const uri = await service.listeningUri();
     const stuck = await send(uri, STREAM.subarray(0, 7));
@@ -76,7 +75,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
   });
 });
 
-test('a request to listen takes the place of what is still listened on, also at the same address', async () => {
+test('a new request to listen replaces the present listener, even at the same address', async () => {
   const service = await waiting(addressToListen('tcp'));
   const uri = await service.listeningUri();
   for (const next of [uri, 'tcp:127.0.0.1:0']) {
@@ -91,7 +90,7 @@ test('a request to listen takes the place of what is still listened on, also at 
   await expect(connectTo(uri)).rejects.toThrow('ECONNREFUSED');
 });
 
-test('more connections than may wait without a header drop the oldest, and a sender is served all the same', async () => {
+test('too many connections without a header close the oldest, and the sender is served', async () => {
   const service = await waiting(addressToListen('tcp'));
   const uri = await service.listeningUri();
   const first = await send(uri, Buffer.from('Q'));

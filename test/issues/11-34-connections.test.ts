@@ -1,6 +1,6 @@
-// The number of connections was bounded by closing whatever came when all were taken. A client without a token held all
-// of them, and came back before their time was over: who had a token, and the probe of /healthz, got nothing. A new
-// connection takes the place of an untrusted one now, which is one that has shown no token.
+// At the limit of connections the service closed each new one. A client without a token could hold all connections
+// and reopen them before their time limit, so clients with a token and the probe of /healthz were not served. Now a
+// new connection replaces one that has shown no token.
 
 import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -51,8 +51,8 @@ const STRANGERS = [
   ['that pipeline', `GET /healthz ${HEAD}\r\n`.repeat(200)],
 ] as const;
 
-describe('when all connections are taken by clients without a token', () => {
-  test.each(STRANGERS)('who has a token is served, and so is /healthz: connections %s', async (_what, text) => {
+describe('when clients without a token hold all connections', () => {
+  test.each(STRANGERS)('a client with a token and /healthz are served: connections %s', async (_what, text) => {
     const { port } = await guarded();
     const holder = await opened(port, '');
     expect(await answerTo(holder, `GET /status ${HEAD}${SHOWN}\r\n`)).toMatch(/^HTTP\/1\.1 200/);
@@ -65,7 +65,7 @@ describe('when all connections are taken by clients without a token', () => {
     expect(await answerTo(holder, `GET /status ${HEAD}${SHOWN}\r\n`)).toMatch(/^HTTP\/1\.1 200/);
   });
 
-  test('connections that have shown a token are not cut for others, which are closed at once', async () => {
+  test('connections that have shown a token are kept, and additional connections are closed at once', async () => {
     const { port } = await guarded({ connectionsMax: 3 });
     const holders = await Promise.all(Array.from({ length: 3 }, () => opened(port, '')));
     for (const holder of holders) await answerTo(holder, `GET /status ${HEAD}${SHOWN}\r\n`);
@@ -73,7 +73,7 @@ describe('when all connections are taken by clients without a token', () => {
     for (const holder of holders) expect(await answerTo(holder, `GET /status ${HEAD}${SHOWN}\r\n`)).toMatch(/ 200 /);
   });
 
-  test('a new connection that says nothing is answered with 408 long before the time for headers is over', async () => {
+  test('a new connection without a byte gets 408 long before the time limit for headers', async () => {
     const { port } = await guarded({ silenceTimeoutMs: 50, connectionsCheckMs: 10 });
     const began = await opened(port, `GET /status ${HEAD}`);
     expect(await exchange(port, '')).toMatch(/^HTTP\/1\.1 408 [\s\S]*"code":"request_timeout"/);
@@ -94,8 +94,8 @@ function from(remoteAddress: string, bytesRead = 0): Socket {
   return socket as unknown as Socket;
 }
 
-describe('which connection gives up its place', () => {
-  test('it is the oldest of the address that has most of those without a token', () => {
+describe('the connection that is closed for a new one', () => {
+  test('is the oldest of the address with the most connections without a token', () => {
     const connections = new Connections({ connectionsMax: 5, silenceMs: 10 });
     const many = Array.from({ length: 3 }, () => from('192.0.2.1'));
     const few = [from('192.0.2.2'), from('2001:db8::1')];
@@ -105,7 +105,7 @@ describe('which connection gives up its place', () => {
     expect([...many, ...few].map(({ destroyed }) => destroyed)).toEqual([false, true, false, false, false]);
   });
 
-  test('the addresses of one IPv6 network count as one', () => {
+  test('is chosen with all addresses of one IPv6 network counted as one', () => {
     const connections = new Connections({ connectionsMax: 3, silenceMs: 10 });
     const sockets = [from('192.0.2.1'), from('2001:db8::1'), from('2001:db8::2:1')];
     for (const socket of sockets) connections.admit(socket);
@@ -113,7 +113,7 @@ describe('which connection gives up its place', () => {
     expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
   });
 
-  test('a place is free again when its connection has closed, and is not given away twice when it was cut', () => {
+  test('frees exactly one place, whether the service or the client closes it', () => {
     const connections = new Connections({ connectionsMax: 2, silenceMs: 10 });
     const [first, second, third] = [from('192.0.2.1'), from('192.0.2.1'), from('192.0.2.2')];
     for (const socket of [first, second, third]) connections.admit(socket);
@@ -126,7 +126,7 @@ describe('which connection gives up its place', () => {
     expect(third.destroyed).toBe(false);
   });
 
-  test('only connections on which nothing ever came are silent', () => {
+  test('counts as silent only if nothing was ever received on it', () => {
     let now = 0;
     const connections = new Connections({ connectionsMax: 9, silenceMs: 10, now: () => now });
     const [quiet, spoke, trusted] = [from('192.0.2.1'), from('192.0.2.1', 1), from('192.0.2.1')];

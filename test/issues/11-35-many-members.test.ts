@@ -1,7 +1,7 @@
-// A body of nine thousand unknown members stopped the event loop for a third of a second, and one of ninety thousand over
-// QMP for more than two: for each member a sentence with all known names was made, also behind the hundredth, which was
-// the last to be listed, and each member was compared with all that were. An object has a bound for its members now, and
-// the search ends where the list of violations is full.
+// A body with nine thousand unknown members blocked the event loop for a third of a second, and one with ninety
+// thousand over QMP for more than two. For each member the validator formatted a sentence with all known names, even
+// after the hundredth violation, which is the last one that is listed, and compared it with all violations before.
+// Now an object has a limit of members, and validation ends when the list of violations is full.
 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ function flood(count: number): Record<string, number> {
 
 describe('objects with more members than any command has', () => {
   test.each(['/migrate', '/migrate/parameters', '/qmp', '/snapshots', '/stop'])(
-    'over HTTP they are refused at the member that is one too many: %s',
+    'are refused over HTTP at the first member beyond the limit: %s',
     async (path) => {
       const { server, domain } = service().app;
       const before = domain.settings.version('parameters');
@@ -40,7 +40,7 @@ describe('objects with more members than any command has', () => {
     },
   );
 
-  test('over QMP they are an error, and the client goes on', async () => {
+  test('are an error over QMP, and the client continues', async () => {
     const client = await negotiated(service().address);
     for (const execute of ['migrate-set-parameters', 'query-status', 'nonsense']) {
       client.send(JSON.stringify({ execute, arguments: flood(90_000), id: 1 }));
@@ -54,7 +54,7 @@ describe('objects with more members than any command has', () => {
 });
 
 describe('violations', () => {
-  test.each([...COMMANDS.values()])('of $name no more than a hundred are listed', ({ arguments: schema }) => {
+  test.each([...COMMANDS.values()])('of $name are listed up to one hundred', ({ arguments: schema }) => {
     const { properties = {} } = schema as JsonSchema;
     const lists = Object.keys(properties).map((name) => ({ [name]: Array.from({ length: 2000 }, () => flood(1)) }));
     for (const given of [flood(1000), ...lists]) {
@@ -62,7 +62,7 @@ describe('violations', () => {
     }
   });
 
-  test('the answer says that there are at least as many as it lists', async () => {
+  test('have a total in the answer that says at least as many as are listed', async () => {
     const { server } = service().app;
     const { json } = await ask(server, '/migrate/parameters', { method: 'PATCH', body: flood(1000) });
     expect(json).toMatchObject({ code: 'unknown_member', detail: expect.stringMatching(/and at least 99 more/) });
@@ -71,7 +71,7 @@ describe('violations', () => {
     expect(few.json.detail).toMatch(/and 2 more/);
   });
 
-  test('the search ends where the list is full, so that its work does not grow with the input', () => {
+  test('are not searched for after the list is full, so that the work does not grow with the input', () => {
     const schema = COMMANDS.get('migrate-set-parameters')?.arguments as JsonSchema;
     const looked: string[] = [];
     const given = new Proxy(flood(5000), {
@@ -89,7 +89,7 @@ describe('violations', () => {
     expect(looked.length).toBeLessThan(5000 + 2 * VIOLATIONS_MAX + 10);
   });
 
-  test('settings that the domain itself refuses have the same bound', () => {
+  test('of settings that the domain refuses have the same limit', () => {
     const subject = {
       capabilities: new Set<never>(),
       parameters: defaultParameters(),

@@ -1,6 +1,6 @@
-// The files below /docs/static were served from the disk by a plugin whose errors the problem handler did not know: a
-// path that leaves the folder, or a range that lies outside of the file, was answered with 500 and left no log line. A
-// path is looked up in a list of what the page has now, and never reaches the file system.
+// A plugin served the files below /docs/static from the disk, and the problem handler did not know its errors. A path
+// out of the folder and a range outside the file were answered with 500 and left no log line. Now a path is looked up
+// in a list of the parts of the page, and never reaches the file system.
 
 import { describe, expect, test } from 'vitest';
 import { ask, exchange, fakeApp, listen } from '../helpers/app.ts';
@@ -41,14 +41,14 @@ const TRICKS = [
 ];
 
 describe('paths below /docs and /errors', () => {
-  test.each(TRICKS)('a path that names no part is refused with a problem: %s', async (path) => {
+  test.each(TRICKS)('a path to no document is refused with a problem: %s', async (path) => {
     const { port } = service();
     const answer = await exchange(port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 (?:400|404|414) /);
     expect(answer).toContain('content-type: application/problem+json');
   });
 
-  test('the index of the page leads to its place, and a query changes nothing', async () => {
+  test('the index of the page redirects to its path, and a query changes nothing', async () => {
     const { server } = service().app;
     const index = await ask(server, '/docs/static/index.html');
     expect([index.status, index.headers.location]).toEqual([302, '/docs/']);
@@ -59,7 +59,7 @@ describe('paths below /docs and /errors', () => {
 describe.each(['/docs/static/index.css', '/openapi.json', '/errors/no_space', '/docs/json'])('ranges of %s', (path) => {
   const get = (range: string, headers = {}) => ask(service().app.server, path, { headers: { range, ...headers } });
 
-  test('a range that lies outside is refused with 416 and the length', async () => {
+  test('outside the file are refused with 416 and the length', async () => {
     const whole = await ask(service().app.server, path);
     const length = Buffer.byteLength(whole.text);
     for (const range of [`bytes=${length}-`, 'bytes=99999999-', 'bytes=999999999999-9999999999999', 'bytes=-0']) {
@@ -69,7 +69,7 @@ describe.each(['/docs/static/index.css', '/openapi.json', '/errors/no_space', '/
     }
   });
 
-  test('a range that lies inside, in part or as a whole, is answered with 206 and those bytes', async () => {
+  test('inside the file, in part or completely, are answered with 206 and their bytes', async () => {
     const whole = Buffer.from((await ask(service().app.server, path)).text);
     const { length } = whole;
     const ranges = [
@@ -87,7 +87,7 @@ describe.each(['/docs/static/index.css', '/openapi.json', '/errors/no_space', '/
     }
   });
 
-  test('a range that is not understood, names several, or is of another version is ignored', async () => {
+  test('that are invalid, several, or of another version are ignored', async () => {
     const { text, headers } = await ask(service().app.server, path);
     for (const range of ['bytes=9-5', 'bytes=a-b', 'lines=0-1', 'bytes=0-1,4-5', 'bytes=', '0-1', 'bytes=--1']) {
       expect((await get(range)).status, range).toBe(200);

@@ -1,5 +1,5 @@
-// The event loop runs timers before it reads. A source that was stopped (SIGSTOP, a laptop that sleeps) for longer than a
-// deadline therefore judged the deadline first, and forgot the answer that waited in its socket.
+// The event loop runs timers before it reads sockets. A source that was stopped (SIGSTOP, a laptop that sleeps) for
+// longer than a deadline therefore evaluated the deadline first, and ignored the answer that waited in its socket.
 
 import { expect, test } from 'vitest';
 import { ReversePath } from '../../src/engine/channels/reverse-path.ts';
@@ -16,7 +16,7 @@ function stopProcess(milliseconds: number): void {
 const DEADLINE_MS = 40;
 
 test.each(['tcp', 'unix'] as const)(
-  "a target's answer that waits in a %s socket counts after the source was stopped for longer than the deadline",
+  'an answer of the target that waits in a %s socket counts after the source was stopped for longer than the deadline',
   async (transport) => {
     const peer = await openPeer(() => {}, { transport });
     const [, host = '', port] = peer.uri.split(':');
@@ -41,7 +41,7 @@ test.each(['tcp', 'unix'] as const)(
   },
 );
 
-test('a deadline that nothing was done for is judged', async () => {
+test('a deadline that expired without an answer fails the wait', async () => {
   const waitPoint = new WaitPoint(() => false);
   const waiting = waitPoint.until(() => false, DEADLINE_MS, 'testing');
   stopProcess(3 * DEADLINE_MS);

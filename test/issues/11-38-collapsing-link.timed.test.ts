@@ -1,7 +1,7 @@
-// Bytes that the socket's buffers had taken counted as sent. On a link that stalled and then fell to a hundredth, a guest
-// whose passes fitted into those buffers seemed to be moved at full speed: it was stopped, and stood still for eleven
-// seconds with a limit of 300 ms. The mend: the bandwidth follows what the target has answered pings for, and the guest
-// is stopped only once everything that was sent before has arrived.
+// Bytes in the socket's buffers counted as sent. On a link that stalled and then slowed down to a hundredth, a guest
+// whose passes fit into these buffers seemed to be sent at full speed. It was stopped, and its downtime was eleven
+// seconds with a limit of 300 ms. Now the bandwidth is computed from the data that the target has confirmed by
+// answers to pings, and the guest is stopped only after all data before has arrived.
 
 import { describe, expect, test } from 'vitest';
 import { localService } from '../helpers/guest-service.ts';
@@ -16,8 +16,8 @@ type Progress = {
 /** Far less than the buffers between the two hold. */
 const SPANS = ['1M', '3M'];
 
-describe.each(SPANS)('a guest that writes within %s all the time', (span) => {
-  test('is not stopped on a link that stalls and falls to a hundredth, and is once the link is well', async () => {
+describe.each(SPANS)('a guest that writes continuously within %s', (span) => {
+  test('is not stopped while the link stalls and slows down to a hundredth, and is stopped after the link recovers', async () => {
     const flags = ['--ram', '8M', '--workload', `rate=20M,span=${span},pattern=seq`];
     const source = await localService(flags);
     const target = await localService([...flags, '--incoming', 'tcp:127.0.0.1:0']);

@@ -1,5 +1,5 @@
-// What a migration knows of the bytes that arrived, as opposed to those that a socket's buffers took. See
-// 11-38-collapsing-link.timed.test.ts for what went wrong without it.
+// These tests cover the measurement of delivered bytes, in contrast to bytes in a socket's buffers. See
+// 11-38-collapsing-link.timed.test.ts for the fault without it.
 
 import { describe, expect, test } from 'vitest';
 import type { MigrationAddress } from '../../src/domain/ports/migration-session.ts';
@@ -12,14 +12,14 @@ import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { openPeer, type Peer } from '../helpers/peer.ts';
 
 describe('the delivery of a stream', () => {
-  test('is not known, and holds nothing up, before the first acknowledgement', () => {
+  test('is unknown before the first acknowledgement, and limits nothing until then', () => {
     const delivery = new Delivery();
     delivery.mark(1000, 0);
     expect(delivery.outstanding(1_000_000)).toBe(0);
     expect(delivery.bandwidth(60_000)).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('measures the bandwidth between acknowledgements, without the time in which nothing was sent', () => {
+  test('has the bandwidth between acknowledgements, without the time in which nothing was sent', () => {
     const delivery = new Delivery();
     delivery.acknowledged(0, 10);
     for (const [index, startedMs] of [1000, 5000].entries()) {
@@ -30,7 +30,7 @@ describe('the delivery of a stream', () => {
     expect(delivery.outstanding(2_300_000)).toBe(300_000);
   });
 
-  test('of a link that takes nothing any more falls with the time, and never to nothing', () => {
+  test('has a bandwidth that decreases with the time while the link takes nothing, and never reaches 0', () => {
     const delivery = new Delivery();
     delivery.acknowledged(0, 0);
     delivery.mark(1_000_000, 0);
@@ -56,7 +56,7 @@ describe('the delivery of a stream', () => {
   });
 });
 
-test('an answer to a ping that was sent is no message too many, one to a ping that was not is', () => {
+test('an answer to a sent ping does not count towards the message limit, and an answer to an unsent ping does', () => {
   let tell: (bytes: Uint8Array) => void = () => {};
   const onReverse = (listener: typeof tell) => {
     tell = listener;
@@ -85,7 +85,7 @@ describe.each(['tcp', 'unix'] as const)('a channel over %s', (transport) => {
     return { channel, peer };
   }
 
-  test('knows how much of what it wrote the peer has taken', async () => {
+  test('reports how much of its data the peer has acknowledged', async () => {
     const { channel, peer } = await open();
     expect(channel.acknowledgedBytes?.()).toBe(0);
     await peer.has(0);

@@ -1,6 +1,7 @@
-// Without a return path no target answers pings: what arrived is what the peer's system acknowledged (TCP_INFO, or the send
-// queue of a unix socket). The gauge was tested by itself only, and no migration over a link that collapses showed that
-// the verdict, the estimate and the moment of the stop go by it. See 11-38-collapsing-link.timed.test.ts for the fault.
+// Without a return path no target answers pings: the system of the peer acknowledges the delivered bytes (TCP_INFO,
+// or the send queue of a unix socket). This measurement was tested only alone. No migration over a collapsing link
+// showed that the verdict, the estimate and the moment of the stop use it. See 11-38-collapsing-link.timed.test.ts
+// for the fault.
 
 import { expect, test } from 'vitest';
 import { setCapabilities } from '../helpers/closing-peer.ts';
@@ -20,7 +21,7 @@ const GOOD = 40_000_000;
 const LINK_BYTES = 64 * 1024;
 
 test.each(SOCKET_TRANSPORTS)(
-  'over %s and without a return path a guest is not stopped on a link that stalls and falls to a hundredth, and stands still within the limit once the link is well',
+  'over %s without a return path a guest is not stopped while the link stalls and slows down to a hundredth, and its downtime is within the limit after the link recovers',
   async (transport) => {
     const flags = ['--ram', '8M', '--workload', 'rate=20M,span=3M,pattern=seq'];
     const source = await localService(flags);

@@ -1,5 +1,5 @@
-// A source waits for the answers to its pings before it stops the guest. A target that answered the first ping and no other
-// one, and took everything, was never switched over: there was no deadline for its answers.
+// A source waits for the answers to its pings before it stops the guest. A migration to a target that answered only
+// the first ping and read everything never reached the switchover, because the answers had no deadline.
 
 import { expect, test } from 'vitest';
 import type { Deadlines } from '../../src/domain/ports/migration-session.ts';
@@ -10,7 +10,7 @@ import { openPeer } from '../helpers/peer.ts';
 const DEADLINES: Deadlines = { connectMs: 5000, stallMs: 500, handoverMs: 20_000, advanceMs: 60_000 };
 
 test.each(['tcp', 'unix'] as const)(
-  'over %s a target that takes everything and answers the first ping alone fails at the stall deadline, and the guest runs on',
+  'over %s a target that reads everything and answers only the first ping fails at the stall deadline, and the guest keeps running',
   async (transport) => {
     const busy = ['--ram', '16M', '--workload', 'rate=40M,span=8M,pattern=seq'];
     const source = await localService(busy, { deadlines: DEADLINES });
@@ -23,7 +23,7 @@ test.each(['tcp', 'unix'] as const)(
   },
 );
 
-test('a target that answers none at all, as it need not, is migrated to by its last word', async () => {
+test('a target that answers no ping completes the migration with its final message', async () => {
   const source = await localService(['--ram', '2M', '--workload', 'rate=0,span=64k,pattern=hot'], {
     deadlines: DEADLINES,
   });

@@ -1,8 +1,7 @@
-/*
- * SQLite takes a database file that is shorter than a page for an empty database, and a missing one for a new one. So a
- * file of one byte became a new database, and the history was gone without a word. Stored parameters that were no
- * object (`null`, `[]`, `7`) had no members to look at, and so became the defaults.
- */
+// SQLite treats a database file that is shorter than a page as an empty database, and a missing one as a new one. A
+// file of one byte therefore became a new database, and the history was lost without an error. Stored parameters that
+// were no object (`null`, `[]`, `7`) had no members, and so became the defaults.
+
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -67,7 +66,7 @@ describe('a database file that', () => {
       (path) => changed(path, 'DELETE FROM schema_steps'),
       /table of schema steps is incomplete/,
     ],
-  ])('%s is refused with what to do, and left as it was', (_, damage, why) => {
+  ])('%s is refused with advice, and not changed', (_, damage, why) => {
     const directory = used();
     const path = join(directory, DATABASE_FILE);
     damage(path);
@@ -81,7 +80,7 @@ describe('a database file that', () => {
     }
   });
 
-  it('is not there, and nothing of it is, is made', () => {
+  it('is missing together with its log is created', () => {
     const directory = dataDirectory();
     openStore(directory, SCHEMA_DIRECTORY).close();
     rmSync(join(directory, DATABASE_FILE));
@@ -113,7 +112,7 @@ describe('settings that were stored as', () => {
     ['capabilities', '[7]'],
     ['capabilities', '[null]'],
     ['capabilities', '{"events":true}'],
-  ] as const)('%s %s are refused with what to do', (kind, json) => {
+  ] as const)('%s %s are refused with advice', (kind, json) => {
     const store = openMemoryStore();
     store.settings.save(kind, 0, { json, changedAt: 0 });
     const refusal = refusalOf(() => fakeDomain({ store }));
@@ -124,7 +123,7 @@ describe('settings that were stored as', () => {
 });
 
 describe('a stored uuid', () => {
-  it.each(['', 'kept', '0-0-0-0-0'])('%j is refused, unless the start gives another', async (uuid) => {
+  it.each(['', 'kept', '0-0-0-0-0'])('%j is refused, unless the start has another one', async (uuid) => {
     const directory = dataDirectory();
     const store = openStore(directory, SCHEMA_DIRECTORY);
     store.identity.set('uuid', uuid);

@@ -1,6 +1,6 @@
-// V8 keeps what its young generation has grown to, and pages that a collection has freed: after six thousand short
-// connections the process stayed at 211 MB instead of 130 MB, for good. Once a burst is over and nothing is going on,
-// a full collection gives that back. It stops the main thread for a moment, so it comes after bursts only.
+// V8 keeps the memory of its grown young generation and of freed pages: after six thousand short connections the
+// process stayed at 211 MB instead of 130 MB. Now a full collection releases this memory after a burst, when no work
+// is in progress. The collection pauses the main thread, so it runs after bursts only.
 
 import { expect, onTestFinished, test } from 'vitest';
 import { HeapRelief } from '../../src/engine/memory/heap-relief.ts';
@@ -22,7 +22,7 @@ function watched() {
   return { state, relief };
 }
 
-test('memory is given back when a burst is over, and once for each', () => {
+test('memory is released after a burst, once for each burst', () => {
   const { state, relief } = watched();
   state.work = 6000;
   state.bytes = 170 * MIB;
@@ -40,7 +40,7 @@ test('memory is given back when a burst is over, and once for each', () => {
   expect(state.givenBack).toBe(2);
 });
 
-test('a heap that has hardly grown is left alone, however much was done', () => {
+test('nothing is collected if the heap has hardly grown, however much work was done', () => {
   const { state, relief } = watched();
   state.work = 1_000_000;
   state.bytes = 71 * MIB;
@@ -49,7 +49,7 @@ test('a heap that has hardly grown is left alone, however much was done', () => 
   expect(state.givenBack).toBe(0);
 });
 
-test('nothing is collected while a migration or a job is under way', () => {
+test('nothing is collected while a migration or a job is in progress', () => {
   const { state, relief } = watched();
   Object.assign(state, { work: 6000, bytes: 170 * MIB, isBusy: true });
   for (let count = 0; count < 3; count += 1) relief.look();

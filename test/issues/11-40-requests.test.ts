@@ -1,6 +1,7 @@
-// Some refusals were made below the service: Node answered a request without Host, or with an expectation, by a status
-// line alone, and took two Host headers for the first of them. A navigation was let through whatever its method, so that
-// a form of another site could send a POST. What was refused before a command was executed left no row in the audit trail.
+// Some requests were refused below the service. Node answered a request without Host, or with an expectation, by a
+// status line only, and used the first of two Host headers. A navigation was accepted with any method, so a form of
+// another site could send a POST. A request that was refused before its command was executed left no row in the audit
+// trail.
 
 import { describe, expect, test } from 'vitest';
 import { ask, exchange, fakeApp, listen, tokenFile } from '../helpers/app.ts';
@@ -15,7 +16,7 @@ const open = shared(async () => {
   return { app, port: await listen(app.server) };
 });
 
-describe('requests that are refused for their head', () => {
+describe('requests that are refused because of their head', () => {
   test.each([
     ['two Host headers', 400, `GET /status HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n${END}`],
     ['two Host headers that differ', 400, `GET /healthz HTTP/1.1\r\nHost: localhost\r\nhOsT: evil.example\r\n${END}`],
@@ -36,7 +37,7 @@ describe('requests that are refused for their head', () => {
     ['a method that HTTP does not have', 400, `FETCH /status HTTP/1.1\r\nHost: localhost\r\n${END}`],
     ['the beginning of HTTP/2', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['a version that does not exist', 400, `GET /status HTTP/3.7\r\nHost: localhost\r\n${END}`],
-  ])('the answer is a problem: %s', async (_what, status, text) => {
+  ])('get a problem document as answer: %s', async (_what, status, text) => {
     const { app, port } = open();
     const answer = await exchange(port, text);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -45,7 +46,7 @@ describe('requests that are refused for their head', () => {
     expect(app.machine.held.size).toBe(0);
   });
 
-  test('a client of HTTP/1.0 needs no Host, and 100-continue is met', async () => {
+  test('need no Host with HTTP/1.0, and 100-continue is supported', async () => {
     const { port } = open();
     expect(await exchange(port, 'GET /healthz HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
     const body = `POST /qmp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 24\r\n${END}`;
@@ -54,11 +55,11 @@ describe('requests that are refused for their head', () => {
   });
 });
 
-describe('what a page of another site makes a browser send', () => {
+describe('requests that a page of another site makes a browser send', () => {
   const from = (site: string, mode: string) => ({ 'sec-fetch-site': site, 'sec-fetch-mode': mode });
 
   test.each(['cross-site', 'same-site'])(
-    'a form that navigates here is refused, though it has no Origin: %s',
+    'are refused if a form navigates here, although it has no Origin: %s',
     async (site) => {
       const { server, machine } = open().app;
       const reply = await ask(server, '/stop', { method: 'POST', headers: from(site, 'navigate') });
@@ -71,7 +72,7 @@ describe('what a page of another site makes a browser send', () => {
     },
   );
 
-  test('a link leads here, and so does the address bar', async () => {
+  test('are accepted if they come from a link or the address bar', async () => {
     const { server } = open().app;
     for (const site of ['cross-site', 'same-site', 'none', 'same-origin']) {
       expect((await ask(server, '/docs', { headers: from(site, 'navigate') })).status, site).toBe(200);
@@ -80,7 +81,7 @@ describe('what a page of another site makes a browser send', () => {
   });
 });
 
-describe('what is refused before a command is executed', () => {
+describe('a request that is refused before its command is executed', () => {
   const guarded = shared(async () => {
     const app = await fakeApp({ flags: ['--token-file', tokenFile([`${OPERATOR} operator`, `${VIEWER} viewer`])] });
     return { app, port: await listen(app.server) };
@@ -104,7 +105,7 @@ describe('what is refused before a command is executed', () => {
     ['a body of another type', 415, 'unsupported_media_type', { body: 'x', headers: { 'content-type': 'text/xml' } }],
     ['a body that is too large', 413, 'body_too_large', { body: ' '.repeat(2 ** 20 + 1) }],
     ['no body', 400, 'body_missing', {}],
-  ] as const)('is in the audit trail, once: %s', async (_what, status, code, rest) => {
+  ] as const)('is recorded once in the audit trail: %s', async (_what, status, code, rest) => {
     const before = newest()?.id ?? 0;
     const reply = await send(OPERATOR, 'PATCH', '/migrate/parameters', rest);
     expect([reply.status, reply.json.code]).toEqual([status, code]);
@@ -113,7 +114,7 @@ describe('what is refused before a command is executed', () => {
     expect(newest()?.name).toMatch(/^token-/);
   });
 
-  test('what the command itself refuses, or does, is there once', async () => {
+  test('is recorded as often as one that the command refuses or executes: once', async () => {
     const before = newest()?.id ?? 0;
     await send(OPERATOR, 'PATCH', '/migrate/parameters', { body: { 'downtime-limit': -1 } });
     await send(OPERATOR, 'POST', '/stop');
@@ -121,7 +122,7 @@ describe('what is refused before a command is executed', () => {
     expect(newest()).toMatchObject({ id: before + 3, outcome: 'refused', errorCode: 'not_allowed' });
   });
 
-  test('of a viewer it is counted among the refusals, and who has no token leaves nothing', async () => {
+  test('is recorded as a refusal if it is from a viewer, and not at all without a token', async () => {
     await send(VIEWER, 'PATCH', '/migrate/parameters', { body: '{' });
     expect(newest()).toMatchObject({ outcome: 'refused', errorCode: 'malformed_json' });
     const before = newest()?.id;

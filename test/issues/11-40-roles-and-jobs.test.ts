@@ -1,6 +1,7 @@
-// A token file that its group can write gives every member of the group any role. The text of an exec: address may hold a
-// password, and what the command prints may repeat it: viewers saw both. A job that was paused while it waited for its
-// turn counted as one that needs the machine, so that no migration could begin until somebody resumed it.
+// If its group can write a token file, each member of the group can give itself any role. The text of an exec:
+// address may contain a password, and the output of the command may repeat it: viewers saw both. A job that was
+// paused while it waited counted as a job that needs the machine, so no migration could start until the job was
+// resumed.
 
 import { chmodSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -12,14 +13,14 @@ const OPERATOR = 'operator-token-of-some-length';
 const VIEWER = 'viewer-token-of-some-length';
 
 describe('a token file', () => {
-  test.each([0o620, 0o602, 0o666, 0o660, 0o622])('that more than its owner can write is refused: mode %o', (mode) => {
+  test.each([0o620, 0o602, 0o666, 0o660, 0o622])('that others than its owner can write is refused: mode %o', (mode) => {
     const path = tokenFile([`${OPERATOR} operator`]);
     chmodSync(path, mode);
     expect(() => readTokenFile(path)).toThrow(ConfigError);
     expect(() => readTokenFile(path)).toThrow(/can be written by others than its owner \(chmod 600\)/);
   });
 
-  test('that its group can only read is taken, and one that others can read with a warning', () => {
+  test('that its group can only read is accepted, and one that others can read gives a warning', () => {
     const path = tokenFile([`${OPERATOR} operator`]);
     chmodSync(path, 0o640);
     expect(readTokenFile(path).warnings).toEqual([]);
@@ -29,7 +30,7 @@ describe('a token file', () => {
 });
 
 describe('the command of an exec: address', () => {
-  test('is shown to operators, and neither it nor what it printed to viewers', async () => {
+  test('is shown with its output to operators, and neither is shown to viewers', async () => {
     const secret = 'hunter2';
     const lines = [`${OPERATOR} operator`, `${VIEWER} viewer`];
     const app = await fakeApp({ flags: ['--allow-exec', '--token-file', tokenFile(lines)] });
@@ -54,11 +55,11 @@ describe('the command of an exec: address', () => {
   });
 });
 
-describe('a job that was paused before it began', () => {
+describe('a job that was paused before it started', () => {
   const save = (app: FakeApp, id: string) =>
     ask(app.server, '/snapshots', { body: { 'job-id': id, tag: `tag-${id}`, vmstate: 'disk0', devices: ['disk0'] } });
 
-  test('does not keep a migration from its begin, and neither do jobs that wait behind it', async () => {
+  test('does not prevent a migration, and neither do jobs that wait behind it', async () => {
     const app = await fakeApp();
     app.blocks.hold('save');
     await save(app, 'first');

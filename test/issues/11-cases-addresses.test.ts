@@ -1,8 +1,7 @@
-/**
- * Cases incoming-address and uri-options. An empty host was turned into 0.0.0.0 when it was read, so nothing listened on
- * IPv6, and socket-address repeated the request. Options behind the port, and sizes with a fraction, had readers of their own
- * in other places (channels, the text monitor), which the readers of addresses did not use.
- */
+// An empty host became 0.0.0.0 when it was parsed, so nothing listened on IPv6, and socket-address repeated the
+// request. Options after the port, and sizes with a fraction, were parsed in other places (channels, the text
+// monitor), and the parsers of addresses did not use them.
+
 import net from 'node:net';
 import os from 'node:os';
 import { describe, expect, test } from 'vitest';
@@ -32,7 +31,7 @@ async function answers(host: string, port: number): Promise<boolean> {
 }
 
 describe('socket-address', () => {
-  test('of an empty host is every interface, of both families, and each answers', async () => {
+  test('of an empty host covers every interface in both families, and each answers', async () => {
     const bound = await boundTo('tcp::0');
     const port = Number(bound[0]?.port);
     const both = [
@@ -45,7 +44,7 @@ describe('socket-address', () => {
   });
 
   test.each(['tcp:localhost:0,ipv4=on', 'tcp:127.1:0', 'tcp:127.0.0.1:0,keep-alive=off'])(
-    'of %s is the address that is bound',
+    'of %s is the bound address',
     async (uri) => {
       const bound = await boundTo(uri);
       expect(bound).toEqual([
@@ -55,7 +54,7 @@ describe('socket-address', () => {
     },
   );
 
-  test('of one family is that family alone', async () => {
+  test('of one family covers only that family', async () => {
     for (const uri of ['tcp::0,ipv4=on', 'tcp::0,ipv6=off', 'tcp::0,ipv4']) {
       const [bound, ...others] = await boundTo(uri);
       expect([bound?.host, others]).toEqual(['0.0.0.0', []]);
@@ -64,7 +63,7 @@ describe('socket-address', () => {
   });
 });
 
-test('to=N takes the next port that is free, and nothing beyond N', async () => {
+test('to=N takes the next free port, and none above N', async () => {
   const busy = new SocketListener('busy', 1000);
   const first = { transport: 'tcp', host: '127.0.0.1', port: 0 } as const;
   const taken = await busy.listen(first);
@@ -113,7 +112,7 @@ test.each(['1.5', '0x20M', '-1', '1kB', '', '1e3', '16E'])('offset=%s of a file 
   expect(() => parseUri(`file:a,offset=${text}`, 'listen', RULES)).toThrow(/offset/);
 });
 
-test('a migration takes options that choose the family and keep the connection alive', async () => {
+test('a migration accepts options for the address family and for keep-alive', async () => {
   const small = ['--ram', '2M', '--workload', 'rate=0,span=1M,pattern=hot'];
   const target = await localService([...small, '--incoming', 'tcp:localhost:0,ipv4=on']);
   const [address] = (await target.query())['socket-address'] ?? [];

@@ -1,9 +1,8 @@
-/**
- * Promise 25 of the faults: the data directory is removed while a service runs. `/readyz` was the only thing that a test
- * asked. What needs the directory fails with the reason, each time it is asked for; the guest runs on, can be moved to
- * another host, and the service ends in order. Settings were taken (200) and lost at the next start: SQLite goes on
- * writing into a file that was removed.
- */
+// The data directory is removed while a service runs. Before, only `/readyz` was tested. Work that needs the
+// directory fails with the reason each time. The guest keeps running and can be migrated to another host, and the
+// service ends in order. Settings were accepted with 200 and lost at the next start, because SQLite continues to
+// write into a removed file.
+
 import { cpSync, renameSync, rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';

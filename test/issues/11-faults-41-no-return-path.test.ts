@@ -1,8 +1,7 @@
-/*
- * Promise 41 of the faults, without a return path: an orderly closing counted as the target's yes (item 27), and only the
- * soak test closed in the phases before the handover, where the guest has to run on. The handover itself is in
- * test/integration/faults.test.ts, all phases over every transport in test/soak/.
- */
+// Without a return path an orderly close counted as the confirmation of the target. Only the soak test closed the
+// connection in the phases before the handover, where the guest has to keep running. The handover itself is in
+// test/integration/faults.test.ts, all phases over every transport are in test/soak/.
+
 import { test } from 'vitest';
 import { closeInPhases } from '../helpers/closing-peer.ts';
 

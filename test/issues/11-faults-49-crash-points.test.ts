@@ -1,9 +1,8 @@
-/*
- * Promise 49 of the faults: kill -9 at each named point. Kills came at random moments (test/integration/crash.test.ts), so no
- * run could say which states of a migration it had met. Here each state is held for as long as it takes, by real means: a
- * rate limit, the capability pause-before-switchover, a target that keeps its last word back, a sender that says no more.
- * Each write of a snapshot's life has test/block/qcow2/crash.test.ts.
- */
+// These tests kill a service with kill -9 at each named point. test/integration/crash.test.ts kills at random
+// moments, so no run shows which states of a migration it has tested. Here each state is held by real means: a rate
+// limit, the capability pause-before-switchover, a target that delays its confirmation, a sender that stops.
+// test/block/qcow2/crash.test.ts covers each write during the life of a snapshot.
+
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -75,7 +74,7 @@ const OUTGOING: readonly Point[] = [
 ];
 
 test.each(OUTGOING)(
-  'kill -9 of a source in $state leaves a closed row that says who has the guest, and sound files',
+  'kill -9 of a source in $state leaves a closed row with the owner of the guest, and valid files',
   async ({ state, guest, hold }) => {
     const data = temporaryDirectory();
     const source = await spawnService(data, GUEST);
@@ -93,7 +92,7 @@ test.each(OUTGOING)(
 );
 
 test.each(['setup', 'active'])(
-  'kill -9 of a target in %s leaves a closed row and sound files, and the next start listens',
+  'kill -9 of a target in %s leaves a closed row and valid files, and the next start listens',
   async (state) => {
     const data = temporaryDirectory();
     const flags = [...GUEST, '--incoming', 'tcp:127.0.0.1:0'];

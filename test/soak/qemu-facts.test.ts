@@ -6,7 +6,7 @@ import { askParameters } from '../../scripts/ask-qemu/parameters.ts';
 import { type CapabilityFacts, independentOfHost, keptFacts, type ParameterFacts } from '../helpers/qemu/kept-facts.ts';
 import { describeWithQemu } from '../helpers/qemu/qemu.ts';
 
-describeWithQemu('all answers kept from QEMU 10.0', () => {
+describeWithQemu('all recorded answers of QEMU 10.0', () => {
   it('are the same for capabilities', async () => {
     const asked = (await askCapabilities()) as CapabilityFacts;
     const expected = keptFacts<CapabilityFacts>('capability-pairs.json');

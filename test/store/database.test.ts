@@ -136,7 +136,7 @@ function schemaWith(files: Record<string, string>): string {
   return directory;
 }
 
-describeWithMounts('a data directory on a disk that is read-only', () => {
+describeWithMounts('a data directory on a read-only disk', () => {
   it('is refused by name, and left as it was', () => {
     const directory = smallDisk(4);
     cpSync(filled(), directory, { recursive: true });
