@@ -2,8 +2,7 @@ import { compileKernels } from '../src/engine/kernels/kernels.ts';
 import { createGuestMemory } from '../src/engine/memory/guest-memory.ts';
 import { DirtyMarker, DirtyTrace } from '../src/machine/synthetic/dirty-trace.ts';
 import { GuestMap } from '../src/machine/synthetic/guest-map.ts';
-import { GuestPages, segmentKernels } from '../src/machine/synthetic/guest-pages.ts';
-import { DirtyLogGate } from '../src/machine/synthetic/page-gate.ts';
+import { DirtyLogGate, GuestPages, segmentKernels } from '../src/machine/synthetic/guest-pages.ts';
 
 /*
  * CPU time of one page write of the synthetic guest, with the check before it, through the page gate. To compare two

@@ -15,7 +15,7 @@ const DIST = join(ROOT, 'dist');
 const ENTRIES = [
   'main.ts',
   'engine/session/transfer-worker.ts',
-  'engine/snapshot/worker/block-worker-program.ts',
+  'engine/snapshot/worker/block-thread.ts',
   'machine/synthetic/vcpu-worker.ts',
 ];
 /** Packages that go into dist: of hundreds of files of which no start can do without one. */

@@ -4,7 +4,7 @@ import { CLOCK, composeMachine, type MachineOptions } from './compose-machine.ts
 import type { Config } from './config.ts';
 import type { Domain } from './domain/domain.ts';
 import { removeStaleSocket } from './engine/channels/socket-server.ts';
-import type { BlockEngine } from './engine/snapshot/block-engine-types.ts';
+import type { BlockEngine } from './engine/snapshot/block-messages.ts';
 import { HmpMonitor } from './hmp/hmp-monitor.ts';
 import { createLog, logFault } from './log.ts';
 import type { QmpLimits } from './qmp/qmp-limits.ts';

@@ -19,13 +19,9 @@ import { deviceFiles } from './engine/channels/device-files.ts';
 import { removeStale } from './engine/channels/file-draft.ts';
 import { createTransferEngine } from './engine/engine.ts';
 import { WorkerThreads } from './engine/memory/worker-memory.ts';
-import {
-  type BlockEngineOptions,
-  createBlockEngine,
-  type ThreadedBlockEngine,
-} from './engine/snapshot/block-engine.ts';
-import type { BlockEngine } from './engine/snapshot/block-engine-types.ts';
-import type { NodeRepair } from './engine/snapshot/block-messages.ts';
+import { createBlockEngine } from './engine/snapshot/block-engine.ts';
+import type { BlockEngine, NodeRepair, ThreadedBlockEngine } from './engine/snapshot/block-messages.ts';
+import type { BlockEngineOptions } from './engine/snapshot/block-worker.ts';
 import type { TransferEngine } from './engine/transfer-engine.ts';
 import { type Log, logFault } from './log.ts';
 import type { EmbeddedMachine } from './machine/embedded-machine.ts';

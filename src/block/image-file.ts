@@ -1,9 +1,8 @@
 import { close, constants, fdatasync, fstatSync, ftruncate, open, read, stat, write } from 'node:fs';
 import { promisify } from 'node:util';
-import { DirectFile } from './direct-io.ts';
-import { punchHole } from './file-calls.ts';
+import { DirectFile, punchHole } from './file-calls.ts';
 import { BlockError, type BlockErrorCode, type FileCall } from './image.ts';
-import { type ImageUse, lockImage } from './image-lock.ts';
+import { type ImageUse, lockImage } from './image-locks.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);

@@ -8,11 +8,10 @@ import type {
   TransferListener,
 } from '../domain/ports/migration-session.ts';
 import type { DeviceFiles } from '../engine/channels/device-files.ts';
-import type { LoadedMachine } from '../engine/memory/machine-state.ts';
-import type { BlockEngine } from '../engine/snapshot/block-engine-types.ts';
+import type { LoadedMachine, TransferSource } from '../engine/memory/machine-state.ts';
+import type { BlockEngine } from '../engine/snapshot/block-messages.ts';
 import type { EngineListener, IncomingTransfer, TransferEngine } from '../engine/transfer-engine.ts';
 import type { EmbeddedMachine } from '../machine/embedded-machine.ts';
-import { copiedSource } from './copied-source.ts';
 
 export type EmbeddedParts = {
   readonly machine: EmbeddedMachine;
@@ -153,4 +152,20 @@ function loadOf(machine: EmbeddedMachine, task: ReturnType<BlockEngine['load']>)
     loaded,
     ended: task.ended.finally(() => machine.discardLoadTarget()),
   };
+}
+
+/**
+ * A source with copies of its devices: the workload may change on this thread while the guest stands still, and the other
+ * thread must not read half of that change.
+ */
+export function copiedSource(source: TransferSource): TransferSource {
+  if (source.state.form !== 'devices') return source;
+  const devices = source.state.devices.map((device) => ({ ...device, body: copyOf(device.body) }));
+  return { ...source, state: { form: 'devices', devices } };
+}
+
+function copyOf(body: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  const copy = new Uint8Array(new SharedArrayBuffer(body.length));
+  copy.set(body);
+  return copy;
 }

@@ -6,9 +6,8 @@ import type {
   TransferListener,
 } from '../domain/ports/migration-session.ts';
 import { trimHeap } from './memory/heap-relief.ts';
-import { HOLD } from './memory/holds.ts';
 import type { LoadedMachine } from './memory/machine-state.ts';
-import { VcpuControl } from './memory/vcpu-control.ts';
+import { HOLD, VcpuControl } from './memory/vcpu-control.ts';
 import { WorkerThreads } from './memory/worker-memory.ts';
 import type { FromWorker, ToWorker } from './session/transfer-messages.ts';
 import { type SessionStaff, TransferSession } from './session/transfer-session.ts';

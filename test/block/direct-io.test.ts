@@ -1,8 +1,7 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { ReadRate } from '../../src/block/direct-io.ts';
-import { cachedPages } from '../../src/block/file-calls.ts';
+import { cachedPages, ReadRate } from '../../src/block/file-calls.ts';
 import { openBlockFile } from '../../src/block/image-file.ts';
 import { MIB, temporaryFolder } from './images.ts';
 

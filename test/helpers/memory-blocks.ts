@@ -17,7 +17,7 @@ import type {
   VerifyResult,
 } from '../../src/domain/ports/block-nodes.ts';
 import type { LoadedMachine } from '../../src/engine/memory/machine-state.ts';
-import type { BlockEngine, LoadPlan, LoadTask, SavePlan } from '../../src/engine/snapshot/block-engine-types.ts';
+import type { BlockEngine, LoadPlan, LoadTask, SavePlan } from '../../src/engine/snapshot/block-messages.ts';
 
 /** Where a task can be held or fail. */
 export type Step =

@@ -42,7 +42,7 @@ describe('the npm package', () => {
         'bin/vmferry.js',
         'dist/main.js',
         'dist/engine-session-transfer-worker.js',
-        'dist/engine-snapshot-worker-block-worker-program.js',
+        'dist/engine-snapshot-worker-block-thread.js',
         'dist/machine-synthetic-vcpu-worker.js',
         'dist/license-typebox.txt',
         'kernels/build/kernels.wasm',

@@ -1,5 +1,5 @@
 import { BlockError } from '../image.ts';
-import { FILE_CLUSTERS_MAX } from './table-format.ts';
+import { FILE_CLUSTERS_MAX, type Geometry, type TablePlace } from './table-format.ts';
 
 const PAGE_BITS = 15;
 const PAGE_ENTRIES = 2 ** PAGE_BITS;
@@ -195,3 +195,15 @@ export class FreedRuns {
     return free.#runs;
   }
 }
+
+/** The parts of the reference counts of an image. */
+export type RefcountOptions = {
+  readonly path: string;
+  readonly geometry: Geometry;
+  readonly counts: Counts;
+  readonly place: TablePlace;
+  /** Offset of each refcount block, 0 for none. */
+  readonly blocks: number[];
+  /** Called with the offset of each cluster whose count becomes 0. */
+  readonly onFree: (offset: number) => void;
+};

@@ -9,6 +9,7 @@ import {
   l1EntriesOf,
   REFCOUNT_ORDER_MAX,
   REFCOUNT_TABLE_BYTES_MAX,
+  type TablePlace,
 } from './table-format.ts';
 
 /*
@@ -28,8 +29,6 @@ const BACKING_NAME_BYTES_MAX = 1023;
 
 export const INCOMPATIBLE = { dirty: 1n, corrupt: 2n, externalData: 4n, compressionType: 8n, extendedL2: 16n } as const;
 const INCOMPATIBLE_KNOWN = INCOMPATIBLE.dirty | INCOMPATIBLE.corrupt | INCOMPATIBLE.compressionType;
-
-export type TablePlace = { readonly offset: number; readonly entries: number };
 
 /** The fields that change while an image is open; they lie between 24 and 72. */
 export type Pointers = {

@@ -3,9 +3,8 @@ import type { Committer } from './commit.ts';
 import type { CheckedImage } from './image-check.ts';
 import { AUTOCLEAR_OFFSET, INCOMPATIBLE, INCOMPATIBLE_OFFSET } from './image-header.ts';
 import { forgetCompressed } from './mapping.ts';
-import { decodeCount } from './refcount-encoding.ts';
 import { Refcounts } from './refcounts.ts';
-import { offsetAt, setCopied } from './table-format.ts';
+import { decodeCount, offsetAt, setCopied } from './table-format.ts';
 import type { Volume } from './volume.ts';
 
 /**

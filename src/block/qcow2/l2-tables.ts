@@ -1,8 +1,7 @@
 import { BlockError } from '../image.ts';
 import type { BlockFile } from '../image-file.ts';
 import type { Header } from './image-header.ts';
-import type { Write } from './refcount-encoding.ts';
-import { compressedAt, type Geometry, isEmpty, kindAt, l2Fault, offsetAt } from './table-format.ts';
+import { compressedAt, type Geometry, isEmpty, kindAt, l2Fault, offsetAt, type Write } from './table-format.ts';
 
 /** An L2 table in memory. `dirty`: changed since it was last taken to be written. */
 type CachedTable = { readonly bytes: Buffer; dirty: boolean; writing: boolean };

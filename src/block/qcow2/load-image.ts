@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { BlockError } from '../image.ts';
 import { type BlockFile, openBlockFile, type SystemFile } from '../image-file.ts';
-import type { ImageUse } from '../image-lock.ts';
+import type { ImageUse } from '../image-locks.ts';
 import { decodeHeader, type Header, MAGIC } from './image-header.ts';
 import { alignmentFault, assertInside, entryError, insideFault, readTable } from './l2-tables.ts';
 import { activeMapping, readMapped } from './mapping.ts';

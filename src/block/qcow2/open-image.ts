@@ -10,12 +10,12 @@ import { encodeHeader, HEADER_BYTES, INCOMPATIBLE } from './image-header.ts';
 import { makeWritable } from './image-repair.ts';
 import { loadVolume } from './load-image.ts';
 import { Qcow2Image } from './qcow2-image.ts';
-import { encodeCount } from './refcount-encoding.ts';
 import {
   CLUSTER_BITS_MAX,
   CLUSTER_BITS_MIN,
   clustersOf,
   ENTRY_BYTES,
+  encodeCount,
   type Geometry,
   geometryOf,
   L1_BYTES_MAX,

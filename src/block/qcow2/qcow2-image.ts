@@ -14,8 +14,7 @@ import {
   type WorkMeter,
 } from '../image.ts';
 import { ActiveDisk } from './active-disk.ts';
-import { TwoTrees } from './apply-snapshot.ts';
-import { type Committer, reclaim } from './commit.ts';
+import { type Committer, reclaim, TwoTrees } from './commit.ts';
 import { compact } from './compaction.ts';
 import { assertSameFile, readBack } from './load-image.ts';
 import { deleteSnapshot, renameSnapshot, takeSnapshot } from './snapshot-changes.ts';

@@ -1,16 +1,18 @@
 import { BlockError } from '../image.ts';
-import { type Counts, FreeClusters, FreedRuns, type Run } from './cluster-counts.ts';
-import type { TablePlace } from './image-header.ts';
+import { type Counts, FreeClusters, FreedRuns, type RefcountOptions, type Run } from './cluster-counts.ts';
 import {
   type CountWrites,
   type Dirty,
+  ENTRY_BYTES,
   encodeBlock,
   encodeEntries,
   encodeTable,
-  type RefcountOptions,
+  FILE_CLUSTERS_MAX,
+  type Geometry,
+  REFCOUNT_TABLE_BYTES_MAX,
+  type TablePlace,
   type Write,
-} from './refcount-encoding.ts';
-import { ENTRY_BYTES, FILE_CLUSTERS_MAX, type Geometry, REFCOUNT_TABLE_BYTES_MAX } from './table-format.ts';
+} from './table-format.ts';
 
 /**
  * The reference counts of an image. The counts in memory are valid; commit.ts writes the refcount blocks. A new block
@@ -206,20 +208,18 @@ export class Refcounts {
    */
   move(): { readonly place: TablePlace; readonly blocks: ReadonlyMap<number, number> } {
     const blocks = new Map<number, number>();
+    const isPlaced = (block: number) => blocks.has(block) || this.#fresh.has(block);
     let place: TablePlace | null = null;
     for (;;) {
       const before = this.#dirty.size;
       for (const block of this.#dirty.keys()) {
-        if (!blocks.has(block) && !this.#fresh.has(block)) blocks.set(block, this.allocate(1));
+        if (!isPlaced(block)) blocks.set(block, this.allocate(1));
       }
       const entries = this.#tableEntriesNeeded();
       if (place === null || place.entries < entries) {
         if (place !== null) this.lowerTable(place);
         place = { offset: this.allocate((entries * ENTRY_BYTES) / this.#geometry.clusterBytes), entries };
-      } else if (
-        this.#dirty.size === before &&
-        [...this.#dirty.keys()].every((block) => blocks.has(block) || this.#fresh.has(block))
-      ) {
+      } else if (this.#dirty.size === before && [...this.#dirty.keys()].every(isPlaced)) {
         return { place, blocks };
       }
     }
@@ -231,10 +231,8 @@ export class Refcounts {
       const { bytes, position } = this.#blockWrite(block, null);
       return { position: moved.blocks.get(block) ?? position, bytes };
     });
-    return [
-      ...writes,
-      { position: moved.place.offset, bytes: encodeTable(moved.place.entries, this.#blocks, moved.blocks) },
-    ];
+    const table = encodeTable(moved.place.entries, this.#blocks, moved.blocks);
+    return [...writes, { position: moved.place.offset, bytes: table }];
   }
 
   /** The header points to the result of `move`. @returns the old clusters. */

@@ -1,9 +1,17 @@
 import { BlockError, type NewSnapshot, type WorkMeter } from '../image.ts';
 import { type Committer, switchTables } from './commit.ts';
-import type { Pointers, TablePlace } from './image-header.ts';
+import type { Pointers } from './image-header.ts';
 import { readSnapshotL1 } from './snapshot-reader.ts';
 import { encodeSnapshotTable, nextSnapshotId, type SnapshotEntry } from './snapshot-table.ts';
-import { ENTRY_BYTES, L1_BYTES_MAX, l1EntriesOf, offsetAt, SNAPSHOTS_MAX, setPointer } from './table-format.ts';
+import {
+  ENTRY_BYTES,
+  L1_BYTES_MAX,
+  l1EntriesOf,
+  offsetAt,
+  SNAPSHOTS_MAX,
+  setPointer,
+  type TablePlace,
+} from './table-format.ts';
 import { clustersOfTable, copyTree, lowerTree, markCopied, writeNewL1 } from './table-tree.ts';
 import type { VmStateArea } from './vm-state-area.ts';
 import type { Volume } from './volume.ts';

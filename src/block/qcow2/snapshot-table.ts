@@ -1,6 +1,12 @@
 import { BlockError, type ImageSnapshot } from '../image.ts';
-import type { TablePlace } from './image-header.ts';
-import { ENTRY_BYTES, type Geometry, L1_BYTES_MAX, l1EntriesOf, SNAPSHOT_TABLE_BYTES_MAX } from './table-format.ts';
+import {
+  ENTRY_BYTES,
+  type Geometry,
+  L1_BYTES_MAX,
+  l1EntriesOf,
+  SNAPSHOT_TABLE_BYTES_MAX,
+  type TablePlace,
+} from './table-format.ts';
 
 /*
  * Snapshot table: consecutive entries, each at a multiple of 8, big-endian:

@@ -1,5 +1,4 @@
 import type { WorkMeter } from '../image.ts';
-import type { Write } from './refcount-encoding.ts';
 import {
   compressedAt,
   ENTRY_BYTES,
@@ -9,6 +8,7 @@ import {
   offsetAt,
   setCopied,
   setPointer,
+  type Write,
 } from './table-format.ts';
 import type { Volume } from './volume.ts';
 

@@ -1,12 +1,19 @@
 import { BlockError } from '../image.ts';
 import type { BlockFile } from '../image-file.ts';
-import { RangeLock } from '../range-lock.ts';
+import { RangeLock } from '../image-locks.ts';
 import { encodePointers, type Header, POINTERS_OFFSET, type Pointers } from './image-header.ts';
 import { readTable, TableCache } from './l2-tables.ts';
-import type { Write } from './refcount-encoding.ts';
 import type { Refcounts } from './refcounts.ts';
 import type { SnapshotEntry } from './snapshot-table.ts';
-import { ENTRY_BYTES, type Geometry, isCopied, offsetAt, setPointer, TABLE_CACHE_BYTES } from './table-format.ts';
+import {
+  ENTRY_BYTES,
+  type Geometry,
+  isCopied,
+  offsetAt,
+  setPointer,
+  TABLE_CACHE_BYTES,
+  type Write,
+} from './table-format.ts';
 
 /** The content of unallocated clusters: a backing file. */
 export type BackingSource = {

@@ -1,3 +1,4 @@
+import { compileKernels, instantiateKernels, KernelResults, type Kernels } from '../kernels/kernels.ts';
 import {
   MEMORY_PROBE_ADDRESS,
   PAGE_BYTES,
@@ -7,7 +8,7 @@ import {
   WASM_PAGE_BYTES,
 } from './layout.ts';
 import type { GuestMemory, RamBlock, RamExtent } from './machine-state.ts';
-import { adviseHugePages } from './memory-advice.ts';
+import { adviseHugePages, giveBackMemory } from './memory-advice.ts';
 
 /** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
 export type BlockSize = { readonly name: string; readonly bytes: number };
@@ -96,4 +97,83 @@ function placeBlock(bytes: number, usedBytes: number[], segmentBytesMax: number)
     left -= take;
   }
   return extents;
+}
+
+/** The kernels of one segment, and where they leave their counts. */
+export type SegmentKernels = { readonly kernels: Kernels; readonly results: KernelResults; readonly words: number };
+
+/** Kernels for every segment of `memory`, for the calling thread. */
+export function kernelsOf(memory: GuestMemory, module = compileKernels()): SegmentKernels[] {
+  return memory.segments.map((segment, index) => {
+    const used = memory.blocks.flatMap((block) => block.extents).filter((extent) => extent.segment === index);
+    const pages = Math.max(0, ...used.map((extent) => firstPageOf(extent) + extent.bytes / PAGE_BYTES));
+    return {
+      kernels: instantiateKernels(segment, module),
+      results: new KernelResults(segment),
+      words: Math.ceil(pages / 64),
+    };
+  });
+}
+
+/** Page of the segment's RAM at which the extent begins. */
+export function firstPageOf(extent: RamExtent): number {
+  return (extent.address - RAM_ADDRESS) / PAGE_BYTES;
+}
+
+/**
+ * The guest's memory, and spare memory of the same shape. A snapshot is loaded into the spare memory while the guest's
+ * own memory is unchanged. Both keep their address space while the machine exists; the pages of the spare memory are
+ * given back to the system when no load uses it.
+ *
+ * The caller of `lend` owns the spare memory until `swap` or `discard`.
+ */
+export class MemoryPair {
+  #current: GuestMemory;
+  #spare: GuestMemory | null = null;
+  #isLent = false;
+
+  constructor(current: GuestMemory) {
+    this.#current = current;
+  }
+
+  get current(): GuestMemory {
+    return this.#current;
+  }
+
+  /** Lends empty memory of the same shape. Memory that was lent before is discarded. */
+  lend(): GuestMemory {
+    this.discard();
+    this.#isLent = true;
+    this.#spare ??= createGuestMemory(this.#current.blocks, this.#current.blocks[0]?.extents[0]?.bytes);
+    return this.#spare;
+  }
+
+  /** Discards lent memory; it may no longer be written. Does nothing if no memory is lent. */
+  discard(): void {
+    if (!this.#isLent) return;
+    this.#isLent = false;
+    this.#giveBackSpare();
+  }
+
+  /** True for the memory that is lent; the object may be a clone. */
+  isLent(memory: GuestMemory): boolean {
+    return this.#isLent && this.#spare !== null && isSameMemory(memory, this.#spare);
+  }
+
+  isCurrent(memory: GuestMemory): boolean {
+    return isSameMemory(memory, this.#current);
+  }
+
+  /** Makes the lent memory the guest's; the guest's previous memory becomes the spare. */
+  swap(): void {
+    if (this.#spare === null || !this.#isLent) throw new Error('no memory was lent that could be taken');
+    [this.#current, this.#spare] = [this.#spare, this.#current];
+    this.#isLent = false;
+    this.#giveBackSpare();
+  }
+
+  /** If the system cannot take single pages back, the whole memory is left to the garbage collector. */
+  #giveBackSpare(): void {
+    if (this.#spare !== null && !giveBackMemory(this.#spare)) this.#spare = null;
+  }
 }

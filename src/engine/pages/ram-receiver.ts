@@ -1,5 +1,5 @@
 import { DECODE_STOP } from '../kernels/kernels.ts';
-import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-kernels.ts';
+import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/guest-memory.ts';
 import { PAGE_BYTES } from '../memory/layout.ts';
 import type { GuestMemory, RamBlock, RamExtent } from '../memory/machine-state.ts';
 import { ByteReader, IncompleteError, StreamError } from '../stream/bytes.ts';

@@ -1,4 +1,4 @@
-import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/extent-kernels.ts';
+import { firstPageOf, kernelsOf, type SegmentKernels } from '../memory/guest-memory.ts';
 import { KERNEL_SCRATCH_ADDRESS, PAGE_BYTES } from '../memory/layout.ts';
 import type { GuestMemory, RamExtent } from '../memory/machine-state.ts';
 import type { Staging } from './staging.ts';

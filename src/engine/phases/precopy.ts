@@ -5,7 +5,7 @@ import { DeliveryWatch } from '../convergence/delivery-watch.ts';
 import { TokenBucket, WINDOW_MS } from '../convergence/pacing.ts';
 import { SendMeter } from '../convergence/send-meter.ts';
 import { StopRule } from '../convergence/stop-rule.ts';
-import { HOLD } from '../memory/holds.ts';
+import { HOLD } from '../memory/vcpu-control.ts';
 import { RamSender } from '../pages/ram-sender.ts';
 import type { Staging } from '../pages/staging.ts';
 import { TransferFailure } from '../session/wait-point.ts';

@@ -3,7 +3,7 @@ import type { OutgoingChannel } from '../channels/channel.ts';
 
 import { ReversePath, watchForOtherProtocol } from '../channels/reverse-path.ts';
 import { openOutgoing } from '../channels/transports.ts';
-import { HOLD } from '../memory/holds.ts';
+import { HOLD } from '../memory/vcpu-control.ts';
 import { Staging } from '../pages/staging.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
 import { TransferFailure } from '../session/wait-point.ts';

@@ -2,7 +2,7 @@ import type { TransferError } from '../../domain/ports/migration-session.ts';
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
 import { transportOf } from '../channels/transports.ts';
-import { HOLD } from '../memory/holds.ts';
+import { HOLD } from '../memory/vcpu-control.ts';
 import type { Staging } from '../pages/staging.ts';
 import { CancelledSignal, TransferFailure } from '../session/wait-point.ts';
 import { sharedMicroseconds } from '../shared/figures.ts';

@@ -1,6 +1,5 @@
-export type { BlockEngineOptions } from './block-worker.ts';
-
 import type { Worker } from 'node:worker_threads';
+import { BlockError } from '../../block/image.ts';
 import type {
   BlockNode,
   Compaction,
@@ -16,25 +15,36 @@ import type {
 } from '../../domain/ports/block-nodes.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
 import { HANG_MS_MAX, WorkerDeath, WorkerThread } from '../session/worker-thread.ts';
-import type { BlockEngine, LoadPlan, LoadTask, SavePlan } from './block-engine-types.ts';
-import type { FromBlockThread, TaskOrder, ToBlockThread } from './block-messages.ts';
+import type {
+  FromBlockThread,
+  LoadPlan,
+  LoadTask,
+  SavePlan,
+  TaskOrder,
+  ThreadedBlockEngine,
+  ToBlockThread,
+} from './block-messages.ts';
 import {
   type BlockEngineOptions,
   CLOSE_MS_MAX,
+  DISK_STALL_MS,
   OPEN_MS_MAX,
   startBlockWorker,
   TERMINATE_MS_MAX,
 } from './block-worker.ts';
 import { DiskAttachments } from './disk-service.ts';
-import { DISK_STALL_MS } from './disk-stall.ts';
-import { afterCrash, crashOf, leavesSomething, messageOf, toBlockError } from './task-failure.ts';
-import { LoadHandle, PlainHandle, ResultHandle, SaveHandle, type TaskHandle } from './task-handles.ts';
-
-/** The engine with the methods that only app.ts uses. */
-export interface ThreadedBlockEngine extends BlockEngine {
-  /** Lets a machine's disk requests reach a node. @throws RangeError if there is no such node. */
-  serveGuestDisk(node: string, attachment: DiskAttachment): void;
-}
+import { messageOf } from './task-control.ts';
+import {
+  afterCrash,
+  crashOf,
+  LoadHandle,
+  leavesSomething,
+  PlainHandle,
+  type Post,
+  ResultHandle,
+  SaveHandle,
+  type TaskHandle,
+} from './task-handles.ts';
 
 type Thread = WorkerThread<ToBlockThread, FromBlockThread>;
 type Task = { readonly order: TaskOrder; readonly handle: TaskHandle };
@@ -85,41 +95,35 @@ class Engine implements ThreadedBlockEngine {
   }
 
   save(plan: SavePlan): SaveTask {
-    return this.#begin({ kind: 'save', plan }, new SaveHandle(this.#newNumber(), this.#post));
+    return this.#begin({ kind: 'save', plan }, SaveHandle);
   }
 
   load(plan: LoadPlan): LoadTask {
-    return this.#begin({ kind: 'load', plan }, new LoadHandle(this.#newNumber(), this.#post));
+    return this.#begin({ kind: 'load', plan }, LoadHandle);
   }
 
   delete(plan: DeletePlan): SnapshotTask {
-    return this.#begin({ kind: 'delete', plan }, new PlainHandle(this.#newNumber(), this.#post));
+    return this.#begin({ kind: 'delete', plan }, PlainHandle);
   }
 
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult> {
-    return this.#begin({ kind: 'verify', plan }, new ResultHandle<VerifyResult>(this.#newNumber(), this.#post));
+    return this.#begin({ kind: 'verify', plan }, ResultHandle<VerifyResult>);
   }
 
   digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]> {
-    return this.#begin(
-      { kind: 'digests', plan },
-      new ResultHandle<readonly DigestReading[]>(this.#newNumber(), this.#post),
-    );
+    return this.#begin({ kind: 'digests', plan }, ResultHandle<readonly DigestReading[]>);
   }
 
   compact(plan: CompactPlan): SnapshotTask<readonly Compaction[]> {
-    return this.#begin(
-      { kind: 'compact', plan },
-      new ResultHandle<readonly Compaction[]>(this.#newNumber(), this.#post),
-    );
+    return this.#begin({ kind: 'compact', plan }, ResultHandle<readonly Compaction[]>);
   }
 
   rename(plan: RenamePlan): SnapshotTask {
-    return this.#begin({ kind: 'rename', plan }, new PlainHandle(this.#newNumber(), this.#post));
+    return this.#begin({ kind: 'rename', plan }, PlainHandle);
   }
 
   applyDisks(plan: DeletePlan): SnapshotTask {
-    return this.#begin({ kind: 'apply-disks', plan }, new PlainHandle(this.#newNumber(), this.#post));
+    return this.#begin({ kind: 'apply-disks', plan }, PlainHandle);
   }
 
   get isActive(): boolean {
@@ -170,7 +174,8 @@ class Engine implements ThreadedBlockEngine {
         // Its tasks are crashed already.
         if (thread.isDoomed) return;
         if (message.type === 'opened') opened.resolve();
-        else if (message.type === 'not-opened') opened.reject(toBlockError(message.error));
+        else if (message.type === 'not-opened')
+          opened.reject(new BlockError(message.error.code, message.error.message));
         this.#receive(message);
       },
       doomed: (reason) => {
@@ -200,19 +205,16 @@ class Engine implements ThreadedBlockEngine {
 
   readonly #post = (message: ToBlockThread): void => this.#thread?.post(message);
 
-  #newNumber(): number {
-    return this.#nextTask++;
-  }
-
   async #switch(kind: 'activate' | 'deactivate'): Promise<void> {
     const devices = this.#options.nodes.map(({ name }) => name);
     if (devices.length > 0) {
-      await this.#begin({ kind, plan: { devices } }, new PlainHandle(this.#newNumber(), this.#post)).ended;
+      await this.#begin({ kind, plan: { devices } }, PlainHandle).ended;
     }
     this.#isActive = kind === 'activate';
   }
 
-  #begin<Handle extends TaskHandle>(order: TaskOrder, handle: Handle): Handle {
+  #begin<Handle extends TaskHandle>(order: TaskOrder, Kind: new (number: number, post: Post) => Handle): Handle {
+    const handle = new Kind(this.#nextTask++, this.#post);
     this.#tasks.set(handle.number, { order, handle });
     void this.#give(order, handle);
     return handle;

@@ -1,18 +1,22 @@
 import type { BlockErrorCode } from '../../block/image.ts';
 import type {
   BlockNode,
+  BlockNodes,
   Compaction,
   CompactPlan,
   DeletePlan,
   DigestReading,
+  LoadTask as GuestLoadTask,
+  LoadOrder,
   RenamePlan,
+  SaveOrder,
+  SaveTask,
   SnapshotError,
   VerifyPlan,
   VerifyResult,
 } from '../../domain/ports/block-nodes.ts';
 import type { DiskAttachment } from '../memory/disk-slot.ts';
-import type { LoadedMachine } from '../memory/machine-state.ts';
-import type { LoadPlan, SavePlan } from './block-engine-types.ts';
+import type { LoadedMachine, TransferSource, TransferTarget } from '../memory/machine-state.ts';
 
 /*
  * Every message between the main thread and the block thread: plain data, which is cloned, and shared memory. `task` is
@@ -103,3 +107,29 @@ export type FromBlockThread =
   /** A failure that does not change the outcome of a task. */
   | { readonly type: 'fault'; readonly message: string }
   | { readonly type: 'closed' };
+
+/*
+ * The engine that works on the images of an embedded machine. A plan is an order together with the machine; plans and
+ * everything in them cross threads by structured clone.
+ */
+
+export type SavePlan = SaveOrder & { readonly source: TransferSource };
+export type LoadPlan = LoadOrder & { readonly target: TransferTarget };
+
+/** As the port's LoadTask, with a machine to be adopted. */
+export interface LoadTask extends Omit<GuestLoadTask, 'loaded'> {
+  readonly loaded: Promise<LoadedMachine>;
+}
+
+/** The block device nodes of this process, their images open, and the thread that works on them. */
+export interface BlockEngine extends Omit<BlockNodes, 'save' | 'load'> {
+  save(plan: SavePlan): SaveTask;
+  load(plan: LoadPlan): LoadTask;
+  close(): Promise<void>;
+}
+
+/** The engine with the methods that only app.ts uses. */
+export interface ThreadedBlockEngine extends BlockEngine {
+  /** Lets a machine's disk requests reach a node. @throws RangeError if there is no such node. */
+  serveGuestDisk(node: string, attachment: DiskAttachment): void;
+}

@@ -1,7 +1,9 @@
 import { setImmediate as nextLoop } from 'node:timers/promises';
-import { WaitPoint } from '../session/wait-point.ts';
+import { BlockError } from '../../block/image.ts';
+import type { DamageReport, SnapshotError } from '../../domain/ports/block-nodes.ts';
+import { CancelledSignal, TransferFailure, WaitPoint } from '../session/wait-point.ts';
 import type { Heartbeat } from '../shared/heartbeat.ts';
-import { TaskCancelled } from './task-failure.ts';
+import { StreamError } from '../stream/bytes.ts';
 
 /* Shared cells of one task, 32 bytes: i32 requests (bits), then at 8 and 16 the bytes done and the bytes to do. */
 const ASKED_PAUSE = 1;
@@ -130,4 +132,60 @@ export class TaskControl {
     while (isHeld()) await this.untilWoken(PAUSED_POLL_MS);
     this.check();
   }
+}
+
+/** Thrown in a task after it was cancelled. */
+export class TaskCancelled extends Error {
+  constructor() {
+    super('the job was cancelled');
+    this.name = 'TaskCancelled';
+  }
+}
+
+/** Thrown in a task that fails. */
+export class SnapshotFailure extends Error {
+  readonly code: SnapshotError['code'];
+  readonly damage: readonly DamageReport[] | null;
+
+  constructor(code: SnapshotError['code'], message: string, damage: readonly DamageReport[] | null = null) {
+    super(message);
+    this.name = 'SnapshotFailure';
+    this.code = code;
+    this.damage = damage;
+  }
+}
+
+/** Thrown in a task that failed and could not undo all of its changes. */
+export class LeftBehind extends Error {
+  /** @param what a clause with tag, nodes and reasons. */
+  constructor(what: string, cause: unknown) {
+    super(what, { cause });
+    this.name = 'LeftBehind';
+  }
+}
+
+/** Converts any error of a task to plain data for the main thread. */
+export function toSnapshotError(thrown: unknown): SnapshotError {
+  if (thrown instanceof LeftBehind) return withLeft(toSnapshotError(thrown.cause), thrown.message);
+  if (thrown instanceof TaskCancelled) return { code: 'job_cancelled', message: thrown.message };
+  if (thrown instanceof SnapshotFailure) {
+    const { code, message, damage } = thrown;
+    return damage === null ? { code, message } : { code, message, damage };
+  }
+  if (thrown instanceof BlockError) return { code: thrown.code, message: thrown.message };
+  if (thrown instanceof StreamError) return { code: thrown.code, message: thrown.message };
+  if (thrown instanceof CancelledSignal) return { code: 'job_cancelled', message: 'the job was cancelled' };
+  if (thrown instanceof TransferFailure) return thrown.toError();
+  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return { code: 'engine_failed', message };
+}
+
+/** Adds to an error that changes of the task remain. @param what the remaining changes, as a clause. */
+export function withLeft(error: SnapshotError, what: string): SnapshotError {
+  return { ...error, message: `${error.message} (${what})`, left: true };
+}
+
+/** The message of any thrown value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

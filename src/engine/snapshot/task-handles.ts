@@ -1,8 +1,16 @@
-import type { SaveTask, SnapshotError, SnapshotTask } from '../../domain/ports/block-nodes.ts';
+import type { DeletePlan, SaveTask, SnapshotError, SnapshotTask } from '../../domain/ports/block-nodes.ts';
 import type { LoadedMachine } from '../memory/machine-state.ts';
-import type { LoadTask } from './block-engine-types.ts';
-import type { FromBlockThread, LoadStep, TaskResult, ToBlockThread } from './block-messages.ts';
-import { TaskCells } from './task-control.ts';
+import {
+  type FromBlockThread,
+  type LoadStep,
+  type LoadTask,
+  nodesOfSave,
+  type SavePlan,
+  type TaskOrder,
+  type TaskResult,
+  type ToBlockThread,
+} from './block-messages.ts';
+import { TaskCells, withLeft } from './task-control.ts';
 
 /** A message of the block thread about a task. */
 export type TaskMessage = Extract<FromBlockThread, { readonly task: number }>;
@@ -167,4 +175,56 @@ function withResult<Result extends NonNullable<TaskResult>>(outcome: Promise<Tas
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
+}
+
+/** The error of a task whose thread died. @param reason a clause. */
+export function crashOf(reason: string): SnapshotError {
+  return { code: 'engine_crashed', message: `the block thread died: ${reason}` };
+}
+
+/** The engine with the thread that replaces the dead one. */
+type RestartedEngine = { readonly hasThread: boolean; delete(plan: DeletePlan): SnapshotTask };
+
+/** False for a task that changes nothing, or only changes that opening the images repairs. */
+export function leavesSomething({ kind }: TaskOrder): boolean {
+  return kind === 'save' || kind === 'delete' || kind === 'rename' || kind === 'apply-disks';
+}
+
+/** Undoes the changes of a task whose thread died, where possible. @returns the error of the task. */
+export async function afterCrash(
+  engine: RestartedEngine,
+  { kind, plan }: TaskOrder,
+  error: SnapshotError,
+): Promise<SnapshotError> {
+  if (kind === 'save') {
+    const left = await takeBack(engine, plan);
+    return left === null ? error : withLeft(error, left);
+  }
+  if (kind === 'delete') return withLeft(error, `snapshot '${plan.tag}' may be gone from some of its nodes only`);
+  if (kind === 'rename') return withLeft(error, `snapshot '${plan.as}' may be the old one on some of its nodes`);
+  return error;
+}
+
+/**
+ * Deletes the snapshots of an interrupted save: the tag was free before, so every snapshot with it is incomplete. A
+ * node that refuses is tried again after the others, which may have freed space. @returns the remaining changes as a
+ * clause, or null.
+ */
+async function takeBack(engine: RestartedEngine, plan: SavePlan): Promise<string | null> {
+  const { tag } = plan;
+  let left = nodesOfSave(plan);
+  if (!engine.hasThread) return `snapshot '${tag}' may be incomplete on nodes ${left.join(', ')}, which are not open`;
+  let reasons: string[] = [];
+  for (let round = 0; round < 2 && left.length > 0; round += 1) {
+    const refused: string[] = [];
+    reasons = [];
+    for (const node of left) {
+      await engine.delete({ tag, devices: [node] }).ended.catch(({ message }: SnapshotError) => {
+        refused.push(node);
+        reasons.push(`node ${node}: ${message}`);
+      });
+    }
+    left = refused;
+  }
+  return left.length === 0 ? null : `the begun snapshot '${tag}' could not be removed: ${reasons.join('; ')}`;
 }

@@ -6,8 +6,8 @@ import type {
   HoldReason,
   MachineDescription,
 } from '../../domain/ports/hypervisor.ts';
-import { HOLD, holdBits } from '../../engine/memory/holds.ts';
 import type { GuestMemory, LoadedMachine, TransferSource, TransferTarget } from '../../engine/memory/machine-state.ts';
+import { HOLD, holdBits } from '../../engine/memory/vcpu-control.ts';
 import { measureBySampling, timePassed } from '../dirty/page-sampling.ts';
 import type { EmbeddedMachine } from '../embedded-machine.ts';
 

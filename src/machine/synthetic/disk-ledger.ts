@@ -3,8 +3,8 @@ import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
 import type { DeviceBody } from './device-bodies.ts';
 import type { GuestMap } from './guest-map.ts';
+import type { PageGate } from './guest-pages.ts';
 import { GuestFault } from './page-diagnosis.ts';
-import type { PageGate } from './page-gate.ts';
 
 /** Most blocks of a disk that the guest uses: the ledger is one page of u64. */
 export const DISK_BLOCKS_MAX = 512;

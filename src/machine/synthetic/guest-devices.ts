@@ -3,8 +3,7 @@ import type { DeviceField, TransferDevice } from '../../engine/memory/machine-st
 import { assertTimer, CONSOLE_FIELDS, createDevice, DeviceBody, TIMER_FIELDS } from './device-bodies.ts';
 import { DISK_FIELDS, readDiskRegisters } from './disk-ledger.ts';
 import type { GuestMap } from './guest-map.ts';
-import { readWorkload, WORKLOAD_FIELDS } from './guest-workload.ts';
-import { readRegisters, VCPU_FIELDS } from './vcpu-registers.ts';
+import { readRegisters, readWorkload, VCPU_FIELDS, WORKLOAD_FIELDS } from './guest-workload.ts';
 
 /** The synthetic guest's devices. Each body is shared memory: the same bytes in every thread that has them. */
 export type GuestDevices = {

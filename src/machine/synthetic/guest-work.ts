@@ -7,11 +7,18 @@ import { type DiskLink, DiskWork } from './disk-driver.ts';
 import type { GuestOrigin } from './disk-program.ts';
 import { bodyOf, type GuestDevices } from './guest-devices.ts';
 import type { GuestMap } from './guest-map.ts';
-import { GuestPages } from './guest-pages.ts';
-import { Pacer, readWorkload, type SyntheticWorkload } from './guest-workload.ts';
+import { DirtyLogGate, GuestPages } from './guest-pages.ts';
+import {
+  Pacer,
+  pickPage,
+  type Registers,
+  readRegisters,
+  readWorkload,
+  SWEEP_EXTRAS,
+  type SyntheticWorkload,
+  writeRegisters,
+} from './guest-workload.ts';
 import { diagnoseSum, GuestFault } from './page-diagnosis.ts';
-import { DirtyLogGate } from './page-gate.ts';
-import { pickPage, type Registers, readRegisters, SWEEP_EXTRAS, writeRegisters } from './vcpu-registers.ts';
 
 /** Longest time before a vCPU checks whether it has to stop. */
 const SLICE_MS = 1;

@@ -1,12 +1,12 @@
 import type { GuestPanic, HoldReason, MachineDescription, Workload } from '../../domain/ports/hypervisor.ts';
 import type { DiskAttachment } from '../../engine/memory/disk-slot.ts';
-import { createGuestMemory, touchMemory } from '../../engine/memory/guest-memory.ts';
-import { HOLD, holdBits } from '../../engine/memory/holds.ts';
+import { createGuestMemory, MemoryPair, touchMemory } from '../../engine/memory/guest-memory.ts';
 import type { GuestMemory, LoadedMachine, TransferSource, TransferTarget } from '../../engine/memory/machine-state.ts';
-import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
+import { HOLD, holdBits, VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { WorkerThreads } from '../../engine/memory/worker-memory.ts';
 import type { EmbeddedMachine } from '../embedded-machine.ts';
 import { ConsoleRing, TICK_MS } from './device-bodies.ts';
+import { MachineDisk, type MachineDiskOptions } from './disk-driver.ts';
 import { readDiskRegisters } from './disk-ledger.ts';
 import {
   assertBodies,
@@ -17,12 +17,15 @@ import {
   PanicRecord,
 } from './guest-devices.ts';
 import { GuestMap } from './guest-map.ts';
-import { assertWorkload, readWorkload, type SyntheticWorkload, writeWorkload } from './guest-workload.ts';
+import {
+  assertWorkload,
+  bootRegisters,
+  readWorkload,
+  type SyntheticWorkload,
+  writeWorkload,
+} from './guest-workload.ts';
 import { MachineCells } from './machine-cells.ts';
-import { MachineDisk, type MachineDiskOptions } from './machine-disk.ts';
-import { MemoryPair } from './memory-pair.ts';
 import { SyntheticDirty } from './synthetic-dirty.ts';
-import { initialRegisters, writeRegisters } from './vcpu-registers.ts';
 import { VcpuThread } from './vcpu-thread.ts';
 
 export const SYNTHETIC_MACHINE_NAME = 'vmferry-synthetic-1.0';
@@ -95,9 +98,7 @@ export class SyntheticMachine implements EmbeddedMachine {
     this.#console = new ConsoleRing(bodyOf(this.#devices.console));
     this.#cells = new MachineCells(vcpus);
     writeWorkload(bodyOf(this.#devices.workload), { workload, seed });
-    this.#devices.vcpus.forEach((device, vcpu) => {
-      writeRegisters(bodyOf(device), initialRegisters(seed, vcpu));
-    });
+    for (const [vcpu, device] of this.#devices.vcpus.entries()) bootRegisters(bodyOf(device), seed, vcpu);
     this.#threads = this.#startThreads(holds, options.workers ?? new WorkerThreads());
   }
 

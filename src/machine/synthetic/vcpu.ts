@@ -1,10 +1,9 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { GuestPanic } from '../../domain/ports/hypervisor.ts';
 import type { Kernels } from '../../engine/kernels/kernels.ts';
-import { HOLD } from '../../engine/memory/holds.ts';
 import { PAGE_BYTES } from '../../engine/memory/layout.ts';
 import type { GuestMemory } from '../../engine/memory/machine-state.ts';
-import { VcpuControl } from '../../engine/memory/vcpu-control.ts';
+import { HOLD, VcpuControl } from '../../engine/memory/vcpu-control.ts';
 import { ConsoleRing } from './device-bodies.ts';
 import { DirtyMarker, DirtyTrace } from './dirty-trace.ts';
 import type { DiskLink } from './disk-driver.ts';

@@ -1,8 +1,13 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { firstPageOf, kernelsOf } from '../../../src/engine/memory/extent-kernels.ts';
-import { type BlockSize, createGuestMemory, memoryBytes } from '../../../src/engine/memory/guest-memory.ts';
+import {
+  type BlockSize,
+  createGuestMemory,
+  firstPageOf,
+  kernelsOf,
+  memoryBytes,
+} from '../../../src/engine/memory/guest-memory.ts';
 import {
   DIRTY_LOG_ADDRESS,
   PAGE_BYTES,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
 import type { GuestMemory } from '../../../src/engine/memory/machine-state.ts';
-import { PopulateAhead } from '../../../src/engine/memory/populate-ahead.ts';
+import { PopulateAhead } from '../../../src/engine/memory/memory-advice.ts';
 
 const MEBIBYTE = 2 ** 20;
 const PAGES_PER_MEBIBYTE = 256;

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { SnapshotTask } from '../../../src/domain/ports/block-nodes.ts';
 import { DiskSlot } from '../../../src/engine/memory/disk-slot.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
-import type { BlockEngineOptions } from '../../../src/engine/snapshot/block-engine.ts';
+import type { BlockEngineOptions } from '../../../src/engine/snapshot/block-worker.ts';
 import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
 import { type Moment, mortalThread } from '../../helpers/workers/mortal.ts';
 import { emptyMemory, failureOf, loadPlan, machineMemory, ramOf, savePlan, startRig } from './rig.ts';

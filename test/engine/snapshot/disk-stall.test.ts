@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { FileCall } from '../../../src/block/image.ts';
-import { DISK_STALL_MS, watchForStalls } from '../../../src/engine/snapshot/disk-stall.ts';
+import { DISK_STALL_MS, watchForStalls } from '../../../src/engine/snapshot/block-worker.ts';
 
 const STALL_MS = 60;
 

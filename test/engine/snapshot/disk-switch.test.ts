@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
 import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
-import { DiskSwitch } from '../../../src/engine/snapshot/worker/disk-switch.ts';
+import { DiskSwitch } from '../../../src/engine/snapshot/worker/load-task.ts';
 import { MIB, pattern, readAt, snapshotNamed } from '../../block/images.ts';
 import { LoggedFile } from '../../block/logged-file.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';

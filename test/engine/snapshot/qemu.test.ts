@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createImage } from '../../../src/block/qcow2/open-image.ts';
-import type { LoadPlan, SavePlan } from '../../../src/engine/snapshot/block-engine-types.ts';
+import type { LoadPlan, SavePlan } from '../../../src/engine/snapshot/block-messages.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
 import { describeWithQemu } from '../../helpers/qemu/qemu.ts';

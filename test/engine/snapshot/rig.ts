@@ -8,12 +8,9 @@ import type { SnapshotError } from '../../../src/domain/ports/block-nodes.ts';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
 import { DIRTY_LOG_ADDRESS, PAGE_BYTES } from '../../../src/engine/memory/layout.ts';
 import type { GuestMemory, TransferDevice, TransferSource } from '../../../src/engine/memory/machine-state.ts';
-import {
-  type BlockEngineOptions,
-  createBlockEngine,
-  type ThreadedBlockEngine,
-} from '../../../src/engine/snapshot/block-engine.ts';
-import type { LoadPlan, SavePlan } from '../../../src/engine/snapshot/block-engine-types.ts';
+import { createBlockEngine } from '../../../src/engine/snapshot/block-engine.ts';
+import type { LoadPlan, SavePlan, ThreadedBlockEngine } from '../../../src/engine/snapshot/block-messages.ts';
+import type { BlockEngineOptions } from '../../../src/engine/snapshot/block-worker.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { whenOver } from '../../helpers/shared.ts';
 

@@ -1,5 +1,3 @@
-// Saves that fail, on storage that does not let all of them be taken back.
-
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -7,13 +5,14 @@ import { BlockError, type Image } from '../../../src/block/image.ts';
 import { createImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
 import type { SnapshotError } from '../../../src/domain/ports/block-nodes.ts';
 import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
-import { TaskCells, TaskControl } from '../../../src/engine/snapshot/task-control.ts';
-import { toSnapshotError } from '../../../src/engine/snapshot/task-failure.ts';
+import { TaskCells, TaskControl, toSnapshotError } from '../../../src/engine/snapshot/task-control.ts';
 import type { Nodes } from '../../../src/engine/snapshot/worker/open-nodes.ts';
 import { save } from '../../../src/engine/snapshot/worker/save-task.ts';
 import { LoggedFile } from '../../block/logged-file.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { failureOf, machineMemory, savePlan } from './rig.ts';
+
+// Saves that fail, on storage that does not let all of them be taken back.
 
 type Disk = { readonly image: Image; readonly file: LoggedFile };
 

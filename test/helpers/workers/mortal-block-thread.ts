@@ -5,9 +5,7 @@ import fs, { existsSync, readFileSync, rmSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { builtProgram } from './built-program.ts';
 
-await import(
-  builtProgram(new URL('../../../src/engine/snapshot/worker/block-worker-program.ts', import.meta.url)).href
-);
+await import(builtProgram(new URL('../../../src/engine/snapshot/worker/block-thread.ts', import.meta.url)).href);
 
 const order = process.env.VMFERRY_TEST_BLOCK_THREAD_ORDER ?? '';
 setInterval(() => {

@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
 import { PAGE_BYTES } from '../../../src/engine/memory/layout.ts';
 import { GuestMap } from '../../../src/machine/synthetic/guest-map.ts';
-import { GuestPages, segmentKernels } from '../../../src/machine/synthetic/guest-pages.ts';
-import type { PageGate } from '../../../src/machine/synthetic/page-gate.ts';
+import { GuestPages, type PageGate, segmentKernels } from '../../../src/machine/synthetic/guest-pages.ts';
 
 const RAM_BYTES = 2 ** 20;
 const NO_GATE: PageGate = { beforeRead() {}, beforeWrite() {}, afterWrite() {} };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { initialRegisters, pickPage } from '../../../src/machine/synthetic/vcpu-registers.ts';
+import { initialRegisters, pickPage } from '../../../src/machine/synthetic/guest-workload.ts';
 
 type Pattern = Parameters<typeof pickPage>[1];
 

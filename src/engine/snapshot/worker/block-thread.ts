@@ -1,6 +1,6 @@
 import { BlockError } from '../../../block/image.ts';
 import type { SnapshotError } from '../../../domain/ports/block-nodes.ts';
-import { startBeating } from '../../session/worker-program.ts';
+import { beginWorkerProgram, startBeating } from '../../session/worker-program.ts';
 import { Heartbeat } from '../../shared/heartbeat.ts';
 import {
   type FromBlockThread,
@@ -10,10 +10,9 @@ import {
   type TaskResult,
   type ToBlockThread,
 } from '../block-messages.ts';
+import { DISK_STALL_MS, endThread, watchForStalls } from '../block-worker.ts';
 import type { DiskServer } from '../disk-service.ts';
-import { DISK_STALL_MS, endThread, watchForStalls } from '../disk-stall.ts';
-import { TaskCells, TaskControl } from '../task-control.ts';
-import { SnapshotFailure, toSnapshotError } from '../task-failure.ts';
+import { SnapshotFailure, TaskCells, TaskControl, toSnapshotError } from '../task-control.ts';
 import type { Load } from './load-task.ts';
 import { Nodes } from './open-nodes.ts';
 
@@ -143,15 +142,15 @@ export class BlockThread {
         return null;
       }
       case 'verify': {
-        const { verify } = await import('./digest-tasks.ts');
+        const { verify } = await import('./snapshot-tasks.ts');
         return verify(order.plan, nodes, control);
       }
       case 'compact': {
-        const { compactImages } = await import('./image-tasks.ts');
+        const { compactImages } = await import('./snapshot-tasks.ts');
         return compactImages(order.plan, nodes, control);
       }
       case 'digests': {
-        const { readDigests } = await import('./digest-tasks.ts');
+        const { readDigests } = await import('./snapshot-tasks.ts');
         return readDigests(order.plan, nodes, control);
       }
       case 'activate': {
@@ -164,13 +163,18 @@ export class BlockThread {
         await this.#deactivate(number, nodes);
         return null;
       case 'rename': {
-        const { renameSnapshot } = await import('./image-tasks.ts');
+        const { renameSnapshot } = await import('./snapshot-tasks.ts');
         await renameSnapshot(order.plan, nodes, control);
         return null;
       }
-      default: {
-        const { applyDisks, deleteSnapshot } = await import('./image-tasks.ts');
-        await (order.kind === 'delete' ? deleteSnapshot : applyDisks)(order.plan, nodes, control);
+      case 'apply-disks': {
+        const { applyDisks } = await import('./load-task.ts');
+        await applyDisks(order.plan, nodes, control);
+        return null;
+      }
+      case 'delete': {
+        const { deleteSnapshot } = await import('./snapshot-tasks.ts');
+        await deleteSnapshot(order.plan, nodes, control);
         return null;
       }
     }
@@ -230,3 +234,11 @@ function namesOf({ kind, plan }: TaskOrder): readonly string[] {
   if (kind === 'load') return [plan.vmState, ...plan.devices];
   return plan.devices;
 }
+
+const port = beginWorkerProgram();
+// The thread ends when its port is closed.
+const thread = new BlockThread(
+  (message) => port.postMessage(message),
+  () => port.close(),
+);
+port.on('message', (message: ToBlockThread) => thread.receive(message));

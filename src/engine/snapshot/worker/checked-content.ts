@@ -1,11 +1,10 @@
 import { crc32 } from 'node:zlib';
 import { PAGE_BYTES } from '../../memory/layout.ts';
 import type { LoadedMachine } from '../../memory/machine-state.ts';
-import { PopulateAhead } from '../../memory/populate-ahead.ts';
+import { PopulateAhead } from '../../memory/memory-advice.ts';
 import { StreamError } from '../../stream/bytes.ts';
 import { type ExpectedMachine, TargetStream } from '../../stream/target-stream.ts';
-import type { TaskControl } from '../task-control.ts';
-import { SnapshotFailure } from '../task-failure.ts';
+import { SnapshotFailure, type TaskControl } from '../task-control.ts';
 import { allocatedGranules, type DiskDigests, granuleBytesOf, readGranules } from './disk-digests.ts';
 import type { Manifest } from './manifest.ts';
 import { type DamageList, fileOffsetOf, type StoredSnapshot } from './stored-snapshot.ts';

@@ -4,7 +4,7 @@ import type { TransferSource } from '../../memory/machine-state.ts';
 import { RamSender } from '../../pages/ram-sender.ts';
 import { Staging } from '../../pages/staging.ts';
 import { MachineEncoder, type StreamPart } from '../../stream/machine-stream.ts';
-import { DISK_STALL_MS } from '../disk-stall.ts';
+import { DISK_STALL_MS } from '../block-worker.ts';
 import type { TaskControl } from '../task-control.ts';
 import { type PieceTable, StreamDigester } from './stream-pieces.ts';
 

@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Image, SnapshotReader } from '../../../block/image.ts';
 import { ByteReader, ByteWriter, IncompleteError, StreamError } from '../../stream/bytes.ts';
 import { RAM_BLOCKS_MAX } from '../../stream/constants.ts';
-import type { TaskControl } from '../task-control.ts';
-import { SnapshotFailure } from '../task-failure.ts';
+import { SnapshotFailure, type TaskControl } from '../task-control.ts';
 import {
   allocatedGranules,
   DISK_GRANULE_BYTES,

@@ -3,7 +3,7 @@ import { HeldImage } from '../../../block/qcow2/held-image.ts';
 import { createImage } from '../../../block/qcow2/open-image.ts';
 import type { BlockNode, NodeSnapshot } from '../../../domain/ports/block-nodes.ts';
 import type { NodeRepair, NodeSpec } from '../block-messages.ts';
-import { SnapshotFailure } from '../task-failure.ts';
+import { SnapshotFailure } from '../task-control.ts';
 import { decodeAbout, decodePlace, PLACE_BYTES } from './snapshot-extra.ts';
 
 type OpenNode = {

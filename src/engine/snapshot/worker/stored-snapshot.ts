@@ -1,6 +1,6 @@
 import type { Image, SnapshotReader } from '../../../block/image.ts';
 import type { DamageReport } from '../../../domain/ports/block-nodes.ts';
-import { SnapshotFailure } from '../task-failure.ts';
+import { SnapshotFailure } from '../task-control.ts';
 import { decodeManifest, MANIFEST_HEADER_BYTES, type Manifest, manifestBytes } from './manifest.ts';
 import type { Nodes } from './open-nodes.ts';
 import { decodePlace, type ManifestPlace } from './snapshot-extra.ts';
