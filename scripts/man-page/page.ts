@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { createProgram } from '../../src/cli/client-program.ts';
+import { CLOCK, type CommandIo } from '../../src/cli/command-io.ts';
 import { EXIT_STATUSES } from '../../src/cli/grammar/common-options.ts';
-import { CLOCK, type World } from '../../src/cli/world.ts';
 import { FLAGS } from '../../src/config/flags.ts';
 import { paragraph, preformatted, quoted, section, subsection, term } from './roff.ts';
 
@@ -91,8 +91,8 @@ function withoutEnvironment(notes: string): string {
     .join('\n\n');
 }
 
-/** A world in which no command runs. */
-function worldThatPrints(out: (text: string) => void): World {
+/** A io in which no command runs. */
+function worldThatPrints(out: (text: string) => void): CommandIo {
   return {
     version: '',
     environment: { url: undefined, token: undefined, terminal: undefined },

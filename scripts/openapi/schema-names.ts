@@ -1,6 +1,5 @@
 // The schemas that the OpenAPI document names below components, found by their JSON text.
 
-import * as announce from '../../src/commands/schemas/announce.ts';
 import * as common from '../../src/commands/schemas/common.ts';
 import * as dirtyRate from '../../src/commands/schemas/dirty-rate.ts';
 import * as events from '../../src/commands/schemas/events.ts';
@@ -16,7 +15,6 @@ import * as snapshots from '../../src/commands/schemas/snapshots.ts';
 export type Json = Record<string, unknown>;
 
 const FAMILIES = [
-  announce,
   common,
   dirtyRate,
   events,

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT, type ExitStatus, Failure } from './client-failure.ts';
+import { CLOCK, type CommandIo } from './command-io.ts';
 import { commandFirst } from './command-words.ts';
 import type { Grammar } from './grammar/common-options.ts';
 import { addCompletion } from './grammar/completion.ts';
@@ -13,14 +14,13 @@ import { addService } from './grammar/service.ts';
 import { addCapabilities, addSet } from './grammar/settings.ts';
 import { addSnapshot } from './grammar/snapshot.ts';
 import { oneLine } from './output/plain-text.ts';
-import { CLOCK, type World } from './world.ts';
 
 /* The client as a process, and its command line. The client loads no file of the service, so that it starts quickly. */
 
 /** Runs the command in this process. @returns the exit status; the caller ends the process. */
 export async function runClient(
   argv: readonly string[],
-  { version, environment }: Pick<World, 'version' | 'environment'>,
+  { version, environment }: Pick<CommandIo, 'version' | 'environment'>,
 ): Promise<ExitStatus> {
   const interrupted = new AbortController();
   const { promise: abandoned, resolve: abandon } = Promise.withResolvers<ExitStatus>();
@@ -37,7 +37,7 @@ export async function runClient(
   const outputClosed = new AbortController();
   process.stdout.on('error', () => outputClosed.abort());
   const { stdin, stdout, stderr } = process;
-  const world: World = {
+  const io: CommandIo = {
     version,
     environment,
     out: (text) => void stdout.write(text),
@@ -50,7 +50,7 @@ export async function runClient(
     interrupt: interrupted.signal,
     outputClosed: outputClosed.signal,
   };
-  const status = await Promise.race([runProgram(argv, world), abandoned]);
+  const status = await Promise.race([runProgram(argv, io), abandoned]);
   await Promise.all([process.stdout, process.stderr].map(written));
   const lost = losses.map((loss) => loss()).find((error) => error !== null);
   if (lost === undefined) return status;
@@ -82,10 +82,10 @@ function written(stream: NodeJS.WriteStream): Promise<void> {
 const HELP_WIDTH = 110;
 
 /** Parses the arguments of `vmferry` and runs the command. */
-export async function runProgram(argv: readonly string[], world: World): Promise<ExitStatus> {
+export async function runProgram(argv: readonly string[], io: CommandIo): Promise<ExitStatus> {
   let chosen: (() => Promise<ExitStatus>) | null = null;
   try {
-    const program = createProgram(world, (run) => {
+    const program = createProgram(io, (run) => {
       chosen = run;
     });
     program.parse(commandFirst(argv, program), { from: 'user' });
@@ -94,17 +94,17 @@ export async function runProgram(argv: readonly string[], world: World): Promise
     // Commander has printed its message; after --help its exit code is 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     if (error instanceof Failure) {
-      world.err(`vmferry: ${oneLine(error.message)}\n`);
+      io.err(`vmferry: ${oneLine(error.message)}\n`);
       return error.exitStatus;
     }
     // A defect of the client: exit status 1 would say that the service failed to do its work.
-    world.err(`vmferry: the client failed: ${oneLine(String(error))}\n`);
+    io.err(`vmferry: the client failed: ${oneLine(String(error))}\n`);
     return EXIT.unreachable;
   }
 }
 
 /** The tree of commands. `choose` receives the command that a parsed line asks for. */
-export function createProgram(world: World, choose: Grammar['choose']): Command {
+export function createProgram(io: CommandIo, choose: Grammar['choose']): Command {
   const program = new Command('vmferry')
     .usage('COMMAND …')
     .description('Commands for a running vmferry service. "vmferry serve" is the service itself.')
@@ -114,13 +114,13 @@ export function createProgram(world: World, choose: Grammar['choose']): Command 
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
-      writeOut: (text) => world.out(text),
-      writeErr: (text) => world.err(text),
-      getOutHelpWidth: () => Math.min(world.columns() ?? HELP_WIDTH, HELP_WIDTH),
-      getErrHelpWidth: () => Math.min(world.columns() ?? HELP_WIDTH, HELP_WIDTH),
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
+      getOutHelpWidth: () => Math.min(io.columns() ?? HELP_WIDTH, HELP_WIDTH),
+      getErrHelpWidth: () => Math.min(io.columns() ?? HELP_WIDTH, HELP_WIDTH),
       outputError: (text, write) => write(`vmferry: ${oneLine(text.replace(/^error: /, ''))}; see --help\n`),
     });
-  const grammar: Grammar = { program, world, choose };
+  const grammar: Grammar = { program, io, choose };
   addStatus(grammar);
   addService(grammar);
   addMachine(grammar);

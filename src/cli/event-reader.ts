@@ -1,7 +1,12 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
-import { ConnectionLost, unexpectedAnswer } from './client-failure.ts';
+import {
+  ConnectionLost,
+  RETRY_MS,
+  Reconnection,
+  type ReconnectionOptions,
+  unexpectedAnswer,
+} from './client-failure.ts';
 import { isRecord, parseExactJson } from './json-values.ts';
-import { RETRY_MS, Reconnection, type ReconnectionOptions } from './reconnection.ts';
 
 /* The event stream of a service: server-sent events decoded to objects, over one connection or over several. */
 

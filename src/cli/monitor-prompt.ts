@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path';
 import { clearLine, cursorTo } from 'node:readline';
 import { createInterface, type Interface } from 'node:readline/promises';
 import { EXIT, type ExitStatus, Failure } from './client-failure.ts';
-import { completeLine } from './completion-candidates.ts';
+import type { CommandIo, Environment } from './command-io.ts';
+import { completeLine } from './command-words.ts';
 import { listen, type ServiceEvent } from './event-reader.ts';
 import { eventLine } from './output/observe-text.ts';
 import { createPaint, oneLine, type Paint, PrintableStream } from './output/plain-text.ts';
 import type { ServiceClient } from './service-client.ts';
-import type { Environment, World } from './world.ts';
 
 /*
  * The prompt of `vmferry monitor`. Each line is sent after the answer to the line before; lines that are typed meanwhile
@@ -17,10 +17,10 @@ import type { Environment, World } from './world.ts';
 
 export type PromptOptions = {
   readonly client: ServiceClient;
-  readonly terminal: NonNullable<World['terminal']>;
+  readonly terminal: NonNullable<CommandIo['terminal']>;
   readonly historyFile: string | null;
   readonly showsEvents: boolean;
-  readonly world: World;
+  readonly io: CommandIo;
 };
 
 const PROMPT = '(vmferry) ';
@@ -31,7 +31,7 @@ export const QUIT: ReadonlySet<string> = new Set(['quit', 'q']);
 export async function runPrompt(options: PromptOptions): Promise<ExitStatus> {
   const prompt = new Prompt(options);
   await prompt.run();
-  options.world.interrupt.throwIfAborted();
+  options.io.interrupt.throwIfAborted();
   return EXIT.done;
 }
 
@@ -47,9 +47,9 @@ class Prompt {
   #hasQuit = false;
 
   constructor(options: PromptOptions) {
-    const { client, terminal, world } = options;
+    const { client, terminal, io } = options;
     this.#options = options;
-    this.#paint = createPaint(world);
+    this.#paint = createPaint(io);
     this.#lines = createInterface({
       ...terminal,
       terminal: true,
@@ -62,7 +62,7 @@ class Prompt {
   }
 
   async run(): Promise<void> {
-    const { world, showsEvents } = this.#options;
+    const { io, showsEvents } = this.#options;
     const lines = this.#lines;
     lines.on('line', (line) => {
       this.#waiting.push(line);
@@ -72,11 +72,11 @@ class Prompt {
     lines.on('SIGINT', () => this.#interrupted());
     const closed = new Promise<void>((resolve) => lines.once('close', resolve));
     const close = (): void => lines.close();
-    world.interrupt.addEventListener('abort', close, { once: true });
+    io.interrupt.addEventListener('abort', close, { once: true });
     const events = showsEvents ? this.#follow() : Promise.resolve();
     lines.prompt();
     await closed;
-    world.interrupt.removeEventListener('abort', close);
+    io.interrupt.removeEventListener('abort', close);
     this.#busy?.abort();
     this.#ended.abort();
     await events;
@@ -130,7 +130,7 @@ class Prompt {
   }
 
   async #follow(): Promise<void> {
-    const { client, world } = this.#options;
+    const { client, io } = this.#options;
     const take = (event: ServiceEvent): void => {
       if (event.name !== 'bye') this.#aside(eventLine(event, this.#paint));
     };
@@ -141,7 +141,7 @@ class Prompt {
       await listen({
         open: (since, signal) => client.events(since, signal),
         since: null,
-        clock: world.clock,
+        clock: io.clock,
         stop,
         reconnectMs,
         take,
@@ -182,11 +182,11 @@ class Prompt {
   }
 
   #history(): string[] {
-    const { historyFile, world } = this.#options;
+    const { historyFile, io } = this.#options;
     try {
       return historyFile === null ? [] : readHistory(historyFile);
     } catch (error) {
-      world.err(`vmferry: monitor: the history cannot be read: ${oneLine((error as Error).message)}\n`);
+      io.err(`vmferry: monitor: the history cannot be read: ${oneLine((error as Error).message)}\n`);
       return [];
     }
   }

@@ -1,5 +1,5 @@
 import { ConnectionLost, type Failure, failed, refused, unexpectedAnswer } from './client-failure.ts';
-import { decodeJob, type Job } from './client-job.ts';
+import { decodeJob, type Job } from './client-work.ts';
 import { readEvents, type ServiceEvent } from './event-reader.ts';
 import { type Answer, type Exchange, exchange, type OpenAnswer, open, readText } from './http-exchange.ts';
 import { isRecord, parseExactJson } from './json-values.ts';

@@ -1,13 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { ConnectionLost, EXIT, type ExitStatus, Failure, interruptStatus } from './client-failure.ts';
-import { RETRY_MS, Reconnection } from './reconnection.ts';
+import {
+  ConnectionLost,
+  EXIT,
+  type ExitStatus,
+  Failure,
+  interruptStatus,
+  RETRY_MS,
+  Reconnection,
+} from './client-failure.ts';
+import type { CommandIo } from './command-io.ts';
 import type { Started } from './service-client.ts';
-import type { World } from './world.ts';
 
 /*
  * Work of the service that outlasts a request: a snapshot job or a migration. `startOnce` starts it exactly once,
- * `follow` asks for it repeatedly until it ends, `exitStatusOf` gives the exit status. Polling needs nothing else of the
- * service, so following survives a restart of the service, a proxy that cuts long answers, and a suspended client.
+ * `follow` asks for it repeatedly until it ends, `startAndFollow` does both and gives the exit status. Polling needs nothing
+ * else of the service, so following survives a restart of the service, a proxy that cuts long answers, and a suspended client.
  */
 
 /** How long a command waits for its work, as the options say. */
@@ -24,7 +31,7 @@ export type Waiting = {
 export type StartOptions<Work> = {
   readonly send: (idempotencyKey: string) => Promise<Started<Work>>;
   readonly waiting: Pick<Waiting, 'idempotencyKey' | 'reconnectMs' | 'timeoutMs'>;
-  readonly world: Pick<World, 'clock' | 'interrupt'>;
+  readonly io: Pick<CommandIo, 'clock' | 'interrupt'>;
   /** Receives a sentence about a lost connection. */
   readonly note: (text: string) => void;
 };
@@ -34,8 +41,8 @@ export type StartOptions<Work> = {
  * that the work starts once. A service that could not be reached at all is not asked again.
  * @throws Failure if the service refuses, or stays lost for the time of --reconnect or --timeout.
  */
-export async function startOnce<Work>({ send, waiting, world, note }: StartOptions<Work>): Promise<Started<Work>> {
-  const { clock, interrupt } = world;
+export async function startOnce<Work>({ send, waiting, io, note }: StartOptions<Work>): Promise<Started<Work>> {
+  const { clock, interrupt } = io;
   const { idempotencyKey, reconnectMs, timeoutMs } = waiting;
   const key = idempotencyKey ?? randomUUID();
   const retryMs = Math.min(reconnectMs, timeoutMs ?? reconnectMs);
@@ -69,8 +76,8 @@ export type Followed = { readonly isConcluded: boolean };
 export type FollowOptions<Work extends Followed> = {
   /** Name of the work for messages: `job j1`. */
   readonly name: string;
-  readonly world: Pick<World, 'clock' | 'interrupt'>;
-  /** Time on the clock of the world at which the command stops waiting; null: never. */
+  readonly io: Pick<CommandIo, 'clock' | 'interrupt'>;
+  /** Time on the clock of `io` at which the command stops waiting; null: never. */
   readonly deadlineMs: number | null;
   readonly cancelsOnTimeout: boolean;
   /** How long a lost service is asked again, in milliseconds. */
@@ -125,10 +132,10 @@ class Follower<Work extends Followed> {
 
   /** Cancels the work at an interrupt or a timeout. @returns true if the end of the work is not waited for. */
   async #isToStop(): Promise<boolean> {
-    const { cancelsOnTimeout, world } = this.#options;
-    const now = world.clock.nowMs();
+    const { cancelsOnTimeout, io } = this.#options;
+    const now = io.clock.nowMs();
     if (this.#stop !== null) return now >= this.#giveUpMs;
-    if (world.interrupt.aborted) this.#stop = 'interrupt';
+    if (io.interrupt.aborted) this.#stop = 'interrupt';
     else if (now >= this.#giveUpMs) this.#stop = 'timeout';
     else return false;
     if (this.#stop === 'timeout' && !cancelsOnTimeout) return true;
@@ -153,20 +160,20 @@ class Follower<Work extends Followed> {
 
   /** Ends early at the first interrupt, but not after an interrupt that was already handled. */
   #pause(ms: number): Promise<void> {
-    const { clock, interrupt } = this.#options.world;
+    const { clock, interrupt } = this.#options.io;
     return clock.wait(Math.min(ms, Math.max(this.#leftMs(), 0)), this.#stop === null ? interrupt : null);
   }
 
   #leftMs(): number {
-    return this.#giveUpMs - this.#options.world.clock.nowMs();
+    return this.#giveUpMs - this.#options.io.clock.nowMs();
   }
 
   /** Polls once. While the service is lost it polls again, for at most `reconnectMs`. */
   async #look(): Promise<void> {
-    const { look, world, reconnectMs, note } = this.#options;
-    const reconnection = new Reconnection({ clock: world.clock, reconnectMs, note });
+    const { look, io, reconnectMs, note } = this.#options;
+    const reconnection = new Reconnection({ clock: io.clock, reconnectMs, note });
     for (;;) {
-      const isOver = this.#leftMs() <= 0 || (this.#stop === null && world.interrupt.aborted);
+      const isOver = this.#leftMs() <= 0 || (this.#stop === null && io.interrupt.aborted);
       if (isOver) return;
       try {
         this.#last = await look(Math.max(this.#leftMs(), 1));
@@ -187,11 +194,82 @@ class Follower<Work extends Followed> {
   }
 }
 
+/** Receives what a command prints about the work that it starts. */
+export type WorkOutput<Work> = {
+  report(work: Work): void;
+  note(text: string): void;
+  /** An earlier request with the same idempotency key started the work. */
+  replayed(work: Work): void;
+  /** The service has accepted the work, and the command does not wait for it. */
+  accepted(work: Work): void;
+  /** The end if there is no work, or if its outcome is not known. */
+  failure(failure: Failure): void;
+  /** Nothing more is printed. */
+  end(): void;
+};
+
+/** Runs a command that starts work. A failure is printed and gives the exit status. */
+export async function withOutput(
+  output: Pick<WorkOutput<never>, 'failure' | 'end'>,
+  run: () => Promise<ExitStatus>,
+): Promise<ExitStatus> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    output.failure(error);
+    return error.exitStatus;
+  } finally {
+    output.end();
+  }
+}
+
+export type WorkCommand<Work extends Outcome> = {
+  readonly waiting: Waiting;
+  readonly io: Pick<CommandIo, 'clock' | 'interrupt'>;
+  readonly output: WorkOutput<Work>;
+  /** Name of the work for messages: `job j1`. */
+  readonly nameOf: (work: Work) => string;
+  readonly send: StartOptions<Work>['send'];
+  readonly look: (started: Work, deadlineMs: number) => Promise<Work>;
+  readonly cancel: (started: Work) => Promise<void>;
+  readonly wake: FollowOptions<Work>['wake'];
+  /** Prints the end of work that was followed. @returns the exit status, which may differ from the given one. */
+  readonly result: (ending: Ending<Work>, exitStatus: ExitStatus) => ExitStatus | Promise<ExitStatus>;
+};
+
+/** Starts work, follows it to its end if the command waits, and gives the exit status. @throws Failure */
+export async function startAndFollow<Work extends Outcome>(command: WorkCommand<Work>): Promise<ExitStatus> {
+  const { waiting, io, output } = command;
+  const { timeoutMs, cancelsOnTimeout, reconnectMs } = waiting;
+  const startedMs = io.clock.nowMs();
+  const note = (text: string): void => output.note(text);
+  const { work, wasReplayed } = await startOnce({ send: command.send, waiting, io, note });
+  if (wasReplayed) output.replayed(work);
+  if (!waiting.waits && !io.interrupt.aborted) {
+    output.accepted(work);
+    return EXIT.done;
+  }
+  const ending = await follow(work, {
+    name: command.nameOf(work),
+    look: (deadlineMs) => command.look(work, deadlineMs),
+    cancel: () => command.cancel(work),
+    wake: command.wake,
+    io,
+    deadlineMs: timeoutMs === null ? null : startedMs + timeoutMs,
+    cancelsOnTimeout,
+    reconnectMs,
+    report: (seen) => output.report(seen),
+    note,
+  });
+  return await command.result(ending, exitStatusOf(ending, io.interrupt));
+}
+
 /** Work that was followed to its end, with its outcome; the outcome is null while the work runs. */
 export type Outcome = Followed & { readonly isCompleted: boolean; readonly outcome: string | null };
 
 /** Exit status of a command that followed its work. */
-export function exitStatusOf({ last, stop }: Ending<Outcome>, interrupt: AbortSignal): ExitStatus {
+function exitStatusOf({ last, stop }: Ending<Outcome>, interrupt: AbortSignal): ExitStatus {
   if (stop === 'interrupt') return interruptStatus(interrupt);
   if (last.isCompleted) return EXIT.done;
   const wasCutShort = stop === 'timeout' && (!last.isConcluded || last.outcome === 'cancelled');

@@ -21,7 +21,7 @@ export type Command<A extends TSchema = TSchema, R extends TSchema = TSchema> = 
   readonly isUnaudited?: true;
   readonly arguments: A;
   readonly result: R;
-  readonly run: (domain: Domain, arguments_: Static<A>, context: CommandContext) => Answer<R> | Promise<Answer<R>>;
+  run(domain: Domain, arguments_: Static<A>, context: CommandContext): Answer<R> | Promise<Answer<R>>;
   /**
    * Throws the error that `run` would throw for these members; changes nothing. It runs only if the schema has found violations, so
    * that both kinds are reported at once. Malformed members are left out; elements of a list may still be malformed.
@@ -106,3 +106,20 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
 export function command<A extends TSchema, R extends TSchema>(declaration: Command<A, R>): Command<A, R> {
   return declaration;
 }
+
+/** An error of HTTP itself, such as a rate limit, that no command has thrown. QMP's envelope cannot express it. */
+export abstract class DoorError extends Error {
+  abstract readonly code: string;
+}
+
+/** Error classes of QMP that vmferry uses. QEMU has further ones, for devices that do not exist here. */
+export const QMP_CLASSES = ['GenericError', 'CommandNotFound', 'DeviceNotActive'] as const;
+export type QmpClass = (typeof QMP_CLASSES)[number];
+
+/** QMP's class of an error code. */
+export function qmpClassOf(code: string): QmpClass {
+  if (code === 'no_balloon') return 'DeviceNotActive';
+  return COMMANDS_UNKNOWN.has(code) ? 'CommandNotFound' : 'GenericError';
+}
+
+const COMMANDS_UNKNOWN: ReadonlySet<string> = new Set(['not_found', 'method_not_allowed', 'already_negotiated']);

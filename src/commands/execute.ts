@@ -3,8 +3,7 @@ import type { AuditEntry } from '../domain/audit.ts';
 import type { Domain } from '../domain/domain.ts';
 import { DomainError } from '../domain/errors.ts';
 import { JsonFraction, stringifyJson } from '../text/json.ts';
-import type { Answer, Command, CommandContext, Members } from './command.ts';
-import { DoorError } from './door-errors.ts';
+import { type Answer, type Command, type CommandContext, DoorError, type Members } from './command.ts';
 import { collectFindings, refuseFindings } from './findings.ts';
 import type { JsonSchema } from './validate.ts';
 

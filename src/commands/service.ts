@@ -3,17 +3,25 @@ import { type Command, type CommandContext, command } from './command.ts';
 import { introspect } from './introspection.ts';
 import { Empty } from './schemas/common.ts';
 import {
+  AddFdArguments,
+  AddfdInfo,
   CommandInfoList,
+  DescriptorArguments,
+  FdsetInfoList,
   HumanMonitorCommandArguments,
   MonitorText,
   NameInfo,
   QmpCapabilitiesArguments,
+  RemoveFdArguments,
   SchemaInfoList,
   UuidInfo,
   VersionInfo,
 } from './schemas/service.ts';
 
-/* Commands for the service itself: version, name, capabilities, quit. And the interface of the text monitor. */
+/*
+ * Commands for the service itself: version, name, capabilities, quit, and file descriptors that a client passes over a unix socket.
+ * And the interface of the text monitor.
+ */
 
 /** The version of QEMU whose commands, types and answers vmferry has. */
 export const QEMU_VERSION = { major: 10, minor: 0, micro: 0 } as const;
@@ -121,7 +129,7 @@ export function introspectionCommands(table: () => ReadonlyMap<string, Command>)
     result: SchemaInfoList,
     run: () => introspect(table().values()),
   });
-  return [queryCommands, queryQmpSchema] as unknown as readonly Command[];
+  return [queryCommands, queryQmpSchema];
 }
 
 /** Optional parts of a call of the text monitor. */
@@ -146,4 +154,78 @@ export interface TextMonitor {
   answer(line: string, io?: MonitorIo): Promise<MonitorAnswer>;
   /** Completions of the last word of the line; empty if there are none. */
   complete(line: string): readonly string[];
+}
+
+/* File descriptors: by name, for addresses `fd:NAME`, and in numbered sets, for addresses `file:/dev/fdset/N`. */
+
+export const getfd = command({
+  name: 'getfd',
+  summary: 'Keep the descriptor that came with the command under a name, for one migration',
+  qapi: { returns: 'nothing' },
+  role: 'operator',
+  arguments: DescriptorArguments,
+  result: Empty,
+  run: ({ descriptors }, { fdname }, { takeDescriptor }) => {
+    descriptors.keep(fdname, takeDescriptor?.() ?? null);
+    return {};
+  },
+});
+
+export const closefd = command({
+  name: 'closefd',
+  summary: 'Close a descriptor that is kept under a name',
+  qapi: { returns: 'nothing' },
+  role: 'operator',
+  arguments: DescriptorArguments,
+  result: Empty,
+  run: ({ descriptors }, { fdname }) => {
+    descriptors.drop(fdname);
+    return {};
+  },
+});
+
+export const addFd = command({
+  name: 'add-fd',
+  summary: 'Put the descriptor that came with the command into a set',
+  qapi: { returns: 'result' },
+  role: 'operator',
+  arguments: AddFdArguments,
+  result: AddfdInfo,
+  run: ({ fdSets }, { 'fdset-id': id, opaque }, { takeDescriptor }) => {
+    const added = fdSets.add({ descriptor: takeDescriptor?.() ?? null, id, opaque });
+    return { 'fdset-id': shownId(added.id), fd: added.fd };
+  },
+});
+
+export const removeFd = command({
+  name: 'remove-fd',
+  summary: 'Close one descriptor of a set, or all of them',
+  qapi: { returns: 'nothing' },
+  role: 'operator',
+  arguments: RemoveFdArguments,
+  result: Empty,
+  run: ({ fdSets }, { 'fdset-id': id, fd }) => {
+    fdSets.remove(id, fd);
+    return {};
+  },
+});
+
+export const queryFdsets = command({
+  name: 'query-fdsets',
+  summary: 'The sets of descriptors',
+  qapi: { returns: 'result' },
+  role: 'viewer',
+  arguments: Empty,
+  result: FdsetInfoList,
+  run: ({ fdSets }) =>
+    fdSets.list().map(({ id, members }) => ({
+      fds: members.map(({ fd, opaque }) => ({ fd, ...(opaque === undefined ? {} : { opaque }) })),
+      'fdset-id': shownId(id),
+    })),
+});
+
+/** A number if that is exact, otherwise a bigint. */
+function shownId(id: bigint): number | bigint {
+  const number = Number(id);
+  return Number.isSafeInteger(number) ? number : id;
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { qmpEventView } from '../commands/views/event.ts';
+import { qmpEventView } from '../commands/views/machine.ts';
 import type { EventRecord } from '../domain/ports/store.ts';
 import { type DecodedMessage, QmpDecoder } from './codec/qmp-decoder.ts';
 import { encodeMessage } from './codec/qmp-messages.ts';

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, lstatSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Caller, CommandContext } from '../commands/command.ts';
-import { MIGRATION_EVENTS } from '../commands/views/event.ts';
+import { MIGRATION_EVENTS } from '../commands/views/machine.ts';
 import type { Domain } from '../domain/domain.ts';
 import { DomainError } from '../domain/errors.ts';
 import { descriptorIntake, plainIntake } from './descriptor-intake.ts';

@@ -1,6 +1,5 @@
-import type { Command, CommandContext } from '../commands/command.ts';
+import { type Command, type CommandContext, DoorError, qmpClassOf } from '../commands/command.ts';
 import { COMMANDS } from '../commands/command-table.ts';
-import { DoorError, qmpClassOf } from '../commands/door-errors.ts';
 import { execute } from '../commands/execute.ts';
 import { collectFindings, refuseFindings } from '../commands/findings.ts';
 import { VERSION } from '../commands/service.ts';

@@ -4,9 +4,8 @@ import { DomainError } from '../domain/errors.ts';
 import * as examples from './examples/service.ts';
 import { EventStreams } from './http/event-streams.ts';
 import type { Call, Operation, RouteContext } from './operation.ts';
-import { SECURITY_HEADERS } from './plugins/common-hooks.ts';
+import { SECURITY_HEADERS, type Server } from './plugins/common-hooks.ts';
 import { HttpError } from './plugins/problem-details.ts';
-import type { Server } from './server-type.ts';
 
 const LAST_EVENT_ID = /^\d{1,15}$/;
 

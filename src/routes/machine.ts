@@ -1,11 +1,22 @@
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import * as commands from '../commands/machine.ts';
-import { Machine, StatusInfo, Workload } from '../commands/schemas/machine.ts';
+import { AnnouncementDetail, AnnouncementPage, Machine, StatusInfo, Workload } from '../commands/schemas/machine.ts';
 import { watchState } from '../commands/waiting.ts';
 import * as examples from './examples/machine.ts';
-import { CONDITIONAL_HEADERS, LIVE_RECHECK_MS, NOT_MODIFIED, sendContentTagged, TAGGED } from './http/answers.ts';
+import {
+  CONDITIONAL_HEADERS,
+  LINK,
+  LIVE_RECHECK_MS,
+  NOT_MODIFIED,
+  sendContentTagged,
+  sendPage,
+  TAGGED,
+} from './http/answers.ts';
 import type { Call, Operation } from './operation.ts';
+import { sendJson } from './register.ts';
+
+const ANNOUNCEMENTS = '/announcements';
 
 export const machineOperations: readonly Operation[] = [
   {
@@ -87,9 +98,62 @@ export const machineOperations: readonly Operation[] = [
     errors: ['machine_cannot_run', 'machine_reset_required', 'not_finalized'],
     examples: examples.cont,
   },
+  {
+    method: 'GET',
+    path: ANNOUNCEMENTS,
+    id: 'queryAnnouncements',
+    tag: 'history',
+    command: commands.queryAnnouncements,
+    description: 'By command, and those that migrations made here. The newest 1000 are kept.',
+    input: 'query',
+    replies: { 200: { description: 'A page of the history.', schema: AnnouncementPage, headers: LINK } },
+    errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range'],
+    examples: examples.queryAnnouncements,
+    handle: sendPage,
+  },
+  {
+    method: 'POST',
+    path: ANNOUNCEMENTS,
+    id: 'announceSelf',
+    tag: 'machine',
+    command: commands.announceSelf,
+    description:
+      'The first round is made at once; what is left out is as the announce-* parameters say. An incoming migration ' +
+      'announces its guest by itself. Rounds are logged and kept in the history; frames are sent by none, since no ' +
+      'machine here has a network interface.',
+    input: 'body or query',
+    takesShortForm: true,
+    replies: {
+      201: {
+        description: 'The first round was made.',
+        schema: AnnouncementDetail,
+        headers: { Location: 'The announcement in the history.' },
+      },
+    },
+    errors: ['too_many_announcements'],
+    examples: examples.announceSelf,
+    handle: sendAnnouncement,
+  },
+  {
+    method: 'GET',
+    path: `${ANNOUNCEMENTS}/:id`,
+    id: 'queryAnnouncement',
+    tag: 'history',
+    command: commands.queryAnnouncement,
+    description: 'The announcement with each of its rounds.',
+    input: 'query',
+    replies: { 200: { description: 'The announcement with its rounds.', schema: AnnouncementDetail } },
+    errors: ['announcement_not_found'],
+    examples: examples.queryAnnouncement,
+  },
 ];
 
 async function sendConsole(call: Call): Promise<FastifyReply> {
   const { text } = (await call.run()) as { readonly text: string };
   return call.reply.type('text/plain; charset=utf-8').send(text);
+}
+
+async function sendAnnouncement(call: Call): Promise<FastifyReply> {
+  const begun = (await call.run()) as { readonly id: string };
+  return sendJson(call.reply.code(201).header('location', `${ANNOUNCEMENTS}/${begun.id}`), begun);
 }

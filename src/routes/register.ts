@@ -7,9 +7,9 @@ import { stringifyJson } from '../text/json.ts';
 import { networkOf } from './http-limits.ts';
 import { argumentsSchemaOf, beginsSomething, type Call, type Operation, type RouteContext } from './operation.ts';
 import { accessContext } from './plugins/auth.ts';
-import { takeText } from './plugins/body.ts';
+import type { Server } from './plugins/common-hooks.ts';
 import { codeOf, HttpError, sendProblem } from './plugins/problem-details.ts';
-import type { Server } from './server-type.ts';
+import { takeText } from './plugins/request-framing.ts';
 
 /** Makes an operation a route of the server. */
 export function registerOperation(server: Server, context: RouteContext, operation: Operation): void {

@@ -1,7 +1,5 @@
 import { COMMANDS } from '../commands/command-table.ts';
-import * as descriptors from '../commands/descriptors.ts';
 import * as probes from '../commands/probes.ts';
-import { announceOperations } from './announce.ts';
 import { dirtyRateOperations } from './dirty-rate.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
@@ -10,9 +8,9 @@ import { jobsOperations } from './jobs.ts';
 import { machineOperations } from './machine.ts';
 import { migrateOperations } from './migrate.ts';
 import type { Operation, RouteContext } from './operation.ts';
+import type { Server } from './plugins/common-hooks.ts';
 import { registerOperation } from './register.ts';
 import { coloOperations, xenOperations } from './replication.ts';
-import type { Server } from './server-type.ts';
 import { healthOperations, hmpOperations, METRICS_OPERATION, metricsOperations, qmpOperations } from './service.ts';
 import { blockersOperations, settingsOperations } from './settings.ts';
 import { snapshotsOperations } from './snapshots.ts';
@@ -26,7 +24,6 @@ const PLAIN_OPERATIONS: readonly Operation[] = [
   ...migrationsOperations,
   ...dirtyRateOperations,
   ...machineOperations,
-  ...announceOperations,
   ...xenOperations,
   ...coloOperations,
   ...hmpOperations,
@@ -41,7 +38,7 @@ export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPE
 
 /** Commands without a path of their own. They run through POST /qmp. */
 const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
-  Object.values<{ readonly name: string }>({ ...descriptors, ...probes })
+  Object.values<{ readonly name: string }>(probes)
     .map(({ name }) => name)
     .concat([
       // Commands of older schemas, each for one parameter.
@@ -51,6 +48,11 @@ const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
       'query-migrate-cache-size',
       // GET /vcpu-dirty-limit runs a command that can also answer for one vCPU.
       'query-vcpu-dirty-limit',
+      'getfd',
+      'closefd',
+      'add-fd',
+      'remove-fd',
+      'query-fdsets',
       'query-version',
       'query-name',
       'query-uuid',

@@ -4,6 +4,7 @@ import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { TextMonitor } from '../commands/service.ts';
 import type { Domain } from '../domain/domain.ts';
 import { DomainError } from '../domain/errors.ts';
+import { registerDocs } from './documentation.ts';
 import { Connections, createHttpServer } from './http/http-server.ts';
 import { KeysInUse } from './http/idempotency-key.ts';
 import { assertLimits, HTTP_LIMITS, type HttpLimits, RateLimit } from './http-limits.ts';
@@ -11,21 +12,19 @@ import type { FreeSpace, WorkersMemory } from './metrics/metric-family.ts';
 import { EventLoopFigures, HttpFigures } from './metrics/running-figures.ts';
 import type { QmpAnswers, Readiness } from './operation.ts';
 import { type KnownTokens, registerAuthentication } from './plugins/auth.ts';
-import { registerBodyParser } from './plugins/body.ts';
 import {
   registerLatency,
   registerRequestId,
   registerRequestLog,
   registerSecurityHeaders,
   requestIdOf,
+  type Server,
 } from './plugins/common-hooks.ts';
-import { registerDocs } from './plugins/docs.ts';
 import { registerMethods } from './plugins/methods.ts';
 import { registerAllowedOrigins, registerOriginCheck } from './plugins/origin.ts';
 import { registerProblemDetails, sendProblem } from './plugins/problem-details.ts';
-import { answerClientError, registerFraming } from './plugins/request-framing.ts';
+import { answerClientError, registerBodyParser, registerFraming } from './plugins/request-framing.ts';
 import { registerOperations } from './route-table.ts';
-import type { Server } from './server-type.ts';
 
 export type ServerOptions = {
   readonly domain: Domain;

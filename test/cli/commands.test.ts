@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import { FakeIo, ioOf, run } from './fake-io.ts';
 import { concluded, fakeService, problem, running } from './fake-service.ts';
-import { FakeWorld, run, worldOf } from './fake-world.ts';
 
 describe('a job that completes', () => {
   test('is followed to its end; the result is on standard output and the status 0', async () => {
     const service = await fakeService(running(0, 0, 'created'), running(16, 64), running(48, 64), concluded());
-    const world = worldOf(service);
-    expect(await run(world, 'save', 'warm')).toBe(0);
-    expect(world.stdout).toBe('saved warm: 64.0 MiB in 0.1 s\n');
-    expect(world.stderr).toBe('saving warm: created\n');
+    const io = ioOf(service);
+    expect(await run(io, 'save', 'warm')).toBe(0);
+    expect(io.stdout).toBe('saved warm: 64.0 MiB in 0.1 s\n');
+    expect(io.stderr).toBe('saving warm: created\n');
     expect(service.asked).toEqual(['POST /snapshots', 'GET /jobs/j1', 'GET /jobs/j1', 'GET /jobs/j1']);
   });
 
@@ -18,9 +18,9 @@ describe('a job that completes', () => {
     ['verify', 'POST /snapshots/a%2Fb%20%C3%A4/verify', 'verified a/b ä: 64.0 MiB in 0.0 s\n'],
   ])('is started by %s with the tag in the path', async (verb, asked, said) => {
     const service = await fakeService(concluded());
-    const world = worldOf(service);
-    expect(await run(world, verb, 'a/b ä')).toBe(0);
-    expect([service.asked, world.stdout]).toEqual([[asked], said]);
+    const io = ioOf(service);
+    expect(await run(io, verb, 'a/b ä')).toBe(0);
+    expect([service.asked, io.stdout]).toEqual([[asked], said]);
   });
 
   test('is started by compact for the given nodes, and prints the sizes of each image', async () => {
@@ -32,21 +32,19 @@ describe('a job that completes', () => {
     };
     const result = { nodes: [{ name: 'disk0', ...sizes, 'moved-bytes': 2 ** 20 }] };
     const service = await fakeService({ ...concluded(), type: 'snapshot-compact', result });
-    const world = worldOf(service);
-    expect(await run(world, 'compact', '--node', 'disk0', '--node=disk1')).toBe(0);
+    const io = ioOf(service);
+    expect(await run(io, 'compact', '--node', 'disk0', '--node=disk1')).toBe(0);
     expect([service.asked, service.requests[0]?.body]).toEqual([
       ['POST /images/compact'],
       { devices: ['disk0', 'disk1'] },
     ]);
-    expect(world.stdout).toBe(
-      'compacted images: 0.0 s\n  disk0: file 8.0 MiB to 2.0 MiB, on disk 4.0 MiB to 2.0 MiB\n',
-    );
+    expect(io.stdout).toBe('compacted images: 0.0 s\n  disk0: file 8.0 MiB to 2.0 MiB, on disk 4.0 MiB to 2.0 MiB\n');
   });
 
   test('is started with the values of the options and an idempotency key', async () => {
     const service = await fakeService(concluded());
     const options = ['--vmstate', 'disk0', '--device', 'disk0', '--device=disk1', '--job-id', 'mine'];
-    expect(await run(worldOf(service), 'save', 'warm', ...options, '--idempotency-key', 'run-7')).toBe(0);
+    expect(await run(ioOf(service), 'save', 'warm', ...options, '--idempotency-key', 'run-7')).toBe(0);
     const [request] = service.requests;
     expect(request?.body).toEqual({ tag: 'warm', vmstate: 'disk0', devices: ['disk0', 'disk1'], 'job-id': 'mine' });
     expect(request?.headers).toMatchObject({ 'idempotency-key': 'run-7', 'content-type': 'application/json' });
@@ -54,7 +52,7 @@ describe('a job that completes', () => {
 
   test('has a new idempotency key for each command without --idempotency-key', async () => {
     const service = await fakeService(concluded());
-    for (const _ of [1, 2]) await run(worldOf(service), 'load', 'warm');
+    for (const _ of [1, 2]) await run(ioOf(service), 'load', 'warm');
     const keys = service.requests.map(({ headers }) => headers['idempotency-key']);
     expect(keys).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), expect.any(String)]);
     expect(keys[0]).not.toBe(keys[1]);
@@ -62,38 +60,38 @@ describe('a job that completes', () => {
 
   test('gets a tag made of the time without a TAG, and --quiet prints only the tag', async () => {
     const service = await fakeService(concluded());
-    const world = worldOf(service);
-    expect(await run(world, 'save', '--quiet')).toBe(0);
+    const io = ioOf(service);
+    expect(await run(io, 'save', '--quiet')).toBe(0);
     expect(service.requests[0]?.body).toEqual({ tag: 'vm-20261104021526' });
-    expect([world.stdout, world.stderr]).toEqual(['vm-20261104021526\n', '']);
+    expect([io.stdout, io.stderr]).toEqual(['vm-20261104021526\n', '']);
   });
 
   test('has its warnings on standard error', async () => {
-    const world = worldOf(await fakeService(concluded('completed', null, ['One.', 'Two.'])));
-    expect(await run(world, 'load', 'warm', '-q')).toBe(0);
-    expect(world.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
+    const io = ioOf(await fakeService(concluded('completed', null, ['One.', 'Two.'])));
+    expect(await run(io, 'load', 'warm', '-q')).toBe(0);
+    expect(io.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
   });
 
   test('is reported with the size that it saved, not the size that it read back', async () => {
-    const world = worldOf(await fakeService({ ...concluded(), result: { tag: 'warm', 'vm-state-size': 2 ** 21 } }));
-    await run(world, 'save', 'warm');
-    expect(world.stdout).toBe('saved warm: 2.0 MiB in 0.0 s\n');
+    const io = ioOf(await fakeService({ ...concluded(), result: { tag: 'warm', 'vm-state-size': 2 ** 21 } }));
+    await run(io, 'save', 'warm');
+    expect(io.stdout).toBe('saved warm: 2.0 MiB in 0.0 s\n');
   });
 
   test('reports that a snapshot of another program was verified without digests', async () => {
     const result = { 'had-digests': false, digests: [], 'checked-bytes': 2 ** 20 };
-    const world = worldOf(await fakeService({ ...concluded(), result }));
-    expect(await run(world, 'verify', 'warm')).toBe(0);
-    expect(world.stdout).toMatch(
+    const io = ioOf(await fakeService({ ...concluded(), result }));
+    expect(await run(io, 'verify', 'warm')).toBe(0);
+    expect(io.stdout).toMatch(
       /^verified warm: 1\.0 MiB in .* s, its structure only, since no digests were kept with it\n$/,
     );
   });
 
   test('is not waited for with --no-wait', async () => {
     const service = await fakeService(running(0, 0, 'created'));
-    const world = worldOf(service);
-    expect(await run(world, 'save', 'warm', '--no-wait', '-q')).toBe(0);
-    expect([world.stdout, world.stderr, service.asked]).toEqual(['j1\n', '', ['POST /snapshots']]);
+    const io = ioOf(service);
+    expect(await run(io, 'save', 'warm', '--no-wait', '-q')).toBe(0);
+    expect([io.stdout, io.stderr, service.asked]).toEqual(['j1\n', '', ['POST /snapshots']]);
   });
 });
 
@@ -106,18 +104,18 @@ describe('a job that does not complete', () => {
     ['does not say that it completed', { ...concluded(), outcome: undefined }, 'job j1 failed'],
     ['has an error all the same', concluded('completed', 'odd'), 'failed (odd): It says odd.'],
   ])('ends with 1 and one line if it %s', async (_, state, said) => {
-    const world = worldOf(await fakeService(state));
-    expect(await run(world, 'load', 'warm')).toBe(1);
-    expect([world.stdout, world.stderr]).toEqual(['', `vmferry: loading warm: ${said}\n`]);
+    const io = ioOf(await fakeService(state));
+    expect(await run(io, 'load', 'warm')).toBe(1);
+    expect([io.stdout, io.stderr]).toEqual(['', `vmferry: loading warm: ${said}\n`]);
   });
 
   test('reports every damaged place that a verify found', async () => {
     const ram = { node: 'disk0', 'ram-block': 'pc.ram', area: 'ram', offset: 131072, bytes: 65536, 'file-offset': 7 };
     const table = { node: 'disk1', 'ram-block': null, area: 'metadata', offset: 64, bytes: 8, 'file-offset': null };
     const state = { ...concluded('failed', 'snapshot_damaged'), result: { damage: [ram, table] } };
-    const world = worldOf(await fakeService(state));
-    expect(await run(world, 'verify', 'warm')).toBe(1);
-    expect(world.stderr.split('\n')).toEqual([
+    const io = ioOf(await fakeService(state));
+    expect(await run(io, 'verify', 'warm')).toBe(1);
+    expect(io.stderr.split('\n')).toEqual([
       'vmferry: verifying warm: damaged: node disk0: RAM block pc.ram: 65536 bytes at 131072 (byte 7 of the image file)',
       'vmferry: verifying warm: damaged: node disk1: tables of the image: 8 bytes at 64',
       'vmferry: verifying warm: failed (snapshot_damaged): It says snapshot_damaged.',
@@ -127,9 +125,9 @@ describe('a job that does not complete', () => {
 
   test('prints no control characters of the service', async () => {
     const error = 'a\u001b[2Jb\nc\u202ed';
-    const world = worldOf(await fakeService({ ...concluded('failed', 'x'), error }));
-    await run(world, 'load', 'wa\u001b[1mrm');
-    expect(world.stderr).toBe('vmferry: loading wa [1mrm: failed (x): a [2Jb c d\n');
+    const io = ioOf(await fakeService({ ...concluded('failed', 'x'), error }));
+    await run(io, 'load', 'wa\u001b[1mrm');
+    expect(io.stderr).toBe('vmferry: loading wa [1mrm: failed (x): a [2Jb c d\n');
   });
 });
 
@@ -144,12 +142,9 @@ describe('a refusal', () => {
   ])('of status %i ends with 4 and prints the code', async (status, code) => {
     const service = await fakeService();
     service.handler = () => problem(status, code, 'Because.');
-    const world = worldOf(service);
-    expect(await run(world, 'delete', 'warm')).toBe(4);
-    expect([world.stdout, world.stderr]).toEqual([
-      '',
-      `vmferry: deleting warm: refused (${status} ${code}): Because.\n`,
-    ]);
+    const io = ioOf(service);
+    expect(await run(io, 'delete', 'warm')).toBe(4);
+    expect([io.stdout, io.stderr]).toEqual(['', `vmferry: deleting warm: refused (${status} ${code}): Because.\n`]);
   });
 });
 
@@ -166,9 +161,9 @@ describe('an answer that is not valid', () => {
   ])('ends with 3 if it %s', async (_, answer, said) => {
     const service = await fakeService();
     service.handler = () => answer;
-    const world = worldOf(service);
-    expect(await run(world, 'save', 'warm')).toBe(3);
-    expect(world.stderr).toBe(`vmferry: saving warm: the answer is not what a vmferry service gives: ${said}\n`);
+    const io = ioOf(service);
+    expect(await run(io, 'save', 'warm')).toBe(3);
+    expect(io.stderr).toBe(`vmferry: saving warm: the answer is not what a vmferry service gives: ${said}\n`);
     expect(service.requests).toHaveLength(1);
   });
 
@@ -178,29 +173,27 @@ describe('an answer that is not valid', () => {
   ])('ends with 3 and the reason if the service fails with %i %s', async (status, code) => {
     const service = await fakeService();
     service.handler = () => problem(status, code);
-    const world = worldOf(service);
-    expect(await run(world, 'save', 'warm')).toBe(3);
-    expect(world.stderr).toBe(`vmferry: saving warm: the service failed (${status} ${code}): It says ${code}.\n`);
+    const io = ioOf(service);
+    expect(await run(io, 'save', 'warm')).toBe(3);
+    expect(io.stderr).toBe(`vmferry: saving warm: the service failed (${status} ${code}): It says ${code}.\n`);
     expect(service.requests).toHaveLength(1);
   });
 
   test('ends with 3 at once if nothing listens there', async () => {
     const service = await fakeService();
     await service.stop();
-    const world = worldOf(service);
-    expect(await run(world, 'save', 'warm')).toBe(3);
-    expect(world.stderr).toBe(
-      `vmferry: saving warm: cannot reach ${service.url}: nothing listens there (ECONNREFUSED)\n`,
-    );
-    expect(world.nowMs).toBe(0);
+    const io = ioOf(service);
+    expect(await run(io, 'save', 'warm')).toBe(3);
+    expect(io.stderr).toBe(`vmferry: saving warm: cannot reach ${service.url}: nothing listens there (ECONNREFUSED)\n`);
+    expect(io.nowMs).toBe(0);
   });
 
   test('ends with 3 at once if the service is shutting down', async () => {
     const service = await fakeService();
     service.handler = () => problem(503, 'shutting_down');
-    const world = worldOf(service);
-    expect(await run(world, 'save', 'warm')).toBe(3);
-    expect(world.stderr).toContain('the service does not take requests now: status 503, shutting_down');
+    const io = ioOf(service);
+    expect(await run(io, 'save', 'warm')).toBe(3);
+    expect(io.stderr).toContain('the service does not take requests now: status 503, shutting_down');
     expect(service.requests).toHaveLength(1);
   });
 });
@@ -224,18 +217,18 @@ describe('list', () => {
       const link = page.next === null ? '</snapshots>; rel="first"' : `</docs?x>; rel="help", ${page.next}; rel="next"`;
       return { status: 200, body: page.body, headers: { link } };
     };
-    const world = worldOf(service);
-    expect(await run(world, 'list', '--json')).toBe(0);
-    expect(world.stdout).toBe('{"snapshots":[{"tag":"a","n":18446744073709551615},{"tag":"b"},{"tag":"c"}]}\n');
+    const io = ioOf(service);
+    expect(await run(io, 'list', '--json')).toBe(0);
+    expect(io.stdout).toBe('{"snapshots":[{"tag":"a","n":18446744073709551615},{"tag":"b"},{"tag":"c"}]}\n');
   });
 
   test('prints only the tags with --quiet, and nothing if there are none', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 200, body: { snapshots: [first, { tag: 'b' }] } });
-    const world = worldOf(service);
-    expect([await run(world, 'list', '-q'), world.stdout]).toEqual([0, 'warm\nb\n']);
+    const io = ioOf(service);
+    expect([await run(io, 'list', '-q'), io.stdout]).toEqual([0, 'warm\nb\n']);
     service.handler = () => ({ status: 200, body: { snapshots: [] } });
-    const other = worldOf(service);
+    const other = ioOf(service);
     expect([await run(other, 'list', '-q'), other.stdout]).toEqual([0, '']);
   });
 
@@ -243,10 +236,10 @@ describe('list', () => {
     const service = await fakeService();
     service.handler = ({ path }) =>
       path === '/snapshots/warm' ? { status: 200, body: first } : problem(404, 'snapshot_not_found');
-    const world = worldOf(service);
-    expect(await run(world, 'list', 'warm', '--json')).toBe(0);
-    expect(JSON.parse(world.stdout)).toEqual({ snapshots: [first] });
-    const other = worldOf(service);
+    const io = ioOf(service);
+    expect(await run(io, 'list', 'warm', '--json')).toBe(0);
+    expect(JSON.parse(io.stdout)).toEqual({ snapshots: [first] });
+    const other = ioOf(service);
     expect(await run(other, 'list', 'cold')).toBe(4);
     expect(other.stderr).toBe('vmferry: listing cold: refused (404 snapshot_not_found): It says snapshot_not_found.\n');
   });
@@ -255,9 +248,9 @@ describe('list', () => {
     const service = await fakeService();
     const headers = { link: '</snapshots?cursor=again>; rel="next"' };
     service.handler = () => ({ status: 200, body: { snapshots: [] }, headers });
-    const world = worldOf(service);
-    expect(await run(world, 'list')).toBe(3);
-    expect(world.stderr).toContain('more than 1000 pages');
+    const io = ioOf(service);
+    expect(await run(io, 'list')).toBe(3);
+    expect(io.stderr).toContain('more than 1000 pages');
   });
 
   test.each([
@@ -265,45 +258,45 @@ describe('list', () => {
     ['SIGTERM', 143],
   ] as const)('ends at %s with %i', async (name, status) => {
     const service = await fakeService();
-    const world = worldOf(service);
+    const io = ioOf(service);
     service.handler = () => {
-      world.signal(name);
+      io.signal(name);
       return 'cut';
     };
-    expect(await run(world, 'list')).toBe(status);
-    expect([world.stdout, world.stderr]).toEqual(['', '']);
+    expect(await run(io, 'list')).toBe(status);
+    expect([io.stdout, io.stderr]).toEqual(['', '']);
   });
 });
 
 test('a defect of the client ends with 3, since it is no failure of the job', async () => {
-  const world = worldOf(await fakeService(running(1, 2)));
-  world.onWait = () => {
+  const io = ioOf(await fakeService(running(1, 2)));
+  io.onWait = () => {
     throw new TypeError('x is not a function');
   };
-  expect(await run(world, 'save', 'warm', '-q')).toBe(3);
-  expect(world.stderr).toBe('vmferry: the client failed: TypeError: x is not a function\n');
+  expect(await run(io, 'save', 'warm', '-q')).toBe(3);
+  expect(io.stderr).toBe('vmferry: the client failed: TypeError: x is not a function\n');
 });
 
 describe('the address of the service', () => {
   test('is --url before VMFERRY_URL, and requests are below its path', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 202, body: concluded() });
-    const world = new FakeWorld('http://127.0.0.1:1');
-    expect(await run(world, '--url', `${service.url}/below/`, 'load', 'warm')).toBe(0);
+    const io = new FakeIo('http://127.0.0.1:1');
+    expect(await run(io, '--url', `${service.url}/below/`, 'load', 'warm')).toBe(0);
     expect(service.asked).toEqual(['POST /below/snapshots/warm/load']);
   });
 
   test('receives the path of a tag of dots unchanged', async () => {
     const service = await fakeService(concluded());
-    await run(worldOf(service), 'delete', '..');
+    await run(ioOf(service), 'delete', '..');
     expect(service.asked[0]).toBe('DELETE /snapshots/..');
   });
 
   test('receives the token of VMFERRY_TOKEN', async () => {
     const service = await fakeService(concluded());
-    const world = worldOf(service);
-    world.environment = { ...world.environment, token: 'abc' };
-    expect(await run(world, 'load', 'warm')).toBe(0);
+    const io = ioOf(service);
+    io.environment = { ...io.environment, token: 'abc' };
+    expect(await run(io, 'load', 'warm')).toBe(0);
     expect(service.requests[0]?.headers.authorization).toBe('Bearer abc');
   });
 });

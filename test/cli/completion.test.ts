@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { FakeIo, ioOf, runVmferry } from './fake-io.ts';
 import { answers, type FakeService, fakeService, ok } from './fake-service.ts';
-import { FakeWorld, runVmferry, worldOf } from './fake-world.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
 const run = promisify(execFile);
@@ -23,11 +23,11 @@ async function service(): Promise<FakeService> {
 }
 
 /** What may stand at the end of `vmferry LINE`. */
-async function complete(world: FakeWorld, line: string): Promise<string[]> {
-  world.stdout = '';
-  expect(await runVmferry(world, '__complete', '--', ...line.split(' '))).toBe(0);
-  expect(world.stderr).toBe('');
-  return world.stdout === '' ? [] : world.stdout.trimEnd().split('\n');
+async function complete(io: FakeIo, line: string): Promise<string[]> {
+  io.stdout = '';
+  expect(await runVmferry(io, '__complete', '--', ...line.split(' '))).toBe(0);
+  expect(io.stderr).toBe('');
+  return io.stdout === '' ? [] : io.stdout.trimEnd().split('\n');
 }
 
 describe('completion', () => {
@@ -58,24 +58,24 @@ describe('completion', () => {
     ['fly ', []],
     ['_', []],
   ])('of "%s" offers the possible words', async (line, expected) => {
-    expect(await complete(worldOf(await service()), line)).toEqual(expected);
+    expect(await complete(ioOf(await service()), line)).toEqual(expected);
   });
 
   test('asks the service of --url on the line', async () => {
     const fake = await service();
-    const world = new FakeWorld('http://127.0.0.1:1');
-    expect(await complete(world, `set --url ${fake.url} down`)).toEqual(['downtime-limit=']);
-    expect(await complete(world, `set --url=${fake.url} down`)).toEqual(['downtime-limit=']);
+    const io = new FakeIo('http://127.0.0.1:1');
+    expect(await complete(io, `set --url ${fake.url} down`)).toEqual(['downtime-limit=']);
+    expect(await complete(io, `set --url=${fake.url} down`)).toEqual(['downtime-limit=']);
   });
 
   test('offers nothing and prints no error without a service', async () => {
-    expect(await complete(new FakeWorld('http://127.0.0.1:1'), 'set max')).toEqual([]);
+    expect(await complete(new FakeIo('http://127.0.0.1:1'), 'set max')).toEqual([]);
   });
 
   test('has a script for each known shell, and for no other', async () => {
-    const world = new FakeWorld(undefined);
-    expect(await runVmferry(world, 'completion', 'tcsh')).toBe(2);
-    expect(world.stderr).toContain('Allowed choices are bash, zsh, fish');
+    const io = new FakeIo(undefined);
+    expect(await runVmferry(io, 'completion', 'tcsh')).toBe(2);
+    expect(io.stderr).toContain('Allowed choices are bash, zsh, fish');
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { type FakeIo, ioOf, runVmferry } from './fake-io.ts';
 import { type Answer, type FakeService, fakeService, ok, problem, type Seen } from './fake-service.ts';
-import { type FakeWorld, runVmferry, worldOf } from './fake-world.ts';
 
 const URI = 'tcp:10.0.0.7:4444';
 const RESULT = { status: 'completed', 'total-time': 2040, downtime: 16, ram: { transferred: 83302521 } };
@@ -56,18 +56,18 @@ const FAILED = migration('failed', { guest: 'here', error: { code: 'connection_r
 describe('migrate', () => {
   test('ends when the migration has started, and prints its id', async () => {
     const service = await migrating({ states: [COMPLETED] });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'migrate', URI)).toBe(0);
-    expect(world.stdout).toBe(`migrating to ${URI}: migration m1 has begun\n`);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'migrate', URI)).toBe(0);
+    expect(io.stdout).toBe(`migrating to ${URI}: migration m1 has begun\n`);
     expect(service.asked).toEqual(['POST /migrate']);
     expect(service.requests[0]?.body).toEqual({ uri: URI });
-    const quiet = worldOf(service);
+    const quiet = ioOf(service);
     expect([await runVmferry(quiet, 'migrate', URI, '-q'), quiet.stdout]).toEqual([0, 'm1\n']);
   });
 
   test('resumes with the given idempotency key', async () => {
     const service = await migrating({ states: [COMPLETED] });
-    await runVmferry(worldOf(service), 'migrate', URI, '--resume', '--idempotency-key', 'k');
+    await runVmferry(ioOf(service), 'migrate', URI, '--resume', '--idempotency-key', 'k');
     expect(service.requests[0]?.body).toEqual({ uri: URI, resume: true });
     expect(service.requests[0]?.headers['idempotency-key']).toBe('k');
   });
@@ -75,9 +75,9 @@ describe('migrate', () => {
   test('ends with 4 after a refusal', async () => {
     const service = await fakeService();
     service.handler = () => problem(409, 'migration_in_progress', 'One runs.');
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'migrate', URI)).toBe(4);
-    expect(world.stderr).toBe(`vmferry: migrating to ${URI}: refused (409 migration_in_progress): One runs.\n`);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'migrate', URI)).toBe(4);
+    expect(io.stderr).toBe(`vmferry: migrating to ${URI}: refused (409 migration_in_progress): One runs.\n`);
   });
 
   test.each([
@@ -85,33 +85,33 @@ describe('migrate', () => {
     [['--wait', '--cancel-on-timeout'], '--cancel-on-timeout needs --timeout'],
   ])('%j ends with 2 and no request', async (words, said) => {
     const service = await migrating({ states: [COMPLETED] });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'migrate', URI, ...words)).toBe(2);
-    expect([world.stderr.includes(said), service.asked]).toEqual([true, []]);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'migrate', URI, ...words)).toBe(2);
+    expect([io.stderr.includes(said), service.asked]).toEqual([true, []]);
   });
 });
 
 describe('migrate --wait', () => {
   test('follows the migration to its end and prints size, time and downtime', async () => {
-    const world = worldOf(await migrating({ states: [migration('active'), COMPLETED] }));
-    expect(await runVmferry(world, 'migrate', URI, '--wait')).toBe(0);
-    expect(world.stdout).toBe(`migrated to ${URI}: 79.4 MiB in 2.0 s, downtime 16 ms\n`);
+    const io = ioOf(await migrating({ states: [migration('active'), COMPLETED] }));
+    expect(await runVmferry(io, 'migrate', URI, '--wait')).toBe(0);
+    expect(io.stdout).toBe(`migrated to ${URI}: 79.4 MiB in 2.0 s, downtime 16 ms\n`);
   });
 
   test('shows pass, rate, remaining bytes, downtime and time to go in lines', async () => {
     const states = [...Array(20).fill(migration('active')), COMPLETED];
-    const world = worldOf(await migrating({ states }));
-    await runVmferry(world, 'migrate', URI, '--wait');
-    expect(world.stderr.split('\n').at(-2)).toBe(
+    const io = ioOf(await migrating({ states }));
+    await runVmferry(io, 'migrate', URI, '--wait');
+    expect(io.stderr.split('\n').at(-2)).toBe(
       `migrating to ${URI}: active, 64 %, pass 1, 59.4 MiB/s, 92.0 MiB left, downtime 300 ms, 0:02 to go`,
     );
   });
 
   test('shows the figures beside a bar on a terminal', async () => {
-    const world = worldOf(await migrating({ states: [migration('active'), COMPLETED] }));
-    world.width = 130;
-    await runVmferry(world, 'migrate', URI, '--wait');
-    const shown = world.stderr.split('\r\u001b[K');
+    const io = ioOf(await migrating({ states: [migration('active'), COMPLETED] }));
+    io.width = 130;
+    await runVmferry(io, 'migrate', URI, '--wait');
+    const shown = io.stderr.split('\r\u001b[K');
     expect(shown.at(-2)).toMatch(/ {2}active {2}\[#+\.+\] {2}64 % {2}pass 1 {2}.* {2}0:02 to go$/);
     expect(shown.at(-1)).toBe('');
   });
@@ -120,9 +120,9 @@ describe('migrate --wait', () => {
     const verdict = { verdict: 'hopeless', reason: 'It dirties more than is sent.' };
     const progress = [PROGRESS, { ...PROGRESS, verdict, 'time-to-go': null }];
     const states = [...Array(5).fill(migration('active')), COMPLETED];
-    const world = worldOf(await migrating({ states, progress }));
-    await runVmferry(world, 'migrate', URI, '--wait');
-    expect(world.stderr.match(/hopeless: It dirties more than is sent\./g)).toHaveLength(1);
+    const io = ioOf(await migrating({ states, progress }));
+    await runVmferry(io, 'migrate', URI, '--wait');
+    expect(io.stderr.match(/hopeless: It dirties more than is sent\./g)).toHaveLength(1);
   });
 
   test.each([
@@ -130,26 +130,25 @@ describe('migrate --wait', () => {
     [migration('cancelled', { guest: 'here' }), 'cancelled; the guest is here'],
     [migration('failed', { guest: 'unknown' }), 'failed; it is not known which side has the guest'],
   ])('ends with 1 and prints which side has the guest: %j', async (state, said) => {
-    const world = worldOf(await migrating({ states: [state] }));
-    expect(await runVmferry(world, 'migrate', URI, '--wait', '-q')).toBe(1);
-    expect([world.stdout, world.stderr]).toEqual(['', `vmferry: migrating to ${URI}: ${said}\n`]);
+    const io = ioOf(await migrating({ states: [state] }));
+    expect(await runVmferry(io, 'migrate', URI, '--wait', '-q')).toBe(1);
+    expect([io.stdout, io.stderr]).toEqual(['', `vmferry: migrating to ${URI}: ${said}\n`]);
   });
 
   test('ends with 1 if it completed with a panicked guest, and prints the panic', async () => {
     const machine = () => ok({ panic: { kind: 'torn', address: 4096, detail: 'page 1 is torn' } });
     for (const options of [[], ['--json']]) {
-      const world = worldOf(await migrating({ states: [COMPLETED], machine }));
-      expect(await runVmferry(world, 'migrate', URI, '--wait', '-q', ...options)).toBe(1);
-      if (options.length === 0) expect(world.stderr).toContain('completed, but the guest had panicked (torn): page 1');
-      else
-        expect(world.lines.at(-1)).toMatchObject({ 'exit-status': 1, panic: { kind: 'torn' }, outcome: 'completed' });
+      const io = ioOf(await migrating({ states: [COMPLETED], machine }));
+      expect(await runVmferry(io, 'migrate', URI, '--wait', '-q', ...options)).toBe(1);
+      if (options.length === 0) expect(io.stderr).toContain('completed, but the guest had panicked (torn): page 1');
+      else expect(io.lines.at(-1)).toMatchObject({ 'exit-status': 1, panic: { kind: 'torn' }, outcome: 'completed' });
     }
   });
 
   test('ends with 0 if it completed and its source no longer answers', async () => {
-    const world = worldOf(await migrating({ states: [COMPLETED], machine: () => problem(404, 'not_found') }));
-    expect(await runVmferry(world, 'migrate', URI, '--wait')).toBe(0);
-    expect(world.stderr).toContain('whether the guest had panicked is not known');
+    const io = ioOf(await migrating({ states: [COMPLETED], machine: () => problem(404, 'not_found') }));
+    expect(await runVmferry(io, 'migrate', URI, '--wait')).toBe(0);
+    expect(io.stderr).toContain('whether the guest had panicked is not known');
   });
 
   test('prints progress, events and the result as JSON lines', async () => {
@@ -159,10 +158,10 @@ describe('migrate --wait', () => {
     const pieces = [`id: 7\nevent: MIGRATION\ndata: ${JSON.stringify(event)}\n\n`];
     const headers = { 'content-type': 'text/event-stream' };
     service.handler = (seen) => (seen.path === '/events' ? { status: 200, headers, pieces } : plain(seen));
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'migrate', URI, '--wait', '--json')).toBe(0);
-    expect(world.lines).toContainEqual({ type: 'event', id: 7, ...event });
-    expect(world.lines).toContainEqual({ type: 'progress', progress: PROGRESS });
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'migrate', URI, '--wait', '--json')).toBe(0);
+    expect(io.lines).toContainEqual({ type: 'event', id: 7, ...event });
+    expect(io.lines).toContainEqual({ type: 'progress', progress: PROGRESS });
     const result = {
       type: 'result',
       'exit-status': 0,
@@ -172,7 +171,7 @@ describe('migrate --wait', () => {
       panic: null,
       migration: COMPLETED,
     };
-    expect(world.lines.at(-1)).toEqual(result);
+    expect(io.lines.at(-1)).toEqual(result);
     expect(service.asked.slice(0, 2)).toEqual(['GET /events', 'POST /migrate']);
   });
 });
@@ -185,11 +184,11 @@ describe('an interrupt', () => {
       return ok({ outcome });
     };
     const service = await migrating({ states, cancel });
-    const world: FakeWorld = worldOf(service);
-    world.onWait = () => world.signal(signal);
+    const io: FakeIo = ioOf(service);
+    io.onWait = () => io.signal(signal);
     return {
-      status: await runVmferry(world, 'migrate', URI, '--wait'),
-      said: world.stderr.split('\n').at(-2),
+      status: await runVmferry(io, 'migrate', URI, '--wait'),
+      said: io.stderr.split('\n').at(-2),
       service,
     };
   }
@@ -213,9 +212,9 @@ describe('an interrupt', () => {
 describe('a time-out', () => {
   test('ends with 5 and does not cancel the migration', async () => {
     const service = await migrating({ states: [migration('active')] });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'migrate', URI, '--wait', '--timeout', '2', '-q')).toBe(5);
-    expect(world.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: migration m1 goes on (active)\n`);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'migrate', URI, '--wait', '--timeout', '2', '-q')).toBe(5);
+    expect(io.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: migration m1 goes on (active)\n`);
     expect(service.asked).not.toContain('POST /migrate/cancel');
   });
 
@@ -225,10 +224,10 @@ describe('a time-out', () => {
       states.splice(0, 1, migration('cancelled', { guest: 'here' }));
       return ok({ outcome: 'cancelled' });
     };
-    const world = worldOf(await migrating({ states, cancel }));
+    const io = ioOf(await migrating({ states, cancel }));
     const words = ['--wait', '--timeout', '2', '--cancel-on-timeout', '-q'];
-    expect(await runVmferry(world, 'migrate', URI, ...words)).toBe(5);
-    expect(world.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: cancelled; the guest is here\n`);
+    expect(await runVmferry(io, 'migrate', URI, ...words)).toBe(5);
+    expect(io.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: cancelled; the guest is here\n`);
   });
 });
 
@@ -241,10 +240,10 @@ describe('cancel', () => {
     ['nothing-to-cancel', 1, '', 'vmferry: cancel: there is no migration to cancel\n'],
   ])('prints the outcome: %s ends with %i', async (outcome, status, stdout, stderr) => {
     const service = await migrating({ states: [], cancel: () => ok({ outcome }) });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'cancel')).toBe(status);
-    expect([world.stdout, world.stderr]).toEqual([stdout, stderr]);
-    const json = worldOf(service);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'cancel')).toBe(status);
+    expect([io.stdout, io.stderr]).toEqual([stdout, stderr]);
+    const json = ioOf(service);
     expect([await runVmferry(json, 'cancel', '--json'), json.lines, json.stderr]).toEqual([status, [{ outcome }], '']);
   });
 });

@@ -5,8 +5,8 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ExitStatus } from '../../src/cli/client-failure.ts';
 import { historyPath } from '../../src/cli/monitor-prompt.ts';
+import { FakeIo, ioOf, runVmferry } from './fake-io.ts';
 import { type Answer, type FakeService, fakeService, ok, problem, type Seen } from './fake-service.ts';
-import { FakeWorld, runVmferry, worldOf } from './fake-world.ts';
 
 /** A monitor that answers each line with itself. */
 async function echoing(more: (seen: Seen) => Answer | null = () => null): Promise<FakeService> {
@@ -27,19 +27,19 @@ function linesTo(service: FakeService): unknown[] {
 describe('monitor without a terminal', () => {
   test('answers one line after the other, until quit', async () => {
     const service = await echoing();
-    const world = worldOf(service);
-    world.input.end('info status\n\n  \ninfo migrate\nquit\ninfo jobs\n');
-    expect(await runVmferry(world, 'monitor')).toBe(0);
-    expect([world.stdout, world.stderr]).toEqual(['you said info status\nyou said info migrate\n', '']);
+    const io = ioOf(service);
+    io.input.end('info status\n\n  \ninfo migrate\nquit\ninfo jobs\n');
+    expect(await runVmferry(io, 'monitor')).toBe(0);
+    expect([io.stdout, io.stderr]).toEqual(['you said info status\nyou said info migrate\n', '']);
     expect(linesTo(service)).toEqual(['info status', 'info migrate']);
     expect(service.requests[0]?.headers['content-type']).toBe('text/plain; charset=utf-8');
   });
 
   test('prints a JSON line for each answer with --json', async () => {
-    const world = worldOf(await echoing());
-    world.input.end('a\nb');
-    expect(await runVmferry(world, 'monitor', '--json')).toBe(0);
-    expect(world.lines).toEqual([
+    const io = ioOf(await echoing());
+    io.input.end('a\nb');
+    expect(await runVmferry(io, 'monitor', '--json')).toBe(0);
+    expect(io.lines).toEqual([
       { type: 'output', line: 'a', text: 'you said a\n' },
       { type: 'output', line: 'b', text: 'you said b\n' },
     ]);
@@ -47,52 +47,52 @@ describe('monitor without a terminal', () => {
 
   test('continues after a refusal, and ends with 4', async () => {
     const service = await echoing((seen) => (seen.body === 'bad' ? problem(403, 'not_allowed', 'No.') : null));
-    const world = worldOf(service);
-    world.input.end('bad\ngood\n');
-    expect(await runVmferry(world, 'monitor')).toBe(4);
-    expect(world.stdout).toBe('you said good\n');
-    expect(world.stderr).toBe('vmferry: monitor: bad: refused (403 not_allowed): No.\n');
+    const io = ioOf(service);
+    io.input.end('bad\ngood\n');
+    expect(await runVmferry(io, 'monitor')).toBe(4);
+    expect(io.stdout).toBe('you said good\n');
+    expect(io.stderr).toBe('vmferry: monitor: bad: refused (403 not_allowed): No.\n');
   });
 
   test('ends with 4 if an answer is an error text of the monitor', async () => {
     const service = await echoing(({ body }) =>
       body === 'bad' ? { status: 200, pieces: ['a\nErr', 'or: No.\r\n'] } : null,
     );
-    const world = worldOf(service);
-    world.input.end('bad\ngood\n');
-    expect(await runVmferry(world, 'monitor')).toBe(4);
-    expect(world.stdout).toBe('a\nError: No.\nyou said good\n');
+    const io = ioOf(service);
+    io.input.end('bad\ngood\n');
+    expect(await runVmferry(io, 'monitor')).toBe(4);
+    expect(io.stdout).toBe('a\nError: No.\nyou said good\n');
   });
 
   test('prints no control characters of the service', async () => {
     const service = await echoing(() => ({ status: 200, pieces: ['a\u001b[2Jb\tc\u202e\n'] }));
-    const world = worldOf(service);
-    world.input.end('x\n');
-    await runVmferry(world, 'monitor');
-    expect(world.stdout).toBe('a [2Jb\tc \n');
+    const io = ioOf(service);
+    io.input.end('x\n');
+    await runVmferry(io, 'monitor');
+    expect(io.stdout).toBe('a [2Jb\tc \n');
   });
 
   test('ends with 3 if no service listens', async () => {
     const service = await echoing();
     await service.stop();
-    const world = worldOf(service);
-    world.input.end('a\nb\n');
-    expect(await runVmferry(world, 'monitor')).toBe(3);
-    expect(world.stderr.match(/nothing listens there/g)).toHaveLength(1);
+    const io = ioOf(service);
+    io.input.end('a\nb\n');
+    expect(await runVmferry(io, 'monitor')).toBe(3);
+    expect(io.stderr.match(/nothing listens there/g)).toHaveLength(1);
   });
 
   test('ends with 130 at an interrupt', async () => {
-    const world = worldOf(await echoing());
-    const ended = runVmferry(world, 'monitor');
-    world.input.write('a\n');
-    await expect.poll(() => world.stdout).toContain('you said a');
-    world.signal('SIGINT');
+    const io = ioOf(await echoing());
+    const ended = runVmferry(io, 'monitor');
+    io.input.write('a\n');
+    await expect.poll(() => io.stdout).toContain('you said a');
+    io.signal('SIGINT');
     expect(await ended).toBe(130);
   });
 });
 
 type Terminal = {
-  readonly world: FakeWorld;
+  readonly io: FakeIo;
   readonly ended: Promise<ExitStatus>;
   type(text: string): void;
   /** Everything that was shown, without what moves the cursor. */
@@ -101,19 +101,19 @@ type Terminal = {
 
 /** `vmferry monitor` at a terminal. */
 function prompt(service: FakeService, ...words: string[]): Terminal {
-  const world = worldOf(service);
-  world.outWidth = 80;
+  const io = ioOf(service);
+  io.outWidth = 80;
   const input = new PassThrough();
   const output = new PassThrough();
   let shown = '';
   output.on('data', (chunk) => {
     shown += String(chunk);
   });
-  world.terminal = { input, output };
-  const ended = runVmferry(world, 'monitor', ...words);
-  onTestFinished(() => world.signal('SIGTERM'));
+  io.terminal = { input, output };
+  const ended = runVmferry(io, 'monitor', ...words);
+  onTestFinished(() => io.signal('SIGTERM'));
   const withoutMoves = () => shown.replaceAll(/\u001b\[\d*[A-LN-Za-ln-z]/g, '');
-  return { world, ended, type: (text) => void input.write(text), shown: withoutMoves };
+  return { io, ended, type: (text) => void input.write(text), shown: withoutMoves };
 }
 
 function historyFile(text: string): string {
@@ -243,15 +243,15 @@ describe('the prompt', () => {
   });
 
   test('ends with 143 at SIGTERM', async () => {
-    const { world, ended, shown } = prompt(await echoing(), '--no-history');
+    const { io, ended, shown } = prompt(await echoing(), '--no-history');
     await expect.poll(shown).toContain('(vmferry) ');
-    world.signal('SIGTERM');
+    io.signal('SIGTERM');
     expect(await ended).toBe(143);
   });
 });
 
 test('the history file is in XDG_STATE_HOME, else below the home directory, else nowhere', () => {
-  const { environment } = new FakeWorld(undefined);
+  const { environment } = new FakeIo(undefined);
   expect(historyPath({ ...environment, home: '/h', stateHome: '/s' })).toBe('/s/vmferry/monitor-history');
   expect(historyPath({ ...environment, home: '/h', stateHome: 'relative' })).toBe(
     '/h/.local/state/vmferry/monitor-history',

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parameterText, parameterValue } from '../../src/cli/parameter-text.ts';
+import { ioOf, runVmferry } from './fake-io.ts';
 import { answers, type FakeService, fakeService, ok, problem } from './fake-service.ts';
-import { runVmferry, worldOf } from './fake-world.ts';
 
 const MOST = '18446744073709551615';
 const PARAMETERS = `{"max-bandwidth":${MOST},"downtime-limit":300,"cpu-throttle-tailslow":false,"mode":"normal"}`;
@@ -26,29 +26,29 @@ async function service(): Promise<FakeService> {
 describe('set', () => {
   test('sends all values in one request, with the types of their parameters', async () => {
     const fake = await service();
-    const world = worldOf(fake);
+    const io = ioOf(fake);
     const words = ['max-bandwidth=100M', 'downtime-limit=0x10', 'cpu-throttle-tailslow=on', 'mode=normal'];
-    expect(await runVmferry(world, 'set', ...words)).toBe(0);
+    expect(await runVmferry(io, 'set', ...words)).toBe(0);
     expect(fake.asked).toEqual(['GET /migrate/parameters', 'PATCH /migrate/parameters']);
     expect(JSON.stringify(fake.requests[1]?.body)).toBe(
       '{"max-bandwidth":104857600,"downtime-limit":16,"cpu-throttle-tailslow":true,"mode":"normal"}',
     );
-    expect(world.stdout).toBe('max-bandwidth=104857600\ndowntime-limit=16\ncpu-throttle-tailslow=on\nmode=normal\n');
+    expect(io.stdout).toBe('max-bandwidth=104857600\ndowntime-limit=16\ncpu-throttle-tailslow=on\nmode=normal\n');
   });
 
   test('keeps every digit of a large integer in request and answer', async () => {
     const fake = await service();
-    const world = worldOf(fake);
-    expect(await runVmferry(world, 'set', `max-bandwidth=${MOST}`, '--json')).toBe(0);
+    const io = ioOf(fake);
+    expect(await runVmferry(io, 'set', `max-bandwidth=${MOST}`, '--json')).toBe(0);
     expect(JSON.stringify(fake.requests[1]?.body)).toBe(`{"max-bandwidth":${MOST}}`);
-    expect(world.stdout).toContain(`"max-bandwidth":${MOST}`);
+    expect(io.stdout).toContain(`"max-bandwidth":${MOST}`);
   });
 
   test('prints all parameters and changes none without arguments', async () => {
     const fake = await service();
-    const world = worldOf(fake);
-    expect(await runVmferry(world, 'set')).toBe(0);
-    expect(world.stdout.split('\n')).toEqual([
+    const io = ioOf(fake);
+    expect(await runVmferry(io, 'set')).toBe(0);
+    expect(io.stdout.split('\n')).toEqual([
       `max-bandwidth=${MOST}`,
       'downtime-limit=300',
       'cpu-throttle-tailslow=off',
@@ -62,12 +62,12 @@ describe('set', () => {
     const fake = await service();
     const handler = fake.handler;
     fake.handler = (seen) => (seen.method === 'PATCH' ? problem(422, 'value_out_of_range', 'No.') : handler(seen));
-    const world = worldOf(fake);
-    expect(await runVmferry(world, 'set', 'downtime-limit=soon', 'speed=1')).toBe(4);
+    const io = ioOf(fake);
+    expect(await runVmferry(io, 'set', 'downtime-limit=soon', 'speed=1')).toBe(4);
     expect(fake.requests[1]?.body).toEqual({ 'downtime-limit': 'soon', speed: 1 });
     const hint = 'downtime-limit is a whole number of milliseconds, without a unit.';
     const said = `vmferry: parameters: refused (422 value_out_of_range): No. ${hint}\n`;
-    expect([world.stdout, world.stderr]).toEqual(['', said]);
+    expect([io.stdout, io.stderr]).toEqual(['', said]);
   });
 
   test.each([
@@ -76,9 +76,9 @@ describe('set', () => {
     [['mode=a', 'mode=b'], 'mode is given twice'],
   ])('%j ends with 2 and no request', async (words, said) => {
     const fake = await service();
-    const world = worldOf(fake);
-    expect(await runVmferry(world, 'set', ...words)).toBe(2);
-    expect(world.stderr).toContain(said);
+    const io = ioOf(fake);
+    expect(await runVmferry(io, 'set', ...words)).toBe(2);
+    expect(io.stderr).toContain(said);
     expect(fake.asked).toEqual([]);
   });
 });
@@ -89,8 +89,8 @@ describe('enable and disable', () => {
     ['disable', false, 'off'],
   ])('%s switches all given capabilities in one request', async (verb, state, said) => {
     const fake = await service();
-    const world = worldOf(fake);
-    expect(await runVmferry(world, verb, 'events', 'return-path')).toBe(0);
+    const io = ioOf(fake);
+    expect(await runVmferry(io, verb, 'events', 'return-path')).toBe(0);
     expect(fake.requests.map(({ body }) => body)).toEqual([
       {
         capabilities: [
@@ -99,14 +99,14 @@ describe('enable and disable', () => {
         ],
       },
     ]);
-    expect(world.stdout).toBe(`events: ${said}\nreturn-path: ${said}\n`);
+    expect(io.stdout).toBe(`events: ${said}\nreturn-path: ${said}\n`);
   });
 
   test('print all capabilities and change none without arguments', async () => {
     const fake = await service();
-    const world = worldOf(fake);
-    expect(await runVmferry(world, 'enable')).toBe(0);
-    expect([world.stdout, fake.asked]).toEqual(['events: on\nreturn-path: off\n', ['GET /migrate/capabilities']]);
+    const io = ioOf(fake);
+    expect(await runVmferry(io, 'enable')).toBe(0);
+    expect([io.stdout, fake.asked]).toEqual(['events: on\nreturn-path: off\n', ['GET /migrate/capabilities']]);
   });
 });
 
@@ -142,9 +142,9 @@ describe('the token', () => {
 
   test('is the one of the file before the one of VMFERRY_TOKEN', async () => {
     const fake = await service();
-    const world = worldOf(fake);
-    world.environment = { ...world.environment, token: 'other' };
-    expect(await runVmferry(world, 'set', '--token-file', tokenFile('abc\n'))).toBe(0);
+    const io = ioOf(fake);
+    io.environment = { ...io.environment, token: 'other' };
+    expect(await runVmferry(io, 'set', '--token-file', tokenFile('abc\n'))).toBe(0);
     expect(fake.requests[0]?.headers.authorization).toBe('Bearer abc');
   });
 
@@ -154,11 +154,11 @@ describe('the token', () => {
     ['is not there', null, 'cannot be read'],
   ])('is refused in a file that %s, and is not printed', async (_, text, said) => {
     const fake = await service();
-    const world = worldOf(fake);
+    const io = ioOf(fake);
     const file = text === null ? '/nowhere/token' : tokenFile(text);
-    expect(await runVmferry(world, 'snapshot', 'list', '--token-file', file)).toBe(2);
-    expect(world.stderr).toContain(said);
-    expect(world.stderr).not.toContain('secret');
+    expect(await runVmferry(io, 'snapshot', 'list', '--token-file', file)).toBe(2);
+    expect(io.stderr).toContain(said);
+    expect(io.stderr).not.toContain('secret');
     expect(fake.asked).toEqual([]);
   });
 });

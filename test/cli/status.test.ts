@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { ioOf, runVmferry } from './fake-io.ts';
 import { answers, type FakeService, fakeService, ok, problem } from './fake-service.ts';
-import { runVmferry, worldOf } from './fake-world.ts';
 
 const MACHINE = {
   kind: 'synthetic',
@@ -81,28 +81,28 @@ describe('status --check', () => {
   ])('of %s ends with the expected status', async (_, change, status, said) => {
     const service = await fakeService();
     service.handler = answers({ ...WELL, ...change });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'status', '--check')).toBe(status);
-    expect(world.stderr).toMatch(
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'status', '--check')).toBe(status);
+    expect(io.stderr).toMatch(
       said === '' ? /^$/ : new RegExp(`^vmferry: status: .*${said.replace(/[()]/g, '.')}.*\n$`),
     );
-    expect(world.stdout).toContain('machine');
+    expect(io.stdout).toContain('machine');
   });
 
   test('lists the problems in its JSON document', async () => {
     const service = await fakeService();
     service.handler = answers({ ...WELL, 'GET /readyz': FULL });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'status', '--check', '--json')).toBe(1);
-    expect(world.lines.at(-1)).toMatchObject({ problems: ['the service is not ready: data: No space is left.'] });
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'status', '--check', '--json')).toBe(1);
+    expect(io.lines.at(-1)).toMatchObject({ problems: ['the service is not ready: data: No space is left.'] });
   });
 });
 
 describe('status', () => {
   test('prints the state of the machine and of its migration', async () => {
-    const world = worldOf(await watched(1));
-    expect(await runVmferry(world, 'status')).toBe(0);
-    expect(world.stdout.split('\n')).toEqual([
+    const io = ioOf(await watched(1));
+    expect(await runVmferry(io, 'status')).toBe(0);
+    expect(io.stdout.split('\n')).toEqual([
       'machine    vm0: synthetic, 256.0 MiB RAM, 2 vCPUs, uuid u',
       'state      running (running)',
       'guest      7 ticks, dirties 20.0 MiB/s',
@@ -126,58 +126,58 @@ describe('status', () => {
       'GET /migrate': ok(migrate),
       'GET /migrate/progress': ok(IDLE),
     });
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'status')).toBe(0);
-    expect(world.stdout).toBe(`machine    i: image, uuid u\nstate      stopped (paused)\nmigration  ${said}\n`);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'status')).toBe(0);
+    expect(io.stdout).toBe(`machine    i: image, uuid u\nstate      stopped (paused)\nmigration  ${said}\n`);
   });
 
   test('prints the four answers as one JSON document with exact integers', async () => {
     const service = await watched(1);
     const handler = service.handler;
     service.handler = (seen) => (seen.path === '/status' ? ok('{"n":18446744073709551615}') : handler(seen));
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'status', '--json')).toBe(0);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'status', '--json')).toBe(0);
     const rest = `"machine":${JSON.stringify(MACHINE)},"migrate":{"status":"active","total-time":9000}`;
     const progress = JSON.stringify(ACTIVE);
-    expect(world.stdout).toBe(`{"status":{"n":18446744073709551615},${rest},"progress":${progress}}\n`);
+    expect(io.stdout).toBe(`{"status":{"n":18446744073709551615},${rest},"progress":${progress}}\n`);
   });
 
   test('ends with 4 after a refusal, and with 3 without a service', async () => {
     const service = await fakeService();
     service.handler = () => problem(401, 'token_missing', 'Who?');
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'status')).toBe(4);
-    expect(world.stderr).toBe('vmferry: status: refused (401 token_missing): Who?\n');
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'status')).toBe(4);
+    expect(io.stderr).toBe('vmferry: status: refused (401 token_missing): Who?\n');
     await service.stop();
-    expect(await runVmferry(worldOf(service), 'status')).toBe(3);
+    expect(await runVmferry(ioOf(service), 'status')).toBe(3);
   });
 });
 
 describe('status --watch', () => {
   test('prints a line after each change, until Ctrl-C', async () => {
-    const world = worldOf(await watched(3));
-    world.onWait = (nowMs) => {
-      if (nowMs >= 5000) world.signal('SIGINT');
+    const io = ioOf(await watched(3));
+    io.onWait = (nowMs) => {
+      if (nowMs >= 5000) io.signal('SIGINT');
     };
-    expect(await runVmferry(world, 'status', '--watch')).toBe(130);
-    const rates = world.stdout
+    expect(await runVmferry(io, 'status', '--watch')).toBe(130);
+    const rates = io.stdout
       .trimEnd()
       .split('\n')
       .map((line) => /[\d.]+ MiB\/s/.exec(line)?.[0]);
     expect(rates).toEqual(['1.0 MiB/s', '2.0 MiB/s', '3.0 MiB/s']);
-    expect(world.stderr).toBe('');
+    expect(io.stderr).toBe('');
   });
 
   test('overwrites the status on a terminal, in lines that do not wrap', async () => {
-    const world = worldOf(await watched(2));
-    world.outWidth = 60;
-    world.onWait = (nowMs) => {
-      if (nowMs >= 2000) world.signal('SIGTERM');
+    const io = ioOf(await watched(2));
+    io.outWidth = 60;
+    io.onWait = (nowMs) => {
+      if (nowMs >= 2000) io.signal('SIGTERM');
     };
-    expect(await runVmferry(world, 'status', '--watch')).toBe(143);
-    const [first = '', second = '', ...more] = world.stdout.split(BACK);
+    expect(await runVmferry(io, 'status', '--watch')).toBe(143);
+    const [first = '', second = '', ...more] = io.stdout.split(BACK);
     expect(more).toEqual([]);
-    expect(world.stdout).toContain(`\u001b[${first.split('\n').length - 1}A`);
+    expect(io.stdout).toContain(`\u001b[${first.split('\n').length - 1}A`);
     for (const text of [first, second]) {
       expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(59);
       expect(text).toMatch(/ % of the first pass.*to go/s);
@@ -186,35 +186,35 @@ describe('status --watch', () => {
 
   test('asks at the interval of --interval', async () => {
     const service = await watched(1000);
-    const world = worldOf(service);
-    world.onWait = (nowMs) => {
-      if (nowMs >= 900) world.signal('SIGINT');
+    const io = ioOf(service);
+    io.onWait = (nowMs) => {
+      if (nowMs >= 900) io.signal('SIGINT');
     };
-    await runVmferry(world, 'status', '--watch', '--interval', '0.1');
+    await runVmferry(io, 'status', '--watch', '--interval', '0.1');
     expect(service.asked.filter((asked) => asked === 'GET /status')).toHaveLength(10);
   });
 
   test('waits for a lost service for the time of --reconnect', async () => {
     const service = await watched(1);
-    const world = worldOf(service);
-    world.onWait = async (nowMs) => {
+    const io = ioOf(service);
+    io.onWait = async (nowMs) => {
       if (nowMs === 1000) await service.stop();
     };
-    expect(await runVmferry(world, 'status', '--watch', '--reconnect', '7')).toBe(3);
-    expect(world.stderr.match(/trying again/g)).toHaveLength(1);
-    expect(world.nowMs).toBe(9000);
+    expect(await runVmferry(io, 'status', '--watch', '--reconnect', '7')).toBe(3);
+    expect(io.stderr.match(/trying again/g)).toHaveLength(1);
+    expect(io.nowMs).toBe(9000);
   });
 
   test('ends when the reader closes standard output', async () => {
-    const world = worldOf(await watched(1));
-    world.onWait = () => world.closeOutput();
-    expect(await runVmferry(world, 'status', '--watch')).toBe(0);
+    const io = ioOf(await watched(1));
+    io.onWait = () => io.closeOutput();
+    expect(await runVmferry(io, 'status', '--watch')).toBe(0);
   });
 
   test.each(['0', 'often', '0.01'])('refuses an interval of %s', async (seconds) => {
     const service = await watched(1);
-    const world = worldOf(service);
-    expect(await runVmferry(world, 'status', '--watch', '--interval', seconds)).toBe(2);
+    const io = ioOf(service);
+    expect(await runVmferry(io, 'status', '--watch', '--interval', seconds)).toBe(2);
     expect(service.asked).toEqual([]);
   });
 });

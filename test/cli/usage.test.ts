@@ -5,8 +5,8 @@ import { createProgram } from '../../src/cli/client-program.ts';
 import { EXIT_STATUSES, GENERAL_EXIT_STATUSES } from '../../src/cli/grammar/common-options.ts';
 import { generatedTag } from '../../src/cli/grammar/snapshot.ts';
 import { readInvocation } from '../../src/config.ts';
+import { FakeIo, ioOf, run, runVmferry } from './fake-io.ts';
 import { fakeService } from './fake-service.ts';
-import { FakeWorld, run, runVmferry, worldOf } from './fake-world.ts';
 
 const VERBS = ['save', 'load', 'delete', 'list', 'verify', 'compact'];
 
@@ -38,47 +38,47 @@ describe('an invalid command line', () => {
     [['list', '--url', 'http://h/?a=b'], '--url must be an address'],
   ])('%j ends with 2, one line, and no request', async (words, said) => {
     const service = await fakeService();
-    const world = worldOf(service);
-    expect(await run(world, ...words)).toBe(2);
-    expect(world.stderr).toContain(said);
-    expect(world.stderr).toMatch(/^vmferry: [^\n]+\n$/);
-    expect([world.stdout, service.requests]).toEqual(['', []]);
+    const io = ioOf(service);
+    expect(await run(io, ...words)).toBe(2);
+    expect(io.stderr).toContain(said);
+    expect(io.stderr).toMatch(/^vmferry: [^\n]+\n$/);
+    expect([io.stdout, service.requests]).toEqual(['', []]);
   });
 
   test('without a verb it ends with 2 and lists the verbs', async () => {
-    const world = new FakeWorld(undefined);
-    expect(await run(world)).toBe(2);
-    for (const verb of VERBS) expect(world.stderr).toContain(`  ${verb} `);
+    const io = new FakeIo(undefined);
+    expect(await run(io)).toBe(2);
+    for (const verb of VERBS) expect(io.stderr).toContain(`  ${verb} `);
   });
 
   test.each([
     ['VMFERRY_URL', { url: 'ftp://x', token: undefined, terminal: undefined }],
     ['VMFERRY_TOKEN', { url: undefined, token: 'secret\nthing', terminal: undefined }],
   ])('has an invalid %s, and a secret value is not printed', async (name, environment) => {
-    const world = new FakeWorld(undefined);
-    world.environment = environment;
-    expect(await run(world, 'list')).toBe(2);
-    expect(world.stderr).toContain(`vmferry: ${name} must be`);
-    expect(world.stderr).not.toContain('secret');
+    const io = new FakeIo(undefined);
+    io.environment = environment;
+    expect(await run(io, 'list')).toBe(2);
+    expect(io.stderr).toContain(`vmferry: ${name} must be`);
+    expect(io.stderr).not.toContain('secret');
   });
 });
 
 describe('--help', () => {
   test('of the command names every verb, the variables and every exit status', async () => {
-    const world = new FakeWorld(undefined);
-    expect(await run(world, '--help')).toBe(0);
-    for (const verb of VERBS) expect(world.stdout).toContain(`\n  ${verb} `);
-    expect(world.stdout).toContain('VMFERRY_URL');
-    for (const [status, meaning] of EXIT_STATUSES) expect(world.stdout).toContain(`${status}`.padEnd(5) + meaning);
-    expect(world.stderr).toBe('');
+    const io = new FakeIo(undefined);
+    expect(await run(io, '--help')).toBe(0);
+    for (const verb of VERBS) expect(io.stdout).toContain(`\n  ${verb} `);
+    expect(io.stdout).toContain('VMFERRY_URL');
+    for (const [status, meaning] of EXIT_STATUSES) expect(io.stdout).toContain(`${status}`.padEnd(5) + meaning);
+    expect(io.stderr).toBe('');
   });
 
   test.each(VERBS)('of %s has all sections', async (verb) => {
-    const world = new FakeWorld(undefined);
-    expect(await run(world, verb, '--help')).toBe(0);
+    const io = new FakeIo(undefined);
+    expect(await run(io, verb, '--help')).toBe(0);
     const sections = ['Usage: vmferry snapshot', '--url <URL>', 'Exit status:', 'Environment:', 'Examples:'];
-    for (const section of sections) expect(world.stdout).toContain(section);
-    expect(Math.max(...world.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(110);
+    for (const section of sections) expect(io.stdout).toContain(section);
+    expect(Math.max(...io.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(110);
   });
 });
 
@@ -89,7 +89,7 @@ function pathsOf(command: Command, above: readonly string[] = []): string[][] {
     .flatMap((entry) => [[...above, entry.name()], ...pathsOf(entry, [...above, entry.name()])]);
 }
 
-const PATHS = pathsOf(createProgram(new FakeWorld(undefined), () => {}));
+const PATHS = pathsOf(createProgram(new FakeIo(undefined), () => {}));
 
 function document(name: string): string {
   return readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
@@ -99,15 +99,15 @@ describe('every command of the client', () => {
   test.each(PATHS.map((path) => [path.join(' '), path] as const))(
     'has help with all sections: %s',
     async (name, path) => {
-      const world = new FakeWorld(undefined);
-      expect(await runVmferry(world, ...path, '--help')).toBe(0);
+      const io = new FakeIo(undefined);
+      expect(await runVmferry(io, ...path, '--help')).toBe(0);
       for (const section of [`Usage: vmferry ${name}`, 'Exit status:', 'Environment:', 'Examples:']) {
-        expect(world.stdout).toContain(section);
+        expect(io.stdout).toContain(section);
       }
       const options = name === 'completion' ? [] : ['--url <URL>', '--token-file <FILE>', '--json'];
-      for (const option of options) expect(world.stdout).toContain(option);
-      expect(Math.max(...world.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(110);
-      expect(world.stderr).toBe('');
+      for (const option of options) expect(io.stdout).toContain(option);
+      expect(Math.max(...io.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(110);
+      expect(io.stderr).toBe('');
     },
   );
 
@@ -138,11 +138,11 @@ describe('every command of the client', () => {
     [['events', '--token', 'x'], "unknown option '--token'"],
   ])('refuses an invalid line with 2 and no request: %j', async (words, said) => {
     const service = await fakeService();
-    const world = worldOf(service);
-    expect(await runVmferry(world, ...words)).toBe(2);
-    expect(world.stderr).toContain(said);
-    expect(world.stderr).toMatch(/^vmferry: [^\n]+\n$/);
-    expect([world.stdout, service.asked]).toEqual(['', []]);
+    const io = ioOf(service);
+    expect(await runVmferry(io, ...words)).toBe(2);
+    expect(io.stderr).toContain(said);
+    expect(io.stderr).toMatch(/^vmferry: [^\n]+\n$/);
+    expect([io.stdout, service.asked]).toEqual(['', []]);
   });
 });
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import { type Config, readInvocation } from '../../src/config.ts';
 import type { Clock } from '../../src/domain/ports/process.ts';
-import type { Server } from '../../src/routes/server-type.ts';
+import type { Server } from '../../src/routes/plugins/common-hooks.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { MemoryBlocks } from './memory-blocks.ts';

@@ -3,7 +3,7 @@
 import { PassThrough } from 'node:stream';
 import type { AppOptions } from '../../src/app.ts';
 import { runProgram } from '../../src/cli/client-program.ts';
-import { CLOCK, type World } from '../../src/cli/world.ts';
+import { CLOCK, type CommandIo } from '../../src/cli/command-io.ts';
 import { readInvocation } from '../../src/config.ts';
 import { listen, startApp, testConfig } from './app.ts';
 
@@ -17,7 +17,7 @@ export async function runCommand(url: string, words: readonly string[], options:
   const invocation = readInvocation(words, '0.0.0', { VMFERRY_URL: url, VMFERRY_TOKEN: token, VMFERRY_NONSENSE: '1' });
   if (invocation.action !== 'client') throw new Error('this is no command of the client');
   let [output, errors] = ['', ''];
-  const world: World = {
+  const io: CommandIo = {
     version: invocation.version,
     environment: invocation.environment,
     out: (text) => {
@@ -34,7 +34,7 @@ export async function runCommand(url: string, words: readonly string[], options:
     interrupt: new AbortController().signal,
     outputClosed: new AbortController().signal,
   };
-  const status = await runProgram(invocation.argv, world);
+  const status = await runProgram(invocation.argv, io);
   return { status, output, errors };
 }
 

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ProcessWatch } from '../../src/cli/commands/service.ts';
 import { UrlFile } from '../../src/start/http-address.ts';
+import { FakeIo, runVmferry } from '../cli/fake-io.ts';
 import { fakeService, ok } from '../cli/fake-service.ts';
-import { FakeWorld, runVmferry } from '../cli/fake-world.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { BIN } from '../helpers/client-process.ts';
 
@@ -29,18 +29,18 @@ async function unreaped(): Promise<number> {
 describe('vmferry wait', () => {
   test('polls until the service is ready, and prints its address', async () => {
     const service = await fakeService();
-    const world = new FakeWorld(service.url);
+    const io = new FakeIo(service.url);
     await service.stop();
     let looks = 0;
     service.handler = () => {
       looks += 1;
       return looks < 3 ? NOT_READY : ok({ ready: true });
     };
-    world.onWait = async (nowMs) => {
+    io.onWait = async (nowMs) => {
       if (nowMs === 500) await service.start();
     };
-    expect(await runVmferry(world, 'wait', '--timeout', '60')).toBe(0);
-    expect([world.stdout, world.stderr]).toEqual([`${service.url}\n`, '']);
+    expect(await runVmferry(io, 'wait', '--timeout', '60')).toBe(0);
+    expect([io.stdout, io.stderr]).toEqual([`${service.url}\n`, '']);
     expect(service.asked).toEqual(Array(3).fill('GET /readyz'));
   });
 
@@ -48,20 +48,20 @@ describe('vmferry wait', () => {
     ['nothing listens there', NOWHERE, 'nothing listens there'],
     ['the file with the address is not there', null, 'is not there'],
   ])('ends with 5 after --timeout when %s', async (_, url, said) => {
-    const world = new FakeWorld(url ?? undefined);
+    const io = new FakeIo(url ?? undefined);
     const address = url === null ? ['--url-file', join(temporaryDirectory(), 'url')] : [];
-    expect(await runVmferry(world, 'wait', '--timeout', '2', ...address)).toBe(5);
-    expect(world.nowMs).toBe(2000);
-    expect(world.stderr).toMatch(/^vmferry: wait: not ready in time: [^\n]+\n$/);
-    expect(world.stderr).toContain(said);
+    expect(await runVmferry(io, 'wait', '--timeout', '2', ...address)).toBe(5);
+    expect(io.nowMs).toBe(2000);
+    expect(io.stderr).toMatch(/^vmferry: wait: not ready in time: [^\n]+\n$/);
+    expect(io.stderr).toContain(said);
   });
 
   test('ends with 5 and the reason when the service is never ready', async () => {
     const service = await fakeService();
     service.handler = () => NOT_READY;
-    const world = new FakeWorld(service.url);
-    expect(await runVmferry(world, 'wait', '--timeout', '1', '--json')).toBe(5);
-    expect(world.lines).toEqual([
+    const io = new FakeIo(service.url);
+    expect(await runVmferry(io, 'wait', '--timeout', '1', '--json')).toBe(5);
+    expect(io.lines).toEqual([
       expect.objectContaining({ 'exit-status': 5, detail: expect.stringContaining('data: /d cannot be used: EROFS') }),
     ]);
   });
@@ -70,20 +70,20 @@ describe('vmferry wait', () => {
     const service = await fakeService();
     service.handler = () => ok({ ready: true });
     for (const url of [service.url, NOWHERE]) {
-      const world = new FakeWorld(url);
-      expect(await runVmferry(world, 'wait', '--pid', String(await unreaped()))).toBe(1);
-      expect(world.stderr).toMatch(/^vmferry: wait: process \d+ has ended, and with it the service\n$/);
-      expect(world.stdout).toBe('');
+      const io = new FakeIo(url);
+      expect(await runVmferry(io, 'wait', '--pid', String(await unreaped()))).toBe(1);
+      expect(io.stderr).toMatch(/^vmferry: wait: process \d+ has ended, and with it the service\n$/);
+      expect(io.stdout).toBe('');
     }
   });
 
   test('ends with 3 if another program answers, and with 130 at Ctrl-C', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 404, body: '<html>', headers: { 'content-type': 'text/html' } });
-    expect(await runVmferry(new FakeWorld(service.url), 'wait')).toBe(3);
-    const world = new FakeWorld(NOWHERE);
-    world.onWait = () => world.signal('SIGINT');
-    expect(await runVmferry(world, 'wait')).toBe(130);
+    expect(await runVmferry(new FakeIo(service.url), 'wait')).toBe(3);
+    const io = new FakeIo(NOWHERE);
+    io.onWait = () => io.signal('SIGINT');
+    expect(await runVmferry(io, 'wait')).toBe(130);
   });
 
   test.each([
@@ -92,9 +92,9 @@ describe('vmferry wait', () => {
     [['--timeout', '1s'], 'number of seconds from 0 to 1000000 without a unit'],
     [['--url', NOWHERE, '--url-file', '/x'], '--url and --url-file exclude each other'],
   ])('refuses %j with 2', async (words, said) => {
-    const world = new FakeWorld(undefined);
-    expect(await runVmferry(world, 'wait', ...words)).toBe(2);
-    expect(world.stderr).toContain(said);
+    const io = new FakeIo(undefined);
+    expect(await runVmferry(io, 'wait', ...words)).toBe(2);
+    expect(io.stderr).toContain(said);
   });
 
   test('tells a process from an earlier process with the same pid', () => {
@@ -142,16 +142,16 @@ describe('the file of --url-file', () => {
     const service = await fakeService();
     service.handler = () => ok({ jobs: [] });
     const path = join(temporaryDirectory(), 'url');
-    const world = new FakeWorld(undefined);
+    const io = new FakeIo(undefined);
     const named = Object.fromEntries(Object.keys(environment).map((name) => [name, path]));
-    world.environment = { ...world.environment, ...named };
+    io.environment = { ...io.environment, ...named };
     const line = ['jobs', ...words.map((word) => (word === 'FILE' ? path : word))];
-    expect(await runVmferry(world, ...line)).toBe(3);
-    expect(world.stderr).toContain(`${path} is not there`);
+    expect(await runVmferry(io, ...line)).toBe(3);
+    expect(io.stderr).toContain(`${path} is not there`);
     writeFileSync(path, `${service.url}\n`);
-    expect(await runVmferry(world, ...line)).toBe(0);
+    expect(await runVmferry(io, ...line)).toBe(0);
     writeFileSync(path, 'ftp://x\n');
-    expect(await runVmferry(world, ...line)).toBe(2);
+    expect(await runVmferry(io, ...line)).toBe(2);
   });
 });
 
@@ -160,10 +160,10 @@ test('a service on a free port is found by its URL file, logs at Ctrl-C what it 
   const file = join(directory, 'url');
   const flags = ['--http', '127.0.0.1:0', '--data', join(directory, 'data'), '--ram', '8M', '--url-file', file];
   const service = startService([...flags, '--set', 'max-bandwidth=64k']);
-  const world = new FakeWorld(undefined);
-  world.clock.wait = (ms) => new Promise((resolve) => void setTimeout(resolve, ms));
-  expect(await runVmferry(world, 'wait', '--url-file', file, '--pid', String(service.child.pid))).toBe(0);
-  const url = world.stdout.trim();
+  const io = new FakeIo(undefined);
+  io.clock.wait = (ms) => new Promise((resolve) => void setTimeout(resolve, ms));
+  expect(await runVmferry(io, 'wait', '--url-file', file, '--pid', String(service.child.pid))).toBe(0);
+  const url = io.stdout.trim();
   expect(service.output()).toBe(`vmferry: ${url}\nvmferry: docs ${url}/docs\n`);
   expect((await fetch(`${url}/docs`)).status).toBe(200);
 
@@ -196,7 +196,7 @@ function startService(flags: readonly string[]) {
 
 /** Begins a migration that does not end by itself soon. @returns its id. */
 async function begin(url: string): Promise<string> {
-  const world = new FakeWorld(url);
-  expect(await runVmferry(world, 'migrate', 'file:slow', '--quiet')).toBe(0);
-  return world.stdout.trim();
+  const io = new FakeIo(url);
+  expect(await runVmferry(io, 'migrate', 'file:slow', '--quiet')).toBe(0);
+  return io.stdout.trim();
 }

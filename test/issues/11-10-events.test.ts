@@ -5,7 +5,7 @@
 import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';
 import { EVENTS, EventBye, EventGap, MachineEvent } from '../../src/commands/schemas/events.ts';
-import { eventView } from '../../src/commands/views/event.ts';
+import { eventView } from '../../src/commands/views/machine.ts';
 import { settled } from '../domain/jobs/world.ts';
 import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
 import { connectQmp } from '../helpers/qmp-client.ts';

@@ -3,10 +3,10 @@
 // most of which its command never returns. Completion did not know the flags of the service.
 
 import { describe, expect, test } from 'vitest';
-import { decodeMigration, shownMigration } from '../../src/cli/client-migration.ts';
+import { decodeMigration, shownMigration } from '../../src/cli/client-work.ts';
 import { overviewText, wrapped } from '../../src/cli/output/observe-text.ts';
 import { createProgress, type Shown } from '../../src/cli/output/progress-display.ts';
-import { FakeWorld, runVmferry } from '../cli/fake-world.ts';
+import { FakeIo, runVmferry } from '../cli/fake-io.ts';
 import { ask, startApp, testConfig } from '../helpers/app.ts';
 
 const PROGRESS = {
@@ -22,10 +22,10 @@ const ACTIVE = decodeMigration({ id: '1', uri: 'tcp:x', status: 'pre-switchover'
 
 /** The line of a bar in a terminal of so many columns. */
 function lineOf(label: string, shown: Shown, columns: number): string {
-  const world = new FakeWorld(undefined);
-  world.width = columns;
-  createProgress({ style: 'bar', label, world }).show(shown);
-  return world.stderr.replace('\r\u001b[K', '');
+  const io = new FakeIo(undefined);
+  io.width = columns;
+  createProgress({ style: 'bar', label, io }).show(shown);
+  return io.stderr.replace('\r\u001b[K', '');
 }
 
 describe('the progress line of a migration', () => {
@@ -85,9 +85,9 @@ describe('the exit statuses in --help', () => {
     ['snapshot save', ['0', '1', '2', '3', '4', '5', '130', '143']],
     ['version', ['0', '2', '3', '130', '143']],
   ])('are the possible exit statuses of %s', async (command, expected) => {
-    const world = new FakeWorld(undefined);
-    expect(await runVmferry(world, ...command.split(' '), '--help')).toBe(0);
-    const section = world.stdout.split('\nExit status:\n')[1]?.split('\n\n')[0] ?? '';
+    const io = new FakeIo(undefined);
+    expect(await runVmferry(io, ...command.split(' '), '--help')).toBe(0);
+    const section = io.stdout.split('\nExit status:\n')[1]?.split('\n\n')[0] ?? '';
     expect([...section.matchAll(/^ {2}(\d+) /gm)].map(([, status]) => status)).toEqual(expected);
     const others = ['migration', 'job'].filter(
       (word) => !/migrate|cancel|snapshot (?!list)/.test(command) && section.includes(word),
@@ -115,15 +115,15 @@ describe('completion', () => {
     ['--url http://127.0.0.1:1 --json snapshot sa', ['save']],
     ['wait --p', ['--pid']],
   ])('of "%s" offers the possible words', async (line, expected) => {
-    const world = new FakeWorld('http://127.0.0.1:1');
-    expect(await runVmferry(world, '__complete', '--', ...line.split(' '))).toBe(0);
-    expect(world.stdout.split('\n').filter((word) => word !== '')).toEqual(expected);
+    const io = new FakeIo('http://127.0.0.1:1');
+    expect(await runVmferry(io, '__complete', '--', ...line.split(' '))).toBe(0);
+    expect(io.stdout.split('\n').filter((word) => word !== '')).toEqual(expected);
   });
 
   test('of "serve --" offers every flag', async () => {
-    const world = new FakeWorld(undefined);
-    await runVmferry(world, '__complete', '--', 'serve', '--');
-    expect(world.stdout.split('\n')).toEqual(expect.arrayContaining(['--http', '--url-file', '--drain-timeout']));
+    const io = new FakeIo(undefined);
+    await runVmferry(io, '__complete', '--', 'serve', '--');
+    expect(io.stdout.split('\n')).toEqual(expect.arrayContaining(['--http', '--url-file', '--drain-timeout']));
   });
 });
 

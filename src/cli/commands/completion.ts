@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
 import { EXIT, type ExitStatus } from '../client-failure.ts';
-import { placeOf } from '../command-words.ts';
-import { candidates } from '../completion-candidates.ts';
+import type { CommandIo } from '../command-io.ts';
+import { candidates, placeOf } from '../command-words.ts';
 import { oneLine } from '../output/plain-text.ts';
-import type { World } from '../world.ts';
 
 /* completion: the scripts that complete command lines, and the hidden command `__complete` that they call. */
 
 /** Prints the script for a shell. */
-export async function runCompletionCommand(shell: Shell, world: World): Promise<ExitStatus> {
-  world.out(SCRIPTS[shell]);
+export async function runCompletionCommand(shell: Shell, io: CommandIo): Promise<ExitStatus> {
+  io.out(SCRIPTS[shell]);
   return EXIT.done;
 }
 
@@ -17,13 +16,13 @@ export async function runCompletionCommand(shell: Shell, world: World): Promise<
 export async function runCompleteCommand(
   words: readonly string[],
   program: Command,
-  world: World,
+  io: CommandIo,
 ): Promise<ExitStatus> {
   try {
-    const found = await candidates(placeOf(words, program), world);
+    const found = await candidates(placeOf(words, program), io);
     // A name with spaces or control characters cannot be typed as a word.
     const plain = found.filter((word) => word === oneLine(word) && !word.includes(' '));
-    world.out(plain.map((word) => `${word}\n`).join(''));
+    io.out(plain.map((word) => `${word}\n`).join(''));
   } catch {
     // Explained above.
   }

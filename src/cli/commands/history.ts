@@ -1,8 +1,8 @@
 import { EXIT, type ExitStatus, unexpectedAnswer } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine, numberOf, stringOf, timeOf } from '../json-values.ts';
 import { durationText, oneLine, sizeText, table } from '../output/plain-text.ts';
 import type { ServiceClient } from '../service-client.ts';
-import type { World } from '../world.ts';
 import { type Common, withClient } from './service-command.ts';
 
 /* history, show, audit: past migrations and past commands of the service, newest first. */
@@ -18,32 +18,32 @@ type Listing = Common & {
   readonly until: string | null;
 };
 
-export function runHistoryCommand(command: Listing & { readonly quiet: boolean }, world: World): Promise<ExitStatus> {
+export function runHistoryCommand(command: Listing & { readonly quiet: boolean }, io: CommandIo): Promise<ExitStatus> {
   const { quiet, json } = command;
-  return withClient({ ...command, operation: 'history' }, world, async (client) => {
+  return withClient({ ...command, operation: 'history' }, io, async (client) => {
     const migrations = await newest(client, { ...command, path: '/migrations', member: 'migrations' });
-    if (json) world.out(jsonLine({ migrations }));
-    else if (quiet) world.out(migrations.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
-    else world.out(table(MIGRATION_TITLES, migrations.map(migrationRow)));
+    if (json) io.out(jsonLine({ migrations }));
+    else if (quiet) io.out(migrations.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
+    else io.out(table(MIGRATION_TITLES, migrations.map(migrationRow)));
     return EXIT.done;
   });
 }
 
-export function runAuditCommand(command: Listing, world: World): Promise<ExitStatus> {
-  return withClient({ ...command, operation: 'audit' }, world, async (client) => {
+export function runAuditCommand(command: Listing, io: CommandIo): Promise<ExitStatus> {
+  return withClient({ ...command, operation: 'audit' }, io, async (client) => {
     const audit = await newest(client, { ...command, path: '/audit', member: 'audit' });
-    if (command.json) world.out(jsonLine({ audit }));
-    else world.out(table(AUDIT_TITLES, audit.map(auditRow)));
+    if (command.json) io.out(jsonLine({ audit }));
+    else io.out(table(AUDIT_TITLES, audit.map(auditRow)));
     return EXIT.done;
   });
 }
 
 /** Prints everything that the service has recorded of one migration. */
-export function runShowCommand(command: Common & { readonly id: string }, world: World): Promise<ExitStatus> {
+export function runShowCommand(command: Common & { readonly id: string }, io: CommandIo): Promise<ExitStatus> {
   const { id, json } = command;
-  return withClient({ ...command, operation: `migration ${id}` }, world, async (client) => {
+  return withClient({ ...command, operation: `migration ${id}` }, io, async (client) => {
     const migration = await client.record({ method: 'GET', path: `/migrations/${encodeURIComponent(id)}` });
-    world.out(json ? jsonLine(migration) : detailsOf(migration));
+    io.out(json ? jsonLine(migration) : detailsOf(migration));
     return EXIT.done;
   });
 }

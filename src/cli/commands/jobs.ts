@@ -1,8 +1,8 @@
 import { EXIT, type ExitStatus } from '../client-failure.ts';
-import { decodeJob } from '../client-job.ts';
+import { decodeJob } from '../client-work.ts';
+import type { CommandIo } from '../command-io.ts';
 import { jsonLine, numberOf, plainOf, stringOf, timeOf } from '../json-values.ts';
 import { durationText, oneLine, sizeText, table } from '../output/plain-text.ts';
-import type { World } from '../world.ts';
 import { type Common, withClient } from './service-command.ts';
 
 /* jobs: the jobs of the service, and the commands that change a job. */
@@ -14,23 +14,23 @@ type Entry = Readonly<Record<string, unknown>>;
 
 export function runJobsCommand(
   command: Common & { readonly history: boolean; readonly quiet: boolean },
-  world: World,
+  io: CommandIo,
 ): Promise<ExitStatus> {
   const { history, quiet, json } = command;
-  return withClient({ ...command, operation: 'listing jobs' }, world, async (client) => {
+  return withClient({ ...command, operation: 'listing jobs' }, io, async (client) => {
     const jobs = await client.pages(history ? '/jobs/history' : '/jobs', 'jobs');
-    if (json) world.out(jsonLine({ jobs }));
-    else if (quiet) world.out(jobs.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
-    else world.out(table(TITLES, jobs.map(rowOf)));
+    if (json) io.out(jsonLine({ jobs }));
+    else if (quiet) io.out(jobs.map(({ id }) => `${oneLine(String(id))}\n`).join(''));
+    else io.out(table(TITLES, jobs.map(rowOf)));
     return EXIT.done;
   });
 }
 
-export function runShowJobCommand(command: Common & { readonly id: string }, world: World): Promise<ExitStatus> {
+export function runShowJobCommand(command: Common & { readonly id: string }, io: CommandIo): Promise<ExitStatus> {
   const { id, json } = command;
-  return withClient({ ...command, operation: `job ${id}` }, world, async (client) => {
+  return withClient({ ...command, operation: `job ${id}` }, io, async (client) => {
     const job = await client.record({ method: 'GET', path: `/jobs/${encodeURIComponent(id)}` });
-    world.out(json ? jsonLine(job) : detailsOf(job));
+    io.out(json ? jsonLine(job) : detailsOf(job));
     return EXIT.done;
   });
 }
@@ -38,14 +38,14 @@ export function runShowJobCommand(command: Common & { readonly id: string }, wor
 /** Applies a verb to a job and prints the state of the job afterwards. Does not wait for the job. */
 export function runJobVerbCommand(
   command: Common & { readonly id: string; readonly verb: JobVerb },
-  world: World,
+  io: CommandIo,
 ): Promise<ExitStatus> {
   const { id, verb, json } = command;
-  return withClient({ ...command, operation: `job ${id}: ${verb}` }, world, async (client) => {
+  return withClient({ ...command, operation: `job ${id}: ${verb}` }, io, async (client) => {
     const raw = await client.record({ method: 'POST', path: `/jobs/${encodeURIComponent(id)}/${verb}` });
     const job = decodeJob(raw);
     const outcome = job.outcome === null ? '' : `, ${job.outcome}`;
-    world.out(json ? jsonLine(raw) : `${oneLine(`job ${job.id}: ${job.status}${outcome}`)}\n`);
+    io.out(json ? jsonLine(raw) : `${oneLine(`job ${job.id}: ${job.status}${outcome}`)}\n`);
     return EXIT.done;
   });
 }

@@ -1,34 +1,34 @@
 import { parseSize } from '../../text/size.ts';
 import { EXIT, type ExitStatus, Failure, unexpectedAnswer } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine, numberOf, parseExactJson } from '../json-values.ts';
 import type { Assignment } from '../option-values.ts';
 import { oneLine, PrintableStream } from '../output/plain-text.ts';
 import { parameterText, sizeHint } from '../parameter-text.ts';
 import { failureOf, type ServiceClient } from '../service-client.ts';
-import type { World } from '../world.ts';
 import { type Common, withClient } from './service-command.ts';
 
 /* stop, cont, console, workload, dirty-rate: the guest of the machine. */
 
 /** Stops or resumes the guest and prints its run state afterwards. */
-export function runStopContCommand(command: Common & { readonly verb: 'stop' | 'cont' }, world: World) {
+export function runStopContCommand(command: Common & { readonly verb: 'stop' | 'cont' }, io: CommandIo) {
   const { verb, json } = command;
-  return withClient({ ...command, operation: verb }, world, async (client): Promise<ExitStatus> => {
+  return withClient({ ...command, operation: verb }, io, async (client): Promise<ExitStatus> => {
     const status = await client.record({ method: 'POST', path: `/${verb}` });
     const state = `${status.running === true ? 'running' : 'stopped'} (${status.status})`;
-    world.out(json ? jsonLine(status) : `${oneLine(state)}\n`);
+    io.out(json ? jsonLine(status) : `${oneLine(state)}\n`);
     return EXIT.done;
   });
 }
 
 /** Prints the latest text that the guest has written to its console. */
-export function runConsoleCommand(command: Common, world: World): Promise<ExitStatus> {
-  return withClient({ ...command, operation: 'console' }, world, async (client) => {
+export function runConsoleCommand(command: Common, io: CommandIo): Promise<ExitStatus> {
+  return withClient({ ...command, operation: 'console' }, io, async (client) => {
     const headers = { accept: 'text/plain, application/problem+json' };
     const answer = await client.answer({ method: 'GET', path: '/machine/console', headers });
     if (answer.status !== 200) throw failureOf(answer);
-    if (command.json) world.out(jsonLine({ text: answer.text }));
-    else world.out(new PrintableStream().take(Buffer.from(answer.text)));
+    if (command.json) io.out(jsonLine({ text: answer.text }));
+    else io.out(new PrintableStream().take(Buffer.from(answer.text)));
     return EXIT.done;
   });
 }
@@ -39,14 +39,14 @@ const SIZES: ReadonlySet<string> = new Set(['rate', 'span']);
 /** Changes the workload of the synthetic guest; without assignments prints it. */
 export function runWorkloadCommand(
   command: Common & { readonly assignments: readonly Assignment[] },
-  world: World,
+  io: CommandIo,
 ): Promise<ExitStatus> {
   const { assignments, json } = command;
-  return withClient({ ...command, operation: 'workload' }, world, async (client) => {
+  return withClient({ ...command, operation: 'workload' }, io, async (client) => {
     const workload = assignments.length === 0 ? await workloadOf(client) : await change(client, assignments);
-    if (json) world.out(jsonLine(workload));
+    if (json) io.out(jsonLine(workload));
     else
-      world.out(
+      io.out(
         Object.entries(workload)
           .map(([name, value]) => `${oneLine(`${name}=${parameterText(value)}`)}\n`)
           .join(''),
@@ -95,18 +95,18 @@ const LOOK_MS = 100;
 const IN_MILLISECONDS = '/dirty-rate?calc-time-unit=millisecond';
 
 /** Measures, waits and prints the result. Ctrl-C ends the wait; the measurement itself cannot be cancelled. */
-export function runDirtyRateCommand(command: DirtyRateCommand, world: World): Promise<ExitStatus> {
+export function runDirtyRateCommand(command: DirtyRateCommand, io: CommandIo): Promise<ExitStatus> {
   const { measure, json } = command;
-  return withClient({ ...command, operation: 'dirty-rate' }, world, async (client) => {
+  return withClient({ ...command, operation: 'dirty-rate' }, io, async (client) => {
     if (measure !== null) await client.ask({ method: 'POST', path: '/dirty-rate', body: measure });
     let info: Info = await client.record({ method: 'GET', path: IN_MILLISECONDS });
     while (info.status === 'measuring') {
-      await world.clock.wait(LOOK_MS, world.interrupt);
-      world.interrupt.throwIfAborted();
+      await io.clock.wait(LOOK_MS, io.interrupt);
+      io.interrupt.throwIfAborted();
       info = await client.record({ method: 'GET', path: IN_MILLISECONDS });
     }
     if (info.status !== 'measured') throw new Failure(EXIT.failed, 'nothing has been measured yet');
-    world.out(json ? jsonLine(info) : textOf(info));
+    io.out(json ? jsonLine(info) : textOf(info));
     return EXIT.done;
   });
 }

@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline';
 import { ConnectionLost, EXIT, type ExitStatus, Failure, failureObject } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { type Answer, readText } from '../http-exchange.ts';
 import { isRecord, jsonLine, parseExactJson } from '../json-values.ts';
 import { QUIT, runPrompt } from '../monitor-prompt.ts';
 import { oneLine, PrintableStream } from '../output/plain-text.ts';
 import { failureOf, type ServiceClient } from '../service-client.ts';
-import type { World } from '../world.ts';
 import { type Common, withClient } from './service-command.ts';
 
 /* monitor, qmp: commands of the text monitor, from a prompt or from standard input, and single QMP commands. */
@@ -17,46 +17,46 @@ export type MonitorCommand = Common & {
 };
 
 /** Runs the prompt at a terminal; elsewhere, or with --json, sends the lines of standard input. */
-export function runMonitorCommand(command: MonitorCommand, world: World): Promise<ExitStatus> {
+export function runMonitorCommand(command: MonitorCommand, io: CommandIo): Promise<ExitStatus> {
   const { json, historyFile, showsEvents } = command;
-  return withClient({ ...command, operation: 'monitor' }, world, (client) => {
-    const { terminal } = world;
-    if (terminal === null || json) return runLines(client, json, world);
-    return runPrompt({ client, terminal, historyFile, showsEvents, world });
+  return withClient({ ...command, operation: 'monitor' }, io, (client) => {
+    const { terminal } = io;
+    if (terminal === null || json) return runLines(client, json, io);
+    return runPrompt({ client, terminal, historyFile, showsEvents, io });
   });
 }
 
 /** Sends each line after the answer to the line before. An error does not end the loop; it sets the exit status. */
-async function runLines(client: ServiceClient, json: boolean, world: World): Promise<ExitStatus> {
+async function runLines(client: ServiceClient, json: boolean, io: CommandIo): Promise<ExitStatus> {
   let status: ExitStatus = EXIT.done;
-  const lines = createInterface({ input: world.input, crlfDelay: Number.POSITIVE_INFINITY });
-  world.interrupt.addEventListener('abort', () => lines.close(), { once: true });
+  const lines = createInterface({ input: io.input, crlfDelay: Number.POSITIVE_INFINITY });
+  io.interrupt.addEventListener('abort', () => lines.close(), { once: true });
   for await (const line of lines) {
-    if (QUIT.has(line.trim()) || world.outputClosed.aborted) break;
+    if (QUIT.has(line.trim()) || io.outputClosed.aborted) break;
     if (line.trim() === '') continue;
     try {
-      if (await sendLine(client, line, json, world)) status = EXIT.refused;
+      if (await sendLine(client, line, json, io)) status = EXIT.refused;
     } catch (error) {
       if (!(error instanceof Failure) || error instanceof ConnectionLost) throw error;
       status = error.exitStatus;
-      if (json) world.out(jsonLine({ ...failureObject(error), line }));
-      else world.err(`vmferry: monitor: ${oneLine(`${line}: ${error.message}`)}\n`);
+      if (json) io.out(jsonLine({ ...failureObject(error), line }));
+      else io.err(`vmferry: monitor: ${oneLine(`${line}: ${error.message}`)}\n`);
     }
   }
-  world.interrupt.throwIfAborted();
+  io.interrupt.throwIfAborted();
   return status;
 }
 
 /** Sends a line and prints its answer. @returns true if the last line of the answer begins with "Error: ". */
-async function sendLine(client: ServiceClient, line: string, json: boolean, world: World): Promise<boolean> {
+async function sendLine(client: ServiceClient, line: string, json: boolean, io: CommandIo): Promise<boolean> {
   const decoder = new PrintableStream();
   let text = '';
-  for await (const chunk of client.text('/hmp', line, world.interrupt)) {
+  for await (const chunk of client.text('/hmp', line, io.interrupt)) {
     const piece = decoder.take(chunk);
     text += piece;
-    if (!json) world.out(piece);
+    if (!json) io.out(piece);
   }
-  if (json) world.out(jsonLine({ type: 'output', line, text }));
+  if (json) io.out(jsonLine({ type: 'output', line, text }));
   return text.trimEnd().split('\n').at(-1)?.startsWith('Error: ') ?? false;
 }
 
@@ -65,12 +65,12 @@ const COMMAND_NAME = /^[A-Za-z_][\w-]*$/;
 const INDENT = 2;
 
 /** Sends one QMP command and prints the answer. Exit status 4: the answer is an error. */
-export function runQmpCommand(command: Common & { readonly text: string }, world: World): Promise<ExitStatus> {
-  return withClient({ ...command, operation: 'qmp' }, world, async (client) => {
-    const text = command.text === '-' ? await readText(world.input) : command.text;
+export function runQmpCommand(command: Common & { readonly text: string }, io: CommandIo): Promise<ExitStatus> {
+  return withClient({ ...command, operation: 'qmp' }, io, async (client) => {
+    const text = command.text === '-' ? await readText(io.input) : command.text;
     const answer = await client.answer({ method: 'POST', path: '/qmp', body: envelopeOf(text) });
     const body = answerOf(answer);
-    world.out(command.json ? jsonLine(body) : `${JSON.stringify(body, null, INDENT)}\n`);
+    io.out(command.json ? jsonLine(body) : `${JSON.stringify(body, null, INDENT)}\n`);
     return body.error === undefined ? EXIT.done : EXIT.refused;
   });
 }

@@ -1,4 +1,5 @@
-import { ConnectionLost, EXIT, type ExitStatus } from '../client-failure.ts';
+import { ConnectionLost, EXIT, type ExitStatus, Reconnection } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { type ListenOptions, listen, type ServiceEvent } from '../event-reader.ts';
 import { isRecord, jsonLine } from '../json-values.ts';
 import {
@@ -12,9 +13,7 @@ import {
   wrapped,
 } from '../output/observe-text.ts';
 import { createPaint, oneLine } from '../output/plain-text.ts';
-import { Reconnection } from '../reconnection.ts';
 import type { ServiceClient } from '../service-client.ts';
-import type { World } from '../world.ts';
 import { type Common, withClient } from './service-command.ts';
 
 /* status, events: the state of the machine and its migration, and the events of the service. */
@@ -29,14 +28,14 @@ export type StatusCommand = Common & {
   readonly reconnectMs: number;
 };
 
-export function runStatusCommand(command: StatusCommand, world: World): Promise<ExitStatus> {
-  return withClient({ ...command, operation: 'status' }, world, async (client) => {
-    if (command.watches) return await watch(command, client, world);
+export function runStatusCommand(command: StatusCommand, io: CommandIo): Promise<ExitStatus> {
+  return withClient({ ...command, operation: 'status' }, io, async (client) => {
+    if (command.watches) return await watch(command, client, io);
     const overview = await look(client);
     const problems = command.checks ? await problemsOf(client, overview) : null;
     const shown = problems === null ? overview : { ...overview, problems };
-    world.out(command.json ? jsonLine(shown) : overviewText(overview));
-    for (const problem of problems ?? []) world.err(`vmferry: status: ${oneLine(problem)}\n`);
+    io.out(command.json ? jsonLine(shown) : overviewText(overview));
+    for (const problem of problems ?? []) io.err(`vmferry: status: ${oneLine(problem)}\n`);
     return (problems ?? []).length === 0 ? EXIT.done : EXIT.failed;
   });
 }
@@ -60,9 +59,9 @@ async function problemsOf(client: ServiceClient, overview: Overview): Promise<re
 }
 
 /** Prints the status repeatedly. Ends at a signal, or when standard output is closed. */
-async function watch(command: StatusCommand, client: ServiceClient, world: World): Promise<ExitStatus> {
-  const screen = new Screen(command.json, world);
-  const { clock, interrupt, outputClosed } = world;
+async function watch(command: StatusCommand, client: ServiceClient, io: CommandIo): Promise<ExitStatus> {
+  const screen = new Screen(command.json, io);
+  const { clock, interrupt, outputClosed } = io;
   const note = (text: string): void => screen.note(text);
   const reconnection = new Reconnection({ clock, reconnectMs: command.reconnectMs, note });
   while (!outputClosed.aborted) {
@@ -81,27 +80,27 @@ async function watch(command: StatusCommand, client: ServiceClient, world: World
 /** The output of --watch: on a terminal each status overwrites the one before; elsewhere each new status is a line. */
 class Screen {
   readonly #json: boolean;
-  readonly #world: World;
+  readonly #io: CommandIo;
   #last = '';
   #lines = 0;
 
-  constructor(json: boolean, world: World) {
+  constructor(json: boolean, io: CommandIo) {
     this.#json = json;
-    this.#world = world;
+    this.#io = io;
   }
 
   show(overview: Overview): void {
-    const isScreen = !this.#json && this.#world.outColumns() !== null;
+    const isScreen = !this.#json && this.#io.outColumns() !== null;
     const text = this.#json ? jsonLine(overview) : isScreen ? this.#fitted(overview) : overviewLine(overview);
     if (text === this.#last) return;
     this.#last = text;
-    this.#world.out(isScreen ? `${this.#back()}${text}` : text);
+    this.#io.out(isScreen ? `${this.#back()}${text}` : text);
     this.#lines = isScreen ? text.split('\n').length - 1 : 0;
   }
 
   note(text: string): void {
-    if (this.#json) this.#world.out(jsonLine({ type: 'note', detail: text }));
-    else this.#world.err(`vmferry: status: ${oneLine(text)}\n`);
+    if (this.#json) this.#io.out(jsonLine({ type: 'note', detail: text }));
+    else this.#io.err(`vmferry: status: ${oneLine(text)}\n`);
     this.#last = '';
     this.#lines = 0;
   }
@@ -113,7 +112,7 @@ class Screen {
 
   /** The status in lines that the terminal does not wrap, so that their number is known. */
   #fitted(overview: Overview): string {
-    const columns = this.#world.outColumns() ?? 0;
+    const columns = this.#io.outColumns() ?? 0;
     return overviewText(overview)
       .split('\n')
       .flatMap((line) => wrapped(line, Math.max(columns - 1, 0)))
@@ -128,24 +127,24 @@ export type EventsCommand = Common & {
 };
 
 /** Prints events as they happen. Ends at a signal, or when standard output is closed. */
-export function runEventsCommand(command: EventsCommand, world: World): Promise<ExitStatus> {
+export function runEventsCommand(command: EventsCommand, io: CommandIo): Promise<ExitStatus> {
   const { json, since, reconnectMs } = command;
-  const paint = createPaint(world);
+  const paint = createPaint(io);
   const note = (text: string): void => {
-    if (json) world.out(jsonLine({ type: 'note', detail: text }));
-    else world.err(`vmferry: events: ${oneLine(text)}\n`);
+    if (json) io.out(jsonLine({ type: 'note', detail: text }));
+    else io.err(`vmferry: events: ${oneLine(text)}\n`);
   };
   const take = (event: ServiceEvent): void => {
     const { id, name, body } = event;
-    if (json) world.out(jsonLine(id === null ? { type: name, ...body } : eventObject(id, body)));
+    if (json) io.out(jsonLine(id === null ? { type: name, ...body } : eventObject(id, body)));
     else if (name === 'bye') note(`the service closes: ${body.reason}`);
-    else world.out(`${eventLine(event, paint)}\n`);
+    else io.out(`${eventLine(event, paint)}\n`);
   };
-  return withClient({ ...command, operation: 'events' }, world, async (client) => {
-    const stop = AbortSignal.any([world.interrupt, world.outputClosed]);
+  return withClient({ ...command, operation: 'events' }, io, async (client) => {
+    const stop = AbortSignal.any([io.interrupt, io.outputClosed]);
     const open: ListenOptions['open'] = (after, signal) => client.events(after, signal);
-    await listen({ open, since, clock: world.clock, stop, reconnectMs, take, note });
-    world.interrupt.throwIfAborted();
+    await listen({ open, since, clock: io.clock, stop, reconnectMs, take, note });
+    io.interrupt.throwIfAborted();
     return EXIT.done;
   });
 }

@@ -1,8 +1,8 @@
 import { type ExitStatus, Failure, failureObject, interruptStatus } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { jsonLine } from '../json-values.ts';
 import { oneLine } from '../output/plain-text.ts';
 import { type Service, ServiceClient } from '../service-client.ts';
-import type { World } from '../world.ts';
 
 /* Commands that send requests, print the answers and end. All of them report failures in the same way. */
 
@@ -15,25 +15,25 @@ type Reporting = { readonly operation: string; readonly json: boolean };
 /** Runs a command with a client whose requests end at a signal. */
 export function withClient(
   { service, ...reporting }: Common & Reporting,
-  world: World,
+  io: CommandIo,
   run: (client: ServiceClient) => Promise<ExitStatus>,
 ): Promise<ExitStatus> {
-  return reported(reporting, world, () => run(new ServiceClient(service, world.interrupt)));
+  return reported(reporting, io, () => run(new ServiceClient(service, io.interrupt)));
 }
 
 /** Runs a command. A failure is printed and gives the exit status; a signal gives the exit status of the signal. */
 export async function reported(
   { operation, json }: Reporting,
-  world: World,
+  io: CommandIo,
   run: () => Promise<ExitStatus>,
 ): Promise<ExitStatus> {
   try {
     return await run();
   } catch (error) {
-    if (world.interrupt.aborted) return interruptStatus(world.interrupt);
+    if (io.interrupt.aborted) return interruptStatus(io.interrupt);
     if (!(error instanceof Failure)) throw error;
-    if (json) world.out(jsonLine(failureObject(error)));
-    else world.err(`vmferry: ${oneLine(`${operation}: ${error.message}`)}\n`);
+    if (json) io.out(jsonLine(failureObject(error)));
+    else io.err(`vmferry: ${oneLine(`${operation}: ${error.message}`)}\n`);
     return error.exitStatus;
   }
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { ConnectionLost, EXIT, type ExitStatus, Failure, interruptStatus } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine, parseExactJson } from '../json-values.ts';
 import { oneLine } from '../output/plain-text.ts';
 import { failureOf, type Service, ServiceClient } from '../service-client.ts';
-import type { World } from '../world.ts';
 import { reported } from './service-command.ts';
 
 /* wait, version: the service itself, whatever the state of its machine. */
@@ -29,27 +29,27 @@ const READY_ANSWER_MS_MIN = 500;
  * Waits until the service is ready and prints its address. Exit status 1: the watched process has ended; 5: the time of
  * --timeout has passed. A service that does not answer yet, or is not ready, is asked again.
  */
-export function runWaitCommand(command: WaitCommand, world: World): Promise<ExitStatus> {
+export function runWaitCommand(command: WaitCommand, io: CommandIo): Promise<ExitStatus> {
   const { json, quiet } = command;
-  return reported({ operation: 'wait', json }, world, async () => {
-    const url = await ready(command, world);
+  return reported({ operation: 'wait', json }, io, async () => {
+    const url = await ready(command, io);
     const address = url.href.replace(/\/$/, '');
-    if (json) world.out(jsonLine({ url: address, ready: true }));
-    else if (!quiet) world.out(`${address}\n`);
+    if (json) io.out(jsonLine({ url: address, ready: true }));
+    else if (!quiet) io.out(`${address}\n`);
     return EXIT.done;
   });
 }
 
-async function ready(command: WaitCommand, world: World): Promise<URL> {
+async function ready(command: WaitCommand, io: CommandIo): Promise<URL> {
   const { pid, timeoutMs } = command;
-  const { clock, interrupt } = world;
+  const { clock, interrupt } = io;
   const watch = pid === null ? null : new ProcessWatch(pid);
   const endMs = timeoutMs === null ? Number.POSITIVE_INFINITY : clock.nowMs() + timeoutMs;
   for (;;) {
     // The process is checked first: if its port was taken, a service of another run answers there.
     if (watch?.hasEnded()) throw new Failure(EXIT.failed, `process ${pid} has ended, and with it the service`);
     const leftMs = Math.max(endMs - clock.nowMs(), READY_ANSWER_MS_MIN);
-    const seen = await look(command, Math.min(leftMs, READY_ANSWER_MS_MAX), world);
+    const seen = await look(command, Math.min(leftMs, READY_ANSWER_MS_MAX), io);
     if (seen instanceof URL) {
       if (watch?.hasEnded()) continue;
       return seen;
@@ -62,10 +62,10 @@ async function ready(command: WaitCommand, world: World): Promise<URL> {
 }
 
 /** The address of the service if it is ready, else the reason. @throws Failure for an error that waiting does not cure. */
-async function look({ locate, token }: WaitCommand, deadlineMs: number, world: World): Promise<URL | string> {
+async function look({ locate, token }: WaitCommand, deadlineMs: number, io: CommandIo): Promise<URL | string> {
   try {
     const url = locate();
-    const client = new ServiceClient({ url, token }, world.interrupt);
+    const client = new ServiceClient({ url, token }, io.interrupt);
     const answer = await client.answer({ method: 'GET', path: '/readyz', deadlineMs });
     if (answer.status === 200) return url;
     if (answer.status !== 503) throw failureOf(answer);
@@ -94,24 +94,24 @@ const VERSION_ANSWER_MS_MAX = 2000;
 /** Prints the version of this program, and the version of the service if it answers. No answer is no failure. */
 export async function runVersionCommand(
   command: { readonly service: Service; readonly json: boolean },
-  world: World,
+  io: CommandIo,
 ): Promise<ExitStatus> {
   const { service, json } = command;
-  if (!json) world.out(`vmferry ${world.version}\n`);
-  const found = await serviceVersion(service, world);
-  if (world.interrupt.aborted) return interruptStatus(world.interrupt);
-  if (json) world.out(jsonLine({ version: world.version, service: found }));
-  else if (found !== null) world.out(`${oneLine(`service ${found} at ${service.url.origin}`)}\n`);
+  if (!json) io.out(`vmferry ${io.version}\n`);
+  const found = await serviceVersion(service, io);
+  if (io.interrupt.aborted) return interruptStatus(io.interrupt);
+  if (json) io.out(jsonLine({ version: io.version, service: found }));
+  else if (found !== null) io.out(`${oneLine(`service ${found} at ${service.url.origin}`)}\n`);
   return EXIT.done;
 }
 
-async function serviceVersion(service: Service, world: World): Promise<string | null> {
+async function serviceVersion(service: Service, io: CommandIo): Promise<string | null> {
   try {
-    const client = new ServiceClient(service, world.interrupt);
+    const client = new ServiceClient(service, io.interrupt);
     const { info } = await client.record({ method: 'GET', path: '/openapi.json', deadlineMs: VERSION_ANSWER_MS_MAX });
     return isRecord(info) && typeof info.version === 'string' ? info.version : null;
   } catch (error) {
-    if (error instanceof Failure || world.interrupt.aborted) return null;
+    if (error instanceof Failure || io.interrupt.aborted) return null;
     throw error;
   }
 }

@@ -1,10 +1,10 @@
 import { EXIT, type ExitStatus, Failure, unexpectedAnswer } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine } from '../json-values.ts';
 import type { Assignment } from '../option-values.ts';
 import { oneLine } from '../output/plain-text.ts';
 import { parameterHint, parameterText, parameterValue } from '../parameter-text.ts';
 import type { ServiceClient } from '../service-client.ts';
-import type { World } from '../world.ts';
 import { type Common, withClient } from './service-command.ts';
 
 /* set, enable, disable: migration parameters and capabilities. One request changes all given values, or none. */
@@ -12,15 +12,15 @@ import { type Common, withClient } from './service-command.ts';
 /** Changes migration parameters and prints their new values; without assignments prints all parameters. */
 export function runSetCommand(
   command: Common & { readonly assignments: readonly Assignment[] },
-  world: World,
+  io: CommandIo,
 ): Promise<ExitStatus> {
   const { assignments, json } = command;
-  return withClient({ ...command, operation: 'parameters' }, world, async (client) => {
+  return withClient({ ...command, operation: 'parameters' }, io, async (client) => {
     const now = await client.record({ method: 'GET', path: '/migrate/parameters' });
     const names = assignments.length === 0 ? Object.keys(now) : assignments.map(([name]) => name);
     const then = assignments.length === 0 ? now : await set(client, assignments, now);
-    if (json) world.out(jsonLine(then));
-    else world.out(names.map((name) => `${oneLine(`${name}=${parameterText(then[name] ?? '')}`)}\n`).join(''));
+    if (json) io.out(jsonLine(then));
+    else io.out(names.map((name) => `${oneLine(`${name}=${parameterText(then[name] ?? '')}`)}\n`).join(''));
     return EXIT.done;
   });
 }
@@ -43,10 +43,10 @@ async function set(
 /** Switches capabilities and prints their new states; without names prints all capabilities. */
 export function runCapabilitiesCommand(
   command: Common & { readonly names: readonly string[]; readonly state: boolean },
-  world: World,
+  io: CommandIo,
 ): Promise<ExitStatus> {
   const { names, state, json } = command;
-  return withClient({ ...command, operation: 'capabilities' }, world, async (client) => {
+  return withClient({ ...command, operation: 'capabilities' }, io, async (client) => {
     const path = '/migrate/capabilities';
     const capabilities = names.map((capability) => ({ capability, state }));
     const answer = await client.ask(
@@ -54,9 +54,8 @@ export function runCapabilitiesCommand(
     );
     if (!Array.isArray(answer) || !answer.every(isRecord)) throw unexpectedAnswer('it holds no list of capabilities');
     const shown = answer.filter(({ capability }) => names.length === 0 || names.includes(String(capability)));
-    if (json) world.out(jsonLine(answer));
-    else
-      world.out(shown.map((entry) => `${oneLine(String(entry.capability))}: ${entry.state ? 'on' : 'off'}\n`).join(''));
+    if (json) io.out(jsonLine(answer));
+    else io.out(shown.map((entry) => `${oneLine(String(entry.capability))}: ${entry.state ? 'on' : 'off'}\n`).join(''));
     return EXIT.done;
   });
 }

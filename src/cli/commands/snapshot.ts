@@ -1,11 +1,11 @@
-import { EXIT, type ExitStatus, Failure } from '../client-failure.ts';
-import { sameJob } from '../client-job.ts';
+import { EXIT, type ExitStatus } from '../client-failure.ts';
+import { sameJob } from '../client-work.ts';
+import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine, numberOf, stringOf, timeOf } from '../json-values.ts';
-import { createJobOutput, type JobOutput } from '../output/job-output.ts';
+import { createJobOutput } from '../output/job-output.ts';
 import { clockText, oneLine, sizeText, table } from '../output/plain-text.ts';
 import { type JobRequest, type Service, ServiceClient, type Verb } from '../service-client.ts';
-import { exitStatusOf, follow, startOnce, type Waiting } from '../work-follower.ts';
-import type { World } from '../world.ts';
+import { startAndFollow, type Waiting, withOutput } from '../work-follower.ts';
 import { type Common, withClient } from './service-command.ts';
 
 /* snapshot save, load, delete, verify and compact, which start a job and follow it; snapshot list. */
@@ -21,53 +21,27 @@ export type JobCommand = Waiting & {
 };
 
 /** Starts a job, waits for its end unless --no-wait is given, and gives the exit status of its outcome. */
-export async function runJobCommand(command: JobCommand, world: World): Promise<ExitStatus> {
-  const { verb, tag, json, quiet, service } = command;
-  const output = createJobOutput({ verb, tag, json, quiet, world });
+export async function runJobCommand(command: JobCommand, io: CommandIo): Promise<ExitStatus> {
+  const { verb, tag, request, json, quiet, service } = command;
+  const output = createJobOutput({ verb, tag, json, quiet, io });
   const client = new ServiceClient(service, null);
-  try {
-    return await run(command, { world, output, client });
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    output.failure(error);
-    return error.exitStatus;
-  } finally {
-    output.end();
-  }
-}
-
-type Parts = { readonly world: World; readonly output: JobOutput; readonly client: ServiceClient };
-
-async function run(command: JobCommand, { world, output, client }: Parts): Promise<ExitStatus> {
-  const { verb, tag, request, timeoutMs, cancelsOnTimeout, reconnectMs } = command;
-  const startedMs = world.clock.nowMs();
-  const note = (text: string): void => output.note(text);
-  const { work: job, wasReplayed } = await startOnce({
-    send: (key) => client.start(verb, tag, request, key),
-    waiting: command,
-    world,
-    note,
-  });
-  if (wasReplayed) output.replayed(job);
-  if (!command.waits && !world.interrupt.aborted) {
-    output.accepted(job);
-    return EXIT.done;
-  }
-  const ending = await follow(job, {
-    name: `job ${job.id}`,
-    look: async (deadlineMs) => sameJob(job, await client.job(job.id, deadlineMs)),
-    cancel: () => client.cancelJob(job.id),
-    wake: null,
-    world,
-    deadlineMs: timeoutMs === null ? null : startedMs + timeoutMs,
-    cancelsOnTimeout,
-    reconnectMs,
-    report: (seen) => output.report(seen),
-    note,
-  });
-  const exitStatus = exitStatusOf(ending, world.interrupt);
-  output.result(ending, { exitStatus, durationMs: world.clock.nowMs() - startedMs });
-  return exitStatus;
+  const startedMs = io.clock.nowMs();
+  return await withOutput(output, () =>
+    startAndFollow({
+      waiting: command,
+      io,
+      output,
+      nameOf: ({ id }) => `job ${id}`,
+      send: (key) => client.start(verb, tag, request, key),
+      look: async (job, deadlineMs) => sameJob(job, await client.job(job.id, deadlineMs)),
+      cancel: ({ id }) => client.cancelJob(id),
+      wake: null,
+      result: (ending, exitStatus) => {
+        output.result(ending, { exitStatus, durationMs: io.clock.nowMs() - startedMs });
+        return exitStatus;
+      },
+    }),
+  );
 }
 
 export type ListCommand = Common & {
@@ -77,17 +51,17 @@ export type ListCommand = Common & {
 };
 
 /** Prints snapshots as a table, as tags alone, or as one JSON document. */
-export function runListCommand(command: ListCommand, world: World): Promise<ExitStatus> {
+export function runListCommand(command: ListCommand, io: CommandIo): Promise<ExitStatus> {
   const { tag, json, quiet } = command;
   const operation = tag === null ? 'listing snapshots' : `listing ${tag}`;
-  return withClient({ ...command, operation }, world, async (client) => {
+  return withClient({ ...command, operation }, io, async (client) => {
     const snapshots =
       tag === null
         ? await client.pages('/snapshots', 'snapshots')
         : [await client.record({ method: 'GET', path: `/snapshots/${encodeURIComponent(tag)}` })];
-    if (json) world.out(jsonLine({ snapshots }));
-    else if (quiet) world.out(snapshots.map((snapshot) => `${oneLine(String(snapshot.tag))}\n`).join(''));
-    else world.out(snapshotTable(snapshots));
+    if (json) io.out(jsonLine({ snapshots }));
+    else if (quiet) io.out(snapshots.map((snapshot) => `${oneLine(String(snapshot.tag))}\n`).join(''));
+    else io.out(snapshotTable(snapshots));
     return EXIT.done;
   });
 }

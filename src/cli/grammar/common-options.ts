@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { EXIT, type ExitStatus, Failure } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import type { Common } from '../commands/service-command.ts';
 import {
   type AddressOptions,
@@ -11,14 +12,13 @@ import {
   URL_DEFAULT,
 } from '../option-values.ts';
 import type { Waiting } from '../work-follower.ts';
-import type { World } from '../world.ts';
 
 /* Options and help sections that several commands have. */
 
 /** The parts that a command family needs to add its commands. */
 export type Grammar = {
   readonly program: Command;
-  readonly world: World;
+  readonly io: CommandIo;
   /** Receives the command of the line. It runs after the whole line has been parsed. */
   readonly choose: (run: () => Promise<ExitStatus>) => void;
 };
@@ -65,7 +65,7 @@ export function addWaitingOptions(command: Command, work: 'job' | 'migration'): 
 }
 
 /** Service and output form of a command. @throws Failure if the address or the token is not valid. */
-export function commonOf({ tokenFile, json, ...address }: CommonOptions, { environment }: World): Common {
+export function commonOf({ tokenFile, json, ...address }: CommonOptions, { environment }: CommandIo): Common {
   const service = { url: serviceUrl(address, environment), token: serviceToken(tokenFile, environment.token) };
   return { service, json: json ?? false };
 }

@@ -4,17 +4,17 @@ import { ENVIRONMENT, type Grammar, join } from './common-options.ts';
 
 /* Options and help of `vmferry completion`, and of the hidden command `__complete` that the shells call. */
 
-export function addCompletion({ program, world, choose }: Grammar): void {
+export function addCompletion({ program, io, choose }: Grammar): void {
   program
     .command('completion')
     .description('Print the script that makes a shell complete the command lines of vmferry.')
     .addArgument(new Argument('<SHELL>', 'the shell').choices(SHELLS))
     .addHelpText('after', COMPLETION_HELP)
-    .action((shell: Shell) => choose(() => runCompletionCommand(shell, world)));
+    .action((shell: Shell) => choose(() => runCompletionCommand(shell, io)));
   program
     .command('__complete', { hidden: true })
     .argument('[WORDS...]', 'words after vmferry; the last one is completed')
-    .action((words: readonly string[]) => choose(() => runCompleteCommand(words, program, world)));
+    .action((words: readonly string[]) => choose(() => runCompleteCommand(words, program, io)));
 }
 
 export const COMPLETION_HELP = join(

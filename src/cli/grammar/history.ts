@@ -23,7 +23,7 @@ type Options = CommonOptions & {
 
 const LIMIT_DEFAULT = 20;
 
-export function addHistory({ program, world, choose }: Grammar): void {
+export function addHistory({ program, io, choose }: Grammar): void {
   const history = program
     .command('history')
     .description('Print the migrations of this service, newest first.')
@@ -32,8 +32,8 @@ export function addHistory({ program, world, choose }: Grammar): void {
   addListOptions(history, 'migrations');
   history.action(() => {
     const { quiet, ...options } = history.optsWithGlobals<Options>();
-    const common = commonOf(options, world);
-    choose(() => runHistoryCommand({ ...common, ...listingOf(options), quiet: quiet ?? false }, world));
+    const common = commonOf(options, io);
+    choose(() => runHistoryCommand({ ...common, ...listingOf(options), quiet: quiet ?? false }, io));
   });
 
   const show = program
@@ -43,8 +43,8 @@ export function addHistory({ program, world, choose }: Grammar): void {
     .addHelpText('after', SHOW_HELP);
   addJsonOption(addServiceOptions(show));
   show.action((id: string) => {
-    const common = commonOf(show.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runShowCommand({ ...common, id }, world));
+    const common = commonOf(show.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runShowCommand({ ...common, id }, io));
   });
 
   const audit = program
@@ -54,8 +54,8 @@ export function addHistory({ program, world, choose }: Grammar): void {
   addListOptions(audit, 'rows');
   audit.action(() => {
     const options = audit.optsWithGlobals<Options>();
-    const common = commonOf(options, world);
-    choose(() => runAuditCommand({ ...common, ...listingOf(options) }, world));
+    const common = commonOf(options, io);
+    choose(() => runAuditCommand({ ...common, ...listingOf(options) }, io));
   });
 }
 

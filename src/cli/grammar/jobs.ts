@@ -24,7 +24,7 @@ const DESCRIPTIONS: Readonly<Record<JobVerb, string>> = {
 
 type Options = CommonOptions & { readonly history?: true };
 
-export function addJobs({ program, world, choose }: Grammar): void {
+export function addJobs({ program, io, choose }: Grammar): void {
   const jobs = program
     .command('jobs')
     .usage('[list|show|cancel|pause|resume|finalize|complete|dismiss] [OPTIONS] [ID]')
@@ -40,34 +40,34 @@ export function addJobs({ program, world, choose }: Grammar): void {
   list.action(() => {
     const options = list.optsWithGlobals<Options>();
     const rest = { history: options.history ?? false, quiet: options.quiet ?? false };
-    const common = commonOf(options, world);
-    choose(() => runJobsCommand({ ...common, ...rest }, world));
+    const common = commonOf(options, io);
+    choose(() => runJobsCommand({ ...common, ...rest }, io));
   });
-  addShow({ program: jobs, world, choose });
-  for (const verb of JOB_VERBS) addVerb(verb, { program: jobs, world, choose });
+  addShow({ program: jobs, io, choose });
+  for (const verb of JOB_VERBS) addVerb(verb, { program: jobs, io, choose });
 }
 
-function addShow({ program, world, choose }: Grammar): void {
+function addShow({ program, io, choose }: Grammar): void {
   const command = program
     .command('show')
     .description('Print all members of a job.')
     .argument('<ID>', 'id of the job', parseWord)
     .addHelpText('after', jobVerbHelp('show'));
   command.action((id: string) => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runShowJobCommand({ ...common, id }, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runShowJobCommand({ ...common, id }, io));
   });
 }
 
-function addVerb(verb: JobVerb, { program, world, choose }: Grammar): void {
+function addVerb(verb: JobVerb, { program, io, choose }: Grammar): void {
   const command = program
     .command(verb)
     .description(DESCRIPTIONS[verb])
     .argument('<ID>', 'id of the job', parseWord)
     .addHelpText('after', jobVerbHelp(verb));
   command.action((id: string) => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runJobVerbCommand({ ...common, id, verb }, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runJobVerbCommand({ ...common, id, verb }, io));
   });
 }
 

@@ -23,28 +23,28 @@ export function addMachine(grammar: Grammar): void {
   addDirtyRate(grammar);
 }
 
-function addStopCont(verb: 'stop' | 'cont', description: string, { program, world, choose }: Grammar): void {
+function addStopCont(verb: 'stop' | 'cont', description: string, { program, io, choose }: Grammar): void {
   const command = program.command(verb).description(description).addHelpText('after', stopContHelp(verb));
   addJsonOption(addServiceOptions(command));
   command.action(() => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runStopContCommand({ ...common, verb }, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runStopContCommand({ ...common, verb }, io));
   });
 }
 
-function addConsole({ program, world, choose }: Grammar): void {
+function addConsole({ program, io, choose }: Grammar): void {
   const command = program
     .command('console')
     .description('Print the last 4 KiB that the guest has written to its console.')
     .addHelpText('after', CONSOLE_HELP);
   addJsonOption(addServiceOptions(command));
   command.action(() => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runConsoleCommand(common, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runConsoleCommand(common, io));
   });
 }
 
-function addWorkload({ program, world, choose }: Grammar): void {
+function addWorkload({ program, io, choose }: Grammar): void {
   const command = program
     .command('workload')
     .description('Change the workload of the synthetic guest while it runs. Without NAME=VALUE: print it.')
@@ -52,8 +52,8 @@ function addWorkload({ program, world, choose }: Grammar): void {
     .addHelpText('after', WORKLOAD_HELP);
   addJsonOption(addServiceOptions(command));
   command.action((assignments: ReturnType<typeof parseAssignment> | undefined) => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runWorkloadCommand({ ...common, assignments: assignments ?? [] }, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runWorkloadCommand({ ...common, assignments: assignments ?? [] }, io));
   });
 }
 
@@ -64,7 +64,7 @@ type DirtyRateOptions = CommonOptions & {
   readonly last?: true;
 };
 
-function addDirtyRate({ program, world, choose }: Grammar): void {
+function addDirtyRate({ program, io, choose }: Grammar): void {
   const command = program
     .command('dirty-rate')
     .description('Measure and print how fast the guest writes to its memory.')
@@ -82,10 +82,10 @@ function addDirtyRate({ program, world, choose }: Grammar): void {
   addJsonOption(addServiceOptions(command));
   command.action(() => {
     const { time, mode, samplePages, last, ...options } = command.optsWithGlobals<DirtyRateOptions>();
-    const common = commonOf(options, world);
+    const common = commonOf(options, io);
     const pages = samplePages === undefined ? {} : { 'sample-pages': samplePages };
     const measure = { 'calc-time': Math.round(time * 1000), 'calc-time-unit': 'millisecond', mode, ...pages };
-    choose(() => runDirtyRateCommand({ ...common, measure: last ? null : measure }, world));
+    choose(() => runDirtyRateCommand({ ...common, measure: last ? null : measure }, io));
   });
 }
 

@@ -2,12 +2,13 @@ import { EXIT, Failure } from '../client-failure.ts';
 import {
   runAddBlockerCommand,
   runBlockersCommand,
+  runCancelCommand,
   runContinueCommand,
   runEndIncomingCommand,
   runIncomingCommand,
+  runMigrateCommand,
   runRemoveBlockerCommand,
-} from '../commands/incoming.ts';
-import { runCancelCommand, runMigrateCommand } from '../commands/migrate.ts';
+} from '../commands/migrate.ts';
 import { parseWord } from '../option-values.ts';
 import {
   addJsonOption,
@@ -28,7 +29,7 @@ import {
 
 type Options = CommonOptions & WaitingOptions & { readonly resume?: true };
 
-export function addMigrate({ program, world, choose }: Grammar): void {
+export function addMigrate({ program, io, choose }: Grammar): void {
   const command = program
     .command('migrate')
     .description('Migrate the machine of a running service to another service, or save it to a file.')
@@ -40,25 +41,25 @@ export function addMigrate({ program, world, choose }: Grammar): void {
   command.action((uri: string) => {
     const options = command.optsWithGlobals<Options>();
     const waiting = waitingOf(options, options.wait ?? false, '--timeout needs --wait');
-    const common = commonOf(options, world);
+    const common = commonOf(options, io);
     const rest = { uri, resumes: options.resume ?? false, quiet: options.quiet ?? false };
-    choose(() => runMigrateCommand({ ...common, ...waiting, ...rest }, world));
+    choose(() => runMigrateCommand({ ...common, ...waiting, ...rest }, io));
   });
 }
 
-export function addCancel({ program, world, choose }: Grammar): void {
+export function addCancel({ program, io, choose }: Grammar): void {
   const command = program
     .command('cancel')
     .description('Cancel the running migration and print the outcome.')
     .addHelpText('after', CANCEL_HELP);
   addJsonOption(addServiceOptions(command));
   command.action(() => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runCancelCommand(common, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runCancelCommand(common, io));
   });
 }
 
-export function addIncoming({ program, world, choose }: Grammar): void {
+export function addIncoming({ program, io, choose }: Grammar): void {
   const command = program
     .command('incoming')
     .description('Make a service that was started with --incoming defer listen for a migration.')
@@ -69,17 +70,17 @@ export function addIncoming({ program, world, choose }: Grammar): void {
   addJsonOption(addServiceOptions(command));
   command.action((uri: string | undefined) => {
     const { quiet, end, ...options } = command.optsWithGlobals<CommonOptions & { readonly end?: true }>();
-    const common = commonOf(options, world);
+    const common = commonOf(options, io);
     if (end && uri === undefined) {
-      choose(() => runEndIncomingCommand(common, world));
+      choose(() => runEndIncomingCommand(common, io));
       return;
     }
     if (end || uri === undefined) throw new Failure(EXIT.usage, 'incoming needs either URI or --end; see --help');
-    choose(() => runIncomingCommand({ ...common, uri, quiet: quiet ?? false }, world));
+    choose(() => runIncomingCommand({ ...common, uri, quiet: quiet ?? false }, io));
   });
 }
 
-export function addContinue({ program, world, choose }: Grammar): void {
+export function addContinue({ program, io, choose }: Grammar): void {
   const command = program
     .command('continue')
     .description('Continue a migration that is paused before its switchover.')
@@ -88,12 +89,12 @@ export function addContinue({ program, world, choose }: Grammar): void {
   addJsonOption(addServiceOptions(command));
   command.action(() => {
     const { state, ...options } = command.optsWithGlobals<CommonOptions & { readonly state: string }>();
-    const common = commonOf(options, world);
-    choose(() => runContinueCommand({ ...common, state }, world));
+    const common = commonOf(options, io);
+    choose(() => runContinueCommand({ ...common, state }, io));
   });
 }
 
-export function addBlockers({ program, world, choose }: Grammar): void {
+export function addBlockers({ program, io, choose }: Grammar): void {
   const blockers = program
     .command('blockers')
     .usage('[list|add|remove] [OPTIONS] [REASON|ID]')
@@ -105,8 +106,8 @@ export function addBlockers({ program, world, choose }: Grammar): void {
     .description('Print the blockers with their ids. The default of blockers.')
     .addHelpText('after', blockerHelp('list'));
   list.action(() => {
-    const common = commonOf(list.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runBlockersCommand(common, world));
+    const common = commonOf(list.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runBlockersCommand(common, io));
   });
   const add = blockers
     .command('add')
@@ -114,8 +115,8 @@ export function addBlockers({ program, world, choose }: Grammar): void {
     .argument('<REASON>', 'reason, shown to a user who starts a migration', parseWord)
     .addHelpText('after', blockerHelp("add 'A backup is being made.'"));
   add.action((reason: string) => {
-    const common = commonOf(add.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runAddBlockerCommand({ ...common, reason }, world));
+    const common = commonOf(add.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runAddBlockerCommand({ ...common, reason }, io));
   });
   const remove = blockers
     .command('remove')
@@ -123,8 +124,8 @@ export function addBlockers({ program, world, choose }: Grammar): void {
     .argument('<ID>', 'id of the blocker, as vmferry blockers prints it', parseWord)
     .addHelpText('after', blockerHelp('remove 1'));
   remove.action((id: string) => {
-    const common = commonOf(remove.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runRemoveBlockerCommand({ ...common, id }, world));
+    const common = commonOf(remove.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runRemoveBlockerCommand({ ...common, id }, io));
   });
 }
 

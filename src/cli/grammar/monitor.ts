@@ -21,7 +21,7 @@ type MonitorOptions = CommonOptions & {
   readonly historyFile?: string;
 };
 
-export function addMonitor({ program, world, choose }: Grammar): void {
+export function addMonitor({ program, io, choose }: Grammar): void {
   const command = program
     .command('monitor')
     .description('Use the text monitor (HMP) of a running service, at a prompt or from standard input.')
@@ -32,13 +32,13 @@ export function addMonitor({ program, world, choose }: Grammar): void {
   addJsonOption(addServiceOptions(command));
   command.action(() => {
     const { events, history, historyFile, ...options } = command.optsWithGlobals<MonitorOptions>();
-    const kept = history ? (historyFile ?? historyPath(world.environment)) : null;
-    const common = commonOf(options, world);
-    choose(() => runMonitorCommand({ ...common, historyFile: kept, showsEvents: events }, world));
+    const kept = history ? (historyFile ?? historyPath(io.environment)) : null;
+    const common = commonOf(options, io);
+    choose(() => runMonitorCommand({ ...common, historyFile: kept, showsEvents: events }, io));
   });
 }
 
-export function addQmp({ program, world, choose }: Grammar): void {
+export function addQmp({ program, io, choose }: Grammar): void {
   const command = program
     .command('qmp')
     .description('Send one QMP command to a running service and print its answer.')
@@ -50,8 +50,8 @@ export function addQmp({ program, world, choose }: Grammar): void {
     .addHelpText('after', QMP_HELP);
   addJsonOption(addServiceOptions(command));
   command.action((text: string) => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runQmpCommand({ ...common, text }, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runQmpCommand({ ...common, text }, io));
   });
 }
 

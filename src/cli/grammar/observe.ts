@@ -22,7 +22,7 @@ type StatusOptions = CommonOptions & {
   readonly reconnect: number;
 };
 
-export function addStatus({ program, world, choose }: Grammar): void {
+export function addStatus({ program, io, choose }: Grammar): void {
   const command = program
     .command('status')
     .description('Print the state of the machine of a running service and of its migration.')
@@ -42,14 +42,14 @@ export function addStatus({ program, world, choose }: Grammar): void {
   command.action(() => {
     const { watch, check, interval, reconnect, ...options } = command.optsWithGlobals<StatusOptions>();
     const times = { everyMs: interval * 1000, reconnectMs: reconnect * 1000 };
-    const common = commonOf(options, world);
-    choose(() => runStatusCommand({ ...common, ...times, watches: watch ?? false, checks: check ?? false }, world));
+    const common = commonOf(options, io);
+    choose(() => runStatusCommand({ ...common, ...times, watches: watch ?? false, checks: check ?? false }, io));
   });
 }
 
 type EventsOptions = CommonOptions & { readonly since?: string; readonly reconnect: number };
 
-export function addEvents({ program, world, choose }: Grammar): void {
+export function addEvents({ program, io, choose }: Grammar): void {
   const command = program
     .command('events')
     .description('Print the events of a running service as they happen, until Ctrl-C.')
@@ -59,8 +59,8 @@ export function addEvents({ program, world, choose }: Grammar): void {
   addJsonOption(addServiceOptions(command));
   command.action(() => {
     const { since, reconnect, ...options } = command.optsWithGlobals<EventsOptions>();
-    const common = commonOf(options, world);
-    choose(() => runEventsCommand({ ...common, since: since ?? null, reconnectMs: reconnect * 1000 }, world));
+    const common = commonOf(options, io);
+    choose(() => runEventsCommand({ ...common, since: since ?? null, reconnectMs: reconnect * 1000 }, io));
   });
 }
 

@@ -15,7 +15,7 @@ import {
 
 type WaitOptions = CommonOptions & { readonly timeout?: number; readonly pid?: number };
 
-export function addService({ program, world, choose }: Grammar): void {
+export function addService({ program, io, choose }: Grammar): void {
   const wait = program
     .command('wait')
     .description('Wait until a service is ready, and print its address.')
@@ -27,14 +27,14 @@ export function addService({ program, world, choose }: Grammar): void {
   wait.action(() => {
     const { timeout, pid, quiet, json, ...options } = wait.optsWithGlobals<WaitOptions>();
     const command = {
-      locate: () => serviceUrl(options, world.environment),
-      token: serviceToken(options.tokenFile, world.environment.token),
+      locate: () => serviceUrl(options, io.environment),
+      token: serviceToken(options.tokenFile, io.environment.token),
       timeoutMs: timeout === undefined ? null : timeout * 1000,
       pid: pid ?? null,
       json: json ?? false,
       quiet: quiet ?? false,
     };
-    choose(() => runWaitCommand(command, world));
+    choose(() => runWaitCommand(command, io));
   });
 
   const version = program
@@ -43,8 +43,8 @@ export function addService({ program, world, choose }: Grammar): void {
     .addHelpText('after', VERSION_HELP);
   addJsonOption(addServiceOptions(version));
   version.action(() => {
-    const common = commonOf(version.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runVersionCommand(common, world));
+    const common = commonOf(version.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runVersionCommand(common, io));
   });
 }
 

@@ -13,7 +13,7 @@ import {
 
 /* Options and help of `vmferry set`, `enable` and `disable`. */
 
-export function addSet({ program, world, choose }: Grammar): void {
+export function addSet({ program, io, choose }: Grammar): void {
   const command = program
     .command('set')
     .description('Change migration parameters: all that are given, or none. Without arguments: print all.')
@@ -21,12 +21,12 @@ export function addSet({ program, world, choose }: Grammar): void {
     .addHelpText('after', SET_HELP);
   addJsonOption(addServiceOptions(command));
   command.action((assignments: ReturnType<typeof parseAssignment> | undefined) => {
-    const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-    choose(() => runSetCommand({ ...common, assignments: assignments ?? [] }, world));
+    const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+    choose(() => runSetCommand({ ...common, assignments: assignments ?? [] }, io));
   });
 }
 
-export function addCapabilities({ program, world, choose }: Grammar): void {
+export function addCapabilities({ program, io, choose }: Grammar): void {
   for (const [name, state] of [
     ['enable', true],
     ['disable', false],
@@ -39,8 +39,8 @@ export function addCapabilities({ program, world, choose }: Grammar): void {
       .addHelpText('after', capabilitiesHelp(name));
     addJsonOption(addServiceOptions(command));
     command.action((names: readonly string[] | undefined) => {
-      const common = commonOf(command.optsWithGlobals<CommonOptions>(), world);
-      choose(() => runCapabilitiesCommand({ ...common, names: names ?? [], state }, world));
+      const common = commonOf(command.optsWithGlobals<CommonOptions>(), io);
+      choose(() => runCapabilitiesCommand({ ...common, names: names ?? [], state }, io));
     });
   }
 }

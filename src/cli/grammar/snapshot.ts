@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import type { ExitStatus } from '../client-failure.ts';
+import type { CommandIo } from '../command-io.ts';
 import { runJobCommand, runListCommand } from '../commands/snapshot.ts';
 import { collect, parseWholeSeconds, parseWord } from '../option-values.ts';
 import type { Verb } from '../service-client.ts';
-import type { World } from '../world.ts';
 import {
   addServiceOptions,
   addWaitingOptions,
@@ -33,7 +33,7 @@ type Options = CommonOptions &
     readonly ttl?: number;
   };
 
-export function addSnapshot({ program, world, choose }: Grammar): void {
+export function addSnapshot({ program, io, choose }: Grammar): void {
   const snapshot = program
     .command('snapshot')
     .usage('save|load|delete|list|verify|compact [OPTIONS] [TAG]')
@@ -44,7 +44,7 @@ export function addSnapshot({ program, world, choose }: Grammar): void {
   addServiceOptions(snapshot)
     .option('--json', 'print results and progress as JSON, for programs')
     .option('-q, --quiet', 'no progress; as result only the tag or the job id');
-  const family = { program: snapshot, world, choose };
+  const family = { program: snapshot, io, choose };
   addSave(family);
   addLoad(family);
   addDelete(family);
@@ -53,7 +53,7 @@ export function addSnapshot({ program, world, choose }: Grammar): void {
   addCompact(family);
 }
 
-function addSave({ program, world, choose }: Grammar): void {
+function addSave({ program, io, choose }: Grammar): void {
   const command = program
     .command('save')
     .description(
@@ -71,11 +71,11 @@ function addSave({ program, world, choose }: Grammar): void {
     .option('--ttl <SECONDS>', 'let the service delete the snapshot after this time', parseWholeSeconds);
   addJobOptions(command, 'save');
   command.action((tag: string | undefined) => {
-    choose(() => job('save', tag ?? generatedTag(world.clock.date()), command, world));
+    choose(() => job('save', tag ?? generatedTag(io.clock.date()), command, io));
   });
 }
 
-function addLoad({ program, world, choose }: Grammar): void {
+function addLoad({ program, io, choose }: Grammar): void {
   const command = program
     .command('load')
     .description('Restore the machine from a snapshot: RAM, devices and disks. A failed load changes nothing.')
@@ -85,38 +85,38 @@ function addLoad({ program, world, choose }: Grammar): void {
     )
     .addOption(deviceOption('node whose disk is restored; may be repeated (default: all nodes with the tag)'));
   addJobOptions(command, 'load');
-  command.action((tag: string) => choose(() => job('load', tag, command, world)));
+  command.action((tag: string) => choose(() => job('load', tag, command, io)));
 }
 
-function addDelete({ program, world, choose }: Grammar): void {
+function addDelete({ program, io, choose }: Grammar): void {
   const command = program
     .command('delete')
     .description('Delete a snapshot and free its space.')
     .argument('<TAG>', 'name of the snapshot', parseWord)
     .addOption(deviceOption('node to delete it from; may be repeated (default: all nodes with the tag)'));
   addJobOptions(command, 'delete');
-  command.action((tag: string) => choose(() => job('delete', tag, command, world)));
+  command.action((tag: string) => choose(() => job('delete', tag, command, io)));
 }
 
-function addVerify({ program, world, choose }: Grammar): void {
+function addVerify({ program, io, choose }: Grammar): void {
   const command = program
     .command('verify')
     .description('Read a snapshot and compare it with its stored digests. Changes nothing.')
     .argument('<TAG>', 'name of the snapshot', parseWord);
   addJobOptions(command, 'verify');
-  command.action((tag: string) => choose(() => job('verify', tag, command, world)));
+  command.action((tag: string) => choose(() => job('verify', tag, command, io)));
 }
 
-function addCompact({ program, world, choose }: Grammar): void {
+function addCompact({ program, io, choose }: Grammar): void {
   const command = program
     .command('compact')
     .description('Shorten image files to the space that they use, for example after a delete. The guest may run.')
     .addOption(nodeOption('node whose image is compacted; may be repeated (default: all writable nodes)'));
   addJobOptions(command, 'compact');
-  command.action(() => choose(() => job('compact', null, command, world)));
+  command.action(() => choose(() => job('compact', null, command, io)));
 }
 
-function addList({ program, world, choose }: Grammar): void {
+function addList({ program, io, choose }: Grammar): void {
   const command = program
     .command('list')
     .description('Print all snapshots, or the snapshot with the given tag.')
@@ -124,8 +124,8 @@ function addList({ program, world, choose }: Grammar): void {
     .addHelpText('after', LIST_HELP);
   command.action((tag: string | undefined) => {
     const options = command.optsWithGlobals<Options>();
-    const common = commonOf(options, world);
-    choose(() => runListCommand({ ...common, tag: tag ?? null, quiet: options.quiet ?? false }, world));
+    const common = commonOf(options, io);
+    choose(() => runListCommand({ ...common, tag: tag ?? null, quiet: options.quiet ?? false }, io));
   });
 }
 
@@ -148,7 +148,7 @@ function addJobOptions(command: Command, verb: Verb): void {
   addWaitingOptions(command, 'job').addHelpText('after', jobHelp(verb));
 }
 
-function job(verb: Verb, tag: string | null, command: Command, world: World): Promise<ExitStatus> {
+function job(verb: Verb, tag: string | null, command: Command, io: CommandIo): Promise<ExitStatus> {
   const options = command.optsWithGlobals<Options>();
   const waiting = waitingOf(options, options.wait ?? true, '--no-wait and --timeout exclude each other');
   const request = {
@@ -162,8 +162,8 @@ function job(verb: Verb, tag: string | null, command: Command, world: World): Pr
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.ttl === undefined ? {} : { ttl: options.ttl }),
   };
-  const common = commonOf(options, world);
-  return runJobCommand({ ...common, ...waiting, verb, tag, request, quiet: options.quiet ?? false }, world);
+  const common = commonOf(options, io);
+  return runJobCommand({ ...common, ...waiting, verb, tag, request, quiet: options.quiet ?? false }, io);
 }
 
 /** The tag that QEMU gives a snapshot without a name, from local time: `vm-20261124021530`. */

@@ -1,24 +1,17 @@
 import { EXIT, type ExitStatus, type Failure, failureObject } from '../client-failure.ts';
-import { type Job, JobProgress } from '../client-job.ts';
+import { type Job, JobProgress } from '../client-work.ts';
+import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine, numberOf } from '../json-values.ts';
 import type { Verb } from '../service-client.ts';
-import type { Ending } from '../work-follower.ts';
-import type { World } from '../world.ts';
+import type { Ending, WorkOutput } from '../work-follower.ts';
 import { durationText, oneLine, sizeText } from './plain-text.ts';
 import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './progress-display.ts';
 
 /* Output of `vmferry snapshot`: text for people, or with --json one JSON object on each line. */
 
-export type JobOutput = Pick<Progress, 'note' | 'end'> & {
-  report(job: Job): void;
-  /** An earlier request with the same idempotency key started the job. */
-  replayed(job: Job): void;
-  /** The service has accepted the job, and the command does not wait for it. */
-  accepted(job: Job): void;
+export type JobOutput = WorkOutput<Job> & {
   /** The end of a job that was followed. */
   result(ending: Ending<Job>, about: { readonly exitStatus: ExitStatus; readonly durationMs: number }): void;
-  /** The end if there is no job, or if its outcome is not known. */
-  failure(failure: Failure): void;
 };
 
 export type OutputOptions = {
@@ -26,7 +19,7 @@ export type OutputOptions = {
   readonly tag: string | null;
   readonly json: boolean;
   readonly quiet: boolean;
-  readonly world: World;
+  readonly io: CommandIo;
 };
 
 export function createJobOutput(options: OutputOptions): JobOutput {
@@ -55,15 +48,15 @@ class HumanOutput implements JobOutput {
   readonly #figures: JobProgress;
 
   constructor(options: OutputOptions) {
-    const { verb, tag, quiet, world } = options;
+    const { verb, tag, quiet, io } = options;
     this.#options = options;
     this.#doing = `${DOING[verb]} ${workedOn(tag)}`;
-    this.#progress = createProgress({ style: progressStyle(world, quiet), label: this.#doing, world });
+    this.#progress = createProgress({ style: progressStyle(io, quiet), label: this.#doing, io });
     this.#figures = new JobProgress();
   }
 
   report(job: Job): void {
-    this.#progress.show(this.#figures.shown(job, this.#options.world.clock.nowMs()));
+    this.#progress.show(this.#figures.shown(job, this.#options.io.clock.nowMs()));
   }
 
   note(text: string): void {
@@ -80,8 +73,8 @@ class HumanOutput implements JobOutput {
 
   accepted(job: Job): void {
     this.end();
-    const { quiet, world } = this.#options;
-    world.out(quiet ? `${job.id}\n` : `${this.#doing}: job ${job.id} was accepted\n`);
+    const { quiet, io } = this.#options;
+    io.out(quiet ? `${job.id}\n` : `${this.#doing}: job ${job.id} was accepted\n`);
   }
 
   result({ last: job, stop }: Ending<Job>, { exitStatus, durationMs }: Parameters<JobOutput['result']>[1]): void {
@@ -100,19 +93,19 @@ class HumanOutput implements JobOutput {
   }
 
   #succeeded(job: Job, durationMs: number): void {
-    const { verb, tag, quiet, world } = this.#options;
+    const { verb, tag, quiet, io } = this.#options;
     if (quiet) {
-      if (verb === 'save') world.out(`${tag}\n`);
+      if (verb === 'save') io.out(`${tag}\n`);
       return;
     }
     const bytes = workedBytes(verb, job);
     const size = bytes === null ? '' : `${sizeText(bytes)} in `;
     const remark = `${verifyRemark(job)}${compactionRemark(job)}`;
-    world.out(`${DONE[verb]} ${workedOn(tag)}: ${size}${durationText(durationMs)}${remark}\n`);
+    io.out(`${DONE[verb]} ${workedOn(tag)}: ${size}${durationText(durationMs)}${remark}\n`);
   }
 
   #complain(text: string): void {
-    this.#options.world.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
+    this.#options.io.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
   }
 }
 
@@ -151,8 +144,8 @@ class JsonOutput implements JobOutput {
   }
 
   report(job: Job): void {
-    const { quiet, world } = this.#options;
-    const now = world.clock.nowMs();
+    const { quiet, io } = this.#options;
+    const now = io.clock.nowMs();
     const text = JSON.stringify(job.raw);
     if (quiet || job.isConcluded || now < this.#nextMs || text === this.#last) return;
     this.#last = text;
@@ -189,7 +182,7 @@ class JsonOutput implements JobOutput {
   }
 
   #line(value: object): void {
-    this.#options.world.out(jsonLine(value));
+    this.#options.io.out(jsonLine(value));
   }
 }
 

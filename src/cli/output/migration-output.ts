@@ -1,9 +1,9 @@
 import { EXIT, type ExitStatus, type Failure, failureObject } from '../client-failure.ts';
-import { type Migration, type Panic, shownMigration, verdictOf } from '../client-migration.ts';
+import { type Migration, type Panic, shownMigration, verdictOf } from '../client-work.ts';
+import type { CommandIo } from '../command-io.ts';
 import type { ServiceEvent } from '../event-reader.ts';
 import { isRecord, jsonLine, numberOf } from '../json-values.ts';
-import type { Ending } from '../work-follower.ts';
-import type { World } from '../world.ts';
+import type { Ending, WorkOutput } from '../work-follower.ts';
 import { replayedNote } from './job-output.ts';
 import { eventObject } from './observe-text.ts';
 import { durationText, oneLine, sizeText } from './plain-text.ts';
@@ -11,17 +11,10 @@ import { createProgress, LINE_MS_MIN, type Progress, progressStyle } from './pro
 
 /* Output of `vmferry migrate`: text for people, or with --json one JSON object on each line. */
 
-export type MigrationOutput = Pick<Progress, 'note' | 'end'> & {
-  report(migration: Migration): void;
+export type MigrationOutput = WorkOutput<Migration> & {
   event(event: ServiceEvent): void;
-  /** An earlier request with the same idempotency key started the migration. */
-  replayed(migration: Migration): void;
-  /** The service has started the migration, and the command does not wait for it. */
-  accepted(migration: Migration): void;
   /** The end of a migration that was followed. */
   result(ending: Ending<Migration>, result: Result): void;
-  /** The end if the outcome is not known. */
-  failure(failure: Failure): void;
 };
 
 /** Exit status of the command; `panic` is set if the migration completed with a panicked guest. */
@@ -31,7 +24,7 @@ export type MigrationOutputOptions = {
   readonly uri: string;
   readonly json: boolean;
   readonly quiet: boolean;
-  readonly world: World;
+  readonly io: CommandIo;
 };
 
 export function createMigrationOutput(options: MigrationOutputOptions): MigrationOutput {
@@ -45,10 +38,10 @@ class HumanOutput implements MigrationOutput {
   #verdict = '';
 
   constructor(options: MigrationOutputOptions) {
-    const { uri, quiet, world } = options;
+    const { uri, quiet, io } = options;
     this.#options = options;
     this.#doing = `migrating to ${oneLine(uri)}`;
-    this.#progress = createProgress({ style: progressStyle(world, quiet), label: this.#doing, world });
+    this.#progress = createProgress({ style: progressStyle(io, quiet), label: this.#doing, io });
   }
 
   report(migration: Migration): void {
@@ -78,8 +71,8 @@ class HumanOutput implements MigrationOutput {
 
   accepted({ id }: Migration): void {
     this.end();
-    const { quiet, world } = this.#options;
-    world.out(quiet ? `${id}\n` : `${this.#doing}: migration ${id} has begun\n`);
+    const { quiet, io } = this.#options;
+    io.out(quiet ? `${id}\n` : `${this.#doing}: migration ${id} has begun\n`);
   }
 
   result({ last, stop }: Ending<Migration>, { exitStatus, panic }: Result): void {
@@ -96,14 +89,14 @@ class HumanOutput implements MigrationOutput {
   }
 
   #succeeded({ uri, note, raw: { result } }: Migration): void {
-    const { quiet, world } = this.#options;
-    if (!quiet) world.out(`migrated to ${oneLine(uri)}: ${summary(result)}\n`);
+    const { quiet, io } = this.#options;
+    if (!quiet) io.out(`migrated to ${oneLine(uri)}: ${summary(result)}\n`);
     // The note is about the place of the guest, so it is printed with --quiet too.
     if (note !== null) this.#complain(note);
   }
 
   #complain(text: string): void {
-    this.#options.world.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
+    this.#options.io.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
   }
 }
 
@@ -151,8 +144,8 @@ class JsonOutput implements MigrationOutput {
   }
 
   report({ progress }: Migration): void {
-    const { quiet, world } = this.#options;
-    const now = world.clock.nowMs();
+    const { quiet, io } = this.#options;
+    const now = io.clock.nowMs();
     const text = JSON.stringify(progress);
     if (quiet || progress === null || now < this.#nextMs || text === this.#last) return;
     this.#last = text;
@@ -191,6 +184,6 @@ class JsonOutput implements MigrationOutput {
   }
 
   #line(value: object): void {
-    this.#options.world.out(jsonLine(value));
+    this.#options.io.out(jsonLine(value));
   }
 }

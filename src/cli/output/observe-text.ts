@@ -1,4 +1,4 @@
-import { type Figures, panicOf, timeToGo, verdictOf } from '../client-migration.ts';
+import { type Figures, panicOf, timeToGo, verdictOf } from '../client-work.ts';
 import type { ServiceEvent } from '../event-reader.ts';
 import { isRecord, numberOf, plainOf } from '../json-values.ts';
 import { clockText, durationText, oneLine, type Paint, sizeText } from './plain-text.ts';

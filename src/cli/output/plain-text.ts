@@ -1,4 +1,4 @@
-import type { World } from '../world.ts';
+import type { CommandIo } from '../command-io.ts';
 
 /* Text for people: sizes, times, tables and colours; text from outside without control characters. */
 
@@ -74,8 +74,8 @@ const CODES = { dim: 2, red: 31, yellow: 33, cyan: 36 } as const;
 export type Paint = (colour: keyof typeof CODES, text: string) => string;
 
 /** Colours are used if standard output is a terminal other than `dumb` and NO_COLOR is not set. */
-export function createPaint(world: World): Paint {
-  const { noColor, terminal } = world.environment;
-  const isColoured = world.outColumns() !== null && terminal !== 'dumb' && (noColor ?? '') === '';
+export function createPaint(io: CommandIo): Paint {
+  const { noColor, terminal } = io.environment;
+  const isColoured = io.outColumns() !== null && terminal !== 'dumb' && (noColor ?? '') === '';
   return (colour, text) => (isColoured && text !== '' ? `\u001b[${CODES[colour]}m${text}\u001b[0m` : text);
 }

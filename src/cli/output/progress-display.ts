@@ -1,4 +1,4 @@
-import type { World } from '../world.ts';
+import type { CommandIo } from '../command-io.ts';
 import { oneLine } from './plain-text.ts';
 
 /* Progress on standard error: a bar on a terminal, lines in a file or a CI log. */
@@ -34,7 +34,7 @@ export type ProgressOptions = {
   readonly style: 'bar' | 'lines' | 'none';
   /** Description of the work: `saving warm`. */
   readonly label: string;
-  readonly world: World;
+  readonly io: CommandIo;
 };
 
 /** Minimum time between two lines of progress, in milliseconds. */
@@ -48,27 +48,27 @@ const BAR_FRAME = `${GAP}[]`;
 
 export function createProgress(options: ProgressOptions): Progress {
   if (options.style === 'bar') return new Bar(options);
-  return options.style === 'lines' ? new Lines(options) : new Silence(options.world);
+  return options.style === 'lines' ? new Lines(options) : new Silence(options.io);
 }
 
 /** Style for the output at standard error. */
-export function progressStyle(world: World, quiet: boolean): ProgressOptions['style'] {
+export function progressStyle(io: CommandIo, quiet: boolean): ProgressOptions['style'] {
   if (quiet) return 'none';
-  return world.columns() !== null && world.environment.terminal !== 'dumb' ? 'bar' : 'lines';
+  return io.columns() !== null && io.environment.terminal !== 'dumb' ? 'bar' : 'lines';
 }
 
 /** Displays no progress, only notes. */
 class Silence implements Progress {
-  readonly #world: World;
+  readonly #io: CommandIo;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(io: CommandIo) {
+    this.#io = io;
   }
 
   show(): void {}
 
   note(text: string): void {
-    this.#world.err(`vmferry: ${oneLine(text)}\n`);
+    this.#io.err(`vmferry: ${oneLine(text)}\n`);
   }
 
   end(): void {}
@@ -77,25 +77,25 @@ class Silence implements Progress {
 /** Writes at most one line in a second, and only if the state has changed. */
 class Lines implements Progress {
   readonly #label: string;
-  readonly #world: World;
+  readonly #io: CommandIo;
   #last = '';
   #nextMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ label, world }: ProgressOptions) {
+  constructor({ label, io }: ProgressOptions) {
     this.#label = oneLine(label);
-    this.#world = world;
+    this.#io = io;
   }
 
   show({ state, status, figures, isOver }: Shown): void {
-    const now = this.#world.clock.nowMs();
+    const now = this.#io.clock.nowMs();
     if (now < this.#nextMs || state === this.#last || isOver) return;
     this.#last = state;
     this.#nextMs = now + LINE_MS_MIN;
-    this.#world.err(`${this.#label}: ${[status, ...figures.map(({ text }) => text)].join(', ')}\n`);
+    this.#io.err(`${this.#label}: ${[status, ...figures.map(({ text }) => text)].join(', ')}\n`);
   }
 
   note(text: string): void {
-    this.#world.err(`${this.#label}: ${oneLine(text)}\n`);
+    this.#io.err(`${this.#label}: ${oneLine(text)}\n`);
   }
 
   end(): void {}
@@ -106,29 +106,29 @@ const CLEAR = '\r\u001b[K';
 /** Overwrites one line of the terminal. */
 class Bar implements Progress {
   readonly #label: string;
-  readonly #world: World;
+  readonly #io: CommandIo;
   #isShown = false;
 
-  constructor({ label, world }: ProgressOptions) {
+  constructor({ label, io }: ProgressOptions) {
     this.#label = oneLine(label);
-    this.#world = world;
+    this.#io = io;
   }
 
   show(shown: Shown): void {
     if (shown.isOver) return;
     // The last column stays empty: some terminals wrap the line when it is written.
-    const columns = (this.#world.columns() ?? 0) - 1;
-    this.#world.err(`${CLEAR}${this.#line(shown, columns)}`);
+    const columns = (this.#io.columns() ?? 0) - 1;
+    this.#io.err(`${CLEAR}${this.#line(shown, columns)}`);
     this.#isShown = true;
   }
 
   note(text: string): void {
     this.end();
-    this.#world.err(`${this.#label}: ${oneLine(text)}\n`);
+    this.#io.err(`${this.#label}: ${oneLine(text)}\n`);
   }
 
   end(): void {
-    if (this.#isShown) this.#world.err(CLEAR);
+    if (this.#isShown) this.#io.err(CLEAR);
     this.#isShown = false;
   }
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import { QMP_CLASSES } from '../door-errors.ts';
-import { Int64, Uuid } from './common.ts';
+import { QMP_CLASSES } from '../command.ts';
+import { Int64, Text, Uuid } from './common.ts';
 
 /* What a client may ask about the service itself, named as in the QAPI schema. */
 
@@ -90,3 +90,35 @@ export const QmpAnswer = Type.Object({
   id: Type.Optional(Type.Unknown()),
   error: Type.Optional(Type.Object({ class: Type.Enum([...QMP_CLASSES]), desc: Type.String() })),
 });
+
+export const DescriptorArguments = Type.Object(
+  { fdname: Text('Name of the descriptor; not a digit first.') },
+  { additionalProperties: false },
+);
+
+export const AddFdArguments = Type.Object(
+  {
+    'fdset-id': Type.Optional(
+      Int64({ description: 'Number of the set; left out: the lowest from 0 on that no set has.' }),
+    ),
+    opaque: Type.Optional(Text('Shown by query-fdsets.')),
+  },
+  { additionalProperties: false },
+);
+
+export const AddfdInfo = Type.Object({ 'fdset-id': Int64(), fd: Int64() });
+
+export const RemoveFdArguments = Type.Object(
+  {
+    'fdset-id': Int64({ description: 'Number of the set.' }),
+    fd: Type.Optional(Int64({ description: 'One descriptor of the set; left out: all of them.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const FdsetInfoList = Type.Array(
+  Type.Object({
+    'fdset-id': Int64(),
+    fds: Type.Array(Type.Object({ fd: Int64(), opaque: Type.Optional(Type.String()) })),
+  }),
+);

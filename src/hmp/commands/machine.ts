@@ -1,6 +1,6 @@
-import { announceSelf as announceSelfCommand } from '../../commands/announce.ts';
 import * as dirtyRate from '../../commands/dirty-rate.ts';
 import * as table from '../../commands/machine.ts';
+import { announceSelf as announceSelfCommand } from '../../commands/machine.ts';
 import { LineError } from '../line-reader.ts';
 import type { MonitorCommand, Parameter } from '../monitor-command.ts';
 

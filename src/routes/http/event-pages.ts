@@ -1,4 +1,4 @@
-import { eventView } from '../../commands/views/event.ts';
+import { eventView } from '../../commands/views/machine.ts';
 import type { Domain } from '../../domain/domain.ts';
 import type { EventRecord } from '../../domain/ports/store.ts';
 import { stringifyJson } from '../../text/json.ts';

@@ -1,9 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { MACHINE_FAMILIES, MIGRATION_FAMILIES } from './machine-families.ts';
 import type { Family, MetricsSource } from './metric-family.ts';
-import { EVENT_LOOP_FAMILIES, PROCESS_FAMILIES } from './process-families.ts';
 import { type HttpFigures, LATENCY_BOUNDS, type LatencyLabels, type LatencySeries } from './running-figures.ts';
-import { SERVICE_FAMILIES } from './service-families.ts';
+import { EVENT_LOOP_FAMILIES, PROCESS_FAMILIES, SERVICE_FAMILIES } from './service-families.ts';
 
 /*
  * The figures of the service in Prometheus' text form. All of them are asked for when someone scrapes; nothing is kept

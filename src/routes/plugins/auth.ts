@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Caller, CommandContext, Role } from '../../commands/command.ts';
 import type { Connections } from '../http/http-server.ts';
 import { type HttpLimits, networkOf, RateLimit } from '../http-limits.ts';
-import type { Server } from '../server-type.ts';
+import type { Server } from './common-hooks.ts';
 import { HttpError } from './problem-details.ts';
 
 /*

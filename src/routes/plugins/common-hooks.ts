@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import type { FastifyRequest } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
 import type { HttpFigures } from '../metrics/running-figures.ts';
-import type { Server } from '../server-type.ts';
+
+/** The HTTP server: a route's schemas are TypeBox's, and its request takes its types from them. */
+export type Server = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
 
 /* Every request has an id, which its log lines, its row in the audit trail and its answer carry. */
 

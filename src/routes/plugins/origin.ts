@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Server } from '../server-type.ts';
+import type { Server } from './common-hooks.ts';
 import { HttpError } from './problem-details.ts';
 
 /*

@@ -1,9 +1,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { DoorError, type QmpClass, qmpClassOf } from '../../commands/door-errors.ts';
+import { DoorError, type QmpClass, qmpClassOf } from '../../commands/command.ts';
 import { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } from '../../domain/errors.ts';
 import { JsonSyntaxError, stringifyJson } from '../../text/json.ts';
-import type { Server } from '../server-type.ts';
-import { SECURITY_HEADERS } from './common-hooks.ts';
+import { SECURITY_HEADERS, type Server } from './common-hooks.ts';
 
 /* Errors as RFC 9457 problem details: one place where a code becomes a status. */
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RateMeter } from '../../../src/cli/client-job.ts';
+import { RateMeter } from '../../../src/cli/client-work.ts';
 import { snapshotTable } from '../../../src/cli/commands/snapshot.ts';
 import { clockText, durationText, oneLine, sizeText } from '../../../src/cli/output/plain-text.ts';
 

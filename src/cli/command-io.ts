@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/* Everything that commands use of their process: output, input, clock, signals. Tests supply their own. */
+/* Everything that commands use of their process. Tests supply their own. */
 
 export type Clock = {
   /** Milliseconds of a clock that never goes back. */
@@ -15,8 +15,8 @@ export type Clock = {
 export type Environment = Readonly<Record<'url' | 'token' | 'terminal', string | undefined>> &
   Readonly<Partial<Record<'urlFile' | 'noColor' | 'home' | 'stateHome', string | undefined>>>;
 
-/** The process of a command. */
-export type World = {
+/** Input, output, clock and signals of a command. */
+export type CommandIo = {
   /** Version of this program. */
   readonly version: string;
   readonly environment: Environment;

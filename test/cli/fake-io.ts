@@ -1,15 +1,15 @@
-// A world for the client in which time passes when it waits, and everything that it says is kept.
+// A io for the client in which time passes when it waits, and everything that it says is kept.
 
 import { PassThrough } from 'node:stream';
 import type { ExitStatus } from '../../src/cli/client-failure.ts';
 import { runProgram } from '../../src/cli/client-program.ts';
-import type { World } from '../../src/cli/world.ts';
+import type { CommandIo } from '../../src/cli/command-io.ts';
 import type { FakeService } from './fake-service.ts';
 
-export class FakeWorld implements World {
+export class FakeIo implements CommandIo {
   readonly version = '1.2.3';
-  environment: World['environment'];
-  readonly clock: World['clock'];
+  environment: CommandIo['environment'];
+  readonly clock: CommandIo['clock'];
   stdout = '';
   stderr = '';
   /** Width of the terminal, or null for none. */
@@ -17,7 +17,7 @@ export class FakeWorld implements World {
   /** The same for standard output. */
   outWidth: number | null = null;
   readonly input = new PassThrough();
-  terminal: World['terminal'] = null;
+  terminal: CommandIo['terminal'] = null;
   readonly #outputClosed = new AbortController();
   nowMs = 0;
   /** Called with the time before each wait; may change anything. */
@@ -78,17 +78,17 @@ export class FakeWorld implements World {
   }
 }
 
-/** A world whose VMFERRY_URL is the service. */
-export function worldOf(service: FakeService): FakeWorld {
-  return new FakeWorld(service.url);
+/** A io whose VMFERRY_URL is the service. */
+export function ioOf(service: FakeService): FakeIo {
+  return new FakeIo(service.url);
 }
 
 /** Runs `vmferry snapshot WORDS`. */
-export function run(world: FakeWorld, ...words: string[]): Promise<ExitStatus> {
-  return runProgram(['snapshot', ...words], world);
+export function run(io: FakeIo, ...words: string[]): Promise<ExitStatus> {
+  return runProgram(['snapshot', ...words], io);
 }
 
 /** Runs `vmferry WORDS`. */
-export function runVmferry(world: FakeWorld, ...words: string[]): Promise<ExitStatus> {
-  return runProgram(words, world);
+export function runVmferry(io: FakeIo, ...words: string[]): Promise<ExitStatus> {
+  return runProgram(words, io);
 }

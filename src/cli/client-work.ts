@@ -3,7 +3,7 @@ import { isRecord, numberOf } from './json-values.ts';
 import { clockText, sizeText } from './output/plain-text.ts';
 import type { Figure, Shown } from './output/progress-display.ts';
 
-/* A snapshot job: the members of the service's answer that the client uses, and the progress that it displays. */
+/* Jobs and migrations: the members of the service's answers that the client uses, and the progress that it displays. */
 
 export type JobError = { readonly code: string | null; readonly detail: string };
 
@@ -27,7 +27,7 @@ export type Job = {
 };
 
 /** Job states of QEMU's QMP in which the work has ended. */
-const ENDED: ReadonlySet<string> = new Set(['concluded', 'null']);
+const JOB_ENDED: ReadonlySet<string> = new Set(['concluded', 'null']);
 
 /** Decodes a job. @throws Failure if the value is no job. */
 export function decodeJob(value: unknown): Job {
@@ -38,7 +38,7 @@ export function decodeJob(value: unknown): Job {
   if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the job has no id or status');
   if (doneBytes === null || totalBytes === null) throw unexpectedAnswer(`job ${id} has no progress`);
   if (outcome !== null && typeof outcome !== 'string') throw unexpectedAnswer(`job ${id} has a broken outcome`);
-  const isConcluded = ENDED.has(status);
+  const isConcluded = JOB_ENDED.has(status);
   // A job without a clear outcome counts as not completed.
   const error = errorOf(value);
   const isCompleted = isConcluded && outcome === 'completed' && error === null;
@@ -121,4 +121,102 @@ export class RateMeter {
     if (first === undefined || last === undefined || last.atMs - first.atMs < SPAN_MS_MIN) return null;
     return ((last.bytes - first.bytes) / (last.atMs - first.atMs)) * 1000;
   }
+}
+
+export type Figures = Readonly<Record<string, unknown>>;
+
+export type Migration = {
+  readonly id: string;
+  readonly uri: string;
+  readonly status: string;
+  /** True once the migration no longer changes. */
+  readonly isConcluded: boolean;
+  readonly isCompleted: boolean;
+  /** Final status; null while the migration runs. */
+  readonly outcome: string | null;
+  readonly error: { readonly code: string; readonly detail: string } | null;
+  /** Side that has the guest after the end: `here`, `there`, `there, unconfirmed`, `unknown`; null before the end. */
+  readonly guest: string | null;
+  /** Remark of the service on a migration that did not fail. */
+  readonly note: string | null;
+  /** Answer of `GET /migrate/progress`; null after the end, or if it is about another migration. */
+  readonly progress: Figures | null;
+  /** The whole answer of the service, for --json. */
+  readonly raw: Figures;
+};
+
+/** Statuses of migrations that have ended. */
+const MIGRATION_ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
+
+/** Decodes a migration. @throws Failure if the value is no migration. */
+export function decodeMigration(value: unknown, progress: Figures | null = null): Migration {
+  if (!isRecord(value)) throw unexpectedAnswer('it is no migration');
+  const { id, uri, status, error = null, guest = null, note = null } = value;
+  if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the migration has no id or status');
+  const isConcluded = MIGRATION_ENDED.has(status);
+  return {
+    id,
+    uri: typeof uri === 'string' ? uri : '',
+    status,
+    isConcluded,
+    isCompleted: status === 'completed',
+    outcome: isConcluded ? status : null,
+    error: isRecord(error) ? { code: String(error.code), detail: String(error.desc ?? '') } : null,
+    guest: typeof guest === 'string' ? guest : null,
+    note: typeof note === 'string' ? note : null,
+    progress: isConcluded ? null : progress,
+    raw: value,
+  };
+}
+
+/** A panic of the guest, as `GET /machine` shows it. */
+export type Panic = { readonly kind: string; readonly detail: string };
+
+/** The panic in an answer of `GET /machine`. */
+export function panicOf({ panic = null }: Figures): Panic | null {
+  if (panic === null) return null;
+  const { kind = 'unknown', detail = '' } = isRecord(panic) ? panic : { kind: panic };
+  return { kind: String(kind), detail: String(detail) };
+}
+
+/** The displayed progress: pass, rate, remaining bytes, expected downtime and time to go. */
+export function shownMigration({ status, progress, isConcluded }: Migration): Shown {
+  if (progress === null) return { state: status, status, fraction: null, figures: [], isOver: isConcluded };
+  const figure = (name: string): number => numberOf(progress[name]) ?? 0;
+  const percent = figure('first-pass-percent');
+  const pass = figure('pass');
+  const figures =
+    pass === 0
+      ? []
+      : [
+          { text: `${Math.floor(percent)} %`, rank: 0 },
+          { text: `pass ${pass}`, rank: 3 },
+          { text: `${sizeText(Math.round(figure('rate')))}/s`, rank: 1 },
+          { text: `${sizeText(figure('remaining'))} left`, rank: 2 },
+          { text: `downtime ${Math.round(figure('expected-downtime'))} ms`, rank: 4 },
+          { text: timeToGo(progress), rank: 0 },
+        ];
+  return {
+    state: [status, pass, percent, figure('remaining')].join(' '),
+    status,
+    fraction: pass === 0 ? null : Math.min(percent / 100, 1),
+    figures,
+    isOver: isConcluded,
+  };
+}
+
+/** `0:05 to go`, `0:05 to 0:20 to go` or `time to go unknown`. */
+export function timeToGo(progress: Figures): string {
+  const range = progress['time-to-go'];
+  const [min, max] = isRecord(range) ? [numberOf(range.min), numberOf(range.max)] : [null, null];
+  if (min === null || max === null) return 'time to go unknown';
+  const [from, to] = [clockText(min), clockText(max)];
+  return from === to ? `${from} to go` : `${from} to ${to} to go`;
+}
+
+/** The service's verdict on the convergence of the migration, with its reason; null if there is none. */
+export function verdictOf(progress: Figures | null): { readonly verdict: string; readonly reason: string } | null {
+  const value = progress?.verdict;
+  if (!isRecord(value) || typeof value.verdict !== 'string') return null;
+  return { verdict: value.verdict, reason: String(value.reason ?? '') };
 }
