@@ -1,6 +1,6 @@
 import type { PassFigures } from '../../domain/ports/migration-session.ts';
 import { PAGE_BYTES } from '../memory/layout.ts';
-import type { SentPages } from '../pages/ram-sender.ts';
+import type { SentPages } from '../pages/page-format.ts';
 import { type FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
 import type { DirtyPeriod } from './auto-converge.ts';
 import type { Delivery } from './delivery-watch.ts';

@@ -1,30 +1,40 @@
 import type { GuestMemory, TransferTarget } from '../memory/machine-state.ts';
 import { type ByteReader, StreamError } from '../stream/bytes.ts';
-import { RAM_SECTION } from '../stream/constants.ts';
+import { RAM_FLAG, RAM_FLAGS_MASK, RAM_SECTION } from '../stream/constants.ts';
 import { decodeRamSetup } from '../stream/ram-setup.ts';
 import { decodeFooter, decodeSectionHead, type SectionHead } from '../stream/stream-elements.ts';
 import { memoryFor } from '../stream/target-checks.ts';
 import type { StreamInput } from './input-buffer.ts';
-import { RamReceiver } from './ram-receiver.ts';
+import type { PageDecoder, PageFormat } from './page-format.ts';
+import { PageStore } from './page-store.ts';
 
-/** Parts of RAM, each of which is progress once. */
+/** RAM is divided into so many parts; each counts as progress when the first page of it has come. */
 const MILESTONES = 64;
+/** The mark behind the records of a PART or of the END: one 64-bit word. */
+const END_MARK_BYTES = 8;
 
-/** The ram section of a stream: its START with the list of blocks, any number of PARTs, one END. */
+/**
+ * The ram section of a stream at a target: its START with the list of blocks, any number of PARTs, one END. The page
+ * format reads the records in between.
+ */
 export class RamSection {
   readonly #target: TransferTarget;
   readonly #input: StreamInput;
   #head: SectionHead | null = null;
-  #receiver: RamReceiver | null = null;
+  readonly #format: PageFormat;
+  /** Both null before the START. */
+  #store: PageStore | null = null;
+  #decoder: PageDecoder | null = null;
   #isEnd = false;
   /** Null before the START. */
   memory: GuestMemory | null = null;
   /** True once the END has come, with its footer. */
   isEnded = false;
 
-  constructor(target: TransferTarget, input: StreamInput) {
+  constructor(target: TransferTarget, input: StreamInput, format: PageFormat) {
     this.#target = target;
     this.#input = input;
+    this.#format = format;
   }
 
   get head(): SectionHead {
@@ -33,21 +43,21 @@ export class RamSection {
   }
 
   get pages(): { readonly normal: number; readonly zero: number } {
-    return { normal: this.#receiver?.normalPages ?? 0, zero: this.#receiver?.zeroPages ?? 0 };
+    return { normal: this.#store?.normalPages ?? 0, zero: this.#store?.zeroPages ?? 0 };
   }
 
   get bytes(): number {
     return this.memory?.blocks.reduce((sum, block) => sum + block.bytes, 0) ?? 0;
   }
 
-  /** Grows with the list of blocks, with each MILESTONES-th of RAM that is reached for the first time, and with the END. */
+  /** Grows with the list of blocks, with each of the MILESTONES parts of RAM that is reached, and with the END. */
   get milestone(): number {
-    if (this.#receiver === null) return 0;
-    const reached = Math.floor((this.#receiver.reachedBytes * MILESTONES) / Math.max(1, this.bytes));
+    if (this.#store === null) return 0;
+    const reached = Math.floor((this.#store.reachedBytes * MILESTONES) / Math.max(1, this.bytes));
     return 1 + reached + (this.isEnded ? 1 : 0);
   }
 
-  /** Reads the whole START behind its type byte. @returns what it does. */
+  /** Reads the whole START behind its type byte. @returns a function that applies it. */
   start(reader: ByteReader): () => void {
     const head = decodeSectionHead(reader);
     if (head.idstr !== RAM_SECTION.idstr || head.instanceId !== RAM_SECTION.instanceId) {
@@ -68,11 +78,12 @@ export class RamSection {
     return () => {
       this.#head = head;
       this.memory = memoryFor(blocks, this.#target);
-      this.#receiver = new RamReceiver(this.memory, this.#input);
+      this.#store = new PageStore(this.memory, this.#input);
+      this.#decoder = this.#format.decoder(this.#store, this.#input);
     };
   }
 
-  /** Checks the head of a PART or of the END. @returns what it does. */
+  /** Checks the head of a PART or of the END. @returns a function that opens it. */
   reopen(isEnd: boolean, sectionId: number): () => void {
     if (this.#head === null || sectionId !== this.#head.sectionId) {
       throw new StreamError('section_unknown', `a part of section ${sectionId} comes, which did not start`);
@@ -83,15 +94,23 @@ export class RamSection {
     };
   }
 
-  /** Applies what is there of the body. @returns true when it has ended; false: more is needed. */
+  /** Applies the records that have come. @returns true when the body has ended; false if more bytes are needed. */
   receive(): boolean {
-    if (this.#receiver === null) throw new RangeError('no ram section is open');
-    return this.#receiver.receive();
+    if (this.#decoder === null) throw new RangeError('no ram section is open');
+    for (;;) {
+      const word = this.#input.peekWord();
+      if (word === null) return false;
+      if ((word.low & RAM_FLAGS_MASK) === RAM_FLAG.eos) {
+        this.#input.take(END_MARK_BYTES);
+        return true;
+      }
+      if (!this.#decoder.decode()) return false;
+    }
   }
 
-  /** Nothing more will come of the stream. */
+  /** The sender has sent the whole stream. */
   noMore(): void {
-    this.#receiver?.noMore();
+    this.#decoder?.noMore();
   }
 
   /** The footer has come. */
@@ -101,6 +120,6 @@ export class RamSection {
 
   /** RAM is complete. @throws StreamError if its pages can only have been of another size. */
   finish(): void {
-    this.#receiver?.finish();
+    this.#decoder?.finish();
   }
 }

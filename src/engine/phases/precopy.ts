@@ -6,6 +6,8 @@ import { TokenBucket, WINDOW_MS } from '../convergence/pacing.ts';
 import { SendMeter } from '../convergence/send-meter.ts';
 import { StopRule } from '../convergence/stop-rule.ts';
 import { HOLD } from '../memory/vcpu-control.ts';
+import { pageFormatFor } from '../pages/page-formats.ts';
+import type { PageQueue } from '../pages/page-queue.ts';
 import { RamSender } from '../pages/ram-sender.ts';
 import type { Staging } from '../pages/staging.ts';
 import { TransferFailure } from '../session/wait-point.ts';
@@ -36,6 +38,7 @@ export class Precopy {
   readonly #staging: Staging;
   readonly #reverse: ReversePath | null;
   readonly #ram: RamSender;
+  readonly #queue: PageQueue;
   readonly #bucket = new TokenBucket(performance.now());
   readonly #stopRule: StopRule;
   readonly #autoConverge: AutoConverge | null;
@@ -66,10 +69,12 @@ export class Precopy {
     this.meter = new SendMeter(context.figures, this.#watch.delivery);
     // As in QEMU, all bytes of a guest that does not run count as sent during its downtime.
     this.meter.isDowntime = (context.control?.holds() ?? HOLD.operator) !== 0;
-    const { source, uuid } = context.plan;
+    const { source, uuid, capabilities, detectsZeroPages } = context.plan;
     const { memory } = source;
     this.#encoder = new MachineEncoder({ source, uuid: context.has('validate-uuid') ? uuid : null });
-    this.#ram = new RamSender({ memory, staging, detectZero: context.plan.detectsZeroPages });
+    const format = pageFormatFor(capabilities);
+    this.#ram = new RamSender({ memory, staging, format, detectZero: detectsZeroPages });
+    this.#queue = this.#ram.queue;
   }
 
   /** Header, configuration, return path, RAM block list; all pages are marked as to be sent. */
@@ -85,9 +90,9 @@ export class Precopy {
     }
     await this.putThrough('ram-start');
     this.#staging.send();
-    this.#ram.markAll();
-    figures.set('totalBytes', this.#ram.remainingBytes);
-    figures.set('setupEndedUs', this.meter.beginPass(this.#ram.remainingBytes));
+    this.#queue.markAll();
+    figures.set('totalBytes', this.#queue.remainingBytes);
+    figures.set('setupEndedUs', this.meter.beginPass(this.#queue.remainingBytes));
     this.countFraming();
     post({ type: 'pass', pass: this.meter.pass });
     this.#context.move('setup', 'active');
@@ -110,7 +115,7 @@ export class Precopy {
       await this.#section('part');
       await this.#watch.mark();
       await turn();
-      if (this.#fits() || this.#ram.isWalked) {
+      if (this.#fits() || this.#queue.isPassEnded) {
         const workedMs = performance.now() - begun;
         // Before the sync, which finds what the guest writes meanwhile.
         if (this.#fits()) await this.#watch.settled(this.#settleMs());
@@ -144,19 +149,19 @@ export class Precopy {
   /** Takes the dirty log: ends this pass and begins the next. */
   endPass(): void {
     this.#sync();
-    this.#ram.rewind();
+    this.#queue.rewind();
   }
 
   /** Takes the dirty log. The walk over RAM goes on from where it is, so that a long pass comes to its end. */
   #sync(): void {
     const foundBytes = this.#context.figures.get('dirtyBytesAtSync');
-    const newPages = this.#ram.sync();
-    this.#stopRule.passEnded(foundBytes, this.#ram.remainingBytes);
-    this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(this.#ram.remainingBytes) });
+    const newPages = this.#queue.sync();
+    this.#stopRule.passEnded(foundBytes, this.#queue.remainingBytes);
+    this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(this.#queue.remainingBytes) });
     const period = this.meter.synced(newPages);
     if (period !== null) this.#autoConverge?.periodEnded(period);
     this.#syncedMs = performance.now();
-    this.meter.beginPass(this.#ram.remainingBytes);
+    this.meter.beginPass(this.#queue.remainingBytes);
     this.#context.post({ type: 'pass', pass: this.meter.pass });
   }
 
@@ -182,7 +187,7 @@ export class Precopy {
     this.#watch.sending();
     const until = type === 'end' ? UNLIMITED : performance.now() + SECTION_MS;
     await this.#staging.put(this.#encoder.openRam(type));
-    while (!this.#ram.isWalked) {
+    while (!this.#queue.isPassEnded) {
       waitPoint.check();
       // Sending may never leave time for the worker's heartbeat timer.
       heartbeat.beat();
@@ -191,7 +196,7 @@ export class Precopy {
       if (now >= until || allowed <= 0) break;
       const sent = await this.#ram.send(allowed);
       this.#bucket.take(sent.bytes);
-      this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes, sent);
+      this.meter.sent(this.#staging.sentBytes, this.#queue.remainingBytes, sent);
       this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
     }
     await this.#staging.put(this.#encoder.closeRam());
@@ -225,17 +230,17 @@ export class Precopy {
   countFraming(): void {
     const before = this.#context.figures.get('transferredBytes');
     this.#bucket.take(this.#staging.sentBytes - before);
-    this.meter.sent(this.#staging.sentBytes, this.#ram.remainingBytes);
+    this.meter.sent(this.#staging.sentBytes, this.#queue.remainingBytes);
   }
 
   /** True if what is left to be sent is little enough for the guest to be stopped. */
   #fits(): boolean {
-    return this.#stopRule.allows(this.#ram.remainingBytes, this.meter.bandwidth());
+    return this.#stopRule.allows(this.#queue.remainingBytes, this.meter.bandwidth());
   }
 
   /** True if that is so with what has been sent and has not arrived: it travels before what is left. */
   #mayStop(): boolean {
-    const pending = this.#ram.remainingBytes + this.#watch.outstandingBytes;
+    const pending = this.#queue.remainingBytes + this.#watch.outstandingBytes;
     return this.#fits() && this.#stopRule.allows(pending, this.meter.bandwidth());
   }
 

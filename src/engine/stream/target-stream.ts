@@ -1,5 +1,6 @@
 import type { GuestMemory, LoadedMachine } from '../memory/machine-state.ts';
 import type { InputBuffer, StreamInput } from '../pages/input-buffer.ts';
+import { pageFormatFor } from '../pages/page-formats.ts';
 import { RamSection } from '../pages/ram-section.ts';
 import type { IncomingPlan } from '../transfer-engine.ts';
 import { ByteReader, IncompleteError, StreamError } from './bytes.ts';
@@ -63,7 +64,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     this.input = input;
     this.#plan = plan;
     this.#onCommand = onCommand;
-    this.ram = new RamSection(plan.target, this.input);
+    this.ram = new RamSection(plan.target, this.input, pageFormatFor(plan.capabilities));
     this.#known = plan.target.form === 'devices' ? new KnownDevices(plan.target.devices) : null;
     this.#opaque = plan.target.form === 'image' ? new OpaqueDeviceReader() : null;
   }

@@ -1,6 +1,7 @@
 import type { OutgoingChannel } from '../../channels/channel.ts';
 import { PAGE_BYTES } from '../../memory/layout.ts';
 import type { TransferSource } from '../../memory/machine-state.ts';
+import { pageFormatFor } from '../../pages/page-formats.ts';
 import { RamSender } from '../../pages/ram-sender.ts';
 import { Staging } from '../../pages/staging.ts';
 import { MachineEncoder, type StreamPart } from '../../stream/machine-stream.ts';
@@ -36,17 +37,18 @@ export class MachineWriter {
     const { memory } = machine.source;
     const { waitPoint } = control;
     this.#staging = new Staging({ channel, waitPoint, memory, stallMs: DISK_STALL_MS, alignBytes: WRITE_ALIGN_BYTES });
-    this.#ram = new RamSender({ memory, staging: this.#staging, detectZero: machine.detectsZeroPages });
+    const format = pageFormatFor([]);
+    this.#ram = new RamSender({ memory, staging: this.#staging, format, detectZero: machine.detectsZeroPages });
     this.#encoder = new MachineEncoder({ source: machine.source, uuid: null });
     this.#encoder.runState = machine.globalState;
   }
 
   /** Resolves when the channel has taken everything. @returns the pieces of the stream. */
   async write(): Promise<PieceTable> {
-    this.#ram.markAll();
+    this.#ram.queue.markAll();
     await this.#staging.open(0, 1);
     await this.#putThrough('ram-start');
-    while (!this.#ram.isWalked) await this.#part();
+    while (!this.#ram.queue.isPassEnded) await this.#part();
     this.#digester.leaveRam();
     await this.#putThrough('switchover-start');
     await this.#put(this.#encoder.openRam('end'));
