@@ -3,11 +3,11 @@
 
 import {
   BODY_ERRORS,
-  beginsSomething,
   COMMON_ERRORS,
   type Operation,
   STORE_ERRORS,
-  writesSomething,
+  startsWork,
+  writesToStore,
 } from '../../src/routes/operation.ts';
 import { type AnyErrorCode, describeCode, PROBLEM_TYPE, problem } from '../../src/routes/plugins/problem-details.ts';
 
@@ -64,8 +64,8 @@ export function sharedResponses(paths: Json): Json {
 function codesOf(operation: Operation): readonly AnyErrorCode[] {
   const codes = [
     ...COMMON_ERRORS,
-    ...(writesSomething(operation) ? STORE_ERRORS : []),
-    ...(beginsSomething(operation) ? RATE_ERRORS : []),
+    ...(writesToStore(operation) ? STORE_ERRORS : []),
+    ...(startsWork(operation) ? RATE_ERRORS : []),
     ...(operation.path.includes(':') ? PATH_ERRORS : []),
     ...(operation.method === 'GET' ? [] : BODY_ERRORS),
     ...operation.errors,

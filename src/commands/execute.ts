@@ -58,7 +58,10 @@ export function traceRefusal(
 export function authorize(entry: Pick<Command, 'name' | 'role'>, call: Execution): void {
   if (entry.role === 'viewer' || call.context?.role !== 'viewer') return;
   call.domain.audit.refused(traceOf(entry, call), 'not_allowed');
-  throw new DomainError('not_allowed', `${entry.name} needs the token of an operator; this one is a viewer's.`);
+  throw new DomainError(
+    'not_allowed',
+    `${entry.name} requires a token with the role operator; this token has the role viewer.`,
+  );
 }
 
 function traceOf({ name }: Pick<Command, 'name'>, { arguments: given, context }: Execution): AuditEntry {

@@ -77,11 +77,11 @@ export const queryCpuDefinitions = command({
 export const queryHotpluggableCpus = command({
   ...common,
   name: 'query-hotpluggable-cpus',
-  summary: 'CPUs that can be plugged in: refused, as by a QEMU machine without hotplug',
+  summary: 'CPUs that can be hotplugged; always refused, because this machine does not support CPU hotplug',
   arguments: Empty,
   result: HotpluggableCpuList,
   run: () => {
-    throw new DomainError('hotplug_not_supported', 'This machine takes no further CPUs while it runs.');
+    throw new DomainError('hotplug_not_supported', 'This machine does not support CPU hotplug.');
   },
 });
 
@@ -101,7 +101,7 @@ export const queryCommandLineOptions = command({
 export const queryBalloon = command({
   ...common,
   name: 'query-balloon',
-  summary: 'Size of the balloon: refused, as by a QEMU machine without a balloon',
+  summary: 'Size of the balloon; always refused, because this machine has no balloon device',
   arguments: Empty,
   result: BalloonInfo,
   run: () => {

@@ -86,7 +86,7 @@ export const humanMonitorCommand = command({
       const reason = `cpu-index is ${cpu}; this machine has ${vcpus} vCPUs`;
       throw new DomainError('value_out_of_range', `${reason}.`, { violations: [{ pointer: '/cpu-index', reason }] });
     }
-    if (monitor === undefined) throw new DomainError('monitor_not_available', 'There is no text monitor here.');
+    if (monitor === undefined) throw new DomainError('monitor_not_available', 'This service has no text monitor.');
     return await monitor(line, context);
   },
 });

@@ -126,7 +126,7 @@ function wholeMilliseconds(value: unknown): number | bigint {
   const seconds = value instanceof JsonFraction ? value.value : Number(value);
   const milliseconds = Math.trunc(seconds * MS_PER_SECOND);
   if (Number.isSafeInteger(milliseconds)) return milliseconds;
-  const reason = `value is ${seconds} s, which is no time that could be waited`;
+  const reason = `value is ${seconds} s, which is outside the range of times`;
   throw new DomainError('value_out_of_range', `${reason}.`, { violations: [{ pointer: '/value', reason }] });
 }
 

@@ -68,7 +68,7 @@ function walkObject(place: Place, value: Record<string, unknown>, findings: Find
   const { schema, pointer } = place;
   const properties = schema.properties ?? {};
   const names = Object.keys(properties);
-  const list = names.length === 0 ? '; no member is' : `; known are ${names.join(', ')}`;
+  const list = names.length === 0 ? '; no member is allowed' : `; the known members are ${names.join(', ')}`;
   for (const name of Object.keys(value)) {
     // The list of violations is full.
     if (findings.length >= VIOLATIONS_MAX) return;
@@ -79,7 +79,7 @@ function walkObject(place: Place, value: Record<string, unknown>, findings: Find
       report(
         findings,
         { ...place, pointer: at },
-        { code: 'unknown_member', reason: `is not known here${meant(name, names)}${list}` },
+        { code: 'unknown_member', reason: `is unknown${suggestion(name, names)}${list}` },
       );
     } else walk({ schema: known, value: value[name], pointer: at }, findings);
   }
@@ -129,7 +129,7 @@ function walkChoice(place: Place, findings: Finding[]): void {
   const allowed = schema.enum ?? [schema.const];
   if (allowed.includes(value)) return;
   const sameType = allowed.some((choice) => typeof choice === typeof value);
-  const reason = `must be one of ${allowed.map(show).join(', ')}, not ${show(value)}${meant(value, allowed)}`;
+  const reason = `must be one of ${allowed.map(show).join(', ')}, not ${show(value)}${suggestion(value, allowed)}`;
   const refusedAs = schema['x-refused-as'] ?? 'value_out_of_range';
   report(findings, place, { code: sameType ? refusedAs : 'wrong_type', reason });
 }
@@ -209,7 +209,7 @@ function article(type: string): string {
 }
 
 /** ` (did you mean X?)` if a known name is similar, otherwise an empty text. */
-function meant(given: unknown, names: readonly unknown[]): string {
+function suggestion(given: unknown, names: readonly unknown[]): string {
   if (typeof given !== 'string') return '';
   const found = nearest(
     given,

@@ -129,7 +129,10 @@ export async function answerOnce(value: unknown, options: SessionOptions): Promi
 function failure(id: MessageId, error: unknown): QmpAnswer {
   if (error instanceof QmpError) return { ...id, error: { class: error.qmpClass, desc: error.message } };
   if (error instanceof DomainError) return { ...id, error: { class: qmpClassOf(error.code), desc: error.message } };
-  return { ...id, error: { class: 'GenericError', desc: 'The service failed to answer; its log says more.' } };
+  return {
+    ...id,
+    error: { class: 'GenericError', desc: 'The service failed to answer the command; its log has details.' },
+  };
 }
 
 /** True for a refusal, false for an internal error. */

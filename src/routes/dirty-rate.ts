@@ -8,7 +8,7 @@ import type { Call, Operation } from './operation.ts';
 import { sendJson } from './register.ts';
 
 const PLACE = '/dirty-rate';
-const BEGUN = { Location: 'Where the result will be.' };
+const RESULT_PLACE = { Location: 'Path of the result.' };
 const QUERY_ERRORS = ['wrong_type', 'value_out_of_range'] as const;
 
 export const dirtyRateOperations: readonly Operation[] = [
@@ -18,7 +18,7 @@ export const dirtyRateOperations: readonly Operation[] = [
     id: 'queryDirtyRate',
     tag: 'machine',
     command: commands.queryDirtyRate,
-    description: 'While a measurement runs, its status is measuring and the rate is absent.',
+    description: 'While a measurement runs, status is measuring and the rate is absent.',
     input: 'query',
     replies: { 200: { description: 'The newest measurement.', schema: DirtyRateInfo } },
     errors: QUERY_ERRORS,
@@ -30,19 +30,19 @@ export const dirtyRateOperations: readonly Operation[] = [
     id: 'calcDirtyRate',
     tag: 'machine',
     command: commands.calcDirtyRate,
-    description: 'One measurement at a time. See docs/dirty-rate.md for what each mode counts.',
+    description: 'Only one measurement can run at a time. docs/dirty-rate.md explains what each mode counts.',
     input: 'body',
-    headers: { Prefer: 'wait=SECONDS (60 at most): the answer comes when it is measured.' },
+    headers: { Prefer: 'wait=SECONDS (at most 60): the service answers when the measurement has ended.' },
     replies: {
       200: {
-        description: 'With Prefer: wait, it is measured.',
+        description: 'With Prefer: wait: the measurement has ended.',
         schema: DirtyRateInfo,
-        headers: { ...BEGUN, ...WAIT_GRANTED },
+        headers: { ...RESULT_PLACE, ...WAIT_GRANTED },
       },
       202: {
-        description: 'It is being measured.',
+        description: 'The measurement is running.',
         schema: DirtyRateInfo,
-        headers: { ...BEGUN, ...WAIT_GRANTED },
+        headers: { ...RESULT_PLACE, ...WAIT_GRANTED },
       },
     },
     errors: ['incompatible_parameters', 'dirty_rate_measuring', 'dirty_ring_needed', 'dirty_ring_in_use'],
@@ -57,7 +57,7 @@ export const dirtyRateOperations: readonly Operation[] = [
     command: commands.queryOneVcpuDirtyLimit,
     description: 'The list is empty while no vCPU is limited.',
     input: 'query',
-    replies: { 200: { description: 'Those that are limited.', schema: DirtyLimitInfoList } },
+    replies: { 200: { description: 'The limited vCPUs.', schema: DirtyLimitInfoList } },
     errors: QUERY_ERRORS,
     examples: examples.queryVcpuDirtyLimit,
   },
@@ -67,9 +67,9 @@ export const dirtyRateOperations: readonly Operation[] = [
     id: 'setVcpuDirtyLimit',
     tag: 'machine',
     command: commands.setVcpuDirtyLimit,
-    description: 'Of the synthetic guest, if it was started with --dirty-ring-size.',
+    description: 'Only for a synthetic guest that was started with --dirty-ring-size.',
     input: 'body or query',
-    replies: { 200: { description: 'All limits, afterwards.', schema: DirtyLimitInfoList } },
+    replies: { 200: { description: 'All limits after the change.', schema: DirtyLimitInfoList } },
     errors: ['dirty_ring_needed', 'migration_in_progress'],
     examples: examples.setVcpuDirtyLimit,
   },
@@ -79,9 +79,9 @@ export const dirtyRateOperations: readonly Operation[] = [
     id: 'cancelVcpuDirtyLimit',
     tag: 'machine',
     command: commands.cancelVcpuDirtyLimit,
-    description: 'Harmless where there is no limit.',
+    description: 'Has no effect if there is no limit.',
     input: 'query',
-    replies: { 200: { description: 'All limits, afterwards.', schema: DirtyLimitInfoList } },
+    replies: { 200: { description: 'All limits after the change.', schema: DirtyLimitInfoList } },
     errors: [...QUERY_ERRORS, 'migration_in_progress'],
     examples: examples.cancelVcpuDirtyLimit,
   },
@@ -93,18 +93,18 @@ export const dirtyRateOperations: readonly Operation[] = [
     command: commands.queryMigrationThreads,
     description: 'The list is empty while no migration runs.',
     input: 'query',
-    replies: { 200: { description: 'None if no migration is under way.', schema: MigrationThreadInfoList } },
+    replies: { 200: { description: 'The threads of the running migration.', schema: MigrationThreadInfoList } },
     errors: [],
     examples: examples.queryMigrationThreads,
   },
 ];
 
 async function sendMeasuring(call: Call): Promise<FastifyReply> {
-  const begun = await call.run();
+  const measuring = await call.run();
   call.reply.header('location', PLACE);
   const wait = waitOf(call);
-  if (wait === null) return sendJson(call.reply.code(202), begun);
-  const unit = (begun as { readonly 'calc-time-unit': 'second' | 'millisecond' })['calc-time-unit'];
+  if (wait === null) return sendJson(call.reply.code(202), measuring);
+  const unit = (measuring as { readonly 'calc-time-unit': 'second' | 'millisecond' })['calc-time-unit'];
   const { ended, info } = await dirtyRateMeasured(call.context.domain, unit, {
     timeoutMs: wait * 1000,
     signal: call.signal,

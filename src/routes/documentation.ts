@@ -10,24 +10,31 @@ import type { Server } from './plugins/common-hooks.ts';
 import { ALL_ERROR_CODES, HttpError } from './plugins/problem-details.ts';
 import { sendJson } from './register.ts';
 
-/** Where the error pages and the committed OpenAPI document lie. */
+/** Directory of the error pages. */
 const ERRORS_DIRECTORY = new URL('../../docs/errors/', import.meta.url);
 export const OPENAPI_FILE = new URL('../../openapi/openapi.json', import.meta.url);
 
-/** Every code that has a page: of answers that refuse something, and of migrations that failed. */
+/** Error codes that have a page: those of refused requests and those of failed migrations. */
 const EXPLAINED: ReadonlySet<string> = new Set([...ALL_ERROR_CODES, ...Object.keys(TRANSFER_ERRORS)]);
 
-/** What is answered of a document beside the whole of it. */
+/** The answers of a document other than the whole document. */
 function partsOf(type?: string): Operation['replies'] {
-  const headers = { 'Content-Range': 'Which bytes these are.', ...DOCUMENT_HEADERS };
-  const whole = { description: 'The range that was asked for.', schema: Type.String(), headers };
+  const headers = { 'Content-Range': 'The range of bytes in this answer.', ...DOCUMENT_HEADERS };
+  const whole = { description: 'The requested range.', schema: Type.String(), headers };
   return {
     206: type === undefined ? whole : { ...whole, type },
-    304: { description: 'The content has the tag that If-None-Match gives.', schema: null, headers: DOCUMENT_HEADERS },
+    304: {
+      description: 'The content still has the tag that If-None-Match gives.',
+      schema: null,
+      headers: DOCUMENT_HEADERS,
+    },
   };
 }
 
-const RANGE = { Range: 'One range of bytes.', 'If-None-Match': 'A tag seen before: 304 if nothing has changed since.' };
+const RANGE = {
+  Range: 'One range of bytes.',
+  'If-None-Match': 'A tag from an earlier answer: 304 if nothing has changed.',
+};
 
 const Index = Type.Object({ name: Type.String(), documentation: Type.String(), openapi: Type.String() });
 
@@ -38,8 +45,8 @@ export const documentationOperations: readonly Operation[] = [
     id: 'getIndex',
     tag: 'service',
     command: null,
-    summary: 'Where to go from here',
-    description: 'The addresses of the API page and of this document.',
+    summary: 'List the addresses of the documentation',
+    description: 'Returns the paths of the interactive API page and of this document.',
     input: 'query',
     replies: { 200: { description: 'Links.', schema: Index } },
     errors: [],
@@ -52,12 +59,12 @@ export const documentationOperations: readonly Operation[] = [
     id: 'getOpenApiDocument',
     tag: 'service',
     command: null,
-    summary: 'This description, for machines',
-    description: 'The same document as openapi/openapi.json of the sources.',
+    summary: 'Get this OpenAPI document',
+    description: 'Returns the same document as openapi/openapi.json in the source repository.',
     input: 'query',
     replies: {
       200: {
-        description: 'OpenAPI 3.1.',
+        description: 'The OpenAPI 3.1 document.',
         schema: Type.Object({ openapi: Type.String() }),
         headers: DOCUMENT_HEADERS,
       },
@@ -74,12 +81,13 @@ export const documentationOperations: readonly Operation[] = [
     id: 'explainError',
     tag: 'service',
     command: null,
-    summary: 'What an error code means and what to do',
-    description: 'Every code of a problem document, of a failed migration and of a failed job has a page.',
+    summary: 'Explain an error code',
+    description:
+      'Every error code of a refused request, a failed migration and a failed job has a page with its meaning and remedy.',
     input: 'query',
     replies: {
       200: {
-        description: 'A page in Markdown.',
+        description: 'The page in Markdown.',
         schema: Type.String(),
         type: 'text/markdown',
         headers: DOCUMENT_HEADERS,
@@ -99,7 +107,7 @@ async function sendErrorPage({ request, reply }: Call): Promise<FastifyReply> {
   return sendDocument(request, reply, errorPage(code));
 }
 
-/** What was read so far, by the file's name: at most the committed document and a page for each code. */
+/** Documents that were read so far, by file name: at most the OpenAPI document and one page for each code. */
 const read = new Map<string, Document>();
 
 /** The committed OpenAPI document. */
@@ -111,7 +119,7 @@ function errorPage(code: string): Document {
   return documentIn(new URL(`${code}.md`, ERRORS_DIRECTORY), 'text/markdown; charset=utf-8');
 }
 
-/** Reads a file the first time, in one go: a start does not need it, and a thread of the pool might not be free. */
+/** Reads a file at the first request for it. The read is synchronous, because a thread of libuv's pool might not be free. */
 function documentIn(file: URL, type: string): Document {
   const known = read.get(file.href);
   if (known !== undefined) return known;
@@ -120,7 +128,7 @@ function documentIn(file: URL, type: string): Document {
   return document;
 }
 
-/** The page may load what this service serves, and nothing else. The page's styles are set in its markup. */
+/** The page may load only files of this service. Swagger UI sets its styles in the markup. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -133,17 +141,17 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** What the page is made of: an answer of the page's own server, kept. */
-type Part = {
+/** A file of the page: an answer of the page's own server, cached. */
+type PagePart = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly document: Document;
 };
 
 /**
- * The interactive page at /docs, over the committed OpenAPI document. A server of its own that does not listen makes
- * the page's parts, each when it is first asked for: few ask for them, and that server takes longer to start than all
- * the rest. From then on a part is in memory, and no request for it reads a file.
+ * The interactive page at /docs, which shows the committed OpenAPI document. A second server, which does not listen, creates
+ * each part of the page at the first request for it: the page is rarely used, and this server takes longer to start than the
+ * rest of the service. Then the part stays in memory, and no request reads a file.
  */
 export function registerDocs(server: Server): void {
   let docs: Promise<Docs> | null = null;
@@ -153,7 +161,7 @@ export function registerDocs(server: Server): void {
       throw error;
     });
     const part = await (await docs).part(request.url.split('?', 1)[0] ?? '');
-    if (part === null) throw new HttpError('not_found', 'The interactive page has no such part.');
+    if (part === null) throw new HttpError('not_found', 'The interactive page has no file at this path.');
     const { status, headers, document } = part;
     reply.headers(headers);
     return status === 200 ? sendDocument(request, reply, document) : reply.code(status).send();
@@ -166,15 +174,15 @@ export function registerDocs(server: Server): void {
 }
 
 const PREFIX = '/docs';
-/** Parts that are no files. */
-const MADE = ['', '/', '/json', '/yaml', '/static/index.html', '/static/swagger-initializer.js'];
-/** Headers of a part that are not those of its content. */
+/** Parts that the second server generates. */
+const GENERATED_PARTS = ['', '/', '/json', '/yaml', '/static/index.html', '/static/swagger-initializer.js'];
+/** Headers of a part that are sent with its content. */
 const KEPT_HEADERS = ['content-security-policy', 'location'];
 
 class Docs {
   readonly #server: Server;
-  /** Every path that the page has; null until it is first asked for. */
-  readonly #parts: Map<string, Promise<Part> | null>;
+  /** The parts by path; null until the first request for the part. */
+  readonly #parts: Map<string, Promise<PagePart> | null>;
 
   private constructor(server: Server, paths: readonly string[]) {
     this.#server = server;
@@ -183,12 +191,12 @@ class Docs {
 
   static async open(): Promise<Docs> {
     const files = readdirSync(new URL('static/', import.meta.resolve('@fastify/swagger-ui')));
-    const paths = [...MADE, ...files.map((file) => `/static/${file}`)].map((path) => `${PREFIX}${path}`);
+    const paths = [...GENERATED_PARTS, ...files.map((file) => `/static/${file}`)].map((path) => `${PREFIX}${path}`);
     return new Docs(await docsServer(), paths);
   }
 
-  /** @returns null for a path that the page does not have, however it is spelt. */
-  async part(path: string): Promise<Part | null> {
+  /** @returns null if the page has no part with exactly this path */
+  async part(path: string): Promise<PagePart | null> {
     const known = this.#parts.get(path);
     if (known === undefined) return null;
     if (known !== null) return await known;
@@ -201,7 +209,7 @@ class Docs {
     return this.#server.close();
   }
 
-  async #make(path: string): Promise<Part> {
+  async #make(path: string): Promise<PagePart> {
     const { statusCode: status, headers, rawPayload } = await this.#server.inject(path);
     const kept = KEPT_HEADERS.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]]));
     return {

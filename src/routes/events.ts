@@ -9,13 +9,13 @@ import { HttpError } from './plugins/problem-details.ts';
 
 const LAST_EVENT_ID = /^\d{1,15}$/;
 
-/** Operations and their state: the streams that are open now. One per app. */
+/** The operation with its state: the open event streams. One per app. */
 export function eventsOperations(
   server: Server,
   { domain, limits }: Pick<RouteContext, 'domain' | 'limits'>,
 ): {
   readonly operations: readonly Operation[];
-  /** How many streams are open. */
+  /** Number of open streams. */
   readonly open: () => number;
 } {
   const streams = new EventStreams(domain, limits, (error) => server.log.error(error, 'the event log cannot be read'));
@@ -24,7 +24,7 @@ export function eventsOperations(
   return { operations: [operation], open: () => streams.size };
 }
 
-/** What follows `data:` in the stream. */
+/** Schema of the data of a stream's messages. */
 const STREAM_ITEM = Type.Union([MachineEvent, EventGap, EventBye]);
 
 export const EVENTS_OPERATION: Operation = {
@@ -33,17 +33,21 @@ export const EVENTS_OPERATION: Operation = {
   id: 'followEvents',
   tag: 'events',
   command: null,
-  summary: 'Follow the events as they happen',
+  summary: 'Follow the events of the machine',
   description:
-    'Server-sent events in the form of QMP. MIGRATION and MIGRATION_PASS always come, with the id of the migration; the ' +
-    'capability events governs QMP sockets only. contentSchema of the answer describes what follows data:. id is the number of the event: give it back as Last-Event-ID ' +
-    'or ?since= to be told everything after it. Without either, or beyond the newest number, the stream begins now. Besides events of the machine ' +
-    'there are gap (events from…to are no longer kept) and bye (the service closes). A reader that falls behind is cut.',
+    'Sends server-sent events whose data has the form of QMP events. MIGRATION and MIGRATION_PASS are always sent, with the ' +
+    'id of the migration; the capability events affects only QMP sockets. contentSchema of the answer describes the data. ' +
+    'The id of a message is the number of the event. Send it as Last-Event-ID or ?since= to receive all later events. ' +
+    'Without a number, or with one beyond the newest event, the stream begins with future events. The stream has two further ' +
+    'messages: gap (the events from…to are no longer kept) and bye (the service shuts down). The service disconnects a ' +
+    'reader that falls too far behind.',
   input: 'query',
-  query: Type.Object({ since: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of an event.' })) }),
-  headers: { 'Last-Event-ID': 'Number of the last event seen; goes before ?since=.' },
+  query: Type.Object({
+    since: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of the last event received.' })),
+  }),
+  headers: { 'Last-Event-ID': 'Number of the last event received. Takes precedence over ?since=.' },
   replies: {
-    200: { description: 'The stream.', schema: Type.String(), type: 'text/event-stream', items: STREAM_ITEM },
+    200: { description: 'The event stream.', schema: Type.String(), type: 'text/event-stream', items: STREAM_ITEM },
   },
   errors: ['wrong_type', 'too_many_event_streams'],
   examples: examples.followEvents,
@@ -53,7 +57,10 @@ async function follow(call: Call, streams: EventStreams) {
   const { request, reply, context } = call;
   const since = sinceOf(call);
   if (streams.size >= context.limits.eventStreamsMax) {
-    throw new HttpError('too_many_event_streams', `${streams.size} clients follow the events already; no more may.`);
+    throw new HttpError(
+      'too_many_event_streams',
+      `${streams.size} clients already follow the events; this is the maximum.`,
+    );
   }
   reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store');
   if (request.method === 'HEAD') return reply.send();
@@ -70,8 +77,8 @@ function sinceOf({ request }: Call): number | null {
   const { since, ...rest } = request.query as Record<string, unknown>;
   const unknown = Object.keys(rest)[0];
   if (unknown !== undefined) {
-    const violations = [{ pointer: `/${unknown}`, reason: 'is not known here; known is since' }];
-    throw new DomainError('unknown_member', `Query parameter ${unknown} is not known here; known is since.`, {
+    const violations = [{ pointer: `/${unknown}`, reason: 'is unknown; the known parameter is since' }];
+    throw new DomainError('unknown_member', `Query parameter ${unknown} is unknown; the known parameter is since.`, {
       violations,
     });
   }

@@ -13,8 +13,8 @@ export const migrationsOperations: readonly Operation[] = [
     tag: 'history',
     command: commands.queryMigrations,
     description:
-      'Newest first, outgoing and incoming ones, with size, time and downtime; those of a migration under way grow. ' +
-      'The history survives a restart.',
+      'Lists outgoing and incoming migrations, newest first, with size, time and downtime. The figures of a running migration ' +
+      'grow. The history survives a restart.',
     input: 'query',
     headers: STATUS_CONDITIONAL_HEADERS,
     replies: {
@@ -31,7 +31,7 @@ export const migrationsOperations: readonly Operation[] = [
     id: 'queryMigration',
     tag: 'history',
     command: commands.queryMigration,
-    description: 'The settings it began with, each pass, and the final figures.',
+    description: 'Returns the settings at the start of the migration, each pass, and the final figures.',
     input: 'query',
     headers: STATUS_CONDITIONAL_HEADERS,
     replies: { 200: { description: 'The migration.', schema: MigrationDetail, headers: TAGGED }, 304: NOT_MODIFIED },
@@ -45,7 +45,7 @@ export const migrationsOperations: readonly Operation[] = [
     id: 'querySamples',
     tag: 'history',
     command: commands.querySamples,
-    description: 'A sample about every 100 ms.',
+    description: 'The service takes a sample about every 100 ms.',
     input: 'query',
     replies: { 200: { description: 'A page of samples.', schema: MigrationSamplePage, headers: LINK } },
     errors: ['migration_not_found', 'invalid_cursor', 'wrong_type', 'value_out_of_range'],
@@ -56,7 +56,7 @@ export const migrationsOperations: readonly Operation[] = [
 
 type Row = { readonly id: string; readonly status: string };
 
-/** Rows whose figures grow while a migration runs; with `Prefer: until=status` only ids and statuses count. */
+/** Sends rows whose figures grow while a migration runs. With `Prefer: until=status` only ids and statuses are compared. */
 function sendRows(call: Call): ReturnType<typeof sendContentTagged> {
   const { domain } = call.context;
   const of = (result: unknown): unknown => {
@@ -74,10 +74,10 @@ export const auditOperations: readonly Operation[] = [
     tag: 'service',
     command: commands.queryAudit,
     description:
-      'Every command that needs an operator, and what viewers were refused: who asked for it, when, and how it ended. ' +
-      'The newest 100000 are kept, and the newest 10000 refusals.',
+      'Lists every call of a command that needs the role operator, and the refused calls of viewers: the caller, the time and the ' +
+      'outcome. The newest 100000 calls and the newest 10000 refusals are kept.',
     input: 'query',
-    replies: { 200: { description: 'A page of the trail.', schema: AuditPage, headers: LINK } },
+    replies: { 200: { description: 'A page of the audit trail.', schema: AuditPage, headers: LINK } },
     errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range'],
     examples: examples.queryAudit,
     handle: sendPage,

@@ -1,41 +1,41 @@
 /**
- * What one client, and all of them together, may take. Named in docs/limits.md; tests make them shorter.
- * Times are milliseconds, sizes bytes.
+ * Limits for one client and for all clients together. docs/limits.md lists them; tests use shorter times.
+ * Times are in milliseconds, sizes in bytes.
  */
 export type HttpLimits = {
-  /** A whole request, headers and body, from its first byte. */
+  /** Time for a whole request, headers and body, from its first byte. */
   readonly requestTimeoutMs: number;
   readonly headersTimeoutMs: number;
-  /** A new connection on which no byte has come. */
+  /** Time after which a new connection without a single byte is closed. */
   readonly silenceTimeoutMs: number;
-  /** How often Node looks for requests that took longer. */
+  /** Time between two checks of Node for requests that exceed their time. */
   readonly connectionsCheckMs: number;
-  /** A connection on which nothing moves at all: longer than the longest wait that a client may ask for. */
+  /** Time after which an inactive connection is closed. It is longer than the longest wait of `Prefer: wait`. */
   readonly connectionTimeoutMs: number;
-  /** A connection between two requests. */
+  /** Time that a connection stays open between two requests. */
   readonly keepAliveTimeoutMs: number;
   readonly bodyBytesMax: number;
   readonly headerBytesMax: number;
   readonly connectionsMax: number;
-  /** Characters of one part of a path that names something. */
+  /** Longest parameter in a path, in characters. */
   readonly parameterLengthMax: number;
   /** Longest `Prefer: wait`, in seconds. */
   readonly waitSecondsMax: number;
-  /** Wrong tokens that one address may send at once, and a second from then on. */
+  /** Wrong tokens that one address may send in a burst, and per second after it. */
   readonly wrongTokensBurst: number;
   readonly wrongTokensPerSecond: number;
-  /** The same for requests of one caller that begin something. */
-  readonly beginningsBurst: number;
-  readonly beginningsPerSecond: number;
-  /** Addresses or callers that each of the two remembers. */
+  /** Requests that start work: how many one caller may send in a burst, and per second after it. */
+  readonly startsBurst: number;
+  readonly startsPerSecond: number;
+  /** Most addresses or callers that each of these two limits remembers. */
   readonly rateLimitedAddressesMax: number;
   readonly eventStreamsMax: number;
-  /** Bytes of events that may happen while an event stream's reader takes nothing; then it is cut. */
+  /** Bytes of events that may happen while a client reads nothing from its event stream; then it is disconnected. */
   readonly eventBufferBytesMax: number;
-  /** Events read from the log in one go while a client catches up. */
+  /** Most events in one read of the log while a client catches up. */
   readonly eventPageMax: number;
   readonly eventHeartbeatMs: number;
-  /** Time that a closing service gives to answers under way. */
+  /** Time that a closing service gives to unfinished answers. */
   readonly closeGraceMs: number;
 };
 
@@ -53,8 +53,8 @@ export const HTTP_LIMITS: HttpLimits = {
   waitSecondsMax: 60,
   wrongTokensBurst: 20,
   wrongTokensPerSecond: 1,
-  beginningsBurst: 2000,
-  beginningsPerSecond: 100,
+  startsBurst: 2000,
+  startsPerSecond: 100,
   rateLimitedAddressesMax: 1024,
   eventStreamsMax: 1024,
   eventBufferBytesMax: 2 ** 20,
@@ -65,19 +65,22 @@ export const HTTP_LIMITS: HttpLimits = {
 
 /** @throws RangeError if the limits contradict each other. */
 export function assertLimits(limits: HttpLimits): void {
-  if (limits.headersTimeoutMs > limits.requestTimeoutMs) throw new RangeError('headers may not outlast their request');
-  if (limits.connectionTimeoutMs <= limits.waitSecondsMax * 1000) throw new RangeError('a wait would be cut off');
-  if (limits.connectionTimeoutMs <= limits.eventHeartbeatMs) throw new RangeError('an event stream would be cut off');
+  if (limits.headersTimeoutMs > limits.requestTimeoutMs)
+    throw new RangeError('headersTimeoutMs is longer than requestTimeoutMs');
+  if (limits.connectionTimeoutMs <= limits.waitSecondsMax * 1000)
+    throw new RangeError('connectionTimeoutMs is not longer than the longest wait');
+  if (limits.connectionTimeoutMs <= limits.eventHeartbeatMs)
+    throw new RangeError('connectionTimeoutMs is not longer than eventHeartbeatMs');
 }
 
-/* How often something may be done: so much at once, and so much a second from then on. Each key has a bucket of its own. */
+/* A token bucket for each key: a burst, then a number of actions per second. */
 
 type Bucket = { tokens: number; filledAtMs: number };
 
 type Options = {
   readonly burst: number;
   readonly perSecond: number;
-  /** Keys that are remembered; beyond that the one not used for longest is forgotten, and has a full bucket again. */
+  /** Most keys that are remembered. Beyond that, the least recently used key is forgotten, and so has a full bucket again. */
   readonly keysMax: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -86,7 +89,7 @@ type Options = {
 export class RateLimit {
   readonly #options: Options;
   readonly #now: () => number;
-  /** Used longest ago first. */
+  /** Buckets by key, least recently used first. */
   readonly #buckets = new Map<string, Bucket>();
 
   constructor(options: Options) {
@@ -94,7 +97,7 @@ export class RateLimit {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Takes one. @returns null, or, if there is none, whole seconds until there will be. */
+  /** Takes one token. @returns null, or, if the bucket is empty, the whole seconds until it has a token again */
   take(key: string): number | null {
     const { burst, perSecond } = this.#options;
     const now = this.#now();
@@ -117,7 +120,7 @@ export class RateLimit {
 const GROUPS = 8;
 const NETWORK_GROUPS = 4;
 
-/** What one client has to itself: an IPv4 address, or the first 64 bits of an IPv6 one. */
+/** The network of one client: an IPv4 address, or the first 64 bits of an IPv6 address. */
 export function networkOf(address: string): string {
   if (!address.includes(':') || address.includes('.')) return address;
   const [head = '', tail] = address.split('::', 2);

@@ -17,8 +17,8 @@ import {
 import type { Call, Example, Operation } from './operation.ts';
 import { sendJson } from './register.ts';
 
-const UNTIL_ENDED = 'wait=SECONDS (60 at most): the answer comes when the job has ended';
-const AS_IT_IS = { description: 'The job as it is now.', schema: Job };
+const UNTIL_ENDED = 'wait=SECONDS (at most 60): the service answers when the job has ended';
+const AS_IT_IS = { description: 'The current state of the job.', schema: Job };
 
 export const jobsOperations: readonly Operation[] = [
   {
@@ -29,11 +29,11 @@ export const jobsOperations: readonly Operation[] = [
     command: commands.queryAllJobs,
     covers: [commands.queryJobs],
     description:
-      'Newest first: all that wait or run, and the newest 100 of those that have concluded and were not dismissed. ' +
-      'Asking is cheap.',
+      'Lists the jobs, newest first: all waiting and running jobs, and the newest 100 concluded jobs that were not dismissed. ' +
+      'This request is cheap.',
     input: 'query',
     headers: STATUS_CONDITIONAL_HEADERS,
-    replies: { 200: { description: 'The jobs now.', schema: JobList, headers: TAGGED }, 304: NOT_MODIFIED },
+    replies: { 200: { description: 'The current jobs.', schema: JobList, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: [],
     examples: examples.queryJobs,
     handle: (call) => sendWeaklyTagged(call, watchJobs(call.context.domain)),
@@ -45,8 +45,8 @@ export const jobsOperations: readonly Operation[] = [
     tag: 'jobs',
     command: commands.queryJobHistory,
     description:
-      'Dismissed or not. Jobs that run are not among them. With started-after or started-before those that started then, ' +
-      'in the order of their starts.',
+      'Lists jobs that have ended, dismissed or not. Running jobs are not included. With started-after or started-before, the ' +
+      'list has the jobs that started in this time, in the order of their starts.',
     input: 'query',
     replies: { 200: { description: 'A page of jobs.', schema: JobPage, headers: LINK } },
     errors: ['invalid_cursor', 'wrong_type', 'value_out_of_range'],
@@ -59,13 +59,13 @@ export const jobsOperations: readonly Operation[] = [
     id: 'queryJob',
     tag: 'jobs',
     command: commands.queryJob,
-    description: 'Of several jobs that had this id, the newest.',
+    description: 'Returns the newest job with this id.',
     input: 'query',
     headers: {
       ...STATUS_CONDITIONAL_HEADERS,
-      Prefer: `${UNTIL_ENDED}; with If-None-Match, when something changes (until=status: when a status changes).`,
+      Prefer: `${UNTIL_ENDED}; with If-None-Match, the service answers when something changes (until=status: when the status changes).`,
     },
-    replies: { 200: { description: 'The job now.', schema: Job, headers: TAGGED }, 304: NOT_MODIFIED },
+    replies: { 200: { description: 'The current state of the job.', schema: Job, headers: TAGGED }, 304: NOT_MODIFIED },
     errors: ['job_not_found'],
     examples: examples.queryJob,
     handle: sendJob,
@@ -73,8 +73,8 @@ export const jobsOperations: readonly Operation[] = [
   verb(commands.jobCancel, {
     id: 'jobCancel',
     description:
-      'A job that waits is over at once; the work of one that runs takes back what it has done. outcome tells whether ' +
-      'the cancel won: work that was done before it came stays done.',
+      'A waiting job ends at once. A running job undoes its work so far. If the work was complete before the cancel, it stays; ' +
+      'outcome tells which of both happened.',
     headers: { Prefer: `${UNTIL_ENDED}.` },
     replies: { 200: { ...AS_IT_IS, headers: WAIT_GRANTED } },
     errors: ['job_not_cancellable'],
@@ -83,34 +83,34 @@ export const jobsOperations: readonly Operation[] = [
   }),
   verb(commands.jobPause, {
     id: 'jobPause',
-    description: 'The job keeps what it has for itself. One that waits does not begin before it is resumed.',
+    description: 'A paused job keeps its locks. A waiting job does not start until it is resumed.',
     examples: examples.jobPause,
   }),
   verb(commands.jobResume, {
     id: 'jobResume',
-    description: 'A job that was paused goes on.',
+    description: 'Continues a paused job.',
     examples: examples.jobResume,
   }),
   verb(commands.jobComplete, {
     id: 'jobComplete',
-    description: 'Ends a job that is ready. Snapshot jobs complete by themselves.',
+    description: 'Ends a job in the status ready. Snapshot jobs complete automatically.',
     examples: examples.jobComplete,
   }),
   verb(commands.jobFinalize, {
     id: 'jobFinalize',
-    description: 'Ends a job that is pending. Snapshot jobs finalize themselves.',
+    description: 'Ends a job in the status pending. Snapshot jobs are finalized automatically.',
     examples: examples.jobFinalize,
   }),
   verb(commands.jobDismiss, {
     id: 'jobDismiss',
-    description: 'Its id may be used again.',
+    description: 'Removes an ended job from the list. Then its id can be used again.',
     examples: examples.jobDismiss,
   }),
 ];
 
 type Verb = Partial<Operation> & { readonly id: string; readonly examples: readonly Example[] };
 
-/** `POST /jobs/ID/VERB` for the command `job-VERB`. */
+/** The operation `POST /jobs/ID/VERB` for the command `job-VERB`. */
 function verb(command: Command, { errors = [], ...rest }: Verb): Operation {
   return {
     method: 'POST',
@@ -126,7 +126,7 @@ function verb(command: Command, { errors = [], ...rest }: Verb): Operation {
 
 async function sendJob(call: Call): Promise<FastifyReply> {
   const isConditional = call.request.headers['if-none-match'] !== undefined;
-  // Also where there is no wait: a job that is not there has no tag.
+  // This also answers 404 for a missing job before a tag is computed.
   await endOf(call, isConditional ? 0 : (waitOf(call) ?? 0));
   return sendWeaklyTagged(call, watchJobs(call.context.domain));
 }

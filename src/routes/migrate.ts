@@ -19,21 +19,21 @@ import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency-key.ts';
 import type { Operation, Reply } from './operation.ts';
 import { PROBLEM_TYPE } from './plugins/problem-details.ts';
 
-const WAIT_HEADERS = { Prefer: 'wait=SECONDS (60 at most): the answer comes when the migration has ended.' };
+const WAIT_HEADERS = { Prefer: 'wait=SECONDS (at most 60): the service answers when the migration has ended.' };
 const PLACED = {
-  Location: 'Where the migration is.',
+  Location: 'Path of the migration.',
   ...WAIT_GRANTED,
-  'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
+  'Idempotency-Replayed': 'true if an earlier request with the same key started the migration.',
 };
 
 const ACCEPTED: Readonly<Record<number, Reply>> = {
   200: {
-    description: 'With Prefer: wait, the migration has ended; status says how.',
+    description: 'With Prefer: wait: the migration has ended; status tells its outcome.',
     schema: Migration,
     headers: PLACED,
   },
   202: {
-    description: 'The migration is under way.',
+    description: 'The migration is running.',
     schema: Migration,
     headers: PLACED,
   },
@@ -50,7 +50,7 @@ const START_ERRORS = [
   'migration_in_progress',
 ] as const;
 
-/** What the system may refuse where a migration is to come in. */
+/** Errors of the operating system while an incoming migration binds its address. */
 const LISTEN_ERRORS = [
   'address_in_use',
   'address_not_available',
@@ -59,7 +59,7 @@ const LISTEN_ERRORS = [
   'permission_denied',
 ] as const;
 
-/** Every answer to the verbs of post-copy as long as no migration has such a phase. */
+/** Answer of the post-copy commands while no migration is in its post-copy phase. */
 const NOT_IN_POSTCOPY: Reply = {
   description: 'No migration is in its post-copy phase.',
   schema: Type.Object({ status: Type.Integer(), code: Type.String() }),
@@ -73,11 +73,12 @@ export const migrateOperations: readonly Operation[] = [
     id: 'queryMigrate',
     tag: 'migration',
     command: commands.queryMigrate,
-    description: 'Before the first migration the answer is empty. Figures come from shared memory: asking is cheap.',
+    description:
+      'Before the first migration the answer is an empty object. The figures are read from shared memory, so this request is cheap.',
     input: 'query',
     headers: STATUS_CONDITIONAL_HEADERS,
     replies: {
-      200: { description: 'The figures now.', schema: MigrationInfo, headers: TAGGED },
+      200: { description: 'The current figures.', schema: MigrationInfo, headers: TAGGED },
       304: NOT_MODIFIED,
     },
     errors: [],
@@ -91,7 +92,7 @@ export const migrateOperations: readonly Operation[] = [
     tag: 'migration',
     command: commands.migrate,
     description:
-      'Exactly one of uri and channels. A peer that cannot be reached is a migration that failed: see its status.',
+      'Give exactly one of uri and channels. If the peer cannot be reached, the migration fails; its status and error tell so.',
     input: 'body',
     headers: { ...WAIT_HEADERS, ...KEY_HEADERS },
     replies: ACCEPTED,
@@ -114,9 +115,9 @@ export const migrateOperations: readonly Operation[] = [
     id: 'migrateCancel',
     tag: 'migration',
     command: commands.migrateCancel,
-    description: 'Exact in every state: a cancel and a completion never both win, and the answer says which did.',
+    description: 'A migration is either cancelled or completed, never both; the answer tells which.',
     input: 'nothing',
-    replies: { 200: { description: 'What came of it.', schema: CancelResult } },
+    replies: { 200: { description: 'The outcome of the cancel.', schema: CancelResult } },
     errors: [],
     examples: examples.migrateCancel,
   },
@@ -126,9 +127,10 @@ export const migrateOperations: readonly Operation[] = [
     id: 'migrateContinue',
     tag: 'migration',
     command: commands.migrateContinue,
-    description: 'For the capability pause-before-switchover; state is the state to leave: pre-switchover.',
+    description:
+      'For migrations with the capability pause-before-switchover. state is the status to leave: pre-switchover.',
     input: 'body',
-    replies: { 200: { description: 'The migration goes on.', schema: MigrationInfo } },
+    replies: { 200: { description: 'The migration continues.', schema: MigrationInfo } },
     errors: ['not_in_expected_state'],
     examples: examples.migrateContinue,
   },
@@ -139,9 +141,9 @@ export const migrateOperations: readonly Operation[] = [
     tag: 'migration',
     command: commands.migrateIncoming,
     description:
-      'For a service started with --incoming defer, after an incoming migration failed, and for one whose guest has left ' +
-      '(postmigrate). The answer comes when the address is bound; socket-address of GET /migrate tells the port chosen ' +
-      'for port 0.',
+      'Possible in a service started with --incoming defer, after a failed incoming migration, and after the guest has left ' +
+      '(run state postmigrate). The service answers when the address is bound. socket-address of GET /migrate has the port ' +
+      'that the system chose for port 0.',
     input: 'body',
     headers: { ...WAIT_HEADERS, ...KEY_HEADERS },
     replies: ACCEPTED,
@@ -163,10 +165,10 @@ export const migrateOperations: readonly Operation[] = [
     tag: 'migration',
     command: commands.stopListening,
     description:
-      'The migration that was awaited is cancelled, and its address is free. A machine whose guest had left is in ' +
+      'Cancels the incoming migration that is waiting and releases its address. If the guest had left before, the run state is ' +
       'postmigrate again.',
     input: 'nothing',
-    replies: { 204: { description: 'Nothing is listened for any more.', schema: null } },
+    replies: { 204: { description: 'The service does not listen for a migration any more.', schema: null } },
     errors: ['not_expecting_incoming', 'migration_in_progress'],
     examples: examples.stopListening,
     handle: async (call) => {
@@ -180,7 +182,7 @@ export const migrateOperations: readonly Operation[] = [
     id: 'migratePause',
     tag: 'migration',
     command: commands.migratePause,
-    description: 'For a migration in its post-copy phase.',
+    description: 'Possible only in the post-copy phase of a migration.',
     input: 'nothing',
     replies: { 200: { description: 'The migration is paused.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
     errors: ['not_in_postcopy'],
@@ -192,9 +194,9 @@ export const migrateOperations: readonly Operation[] = [
     id: 'migrateRecover',
     tag: 'migration',
     command: commands.migrateRecover,
-    description: 'For the target of a post-copy migration that was interrupted.',
+    description: 'Possible only on the target of an interrupted post-copy migration.',
     input: 'body',
-    replies: { 200: { description: 'It listens again.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
+    replies: { 200: { description: 'The target listens again.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
     errors: ['not_postcopy_paused'],
     examples: examples.migrateRecover,
   },
@@ -204,9 +206,9 @@ export const migrateOperations: readonly Operation[] = [
     id: 'migrateStartPostcopy',
     tag: 'migration',
     command: commands.migrateStartPostcopy,
-    description: 'For a migration that was started with the capability postcopy-ram.',
+    description: 'Possible only for a migration that was started with the capability postcopy-ram.',
     input: 'nothing',
-    replies: { 200: { description: 'The guest goes over.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
+    replies: { 200: { description: 'The guest moves to the target.', schema: MigrationInfo }, 409: NOT_IN_POSTCOPY },
     errors: ['postcopy_not_enabled', 'not_in_expected_state'],
     examples: examples.migrateStartPostcopy,
   },
@@ -216,10 +218,13 @@ export const migrateOperations: readonly Operation[] = [
     id: 'queryProgress',
     tag: 'migration',
     command: commands.queryProgress,
-    description: 'The first pass in percent never falls; the verdict says whether the end comes nearer, and why not.',
+    description: 'first-pass-percent never decreases. verdict tells whether the migration converges, and if not, why.',
     input: 'query',
     headers: CONDITIONAL_HEADERS,
-    replies: { 200: { description: 'Progress now.', schema: MigrationProgress, headers: TAGGED }, 304: NOT_MODIFIED },
+    replies: {
+      200: { description: 'The current progress.', schema: MigrationProgress, headers: TAGGED },
+      304: NOT_MODIFIED,
+    },
     errors: [],
     examples: examples.queryProgress,
     handle: (call) => sendContentTagged(call, watchMigration(call.context.domain), { recheckMs: LIVE_RECHECK_MS }),

@@ -9,35 +9,35 @@ import type { FreeSpace, WorkersMemory } from './metrics/metric-family.ts';
 import type { EventLoopFigures, HttpFigures } from './metrics/running-figures.ts';
 import type { AnyErrorCode } from './plugins/problem-details.ts';
 
-/* An operation: one method on one path, the command behind it, and everything that its documentation needs. */
+/* The description of an HTTP operation: one method on one path, its command, and the data for its documentation. */
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Tag = 'migration' | 'snapshots' | 'jobs' | 'settings' | 'history' | 'machine' | 'events' | 'service';
 
-/** What handlers share. One per app. */
+/** Objects that all handlers share. One per app. */
 export type RouteContext = {
   readonly domain: Domain;
   readonly monitor: TextMonitor;
   readonly limits: HttpLimits;
-  /** Tells tags of this process apart from those of another: revisions begin anew with each. */
+  /** Random text in the entity tags of this process. Versions start again with each process, so tags need it to stay unique. */
   readonly instance: string;
   readonly keysInUse: KeysInUse;
   readonly httpFigures: HttpFigures;
   readonly workers: WorkersMemory;
   readonly space: FreeSpace;
   readonly eventLoop: EventLoopFigures;
-  /** How often one caller may begin something. */
-  readonly beginnings: RateLimit;
+  /** Limits how often one caller may start work. */
+  readonly startLimit: RateLimit;
   /** Aborts when the service begins to close. */
   readonly closing: AbortSignal;
   readonly readiness: () => Readiness;
   readonly qmp: QmpAnswers;
 };
 
-/** Answers one QMP envelope with another; rejects only with what `admit` of the context throws. */
+/** Answers a QMP envelope with an envelope. Rejects only with an error of the context's `admit`. */
 export type QmpAnswers = (envelope: unknown, context: CommandContext) => Promise<unknown>;
 
-/** Whether the service can do its work, and what it looked at. */
+/** Whether the service can work, and the result of each check. */
 export type Readiness = { readonly ready: boolean; readonly checks: Readonly<Record<string, 'ok' | string>> };
 
 /** One request to an operation. */
@@ -45,25 +45,25 @@ export type Call = {
   readonly context: RouteContext;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** Aborts when the client has gone or the service closes. */
+  /** Aborts when the client disconnects or the service closes. */
   readonly signal: AbortSignal;
-  /** Runs the operation's command with what the request carried. */
+  /** Runs the operation's command with the arguments of the request. */
   run(context?: CommandContext): Promise<unknown>;
 };
 
 /** An answer that is not an error. */
 export type Reply = {
   readonly description: string;
-  /** Null: no body. */
+  /** Null if the answer has no body. */
   readonly schema: TSchema | null;
-  /** Media type if it is not application/json. */
+  /** Media type, if it is not application/json. */
   readonly type?: string;
-  /** Of a stream: what one of its elements carries, in the document as `contentSchema` of the text. */
+  /** For a stream: the schema of one element; the OpenAPI document has it as `contentSchema` of the text. */
   readonly items?: TSchema;
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** A request that works as it stands and what comes back; a test sends every one. */
+/** A complete request and its answer. A test sends every example. */
 export type Example = {
   readonly name: string;
   /** Values of the path's parameters. */
@@ -72,59 +72,59 @@ export type Example = {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly status: number;
-  /** What comes back; undefined for no body. */
+  /** Body of the answer; undefined if there is none. */
   readonly answer?: unknown;
 };
 
 export type Operation = {
   readonly method: Method;
-  /** In find-my-way's form: `/migrations/:id`. */
+  /** In the syntax of find-my-way: `/migrations/:id`. */
   readonly path: string;
   readonly id: string;
   readonly tag: Tag;
-  /** Null for what is no command: documentation and health. */
+  /** Null for operations without a command, such as documentation and health. */
   readonly command: Command | null;
-  /** Other commands that ask for the same, whose answer is in this one's. */
+  /** Other commands whose result is part of this operation's result. */
   readonly covers?: readonly Command[];
-  /** Default: the command's. */
+  /** Default: the summary of the command. */
   readonly summary?: string;
   readonly description?: string;
-  /** Where the command's arguments come from, beside the path. `body or query`: neither is needed. */
+  /** Where the command's arguments come from, in addition to the path. `body or query`: both are optional. */
   readonly input: 'query' | 'body' | 'body or query' | 'nothing';
-  /** The request may leave out what the command's short form may. */
+  /** The request may omit the members that the command's short form may omit. */
   readonly takesShortForm?: boolean;
-  /** The one media type of the body, if it is not application/json; then with `body`. */
+  /** Media type of the body, if it is not application/json. Requires `body`. */
   readonly bodyType?: 'text/plain';
   /** Schema of the body of an operation without a command. */
   readonly body?: TSchema;
   /** Query parameters of an operation without a command. */
   readonly query?: TSchema;
-  /** Request headers that mean something here, with what they mean. */
+  /** Request headers that this operation evaluates, with their descriptions. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly replies: Readonly<Record<number, Reply>>;
-  /** Codes beyond those that every operation may answer with. */
+  /** Error codes in addition to those that every operation may answer with. */
   readonly errors: readonly AnyErrorCode[];
   readonly examples: readonly Example[];
   /** Default: runs the command and sends its result. */
   readonly handle?: (call: Call) => Promise<FastifyReply>;
 };
 
-/** Schema of what an operation takes: its command's arguments, in the form that a request may give them. */
+/** Schema of the arguments of an operation's command, in the form that the request may have. */
 export function argumentsSchemaOf({ command, takesShortForm }: Operation): TSchema | undefined {
   return takesShortForm === true ? command?.short?.arguments : command?.arguments;
 }
 
-/** True of operations whose success leaves something behind: a migration, a job, a blocker. */
-export function beginsSomething({ command }: Operation): boolean {
+/** True for operations that create something: a migration, a job, a blocker. */
+export function startsWork({ command }: Operation): boolean {
   return command?.begins === true;
 }
 
-/** True of operations that change something, or begin it, and so write it down. */
-export function writesSomething({ command }: Operation): boolean {
+/** True for operations that change or create something, and therefore write to the database. */
+export function writesToStore({ command }: Operation): boolean {
   return command?.role === 'operator' && command.isUnaudited !== true;
 }
 
-/** Codes that any operation may answer with. */
+/** Error codes that every operation may answer with. */
 export const COMMON_ERRORS: readonly AnyErrorCode[] = [
   'malformed_request',
   'unknown_member',
@@ -140,10 +140,10 @@ export const COMMON_ERRORS: readonly AnyErrorCode[] = [
   'shutting_down',
 ];
 
-/** Codes that any operation may answer with that has something to write down. */
+/** Error codes that every operation that writes to the database may answer with. */
 export const STORE_ERRORS: readonly AnyErrorCode[] = ['no_space', 'data_directory_unusable', 'database_corrupt'];
 
-/** Codes that any operation with a body may answer with. */
+/** Error codes that every operation with a body may answer with. */
 export const BODY_ERRORS: readonly AnyErrorCode[] = [
   'malformed_json',
   'body_missing',

@@ -5,28 +5,28 @@ import { authorize, execute, traceRefusal } from '../commands/execute.ts';
 import { DomainError } from '../domain/errors.ts';
 import { stringifyJson } from '../text/json.ts';
 import { networkOf } from './http-limits.ts';
-import { argumentsSchemaOf, beginsSomething, type Call, type Operation, type RouteContext } from './operation.ts';
+import { argumentsSchemaOf, type Call, type Operation, type RouteContext, startsWork } from './operation.ts';
 import { accessContext } from './plugins/auth.ts';
 import type { Server } from './plugins/common-hooks.ts';
 import { codeOf, HttpError, sendProblem } from './plugins/problem-details.ts';
 import { takeText } from './plugins/request-framing.ts';
 
-/** Makes an operation a route of the server. */
+/** Registers an operation as a route of the server. */
 export function registerOperation(server: Server, context: RouteContext, operation: Operation): void {
   const handle = operation.handle ?? sendResult;
-  const route = (place: Server): void => {
-    place.route({
+  const route = (scope: Server): void => {
+    scope.route({
       method: operation.method,
       url: operation.path,
       errorHandler: (error, request, reply) => {
-        traceUnlessDone(context, operation, { error, request });
+        traceUnlessTraced(context, operation, { error, request });
         return sendProblem(error, request, reply);
       },
       handler: async (request, reply) => {
         authorizeCaller(context, operation, request);
-        if (beginsSomething(operation)) {
+        if (startsWork(operation)) {
           refuseTooMany(context, request);
-          // To begin something is long work, as is to read what is asked for: others who ask do not wait for both.
+          // Starting work takes long, as does reading the request. Other requests are served between both.
           await nextTurn();
         }
         return await handle(callOf({ context, operation, request, reply }));
@@ -34,19 +34,19 @@ export function registerOperation(server: Server, context: RouteContext, operati
     });
   };
   if (operation.bodyType === undefined) route(server);
-  // What a route reads is its own: elsewhere text stays refused.
+  // The parser of text applies only within this scope; other routes still refuse text.
   else
-    server.register(async (place) => {
-      takeText(place);
-      route(place);
+    server.register(async (scope) => {
+      takeText(scope);
+      route(scope);
     });
 }
 
-/** Requests whose command was executed, or refused for want of a role: the audit trail has them. */
+/** Requests whose command was executed, or refused because of the caller's role. The audit trail already has them. */
 const traced = new WeakSet<FastifyRequest>();
 
-/** What was refused before its command was executed, such as for its body or a condition, is in the audit trail, too. */
-function traceUnlessDone(
+/** Writes a request to the audit trail that was refused before its command ran, for example for its body or a precondition. */
+function traceUnlessTraced(
   { domain }: RouteContext,
   { command }: Operation,
   { error, request }: { readonly error: unknown; readonly request: FastifyRequest },
@@ -58,7 +58,7 @@ function traceUnlessDone(
   traceRefusal(command, call, codeOf(error));
 }
 
-/** Before a handler does anything, such as to look for the answer to an earlier request. */
+/** Checks the caller's role before the handler does anything, such as look up the answer to an earlier request. */
 function authorizeCaller({ domain }: RouteContext, { command }: Operation, request: FastifyRequest): void {
   if (command === null) return;
   const { params, query, body } = request as { params: object; query: object; body?: unknown };
@@ -68,27 +68,31 @@ function authorizeCaller({ domain }: RouteContext, { command }: Operation, reque
   traced.delete(request);
 }
 
-/** What a command is told of a caller by a door that leads to many: /qmp and /hmp. */
+/** Context of commands that run through /qmp or /hmp. */
 export function callContext(context: RouteContext, request: FastifyRequest, door: 'qmp' | 'hmp'): CommandContext {
   const { role, caller } = request.access;
   return { role, caller: { ...caller, door }, admit: () => refuseTooMany(context, request) };
 }
 
-function refuseTooMany({ beginnings }: RouteContext, { access, ip }: FastifyRequest): void {
-  const wait = beginnings.take(`${access.caller.name} ${networkOf(ip)}`);
+function refuseTooMany({ startLimit }: RouteContext, { access, ip }: FastifyRequest): void {
+  const wait = startLimit.take(`${access.caller.name} ${networkOf(ip)}`);
   if (wait === null) return;
   const headers = { 'retry-after': String(wait) };
-  throw new HttpError('too_many_requests', 'More is asked for than may begin in a second; come back later.', {
-    headers,
-  });
+  throw new HttpError(
+    'too_many_requests',
+    'Requests start work faster than the service allows; send the request again later.',
+    {
+      headers,
+    },
+  );
 }
 
-/** Sends a value as exact JSON with a line's end, for those who read it in a terminal. */
+/** Sends a value as exact JSON, with a line end for terminals. */
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
   return sendText(reply, `${stringifyJson(value)}\n`);
 }
 
-/** Sends what is JSON text already. */
+/** Sends JSON text. */
 export function sendText(reply: FastifyReply, text: string): FastifyReply {
   if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8');
   return reply.send(text);
@@ -98,20 +102,20 @@ async function sendResult(call: Call): Promise<FastifyReply> {
   return sendJson(call.reply, await call.run());
 }
 
-type Parts = {
+type RequestParts = {
   readonly context: RouteContext;
   readonly operation: Operation;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 };
 
-function callOf({ context, operation, request, reply }: Parts): Call {
+function callOf({ context, operation, request, reply }: RequestParts): Call {
   return {
     context,
     request,
     reply,
     get signal() {
-      return AbortSignal.any([context.closing, goneSignal(reply)]);
+      return AbortSignal.any([context.closing, disconnectSignal(reply)]);
     },
     run: async (commandContext = {}) => {
       if (operation.command === null) throw new TypeError(`${operation.id} has no command`);
@@ -127,10 +131,10 @@ function callOf({ context, operation, request, reply }: Parts): Call {
   };
 }
 
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  return gone.signal;
+function disconnectSignal(reply: FastifyReply): AbortSignal {
+  const disconnect = new AbortController();
+  reply.raw.once('close', () => disconnect.abort());
+  return disconnect.signal;
 }
 
 function argumentsOf(operation: Operation, request: FastifyRequest): unknown {
@@ -138,9 +142,9 @@ function argumentsOf(operation: Operation, request: FastifyRequest): unknown {
   const query = queryOf(operation, request.query as Record<string, unknown>);
   const body = request.body ?? undefined;
   if (operation.input === 'body' && body === undefined) {
-    throw new HttpError('body_missing', `${operation.method} ${operation.path} needs a JSON object as its body.`);
+    throw new HttpError('body_missing', `${operation.method} ${operation.path} requires a JSON object as its body.`);
   }
-  // What is not an object, and a query where none belongs, is for the schema to refuse.
+  // The command's schema refuses bodies that are not objects, and a query where none is allowed.
   if (body === undefined) return { ...query, ...params };
   if (!isPlainObject(body)) return body;
   refuseNamedTwice(params, body);
@@ -151,9 +155,9 @@ function isPlainObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** What the path names the body may not name again, perhaps otherwise. */
+/** The body must not repeat a parameter of the path, because its value could differ. */
 function refuseNamedTwice(params: Record<string, string>, body: object): void {
-  const reason = 'is named by the path, and not known in the body';
+  const reason = 'is given by the path and not allowed in the body';
   const violations = Object.keys(params)
     .filter((name) => Object.hasOwn(body, name))
     .map((name) => ({ pointer: `/${name}`, reason }));
@@ -163,10 +167,10 @@ function refuseNamedTwice(params: Record<string, string>, body: object): void {
 
 const INTEGER = /^-?\d{1,15}$/;
 
-/** Query values are text; where the schema wants integers or lists, those that look like one become one. */
+/** Query values are text. Where the schema expects integers or lists, suitable texts are converted. */
 function queryOf(operation: Operation, query: Record<string, unknown>): Record<string, unknown> {
   const schema = argumentsSchemaOf(operation) as { properties?: Record<string, { type?: string }> } | undefined;
-  // `fromEntries` defines members, so that not even one named __proto__ reaches a prototype.
+  // `fromEntries` defines own members, so a member named __proto__ cannot change a prototype.
   return Object.fromEntries(
     Object.entries(query).map(([name, value]) => {
       const type = schema?.properties?.[name]?.type;

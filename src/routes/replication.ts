@@ -6,7 +6,7 @@ import * as examples from './examples/migrate.ts';
 import type { Operation, Reply } from './operation.ts';
 import { type AnyErrorCode, PROBLEM_TYPE } from './plugins/problem-details.ts';
 
-/** What a file, and the machine whose devices it is to hold, may be refused for. */
+/** Errors of commands that write or read a file with device state. */
 const DEVICE_ERRORS: readonly AnyErrorCode[] = [
   'invalid_address',
   'file_outside_root',
@@ -19,7 +19,7 @@ const DEVICE_ERRORS: readonly AnyErrorCode[] = [
   'job_in_progress',
 ];
 
-const NOTHING_REPLICATED = 'No disk is replicated here: answered as by a QEMU of which that is true.';
+const NOTHING_REPLICATED = 'This service replicates no disks. It answers like a QEMU without replicated disks.';
 
 export const xenOperations: readonly Operation[] = [
   {
@@ -29,11 +29,11 @@ export const xenOperations: readonly Operation[] = [
     tag: 'machine',
     command: commands.xenSaveDevicesState,
     description:
-      'Neither RAM nor disks: they are kept by whoever asks. A guest that runs stands still for a moment. A file that is ' +
-      'there is replaced once the new one is whole. QEMU reads it with the same machine, started with ' +
+      'Saves neither RAM nor disks; the caller must save them. A running guest stops for a moment. An existing file is replaced ' +
+      'once the new one is complete. QEMU can load the file into the same machine, started with ' +
       '-global migration.send-configuration=off and -incoming.',
     input: 'body',
-    replies: { 200: { description: 'The file is there.', schema: DeviceStateFile } },
+    replies: { 200: { description: 'The file is written.', schema: DeviceStateFile } },
     errors: [...DEVICE_ERRORS, 'no_space', 'engine_failed'],
     examples: examples.xenSaveDevicesState,
   },
@@ -44,10 +44,10 @@ export const xenOperations: readonly Operation[] = [
     tag: 'machine',
     command: commands.xenLoadDevicesState,
     description:
-      'The guest must be stopped, and stays so. RAM and disks stay as they are: if they are of another moment than the ' +
-      'devices, a synthetic guest finds that out and stops.',
+      'The guest must be stopped, and stays stopped. RAM and disks do not change. If they are from another moment than the ' +
+      'devices, a synthetic guest detects this and stops.',
     input: 'body',
-    replies: { 200: { description: 'The devices are as the file has them.', schema: Empty } },
+    replies: { 200: { description: 'The devices have the state of the file.', schema: Empty } },
     errors: [...DEVICE_ERRORS, 'machine_running', 'device_state_refused', 'engine_failed'],
     examples: examples.xenLoadDevicesState,
   },
@@ -57,9 +57,9 @@ export const xenOperations: readonly Operation[] = [
     id: 'xenSetGlobalDirtyLog',
     tag: 'machine',
     command: commands.xenSetGlobalDirtyLog,
-    description: 'Changes nothing: the dirty log of a machine here is always on.',
+    description: 'Has no effect: the dirty log of this service is always on.',
     input: 'body',
-    replies: { 200: { description: 'Nothing has changed.', schema: Empty } },
+    replies: { 200: { description: 'Nothing was changed.', schema: Empty } },
     errors: [],
     examples: examples.xenSetGlobalDirtyLog,
   },
@@ -72,7 +72,7 @@ export const xenOperations: readonly Operation[] = [
     description: NOTHING_REPLICATED,
     input: 'body',
     replies: {
-      200: { description: 'Done for all replicated disks, of which there is none.', schema: ReplicationStatus },
+      200: { description: 'Accepted. There are no replicated disks.', schema: ReplicationStatus },
     },
     errors: ['incompatible_parameters'],
     examples: examples.xenSetReplication,
@@ -85,7 +85,7 @@ export const xenOperations: readonly Operation[] = [
     command: commands.queryXenReplicationStatus,
     description: NOTHING_REPLICATED,
     input: 'query',
-    replies: { 200: { description: 'No error.', schema: ReplicationStatus } },
+    replies: { 200: { description: 'There is no error.', schema: ReplicationStatus } },
     errors: [],
     examples: examples.queryXenReplicationStatus,
   },
@@ -98,7 +98,7 @@ export const xenOperations: readonly Operation[] = [
     description: NOTHING_REPLICATED,
     input: 'nothing',
     replies: {
-      200: { description: 'Done for all replicated disks, of which there is none.', schema: ReplicationStatus },
+      200: { description: 'Accepted. There are no replicated disks.', schema: ReplicationStatus },
     },
     errors: [],
     examples: examples.xenColoDoCheckpoint,
@@ -118,9 +118,9 @@ export const coloOperations: readonly Operation[] = [
     id: 'queryColoStatus',
     tag: 'migration',
     command: commands.queryColoStatus,
-    description: 'COLO is not there yet: the machine is never in it.',
+    description: 'COLO is not implemented yet, so the machine is never in COLO mode.',
     input: 'query',
-    replies: { 200: { description: 'The mode now, and the last one.', schema: COLOStatus } },
+    replies: { 200: { description: 'The current mode and the previous one.', schema: COLOStatus } },
     errors: [],
     examples: examples.queryColoStatus,
   },
@@ -130,7 +130,8 @@ export const coloOperations: readonly Operation[] = [
     id: 'coloLostHeartbeat',
     tag: 'migration',
     command: commands.coloLostHeartbeat,
-    description: 'Refused outside COLO, and so always as long as that is not there.',
+    description:
+      'Refused unless the machine is in COLO mode. COLO is not implemented yet, so this command is always refused.',
     input: 'nothing',
     replies: { 200: { description: 'This side takes over.', schema: COLOStatus }, 409: NOT_IN_COLO },
     errors: ['not_in_colo'],

@@ -64,13 +64,13 @@ const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
     ]),
 );
 
-/** Makes every operation a route. @throws Error if a command has none: all doors lead to the same table. */
+/** Registers every operation as a route. @throws Error if a command cannot be reached over HTTP */
 export function registerOperations(server: Server, context: RouteContext): void {
   const reachable = new Set(
     OPERATIONS.flatMap(({ command, covers = [] }) => [command, ...covers]).map((entry) => entry?.name),
   );
   for (const name of COMMANDS.keys())
-    if (!reachable.has(name) && !ONLY_THROUGH_QMP.has(name)) throw new Error(`no route leads to the command ${name}`);
+    if (!reachable.has(name) && !ONLY_THROUGH_QMP.has(name)) throw new Error(`no route runs the command ${name}`);
   const events = eventsOperations(server, context);
   const { domain, httpFigures: http, eventLoop, workers, space } = context;
   const isReady = (): boolean => context.readiness().ready;

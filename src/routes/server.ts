@@ -33,15 +33,15 @@ export type ServerOptions = {
   readonly qmp: QmpAnswers;
   readonly log: FastifyBaseLogger;
   readonly limits?: Partial<HttpLimits>;
-  /** Null: no token is asked for. */
+  /** Null if no token is required. */
   readonly tokens: KnownTokens | null;
-  /** Web origins whose pages may use the API, as browsers write them, or `*`. */
+  /** Web origins whose pages may use the API, in the form of a browser's Origin header, or `*`. */
   readonly allowedOrigins: readonly string[];
   readonly workers: WorkersMemory;
   readonly space: FreeSpace;
 };
 
-/** The HTTP door: a server with every route, not listening. */
+/** Creates the HTTP server with all routes. It does not listen yet. */
 export function createServer(options: ServerOptions): Server {
   const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
   assertLimits(limits);
@@ -75,9 +75,9 @@ export function createServer(options: ServerOptions): Server {
     space: options.space,
     eventLoop,
     keysInUse: new KeysInUse(),
-    beginnings: new RateLimit({
-      burst: limits.beginningsBurst,
-      perSecond: limits.beginningsPerSecond,
+    startLimit: new RateLimit({
+      burst: limits.startsBurst,
+      perSecond: limits.startsPerSecond,
       keysMax: limits.rateLimitedAddressesMax,
     }),
     closing: closing.signal,
@@ -94,7 +94,7 @@ function fastifyOf({ log, tokens }: ServerOptions, limits: HttpLimits, connectio
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytesMax,
-    // Also makes the second server where a name has two addresses.
+    // Fastify also calls this factory for the second server of a host name with two addresses.
     serverFactory: (listener) => createHttpServer(listener, { limits, connections, trustsRequests }),
     schemaController: {
       compilersFactory: { buildValidator: refuseRouteSchema, buildSerializer: refuseRouteSchema },
@@ -110,14 +110,14 @@ function fastifyOf({ log, tokens }: ServerOptions, limits: HttpLimits, connectio
 }
 
 /**
- * Routes have no schemas of Fastify's kind: commands check what they are given, and replies are JSON text already. So
- * its compilers, and Ajv with them, are not loaded at all.
+ * Routes have no Fastify schemas: commands check their arguments, and replies are already JSON text. So Fastify's schema
+ * compilers, and with them Ajv, are never loaded.
  */
 function refuseRouteSchema(): never {
-  throw new TypeError('a route takes no schema of its own; its command checks the arguments');
+  throw new TypeError('a route has no schema; its command checks the arguments');
 }
 
-/** While the server closes: waits end, event streams say goodbye, new requests are refused, then time is up. */
+/** On close: waits end, event streams receive `bye`, new requests are refused, and connections are closed after a grace time. */
 function registerClosing(server: Server, limits: HttpLimits, closing: AbortController): void {
   server.addHook('onRequest', async () => {
     if (closing.signal.aborted) throw new DomainError('shutting_down', 'The service is shutting down.');

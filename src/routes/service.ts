@@ -15,7 +15,7 @@ const Ready = Type.Object({
   ready: Type.Boolean(),
   checks: Type.Optional(
     Type.Record(Type.String(), Type.String(), {
-      description: 'ok, or what is wrong, by part: data, service, guest. Only for callers who may look at the service.',
+      description: 'For each part (data, service, guest): ok, or the problem. Only for authenticated callers.',
     }),
   ),
 });
@@ -27,10 +27,10 @@ export const healthOperations: readonly Operation[] = [
     id: 'getHealth',
     tag: 'service',
     command: null,
-    summary: 'Whether the process lives',
-    description: 'Needs no token. The answer comes as long as the process handles requests.',
+    summary: 'Check that the process is alive',
+    description: 'Needs no token. The process answers as long as it handles requests.',
     input: 'query',
-    replies: { 200: { description: 'It lives.', schema: Health } },
+    replies: { 200: { description: 'The process is alive.', schema: Health } },
     errors: [],
     examples: examples.health,
     handle: async ({ reply }) => sendJson(reply.header('cache-control', 'no-store'), { status: 'ok' }),
@@ -41,15 +41,15 @@ export const healthOperations: readonly Operation[] = [
     id: 'getReadiness',
     tag: 'service',
     command: null,
-    summary: 'Whether the service can do its work',
+    summary: 'Check that the service is ready',
     description:
-      'Each check names a part of the service: ok, or the reason why that part cannot work. The service is not ready while ' +
-      'the data directory takes nothing and while it shuts down; a guest that panicked does not change ready. ' +
-      'Asked without a token where the service has tokens, the answer has no checks.',
+      'Each check is ok, or tells why its part of the service cannot work. The service is not ready while it cannot write to ' +
+      'the data directory and while it shuts down. A panic of the guest does not change ready. If the service requires tokens, ' +
+      'an answer to a request without a token has no checks.',
     input: 'query',
     replies: {
-      200: { description: 'It can.', schema: Ready },
-      503: { description: 'It cannot; checks say why.', schema: Ready },
+      200: { description: 'The service is ready.', schema: Ready },
+      503: { description: 'The service is not ready; checks tell why.', schema: Ready },
     },
     errors: [],
     examples: examples.readiness,
@@ -59,7 +59,7 @@ export const healthOperations: readonly Operation[] = [
 
 async function sendReadiness({ request, reply, context }: Call): Promise<FastifyReply> {
   const { ready, checks } = context.readiness();
-  // Checks have paths and what the guest's self-check found.
+  // Checks contain paths and findings of the guest's self-check.
   const answer = request.access.isAuthenticated ? { ready, checks } : { ready };
   return sendJson(reply.header('cache-control', 'no-store').code(ready ? 200 : 503), answer);
 }
@@ -70,15 +70,16 @@ export const METRICS_OPERATION: Operation = {
   id: 'getMetrics',
   tag: 'service',
   command: null,
-  summary: 'Figures of the service, for Prometheus',
-  description: "Prometheus' text form. Counters begin anew with each process. docs/operating.md lists them.",
+  summary: 'Get the metrics of the service for Prometheus',
+  description:
+    "Returns the metrics in Prometheus' text format. Counters restart with each process. docs/operating.md lists the metrics.",
   input: 'query',
-  replies: { 200: { description: 'The figures.', schema: Type.String(), type: 'text/plain' } },
+  replies: { 200: { description: 'The metrics.', schema: Type.String(), type: 'text/plain' } },
   errors: [],
   examples: examples.metrics,
 };
 
-/** The operation and its state: a registry, made at the first scrape together with the library that it is of. */
+/** The operation with its state: a registry, which is created at the first scrape together with the Prometheus library. */
 export function metricsOperations(source: MetricsSource): readonly Operation[] {
   let registry: Promise<import('@prometheus-io/client').Registry> | null = null;
   return [
@@ -86,11 +87,11 @@ export function metricsOperations(source: MetricsSource): readonly Operation[] {
       ...METRICS_OPERATION,
       handle: async ({ reply }) => {
         registry ??= import('./metrics/exposition.ts').then(({ metricsRegistry }) => metricsRegistry(source));
-        const made = await registry;
+        const metrics = await registry;
         return reply
-          .type(made.contentType)
+          .type(metrics.contentType)
           .header('cache-control', 'no-store')
-          .send(await made.metrics());
+          .send(await metrics.metrics());
       },
     },
   ];
@@ -103,13 +104,13 @@ export const qmpOperations: readonly Operation[] = [
     id: 'runQmpCommand',
     tag: 'service',
     command: null,
-    summary: 'Run any command in the form that it has over QMP',
+    summary: 'Run a QMP command',
     description:
-      'One envelope in, one out. There is nothing to negotiate, and exec-oob is for sockets. A command that is refused is ' +
-      'answered with status 200 too: its error is in the envelope. query-qmp-schema tells all commands and their types.',
+      'Takes one QMP envelope and answers with one. No negotiation is needed, and exec-oob is possible on sockets only. A refused ' +
+      'command is also answered with status 200; the envelope contains its error. query-qmp-schema lists all commands and types.',
     input: 'body',
     body: QmpEnvelope,
-    replies: { 200: { description: 'What a QMP socket would answer.', schema: QmpAnswer } },
+    replies: { 200: { description: 'The answer of a QMP socket.', schema: QmpAnswer } },
     errors: ['too_many_requests'],
     examples: examples.qmp,
     handle: answer,
@@ -119,12 +120,12 @@ export const qmpOperations: readonly Operation[] = [
 async function answer({ context, request, reply }: Call): Promise<FastifyReply> {
   const { body } = request;
   if (body === undefined || body === null)
-    throw new HttpError('body_missing', 'POST /qmp needs a JSON object as its body.');
+    throw new HttpError('body_missing', 'POST /qmp requires a JSON object as its body.');
   return sendJson(reply, await context.qmp(body, callContext(context, request, 'qmp')));
 }
 
 const TEXT = 'text/plain; charset=utf-8';
-/** Progress that a reader has not taken yet, in bytes; what comes meanwhile is left out. */
+/** Most bytes of progress text that wait for the client. Further progress is left out until the client has read them. */
 const PROGRESS_BYTES_MAX = 16 * 1024;
 
 export const hmpOperations: readonly Operation[] = [
@@ -135,14 +136,17 @@ export const hmpOperations: readonly Operation[] = [
     tag: 'service',
     command: null,
     covers: [saveVm, loadVm, deleteVm, queryVmSnapshots],
-    summary: 'Run a line of the text monitor',
+    summary: 'Run a command line of the text monitor',
     description:
-      'Commands, arguments and output are those of QEMU 10.0; help lists them. A command that is refused answers 200 with a ' +
-      'line that begins with "Error: ". While a migration is waited for, or a snapshot, a line a second says how far it has come.',
+      'Commands, arguments and output are those of QEMU 10.0; the command help lists them. A refused command is answered with ' +
+      'status 200 and a line that begins with "Error: ". While a command waits for a migration or a snapshot, the answer receives ' +
+      'one line of progress per second.',
     input: 'body',
     bodyType: 'text/plain',
     body: Type.String(),
-    replies: { 200: { description: 'What a terminal would show.', schema: Type.String(), type: 'text/plain' } },
+    replies: {
+      200: { description: 'The output that a terminal would show.', schema: Type.String(), type: 'text/plain' },
+    },
     errors: ['line_not_understood', 'too_many_requests'],
     examples: examples.runMonitorLine,
     handle: runLine,
@@ -153,12 +157,16 @@ export const hmpOperations: readonly Operation[] = [
     id: 'completeMonitorLine',
     tag: 'service',
     command: null,
-    summary: 'What the last word of a monitor line may become',
-    description: "The completions of a terminal's Tab key: commands, parameters, capabilities and other names.",
+    summary: 'Complete the last word of a monitor line',
+    description:
+      'Returns the completions of the Tab key in a terminal: commands, parameters, capabilities and other names.',
     input: 'query',
-    query: Type.Object({ line: Type.String({ description: 'The line as far as it was typed.' }) }),
+    query: Type.Object({ line: Type.String({ description: 'The beginning of the line.' }) }),
     replies: {
-      200: { description: 'Whole words, in order.', schema: Type.Object({ completions: Type.Array(Type.String()) }) },
+      200: {
+        description: 'The possible words, sorted.',
+        schema: Type.Object({ completions: Type.Array(Type.String()) }),
+      },
     },
     errors: ['missing_member'],
     examples: examples.completeMonitorLine,
@@ -166,21 +174,21 @@ export const hmpOperations: readonly Operation[] = [
   },
 ];
 
-/** Answers at once when the line is done; if there is progress to tell before, the answer begins with that. */
+/** Answers when the command is done. If the command reports progress, the answer begins with the first progress text. */
 async function runLine(call: Call): Promise<FastifyReply> {
   const { context, request, reply, signal } = call;
   if (typeof request.body !== 'string')
-    throw new HttpError('body_missing', 'POST /hmp needs a line of text as its body.');
-  const begun = Promise.withResolvers<PassThrough>();
+    throw new HttpError('body_missing', 'POST /hmp requires a line of text as its body.');
+  const started = Promise.withResolvers<PassThrough>();
   let stream: PassThrough | null = null;
   const progress = (text: string): void => {
     stream ??= new PassThrough();
-    begun.resolve(stream);
+    started.resolve(stream);
     if (!stream.destroyed && stream.writableLength < PROGRESS_BYTES_MAX) stream.write(text);
   };
-  const asked = callContext(context, request, 'hmp');
-  const answer = context.monitor.answer(request.body, { progress, signal, context: asked });
-  const first = await Promise.race([answer, begun.promise]);
+  const callerContext = callContext(context, request, 'hmp');
+  const answer = context.monitor.answer(request.body, { progress, signal, context: callerContext });
+  const first = await Promise.race([answer, started.promise]);
   reply.type(TEXT).header('cache-control', 'no-store');
   if (first instanceof PassThrough) {
     answer.then(
@@ -196,7 +204,7 @@ async function runLine(call: Call): Promise<FastifyReply> {
 async function complete({ context, request, reply }: Call): Promise<FastifyReply> {
   const { line, ...rest } = request.query as Record<string, unknown>;
   const unknown = Object.keys(rest)[0];
-  if (unknown !== undefined) throw refused('unknown_member', unknown, 'is not known here; known is line');
+  if (unknown !== undefined) throw refused('unknown_member', unknown, 'is unknown; the known parameter is line');
   if (line === undefined) throw refused('missing_member', 'line', 'is missing');
   if (typeof line !== 'string') throw refused('wrong_type', 'line', 'must be given once');
   return sendJson(reply, { completions: context.monitor.complete(line) });

@@ -13,11 +13,11 @@ import type { Call, Operation } from './operation.ts';
 import { sendJson } from './register.ts';
 
 const READ_HEADERS = {
-  'If-None-Match': 'A tag seen before: 304 if nothing has changed since.',
-  Prefer: 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.',
+  'If-None-Match': 'An entity tag from an earlier answer. The answer is 304 if nothing has changed since then.',
+  Prefer: 'wait=SECONDS (at most 60): with If-None-Match, the service answers when something changes.',
 };
-const CHANGE_HEADERS = { 'If-Match': 'The tag that the change is based on: 412 if the settings have changed since.' };
-const TAGGED = { ETag: 'Names this version of the settings.' };
+const CHANGE_HEADERS = { 'If-Match': 'The tag that the change is based on: 412 if the settings have changed.' };
+const TAGGED = { ETag: 'The entity tag of the settings.' };
 const READ = { ...TAGGED, ...WAIT_GRANTED };
 
 export const settingsOperations: readonly Operation[] = [
@@ -27,12 +27,12 @@ export const settingsOperations: readonly Operation[] = [
     id: 'queryMigrateCapabilities',
     tag: 'settings',
     command: commands.queryMigrateCapabilities,
-    description: 'Every capability with its state. The ETag guards a later change with If-Match.',
+    description: 'Lists every capability with its state. Send the ETag as If-Match to make a later change conditional.',
     input: 'query',
     headers: READ_HEADERS,
     replies: {
-      200: { description: 'All of them.', schema: MigrationCapabilityStatusList, headers: READ },
-      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: READ },
+      200: { description: 'All capabilities.', schema: MigrationCapabilityStatusList, headers: READ },
+      304: { description: 'Nothing has changed since the answer with this entity tag.', schema: null, headers: READ },
     },
     errors: [],
     examples: examples.queryCapabilities,
@@ -44,11 +44,16 @@ export const settingsOperations: readonly Operation[] = [
     id: 'migrateSetCapabilities',
     tag: 'settings',
     command: commands.migrateSetCapabilities,
-    description: 'All of the changes given or none; those left out stay as they are. Kept over restarts.',
+    description:
+      'Makes all of the changes or none. Omitted capabilities do not change. The settings survive a restart.',
     input: 'body',
     headers: CHANGE_HEADERS,
     replies: {
-      200: { description: 'All of them, afterwards.', schema: MigrationCapabilityStatusList, headers: TAGGED },
+      200: {
+        description: 'All capabilities after the change.',
+        schema: MigrationCapabilityStatusList,
+        headers: TAGGED,
+      },
     },
     errors: [
       'unknown_capability',
@@ -70,12 +75,12 @@ export const settingsOperations: readonly Operation[] = [
     id: 'queryMigrateParameters',
     tag: 'settings',
     command: commands.queryMigrateParameters,
-    description: 'Every parameter with its value. The ETag guards a later change with If-Match.',
+    description: 'Lists every parameter with its value. Send the ETag as If-Match to make a later change conditional.',
     input: 'query',
     headers: READ_HEADERS,
     replies: {
-      200: { description: 'All of them.', schema: MigrationParameters, headers: READ },
-      304: { description: 'Nothing has changed since the tag given.', schema: null, headers: READ },
+      200: { description: 'All parameters.', schema: MigrationParameters, headers: READ },
+      304: { description: 'Nothing has changed since the answer with this entity tag.', schema: null, headers: READ },
     },
     errors: [],
     examples: examples.queryParameters,
@@ -88,11 +93,11 @@ export const settingsOperations: readonly Operation[] = [
     tag: 'settings',
     command: commands.migrateSetParameters,
     description:
-      'All of the values given or none; those left out stay as they are. Kept over restarts. max-bandwidth, ' +
-      'avail-switchover-bandwidth and downtime-limit take effect on a migration under way.',
+      'Makes all of the changes or none. Omitted parameters do not change. The settings survive a restart. max-bandwidth, ' +
+      'avail-switchover-bandwidth and downtime-limit also take effect on a running migration.',
     input: 'body',
     headers: CHANGE_HEADERS,
-    replies: { 200: { description: 'All of them, afterwards.', schema: MigrationParameters, headers: TAGGED } },
+    replies: { 200: { description: 'All parameters after the change.', schema: MigrationParameters, headers: TAGGED } },
     errors: ['incompatible_parameters', 'parameter_not_available', 'too_late_to_set', 'settings_changed'],
     examples: examples.setParameters,
     handle: (call) => {
@@ -109,9 +114,9 @@ export const blockersOperations: readonly Operation[] = [
     id: 'queryBlockers',
     tag: 'settings',
     command: commands.queryBlockers,
-    description: 'While a blocker stands, no outgoing migration can begin.',
+    description: 'While a blocker exists, no outgoing migration can start.',
     input: 'query',
-    replies: { 200: { description: 'All of them.', schema: BlockerList } },
+    replies: { 200: { description: 'All blockers.', schema: BlockerList } },
     errors: [],
     examples: examples.queryBlockers,
   },
@@ -122,13 +127,13 @@ export const blockersOperations: readonly Operation[] = [
     tag: 'settings',
     command: commands.addBlocker,
     description:
-      'The blocker stands until it is removed or the service ends. None can be added while a migration runs.',
+      'The blocker exists until it is removed or the service ends. A blocker cannot be added while a migration runs.',
     input: 'body',
     replies: {
       201: {
-        description: 'Outgoing migrations are forbidden.',
+        description: 'The blocker was added; outgoing migrations are refused.',
         schema: Blocker,
-        headers: { Location: 'The blocker.' },
+        headers: { Location: 'Path of the blocker.' },
       },
     },
     errors: ['too_many_blockers', 'migration_in_progress', 'job_in_progress', 'only_migratable'],
@@ -141,9 +146,9 @@ export const blockersOperations: readonly Operation[] = [
     id: 'removeBlocker',
     tag: 'settings',
     command: commands.removeBlocker,
-    description: 'Migrations can begin again once no blocker stands.',
+    description: 'Outgoing migrations can start again when no blocker is left.',
     input: 'nothing',
-    replies: { 204: { description: 'The reason is gone.', schema: null } },
+    replies: { 204: { description: 'The blocker was removed.', schema: null } },
     errors: ['blocker_not_found'],
     examples: examples.removeBlocker,
     handle: sendRemoved,

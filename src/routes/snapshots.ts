@@ -3,32 +3,32 @@ import { SnapshotDetail, SnapshotPage } from '../commands/schemas/snapshots.ts';
 import * as commands from '../commands/snapshots.ts';
 import { watchJobs } from '../commands/waiting.ts';
 import * as examples from './examples/snapshots.ts';
-import { sendJobBegun } from './http/accepted-work.ts';
+import { sendStartedJob } from './http/accepted-work.ts';
 import { CONDITIONAL_HEADERS, LINK, NOT_MODIFIED, sendContentTagged, TAGGED, WAIT_GRANTED } from './http/answers.ts';
 import { KEY_ERRORS, KEY_HEADERS } from './http/idempotency-key.ts';
 import type { Operation, Reply } from './operation.ts';
 
 const HEADERS = {
-  Prefer: 'wait=SECONDS (60 at most): the answer comes when the job has ended.',
+  Prefer: 'wait=SECONDS (at most 60): the service answers when the job has ended.',
   ...KEY_HEADERS,
 };
 
-const BEGUN = {
-  Location: 'Where the job is.',
+const JOB_HEADERS = {
+  Location: 'Path of the job.',
   ...WAIT_GRANTED,
-  'Idempotency-Replayed': 'true, if an earlier request with the same key began it.',
+  'Idempotency-Replayed': 'true if an earlier request with the same key started the job.',
 };
 
 const ACCEPTED: Readonly<Record<number, Reply>> = {
   200: {
-    description: 'With Prefer: wait, the job has ended; its error, if it has one, says why it failed.',
+    description: 'With Prefer: wait: the job has ended; error tells why it failed, if it did.',
     schema: Job,
-    headers: BEGUN,
+    headers: JOB_HEADERS,
   },
   202: {
-    description: 'The job is there. With an Idempotency-Key that came before: as it was answered then.',
+    description: 'The job was created. For a repeated Idempotency-Key, the answer is that of the first request.',
     schema: Job,
-    headers: BEGUN,
+    headers: JOB_HEADERS,
   },
 };
 
@@ -56,7 +56,8 @@ export const snapshotsOperations: readonly Operation[] = [
     id: 'querySnapshots',
     tag: 'snapshots',
     command: commands.querySnapshots,
-    description: 'What the nodes hold under one tag is one snapshot. It may have been made by another program.',
+    description:
+      'All parts with the same tag on the nodes form one snapshot. Snapshots of other programs are listed too.',
     input: 'query',
     headers: CONDITIONAL_HEADERS,
     replies: {
@@ -74,8 +75,8 @@ export const snapshotsOperations: readonly Operation[] = [
     tag: 'snapshots',
     command: commands.querySnapshot,
     description:
-      'digests are read from the images, where they were kept with the snapshot; nothing is compared with them here, ' +
-      'which is what a verify is for.',
+      'digests are read from the images, if they were stored with the snapshot. This operation does not compare them with the ' +
+      'content; the operation snapshotVerify does.',
     input: 'query',
     replies: { 200: { description: 'The snapshot.', schema: SnapshotDetail } },
     errors: ['snapshot_not_found'],
@@ -89,9 +90,9 @@ export const snapshotsOperations: readonly Operation[] = [
     command: commands.snapshotSaveAs,
     covers: [commands.snapshotSave],
     description:
-      'Left out, devices are all nodes that can be written, and vmstate is the first of devices. The guest stands still ' +
-      '(run state save-vm) until its memory and disks are captured, and goes on while digests are made. A snapshot that ' +
-      'replaces another is saved under a tag of its own first; a start finishes what a crash interrupts.',
+      'By default, devices are all writable nodes and vmstate is the first of devices. The guest stops (run state save-vm) until ' +
+      'its memory and disks are captured, and runs again while digests are computed. A snapshot that replaces another one is first ' +
+      'saved under a temporary tag; after a crash, the next start completes the replacement.',
     input: 'body',
     headers: HEADERS,
     replies: ACCEPTED,
@@ -104,7 +105,7 @@ export const snapshotsOperations: readonly Operation[] = [
       'value_out_of_range',
     ],
     examples: examples.snapshotSave,
-    handle: sendJobBegun,
+    handle: sendStartedJob,
   },
   {
     method: 'POST',
@@ -114,14 +115,14 @@ export const snapshotsOperations: readonly Operation[] = [
     command: commands.snapshotLoad,
     takesShortForm: true,
     description:
-      'Left out, devices are the nodes that hold the tag, and vmstate is the one of them with the VM state. The guest ' +
-      'and its disks change together or, if anything is wrong with the snapshot, not at all; then the guest goes on.',
+      'By default, devices are the nodes that have the tag, and vmstate is the one of them with the VM state. The guest and its ' +
+      'disks change together. If anything is wrong with the snapshot, nothing changes and the guest continues.',
     input: 'body or query',
     headers: HEADERS,
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, ...MACHINE_ERRORS, 'snapshot_not_found', 'snapshot_without_vm_state'],
     examples: examples.snapshotLoad,
-    handle: sendJobBegun,
+    handle: sendStartedJob,
   },
   {
     method: 'POST',
@@ -130,14 +131,14 @@ export const snapshotsOperations: readonly Operation[] = [
     tag: 'snapshots',
     command: commands.snapshotVerify,
     description:
-      'Reads every byte and compares it with the digests kept with the snapshot; of one without digests, whether its ' +
-      'structure holds and its stream can be read. result of the job has the digests, or where the damage is.',
+      'Reads every byte and compares it with the digests that were stored with the snapshot. Without digests, it checks only the ' +
+      'structure and that the stream can be read. result of the job has the digests, or the place of the damage.',
     input: 'body or query',
     headers: HEADERS,
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, 'snapshot_not_found', 'snapshot_without_vm_state'],
     examples: examples.snapshotVerify,
-    handle: sendJobBegun,
+    handle: sendStartedJob,
   },
   {
     method: 'POST',
@@ -146,16 +147,16 @@ export const snapshotsOperations: readonly Operation[] = [
     tag: 'snapshots',
     command: commands.snapshotCompact,
     description:
-      'Left out, devices are all nodes that can be written. Used clusters at the end of each image file are moved into free ' +
-      'clusters before them, the file is cut behind the last used cluster, and the other free clusters become holes. The ' +
-      'guest may run meanwhile. The image is valid at every moment; after a cancel the moves made so far stay. result of the ' +
-      'job has the length and the disk usage of each file, before and after.',
+      'By default, devices are all writable nodes. The job moves used clusters at the end of each image file into free clusters ' +
+      'before them, truncates the file after the last used cluster, and makes the other free clusters holes. The guest may run ' +
+      'meanwhile. The image is valid at every moment; a cancel keeps the moves made so far. result of the job has the length and ' +
+      'the disk usage of each file, before and after.',
     input: 'body or query',
     headers: HEADERS,
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, ...ABSENT_ERRORS, 'node_read_only'],
     examples: examples.snapshotCompact,
-    handle: sendJobBegun,
+    handle: sendStartedJob,
   },
   {
     method: 'DELETE',
@@ -164,12 +165,12 @@ export const snapshotsOperations: readonly Operation[] = [
     tag: 'snapshots',
     command: commands.snapshotDelete,
     takesShortForm: true,
-    description: 'Left out, devices are the nodes that hold the tag. Nodes that do not hold it are passed over.',
+    description: 'By default, devices are the nodes that have the tag. Nodes without the tag are skipped.',
     input: 'body or query',
     headers: HEADERS,
     replies: ACCEPTED,
     errors: [...NODE_ERRORS, ...ABSENT_ERRORS, 'node_read_only', 'snapshot_not_found'],
     examples: examples.snapshotDelete,
-    handle: sendJobBegun,
+    handle: sendStartedJob,
   },
 ];

@@ -51,7 +51,7 @@ describe('the command of an exec: address', () => {
     });
     const qmp = await get(VIEWER, '/qmp', { execute: 'query-migrate' });
     expect([line.text.includes(secret), qmp.text.includes(secret), qmp.status]).toEqual([false, false, 200]);
-    expect((await get(VIEWER, '/migrate')).json['error-desc']).toBe('The command failed');
+    expect((await get(VIEWER, '/migrate')).json['error-desc']).toBe('The exec: command failed');
   });
 });
 

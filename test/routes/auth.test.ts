@@ -173,7 +173,7 @@ describe('wrong tokens', () => {
 
 describe('requests that begin something', () => {
   test('are refused when there are too many of one caller, and others are not', async () => {
-    const { server } = await fakeApp({ limits: { beginningsBurst: 2, beginningsPerSecond: 0.1 } });
+    const { server } = await fakeApp({ limits: { startsBurst: 2, startsPerSecond: 0.1 } });
     const block = () => ask(server, '/migrate/blockers', { body: { reason: 'A test.' } });
     expect([(await block()).status, (await block()).status]).toEqual([201, 201]);
     const refused = await block();
@@ -186,7 +186,7 @@ describe('requests that begin something', () => {
   test('are those with something to show for it, and count through whichever door they come', async () => {
     for (const { id, replies, command } of OPERATIONS)
       expect([id, command?.begins === true]).toEqual([id, (replies[201] ?? replies[202]) !== undefined]);
-    const { server, domain } = await fakeApp({ limits: { beginningsBurst: 3, beginningsPerSecond: 0.1 } });
+    const { server, domain } = await fakeApp({ limits: { startsBurst: 3, startsPerSecond: 0.1 } });
     const qmp = (execute: string, given: object) => ask(server, '/qmp', { body: { execute, arguments: given } });
     const hmp = (body: string) => ask(server, '/hmp', { body, headers: { 'content-type': 'text/plain' } });
     expect((await qmp('x-ferry-add-blocker', { reason: 'A test.' })).json).toHaveProperty('return');

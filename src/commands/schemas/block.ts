@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { Int64 } from './common.ts';
 import { IoStatus } from './probes.ts';
 
-/* Block devices and their images as the QAPI schema has them, with formats that no image here is in. */
+/* Block devices and their images, as the QAPI schema describes them. It includes image formats that vmferry does not support. */
 
 const optionalInt = () => Type.Optional(Int64());
 const optionalText = () => Type.Optional(Type.String());
@@ -174,6 +174,10 @@ export const BlockInfoList = Type.Array(
 );
 
 export const NamedNodesArguments = Type.Object(
-  { flat: Type.Optional(Type.Boolean({ description: 'Without backing images; none is listed in either case.' })) },
+  {
+    flat: Type.Optional(
+      Type.Boolean({ description: 'Lists no backing images. Images here have none, so the flag has no effect.' }),
+    ),
+  },
   { additionalProperties: false },
 );

@@ -5,7 +5,7 @@ import { GuestPanic } from './machine.ts';
 import { MigrationStatus } from './migrate.ts';
 import { COLOExitReason, COLOMode } from './replication.ts';
 
-/* Events: what they carry in QAPI's schema, and what `GET /events` adds to that. COLO_EXIT and UNPLUG_PRIMARY never come yet. */
+/* Events: their data in the QAPI schema, and the members that `GET /events` adds. COLO_EXIT and UNPLUG_PRIMARY are not emitted yet. */
 
 const ShutdownCause = Type.Enum([
   'none',
@@ -23,7 +23,7 @@ const ShutdownCause = Type.Enum([
 
 const GuestPanicAction = Type.Enum(['pause', 'poweroff', 'run']);
 
-/** By name; null: it carries nothing. */
+/** Schema of the data of each event, by name; null for an event without data. */
 export const EVENTS: ReadonlyMap<string, TObject | null> = new Map<string, TObject | null>([
   ['MIGRATION', Type.Object({ status: MigrationStatus })],
   ['MIGRATION_PASS', Type.Object({ pass: Int64() })],
@@ -36,24 +36,24 @@ export const EVENTS: ReadonlyMap<string, TObject | null> = new Map<string, TObje
   ['UNPLUG_PRIMARY', Type.Object({ 'device-id': Type.String() })],
 ]);
 
-/** Members that `GET /events` has beyond the QAPI schema, by event. */
+/** Members that only `GET /events` has, by event. */
 const ADDED = new Map<string, TObject>([
-  ['MIGRATION', Type.Object({ id: Type.String({ description: 'Of the migration.' }) })],
-  ['MIGRATION_PASS', Type.Object({ id: Type.String({ description: 'Of the migration.' }) })],
+  ['MIGRATION', Type.Object({ id: Type.String({ description: 'Id of the migration.' }) })],
+  ['MIGRATION_PASS', Type.Object({ id: Type.String({ description: 'Id of the migration.' }) })],
   ['GUEST_PANICKED', Type.Object({ panic: GuestPanic })],
 ]);
 
 const EventTimestamp = Type.Object({ seconds: Int64(), microseconds: Int64() });
 
-function eventSchema(name: string, carried: TObject | null): TObject {
-  const data = { ...carried?.properties, ...ADDED.get(name)?.properties };
-  const members = carried === null ? {} : { data: Type.Object(data) };
+function eventSchema(name: string, dataSchema: TObject | null): TObject {
+  const data = { ...dataSchema?.properties, ...ADDED.get(name)?.properties };
+  const members = dataSchema === null ? {} : { data: Type.Object(data) };
   return Type.Object({ event: Type.Literal(name), ...members, timestamp: EventTimestamp });
 }
 
-/** The JSON behind `data:` of each event of the machine in `GET /events`, told apart by the member `event`. */
-export const MachineEvent = Type.Union([...EVENTS].map(([name, carried]) => eventSchema(name, carried)));
-/** The JSON behind `data:` of `gap`: events `from` to `to`, both included, are no longer kept. */
+/** The data of each event of the machine in `GET /events`. The member `event` distinguishes them. */
+export const MachineEvent = Type.Union([...EVENTS].map(([name, dataSchema]) => eventSchema(name, dataSchema)));
+/** The data of `gap`: the events from `from` to `to`, both included, are no longer kept. */
 export const EventGap = Type.Object({ from: Int64(), to: Int64() });
-/** The JSON behind `data:` of `bye`, the last event of a stream: the service closes. */
+/** The data of `bye`, the last message of a stream: the service shuts down. */
 export const EventBye = Type.Object({ reason: Type.Literal('shutting-down') });

@@ -3,12 +3,12 @@ import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/job-lifecycle.ts';
 import { Int64, Text, Timestamp } from './common.ts';
 import { paging, timeRange } from './history.ts';
 
-/* Jobs: as QAPI has them, and as they are shown over HTTP. Times are ISO 8601 in UTC, durations milliseconds. */
+/* Jobs as QAPI and HTTP show them. Times are ISO 8601 in UTC, durations are in milliseconds. */
 
 const closed = { additionalProperties: false };
 const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.Union([schema, Type.Null()]);
 
-/** JobType of the QAPI schema. We have jobs of other types too, which only HTTP shows. */
+/** JobType of the QAPI schema. vmferry has further types, which only HTTP shows. */
 export const QAPI_JOB_TYPES = [
   'commit',
   'stream',
@@ -25,10 +25,10 @@ export const JobStatus = Type.Enum([...JOB_STATUSES]);
 export const JobOutcome = Type.Enum([...JOB_OUTCOMES]);
 
 const progress = {
-  'current-progress': Int64({ description: 'Done; it only grows.' }),
-  'total-progress': Int64({ description: 'To be done, as far as is known; it may grow.' }),
+  'current-progress': Int64({ description: 'The completed work. It never decreases.' }),
+  'total-progress': Int64({ description: 'The total work as far as it is known. It can increase.' }),
 };
-const error = Type.Optional(Type.String({ description: 'Why it failed or was cancelled; absent if it was not.' }));
+const error = Type.Optional(Type.String({ description: 'Why the job failed or was cancelled; absent otherwise.' }));
 
 export const JobInfo = Type.Object({
   id: Type.String(),
@@ -43,27 +43,30 @@ const Any = Type.Record(Type.String(), Type.Unknown());
 
 export const Job = Type.Object({
   id: Type.String(),
-  type: Type.String({ description: 'As in QAPI, or snapshot-verify or snapshot-compact.' }),
+  type: Type.String({ description: 'A job type of QAPI, or snapshot-verify or snapshot-compact.' }),
   status: JobStatus,
   paused: Type.Boolean({
-    description: 'It was told to pause, and not to resume: it stands still, or will where its work next can.',
+    description: 'True after a pause until a resume. The job is paused, or pauses as soon as its work allows.',
   }),
   'waiting-for': Type.Array(Type.String(), {
     description:
-      'While it has not begun: the jobs that it waits for, the next ahead of it for each thing that it needs. ' +
-      'Empty once it has begun.',
+      'The jobs that this waiting job waits for: for each resource that it needs, the job directly ahead of it in the queue. ' +
+      'Empty after the start.',
   }),
   ...progress,
   error,
-  'error-code': Type.Optional(Type.String({ description: 'Stable; /errors/CODE explains it.' })),
+  'error-code': Type.Optional(Type.String({ description: 'A stable error code; /errors/CODE explains it.' })),
   outcome: orNull(JobOutcome),
   warnings: Type.Array(Type.String()),
   'created-at': Timestamp(),
-  'started-at': orNull(Timestamp({ description: 'When it had what it needed, and its work began.' })),
+  'started-at': orNull(Timestamp({ description: 'Time at which the job had its resources and its work started.' })),
   'ended-at': orNull(Timestamp()),
-  duration: orNull(Int64({ description: 'From its start to its end, or until now, pauses included.' })),
-  details: Type.Unsafe<Readonly<Record<string, unknown>>>({ ...Any, description: 'What it was asked to do.' }),
-  result: Type.Unsafe<Readonly<Record<string, unknown>> | null>({ ...orNull(Any), description: 'What came of it.' }),
+  duration: orNull(Int64({ description: 'Time from the start to the end or until now, with pauses.' })),
+  details: Type.Unsafe<Readonly<Record<string, unknown>>>({ ...Any, description: 'The arguments of the job.' }),
+  result: Type.Unsafe<Readonly<Record<string, unknown>> | null>({
+    ...orNull(Any),
+    description: 'The result of the job.',
+  }),
 });
 
 export const JobList = Type.Object({ jobs: Type.Array(Job) });

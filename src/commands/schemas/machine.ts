@@ -3,9 +3,9 @@ import { ANNOUNCEMENT_OUTCOMES } from '../../domain/announce/announce.ts';
 import { Int64, Text, Timestamp, Uuid } from './common.ts';
 import { paging } from './history.ts';
 
-/* StatusInfo of the QAPI schema, the machine as vmferry describes it, and its self-announcements. */
+/* StatusInfo of the QAPI schema, vmferry's description of the machine, and its self-announcements. */
 
-/** RunState of the QAPI schema: all of it, so that a client written for QEMU finds what it knows. */
+/** RunState of the QAPI schema. It also has states that vmferry never reports, so that clients of QEMU find the whole type. */
 export const RunState = Type.Enum([
   'debug',
   'inmigrate',
@@ -30,28 +30,28 @@ export const StatusInfo = Type.Object({ running: Type.Boolean(), status: RunStat
 const Pattern = Type.Enum(['hot', 'seq', 'random']);
 
 export const Workload = Type.Object({
-  rate: Int64({ description: 'Bytes dirtied in a second, all vCPUs together; 0 is idle.' }),
-  span: Int64({ description: 'Bytes of RAM that are touched.' }),
+  rate: Int64({ description: 'Bytes per second that all vCPUs together dirty; 0 is idle.' }),
+  span: Int64({ description: 'Bytes of RAM that the workload uses.' }),
   pattern: Pattern,
-  fill: Type.Optional(Type.String({ description: 'What RAM held at the start.' })),
+  fill: Type.Optional(Type.String({ description: 'The initial content of RAM.' })),
   check: Type.Optional(
-    Type.Union([Int64(), Type.Literal('auto')], { description: 'Bytes/s that the guest reads and checks.' }),
+    Type.Union([Int64(), Type.Literal('auto')], { description: 'Bytes per second that the guest reads and checks.' }),
   ),
 });
 
-/** Any part of the workload; what is left out stays as it is. */
+/** A change of the workload. Omitted members keep their values. */
 export const WorkloadChange = Type.Object(
   { rate: Type.Optional(Int64()), span: Type.Optional(Int64()), pattern: Type.Optional(Pattern) },
   { additionalProperties: false },
 );
 
 export const GuestPanic = Type.Object({
-  kind: Type.String({ description: 'A stable word: lost, torn, stale, misplaced, …' }),
+  kind: Type.String({ description: 'A stable identifier of the kind of damage: lost, torn, stale, misplaced, …' }),
   address: Type.Union([Int64(), Type.Null()], { description: 'Guest physical address of the page.' }),
   detail: Type.String(),
 });
 
-export const RamBlock = Type.Object({ name: Type.String(), size: Int64({ description: 'Bytes.' }) });
+export const RamBlock = Type.Object({ name: Type.String(), size: Int64({ description: 'Size in bytes.' }) });
 
 export const Machine = Type.Object({
   kind: Type.Enum(['synthetic', 'image', 'qemu']),
@@ -59,42 +59,48 @@ export const Machine = Type.Object({
   uuid: Uuid(),
   'ram-blocks': Type.Array(RamBlock),
   vcpus: Int64(),
-  ticks: Type.Optional(Int64({ description: 'Counted by the guest; no migration resets them.' })),
+  ticks: Type.Optional(Int64({ description: 'A counter of the guest. Migrations do not reset it.' })),
   'pages-checked': Type.Optional(Int64()),
   'pages-written': Type.Optional(Int64()),
-  'disk-writes': Type.Optional(Int64({ description: 'Blocks that the guest wrote to its disk.' })),
-  'disk-checks': Type.Optional(Int64({ description: 'Blocks of its disk that it read and found sound.' })),
+  'disk-writes': Type.Optional(Int64({ description: 'Number of blocks that the guest has written to its disk.' })),
+  'disk-checks': Type.Optional(
+    Int64({ description: 'Number of blocks that the guest has read from its disk and found correct.' }),
+  ),
   panic: Type.Optional(Type.Union([GuestPanic, Type.Null()])),
   workload: Type.Optional(Workload),
 });
 
-export const ConsoleText = Type.Object({ text: Type.String({ description: 'The newest 4 KiB.' }) });
+export const ConsoleText = Type.Object({ text: Type.String({ description: 'The newest 4 KiB of the console.' }) });
 
-/* Self-announcements. Times are ISO 8601 in UTC, delays milliseconds. */
+/* Self-announcements. Times are ISO 8601 in UTC, delays are in milliseconds. */
 
 const INTERFACES_MAX = 256;
 
 const closed = { additionalProperties: false } as const;
 const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.Union([schema, Type.Null()]);
 
-const initial = Int64({ description: 'From the first round, which is made at once, to the second.' });
-const max = Int64({ description: 'The longest delay.' });
-const rounds = Int64({ description: 'Rounds in all; 0: none; negative: until another of this id begins.' });
-const step = Int64({ description: 'What each delay is longer than the one before.' });
+const initial = Int64({
+  description: 'Milliseconds from the first round to the second. The first round is made immediately.',
+});
+const max = Int64({ description: 'The longest delay between two rounds, in milliseconds.' });
+const rounds = Int64({
+  description: 'Number of rounds. 0: none. Negative: rounds continue until another announcement with this id starts.',
+});
+const step = Int64({ description: 'Milliseconds by which each delay is longer than the one before.' });
 
 const others = {
   interfaces: Type.Optional(
     Type.Array(Text(), {
       maxItems: INTERFACES_MAX,
-      description: 'Those that are meant; default: all. Names that the machine does not have are let be.',
+      description: 'The network interfaces to announce. Default: all. Unknown names are ignored.',
     }),
   ),
-  id: Type.Optional(Text('Names the announcement: another with this id takes its place. Default: empty.')),
+  id: Type.Optional(Text('Id of the announcement. A later announcement with this id replaces it. Default: empty.')),
 };
 
 export const AnnounceParameters = Type.Object({ initial, max, rounds, step, ...others }, closed);
 
-/** The same with what the announce-* parameters say in the place of what is left out. */
+/** The same arguments, all optional. The announce-* parameters give the values of omitted members. */
 export const AnnounceRequest = Type.Object(
   {
     initial: Type.Optional(initial),
@@ -109,15 +115,16 @@ export const AnnounceRequest = Type.Object(
 export const AnnounceSchedule = Type.Object({ initial, max, rounds, step });
 
 export const Announcement = Type.Object({
-  id: Type.String({ description: 'A number that grows with each.' }),
-  name: orNull(Type.String({ description: 'The id it was given; null for one that a migration made.' })),
-  migration: orNull(Uuid({ description: 'The migration that brought the guest.' })),
-  interfaces: orNull(Type.Array(Type.String(), { description: 'Null: all.' })),
+  id: Type.String({ description: 'A number that increases with each announcement.' }),
+  name: orNull(Type.String({ description: 'The id of the request; null if a migration made the announcement.' })),
+  migration: orNull(Uuid({ description: 'The incoming migration that made the announcement.' })),
+  interfaces: orNull(Type.Array(Type.String(), { description: 'The announced interfaces; null: all.' })),
   schedule: AnnounceSchedule,
   'started-at': Timestamp(),
   'ended-at': orNull(Timestamp()),
   outcome: Type.Enum([...ANNOUNCEMENT_OUTCOMES], {
-    description: 'replaced: by another of its id; stopped: with the service; unknown: the process died before its end.',
+    description:
+      'replaced: by a later announcement with its id. stopped: the service ended. unknown: the process died before its end.',
   }),
   'rounds-made': Int64(),
 });
@@ -126,7 +133,7 @@ export const AnnouncementRound = Type.Object({ round: Int64(), at: Timestamp() }
 
 export const AnnouncementDetail = Type.Object({
   ...Announcement.properties,
-  rounds: Type.Array(AnnouncementRound, { description: 'The first 1000.' }),
+  rounds: Type.Array(AnnouncementRound, { description: 'The first 1000 rounds.' }),
 });
 
 export const AnnouncementPage = Type.Object({

@@ -11,7 +11,7 @@ import {
 } from '../../domain/settings/schema-order.ts';
 import { Int64, Text } from './common.ts';
 
-/* SocketAddress, MigrationAddress and MigrationChannel of the QAPI schema, member for member. */
+/* SocketAddress, MigrationAddress and MigrationChannel with the members of the QAPI schema. */
 
 const closed = { additionalProperties: false } as const;
 const CHANNELS_MAX = 8;
@@ -19,7 +19,7 @@ const ARGUMENTS_MAX = 256;
 
 const inet = {
   host: Text(),
-  port: Text('Decimal port number, or a service name.'),
+  port: Text('A decimal port number or a service name.'),
   numeric: Type.Optional(Type.Boolean()),
   to: Type.Optional(Int64()),
   ipv4: Type.Optional(Type.Boolean()),
@@ -29,9 +29,9 @@ const inet = {
 };
 const unix = { path: Text(), abstract: Type.Optional(Type.Boolean()), tight: Type.Optional(Type.Boolean()) };
 const vsock = { cid: Text(), port: Text() };
-const fd = { str: Text('Name of a descriptor given with --fd.') };
+const fd = { str: Text('Name of a descriptor that was given with --fd or getfd.') };
 
-/** Where a socket is. */
+/** The address of a socket. */
 export const SocketAddress = Type.Union([
   Type.Object({ type: Type.Literal('inet'), ...inet }, closed),
   Type.Object({ type: Type.Literal('unix'), ...unix }, closed),
@@ -41,7 +41,7 @@ export const SocketAddress = Type.Union([
 
 const socket = Type.Literal('socket');
 
-/** Where a migration goes to or comes from. */
+/** The target address of an outgoing migration, or the source address of an incoming one. */
 export const MigrationAddress = Type.Union([
   Type.Object({ transport: socket, type: Type.Literal('inet'), ...inet }, closed),
   Type.Object({ transport: socket, type: Type.Literal('unix'), ...unix }, closed),
@@ -58,7 +58,7 @@ export const MigrationChannel = Type.Object({ 'channel-type': MigrationChannelTy
 
 export const MigrationChannelList = Type.Array(MigrationChannel, { maxItems: CHANNELS_MAX });
 
-/* Types of the QAPI schema of `migrate` and `query-migrate`, and types that vmferry adds to them. */
+/* Types of `migrate` and `query-migrate` in the QAPI schema, and further types of vmferry. */
 
 export const MigrationStatus = Type.Enum([...MIGRATION_STATUSES]);
 
@@ -79,7 +79,7 @@ export const VfioStats = Type.Object({ transferred: Int64() });
 
 export const XBZRLECacheStats = Type.Object(figures(CACHE_FIGURES));
 
-/** Members of query-migrate that are no figures, or that no cell holds. */
+/** Members of query-migrate that are not declared as figures. */
 const OTHER_MEMBERS = {
   status: MigrationStatus,
   ram: MigrationStats,
@@ -101,23 +101,25 @@ export const MigrationInfo = Type.Partial(
 
 export const MigrateArguments = Type.Object(
   {
-    uri: Type.Optional(Text('tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:NAME.')),
+    uri: Type.Optional(
+      Text('Address of the target: tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:NAME.'),
+    ),
     channels: Type.Optional(MigrationChannelList),
-    detach: Type.Optional(Type.Boolean({ description: 'Has no effect: a migration always goes on by itself.' })),
-    resume: Type.Optional(Type.Boolean({ description: 'Take up a paused post-copy migration.' })),
+    detach: Type.Optional(Type.Boolean({ description: 'Has no effect: a migration always runs in the background.' })),
+    resume: Type.Optional(Type.Boolean({ description: 'Resume a paused post-copy migration.' })),
   },
   closed,
 );
 
 const INCOMING_MEMBERS = {
-  uri: Type.Optional(Text('Where to listen or read: the same forms as for an outgoing migration.')),
+  uri: Type.Optional(Text('The address to listen on or to read from, in the forms of an outgoing migration.')),
   channels: Type.Optional(MigrationChannelList),
   'exit-on-error': Type.Optional(
-    Type.Boolean({ description: 'End the service if the migration fails. False over HTTP unless given.' }),
+    Type.Boolean({ description: 'End the service if the migration fails. Default over HTTP: false.' }),
   ),
 };
 
-/** What QEMU takes. */
+/** The arguments of QEMU's command. */
 export const QmpIncomingArguments = Type.Object(INCOMING_MEMBERS, closed);
 
 export const MigrateIncomingArguments = Type.Object(
@@ -126,7 +128,7 @@ export const MigrateIncomingArguments = Type.Object(
     'keep-listening': Type.Optional(
       Type.Boolean({
         description:
-          'Listen again after a migration that failed, or that its sender cancelled. Unless given: with --keep-listening.',
+          'Listen again after a failed migration, or one that its sender cancelled. Default: the option --keep-listening.',
       }),
     ),
   },
@@ -135,28 +137,35 @@ export const MigrateIncomingArguments = Type.Object(
 
 export const MigrateContinueArguments = Type.Object({ state: MigrationStatus }, closed);
 
-export const MigrateRecoverArguments = Type.Object({ uri: Text('Where to listen for the source.') }, closed);
+export const MigrateRecoverArguments = Type.Object({ uri: Text('The address to listen on for the source.') }, closed);
 
-/** What came of a cancel. */
+/** The outcome of a cancel. */
 export const CancelResult = Type.Object({ outcome: Type.Enum([...CANCEL_OUTCOMES]) });
 
 const Range = Type.Object({ min: Type.Number(), max: Type.Number() });
 const Verdict = Type.Object({
   verdict: Type.Enum(['converging', 'stalled', 'hopeless']),
-  reason: Type.String({ description: 'Why, with the figures behind it.' }),
+  reason: Type.String({ description: 'The reason of the verdict, with its figures.' }),
 });
 
-/** For people and dashboards. */
+/** Progress for people and dashboards. */
 export const MigrationProgress = Type.Object({
   status: MigrationStatus,
-  'first-pass-percent': Type.Number({ description: 'Share of RAM walked once; never falls during a migration.' }),
-  pass: Int64({ description: '0 before the first, and on the target, which does not know it.' }),
+  'first-pass-percent': Type.Number({
+    description: 'Share of RAM that the first pass has processed. It never decreases during a migration.',
+  }),
+  pass: Int64({
+    description:
+      'Number of the current pass; 0 before the first pass, and always 0 on the target, which does not know it.',
+  }),
   verdict: Type.Union([Verdict, Type.Null()]),
-  rate: Type.Number({ description: 'Bytes sent in a second.' }),
-  'dirty-rate': Type.Number({ description: 'Bytes dirtied in a second.' }),
-  remaining: Int64({ description: 'Bytes.' }),
-  'expected-downtime': Type.Number({ description: 'Milliseconds.' }),
-  'downtime-limit': Int64({ description: 'Milliseconds.' }),
-  'time-to-go': Type.Union([Range, Type.Null()], { description: 'Milliseconds, or null: see time-to-go-unknown.' }),
+  rate: Type.Number({ description: 'Bytes sent per second.' }),
+  'dirty-rate': Type.Number({ description: 'Bytes dirtied per second.' }),
+  remaining: Int64({ description: 'Bytes that are not sent yet.' }),
+  'expected-downtime': Type.Number({ description: 'Expected downtime in milliseconds.' }),
+  'downtime-limit': Int64({ description: 'The parameter downtime-limit, in milliseconds.' }),
+  'time-to-go': Type.Union([Range, Type.Null()], {
+    description: 'The remaining time in milliseconds; null if it is unknown, see time-to-go-unknown.',
+  }),
   'time-to-go-unknown': Type.Union([Type.String(), Type.Null()]),
 });

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Int64, Text } from './common.ts';
 import { JobInfo, QAPI_JOB_TYPES } from './jobs.ts';
 
-/* Answers to the questions that clients written for QEMU ask when they connect, named as in the QAPI schema. */
+/* Answers to the queries that clients of QEMU send when they connect, named as in the QAPI schema. */
 
 export const KvmInfo = Type.Object({ enabled: Type.Boolean(), present: Type.Boolean() });
 
@@ -45,7 +45,7 @@ const CpuInfoS390 = {
 
 const anyCpu = Type.Object({ ...cpu, target: Target });
 
-/** The static type leaves out what only s390x has. */
+/** The static type omits the members that only s390x has. */
 const CpuInfoFast = Type.Unsafe<Static<typeof anyCpu>>(
   Type.Union(
     TARGETS.map((target) =>
@@ -102,7 +102,7 @@ export const BlockJobInfoList = Type.Array(
   ),
 );
 
-/* Answers to the questions of what a machine may be made of, named as in the QAPI schema. */
+/* Answers to queries about possible machine types, CPUs and devices, named as in the QAPI schema. */
 
 const optionalText = () => Type.Optional(Type.String());
 const UNSTABLE = { 'x-features': ['unstable'] };
@@ -154,7 +154,7 @@ export const HotpluggableCpuList = Type.Array(
 );
 
 export const CommandLineArguments = Type.Object(
-  { option: Type.Optional(Text('Name of one option.')) },
+  { option: Type.Optional(Text('Name of an option.')) },
   { additionalProperties: false },
 );
 
@@ -185,7 +185,7 @@ const dimm = {
   hotpluggable: Type.Boolean(),
 };
 
-/** What each type of memory device has; no machine here has one. */
+/** Members of each type of memory device. The machines of vmferry have no memory devices. */
 const MEMORY_DEVICES = {
   dimm,
   nvdimm: dimm,
@@ -211,7 +211,7 @@ const MEMORY_DEVICES = {
 
 const anyDevice = Type.Object({ type: Type.String() });
 
-/** The static type leaves out what only some types have. */
+/** The static type omits the members that only some device types have. */
 const MemoryDeviceInfo = Type.Unsafe<Static<typeof anyDevice>>(
   Type.Union(
     Object.entries(MEMORY_DEVICES).map(([type, data]) =>

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { COLO_EXIT_REASONS, COLO_MODES } from '../../domain/replication.ts';
 import { Int64, Text } from './common.ts';
 
-/* Types of the QAPI schema around Xen and COLO. */
+/* Types of the QAPI schema for Xen and COLO. */
 
 const closed = { additionalProperties: false } as const;
 const filename = Text('A path below the file root, as in file: addresses.');
@@ -10,9 +10,7 @@ const filename = Text('A path below the file root, as in file: addresses.');
 export const XenSaveDevicesStateArguments = Type.Object(
   {
     filename,
-    live: Type.Optional(
-      Type.Boolean({ description: 'Changes nothing here: the images of a guest that is stopped stay locked.' }),
-    ),
+    live: Type.Optional(Type.Boolean({ description: 'Has no effect: the images of a stopped guest stay locked.' })),
   },
   closed,
 );
@@ -20,9 +18,9 @@ export const XenSaveDevicesStateArguments = Type.Object(
 export const XenLoadDevicesStateArguments = Type.Object({ filename }, closed);
 
 export const DeviceStateFile = Type.Object({
-  filename: Type.String({ description: 'Below the file root.' }),
+  filename: Type.String({ description: 'Path below the file root.' }),
   bytes: Int64(),
-  sections: Int64({ description: 'Devices, and the one with the run state.' }),
+  sections: Int64({ description: 'Number of sections: one for each device, and one for the run state.' }),
 });
 
 export const XenSetGlobalDirtyLogArguments = Type.Object({ enable: Type.Boolean() }, closed);
@@ -31,7 +29,7 @@ export const XenSetReplicationArguments = Type.Object(
   {
     enable: Type.Boolean(),
     primary: Type.Boolean(),
-    failover: Type.Optional(Type.Boolean({ description: 'Only with enable false.' })),
+    failover: Type.Optional(Type.Boolean({ description: 'Allowed only if enable is false.' })),
   },
   closed,
 );

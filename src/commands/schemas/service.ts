@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { QMP_CLASSES } from '../command.ts';
 import { Int64, Text, Uuid } from './common.ts';
 
-/* What a client may ask about the service itself, named as in the QAPI schema. */
+/* Information about the service itself, with types named as in the QAPI schema. */
 
 const closed = { additionalProperties: false } as const;
 
@@ -20,17 +20,17 @@ export const QmpCapabilitiesArguments = Type.Object(
   closed,
 );
 
-/** A line for the text monitor may be longer than other texts: it holds whole addresses. */
+/** A line of the text monitor may be longer than other texts, because it can contain several addresses. */
 const LINE_LENGTH_MAX = 65_536;
 
 export const HumanMonitorCommandArguments = Type.Object(
   {
     'command-line': Type.String({ maxLength: LINE_LENGTH_MAX }),
-    'cpu-index': Type.Optional(Int64({ description: 'A vCPU; no command here looks at one.' })),
+    'cpu-index': Type.Optional(Int64({ description: 'A vCPU. No command of this monitor uses it.' })),
   },
   closed,
 );
-export const MonitorText = Type.String({ description: 'What a terminal would show.' });
+export const MonitorText = Type.String({ description: 'The output that a terminal would show.' });
 
 const base = { name: Type.String(), features: Type.Optional(Type.Array(Type.String())) };
 const meta = <const M extends string>(name: M) => ({ 'meta-type': Type.Literal(name) });
@@ -76,12 +76,12 @@ export const SchemaInfo = Type.Union([
 ]);
 export const SchemaInfoList = Type.Array(SchemaInfo);
 
-/** What goes through POST /qmp. */
+/** The body of POST /qmp. */
 export const QmpEnvelope = Type.Object(
   {
     execute: Type.String({ description: 'Name of a command.' }),
     arguments: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-    id: Type.Optional(Type.Unknown({ description: 'Anything; it comes back with the answer.' })),
+    id: Type.Optional(Type.Unknown({ description: 'Any value. The answer contains the same value.' })),
   },
   closed,
 );
@@ -92,16 +92,16 @@ export const QmpAnswer = Type.Object({
 });
 
 export const DescriptorArguments = Type.Object(
-  { fdname: Text('Name of the descriptor; not a digit first.') },
+  { fdname: Text('Name of the descriptor. It must not begin with a digit.') },
   { additionalProperties: false },
 );
 
 export const AddFdArguments = Type.Object(
   {
     'fdset-id': Type.Optional(
-      Int64({ description: 'Number of the set; left out: the lowest from 0 on that no set has.' }),
+      Int64({ description: 'Number of the set. Default: the lowest number from 0 on that no set has.' }),
     ),
-    opaque: Type.Optional(Text('Shown by query-fdsets.')),
+    opaque: Type.Optional(Text('A text that query-fdsets shows.')),
   },
   { additionalProperties: false },
 );
@@ -111,7 +111,7 @@ export const AddfdInfo = Type.Object({ 'fdset-id': Int64(), fd: Int64() });
 export const RemoveFdArguments = Type.Object(
   {
     'fdset-id': Int64({ description: 'Number of the set.' }),
-    fd: Type.Optional(Int64({ description: 'One descriptor of the set; left out: all of them.' })),
+    fd: Type.Optional(Int64({ description: 'One descriptor of the set. Default: all descriptors.' })),
   },
   { additionalProperties: false },
 );

@@ -5,8 +5,8 @@ import { CAPABILITIES, PARAMETER_NAMES, type ParameterName } from '../../domain/
 import { Int64, Text } from './common.ts';
 
 /*
- * Capabilities and parameters as types of the QAPI schema, made from the declarations of the domain. Ranges are checked
- * by the domain, together with the rules: the types here have none.
+ * Capabilities and parameters as types of the QAPI schema, derived from the declarations of the domain. These types have no
+ * ranges: the domain checks ranges together with its rules.
  */
 
 const LIST_MAX = 256;
@@ -79,7 +79,7 @@ function optionsOf({ description, unit, features }: IntegerDeclaration): Options
   };
 }
 
-/** Every parameter as an optional member: those that may be null last, as in QEMU's schema of a change. */
+/** Every parameter as an optional member. As in QEMU's schema of a change, parameters that can be null come last. */
 function membersOf(stringOrNull: TSchema): Record<ParameterName, TOptional<TSchema>> {
   const isNullable = (name: ParameterName) => parameterDeclaration(name).type === 'string-or-null';
   const names = [...PARAMETER_NAMES.filter((name) => !isNullable(name)), ...PARAMETER_NAMES.filter(isNullable)];
@@ -90,26 +90,28 @@ function membersOf(stringOrNull: TSchema): Record<ParameterName, TOptional<TSche
 /** The answer of query-migrate-parameters. */
 export const MigrationParameters = Type.Object(membersOf(Type.String()));
 
-/** A change of parameters: a parameter that is left out keeps its value. */
+/** A change of parameters. Omitted parameters keep their values. */
 export const MigrateSetParameters = Type.Object(membersOf(Type.Union([Text(), Type.Null()])), closed);
 
-/* What the commands of older schemas take and give. */
+/* Arguments and results of commands of older schemas. */
 
-export const SizeArguments = Type.Object({ value: Int64({ description: 'Bytes, or bytes/s.' }) }, closed);
+export const SizeArguments = Type.Object({ value: Int64({ description: 'Bytes, or bytes per second.' }) }, closed);
 
 export const DowntimeArguments = Type.Object(
-  { value: Type.Unsafe<unknown>({ type: 'number', description: 'Seconds, with a fraction if need be.' }) },
+  { value: Type.Unsafe<unknown>({ type: 'number', description: 'Seconds; a fraction is allowed.' }) },
   closed,
 );
 
-/* Reasons that forbid an outgoing migration. */
+/* Blockers: reasons that forbid outgoing migrations. */
 
 const REASON_LENGTH_MAX = 1024;
 
 export const Blocker = Type.Object({ id: Type.String(), reason: Type.String() });
 export const BlockerList = Type.Object({
   blockers: Type.Array(Blocker),
-  'only-migratable': Type.Boolean({ description: 'The service was started so: none can be added.' }),
+  'only-migratable': Type.Boolean({
+    description: 'True if the service was started with --only-migratable. Then no blocker can be added.',
+  }),
 });
 
 export const BlockerAddArguments = Type.Object(

@@ -2,21 +2,23 @@ import { Type } from 'typebox';
 import { Int64, Text, Timestamp } from './common.ts';
 import { paging } from './history.ts';
 
-/* Snapshots: the arguments of the QAPI commands, what they may leave out over HTTP, and what the nodes hold. */
+/* Snapshots: the arguments of the QAPI commands, the shorter arguments of HTTP, and the content of the nodes. */
 
 const NODES_MAX = 256;
-/** No node has a name that long; what is longer is not kept with a job. */
+/** Longest node name. A longer name cannot be stored with a job. */
 const NODE_NAME_LENGTH_MAX = 255;
 
-const jobId = Text('Name of the job, not one that is there; letters, digits, -, . and _, a letter first.');
-const tag = Text('Name of the snapshot: 1 to 255 bytes, no control character, not only digits.');
+const jobId = Text(
+  'Id of the new job. It must not exist yet. It has letters, digits, -, . and _, and begins with a letter.',
+);
+const tag = Text('Tag of the snapshot: 1 to 255 bytes, without control characters, not only digits.');
 const vmstate = Type.String({
   maxLength: NODE_NAME_LENGTH_MAX,
-  description: 'The node that has RAM and device state; one of devices.',
+  description: 'The node that stores RAM and device state. It must be one of devices.',
 });
 const devices = Type.Array(Type.String({ maxLength: NODE_NAME_LENGTH_MAX }), {
   maxItems: NODES_MAX,
-  description: 'The nodes that take part.',
+  description: 'The block device nodes of the snapshot.',
 });
 
 const closed = { additionalProperties: false };
@@ -27,18 +29,18 @@ const optional = {
   devices: Type.Optional(devices),
 };
 
-/** Of a save as of a load. */
+/** Arguments of a save or a load. */
 export const SnapshotArguments = Type.Object(machine, closed);
 export const SnapshotDeleteArguments = Type.Object({ 'job-id': jobId, tag, devices }, closed);
 
-/** The same with what can be worked out left to the service. */
+/** The same arguments. The service derives the omitted ones. */
 export const SnapshotRequest = Type.Object({ tag, ...optional }, closed);
-/** Seconds of ten years. */
+/** Ten years, in seconds. */
 const TTL_SECONDS_MAX = 315_360_000;
-/** In UTF-8 it fits what an entry of a snapshot table has room for. */
+/** Longest description, in characters. In UTF-8 it fits into an entry of a snapshot table. */
 const DESCRIPTION_LENGTH_MAX = 200;
 
-/** A save with all that can be said about it. */
+/** All arguments of a save over HTTP. */
 export const SnapshotSaveRequest = Type.Object(
   {
     tag,
@@ -46,28 +48,29 @@ export const SnapshotSaveRequest = Type.Object(
     replace: Type.Optional(
       Type.Boolean({
         description:
-          'A snapshot that has the tag is replaced once the new one is whole; at every moment one of the two is there.',
+          'Replace a snapshot with this tag once the new one is complete. At every moment one of both exists.',
       }),
     ),
     'if-missing': Type.Optional(
-      Type.Boolean({ description: 'A whole snapshot that has the tag stays, and the job has nothing to do.' }),
+      Type.Boolean({ description: 'If a complete snapshot with this tag exists, keep it and do nothing.' }),
     ),
     'disk-only': Type.Optional(
-      Type.Boolean({ description: 'Only disks are saved, no RAM and devices. It cannot be loaded into a machine.' }),
+      Type.Boolean({
+        description: 'Save only disks, without RAM and device state. Such a snapshot cannot be loaded into a machine.',
+      }),
     ),
     description: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: DESCRIPTION_LENGTH_MAX,
-        description: 'Kept and shown with the snapshot: one line, no control character.',
+        description: 'A description of the snapshot: one line without control characters.',
       }),
     ),
     ttl: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: TTL_SECONDS_MAX,
-        description:
-          'Seconds after which the service deletes the snapshot, while it runs or when it starts the next time.',
+        description: 'Time to live in seconds. Then the service deletes the snapshot, or deletes it at its next start.',
       }),
     ),
   },
@@ -78,7 +81,7 @@ export const SnapshotDeleteRequest = Type.Object(
   closed,
 );
 
-/** A compaction of images; without devices, of all nodes that can be written. */
+/** Arguments of a compaction of images. Default for devices: all writable nodes. */
 export const SnapshotCompactRequest = Type.Object(
   { 'job-id': Type.Optional(jobId), devices: Type.Optional(devices) },
   closed,
@@ -86,45 +89,51 @@ export const SnapshotCompactRequest = Type.Object(
 
 export const SnapshotNode = Type.Object({
   name: Type.String(),
-  id: Type.String({ description: 'In the image. Nothing is ever looked up by it.' }),
-  'disk-size': Int64({ description: 'Bytes, when it was taken.' }),
-  'vm-state-size': Int64({ description: 'Bytes; 0: only the disk.' }),
-  'has-digests': Type.Boolean({ description: 'Digests were kept, so that a verify compares every byte.' }),
+  id: Type.String({ description: 'Id of the snapshot in the image. No command uses it.' }),
+  'disk-size': Int64({ description: 'Size of the disk in bytes at the time of the snapshot.' }),
+  'vm-state-size': Int64({ description: 'Size of the VM state in bytes; 0 if this node has only the disk.' }),
+  'has-digests': Type.Boolean({
+    description: 'True if digests are stored with the snapshot. Then a verification compares every byte.',
+  }),
 });
 
 const orNull = <S extends Parameters<typeof Type.Array>[0]>(schema: S) => Type.Union([schema, Type.Null()]);
 
 export const Snapshot = Type.Object({
   tag: Type.String(),
-  id: Type.String({ description: 'Of the part with the VM state. Nothing is ever looked up by it.' }),
-  date: Timestamp({ description: 'When it was taken.' }),
-  'vm-state-size': Int64({ description: 'Bytes of RAM and device state as they are stored; 0: disks only.' }),
-  'vm-clock': Int64({ description: 'Guest clock when it was taken, nanoseconds.' }),
-  icount: orNull(Int64({ description: 'Instructions counted, where that was on.' })),
-  vmstate: orNull(Type.String({ description: 'The node that has the VM state.' })),
-  nodes: Type.Array(SnapshotNode, { description: 'Those that hold a part.' }),
-  consistent: Type.Boolean({ description: 'Every node that can be written has a part, and all are of one moment.' }),
-  'has-digests': Type.Boolean({ description: 'Every part has digests.' }),
-  description: orNull(Type.String({ description: 'What was said about it when it was saved.' })),
-  'expires-at': orNull(Timestamp({ description: 'When the service may delete it; null: never.' })),
-  'ram-size': orNull(Int64({ description: 'Bytes of RAM of the machine, as --ram; null: not known.' })),
-  vcpus: orNull(Int64({ description: 'vCPUs of the machine, as --vcpus; null: not known.' })),
+  id: Type.String({ description: 'Id of the part with the VM state. No command uses it.' }),
+  date: Timestamp({ description: 'Time of the snapshot.' }),
+  'vm-state-size': Int64({
+    description: 'Size of the stored RAM and device state in bytes; 0 if the snapshot has only disks.',
+  }),
+  'vm-clock': Int64({ description: 'Guest clock at the time of the snapshot, in nanoseconds.' }),
+  icount: orNull(Int64({ description: 'Number of executed instructions, if the machine counts them.' })),
+  vmstate: orNull(Type.String({ description: 'The node with the VM state.' })),
+  nodes: Type.Array(SnapshotNode, { description: 'The nodes that have a part of the snapshot.' }),
+  consistent: Type.Boolean({
+    description: 'True if every writable node has a part and all parts are from the same moment.',
+  }),
+  'has-digests': Type.Boolean({ description: 'True if every part has digests.' }),
+  description: orNull(Type.String({ description: 'The description that was given when the snapshot was saved.' })),
+  'expires-at': orNull(Timestamp({ description: 'Time after which the service deletes the snapshot; null: never.' })),
+  'ram-size': orNull(Int64({ description: 'RAM of the machine in bytes, as given with --ram; null if unknown.' })),
+  vcpus: orNull(Int64({ description: 'Number of vCPUs of the machine, as given with --vcpus; null if unknown.' })),
 });
 
-/** SHA-256 in hexadecimal, made from checksums of stretches: docs/image-format.md says how. */
+/** SHA-256 in hexadecimal over checksums of the content; docs/image-format.md describes the algorithm. */
 const Digest = (description: string) => Type.String({ description });
 
 export const SnapshotDigests = Type.Object({
   'ram-blocks': Type.Array(
     Type.Object({
       name: Type.String(),
-      size: Int64({ description: 'Bytes.' }),
-      digest: Digest('Of its pages, as they are stored.'),
+      size: Int64({ description: 'Size in bytes.' }),
+      digest: Digest('Digest of the stored pages.'),
     }),
-    { description: 'Of the machine, on the node that has it; empty elsewhere.' },
+    { description: 'RAM blocks of the machine. Empty on nodes without the VM state.' },
   ),
-  'device-state': orNull(Digest('Of all in the VM state that is not RAM; null where there is none.')),
-  disk: Digest('Of what the disk has in this image.'),
+  'device-state': orNull(Digest('Digest of the VM state without RAM; null on nodes without the VM state.')),
+  disk: Digest('Digest of the content of the disk in this image.'),
 });
 
 export const SnapshotNodeDetail = Type.Object({
@@ -132,15 +141,15 @@ export const SnapshotNodeDetail = Type.Object({
   digests: orNull(SnapshotDigests),
   'digests-error': Type.Optional(
     Type.String({
-      description: 'Why digests that were kept are not shown: they are damaged, or could not be read soon.',
+      description: 'Why stored digests are not shown: they are damaged, or reading them took too long.',
     }),
   ),
 });
 
-/** One snapshot, with what was kept to compare it with. */
+/** One snapshot with its stored digests. */
 export const SnapshotDetail = Type.Object({
   ...Snapshot.properties,
-  nodes: Type.Array(SnapshotNodeDetail, { description: 'Those that hold a part.' }),
+  nodes: Type.Array(SnapshotNodeDetail, { description: 'The nodes that have a part of the snapshot.' }),
 });
 
 export const SnapshotPage = Type.Object({
@@ -150,12 +159,12 @@ export const SnapshotPage = Type.Object({
 
 export const SnapshotTag = Type.Object({ tag: Text('Tag of a snapshot.') }, closed);
 export const SnapshotsQuery = Type.Object(
-  { ...paging, node: Type.Optional(Text('Only snapshots that this node has a part of.')) },
+  { ...paging, node: Type.Optional(Text('Only snapshots with a part on this node.')) },
   closed,
 );
 
-/** savevm of a text monitor: a name, or none for one made of the time. */
+/** Arguments of savevm. Without a name, the service makes one from the time. */
 export const VmName = Type.Object({ name: Type.Optional(Text('Name of the snapshot.')) }, closed);
 export const VmSaved = Type.Object({ name: Type.String() });
-/** Those that every node holds, and those that some do; oldest first. */
+/** The snapshots that all nodes have, and those that only some have; oldest first. */
 export const VmList = Type.Object({ all: Type.Array(Snapshot), partial: Type.Array(Snapshot) });

@@ -3,13 +3,13 @@ import type { JobView } from '../../domain/jobs/job-spec.ts';
 import type { JobRecord } from '../../domain/ports/store.ts';
 import { type Job, type JobInfo, QAPI_JOB_TYPES } from '../schemas/jobs.ts';
 
-/** A job as HTTP shows it: what QAPI says of it, and what is known beside. */
+/** A job as HTTP shows it: the members of QAPI and additional ones. */
 export function jobView(job: JobView): Static<typeof Job> {
   const { warnings, outcome, errorCode, details, result, status, isPaused, waitsFor } = job;
   return {
     ...common(job),
     type: job.type,
-    // QEMU's word comes once the work has been told; whoever has paused it sees at once that it is.
+    // The stored status changes only when the work has paused. HTTP shows the pause at once.
     status: isPaused && status === 'running' ? 'paused' : status,
     paused: isPaused,
     'waiting-for': [...waitsFor],
@@ -25,7 +25,7 @@ export function jobView(job: JobView): Static<typeof Job> {
   };
 }
 
-/** JobInfo of the QAPI schema, which has none for types that QAPI does not know. */
+/** A job as JobInfo of the QAPI schema; null for a job type that QAPI does not have. */
 export function jobInfoView(job: JobRecord): Static<typeof JobInfo> | null {
   const type = QAPI_JOB_TYPES.find((known) => known === job.type);
   return type === undefined ? null : { ...common(job), type, status: job.status };

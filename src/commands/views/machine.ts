@@ -6,7 +6,7 @@ import type { BlockDeviceInfo } from '../schemas/block.ts';
 import { EVENTS } from '../schemas/events.ts';
 import type { Machine } from '../schemas/machine.ts';
 
-/** The machine as the outside sees it: what only a synthetic guest has lies beside the rest. */
+/** The machine as HTTP shows it. Only a synthetic guest has the further members. */
 export function machineView(info: MachineInfo): Static<typeof Machine> {
   const { kind, name, uuid, vcpus, guest } = info;
   const ramBlocks = info.ramBlocks.map((block) => ({ name: block.name, size: block.bytes }));
@@ -66,18 +66,18 @@ function snapshotInfo(snapshot: NodeSnapshot) {
   };
 }
 
-/** The event as `GET /events` has it: in QMP's form, with the members that only vmferry has. */
+/** An event in the form of QMP, with the additional members that `GET /events` has. */
 export function eventView({ name, data, at }: EventRecord): Record<string, unknown> {
   const timestamp = { seconds: Math.floor(at / 1000), microseconds: Math.floor((at % 1000) * 1000) };
   return { event: name, ...(data === null ? {} : { data }), timestamp };
 }
 
-/** The event as QMP has it: data has only the members of the QAPI schema. */
+/** An event as QMP sends it: data has only the members of the QAPI schema. */
 export function qmpEventView({ data, ...event }: EventRecord): Record<string, unknown> {
   const known = Object.keys(EVENTS.get(event.name)?.properties ?? {});
   const shown = Object.entries(data ?? {}).filter(([member]) => known.includes(member));
   return eventView({ ...event, data: data === null ? null : Object.fromEntries(shown) });
 }
 
-/** Events that QMP sockets are told of only while the capability `events` is on, as QEMU does. */
+/** Events that a QMP socket receives only while the capability `events` is on, as in QEMU. */
 export const MIGRATION_EVENTS: ReadonlySet<string> = new Set(['MIGRATION', 'MIGRATION_PASS']);

@@ -7,9 +7,9 @@ import { TRANSFER_ERRORS } from '../../domain/ports/transfer-errors.ts';
 import type { Role } from '../command.ts';
 import type { Migration, MigrationDetail, MigrationPass, MigrationSample as SampleView } from '../schemas/history.ts';
 
-/* How rows of the history are shown: QAPI's way of spelling names, times in ISO 8601. */
+/* Views of the migration history: names as in QAPI, times in ISO 8601. */
 
-/** A row, without its settings and result; for a viewer without the command of an exec: address. */
+/** A row without its settings and result. A viewer does not see the command of an exec: address. */
 export function migrationView(given: MigrationRecord, role: Role | undefined): Static<typeof Migration> {
   const record = role === 'viewer' ? withoutCommand(given) : given;
   const { id, direction, uri, status, guest } = record;
@@ -30,7 +30,7 @@ export function migrationView(given: MigrationRecord, role: Role | undefined): S
   };
 }
 
-/** Everything that is known of a migration but its time line. */
+/** A row with its settings, result and passes. The time line is a separate query. */
 export function migrationDetailView(record: MigrationRecord, passes: readonly PassFigures[], role: Role | undefined) {
   return {
     ...migrationView(record, role),
@@ -50,8 +50,8 @@ function resultView(record: MigrationRecord, role: Role | undefined): Static<typ
 const COMMAND = 'exec:';
 
 /**
- * The row without the text of a command: it may hold passwords, and what it printed may repeat them. Of a failure is
- * left what its code says.
+ * The row without the command of an exec: address. The command may contain passwords, and its output may repeat them, so only
+ * the title of the error code remains of the error text.
  */
 export function withoutCommand(record: MigrationRecord): MigrationRecord {
   if (!record.uri.startsWith(COMMAND)) return record;
@@ -61,7 +61,7 @@ export function withoutCommand(record: MigrationRecord): MigrationRecord {
   return { ...record, uri: COMMAND, errorDescription: description };
 }
 
-/** A point of the time line. */
+/** A sample of the time line of a migration. */
 export function sampleView(sample: MigrationSample): Static<typeof SampleView> {
   return {
     'at-ms': sample.atMs,

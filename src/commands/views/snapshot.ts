@@ -3,7 +3,7 @@ import type { DigestReading, PartDigests } from '../../domain/ports/block-nodes.
 import type { Snapshot as DomainSnapshot } from '../../domain/snapshots/catalogue.ts';
 import type { Snapshot, SnapshotDetail, SnapshotDigests } from '../schemas/snapshots.ts';
 
-/** A snapshot as the outside sees it. */
+/** A snapshot as HTTP shows it. */
 export function snapshotView(snapshot: DomainSnapshot): Static<typeof Snapshot> {
   return {
     tag: snapshot.tag,
@@ -32,7 +32,7 @@ function aboutView(about: DomainSnapshot['about']) {
   return { description, 'expires-at': expiresAt, 'ram-size': ramBytes, vcpus };
 }
 
-/** The same with the digests of its parts, in their order. */
+/** The same view with the digests of the parts, in the order of the parts. */
 export function snapshotDetailView(
   snapshot: DomainSnapshot,
   readings: readonly DigestReading[],

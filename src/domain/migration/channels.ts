@@ -147,7 +147,7 @@ function refuseOptions(members: Members, names: readonly string[]): void {
 function known(members: Members, names: readonly string[], at = ADDR): void {
   const violations: Violation[] = Object.keys(members)
     .filter((name) => !names.includes(name))
-    .map((name) => ({ pointer: `${at}${pointerTo(name)}`, reason: `${shown(name)} is not known here.` }));
+    .map((name) => ({ pointer: `${at}${pointerTo(name)}`, reason: `${shown(name)} is unknown.` }));
   if (violations.length === 0) return;
   throw new DomainError('unknown_member', violations.map(({ reason }) => reason).join(' '), { violations });
 }

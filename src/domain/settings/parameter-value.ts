@@ -156,7 +156,7 @@ function checkMembers(
     violations.add(
       'unknown_member',
       pointerTo(...at, name),
-      `${shown(name)} is not known here; ${names.join(', ')} are.`,
+      `${shown(name)} is unknown; the known members are ${names.join(', ')}.`,
     );
   }
   return Object.fromEntries(Object.entries(value).filter(([name]) => names.includes(name)));

@@ -11,22 +11,22 @@ import { sendJson, sendText } from '../register.ts';
 import { waitOf } from './answers.ts';
 import { keyedRequest } from './idempotency-key.ts';
 
-/* Answers to requests that begin a migration or a job. */
+/* Answers to requests that start a migration or a job. */
 
-type Named = { readonly id: string; readonly jobSequence: number | null };
+type Started = { readonly id: string; readonly jobSequence: number | null };
 
-/** What an operation begins: where it is, and how to wait for its end. */
-export type Begun = {
+/** A kind of work that an operation starts: the URL path of the work, and a function that waits for its end. */
+export type StartedWork = {
   readonly placeOf: (id: string) => string;
-  /** `jobSequence` tells a job from others of its id. */
+  /** `jobSequence` distinguishes a job from other jobs with the same id. */
   readonly end: (
     domain: Domain,
-    of: Named & { readonly role: Role },
+    of: Started & { readonly role: Role },
     patience: WaitLimit,
   ) => Promise<{ ended: boolean; view: unknown }>;
 };
 
-export const MIGRATION: Begun = {
+export const MIGRATION: StartedWork = {
   placeOf: (id) => `/migrations/${id}`,
   end: async (domain, of, patience) => {
     const { ended, migration } = await migrationEnded(domain, of, patience);
@@ -34,7 +34,7 @@ export const MIGRATION: Begun = {
   },
 };
 
-export const JOB: Begun = {
+export const JOB: StartedWork = {
   placeOf: (id) => `/jobs/${id}`,
   end: async (domain, { id, jobSequence }, patience) => {
     const { ended, job } = await jobEnded(domain, jobSequence ?? id, patience);
@@ -43,21 +43,21 @@ export const JOB: Begun = {
 };
 
 /**
- * 202 with the place of what was begun, or 200 with `Prefer: wait` once it has ended, well or not. A request that
- * carries an Idempotency-Key begins it once, however often it comes.
+ * Answers with 202 and the URL path of the started work. With `Prefer: wait` the answer is 200 once the work has ended,
+ * successfully or not. Requests with the same Idempotency-Key start the work only once.
  */
-export async function sendAccepted(call: Call, begun: Begun): Promise<FastifyReply> {
+export async function sendAccepted(call: Call, work: StartedWork): Promise<FastifyReply> {
   const request = keyedRequest(call.request);
-  if (request === null) return sendBegun(call, begun, await begin(call, begun));
+  if (request === null) return sendStarted(call, work, await start(call, work));
   using _claim = call.context.keysInUse.claim(request.key);
   const kept = call.context.domain.idempotency.find(request);
-  if (kept === null) return await sendBegun(call, begun, await begin(call, begun, request));
+  if (kept === null) return await sendStarted(call, work, await start(call, work, request));
   call.reply.header('idempotency-replayed', 'true');
-  return await sendBegun(call, begun, kept);
+  return await sendStarted(call, work, kept);
 }
 
-/** Begins it. @returns what is answered, as it is kept under the request's key. */
-async function begin(call: Call, { placeOf }: Begun, request?: KeyedRequest): Promise<KeptAnswer> {
+/** Starts the work. @returns the answer, as it is stored under the request's key */
+async function start(call: Call, { placeOf }: StartedWork, request?: KeyedRequest): Promise<KeptAnswer> {
   const answerOf = (result: unknown, jobSequence: number | null = null): KeptAnswer => ({
     location: placeOf((result as { readonly id: string }).id),
     body: `${stringifyJson(result)}\n`,
@@ -73,11 +73,11 @@ async function begin(call: Call, { placeOf }: Begun, request?: KeyedRequest): Pr
     },
   });
   await nextTurn();
-  // As it was kept, not as it may be a moment later: the same as every answer to come.
+  // The stored answer, not the present state: later requests with the same key receive exactly this answer.
   return kept[0] ?? answerOf(result);
 }
 
-async function sendBegun(call: Call, { placeOf, end }: Begun, answer: KeptAnswer): Promise<FastifyReply> {
+async function sendStarted(call: Call, { placeOf, end }: StartedWork, answer: KeptAnswer): Promise<FastifyReply> {
   const { reply, context } = call;
   const { location, body, jobSequence } = answer;
   reply.header('location', location);
@@ -92,16 +92,16 @@ async function sendBegun(call: Call, { placeOf, end }: Begun, answer: KeptAnswer
   return sendJson(reply.code(ended ? 200 : 202), view);
 }
 
-/** Characters of a job's id that fit into a path: `parameterLengthMax` of the HTTP limits. */
+/** Longest job id, in characters, that fits into a path: `parameterLengthMax` of the HTTP limits. */
 export const JOB_ID_IN_PATH_MAX = 256;
-/** `GET /jobs/history` is the list of ended jobs, so a job of this id could not be read behind its path. */
+/** `GET /jobs/history` is the list of ended jobs, so no path could address a job with this id. */
 const TAKEN_BY_A_PATH = 'history';
 
 /**
- * Begins a job and answers with its place. Over HTTP a job is asked for by a path, so an id that no path can have is
- * refused here; the other doors take it.
+ * Starts a job and answers with its path. HTTP addresses a job by a path, so this function refuses an id that cannot
+ * be part of a path. QMP and HMP accept such an id.
  */
-export async function sendJobBegun(call: Call): Promise<FastifyReply> {
+export async function sendStartedJob(call: Call): Promise<FastifyReply> {
   for (const from of [call.request.body, call.request.query]) {
     const id = (from as Readonly<Record<string, unknown>> | null | undefined)?.['job-id'];
     if (typeof id === 'string' && (id === TAKEN_BY_A_PATH || id.length > JOB_ID_IN_PATH_MAX)) {

@@ -6,40 +6,40 @@ import type { Call, Reply } from '../operation.ts';
 import { sendJson } from '../register.ts';
 import { digest, matchesAny, matchesStrongly, strongTag, weakTag } from './entity-tags.ts';
 
-/* Answers that are more than a result: tagged ones that can be waited for, guarded changes, work that goes on. */
+/* Answers with entity tags and waiting, lists in pages, and changes with a precondition. */
 
-/** How often an answer that changes without notice is compared while a client waits for a change. */
+/** Milliseconds between two comparisons while a client waits for a change of an answer that changes without notification. */
 export const LIVE_RECHECK_MS = 250;
 
-/** What a page says of the next, for documentation. */
-export const LINK = { Link: 'rel="next": the next page, while there is one.' };
+/** Header of a list answer, for the documentation. */
+export const LINK = { Link: 'rel="next": the next page, if there is one.' };
 
-/** Request headers of an answer with a tag, for documentation. */
+/** Request headers for an answer with an entity tag, for the documentation. */
 export const CONDITIONAL_HEADERS = {
-  'If-None-Match': 'A tag seen before: 304 if nothing has changed since.',
-  Prefer: 'wait=SECONDS (60 at most): with If-None-Match, the answer comes when something changes.',
+  'If-None-Match': 'An entity tag from an earlier answer. The answer is 304 if nothing has changed since then.',
+  Prefer: 'wait=SECONDS (at most 60): with If-None-Match, the service answers when something changes.',
 };
 
-/** The same where the tag may be that of the status alone. */
+/** The same headers for an answer whose tag can be limited to the status. */
 export const STATUS_CONDITIONAL_HEADERS = {
   ...CONDITIONAL_HEADERS,
-  Prefer: `${CONDITIONAL_HEADERS.Prefer} until=status: figures do not count, neither for the tag nor for the wait.`,
+  Prefer: `${CONDITIONAL_HEADERS.Prefer} until=status: the tag and the wait ignore changes of figures.`,
 };
 
-/** What an answer says of the wait that was asked for, for documentation: on every answer that may have waited. */
+/** Response header of every answer that can wait, for the documentation. */
 export const WAIT_GRANTED = { 'Preference-Applied': 'The wait that was granted.' };
 
-/** Headers of an answer with a tag, for documentation. */
-export const TAGGED = { ETag: 'Names this state.', ...WAIT_GRANTED };
+/** Response headers of an answer with an entity tag, for the documentation. */
+export const TAGGED = { ETag: 'The entity tag of this answer.', ...WAIT_GRANTED };
 
-/** The answer to a client that has seen the content. */
+/** The answer to a client that already has the current content. */
 export const NOT_MODIFIED: Reply = {
-  description: 'Nothing has changed since the tag given.',
+  description: 'Nothing has changed since the answer with this entity tag.',
   schema: null,
   headers: TAGGED,
 };
 
-/** A page of a list, with a link to the next. */
+/** Sends a page of a list, with a link to the next page. */
 export async function sendPage(call: Call): Promise<FastifyReply> {
   const page = await call.run();
   linkNext(call, page);
@@ -56,8 +56,8 @@ function linkNext({ request, reply }: Call, page: unknown): void {
 }
 
 /**
- * A result whose tag is its version: figures that go on changing, so a weak tag. With `Prefer: until=status` the tag is
- * that of the status alone.
+ * Sends a result whose tag is the version of its source. The tag is weak because figures in the result change without a
+ * new version. With `Prefer: until=status` the tag is that of the status alone.
  */
 export async function sendWeaklyTagged(call: Call, watched: Watched): Promise<FastifyReply> {
   const { reply, request, context } = call;
@@ -73,13 +73,13 @@ export async function sendWeaklyTagged(call: Call, watched: Watched): Promise<Fa
 }
 
 type ContentOptions = {
-  /** How often to look while a client waits, for contents that change without notice; otherwise when `watched` does. */
+  /** Milliseconds between two comparisons, for content that changes without notification. Default: only `watched` is used. */
   readonly recheckMs?: number;
-  /** With `Prefer: until=status`: the part of the result that counts, and what changes when that part may have. */
+  /** For `Prefer: until=status`: the part of the result that is compared, and the source of its changes. */
   readonly status?: { readonly of: (result: unknown) => unknown; readonly watched: Watched };
 };
 
-/** A result, or a page of a list, whose tag is its content. */
+/** Sends a result, or a page of a list, whose tag is a digest of its content. */
 export async function sendContentTagged(
   call: Call,
   figures: Watched,
@@ -109,7 +109,7 @@ export async function sendContentTagged(
   }
 }
 
-/** A result whose tag is its version and its content. */
+/** Sends a result whose tag consists of its version and a digest of its content. */
 export async function sendStronglyTagged(call: Call, watched: Watched): Promise<FastifyReply> {
   const { reply, request } = call;
   let result = await call.run();
@@ -122,12 +122,12 @@ export async function sendStronglyTagged(call: Call, watched: Watched): Promise<
   return sendJson(reply, result);
 }
 
-/** Runs a change of settings if `If-Match`, where it is given, names what they are now: `current`. */
+/** Changes settings, unless `If-Match` is given and does not match the tag of the `current` settings. */
 export async function sendGuardedChange(call: Call, watched: Watched, current: () => unknown): Promise<FastifyReply> {
   const guard = call.request.headers['if-match'];
   const expectedVersion = watched.version();
   if (guard !== undefined && !matchesStrongly(guard, contentTag(current(), watched))) {
-    throw new DomainError('settings_changed', `If-Match gives ${guard}, but the settings have changed since.`);
+    throw new DomainError('settings_changed', `If-Match is ${guard}, but the settings have changed since then.`);
   }
   const result = await call.run(guard === undefined ? {} : { expectedVersion });
   call.reply.header('etag', contentTag(result, watched)).header('cache-control', 'no-cache');
@@ -138,7 +138,7 @@ function contentTag(content: unknown, watched: Watched): string {
   return strongTag([watched.version(), digest(stringifyJson(content))]);
 }
 
-/** With `Prefer: wait`, holds the answer back for as long as the client has already seen it. */
+/** With `Prefer: wait`, delays the answer while the client already has the current content. */
 async function waitWhileSeen(call: Call, watched: Watched, tag: () => string): Promise<void> {
   const seenTags = call.request.headers['if-none-match'];
   if (seenTags === undefined) return;
@@ -156,7 +156,7 @@ async function waitWhileSeen(call: Call, watched: Watched, tag: () => string): P
 
 const STATUS_ONLY = 'until=status';
 
-/** Seconds that the client wants to wait, told back to it; null if it did not say. */
+/** The number of seconds that the client wants to wait, confirmed in `Preference-Applied`; null without such a preference. */
 export function waitOf(call: Call): number | null {
   const wait = preferredWait(call.request.headers.prefer, call.context.limits.waitSecondsMax);
   if (wait === null) return null;
@@ -165,7 +165,7 @@ export function waitOf(call: Call): number | null {
   return wait;
 }
 
-/** True if `Prefer` has `until=status`, a preference of this service: only a change of status ends the wait. */
+/** True if `Prefer` has `until=status`, a preference of this service: only a change of the status ends the wait. */
 export function prefersStatus(header: string | readonly string[] | undefined): boolean {
   return preferencesOf(header).some((preference) => /^\s*until\s*=\s*"?status"?\s*(?:;.*)?$/i.test(preference));
 }
@@ -176,12 +176,12 @@ function preferencesOf(header: string | readonly string[] | undefined): readonly
 }
 
 /**
- * The `wait` preference of RFC 7240, in seconds, at most `secondsMax`; null if there is none that can be understood:
- * a preference is a wish, so nonsense is ignored.
+ * The `wait` preference of RFC 7240, in seconds, at most `secondsMax`. Returns null if there is none or its value is
+ * invalid: RFC 7240 tells a server to ignore preferences that it does not understand.
  */
 export function preferredWait(header: string | readonly string[] | undefined, secondsMax: number): number | null {
   for (const preference of preferencesOf(header)) {
-    // RFC 7240: of several preferences of one name the first counts.
+    // RFC 7240: if a preference is given several times, the first one counts.
     const match = /^\s*wait\s*=\s*(?:"([^"]*)"|([^\s;]*))\s*(?:;.*)?$/i.exec(preference);
     if (match === null) continue;
     const text = match[1] ?? match[2] ?? '';

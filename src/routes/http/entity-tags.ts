@@ -2,29 +2,29 @@ import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { HttpError } from '../plugins/problem-details.ts';
 
-/** A strong tag: the same tag, the same bytes. */
+/** A strong tag: two answers with the same strong tag have the same bytes. */
 export function strongTag(parts: readonly (string | number)[]): string {
   return `"${parts.join('.')}"`;
 }
 
-/** A weak tag: the same tag, the same thing, though perhaps not the same bytes. */
+/** A weak tag: two answers with the same weak tag are equivalent, but their bytes can differ. */
 export function weakTag(parts: readonly (string | number)[]): string {
   return `W/${strongTag(parts)}`;
 }
 
-/** A short name for a content. */
+/** A short digest of a text or bytes. */
 export function digest(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 16);
 }
 
-/** True if `If-None-Match` names the tag (weak comparison: a leading W/ does not count). */
+/** True if `If-None-Match` contains the tag. Weak comparison: a leading W/ is ignored. */
 export function matchesAny(header: string | undefined, tag: string): boolean {
   if (header === undefined) return false;
   if (header.trim() === '*') return true;
   return listTags(header).some((candidate) => opaque(candidate) === opaque(tag));
 }
 
-/** True if `If-Match` names the tag (strong comparison: weak tags never match). */
+/** True if `If-Match` contains the tag. Strong comparison: weak tags never match. */
 export function matchesStrongly(header: string, tag: string): boolean {
   if (header.trim() === '*') return true;
   return !tag.startsWith('W/') && listTags(header).includes(tag);
@@ -39,14 +39,14 @@ function opaque(tag: string): string {
 }
 
 /*
- * Documents that do not change while the process runs. Each is in memory once: every answer refers to the same bytes,
- * so a reader that takes nothing costs no copy, and no answer needs a file or a thread of libuv's pool, which the disk
- * of the guest uses.
+ * Documents that do not change while the process runs. Each document is in memory once and every answer refers to the same
+ * bytes, so slow readers cost no copies. No answer reads a file: file reads use libuv's thread pool, which the guest's disk
+ * also needs.
  */
 
 export type Document = {
   readonly body: Buffer;
-  /** Media type, with its charset. */
+  /** Media type with charset. */
   readonly type: string;
   /** Strong entity tag. */
   readonly tag: string;
@@ -56,13 +56,13 @@ export function documentOf(body: Buffer, type: string): Document {
   return { body, type, tag: strongTag([digest(body)]) };
 }
 
-/** Headers of the answers of `sendDocument`, for documentation. */
-export const DOCUMENT_HEADERS = { ETag: 'Tag of the content.', 'Accept-Ranges': 'Always bytes.' };
+/** Response headers of `sendDocument`, for the documentation. */
+export const DOCUMENT_HEADERS = { ETag: 'The entity tag of the content.', 'Accept-Ranges': 'Always bytes.' };
 
 /**
- * Answers with a document: 200, 304 if `If-None-Match` names its tag, or 206 for one range of bytes. A Range that is
- * not understood, or names more than one range, is ignored, as RFC 9110 allows.
- * @throws HttpError 416 if no byte of the range exists.
+ * Sends a document: 200, 304 if `If-None-Match` contains its tag, or 206 for one range of bytes. An invalid Range, or one with
+ * several ranges, is ignored, as RFC 9110 allows.
+ * @throws HttpError 416 if no byte of the range exists
  */
 export function sendDocument(request: FastifyRequest, reply: FastifyReply, document: Document): FastifyReply {
   const { body, type, tag } = document;
@@ -79,14 +79,14 @@ export function sendDocument(request: FastifyRequest, reply: FastifyReply, docum
 
 const ONE_RANGE = /^bytes=\s*(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))\s*$/i;
 
-/** Positions of the first and the last byte; null if the header is ignored. */
+/** Positions of the first and the last byte of the range; null if the header is ignored. */
 function rangeOf(header: string, { length }: Buffer): { readonly first: number; readonly last: number } | null {
   const match = ONE_RANGE.exec(header);
   if (match === null) return null;
   const [, from, to, suffix] = match;
   const first = from === undefined ? Math.max(0, length - Number(suffix)) : Number(from);
   const last = to === undefined || to === '' ? length - 1 : Math.min(Number(to), length - 1);
-  // A last position before the first one makes the header invalid, which is not the same as out of reach.
+  // A last position before the first one makes the header invalid. It is then ignored, not answered with 416.
   if (to !== undefined && to !== '' && Number(to) < first) return null;
   if (first < length && suffix !== '0' && length > 0) return { first, last };
   throw new HttpError('range_not_satisfiable', `The document has ${length} bytes; none of them is in "${header}".`, {

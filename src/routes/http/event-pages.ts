@@ -3,37 +3,38 @@ import type { Domain } from '../../domain/domain.ts';
 import type { EventRecord } from '../../domain/ports/store.ts';
 import { stringifyJson } from '../../text/json.ts';
 
-/** Bytes of a page at which it ends, so that a reader's socket never has much more than this to take. */
+/** A page ends at this number of bytes, so that little more than this waits in the socket of a reader. */
 const PAGE_BYTES = 64 * 1024;
-/** Bytes of encoded pages that are kept for other readers. */
+/** Largest number of bytes of encoded pages that are cached for other readers. */
 const KEPT_BYTES_MAX = 4 * 2 ** 20;
 
-/** Consecutive events of the log as bytes of an event stream. */
+/** Consecutive events of the log, encoded as an event stream. */
 export type EventPage = {
-  /** Numbers of the first and of the last event in the page. */
+  /** Number of the first event in the page. */
   readonly first: number;
+  /** Number of the last event in the page. */
   readonly last: number;
   readonly bytes: Buffer;
 };
 
 /**
- * The event log as encoded pages. Pages begin at multiples of the page length, so that many clients that come back at once
- * share what was read and encoded: the log is read once for all of them, and what waits in their sockets is in memory once.
+ * The event log as encoded pages. Pages begin at multiples of the page length, so clients that reconnect at the same time
+ * share pages: the log is read once for all of them, and the bytes that wait in their sockets are in memory once.
  */
 export class EventPages {
   readonly #events: Domain['events'];
   readonly #lengthMax: number;
-  /** By the number before the first event; the page that was used longest ago comes first. */
+  /** Cached pages by the number before their first event, least recently used first. */
   readonly #kept = new Map<number, EventPage>();
   #keptBytes = 0;
 
-  /** @param lengthMax most events read from the log at a time. */
+  /** @param lengthMax largest number of events in one read of the log */
   constructor(events: Domain['events'], lengthMax: number) {
     this.#events = events;
     this.#lengthMax = lengthMax;
   }
 
-  /** The page behind event `last`; null if there is no newer event. @throws what reading the log throws. */
+  /** The page after event `last`; null if there is no newer event. @throws the error of a failed read of the log */
   after(last: number): EventPage | null {
     const kept = this.#kept.get(last);
     if (kept !== undefined) {
@@ -51,7 +52,7 @@ export class EventPages {
     return pages[0] ?? null;
   }
 
-  /** Forgets the pages: no client catches up. */
+  /** Clears the cache. Call this when no client needs stored events. */
   clear(): void {
     this.#kept.clear();
     this.#keptBytes = 0;
@@ -82,10 +83,10 @@ function pagesOf(events: readonly EventRecord[]): EventPage[] {
   return pages;
 }
 
-/** Frames by the object that every follower is given: what waits for slow readers is in memory once, not once for each. */
+/** Encoded events by event object. All followers receive the same object, so the bytes that wait for slow readers are in memory once. */
 const FRAMES = new WeakMap<EventRecord, Buffer>();
 
-/** One event as bytes of an event stream. */
+/** One event, encoded for an event stream. */
 export function frameOf(event: EventRecord): Buffer {
   const known = FRAMES.get(event);
   if (known !== undefined) return known;
@@ -94,7 +95,7 @@ export function frameOf(event: EventRecord): Buffer {
   return made;
 }
 
-/** One message of an event stream as text. */
+/** One message of an event stream, as text. */
 export function frame(message: { readonly id?: number; readonly event: string; readonly data: unknown }): string {
   const id = message.id === undefined ? '' : `id: ${message.id}\n`;
   return `${id}event: ${message.event}\ndata: ${stringifyJson(message.data)}\n\n`;

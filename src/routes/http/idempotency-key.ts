@@ -5,34 +5,34 @@ import { stringifyJson } from '../../text/json.ts';
 import { HttpError } from '../plugins/problem-details.ts';
 
 /*
- * Requests that may be sent twice. A client names a request by an Idempotency-Key; the answer to it is kept together
- * with what it began, and a request with the same key begins nothing but is answered the same. What was refused began
- * nothing and is not kept: the same key may try again.
+ * Requests that a client may send twice. The client gives a request an Idempotency-Key. The service stores its answer together
+ * with the work that the request started. A later request with the same key starts nothing and receives the stored answer. A
+ * refused request started nothing and is not stored, so the client can use the same key again.
  */
 
 /** Longest key, in characters. */
 export const KEY_LENGTH_MAX = 255;
-/** Printable ASCII: what the draft's String may hold. */
+/** Printable ASCII: the characters of a String in the IETF draft of this header. */
 const KEY = /^[\x20-\x7e]+$/;
 
 export const KEY_HEADERS = {
   'Idempotency-Key':
-    'A name of the request, 1 to 255 printable ASCII characters. For 24 hours the same request with the same key ' +
-    'begins nothing more and is answered the same; another request with it is refused.',
+    'A key for this request: 1 to 255 printable ASCII characters. For 24 hours, the same request with the same key ' +
+    'starts nothing more and receives the same answer. A different request with the same key is refused.',
 };
 export const KEY_ERRORS = ['idempotency_key_malformed', 'idempotency_key_in_use', 'idempotency_key_reused'] as const;
 
-/** The request as its key names it, or null if it has none. @throws HttpError if the key cannot be one. */
+/** The key and fingerprint of a request, or null if it has no key. @throws HttpError if the key is malformed */
 export function keyedRequest(request: FastifyRequest): KeyedRequest | null {
   const key = keyOf(request);
   return key === null ? null : { key, fingerprint: fingerprintOf(request) };
 }
 
-/** Keys of requests that are being answered: a second one of the same key has to wait for the first. */
+/** Keys of requests without an answer yet. A second request with the same key is refused until then. */
 export class KeysInUse {
   readonly #keys = new Set<string>();
 
-  /** @throws HttpError if a request with this key is being answered. */
+  /** @throws HttpError if a request with this key has no answer yet */
   claim(key: string): Disposable {
     if (this.#keys.has(key)) {
       throw new HttpError('idempotency_key_in_use', 'A request with this Idempotency-Key has not been answered yet.');
@@ -49,17 +49,17 @@ function keyOf({ headers, raw }: FastifyRequest): string | null {
   const isGivenOnce = names.filter((name) => name.toLowerCase() === 'idempotency-key').length <= 1;
   const text = typeof key === 'string' ? key : '';
   if (isGivenOnce && text.length <= KEY_LENGTH_MAX && KEY.test(text)) return text;
-  const detail = `An Idempotency-Key is given once and has 1 to ${KEY_LENGTH_MAX} printable ASCII characters.`;
+  const detail = `The Idempotency-Key header must occur once and have 1 to ${KEY_LENGTH_MAX} printable ASCII characters.`;
   throw new HttpError('idempotency_key_malformed', detail);
 }
 
-/** The same for two requests exactly if they ask for the same: method, path, query and body, whatever its spacing. */
+/** A digest of method, path, query and body. JSON bodies that differ only in white space or in the order of members have the same fingerprint. */
 function fingerprintOf({ method, url, body }: FastifyRequest): string {
   const content = body === undefined || body === null ? '' : stringifyJson(sorted(body));
   return createHash('sha256').update([method, url, content].join('\0')).digest('base64url');
 }
 
-/** Members in the order of their names, all the way down. */
+/** Sorts the members of all objects by name, at every depth. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;

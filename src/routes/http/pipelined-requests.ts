@@ -37,7 +37,7 @@ export class PipelinedRequests {
   constructor(socket: Socket) {
     this.#socket = socket;
     const parse = socket.listeners('data')[0];
-    if (parse === undefined) throw new TypeError('the HTTP parser does not listen to the data of its socket');
+    if (parse === undefined) throw new TypeError('the HTTP parser has no data listener on its socket');
     this.#parse = parse as (chunk: Buffer) => void;
     socket.off('data', this.#parse);
     socket.on('data', (chunk: Buffer) => this.#received(chunk));

@@ -5,8 +5,8 @@ import { type HttpFigures, LATENCY_BOUNDS, type LatencyLabels, type LatencySerie
 import { EVENT_LOOP_FAMILIES, PROCESS_FAMILIES, SERVICE_FAMILIES } from './service-families.ts';
 
 /*
- * The figures of the service in Prometheus' text form. All of them are asked for when someone scrapes; nothing is kept
- * up to date in between but what costs an addition, and the histogram of the event loop.
+ * The metrics of the service in the text format of Prometheus. Values are read at each scrape. Between scrapes the service
+ * only updates counters and the histogram of the event loop delay.
  */
 
 const FAMILIES: readonly Family[] = [
@@ -18,10 +18,10 @@ const FAMILIES: readonly Family[] = [
 ];
 
 /**
- * Default metrics that are left out: those that count from the first scrape on although counted from the start is what
- * they mean, of which we have our own, and gauges with a counter's name, whose values say little of this service.
+ * Default metrics of the library that are left out. Some of them count only from the first scrape, and this service has its
+ * own that count from the start. The others are gauges with the name of a counter.
  */
-const NOT_TAKEN = [
+const LEFT_OUT = [
   'nodejs_eventloop_lag_seconds',
   'nodejs_eventloop_utilization_summary',
   'nodejs_eventloop_utilization_histogram',
@@ -30,11 +30,11 @@ const NOT_TAKEN = [
   'nodejs_active_resources_total',
 ];
 
-/** A registry that reads `source` at every scrape; memory, heap, descriptors and garbage collection are the library's. */
+/** A registry that reads `source` at every scrape. The library itself supplies memory, heap, descriptors and garbage collection. */
 export function metricsRegistry(source: MetricsSource): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  for (const name of [...NOT_TAKEN, ...FAMILIES.map((family) => family.name)]) registry.removeSingleMetric(name);
+  for (const name of [...LEFT_OUT, ...FAMILIES.map((family) => family.name)]) registry.removeSingleMetric(name);
   for (const family of FAMILIES) register(registry, family, source);
   registry.registerMetric(new LatencyHistogram(source.http));
   return registry;
@@ -50,7 +50,7 @@ function register(registry: Registry, family: Family, source: MetricsSource): vo
     async collect(this: Gauge<string> | Counter<string>) {
       const samples = await of(source);
       this.reset();
-      // The library gives what has no labels a zero, which would be a lie where there is nothing to tell.
+      // The library initialises metrics without labels to zero. That would be wrong for a value that does not exist.
       if (labelNames.length === 0) this.remove();
       for (const { labels = {}, value } of samples) this.inc(labels, value);
     },
@@ -60,11 +60,11 @@ function register(registry: Registry, family: Family, source: MetricsSource): vo
 }
 
 const LATENCY = 'vmferry_http_request_duration_seconds';
-const LATENCY_HELP = 'Time to an answer by route, without event streams and requests that asked to wait.';
+const LATENCY_HELP = 'Time to the answer by route, without event streams and requests with a Prefer header.';
 
 type LatencyLabel = keyof LatencyLabels;
 
-/** The library's histogram over values that `HttpFigures` has counted since the start of the service. */
+/** The library's histogram class, reading the values that `HttpFigures` has counted since the start of the service. */
 class LatencyHistogram extends Histogram<LatencyLabel> {
   readonly #http: HttpFigures;
 
@@ -79,14 +79,14 @@ class LatencyHistogram extends Histogram<LatencyLabel> {
     this.#http = http;
   }
 
-  /** The registry reads values with this method. The library's own version has only values that `observe` was called with. */
+  /** The registry calls this method. The inherited method knows only values that were given to `observe`. */
   async getForPromString() {
     const values = this.#http.all().flatMap(latencyValues);
     return { name: LATENCY, help: LATENCY_HELP, type: 'histogram', aggregator: 'sum', values };
   }
 }
 
-/** Buckets, sum and count of a series. A bucket counts all answers up to its bound. */
+/** Buckets, sum and count of a series. Prometheus' buckets are cumulative: each counts all answers up to its bound. */
 function latencyValues({ labels, counts, seconds }: LatencySeries) {
   let within = 0;
   const buckets = counts.map((count, index) => {

@@ -3,31 +3,31 @@ import { MIGRATION_OUTCOMES, MIGRATION_STATUSES } from '../../domain/migration/m
 import { VERDICTS } from '../../domain/migration/verdict.ts';
 import { type Family, one, oneOf, seconds } from './metric-family.ts';
 
-/* The guest: whether it runs, what it panicked of, its memory. */
+/* The guest: whether it runs, the cause of a panic, its memory. */
 
 export const MACHINE_FAMILIES: readonly Family[] = [
   {
     name: 'vmferry_guest_running',
-    help: '1 if the guest runs.',
+    help: '1 if the guest is running, otherwise 0.',
     kind: 'gauge',
     of: ({ domain }) => one(domain.machine.status().running ? 1 : 0),
   },
   {
     name: 'vmferry_guest_run_state',
-    help: 'The machine is in this run state.',
+    help: '1 for the current run state of the machine, 0 for the others.',
     kind: 'gauge',
     labels: ['state'],
     of: ({ domain }) => oneOf('state', RUN_STATES, domain.machine.status().status),
   },
   {
     name: 'vmferry_guest_panicked',
-    help: '1 if the guest panicked, or one of its vCPU threads died.',
+    help: '1 if the guest panicked or one of its vCPU threads died, otherwise 0.',
     kind: 'gauge',
     of: ({ domain }) => one((domain.machine.info().guest?.panic ?? null) === null ? 0 : 1),
   },
   {
     name: 'vmferry_guest_panic_info',
-    help: 'What the guest panicked of; the value is 1.',
+    help: 'The cause of the panic of the guest, in labels. The value is 1.',
     kind: 'gauge',
     labels: ['kind', 'detail'],
     of: ({ domain }) => {
@@ -37,20 +37,20 @@ export const MACHINE_FAMILIES: readonly Family[] = [
   },
   {
     name: 'vmferry_guest_memory_bytes',
-    help: 'RAM of the machine.',
+    help: 'Size of the RAM of the machine.',
     kind: 'gauge',
     of: ({ domain }) => one(domain.machine.info().ramBlocks.reduce((sum, { bytes }) => sum + bytes, 0)),
   },
 ];
 
-/* Migrations. Figures of the newest migration have no sample where `GET /migrate` has no such member. */
+/* Migrations. A figure of the newest migration has no sample while `GET /migrate` has no such member. */
 
 const DIRECTIONS = ['outgoing', 'incoming'] as const;
 
 const COUNTERS: readonly Family[] = [
   {
     name: 'vmferry_migrations_total',
-    help: 'Migrations that ended since the start of the process.',
+    help: 'Migrations that have ended since the start of the process.',
     kind: 'counter',
     labels: ['direction', 'outcome'],
     of: ({ domain }) => {
@@ -68,21 +68,21 @@ const COUNTERS: readonly Family[] = [
 const STATE: readonly Family[] = [
   {
     name: 'vmferry_migration_status',
-    help: 'The newest migration of this process is in this status.',
+    help: '1 for the status of the newest migration of this process, 0 for the others.',
     kind: 'gauge',
     labels: ['status'],
     of: ({ domain }) => oneOf('status', MIGRATION_STATUSES, domain.migration.query().status ?? 'none'),
   },
   {
     name: 'vmferry_migration_verdict',
-    help: 'Whether the outgoing migration that runs will complete, as GET /migrate/progress judges; all 0 if none runs.',
+    help: '1 for the verdict of GET /migrate/progress on the running outgoing migration; all 0 if none is running.',
     kind: 'gauge',
     labels: ['verdict'],
     of: ({ domain }) => oneOf('verdict', VERDICTS, domain.migration.progress().verdict?.verdict ?? null),
   },
   {
     name: 'vmferry_migration_guest_unknown',
-    help: '1 if the newest migration ended so that nobody knows which side has the guest, and the guest stands still here.',
+    help: '1 if it is unknown after the newest migration which side has the guest, and the guest is not running here.',
     kind: 'gauge',
     of: ({ domain }) => {
       const [newest] = domain.history.list({ limit: 1, cursor: null }).items;
@@ -91,13 +91,13 @@ const STATE: readonly Family[] = [
   },
   {
     name: 'vmferry_migration_first_pass_ratio',
-    help: 'Share of RAM that the first pass of the newest migration has walked, or that has come in; 0 to 1.',
+    help: 'Share of RAM that the first pass of the newest migration has sent or received, from 0 to 1.',
     kind: 'gauge',
     of: ({ domain }) => one(domain.migration.progress()['first-pass-percent'] / 100),
   },
   {
     name: 'vmferry_migration_rate_bytes_per_second',
-    help: 'What the newest migration sends, or what comes in; 0 once it has ended.',
+    help: 'Rate at which the newest migration sends or receives; 0 after its end.',
     kind: 'gauge',
     of: ({ domain }) => {
       const { rate, verdict, status } = domain.migration.progress();
@@ -106,7 +106,7 @@ const STATE: readonly Family[] = [
   },
 ];
 
-/** Statuses of an incoming migration under way, which has no verdict. */
+/** Statuses of a running incoming migration, which has no verdict. */
 const INCOMING_RUNS: ReadonlySet<string> = new Set(['setup', 'active']);
 
 const FIGURES: readonly Family[] = [
@@ -118,7 +118,7 @@ const FIGURES: readonly Family[] = [
   },
   {
     name: 'vmferry_migration_remaining_bytes',
-    help: 'Bytes of RAM that the newest migration still has to send, or has to come in.',
+    help: 'Bytes of RAM that the newest migration still has to send or receive.',
     kind: 'gauge',
     of: ({ domain }) => {
       const { ram, status } = domain.migration.query();
@@ -128,37 +128,37 @@ const FIGURES: readonly Family[] = [
   },
   {
     name: 'vmferry_migration_memory_bytes',
-    help: 'Bytes of RAM that the newest outgoing migration is about.',
+    help: 'Size of the RAM that the newest outgoing migration sends.',
     kind: 'gauge',
     of: ({ domain }) => one(domain.migration.query().ram?.total),
   },
   {
     name: 'vmferry_migration_passes',
-    help: 'Times that the newest outgoing migration has looked for dirty pages.',
+    help: 'Number of times that the newest outgoing migration has synchronised the dirty bitmap.',
     kind: 'gauge',
     of: ({ domain }) => one(domain.migration.query().ram?.['dirty-sync-count']),
   },
   {
     name: 'vmferry_migration_dirty_pages_per_second',
-    help: 'Pages that the guest dirtied in a second, by the newest figures of an outgoing migration.',
+    help: 'Pages per second that the guest dirtied during the newest outgoing migration, at the last measurement.',
     kind: 'gauge',
     of: ({ domain }) => one(domain.migration.query().ram?.['dirty-pages-rate']),
   },
   {
     name: 'vmferry_migration_downtime_seconds',
-    help: 'How long the guest stood still in the newest outgoing migration.',
+    help: 'Time during which the newest outgoing migration stopped the guest.',
     kind: 'gauge',
     of: ({ domain }) => seconds(domain.migration.query().downtime),
   },
   {
     name: 'vmferry_migration_expected_downtime_seconds',
-    help: 'How long the guest would stand still if the outgoing migration switched over now.',
+    help: 'Time for which the guest would stop if the outgoing migration switched over now.',
     kind: 'gauge',
     of: ({ domain }) => seconds(domain.migration.query()['expected-downtime']),
   },
   {
     name: 'vmferry_migration_duration_seconds',
-    help: 'How long the newest outgoing migration has taken, or took.',
+    help: 'Duration of the newest outgoing migration, so far or in total.',
     kind: 'gauge',
     of: ({ domain }) => seconds(domain.migration.query()['total-time']),
   },

@@ -1,26 +1,26 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 /*
- * How long answers took, by route: counted from the first request on, in arrays of numbers, so that the library that
- * writes them out need not be loaded before someone asks.
+ * Response times by route, counted from the first request on. The counts are plain arrays, so that the Prometheus library is
+ * loaded only at the first scrape.
  */
 
-/** Upper bounds, seconds. */
+/** Upper bounds of the histogram's buckets, in seconds. */
 export const LATENCY_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5] as const;
-/** Combinations of method, route and status that are told apart; what comes beyond counts as one. */
+/** Most combinations of method, route and status. All further combinations share one series. */
 const SERIES_MAX = 2000;
 const BEYOND = { method: 'other', route: 'other', status: 'other' };
 
 export type LatencyLabels = { readonly method: string; readonly route: string; readonly status: string };
 
-/** Answers within each bound but not within the one before; the last count is of those beyond all bounds. */
+/** `counts[i]` are the answers between bound i-1 and bound i. The last count is of the answers above all bounds. */
 export type LatencySeries = {
   readonly labels: LatencyLabels;
   readonly counts: readonly number[];
   readonly seconds: number;
 };
 
-/** Requests with Prefer. */
+/** The number of requests with a Prefer header. */
 export type WaitSeries = { readonly labels: LatencyLabels; readonly count: number };
 
 type Series = { readonly labels: LatencyLabels; readonly counts: number[]; seconds: number };
@@ -29,7 +29,7 @@ export class HttpFigures {
   readonly #series = new Map<string, Series>();
   readonly #waits = new Map<string, WaitSeries>();
 
-  /** Counts a request that asked to wait: how long its answer took says nothing. */
+  /** Counts a request with a Prefer header. It may have waited, so its time is not counted. */
   waited(labels: LatencyLabels): void {
     const key = keyOf(labels);
     const isKnown = this.#waits.has(key) || this.#waits.size < SERIES_MAX;
@@ -69,12 +69,12 @@ function keyOf({ method, route, status }: LatencyLabels): string {
   return `${method} ${route} ${status}`;
 }
 
-/** Time between two looks at the event loop, milliseconds; the delay of each is counted. */
+/** Milliseconds between two samples of the event loop delay. */
 export const RESOLUTION_MS = 20;
 
 /**
- * How late the main thread's event loop is, counted from when the service began. The library's own figures begin at the
- * first scrape, whose sample is therefore NaN, and each scrape takes them from whoever scrapes next.
+ * Delay of the main thread's event loop since the start of the service. The library's own metric is not used: it begins at the
+ * first scrape, whose value is NaN, and every scrape resets it, also for other scrapers.
  */
 export class EventLoopFigures {
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
@@ -83,7 +83,7 @@ export class EventLoopFigures {
     this.#histogram.enable();
   }
 
-  /** Seconds; null before the first look. */
+  /** Values in seconds; null before the first sample. */
   read(): Readonly<Record<EventLoopFigure, number>> | null {
     const histogram = this.#histogram;
     if (histogram.count === 0) return null;

@@ -3,17 +3,17 @@ import { JOB_OUTCOMES, JOB_STATUSES } from '../../domain/jobs/job-lifecycle.ts';
 import { type Family, one, seconds } from './metric-family.ts';
 import { type EventLoopFigure, RESOLUTION_MS } from './running-figures.ts';
 
-/* The service: jobs, snapshots, database, free space and requests; its process: CPU time, threads, version, event loop. */
+/* Metrics of the service (jobs, snapshots, database, free space, events, requests) and of its process. */
 
-/** Types of jobs that exist from the start with 0; others that have ended are shown too. */
+/** Job types whose counters exist from the start with 0. Other types appear when such a job has ended. */
 const JOB_TYPES = ['snapshot-save', 'snapshot-load', 'snapshot-delete', 'snapshot-verify', 'snapshot-compact'];
-/** A job is listed in these statuses; `null` means that it is not listed any more. */
+/** Statuses of listed jobs. A job with status `null` is not listed any more. */
 const LISTED_STATUSES = JOB_STATUSES.filter((status) => status !== 'null');
 
 const JOBS: readonly Family[] = [
   {
     name: 'vmferry_jobs',
-    help: 'Jobs that were not dismissed.',
+    help: 'Jobs that are not dismissed, by status.',
     kind: 'gauge',
     labels: ['status'],
     of: ({ domain }) => {
@@ -23,7 +23,7 @@ const JOBS: readonly Family[] = [
   },
   {
     name: 'vmferry_jobs_total',
-    help: 'Jobs that ended since the start of the process.',
+    help: 'Jobs that have ended since the start of the process.',
     kind: 'counter',
     labels: ['type', 'outcome'],
     of: ({ domain }) => {
@@ -45,7 +45,7 @@ const JOBS: readonly Family[] = [
   },
   {
     name: 'vmferry_snapshot_last_good_timestamp_seconds',
-    help: 'When the newest snapshot was taken that is on all nodes and of one moment, seconds since 1970; 0: there is none.',
+    help: 'Time of the newest snapshot that is on all nodes and was taken at one moment, in seconds since 1970; 0 if there is none.',
     kind: 'gauge',
     of: ({ domain }) => one((domain.figures().lastGoodSnapshotMs ?? 0) / 1000),
   },
@@ -54,21 +54,21 @@ const JOBS: readonly Family[] = [
 const STORAGE: readonly Family[] = [
   {
     name: 'vmferry_filesystem_free_bytes',
-    help: 'Room on the file system of the data directory (data) and of each block device node, by its name.',
+    help: 'Free space on the file system of the data directory (place "data") and of each block device node (by its name).',
     kind: 'gauge',
     labels: ['place'],
     of: async ({ space }) => (await space()).map(({ place, freeBytes }) => ({ labels: { place }, value: freeBytes })),
   },
   {
     name: 'vmferry_filesystem_size_bytes',
-    help: 'Size of the same file systems.',
+    help: 'Size of the file systems of vmferry_filesystem_free_bytes.',
     kind: 'gauge',
     labels: ['place'],
     of: async ({ space }) => (await space()).map(({ place, sizeBytes }) => ({ labels: { place }, value: sizeBytes })),
   },
   {
     name: 'vmferry_sqlite_size_bytes',
-    help: 'Size of the database and of its write-ahead log.',
+    help: 'Size of the database file and of its write-ahead log.',
     kind: 'gauge',
     labels: ['file'],
     of: ({ domain }) => {
@@ -81,13 +81,13 @@ const STORAGE: readonly Family[] = [
   },
   {
     name: 'vmferry_sqlite_transactions_total',
-    help: 'Transactions since the start of the process.',
+    help: 'Database transactions since the start of the process.',
     kind: 'counter',
     of: ({ domain }) => one(domain.figures().store.transactions),
   },
   {
     name: 'vmferry_sqlite_transaction_seconds_total',
-    help: 'Time that they took.',
+    help: 'Total time of the database transactions since the start of the process.',
     kind: 'counter',
     of: ({ domain }) => seconds(domain.figures().store.transactionMs),
   },
@@ -96,25 +96,25 @@ const STORAGE: readonly Family[] = [
 const SERVICE: readonly Family[] = [
   {
     name: 'vmferry_ready',
-    help: '1 if GET /readyz says that the service is ready.',
+    help: '1 if GET /readyz reports that the service is ready, otherwise 0.',
     kind: 'gauge',
     of: ({ isReady }) => one(isReady() ? 1 : 0),
   },
   {
     name: 'vmferry_events_total',
-    help: 'Events ever told, also by earlier processes: the number of the newest.',
+    help: 'Number of the newest event. Events of earlier processes are included.',
     kind: 'counter',
     of: ({ domain }) => one(domain.events.bounds().newest),
   },
   {
     name: 'vmferry_event_streams',
-    help: 'Clients that follow the events.',
+    help: 'Clients that follow the events now.',
     kind: 'gauge',
     of: ({ eventStreams }) => one(eventStreams()),
   },
   {
     name: 'vmferry_http_requests_with_wait_total',
-    help: 'Requests with Prefer, which may wait and are not in the histogram, by route.',
+    help: 'Requests with a Prefer header, by route. They may wait, so they are not in the histogram.',
     kind: 'counter',
     labels: ['method', 'route', 'status'],
     of: ({ http }) => http.waits().map(({ labels, count }) => ({ labels, value: count })),
@@ -150,14 +150,14 @@ export const PROCESS_FAMILIES: readonly Family[] = [
   },
   {
     name: 'vmferry_build_info',
-    help: 'Versions of vmferry and of Node; the value is 1.',
+    help: 'Versions of vmferry and Node, in labels. The value is 1.',
     kind: 'gauge',
     labels: ['version', 'node'],
     of: () => [{ labels: { version: packageVersion(), node: process.version }, value: 1 }],
   },
   {
     name: 'vmferry_workers',
-    help: 'Worker threads of the process, by what they work on.',
+    help: 'Worker threads of the process, by kind.',
     kind: 'gauge',
     labels: ['kind'],
     of: async ({ workers }) => {
@@ -168,7 +168,7 @@ export const PROCESS_FAMILIES: readonly Family[] = [
   },
   {
     name: 'vmferry_worker_memory_bytes',
-    help: 'What worker threads hold beside the memory that they share, all of a kind together.',
+    help: 'Memory of worker threads without the memory that they share, summed up by kind.',
     kind: 'gauge',
     labels: ['kind', 'part'],
     of: async ({ workers }) =>
@@ -184,19 +184,19 @@ export const PROCESS_FAMILIES: readonly Family[] = [
 ];
 
 const DELAY_HELP: Readonly<Record<EventLoopFigure, string>> = {
-  min: 'The least',
-  max: 'The most',
-  mean: 'The mean',
-  stddev: 'The standard deviation',
-  p50: 'The median',
-  p90: 'The 90th percentile',
-  p99: 'The 99th percentile',
+  min: 'Minimum',
+  max: 'Maximum',
+  mean: 'Mean',
+  stddev: 'Standard deviation',
+  p50: 'Median',
+  p90: '90th percentile',
+  p99: '99th percentile',
 };
 
 /** Delays of the main thread's event loop. */
 export const EVENT_LOOP_FAMILIES: readonly Family[] = (Object.keys(DELAY_HELP) as EventLoopFigure[]).map((figure) => ({
   name: `nodejs_eventloop_lag_${figure}_seconds`,
-  help: `${DELAY_HELP[figure]} of the delay of the event loop since the start of the process, looked at every ${RESOLUTION_MS} ms.`,
+  help: `${DELAY_HELP[figure]} of the delay of the event loop since the start of the process, sampled every ${RESOLUTION_MS} ms.`,
   kind: 'gauge',
   of: ({ eventLoop }) => {
     const value = eventLoop.read()?.[figure];

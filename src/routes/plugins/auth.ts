@@ -7,18 +7,18 @@ import type { Server } from './common-hooks.ts';
 import { HttpError } from './problem-details.ts';
 
 /*
- * Bearer tokens. The service knows their digests only; what is given is digested and compared with every one of them in
- * constant time, so neither the time nor the number of comparisons tells how close it came. Wrong tokens are counted by
- * the address that they come from, and refused without another word when there are too many. A right one always passes:
- * otherwise anyone behind the same proxy could lock the others out.
+ * Bearer tokens. The service knows only digests of tokens. It digests the given token and compares the digest with every known
+ * one in constant time, so the response time reveals nothing about the tokens. Wrong tokens are counted by the address of the
+ * client; when an address sends too many, further wrong tokens are refused with 429. A valid token is always accepted:
+ * otherwise one client behind a proxy could lock out the others.
  */
 
-/** A token's SHA-256 in hexadecimal, what it allows, and until when: milliseconds since 1970, null for ever. */
+/** The SHA-256 of a token in hexadecimal, its role, and its expiry: milliseconds since 1970, or null for no expiry. */
 export type KnownToken = { readonly digest: string; readonly role: Role; readonly expiresMs: number | null };
 
 type Found = Omit<KnownToken, 'digest'> & { readonly digest: Buffer; readonly hasExpired: boolean };
 
-/** The tokens that are known now. */
+/** The tokens that the service accepts at present. */
 export class KnownTokens {
   readonly #now: () => number;
   #known: readonly Omit<Found, 'hasExpired'>[] = [];
@@ -28,7 +28,7 @@ export class KnownTokens {
     this.replace(tokens);
   }
 
-  /** From the next request on; what an earlier one began, such as an event stream, goes on. */
+  /** The new tokens apply from the next request on. Earlier requests, such as open event streams, continue. */
   replace(tokens: readonly KnownToken[]): void {
     this.#known = tokens.map(({ digest, ...token }) => ({ ...token, digest: Buffer.from(digest, 'hex') }));
   }
@@ -43,29 +43,29 @@ export class KnownTokens {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks, and what they may do. */
+    /** The caller of the request and its role. */
     access: {
       readonly role: Role;
       readonly caller: Caller;
-      /** True if a token was shown that is known, or if the service asks for none. */
+      /** True if the request has a valid token, or if the service requires none. */
       readonly isAuthenticated: boolean;
     };
-    /** True once it is known that the caller may ask at all. */
+    /** True once the service has decided that the caller may send requests. */
     isAdmitted: boolean;
   }
 }
 
-/** Answers to anyone, whatever token is shown: a watcher of the process must not need one. */
+/** This path ignores tokens, so that a process supervisor needs none. */
 const HEALTH_PATH = '/healthz';
-/** Answers without a token too, and with one says more. */
+/** This path answers without a token too. With a token the answer has more details. */
 const READINESS_PATH = '/readyz';
-/** What answers without a token. */
+/** Paths that need no token. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set([HEALTH_PATH, READINESS_PATH]);
 const REALM = 'Bearer realm="vmferry"';
 const FINGERPRINT_LENGTH = 8;
 const BEARER = /^bearer +([^ ]+) *$/i;
 
-/** Finds out who asks; with tokens, refuses those who show none of them. */
+/** Determines the caller of each request. If the service has tokens, refuses requests without a valid one. */
 export function registerAuthentication(
   server: Server,
   options: { readonly tokens: KnownTokens | null; readonly limits: HttpLimits; readonly connections: Connections },
@@ -85,7 +85,7 @@ export function registerAuthentication(
     if (tokens === null || path === HEALTH_PATH) return;
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1];
     if (given === undefined && path === READINESS_PATH) return;
-    if (given === undefined) throw notAuthenticated('This service asks for a token: Authorization: Bearer TOKEN.', '');
+    if (given === undefined) throw notAuthenticated('This service requires a token: Authorization: Bearer TOKEN.', '');
     const found = tokens.find(given);
     if (found === undefined) throw wrongToken(request, wrongTokens);
     if (found.hasExpired) throw notAuthenticated('The token has expired.', ', error="invalid_token"');
@@ -96,7 +96,7 @@ export function registerAuthentication(
   });
 }
 
-/** What a command is told of whoever asks. */
+/** The part of a command's context that describes the caller. */
 export function accessContext({ access }: FastifyRequest): Pick<CommandContext, 'role' | 'caller'> {
   return { role: access.role, caller: access.caller };
 }
@@ -112,10 +112,10 @@ function wrongToken(request: FastifyRequest, wrongTokens: RateLimit): HttpError 
   const wait = wrongTokens.take(networkOf(request.ip));
   if (wait !== null) {
     const headers = { 'retry-after': String(wait) };
-    return new HttpError('too_many_wrong_tokens', 'Too many wrong tokens came from this address.', { headers });
+    return new HttpError('too_many_wrong_tokens', 'This address has sent too many wrong tokens.', { headers });
   }
   request.log.warn({ address: request.ip }, 'a request had a wrong token');
-  return notAuthenticated('The token is not one of those that this service knows.', ', error="invalid_token"');
+  return notAuthenticated('The service does not know this token.', ', error="invalid_token"');
 }
 
 function notAuthenticated(message: string, detail: string): HttpError {

@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
 import type { HttpFigures } from '../metrics/running-figures.ts';
 
-/** The HTTP server: a route's schemas are TypeBox's, and its request takes its types from them. */
+/** The HTTP server type, whose route schemas are TypeBox schemas. */
 export type Server = FastifyInstance<
   RawServerDefault,
   IncomingMessage,
@@ -13,25 +13,25 @@ export type Server = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
-/* Every request has an id, which its log lines, its row in the audit trail and its answer carry. */
+/* The request id, which is in the request's log lines, audit entry and answer; security headers; the request log; response times. */
 
-/** What a client may choose: anything else would have to be escaped somewhere. */
+/** The ids that a client may choose. These characters need no escaping in logs and headers. */
 const ID = /^[\w.:+/=-]{1,128}$/;
 
-/** The client's `X-Request-Id`, if it is one, or a new one. */
+/** The client's `X-Request-Id` if it is valid, otherwise a new id. */
 export function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && ID.test(given) ? given : randomUUID();
 }
 
-/** Must be the first hook: whatever refuses a request later, its answer has the id. */
+/** Must be the first hook, so that every answer has the id, also the refusals of later hooks. */
 export function registerRequestId(server: Server): void {
   server.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
 }
 
-/** Nothing in an answer is a page that may load or be shown within anything. */
+/** Browsers must not load or embed anything with an answer of this service. */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -39,7 +39,7 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 };
 
-/** Every answer carries them, unless it says otherwise itself. */
+/** Sets the security headers on every answer that does not set them itself. */
 export function registerSecurityHeaders(server: Server): void {
   server.addHook('onSend', async (_request, reply) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
@@ -48,16 +48,16 @@ export function registerSecurityHeaders(server: Server): void {
   });
 }
 
-const LOOKING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * One line for each request: at level info if it was to change something or was refused, at level debug otherwise. The
- * path is there as the route has it, and nothing of headers, query and body: no secret can be among what is logged.
+ * Writes one log line for each request: at level info if the method can change something or the request was refused, otherwise
+ * at level debug. The line has the route's path pattern and nothing from headers, query or body, so no secret is logged.
  */
 export function registerRequestLog(server: Server): void {
   server.addHook('onResponse', async (request, reply) => {
     const { method, log } = request;
-    const isNews = !LOOKING.has(method) || reply.statusCode >= 400;
+    const isNews = !READING_METHODS.has(method) || reply.statusCode >= 400;
     const line = { ...shownOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 };
     log[isNews ? 'info' : 'debug'](line, 'a request was answered');
   });
@@ -67,10 +67,10 @@ function shownOf({ method, routeOptions, access, ip }: FastifyRequest): Record<s
   return { method, route: routeOptions.url ?? null, caller: access?.caller.name ?? null, address: ip };
 }
 
-/** Streams last for as long as their reader likes. */
+/** Event streams last until the client disconnects, so their time is not counted. */
 const STREAMS: ReadonlySet<string> = new Set(['/events']);
 
-/** Counts how long answers take, and the requests that asked for their answer to be held back by themselves. */
+/** Counts response times. Requests with a Prefer header may wait, so they are counted separately. */
 export function registerLatency(server: Server, figures: HttpFigures): void {
   server.addHook('onResponse', async ({ method, routeOptions, headers }, reply) => {
     const route = routeOptions.url ?? 'none';

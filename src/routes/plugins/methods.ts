@@ -2,11 +2,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Server } from './common-hooks.ts';
 import { HttpError } from './problem-details.ts';
 
-/* What is answered where no route fits: OPTIONS and a wrong method tell what is allowed, all else is not found. */
+/* Answers to requests without a route: OPTIONS and a wrong method list the allowed methods; everything else is 404. */
 
 type KnownPath = { readonly pattern: RegExp; readonly methods: Set<string> };
 
-/** Must be registered before the routes, whose paths it collects. */
+/** Must be registered before the routes, because it collects their paths. */
 export function registerMethods(server: Server): void {
   const paths = new Map<string, KnownPath>();
   server.addHook('onRoute', ({ url, method }) => {
@@ -21,7 +21,7 @@ function answerUnrouted(request: FastifyRequest, reply: FastifyReply, paths: rea
   const path = request.url.split('?', 1)[0] ?? '';
   const known = paths.filter(({ pattern }) => pattern.test(path));
   const methods = [...new Set(known.flatMap((entry) => [...entry.methods]))].sort();
-  // A path that looks like one of ours but was not routed holds what the router refuses.
+  // The path matches a route with this method, but the router refused it, for example because of its characters.
   const isOurs = methods.length > 0 && (request.method === 'OPTIONS' || !methods.includes(request.method));
   if (!isOurs) throw new HttpError('not_found', `There is nothing at ${shorten(path)}.`);
   const allow = methods.join(', ');

@@ -4,35 +4,35 @@ import { DomainError, ERRORS, type ErrorCode, type ErrorKind, type Violation } f
 import { JsonSyntaxError, stringifyJson } from '../../text/json.ts';
 import { SECURITY_HEADERS, type Server } from './common-hooks.ts';
 
-/* Errors as RFC 9457 problem details: one place where a code becomes a status. */
+/* Errors as RFC 9457 problem details. This is the one place that maps an error code to an HTTP status. */
 
-/** What can be wrong with a request before it reaches a command. Like the domain's codes: stable, a page for each. */
+/** Errors of the HTTP interface itself. Like the domain's codes they are stable, and each has a page in docs/errors. */
 export const HTTP_ERRORS = {
-  malformed_request: { status: 400, title: 'This is not an HTTP request as it should be' },
-  malformed_json: { status: 400, title: 'The body is not JSON as it should be' },
-  idempotency_key_malformed: { status: 400, title: 'The Idempotency-Key is not one' },
-  body_missing: { status: 400, title: 'A body is needed' },
-  not_authenticated: { status: 401, title: 'A token is needed' },
+  malformed_request: { status: 400, title: 'The HTTP request is malformed' },
+  malformed_json: { status: 400, title: 'The request body is not valid JSON' },
+  idempotency_key_malformed: { status: 400, title: 'The Idempotency-Key is malformed' },
+  body_missing: { status: 400, title: 'A request body is required' },
+  not_authenticated: { status: 401, title: 'A valid token is required' },
   foreign_origin: { status: 403, title: 'Web pages of other sites may not call this service' },
-  not_found: { status: 404, title: 'There is nothing here' },
-  method_not_allowed: { status: 405, title: 'The method is not allowed here' },
-  idempotency_key_in_use: { status: 409, title: 'A request with this Idempotency-Key is being answered' },
+  not_found: { status: 404, title: 'Nothing exists at this path' },
+  method_not_allowed: { status: 405, title: 'The path does not support this method' },
+  idempotency_key_in_use: { status: 409, title: 'A request with this Idempotency-Key is still in progress' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
-  body_too_large: { status: 413, title: 'The body is too large' },
+  body_too_large: { status: 413, title: 'The request body is too large' },
   path_too_long: { status: 414, title: 'The path is too long' },
-  unsupported_media_type: { status: 415, title: 'The body is in a form that is not accepted' },
-  expectation_failed: { status: 417, title: 'The expectation cannot be met' },
-  range_not_satisfiable: { status: 416, title: 'The range lies outside of the document' },
-  too_many_wrong_tokens: { status: 429, title: 'Too many wrong tokens came from this address' },
-  too_many_requests: { status: 429, title: 'Too much is begun at once' },
+  unsupported_media_type: { status: 415, title: 'The media type of the request body is not supported' },
+  expectation_failed: { status: 417, title: 'The service does not support this expectation' },
+  range_not_satisfiable: { status: 416, title: 'The range is outside the document' },
+  too_many_wrong_tokens: { status: 429, title: 'This address has sent too many wrong tokens' },
+  too_many_requests: { status: 429, title: 'Too many requests start work at once' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
-  internal_error: { status: 500, title: 'The service failed' },
+  internal_error: { status: 500, title: 'The service failed unexpectedly' },
   too_many_event_streams: { status: 503, title: 'Too many clients follow the events' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type HttpErrorCode = keyof typeof HTTP_ERRORS;
 
-/** An error of the HTTP door itself. `message` is a sentence for people. */
+/** An error of the HTTP interface itself. `message` is a sentence for people. */
 export class HttpError extends DoorError {
   readonly code: HttpErrorCode;
   readonly headers: Readonly<Record<string, string>>;
@@ -77,47 +77,47 @@ export type Problem = {
   readonly 'qmp-class': QmpClass;
 };
 
-/** Every code that this door may answer with. */
+/** Every error code that an HTTP answer can have. */
 export const ALL_ERROR_CODES = [...Object.keys(HTTP_ERRORS), ...Object.keys(ERRORS)] as readonly AnyErrorCode[];
 
-/** Status and title of a code. */
+/** HTTP status and title of an error code. */
 export function describeCode(code: AnyErrorCode): { readonly status: number; readonly title: string } {
   if (Object.hasOwn(HTTP_ERRORS, code)) return HTTP_ERRORS[code as HttpErrorCode];
   const { kind, title } = ERRORS[code as ErrorCode];
   return { status: STATUS_OF_KIND[kind], title };
 }
 
-/** The body of an answer that refuses something. */
+/** The body of an answer that reports an error. */
 export function problem(code: AnyErrorCode, detail: string, errors: readonly Violation[] = []): Problem {
   const { status, title } = describeCode(code);
   return { type: `/errors/${code}`, title, status, detail, code, errors, 'qmp-class': qmpClassOf(code) };
 }
 
-/** Makes every error of the server a problem. */
+/** Answers every error of the server with problem details. */
 export function registerProblemDetails(server: Server): void {
   server.setErrorHandler((error: unknown, request, reply) => sendProblem(error, request, reply));
 }
 
-/** Answers with the problem that an error is. */
+/** Answers with the problem details of an error. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const body = toProblem(error);
   if (body.status >= 500 && body.code === 'internal_error') request.log.error({ err: error }, 'a request failed');
-  // Where the framework refuses a path no hook was run.
+  // If the framework itself refused the path, no hook has run.
   reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
   if (error instanceof HttpError) reply.headers(error.headers);
-  // What is left of a body that was refused half-way is not worth reading.
+  // The rest of a refused body is not read, so the connection cannot be used for another request.
   if (!request.raw.complete) reply.header('connection', 'close');
   if (body.status === 503) reply.header('retry-after', '1');
   reply.header('cache-control', 'no-store');
   return reply.code(body.status).type(PROBLEM_TYPE).serializer(problemText).send(body);
 }
 
-/** Ends with a line feed: the prompt of a shell is not to stand behind what curl prints. */
+/** Ends with a line feed, so that a shell prompt after the output of curl begins on a new line. */
 function problemText(body: unknown): string {
   return `${stringifyJson(body)}\n`;
 }
 
-/** The code that an error is answered with. */
+/** The error code of the answer to an error. */
 export function codeOf(error: unknown): AnyErrorCode {
   return toProblem(error).code;
 }
@@ -125,10 +125,11 @@ export function codeOf(error: unknown): AnyErrorCode {
 function toProblem(error: unknown): Problem {
   if (error instanceof DomainError) return problem(error.code, error.message, error.violations);
   if (error instanceof HttpError) return problem(error.code, error.message);
-  if (error instanceof JsonSyntaxError) return problem('malformed_json', `The body is not accepted: ${error.message}.`);
+  if (error instanceof JsonSyntaxError)
+    return problem('malformed_json', `The body is not valid JSON: ${error.message}.`);
   const code = CODE_OF_FASTIFY[(error as Partial<FastifyError>).code ?? ''];
   if (code !== undefined) return problem(code, DETAIL_OF_FASTIFY[code] ?? describeCode(code).title);
-  return problem('internal_error', 'The service failed to answer; its log says more.');
+  return problem('internal_error', 'The service failed to answer the request; its log has details.');
 }
 
 const CODE_OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {

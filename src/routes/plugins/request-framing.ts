@@ -4,39 +4,39 @@ import { SECURITY_HEADERS, type Server } from './common-hooks.ts';
 import { HttpError, type HttpErrorCode, PROBLEM_TYPE, problem } from './problem-details.ts';
 
 /*
- * What RFC 9112 asks of the head of a request beside what the parser checks: one Host, a path, and no expectation but
- * 100-continue. Two Hosts would be one for whatever is in front of this service and another for the service itself.
+ * Rules of RFC 9112 for the head of a request that Node's parser does not check: one Host header, a path, and no expectation but
+ * 100-continue. A proxy and this service could each use another one of two Host headers.
  */
 
-/** Must come before what looks at the host. */
+/** Must come before the hooks that read the host. */
 export function registerFraming(server: Server): void {
   server.addHook('onRequest', async ({ raw, headers }) => {
     const hosts = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
     const isNeeded = raw.httpVersion === '1.1';
     if (hosts > 1 || (hosts === 0 && isNeeded)) {
-      throw new HttpError('malformed_request', `A request has one Host header; this one has ${hosts}.`, {
+      throw new HttpError('malformed_request', `A request must have one Host header; this one has ${hosts}.`, {
         headers: { connection: 'close' },
       });
     }
     if (raw.url === '*' && raw.method !== 'OPTIONS') {
-      throw new HttpError('malformed_request', 'The path * is for OPTIONS only.');
+      throw new HttpError('malformed_request', 'Only OPTIONS may have the path *.');
     }
     const { expect } = headers;
     if (expect === undefined || expect.toLowerCase() === '100-continue') return;
-    throw new HttpError('expectation_failed', `Only 100-continue may be expected, not "${expect}".`, {
+    throw new HttpError('expectation_failed', `The only supported expectation is 100-continue, not "${expect}".`, {
       headers: { connection: 'close' },
     });
   });
 }
 
-/** What Node's parser refused, by its code; anything else is a malformed request. */
+/** Refusals by the error code of Node's parser. Any other code is a malformed request. */
 const CODE_OF_NODE: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: { code: 'headers_too_large', detail: 'The headers are larger than this service reads.' },
   ERR_HTTP_REQUEST_TIMEOUT: { code: 'request_timeout', detail: 'The request did not arrive in time.' },
 };
 const MALFORMED = { code: 'malformed_request', detail: 'The request cannot be understood.' } as const;
 
-/** Answers, as far as that is possible, what is no HTTP request, and closes the connection. */
+/** Answers bytes that are not an HTTP request, if the socket allows it, and closes the connection. */
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
@@ -45,9 +45,9 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
   answerAndClose(socket, CODE_OF_NODE[error.code ?? ''] ?? MALFORMED);
 }
 
-/** Answers a request for a tunnel. */
+/** Refuses a CONNECT request. */
 export function answerConnect(socket: Socket): void {
-  const detail = 'This service is no proxy: CONNECT is not allowed.';
+  const detail = 'This service is not a proxy: CONNECT is not allowed.';
   answerAndClose(
     socket.on('error', () => socket.destroy()),
     { code: 'method_not_allowed', detail },
@@ -66,11 +66,11 @@ function answerAndClose(socket: Socket, { code, detail }: Refusal): void {
     `Content-Length: ${Buffer.byteLength(text)}`,
     ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ];
-  // Not `end`: the peer may never close its side, and what it still sends is of no interest.
+  // Not `end`: the peer may never close its side, and its further bytes are not needed.
   socket.write(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
 }
 
-/** Replaces Fastify's parsers by an exact one. */
+/** Replaces Fastify's parsers of bodies by an exact JSON parser. */
 export function registerBodyParser(server: Server): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
@@ -90,7 +90,7 @@ export function registerBodyParser(server: Server): void {
   });
 }
 
-/** Lets the routes of this server, and no others, take text/plain instead. */
+/** Makes the routes of this server accept text/plain instead of JSON. */
 export function takeText(server: Server): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('text/plain', { parseAs: 'buffer' }, (request, body, done) => {
@@ -111,11 +111,11 @@ function parseBody(body: Buffer, contentType: string | undefined): unknown {
   return text === undefined ? undefined : parseJson(text);
 }
 
-/** @returns undefined for an empty body: whether one is needed is the route's to say. */
+/** @returns undefined for an empty body: each route decides whether it needs one. */
 function textOf(body: Buffer, contentType: string | undefined, code: HttpErrorCode): string | undefined {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase();
   if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') {
-    throw new HttpError('unsupported_media_type', `A body is read in UTF-8 only, not in ${charset}.`);
+    throw new HttpError('unsupported_media_type', `A body must be in UTF-8, but its charset is ${charset}.`);
   }
   if (body.length === 0) return undefined;
   try {
