@@ -160,6 +160,6 @@ async function sendConsole(call: Call): Promise<FastifyReply> {
 }
 
 async function sendAnnouncement(call: Call): Promise<FastifyReply> {
-  const begun = (await call.run()) as { readonly id: string };
-  return sendJson(call.reply.code(201).header('location', `${ANNOUNCEMENTS}/${begun.id}`), begun);
+  const started = (await call.run()) as { readonly id: string };
+  return sendJson(call.reply.code(201).header('location', `${ANNOUNCEMENTS}/${started.id}`), started);
 }
