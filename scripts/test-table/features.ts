@@ -66,6 +66,7 @@ export const FEATURES: readonly Feature[] = [
       'integration/crash',
       'integration/leaks',
       'soak/failures',
+      'soak/kill-points',
       'soak/endless-sender',
       'soak/issues/',
       'engine/session/',

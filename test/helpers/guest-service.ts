@@ -186,13 +186,19 @@ export type Spawned = Service & {
   readonly errors: () => string;
 };
 
-/** A service in a process of its own, ended after the test at the latest. Without `deadlines` it has its own. */
+/** How a process is started. Without `deadlines` the service has its own; `environment` is added to that of the test. */
+export type ProcessOptions = {
+  readonly deadlines?: AppOptions['deadlines'];
+  readonly environment?: Readonly<Record<string, string>>;
+};
+
+/** A service in a process of its own, ended after the test at the latest. */
 export async function spawnService(
   data: string,
   flags: readonly string[] = [],
-  deadlines?: AppOptions['deadlines'],
+  options: ProcessOptions = {},
 ): Promise<Spawned> {
-  const child = startProcess(data, flags, deadlines);
+  const child = startProcess(data, flags, options);
   whenOver(() => void child.kill('SIGKILL'));
   const errors: string[] = [];
   child.stderr?.on('data', (chunk) => errors.push(String(chunk)));
@@ -221,11 +227,14 @@ const IMPATIENT_MAIN = fileURLToPath(new URL('./impatient-main.ts', import.meta.
 export function startProcess(
   data: string,
   flags: readonly string[],
-  deadlines?: AppOptions['deadlines'],
+  { deadlines, environment = {} }: ProcessOptions = {},
 ): ChildProcess {
   const program = deadlines === undefined ? ['bin/vmferry.js'] : [IMPATIENT_MAIN, JSON.stringify(deadlines)];
   const fixed = [...program, 'serve', '--http', '127.0.0.1:0', '--data', data, '--log-level', 'silent'];
-  return spawn(process.execPath, [...fixed, ...withGuest(flags)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(process.execPath, [...fixed, ...withGuest(flags)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+  });
 }
 
 async function askOver(url: string, path: string, request: Request = {}): Promise<Reply> {

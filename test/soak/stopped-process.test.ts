@@ -33,7 +33,7 @@ async function handedOver(source: Spawned, transport: SocketTransport, answer: (
 
 describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
   test('a source that is stopped right behind the handover takes the answer that waits', async () => {
-    const source = await spawnService(temporaryDirectory(), SMALL, DEADLINES);
+    const source = await spawnService(temporaryDirectory(), SMALL, { deadlines: DEADLINES });
     const shut = (value: number) => encodeReverse({ type: 'shut', value });
     const refused = await handedOver(source, transport, (peer) => peer.socket.write(shut(1)));
     expect(refused).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'target_refused' } });
@@ -63,12 +63,10 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
       '--set',
       'max-bandwidth=16000000',
     ];
-    const source = await spawnService(temporaryDirectory(), busy, { ...DEADLINES, stallMs: 20_000 });
-    const target = await spawnService(
-      temporaryDirectory(),
-      [...busy, '--incoming', addressToListen(transport)],
-      DEADLINES,
-    );
+    const source = await spawnService(temporaryDirectory(), busy, { deadlines: { ...DEADLINES, stallMs: 20_000 } });
+    const target = await spawnService(temporaryDirectory(), [...busy, '--incoming', addressToListen(transport)], {
+      deadlines: DEADLINES,
+    });
     await source.start(await target.incomingUri());
     const sent = async (bytes: number) => source.until(({ ram }) => (ram?.transferred ?? 0) > bytes);
     await sent(8_000_000);
@@ -81,7 +79,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
 
   test('a listener that is stopped behind half a header takes the sender whose rest waits', async () => {
     const image = ['--machine', 'image', '--incoming', addressToListen(transport)];
-    const target = await spawnService(temporaryDirectory(), image, DEADLINES);
+    const target = await spawnService(temporaryDirectory(), image, { deadlines: DEADLINES });
     const { stream } = readStreamFixture('isapc-10.0');
     const sender = await connectTo(await target.incomingUri());
     sender.write(stream.subarray(0, 5));
