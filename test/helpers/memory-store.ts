@@ -10,10 +10,21 @@ import { storeOver } from '../../src/store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = join(import.meta.dirname, '../../migrations-db');
 
-function memoryDatabase(): OpenDatabase {
+/** An empty database with all schema steps, as bytes: a copy is opened in a tenth of the time that the steps take. */
+let template: Buffer | null = null;
+
+function templateOf(): Buffer {
   const connection = new Database(':memory:');
-  connection.pragma('foreign_keys = ON');
   applySchema(connection, SCHEMA_DIRECTORY);
+  const bytes = connection.serialize();
+  connection.close();
+  return bytes;
+}
+
+function memoryDatabase(): OpenDatabase {
+  template ??= templateOf();
+  const connection = new Database(template);
+  connection.pragma('foreign_keys = ON');
   return { connection, refuseIfGone: () => {}, close: () => connection.close() };
 }
 

@@ -11,16 +11,14 @@ import {
   flip,
   forgetDirtyPage,
   guestPair,
-  isToBeSent,
   LARGE,
   migrate,
   pageWhere,
   sequenceOf,
   swapPages,
-  untilSwept,
 } from '../helpers/direct-migration.ts';
 import { localService } from '../helpers/guest-service.ts';
-import { dataPages, ledgerWord, MIB, nextPanic, pageOf, startGuest } from '../machine/guest-bench.ts';
+import { dataPages, ledgerWord, MIB, pageOf, startGuest } from '../machine/guest-bench.ts';
 
 const WORKLOAD = { rate: 10 * MIB, span: 5 * MIB } as const;
 
@@ -38,36 +36,6 @@ describe('a byte that changes', () => {
     await expectDamageFound(pair, 'torn', (page) => flip(page, 4000));
     expect(pair.target.isHeldFor('panic')).toBe(true);
     expect(pair.source.describe().guest?.panic).toBeNull();
-  });
-
-  test('at the source in a page that is still to be sent stops the guest at the target', async () => {
-    const pair = await guestPair({ workload: WORKLOAD });
-    let page = 0;
-    const { panic } = await migrate(pair, {
-      beforeSwitchover: ({ source }) => {
-        page = dataPages(source, true).find((candidate) => isToBeSent(source, candidate))!;
-        pageOf(source, page)[2000]! ^= 1;
-      },
-    });
-    await expect(panic).resolves.toMatchObject({ kind: 'torn', address: page * PAGE_BYTES });
-    expect((await panic).detail).toMatch(/^the checksum does not fit the body/);
-  });
-
-  test('at the source without its dirty bit, once the page was sent, harms the source alone', async () => {
-    const pair = await guestPair({ workload: WORKLOAD });
-    let page = 0;
-    await migrate(pair, {
-      beforeSwitchover: ({ source }) => {
-        page = dataPages(source, true).find((candidate) => !isToBeSent(source, candidate))!;
-        pageOf(source, page)[2000]! ^= 1;
-      },
-      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
-    });
-    await untilSwept(pair.target, 2);
-    expect(pair.target.describe().guest?.panic).toBeNull();
-    const panic = nextPanic(pair.source);
-    pair.source.release('migration');
-    await expect(panic).resolves.toMatchObject({ kind: 'torn', address: page * PAGE_BYTES });
   });
 });
 

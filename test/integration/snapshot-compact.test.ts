@@ -5,6 +5,7 @@ import { copyFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { shared } from '../helpers/shared.ts';
 import { killCompaction, makeLongImage, serviceOn, startCompaction } from '../helpers/snapshots/compaction.ts';
@@ -33,7 +34,7 @@ test('a compaction beside a guest that writes makes the file short, and the snap
   expectClean(path);
 });
 
-test.each([0, 0.5])(
+test.each(combinations([0, 0.5], [0.5]))(
   'kill -9 when %d of the work is done leaves the image whole, and another compaction finishes it',
   async (part) => {
     await killCompaction(longImage(), part);

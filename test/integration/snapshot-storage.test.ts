@@ -5,6 +5,7 @@ import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { shared } from '../helpers/shared.ts';
 import {
@@ -36,7 +37,7 @@ describeWithMounts('a full disk', () => {
     const directory = smallDisk(64);
     const bed = await snapshotBed({ flags: NOISE, imageDirectory: directory });
     await bed.snapshots.does('save', 'before');
-    for (const bytes of TOO_LITTLE) {
+    for (const bytes of combinations(TOO_LITTLE, [0, 6 * MIB])) {
       const giveBack = fillUp(directory, bytes);
       expectFailed(await bed.snapshots.run('save', 'too-large'), 'no_space');
       giveBack();

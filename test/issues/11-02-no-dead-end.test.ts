@@ -3,6 +3,7 @@
 // accepted in `inmigrate` only. A listener without a sender could be closed only by the end of the process.
 
 import { describe, expect, test } from 'vitest';
+import { combinations } from '../helpers/combinations.ts';
 import { localService, type Service } from '../helpers/guest-service.ts';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
 import { addressToListen, connectTo, SOCKET_TRANSPORTS } from '../helpers/transports.ts';
@@ -30,7 +31,7 @@ async function sendQuickly(source: Service, target: Service): Promise<void> {
   await target.expectRunning();
 }
 
-describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
+describe.each(combinations(SOCKET_TRANSPORTS, ['tcp']))('over %s', (transport) => {
   test('a target reports that its sender cancelled, and accepts the next attempt with --keep-listening', async () => {
     const target = await localService([...SAME, '--incoming', addressToListen(transport), '--keep-listening']);
     const uri = await target.incomingUri();
@@ -50,7 +51,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
   });
 });
 
-test.each(SOCKET_TRANSPORTS)(
+test.each(combinations(SOCKET_TRANSPORTS, ['unix']))(
   'a second sender over %s waits while the first is served, and is served next',
   async (transport) => {
     const image = ['--machine', 'image', '--keep-listening', '--incoming', addressToListen(transport)];

@@ -5,6 +5,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { localService } from '../helpers/guest-service.ts';
 
 const [ONE, OTHER] = ['11111111-2222-4333-8444-555555555555', '99999999-2222-4333-8444-555555555555'];
@@ -25,12 +26,14 @@ async function migrated(source: string | null, target: string | null) {
 }
 
 describe('with validate-uuid, a guest', () => {
-  it.each([
-    ['of the same uuid', ONE, ONE],
+  const taken = [
     ['of a source without a uuid', null, ONE],
     ['of a source with one, for a target without', ONE, null],
+    ['of the same uuid', ONE, ONE],
     ['of a source without one, for a target without', null, null],
-  ])('%s is accepted', async (_, source, target) => {
+  ] as const;
+
+  it.each(combinations(taken, taken.slice(0, 2)))('%s is accepted', async (_, source, target) => {
     const { here, there } = await migrated(source, target);
     expect([here.status, there.status]).toEqual(['completed', 'completed']);
   });

@@ -9,10 +9,12 @@ import { describe, expect, test } from 'vitest';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 import { setCapabilities } from '../helpers/closing-peer.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { localService, type MigrationRow, type Service } from '../helpers/guest-service.ts';
 import { openMemoryStore } from '../helpers/memory-store.ts';
 import { openPeer } from '../helpers/peer.ts';
 import { shared } from '../helpers/shared.ts';
+import { SOCKET_TRANSPORTS } from '../helpers/transports.ts';
 
 const WORDS = /not confirmed by the target/i;
 type Noted = MigrationRow & { readonly note: string | null };
@@ -36,7 +38,7 @@ function closingPeer(transport: 'tcp' | 'unix', how: 'FIN' | 'RST', lastWords: U
   );
 }
 
-describe.each(['tcp', 'unix'] as const)('over %s, with default settings', (transport) => {
+describe.each(combinations(SOCKET_TRANSPORTS, ['tcp']))('over %s, with default settings', (transport) => {
   const pong = encodeReverse({ type: 'pong', value: 1 });
   test.each([
     { what: 'without a word', lastWords: null },

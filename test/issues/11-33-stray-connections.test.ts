@@ -5,6 +5,7 @@
 
 import type net from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { combinations } from '../helpers/combinations.ts';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
 import { type Service, startService } from '../helpers/service.ts';
 import { addressToListen, closed, connectTo, SOCKET_TRANSPORTS } from '../helpers/transports.ts';
@@ -30,7 +31,7 @@ async function rows(service: Service): Promise<unknown[]> {
   return migrations.map(({ status, error }) => error?.code ?? status);
 }
 
-describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
+describe.each(combinations(SOCKET_TRANSPORTS, ['unix']))('over %s', (transport) => {
   test('unrelated connections, before and during the wait, do not keep the sender out', async () => {
     const service = await waiting(addressToListen(transport));
     const uri = await service.listeningUri();

@@ -23,7 +23,7 @@ const LINK_BYTES = 64 * 1024;
 test.each(SOCKET_TRANSPORTS)(
   'over %s without a return path a guest is not stopped while the link stalls and slows down to a hundredth, and its downtime is within the limit after the link recovers',
   async (transport) => {
-    const flags = ['--ram', '8M', '--workload', 'rate=20M,span=3M,pattern=seq'];
+    const flags = ['--ram', '8M', '--workload', 'rate=20M,span=1M,pattern=seq'];
     const source = await localService(flags);
     const target = await localService([...flags, '--incoming', addressToListen(transport)]);
     const relay = await Relay.to(await target.incomingUri(), { receiveBufferBytes: LINK_BYTES });

@@ -12,6 +12,7 @@ import { SYNTHETIC_MACHINE_NAME } from '../../src/machine/synthetic/synthetic-ma
 import { DATABASE_FILE } from '../../src/store/database.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { setCapabilities } from '../helpers/closing-peer.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { localService, type MigrationRow, type Service, spawnService } from '../helpers/guest-service.ts';
 import { openPeer, type Peer } from '../helpers/peer.ts';
 import { connectTo } from '../helpers/transports.ts';
@@ -73,7 +74,9 @@ const OUTGOING: readonly Point[] = [
   },
 ];
 
-test.each(OUTGOING)(
+const ENDS_OF_OUTGOING = OUTGOING.filter(({ state }) => state !== 'pre-switchover');
+
+test.each(combinations(OUTGOING, ENDS_OF_OUTGOING))(
   'kill -9 of a source in $state leaves a closed row with the owner of the guest, and valid files',
   async ({ state, guest, hold }) => {
     const data = temporaryDirectory();
@@ -91,7 +94,7 @@ test.each(OUTGOING)(
   },
 );
 
-test.each(['setup', 'active'])(
+test.each(combinations(['setup', 'active'], ['active']))(
   'kill -9 of a target in %s leaves a closed row and valid files, and the next start listens',
   async (state) => {
     const data = temporaryDirectory();

@@ -10,12 +10,14 @@ import {
   flip,
   forgetDirtyPage,
   guestPair,
+  isToBeSent,
   LARGE,
   migrate,
   pageWhere,
   sequenceOf,
+  untilSwept,
 } from '../helpers/direct-migration.ts';
-import { MIB } from '../machine/guest-bench.ts';
+import { dataPages, MIB, nextPanic, pageOf } from '../machine/guest-bench.ts';
 
 const WORKLOAD = { rate: 10 * MIB, span: 5 * MIB } as const;
 
@@ -40,6 +42,38 @@ test.each([
 
 test('a byte that changes at the target in the header of a written page stops the guest there', async () => {
   await expectDamageFound(await guestPair({ vcpus: 2, workload: WORKLOAD }), 'corrupt', (page) => flip(page, 0));
+});
+
+describe('a byte that changes at the source', () => {
+  test('in a page that is still to be sent stops the guest at the target', async () => {
+    const pair = await guestPair({ workload: WORKLOAD });
+    let page = 0;
+    const { panic } = await migrate(pair, {
+      beforeSwitchover: ({ source }) => {
+        page = dataPages(source, true).find((candidate) => isToBeSent(source, candidate))!;
+        pageOf(source, page)[2000]! ^= 1;
+      },
+    });
+    await expect(panic).resolves.toMatchObject({ kind: 'torn', address: page * PAGE_BYTES });
+    expect((await panic).detail).toMatch(/^the checksum does not fit the body/);
+  });
+
+  test('without its dirty bit, once the page was sent, harms the source alone', async () => {
+    const pair = await guestPair({ workload: WORKLOAD });
+    let page = 0;
+    await migrate(pair, {
+      beforeSwitchover: ({ source }) => {
+        page = dataPages(source, true).find((candidate) => !isToBeSent(source, candidate))!;
+        pageOf(source, page)[2000]! ^= 1;
+      },
+      beforeAdoption: () => expect(differingPages(pair)).toEqual([page]),
+    });
+    await untilSwept(pair.target, 2);
+    expect(pair.target.describe().guest?.panic).toBeNull();
+    const panic = nextPanic(pair.source);
+    pair.source.release('migration');
+    await expect(panic).resolves.toMatchObject({ kind: 'torn', address: page * PAGE_BYTES });
+  });
 });
 
 describe('one dirty page that is not sent', () => {

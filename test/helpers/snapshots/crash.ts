@@ -9,7 +9,7 @@ import { randomNumbers } from '../qcow2/damage.ts';
 import { checkImage, createImage, expectClean, qemuTool, tagsOf } from './qemu-image.ts';
 import { expectCleanWhileQuiet, Snapshots, type Work } from './snapshot-client.ts';
 
-const GUEST = ['--ram', '32M', '--workload', 'rate=50M,span=16M,pattern=hot,fill=random'];
+const GUEST = ['--ram', '16M', '--workload', 'rate=50M,span=8M,pattern=hot,fill=random'];
 const KEPT = ['kept-1', 'kept-2'];
 /** Where in a disk its generation stands; the guest's own disk is left alone. */
 const GENERATION_OFFSET = 8 * 2 ** 20;

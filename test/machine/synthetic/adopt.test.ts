@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { LoadedMachine } from '../../../src/engine/memory/machine-state.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
 import { DeviceBody } from '../../../src/machine/synthetic/device-bodies.ts';
+import { shared } from '../../helpers/shared.ts';
 import {
   copyRam,
   devicesOf,
@@ -131,6 +132,9 @@ describe('a guest that moves', () => {
 type Change = (bodies: Map<string, DeviceBody>) => void;
 
 describe('devices that no guest could have', () => {
+  // A refusal changes neither of the two, so all tests use the same.
+  const guests = shared(async () => ({ source: await startedGuest(), target: startGuest({ holds: ['incoming'] }) }));
+
   it.each<[string, Change, RegExp]>([
     ['a span above RAM', (bodies) => bodies.get('ferry-workload 0')!.write('span', 8 * MIB + 1), /span is 8388609/],
     ['a rate of 2^63', (bodies) => bodies.get('ferry-workload 0')!.bytes.fill(0x80, 0, 1), /rate of ferry-workload 0/],
@@ -154,9 +158,8 @@ describe('devices that no guest could have', () => {
     ],
     ['a sweep beyond the pages', (bodies) => bodies.get('ferry-vcpu 0')!.write('sweep', 100_000), /sweep .* is 100000/],
     ['a dead generator', (bodies) => bodies.get('ferry-vcpu 0')!.bytes.fill(0, 32), /random0/],
-  ])('are refused, and nothing changes, because of %s', async (_, change, message) => {
-    const source = await startedGuest();
-    const target = startGuest({ holds: ['incoming'] });
+  ])('are refused, and nothing changes, because of %s', (_, change, message) => {
+    const { source, target } = guests();
     const loaded = loadedFrom(source, target);
     change(bodiesByName(source, loaded));
     const before = devicesOf(target).map(({ body }) => Buffer.from(body).toString('hex'));
@@ -173,9 +176,8 @@ describe('devices that no guest could have', () => {
       /ferry-panic is not the record of a panic/,
     ],
     ['an empty body', ([, ...rest]) => [new Uint8Array(), ...rest], /0 bytes of state/],
-  ])('are refused, and nothing changes, because of %s', async (_, change, message) => {
-    const source = await startedGuest();
-    const target = startGuest({ holds: ['incoming'] });
+  ])('are refused, and nothing changes, because of %s', (_, change, message) => {
+    const { source, target } = guests();
     const { state } = loadedFrom(source, target);
     if (state.form !== 'devices') throw new Error('a synthetic guest has devices');
     const bodies = change(state.bodies);

@@ -26,8 +26,8 @@ const SAMPLE_PAGES = 16_384;
 
 /** A guest over whose whole RAM no page is written twice while it is measured. */
 async function measuredGuest(options: GuestOptions = {}): Promise<SyntheticMachine> {
-  const workload = { rate: 20 * MIB, span: 256 * MIB, pattern: 'seq', fill: 'random', check: 0 } as const;
-  const machine = startGuest({ ramBytes: 256 * MIB, ...options, workload: { ...workload, ...options.workload } });
+  const workload = { rate: 20 * MIB, span: 128 * MIB, pattern: 'seq', fill: 'random', check: 0 } as const;
+  const machine = startGuest({ ramBytes: 128 * MIB, ...options, workload: { ...workload, ...options.workload } });
   await untilWritten(machine, 1);
   return machine;
 }
@@ -53,7 +53,7 @@ function ledger(machine: SyntheticMachine): readonly number[] {
 }
 
 describe.each([
-  { mode: 'page-sampling', ringEntries: null, times: [1500, 800, 300], tolerance: 0.2 },
+  { mode: 'page-sampling', ringEntries: null, times: [1500, 800, 200], tolerance: 0.2 },
   { mode: 'dirty-bitmap', ringEntries: null, times: [600, 300, 200], tolerance: 0.1 },
   { mode: 'dirty-ring', ringEntries: RING_ENTRIES, times: [600, 300, 200], tolerance: 0.1 },
 ] as const)('in mode $mode', ({ mode, ringEntries, times, tolerance }) => {

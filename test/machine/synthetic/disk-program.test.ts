@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { DISK_BLOCK_BYTES, readDiskBlock, writeDiskBlock } from '../../../src/machine/synthetic/disk-block.ts';
+import { combinations } from '../../helpers/combinations.ts';
 import { TestDisk } from '../../helpers/guest-disk.ts';
 import { figuresOf, startDiskGuest, untilDiskChecked, untilDiskWritten } from '../disk-bench.ts';
 import {
@@ -168,17 +169,19 @@ describe('a disk that an earlier guest left', () => {
   const written = (disk: TestDisk): number =>
     sequencesOn(disk).findIndex((sequence, block) => block > 0 && sequence > 0);
 
-  it.each<[string, (disk: TestDisk) => void, string]>([
+  const damages: readonly (readonly [string, (disk: TestDisk) => void, string])[] = [
     ['a block with a changed byte', (disk) => flip(disk, written(disk), 999), 'disk-torn'],
+    ['a superblock with a changed byte', (disk) => flip(disk, 0, 40), 'disk-torn'],
+    ['none of the writes that were flushed', (disk) => loseWrites(disk), 'disk-lost'],
+    ['a block in the wrong place', (disk) => disk.block(511).set(disk.block(written(disk))), 'disk-misplaced'],
     ['a block with a changed header', (disk) => flip(disk, written(disk), 17), 'disk-torn'],
     ['a block of something else', (disk) => void disk.block(written(disk)).fill(7), 'disk-corrupt'],
-    ['a block in the wrong place', (disk) => disk.block(511).set(disk.block(written(disk))), 'disk-misplaced'],
     ['a block of another disk', (disk) => foreignBlock(disk, 300), 'disk-foreign'],
-    ['a superblock with a changed byte', (disk) => flip(disk, 0, 40), 'disk-torn'],
     ['no superblock', (disk) => void disk.block(0).fill(0), 'disk-lost'],
     ['something else for a superblock', (disk) => void disk.block(0).fill(9), 'disk-corrupt'],
-    ['none of the writes that were flushed', (disk) => loseWrites(disk), 'disk-lost'],
-  ])('is not used with %s', async (_, damage, kind) => {
+  ];
+
+  it.each(combinations(damages, damages.slice(0, 4)))('is not used with %s', async (_, damage, kind) => {
     const disk = await usedDisk();
     damage(disk);
     const before = disk.copy();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DIRTY_LOG_ADDRESS } from '../../../src/engine/memory/layout.ts';
 import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
+import { combinations } from '../../helpers/combinations.ts';
 import {
   digestOf,
   type GuestOptions,
@@ -31,7 +32,9 @@ function isFresh(target: ReturnType<SyntheticMachine['loadTarget']>): boolean {
 }
 
 describe('a guest that a snapshot is loaded into', () => {
-  it.each<GuestOptions>([{ vcpus: 1 }, { vcpus: 3, segmentBytesMax: 2 * MIB, workload: { check: 256 * MIB } }])(
+  const several: GuestOptions = { vcpus: 3, segmentBytesMax: 2 * MIB, workload: { check: 256 * MIB } };
+
+  it.each(combinations([{ vcpus: 1 }, several], [several]))(
     'goes on from it, again and again (%o)',
     async (options) => {
       const machine = await startedGuest(options);

@@ -1,0 +1,22 @@
+// Tests that exist in many combinations: `npm test` runs a sample, `npm run test:soak` runs them all.
+
+import { inject } from 'vitest';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** True in the project `soak`. */
+    readonly hasAllCombinations: boolean;
+  }
+}
+
+/**
+ * Arguments for `test.each`, in a file that MATRICES of vitest.config.ts names.
+ * @param all the arguments of the soak run.
+ * @param sample those of `npm test`: one of each kind.
+ */
+export function combinations<const All extends readonly unknown[]>(
+  all: All,
+  sample: readonly All[number][],
+): readonly All[number][] {
+  return inject('hasAllCombinations') ? all : sample;
+}
