@@ -1,7 +1,7 @@
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
 import type { Staging } from '../pages/staging.ts';
-import { type WaitPoint, whatWaitsIsRead } from '../session/wait-point.ts';
+import { pendingInputRead, type WaitPoint } from '../session/wait-point.ts';
 import { encodeCommand } from '../stream/stream-elements.ts';
 import { WINDOW_MS } from './pacing.ts';
 
@@ -119,7 +119,7 @@ export class DeliveryWatch {
     const since = this.#owedSinceMs;
     if (performance.now() - since < this.#stallMs) return;
     // An answer that came while this process was stopped counts.
-    void whatWaitsIsRead().then(() => {
+    void pendingInputRead().then(() => {
       if (this.#owedSinceMs !== since) return;
       const message = `the target has answered no ping for ${this.#stallMs} ms, though everything before it has arrived`;
       this.#waitPoint.fail({ code: 'deadline_exceeded', message });

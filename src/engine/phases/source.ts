@@ -6,7 +6,7 @@ import { openOutgoing } from '../channels/transports.ts';
 import { HOLD } from '../memory/vcpu-control.ts';
 import { Staging } from '../pages/staging.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
-import { TransferFailure } from '../session/wait-point.ts';
+import { failureOf, TransferFailure } from '../session/wait-point.ts';
 import type { OutgoingPlan } from '../transfer-engine.ts';
 import { Precopy } from './precopy.ts';
 import { createSourceContext, type SourceContext } from './source-context.ts';
@@ -161,7 +161,7 @@ export class SourceMigration {
   #giveUp(thrown: unknown): MigrationEnd {
     const { status } = this.#context;
     this.#channel?.destroy(status.read() === 'cancelling' ? 'cancelled' : undefined);
-    const reason = this.#withAdvice(toError(thrown));
+    const reason = this.#withAdvice(failureOf(thrown));
     const isUnknown = this.#switchover?.isOutcomeUnknown(reason.code) ?? false;
     const error = isUnknown ? unknownOutcome(reason, this.#reverse !== null) : reason;
     const guest = isUnknown ? 'unknown' : 'here';
@@ -191,12 +191,6 @@ export class SourceMigration {
     post({ type: 'status', status: end.status });
     return end;
   }
-}
-
-function toError(thrown: unknown): TransferError {
-  if (thrown instanceof TransferFailure) return thrown.toError();
-  if (thrown instanceof Error) return { code: 'engine_crashed', message: thrown.stack ?? thrown.message };
-  return { code: 'engine_crashed', message: String(thrown) };
 }
 
 function unknownOutcome(error: TransferError, hasReverse: boolean): TransferError {

@@ -1,9 +1,9 @@
 import type { TransferError } from '../../domain/ports/migration-session.ts';
 
-/** Thrown out of a migration's flow when a cancel has won. */
+/** Thrown in the steps of a migration when a cancel has taken effect. */
 export class CancelledSignal extends Error {}
 
-/** Thrown out of a migration's flow when it fails. */
+/** Thrown in the steps of a migration that fails. */
 export class TransferFailure extends Error {
   readonly code: TransferError['code'];
 
@@ -17,9 +17,16 @@ export class TransferFailure extends Error {
   }
 }
 
+/** Converts any error of a step to plain data. An unknown error is a fault of this program: `engine_crashed`. */
+export function failureOf(thrown: unknown): TransferError {
+  if (thrown instanceof TransferFailure) return thrown.toError();
+  if (thrown instanceof Error) return { code: 'engine_crashed', message: thrown.stack ?? thrown.message };
+  return { code: 'engine_crashed', message: String(thrown) };
+}
+
 /**
- * Lets the flows of a task wait for state that callbacks change. A callback changes state and calls `notify`; each flow
- * waits until its condition holds. A failure or a cancel ends all waits with an exception, a deadline ends its own.
+ * Lets steps wait for state that callbacks change. A callback changes state and calls `notify`; each waiting step then
+ * checks its condition again. A failure or a cancel ends all waits with an exception, a deadline ends its own wait.
  */
 export class WaitPoint {
   readonly #isCancelled: () => boolean;
@@ -48,9 +55,17 @@ export class WaitPoint {
     if (this.#failure !== null) throw new TransferFailure(this.#failure);
   }
 
+  /** Waits until `condition` holds, without a deadline. A condition that holds counts also after a failure. */
+  async when(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      this.check();
+      await this.#pause(null);
+    }
+  }
+
   /**
-   * Waits until `condition` holds, which counts even if a failure came right behind it. After `deadlineMs` it fails
-   * with `deadline_exceeded`, which names the `phase`.
+   * Waits until `condition` holds. A condition that holds counts also after a failure. After `deadlineMs` the wait fails
+   * with `deadline_exceeded`, and the message contains `phase`.
    */
   async until(condition: () => boolean, deadlineMs: number, phase: string): Promise<void> {
     if (await this.within(deadlineMs, condition)) return;
@@ -59,8 +74,8 @@ export class WaitPoint {
   }
 
   /**
-   * Waits until `condition` holds, at most `milliseconds`. What has come in by then counts, also if this process was
-   * stopped for longer and has not read it yet. @returns whether the condition holds.
+   * Waits until `condition` holds, at most `milliseconds`. Input that has arrived by then counts, also if this process
+   * was stopped for longer and has not read it yet. @returns whether the condition holds.
    */
   async within(milliseconds: number, condition: () => boolean): Promise<boolean> {
     const end = performance.now() + milliseconds;
@@ -74,7 +89,7 @@ export class WaitPoint {
       } else if (hasRead) {
         return false;
       } else {
-        await whatWaitsIsRead();
+        await pendingInputRead();
         hasRead = true;
       }
     }
@@ -89,26 +104,27 @@ export class WaitPoint {
     }
   }
 
-  #pause(milliseconds: number): Promise<void> {
+  /** Waits for `notify`, at most `milliseconds`; null: without a limit. */
+  #pause(milliseconds: number | null): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         clearTimeout(timer);
         this.#waiting.delete(wake);
         resolve();
       };
-      const timer = setTimeout(wake, milliseconds);
+      const timer = milliseconds === null ? undefined : setTimeout(wake, milliseconds);
       this.#waiting.add(wake);
     });
   }
 }
 
-/** Turns of the event loop in which what waits in a socket, and then its end, reach whoever waits for them. */
+/** Turns of the event loop in which pending input of a socket, and then its end, reach their handlers. */
 const READING_TURNS = 3;
 
 /**
- * Resolves once what waits in sockets has been read. The event loop runs timers before it reads: after a process was
- * stopped (SIGSTOP, a laptop that slept), a deadline would otherwise be judged before what had come in time.
+ * Resolves once the pending input of all sockets has been read. The event loop runs timers before it reads: after a
+ * process was stopped (SIGSTOP, a suspended computer), a deadline would otherwise end before input that came in time.
  */
-export async function whatWaitsIsRead(): Promise<void> {
+export async function pendingInputRead(): Promise<void> {
   for (let turn = 0; turn < READING_TURNS; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

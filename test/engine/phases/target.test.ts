@@ -69,3 +69,58 @@ test('a target whose guest runs cannot fail any more', async () => {
   target.started();
   expect(await ended).toMatchObject({ status: 'completed' });
 });
+
+test('a machine is offered once, and the source hears of it only after it was started', async () => {
+  const { target, status, path, ended, told } = await startTarget();
+  const loaded = told('loaded');
+  const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));
+  onTestFinished(() => void sender.destroy());
+  const closed = new Promise<void>((resolve) => sender.on('end', resolve).resume());
+  // Before a machine was offered there is nothing that could be started.
+  target.started();
+  await loaded;
+  expect(status.read()).toBe('active');
+  const first = await Promise.race([
+    closed.then(() => 'closed'),
+    new Promise((resolve) => setImmediate(resolve, 'open')),
+  ]);
+  expect(first).toBe('open');
+  status.transition('active', 'completed');
+  target.started();
+  expect(await ended).toMatchObject({ status: 'completed', error: null, guest: 'here' });
+  await closed;
+});
+
+test('a machine that is refused after its offer stays at the source, and the connection is reset', async () => {
+  const { target, status, path, ended, told } = await startTarget();
+  const loaded = told('loaded');
+  const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));
+  onTestFinished(() => void sender.destroy());
+  const broken = new Promise<unknown>((resolve) => {
+    sender.on('error', resolve);
+    sender.on('close', resolve);
+  });
+  await loaded;
+  const error = { code: 'incoming_aborted', message: 'not wanted' } as const;
+  target.refused(error);
+  expect(await ended).toEqual({ status: 'failed', error, guest: 'there' });
+  expect(status.read()).toBe('failed');
+  await broken;
+  // The word of the main thread comes too late.
+  target.started();
+  expect(status.read()).toBe('failed');
+});
+
+test('a wait that the main thread has ended is cancelled, and a sender that comes meanwhile is reset', async () => {
+  const { target, status, path, ended } = await startTarget();
+  expect(status.transition('setup', 'cancelling')).toBe(true);
+  const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));
+  onTestFinished(() => void sender.destroy());
+  await new Promise<unknown>((resolve) => {
+    sender.on('error', resolve);
+    sender.on('close', resolve);
+  });
+  target.abort();
+  expect(await ended).toEqual({ status: 'cancelled', error: null, guest: 'there' });
+  expect(target.kept).toBeNull();
+});

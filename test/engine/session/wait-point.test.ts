@@ -38,6 +38,24 @@ describe('waiting for a condition', () => {
     await expect(flows[0]).resolves.toBeUndefined();
   });
 
+  test('has no deadline unless one is given, and ends with a failure or a cancel', async () => {
+    const { waitPoint, cancel } = make();
+    let holds = false;
+    const waiting = waitPoint.when(() => holds);
+    holds = true;
+    waitPoint.notify();
+    await expect(waiting).resolves.toBeUndefined();
+    const cancelled = expect(waitPoint.when(() => false)).rejects.toThrow(CancelledSignal);
+    cancel();
+    await cancelled;
+    const failing = make().waitPoint;
+    const failed = expect(failing.when(() => false)).rejects.toThrow('it broke');
+    failing.fail({ code: 'channel_failed', message: 'it broke' });
+    await failed;
+    // A condition that holds counts also after the failure.
+    await failing.when(() => true);
+  });
+
   test('fails at the deadline with the name of the phase', async () => {
     const { waitPoint } = make();
     const waiting = waitPoint.until(() => false, 10, 'waiting for Godot');
