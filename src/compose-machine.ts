@@ -6,7 +6,7 @@ import { BlockError } from './block/image.ts';
 import type { Config } from './config.ts';
 import { createDomain, type Domain } from './domain/domain.ts';
 import { DomainError } from './domain/errors.ts';
-import { FdSets } from './domain/migration/descriptor-sets.ts';
+import { FdSets } from './domain/migration/client-descriptors.ts';
 import { parseUri } from './domain/migration/migration-address.ts';
 import type { BlockNode } from './domain/ports/block-nodes.ts';
 import type { HoldReason, Hypervisor } from './domain/ports/hypervisor.ts';
@@ -27,7 +27,7 @@ import { type Log, logFault } from './log.ts';
 import type { EmbeddedMachine } from './machine/embedded-machine.ts';
 import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
-import { identityOf } from './start/identity.ts';
+import { identityOf } from './start/service-lifetime.ts';
 
 /** Name of the node that is a synthetic guest's disk, and the least that such a disk needs. */
 const GUEST_DISK = 'disk0';

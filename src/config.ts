@@ -18,8 +18,7 @@ import {
   type WorkloadSpec,
 } from './config/flag-values.ts';
 import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
-import { commandPlace, type Given, readEnvironment, readFlags } from './config/given-flags.ts';
-import { readDescriptors } from './config/inherited-descriptors.ts';
+import { commandPlace, type Given, readDescriptors, readEnvironment, readFlags } from './config/given-flags.ts';
 import { type AccessToken, readTokenFile } from './config/token-file.ts';
 
 export { ConfigError } from './config/flag-values.ts';

@@ -36,7 +36,7 @@ async function run(argv: readonly string[]): Promise<number> {
       return await runClient(invocation.argv, invocation);
     }
     // Before this program opens a descriptor: an inherited one could not be distinguished from it afterwards.
-    const { claimDescriptors } = await import('./config/inherited-descriptors.ts');
+    const { claimDescriptors } = await import('./config/given-flags.ts');
     claimDescriptors(invocation.config.descriptors);
     return await serve(invocation.config);
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import type { AnnouncementRecord, AnnouncementRow } from '../domain/announce/announce.ts';
+import type { AnnouncementRecord, AnnouncementRow } from '../domain/announce/announcer.ts';
 import { command, shortForm } from './command.ts';
 import { Empty } from './schemas/common.ts';
 import { PAGE_LIMIT_DEFAULT } from './schemas/history.ts';

@@ -1,37 +1,39 @@
-import type { AnnounceUseCases } from './announce/announce.ts';
-import { Announcer } from './announce/announcer.ts';
+import { Announcer, type AnnounceUseCases } from './announce/announcer.ts';
 import { AuditTrail, type AuditUseCases } from './audit.ts';
 import type { DirtyUseCases } from './dirty/dirty.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
-import { DirtyRate } from './dirty/dirty-rate-measurement.ts';
-import { dirtyUseCases } from './dirty/dirty-use-cases.ts';
-import { Changes } from './events/changes.ts';
-import { EventHub, type EventUseCases } from './events/event-hub.ts';
+import { DirtyRate, dirtyUseCases } from './dirty/dirty-rate-measurement.ts';
+import { Changes, EventHub, type EventUseCases } from './events/event-hub.ts';
 import { type ServiceFigures, Tally } from './events/outcomes.ts';
-import { type DeviceStateUseCases, deviceStateUseCases } from './guest/device-state.ts';
-import { GuestDisks } from './guest/disk-activation.ts';
-import { Guest } from './guest/guest.ts';
-import { guestPanicked } from './guest/guest-panic.ts';
+import { Guest, GuestDisks } from './guest/guest.ts';
+import { guestPanicked } from './guest/guest-interruptions.ts';
 import { guestUseCases, type MachineUseCases } from './guest/guest-use-cases.ts';
 import { type IdempotencyUseCases, idempotency } from './idempotency.ts';
-import { recoverJobs } from './jobs/job-recovery.ts';
+import { recoverJobs } from './jobs/job-journal.ts';
 import { Jobs, type JobUseCases } from './jobs/jobs.ts';
+import {
+  type DescriptorUseCases,
+  FdSets,
+  type FdSetUseCases,
+  NamedDescriptors,
+} from './migration/client-descriptors.ts';
 import { Migrations } from './migration/current-migration.ts';
-import { FdSets, type FdSetUseCases } from './migration/descriptor-sets.ts';
 import { Blockers, type BlockerUseCases } from './migration/migration-blockers.ts';
 import { type HistoryUseCases, historyUseCases } from './migration/migration-history.ts';
-import { MigrationJournal } from './migration/migration-journal.ts';
-import { recoverMigrations } from './migration/migration-recovery.ts';
-import { type MigrationUseCases, migrationUseCases } from './migration/migration-use-cases.ts';
-import { cancelMigration } from './migration/migration-verbs.ts';
-import { type DescriptorUseCases, NamedDescriptors } from './migration/named-descriptors.ts';
+import { MigrationJournal, recoverMigrations } from './migration/migration-journal.ts';
+import { cancelMigration, type MigrationUseCases, migrationUseCases } from './migration/migration-use-cases.ts';
 import { queryMigration } from './migration/query.ts';
 import { Occupancy } from './occupancy.ts';
 import type { Hypervisor } from './ports/hypervisor.ts';
 import type { Deadlines } from './ports/migration-session.ts';
 import type { Clock, DescriptorCalls, Identity, IdSource, NextTurn, Note, Report, Schedule } from './ports/process.ts';
 import type { Store } from './ports/store.ts';
-import { NO_REPLICATION, type ReplicationUseCases } from './replication.ts';
+import {
+  type DeviceStateUseCases,
+  deviceStateUseCases,
+  NO_REPLICATION,
+  type ReplicationUseCases,
+} from './replication.ts';
 import { Settings, type SettingsOverrides } from './settings/settings.ts';
 import { type SettingsUseCases, settingsUseCases } from './settings/settings-use-cases.ts';
 import { Catalogue } from './snapshots/catalogue.ts';

@@ -1,4 +1,16 @@
-import { DomainError } from './errors.ts';
+import { DomainError, isErrorCode } from './errors.ts';
+import type { Guest } from './guest/guest.ts';
+import {
+  holdForSnapshot,
+  refuseDeadMachine,
+  refuseEmptyMachine,
+  releaseFromSnapshot,
+} from './guest/guest-interruptions.ts';
+import type { RunState } from './guest/run-state.ts';
+import { type AddressRules, fileAddress } from './migration/migration-address.ts';
+import type { Occupancy } from './occupancy.ts';
+import type { DeviceSaving, Hypervisor } from './ports/hypervisor.ts';
+import type { TransferError } from './ports/migration-session.ts';
 
 /*
  * COLO, and Xen's hold on block replication, as on a host that has neither: every question is answered as by a QEMU 10.0
@@ -60,3 +72,117 @@ export const NO_REPLICATION: ReplicationUseCases = {
   // The dirty log of a machine here is always on: no migration waits for it, and none is disturbed by it.
   setDirtyLog: () => {},
 };
+
+export type SavedDevices = { readonly filename: string; readonly bytes: number; readonly sections: number };
+
+export interface DeviceStateUseCases {
+  /** Writes the state of all devices, but no RAM and no disk, into a file; the guest stands still for a moment. */
+  save(filename: string): Promise<SavedDevices>;
+  /** Puts the state of all devices back from such a file. The guest must be stopped; its RAM and disks stay. */
+  load(filename: string): Promise<void>;
+}
+
+export type DeviceStateParts = {
+  readonly hypervisor: Pick<Hypervisor, 'hold' | 'release' | 'saveDevices' | 'loadDevices'>;
+  readonly guest: Guest;
+  readonly occupancy: Pick<Occupancy, 'refuse' | 'during'>;
+  readonly addressRules: AddressRules;
+};
+
+export function deviceStateUseCases(parts: DeviceStateParts): DeviceStateUseCases {
+  return {
+    save: (filename) => exclusively(parts, () => save(parts, filename)),
+    load: (filename) => exclusively(parts, () => load(parts, filename)),
+  };
+}
+
+/** While a device state is saved or loaded no other activity begins that needs the machine, and the reverse. */
+async function exclusively<T>({ occupancy, guest }: DeviceStateParts, work: () => Promise<T>): Promise<T> {
+  occupancy.refuse('device state');
+  refuseDeadMachine(guest);
+  refuseEmptyMachine(guest);
+  return occupancy.during('device-state', work);
+}
+
+async function save(parts: DeviceStateParts, filename: string): Promise<SavedDevices> {
+  const path = pathOf(parts.addressRules, filename);
+  const { written } = await captured(parts, path);
+  return { filename: path, ...(await written.catch(rethrow)) };
+}
+
+/** A guest that runs is stopped for as long as copying takes, with the events STOP and RESUME, as in QEMU. */
+async function captured({ hypervisor, guest }: DeviceStateParts, path: string): Promise<DeviceSaving> {
+  const isRunning = guest.state === 'running';
+  try {
+    if (isRunning) await holdForSnapshot(guest, 'save-vm');
+    else await hypervisor.hold('snapshot');
+    const saving = hypervisor.saveDevices(path);
+    // It may fail before it is awaited.
+    saving.written.catch(() => {});
+    await saving.captured;
+    return saving;
+  } finally {
+    if (isRunning) releaseFromSnapshot(guest);
+    else hypervisor.release('snapshot');
+  }
+}
+
+async function load(parts: DeviceStateParts, filename: string): Promise<void> {
+  const { hypervisor, guest } = parts;
+  refuseRunning(guest);
+  const loaded = await hypervisor.loadDevices(pathOf(parts.addressRules, filename)).catch(rethrow);
+  try {
+    // An operator may have continued the guest while the file was read.
+    await hypervisor.hold('snapshot');
+    refuseRunning(guest);
+    loaded.adopt();
+  } catch (cause) {
+    if (cause instanceof DomainError) throw cause;
+    throw new DomainError('device_state_refused', `The machine does not take this state: ${messageOf(cause)}.`, {
+      cause,
+    });
+  } finally {
+    hypervisor.release('snapshot');
+  }
+  takeRunState(guest);
+}
+
+/** The panic that a guest may have had is part of its devices' state: it comes and goes with them. */
+function takeRunState(guest: Guest): void {
+  const { machine, runState } = guest;
+  const isPanicked = machine.isHeldFor('panic');
+  if (isPanicked && STOPPED.has(runState.current)) {
+    if (runState.current !== 'paused') runState.to('paused');
+    runState.to('guest-panicked');
+  } else if (!isPanicked && runState.current === 'guest-panicked') {
+    guest.hold('operator');
+    runState.to('paused');
+  }
+  guest.changed();
+}
+
+const STOPPED: ReadonlySet<RunState> = new Set(['paused', 'prelaunch', 'postmigrate'] as const);
+
+/** The path below the file root. */
+function pathOf(rules: AddressRules, filename: string): string {
+  const address = fileAddress(filename, 0, { rules, pointer: '/filename' });
+  if (address.transport !== 'file') throw new TypeError('a file has an address of another kind');
+  return address.path;
+}
+
+function refuseRunning({ state }: Guest): void {
+  if (state !== 'running') return;
+  throw new DomainError('machine_running', 'The guest runs; its devices can be loaded once it is stopped.');
+}
+
+/** A file that cannot be used has an error code of its own; faults of its content have one code. */
+function rethrow(error: unknown): never {
+  const { code, message } = error as Partial<TransferError>;
+  if (typeof code !== 'string') throw error;
+  const known = code === 'channel_failed' ? 'engine_failed' : isErrorCode(code) ? code : 'device_state_refused';
+  throw new DomainError(known, `${message}.`, { cause: error });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

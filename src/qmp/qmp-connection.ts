@@ -5,8 +5,7 @@ import { qmpEventView } from '../commands/views/machine.ts';
 import type { EventRecord } from '../domain/ports/store.ts';
 import { type DecodedMessage, QmpDecoder } from './codec/qmp-decoder.ts';
 import { encodeMessage } from './codec/qmp-messages.ts';
-import { closeDescriptor, type Intake, type Received } from './descriptor-intake.ts';
-import { type Offer, OfferedDescriptors } from './offered-descriptors.ts';
+import { closeDescriptor, type Intake, type Offer, OfferedDescriptors, type Received } from './descriptor-intake.ts';
 import type { QmpLimits } from './qmp-limits.ts';
 import type { QmpSession } from './qmp-session.ts';
 

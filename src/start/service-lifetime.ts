@@ -1,5 +1,10 @@
+import { randomUUID } from 'node:crypto';
+import { isUuid } from '../config/flag-values.ts';
 import type { Domain } from '../domain/domain.ts';
+import { DomainError } from '../domain/errors.ts';
 import type { MigrationStatus } from '../domain/migration/migration-status.ts';
+import type { Identity } from '../domain/ports/process.ts';
+import type { Store } from '../domain/ports/store.ts';
 
 /* The service process between its start and its end: readiness, signals, and the work that its end waits for. */
 
@@ -77,4 +82,24 @@ export function whenParentEnds(onEnd: () => void): void {
     onEnd();
   }, PARENT_CHECK_MS);
   timer.unref();
+}
+
+/** Key of the store; its value is `yes` once --uuid has been given. */
+const UUID_SET = 'uuid-set';
+
+/** Name and uuid from the flags; the uuid is null if it was not given. */
+export type GivenIdentity = { readonly name: string; readonly uuid: string | null };
+
+/** The given uuid, or the stored one, or a new one. The uuid is stored, and whether it was given. */
+export function identityOf(machine: GivenIdentity, store: Pick<Store, 'identity'>): Identity {
+  const kept = store.identity.get('uuid');
+  if (machine.uuid === null && kept !== null && !isUuid(kept)) {
+    const advice = 'Restore the data directory from a copy, or give the uuid with --uuid.';
+    throw new DomainError('stored_settings_unreadable', `The stored uuid is '${kept.slice(0, 80)}'. ${advice}`);
+  }
+  const uuid = machine.uuid ?? kept ?? randomUUID();
+  if (uuid !== kept) store.identity.set('uuid', uuid);
+  const isUuidSet = machine.uuid !== null || store.identity.get(UUID_SET) === 'yes';
+  if (isUuidSet) store.identity.set(UUID_SET, 'yes');
+  return { name: machine.name, uuid, isUuidSet };
 }

@@ -4,10 +4,10 @@ import type {
   AnnouncementRepository,
   AnnouncementRow,
   AnnounceSchedule,
-} from '../domain/announce/announce.ts';
+} from '../domain/announce/announcer.ts';
 import { readExactJson, writeExactJson } from '../domain/exact-json.ts';
+import { type Connection, counter, inTransaction } from './database-file.ts';
 import { OrderedList } from './row-order.ts';
-import { type Connection, counter, inTransaction } from './transaction.ts';
 
 type Row = {
   readonly id: number;

@@ -1,6 +1,6 @@
 import type { AuditOutcome, AuditRecord, AuditRepository } from '../domain/ports/store.ts';
+import { type Connection, counter, inTransaction } from './database-file.ts';
 import { hasTimeRange, OrderedList, timeCondition, timeOrder } from './row-order.ts';
-import { type Connection, counter, inTransaction } from './transaction.ts';
 
 /** Rows that one transaction removes at most, so that no migration waits long for it. */
 const PRUNE_BATCH = 1000;

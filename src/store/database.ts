@@ -2,9 +2,15 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSy
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
-import { databaseCodeOf, databaseCorrupt, isCorruption, isDatabaseThere } from './database-file.ts';
+import {
+  type Connection,
+  databaseCodeOf,
+  databaseCorrupt,
+  inTransaction,
+  isCorruption,
+  isDatabaseThere,
+} from './database-file.ts';
 import { applySchema, faultOfSchema } from './schema.ts';
-import { type Connection, inTransaction } from './transaction.ts';
 
 /*
  * Opens the database file and locks its directory.

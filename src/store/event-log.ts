@@ -1,5 +1,5 @@
 import type { EventRecord, EventRepository } from '../domain/ports/store.ts';
-import { type Connection, counter, inTransaction } from './transaction.ts';
+import { type Connection, counter, inTransaction } from './database-file.ts';
 
 /** Events that one transaction removes at most, so that no migration waits long for it. */
 const PRUNE_BATCH = 1000;

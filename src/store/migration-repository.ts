@@ -1,8 +1,8 @@
 import type { Statement } from 'better-sqlite3';
 import type { MigrationQuery, MigrationRecord, MigrationRepository } from '../domain/ports/store.ts';
+import { type Connection, counter, inTransaction } from './database-file.ts';
 import { samplePruner, timeLine, UNFINISHED } from './migration-time-line.ts';
 import { hasTimeRange, OrderedList, timeCondition, timeOrder } from './row-order.ts';
-import { type Connection, counter, inTransaction } from './transaction.ts';
 
 type Row = {
   readonly sequence: number;

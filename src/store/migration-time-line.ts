@@ -1,8 +1,8 @@
 import { isEnded, MIGRATION_STATUSES } from '../domain/migration/migration-status.ts';
 import type { PassFigures } from '../domain/ports/migration-session.ts';
 import type { MigrationRepository, MigrationSample } from '../domain/ports/store.ts';
+import { type Connection, inTransaction } from './database-file.ts';
 import { readCursor, writeCursor } from './row-order.ts';
-import { type Connection, inTransaction } from './transaction.ts';
 
 type SampleRow = {
   readonly position: number;

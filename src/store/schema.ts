@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
-import { type Connection, inTransaction } from './transaction.ts';
+import { type Connection, inTransaction } from './database-file.ts';
 
 /** A schema step: a file `NNNN_name.sql` that changes the tables. Steps are applied once each, in the order of their numbers. */
 type SchemaStep = { readonly number: number; readonly name: string; readonly path: string };

@@ -3,13 +3,12 @@ import type { Reserve, Store, StoreFigures } from '../domain/ports/store.ts';
 import { announcementRepository } from './announcement-repository.ts';
 import { auditRepository } from './audit-repository.ts';
 import { type OpenDatabase, openDatabase } from './database.ts';
+import { type Connection, inTransaction, transactionFigures } from './database-file.ts';
 import { NO_RESERVE, reserveIn } from './disk-room.ts';
 import { eventLog } from './event-log.ts';
 import { jobRepository } from './job-repository.ts';
+import { identityRepository, requestKeyRepository, settingsRepository } from './keyed-repositories.ts';
 import { migrationRepository } from './migration-repository.ts';
-import { requestKeyRepository } from './request-key-repository.ts';
-import { identityRepository, settingsRepository } from './settings-repository.ts';
-import { type Connection, inTransaction, transactionFigures } from './transaction.ts';
 
 /**
  * Opens the store of a data directory. The caller owns the store until it calls `close`.

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseMoment } from '../../src/cli/option-values.ts';
 import { AUDIT_TIME_SQL } from '../../src/store/audit-repository.ts';
-import { jobPageSql } from '../../src/store/job-listings.ts';
+import { jobPageSql } from '../../src/store/job-repository.ts';
 import { pageSql } from '../../src/store/migration-repository.ts';
 import { readMoment } from '../../src/text/moment.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';

@@ -6,7 +6,7 @@ import net from 'node:net';
 import os from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { readAddress } from '../../src/domain/migration/channels.ts';
-import { FdSets } from '../../src/domain/migration/descriptor-sets.ts';
+import { FdSets } from '../../src/domain/migration/client-descriptors.ts';
 import { parseUri } from '../../src/domain/migration/migration-address.ts';
 import { SocketListener } from '../../src/engine/channels/socket-listener.ts';
 import { localService } from '../helpers/guest-service.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { inTransaction } from '../../src/store/database-file.ts';
 import { jobRepository } from '../../src/store/job-repository.ts';
-import { inTransaction } from '../../src/store/transaction.ts';
 import { openedMemoryDatabase } from '../helpers/memory-store.ts';
 
 describe('what the database does not take', () => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JobRecord, NewJob } from '../../src/domain/ports/store.ts';
-import { jobPageSql } from '../../src/store/job-listings.ts';
-import { JOBS_KEPT, jobRepository } from '../../src/store/job-repository.ts';
+import { JOBS_KEPT, jobPageSql, jobRepository } from '../../src/store/job-repository.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';
 import { openedMemoryDatabase } from '../helpers/memory-store.ts';
 

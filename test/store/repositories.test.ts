@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MIGRATION_STATUSES } from '../../src/domain/migration/migration-status.ts';
+import { SETTINGS_VERSIONS_KEPT } from '../../src/store/keyed-repositories.ts';
 import { pageSql } from '../../src/store/migration-repository.ts';
 import { SAMPLED_MIGRATIONS_KEPT } from '../../src/store/migration-time-line.ts';
-import { SETTINGS_VERSIONS_KEPT } from '../../src/store/settings-repository.ts';
 import { refusalOf } from '../domain/fakes/refusal.ts';
 import { openedMemoryDatabase } from '../helpers/memory-store.ts';
 import { migrationRecord, openedStore, sampleAt } from './fixtures.ts';

@@ -1,9 +1,13 @@
 import { expect, test } from 'vitest';
 import { fileNameFaults } from './file-names.ts';
-import { sourceFilesBelow } from './source-file.ts';
+import { sourceFilesBelow, sourceTextsBelow } from './source-file.ts';
 
 test('no two files in src have the same name, except those of one family', () => {
   expect(fileNameFaults(sourceFilesBelow('src').map(({ path }) => path))).toEqual([]);
+});
+
+test('src has fewer than 400 files, because a file holds one whole concept', () => {
+  expect(sourceTextsBelow('src').length).toBeLessThan(400);
 });
 
 test('two files of one name are a fault unless each is in a folder of families', () => {

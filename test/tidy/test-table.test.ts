@@ -30,7 +30,7 @@ test('every pattern of a feature names at least one test file', () => {
 test('a row has the files of a feature by folder and the QEMU scenarios that their comments name', () => {
   const files = [
     { path: 'test/domain/cancel-a.test.ts', text: `// QEMU scenario: ${SCENARIO}` },
-    { path: 'test/domain/cancel-b.test.ts', text: "import '../../src/domain/migration/migration-verbs.ts';" },
+    { path: 'test/domain/cancel-b.test.ts', text: "import '../../src/domain/migration/migration-use-cases.ts';" },
     { path: 'test/soak/orders.test.ts', text: '' },
   ];
   expect(testTable(files, MADE_UP).split('\n').at(-1)).toBe(

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { ANNOUNCEMENT_OUTCOMES } from '../../domain/announce/announce.ts';
+import { ANNOUNCEMENT_OUTCOMES } from '../../domain/announce/announcer.ts';
 import { Int64, Text, Timestamp, Uuid } from './common.ts';
 import { paging } from './history.ts';
 

@@ -1,7 +1,8 @@
 import { DomainError, type Violation } from '../errors.ts';
 import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../ports/hypervisor.ts';
 import type { Clock, Schedule } from '../ports/process.ts';
-import type { CalcDirtyRateArguments, DirtyRateInfo, DirtyRateStatus, TimeUnit } from './dirty.ts';
+import type { CalcDirtyRateArguments, DirtyRateInfo, DirtyRateStatus, DirtyUseCases, TimeUnit } from './dirty.ts';
+import type { DirtyLimits } from './dirty-limits.ts';
 
 const CALC_TIME_MS_MIN = 50;
 const CALC_TIME_MS_MAX = 60_000;
@@ -171,4 +172,16 @@ function ratesByVcpu({ bytesByVcpu, elapsedMs }: DirtyRateFigures): NonNullable<
 /** To the nearest, so that 20 MB/s is not 19. */
 function mibPerSecond(bytes: number, elapsedMs: number): number {
   return elapsedMs === 0 ? 0 : Math.round((bytes / MIB) * (1000 / elapsedMs));
+}
+
+export function dirtyUseCases(dirtyRate: DirtyRate, dirtyLimits: DirtyLimits): DirtyUseCases {
+  return {
+    calcDirtyRate: (arguments_) => dirtyRate.calc(arguments_),
+    checkCalcDirtyRate: checkPlan,
+    queryDirtyRate: (unit) => dirtyRate.query(unit),
+    dirtyRateMeasured: (timeoutMs, signal) => dirtyRate.measured(timeoutMs, signal),
+    setVcpuDirtyLimit: (rate, cpuIndex) => dirtyLimits.set(rate, cpuIndex),
+    cancelVcpuDirtyLimit: (cpuIndex) => dirtyLimits.cancel(cpuIndex),
+    queryVcpuDirtyLimit: (cpuIndex) => dirtyLimits.list(cpuIndex),
+  };
 }

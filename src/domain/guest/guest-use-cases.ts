@@ -2,8 +2,7 @@ import { DomainError, type Violation } from '../errors.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { Hypervisor, MachineDescription, MachineKind, Workload } from '../ports/hypervisor.ts';
 import type { Identity } from '../ports/process.ts';
-import type { GuestDisks } from './disk-activation.ts';
-import type { Guest } from './guest.ts';
+import type { Guest, GuestDisks } from './guest.ts';
 import type { RunState } from './run-state.ts';
 
 export type MachineInfo = MachineDescription & {

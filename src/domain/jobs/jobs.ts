@@ -1,7 +1,6 @@
 import type { Page } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
-import { Changes, type Revisions } from '../events/changes.ts';
-import type { EventHub } from '../events/event-hub.ts';
+import { Changes, type EventHub, type Revisions } from '../events/event-hub.ts';
 import { logJobBegan, logJobEnded, type Tally } from '../events/outcomes.ts';
 import type { Clock, NextTurn, Note, Report, Schedule } from '../ports/process.ts';
 import type { JobQuery, JobRecord, Store } from '../ports/store.ts';

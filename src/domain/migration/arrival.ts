@@ -1,7 +1,6 @@
 import type { Announcer } from '../announce/announcer.ts';
-import type { GuestDisks } from '../guest/disk-activation.ts';
-import type { Guest } from '../guest/guest.ts';
-import { guestArrived, runsOnArrival } from '../guest/guest-migration.ts';
+import type { Guest, GuestDisks } from '../guest/guest.ts';
+import { guestArrived, runsOnArrival } from '../guest/guest-interruptions.ts';
 import type { IncomingSession, LoadedGuest } from '../ports/migration-session.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { CurrentMigration } from './current-migration.ts';

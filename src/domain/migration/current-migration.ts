@@ -1,7 +1,7 @@
+import type { DirtyThrottle } from '../dirty/dirty-limits.ts';
 import type { IncomingSession, MigrationAddress, OutgoingSession, TransferError } from '../ports/migration-session.ts';
 import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
 import type { SettingsFollower } from '../settings/settings-use-cases.ts';
-import type { DirtyThrottle } from './dirty-throttle.ts';
 import { isEnded, type MigrationStatus } from './migration-status.ts';
 import type { Recorder } from './recorder.ts';
 

@@ -11,7 +11,7 @@ import {
   refuse,
   unavailable,
 } from './address-options.ts';
-import { type FdSets, isFdSetPath } from './descriptor-sets.ts';
+import { type FdSets, isFdSetPath } from './client-descriptors.ts';
 
 /** What this service lets an address be. */
 export type AddressRules = {

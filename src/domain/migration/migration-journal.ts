@@ -1,6 +1,11 @@
-import type { Changes } from '../events/changes.ts';
-import type { Emit, EventHub } from '../events/event-hub.ts';
-import { logMigrationBegan, logMigrationEnded, logMigrationShared, type Tally } from '../events/outcomes.ts';
+import type { Changes, Emit, EventHub } from '../events/event-hub.ts';
+import {
+  logMigrationBegan,
+  logMigrationEnded,
+  logMigrationShared,
+  SERVICE_STOPPED,
+  type Tally,
+} from '../events/outcomes.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import type { MigrationAddress, MigrationEnd, TransferError } from '../ports/migration-session.ts';
 import type { Clock, IdSource, Note, Report, Schedule } from '../ports/process.ts';
@@ -219,4 +224,41 @@ function newRecord(
     totalTimeMs: null,
     downtimeMs: null,
   };
+}
+
+type Recovery = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly events: EventHub;
+  readonly note: Note;
+};
+
+/** Closes what a service that stopped left open: those migrations have failed. */
+export function recoverMigrations({ store, clock, events, note }: Recovery): void {
+  for (const record of store.migrations.unfinished()) {
+    const guest = MAY_HAVE_LEFT.has(record.status) ? 'unknown' : record.guest;
+    const error = { code: SERVICE_STOPPED, message: describe(record) } as const;
+    events.commit((emit) => {
+      const isClosed = store.migrations.transition(record.id, record.status, {
+        status: 'failed',
+        endedAt: clock.now(),
+        errorCode: error.code,
+        errorDescription: error.message,
+        guest,
+        // How long it took is not known: nobody saw its end.
+        transferredBytes: store.migrations.lastSample(record.id)?.transferredBytes ?? null,
+      });
+      if (isClosed) emitStatus(emit, record, 'failed');
+    });
+    logMigrationEnded(note, record, { status: 'failed', error, guest });
+  }
+}
+
+/** States in which the target may have been given the guest. */
+const MAY_HAVE_LEFT: ReadonlySet<MigrationStatus> = new Set(['device', 'postcopy-active', 'postcopy-paused'] as const);
+
+function describe(record: MigrationRecord): string {
+  const during = `The service stopped during this migration, which was in state '${record.status}'.`;
+  if (!MAY_HAVE_LEFT.has(record.status) || record.direction === 'incoming') return during;
+  return `${during} The target may have the guest; look there before starting it elsewhere.`;
 }

@@ -1,9 +1,8 @@
-import type { DirtyLimits } from '../dirty/dirty-limits.ts';
+import { type DirtyLimits, DirtyThrottle } from '../dirty/dirty-limits.ts';
 import { DomainError } from '../errors.ts';
-import type { Changes } from '../events/changes.ts';
-import type { GuestDisks } from '../guest/disk-activation.ts';
-import type { Guest } from '../guest/guest.ts';
-import { guestLeft, guestResumed, guestStaysStopped, guestStopped } from '../guest/guest-migration.ts';
+import type { Changes } from '../events/event-hub.ts';
+import type { Guest, GuestDisks } from '../guest/guest.ts';
+import { guestLeft, guestResumed, guestStaysStopped, guestStopped } from '../guest/guest-interruptions.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { Hypervisor } from '../ports/hypervisor.ts';
 import type {
@@ -19,15 +18,13 @@ import type { MigrationRecord, OnInsert } from '../ports/store.ts';
 import type { Settings } from '../settings/settings.ts';
 import { refuseUnsuitableTransport } from './address-options.ts';
 import { type MigrateArguments, readAddress } from './channels.ts';
+import type { FdSets, NamedDescriptors } from './client-descriptors.ts';
 import type { CurrentMigration } from './current-migration.ts';
-import type { FdSets } from './descriptor-sets.ts';
-import { DirtyThrottle } from './dirty-throttle.ts';
 import type { AddressRules } from './migration-address.ts';
 import type { Blockers } from './migration-blockers.ts';
 import { diskFailure, engineFailure, failureOf, noteOf } from './migration-failure.ts';
 import type { Ending, MigrationJournal } from './migration-journal.ts';
 import { isEnded } from './migration-status.ts';
-import type { NamedDescriptors } from './named-descriptors.ts';
 
 export type OutgoingParts = {
   readonly hypervisor: Pick<Hypervisor, 'isLoaded' | 'isHeldFor' | 'release' | 'startOutgoing' | 'refusalOfLink'>;

@@ -1,4 +1,4 @@
-import { guestAwaited, guestComes, guestNotAwaited } from '../guest/guest-migration.ts';
+import { guestAwaited, guestComes, guestNotAwaited } from '../guest/guest-interruptions.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { Hypervisor } from '../ports/hypervisor.ts';
 import type {
@@ -15,13 +15,12 @@ import type { Note, Report } from '../ports/process.ts';
 import type { MigrationRecord, OnInsert } from '../ports/store.ts';
 import type { Settings } from '../settings/settings.ts';
 import { type ArrivalParts, takeOver } from './arrival.ts';
+import type { FdSets, NamedDescriptors } from './client-descriptors.ts';
 import type { CurrentMigration, Listener, Migrations } from './current-migration.ts';
-import type { FdSets } from './descriptor-sets.ts';
 import type { AddressRules } from './migration-address.ts';
 import { engineFailure, listenError } from './migration-failure.ts';
 import type { MigrationJournal } from './migration-journal.ts';
 import { isEnded } from './migration-status.ts';
-import type { NamedDescriptors } from './named-descriptors.ts';
 
 export type ReceptionParts = ArrivalParts & {
   readonly hypervisor: Pick<Hypervisor, 'startIncoming'>;

@@ -1,4 +1,4 @@
-import type { AnnouncementRepository } from '../announce/announce.ts';
+import type { AnnouncementRepository } from '../announce/announcer.ts';
 import type { Page } from '../cursor.ts';
 import type { JobOutcome, JobStatus } from '../jobs/job-lifecycle.ts';
 import type { MigrationStatus } from '../migration/migration-status.ts';

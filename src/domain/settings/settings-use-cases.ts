@@ -1,4 +1,4 @@
-import type { Changes } from '../events/changes.ts';
+import type { Changes } from '../events/event-hub.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { Clock } from '../ports/process.ts';
 import type { CapabilityStatus, LiveParameters, MigrationParameters } from './declared-settings.ts';

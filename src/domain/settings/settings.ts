@@ -1,4 +1,4 @@
-import type { AnnounceSchedule } from '../announce/announce.ts';
+import type { AnnounceSchedule } from '../announce/announcer.ts';
 import { DomainError } from '../errors.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import type { SettingsKind, Store } from '../ports/store.ts';

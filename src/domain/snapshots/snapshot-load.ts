@@ -1,5 +1,10 @@
 import type { Guest } from '../guest/guest.ts';
-import { holdForSnapshot, keepGuestStopped, releaseFromSnapshot, releaseLoadedGuest } from '../guest/guest-snapshot.ts';
+import {
+  holdForSnapshot,
+  keepGuestStopped,
+  releaseFromSnapshot,
+  releaseLoadedGuest,
+} from '../guest/guest-interruptions.ts';
 import type { JobControl, JobView } from '../jobs/job-spec.ts';
 import type { BlockNodes, LoadOrder, LoadTask, SnapshotError } from '../ports/block-nodes.ts';
 import type { Identity } from '../ports/process.ts';
@@ -15,8 +20,16 @@ import {
   throwIfCancelled,
   workOn,
 } from './snapshot-job.ts';
-import { checkDevices, checkVmState, leftOut, ofOtherMoments, requireOnAll, requireVmState } from './snapshot-nodes.ts';
-import { type RefusalParts, refuseBusyMachine } from './snapshot-refusals.ts';
+import {
+  checkDevices,
+  checkVmState,
+  leftOut,
+  ofOtherMoments,
+  type RefusalParts,
+  refuseBusyMachine,
+  requireOnAll,
+  requireVmState,
+} from './snapshot-nodes.ts';
 
 export type LoadParts = StartParts &
   RefusalParts & {

@@ -1,5 +1,5 @@
 import { DomainError, isErrorCode } from '../errors.ts';
-import { jobRepaired } from '../jobs/job-recovery.ts';
+import { jobRepaired } from '../jobs/job-journal.ts';
 import type { BlockNodes, SnapshotTask } from '../ports/block-nodes.ts';
 import type { Note, Report } from '../ports/process.ts';
 import type { JobRecord, Store } from '../ports/store.ts';

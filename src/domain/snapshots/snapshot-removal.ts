@@ -12,8 +12,7 @@ import {
   throwIfCancelled,
   workOn,
 } from './snapshot-job.ts';
-import { checkDevices, holdersOf } from './snapshot-nodes.ts';
-import { type RefusalParts, refuseAbsentGuest } from './snapshot-refusals.ts';
+import { checkDevices, holdersOf, type RefusalParts, refuseAbsentGuest } from './snapshot-nodes.ts';
 
 export type DeleteParts = StartParts &
   Pick<RefusalParts, 'guest' | 'disks'> & {

@@ -1,5 +1,5 @@
 import type { Guest } from '../guest/guest.ts';
-import { holdForSnapshot, refuseEmptyMachine, releaseFromSnapshot } from '../guest/guest-snapshot.ts';
+import { holdForSnapshot, refuseEmptyMachine, releaseFromSnapshot } from '../guest/guest-interruptions.ts';
 import { type JobControl, type JobView, WORK_DONE } from '../jobs/job-spec.ts';
 import type { BlockNodes, RenamePlan, SaveOrder, SnapshotAbout } from '../ports/block-nodes.ts';
 import type { Hypervisor } from '../ports/hypervisor.ts';
@@ -17,8 +17,15 @@ import {
   throwIfCancelled,
   workOn,
 } from './snapshot-job.ts';
-import { checkDevices, checkVmState, holdersOf, leftOut, refuseExisting } from './snapshot-nodes.ts';
-import { type RefusalParts, refuseBusyMachine } from './snapshot-refusals.ts';
+import {
+  checkDevices,
+  checkVmState,
+  holdersOf,
+  leftOut,
+  type RefusalParts,
+  refuseBusyMachine,
+  refuseExisting,
+} from './snapshot-nodes.ts';
 import { checkDescription, checkTag } from './snapshot-tag.ts';
 
 export type SaveParts = StartParts &

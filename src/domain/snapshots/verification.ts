@@ -3,8 +3,15 @@ import type { BlockNodes, DigestReading, VerifyResult } from '../ports/block-nod
 import type { Schedule } from '../ports/process.ts';
 import type { Catalogue, Snapshot } from './catalogue.ts';
 import { type JobOptions, messageOf, type StartParts, startJob, throwIfCancelled, workOn } from './snapshot-job.ts';
-import { checkList, checkVmState, ofOtherMoments, requireOnAll, requireVmState } from './snapshot-nodes.ts';
-import { type RefusalParts, refuseInactiveDisks } from './snapshot-refusals.ts';
+import {
+  checkList,
+  checkVmState,
+  ofOtherMoments,
+  type RefusalParts,
+  refuseInactiveDisks,
+  requireOnAll,
+  requireVmState,
+} from './snapshot-nodes.ts';
 
 export type VerifyParts = StartParts &
   Pick<RefusalParts, 'guest' | 'disks'> & {

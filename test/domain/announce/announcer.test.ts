@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AnnounceSchedule } from '../../../src/domain/announce/announce.ts';
-import { ANNOUNCEMENTS_MAX, ROUNDS_KEPT } from '../../../src/domain/announce/announcer.ts';
+import { ANNOUNCEMENTS_MAX, type AnnounceSchedule, ROUNDS_KEPT } from '../../../src/domain/announce/announcer.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { type FakeWorld, fakeDomain } from '../fakes/fake-domain.ts';
 import { FakeMachine } from '../fakes/fake-machine.ts';

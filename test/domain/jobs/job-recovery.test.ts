@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { jobRepaired } from '../../../src/domain/jobs/job-recovery.ts';
+import { jobRepaired } from '../../../src/domain/jobs/job-journal.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { jobWorld, settled, Work } from './world.ts';
 

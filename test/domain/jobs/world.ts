@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { DomainError } from '../../../src/domain/errors.ts';
 import { EventHub } from '../../../src/domain/events/event-hub.ts';
 import { Tally } from '../../../src/domain/events/outcomes.ts';
-import { recoverJobs } from '../../../src/domain/jobs/job-recovery.ts';
+import { recoverJobs } from '../../../src/domain/jobs/job-journal.ts';
 import type { JobControl, JobHooks, JobSpec } from '../../../src/domain/jobs/job-spec.ts';
 import { Jobs } from '../../../src/domain/jobs/jobs.ts';
 import type { JobRecord, Store } from '../../../src/domain/ports/store.ts';

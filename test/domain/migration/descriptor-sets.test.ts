@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readAddress } from '../../../src/domain/migration/channels.ts';
-import { FdSets, SET_DESCRIPTORS_MAX } from '../../../src/domain/migration/descriptor-sets.ts';
+import { FdSets, SET_DESCRIPTORS_MAX } from '../../../src/domain/migration/client-descriptors.ts';
 import type { MigrationAddress } from '../../../src/domain/ports/migration-session.ts';
 import type { DescriptorAccess } from '../../../src/domain/ports/process.ts';
 import { refusalOf } from '../fakes/refusal.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readAddress } from '../../../src/domain/migration/channels.ts';
-import { FdSets } from '../../../src/domain/migration/descriptor-sets.ts';
+import { FdSets } from '../../../src/domain/migration/client-descriptors.ts';
 import { type AddressUse, addressText } from '../../../src/domain/migration/migration-address.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nameOfNow } from '../../../src/domain/snapshots/savevm.ts';
+import { nameOfNow } from '../../../src/domain/snapshots/snapshot-use-cases.ts';
 import { MemoryBlocks } from '../../helpers/memory-blocks.ts';
 import { rejectionOf } from '../fakes/refusal.ts';
 import { expectRuns, putBoth, snapshotWorld } from './world.ts';
