@@ -21,7 +21,7 @@ describe('an app', () => {
     expect((await ask(second.server, '/migrate/parameters')).text).toContain('18446744073709551615');
   });
 
-  test('takes the uuid that it is given and keeps that', async () => {
+  test('stores a given uuid, and keeps it over later restarts', async () => {
     const directory = temporaryDirectory();
     const uuid = '8c6b7a5e-3f0d-4f35-9d3c-0d5f7f0a1b2c';
     await (await startApp(testConfig(['--uuid', uuid], directory), fakes())).close();
@@ -29,13 +29,13 @@ describe('an app', () => {
     expect((await ask(server, '/machine')).json.uuid).toBe(uuid);
   });
 
-  test('can be closed twice, and refuses nothing that is under way', async () => {
+  test('can be closed twice at the same time and once more later', async () => {
     const app = await startApp(testConfig(), fakes());
     await Promise.all([app.close(), app.close()]);
     await app.close();
   });
 
-  test('closes connections that are kept open, half-sent requests too', async () => {
+  test('closes idle connections and connections with a half-sent request', async () => {
     const app = await fakeApp({ limits: { closeGraceMs: 10 } });
     const port = await listen(app.server);
     const socket = connect(port, '127.0.0.1');
@@ -46,7 +46,7 @@ describe('an app', () => {
     await closed;
   });
 
-  test('leaves the data directory to another when it could not start', async () => {
+  test('releases the data directory if it cannot start', async () => {
     const directory = temporaryDirectory();
     const wrong = testConfig(['--set', 'downtime-limit=never'], directory);
     await expect(createApp(wrong, fakes())).rejects.toThrow(/downtime-limit/);
@@ -62,7 +62,7 @@ describe('an app', () => {
     await expect(createApp(testConfig([], file), fakes())).rejects.toMatchObject({ code: 'data_directory_unusable' });
   });
 
-  test('is not ready any more when its database is gone, or all of its data directory', async () => {
+  test('is not ready after its database or its data directory was removed', async () => {
     const directory = join(temporaryDirectory(), 'data');
     mkdirSync(directory);
     const { server } = await startApp(testConfig([], directory), fakes());
@@ -78,7 +78,7 @@ describe('an app', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  test('started with an address it listens there at once', async () => {
+  test('listens at once if it is started with an address', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M', '--incoming', 'tcp:127.0.0.1:0']));
     expect((await ask(server, '/status')).json).toEqual({ running: false, status: 'inmigrate' });
     expect((await ask(server, '/migrate')).json).toMatchObject({
@@ -86,7 +86,7 @@ describe('an app', () => {
     });
   });
 
-  test('cannot listen where another does, nor on the address of another host, and can be told better', async () => {
+  test('cannot listen on a used port or on an address of another host, and then accepts another address', async () => {
     const taken = await startApp(testConfig(), fakes());
     const port = await listen(taken.server);
     const { server } = await startApp(testConfig(['--ram', '8M', '--incoming', 'defer']));
@@ -98,7 +98,7 @@ describe('an app', () => {
   });
 
   // QEMU scenario: /migration/bad_dest
-  test('a peer that refuses is a migration that failed, and the guest runs on', async () => {
+  test('reports a failed migration if the peer refuses the connection, and the guest keeps running', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M']));
     const headers = { prefer: 'wait=20' };
     const reply = await ask(server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' }, headers });

@@ -50,7 +50,7 @@ describe('the service as a process', () => {
     // The starts before have filled the cache, if nothing had yet.
     { signal: 'SIGINT', nodeFlags: ['--import', TELL_MODULES] },
   ] as const)(
-    'prints its address and that of the documentation alone, answers, and ends with 0 at $signal',
+    'prints only its address and that of the documentation, answers requests, and ends with 0 at $signal',
     async ({ signal, nodeFlags }) => {
       const service = startAsNpm(nodeFlags, '--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M');
       const address = await addressOf(service);
@@ -61,7 +61,7 @@ describe('the service as a process', () => {
     },
   );
 
-  test('reads its tokens again at SIGHUP, keeps the former tokens if that fails, and ends with 0 at SIGTERM', async () => {
+  test('reads its tokens again at SIGHUP, keeps the previous tokens if that fails, and ends with 0 at SIGTERM', async () => {
     const file = tokenFile([`${'a'.repeat(20)} viewer`]);
     const flags = ['--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--ram', '8M', '--log-level', 'info'];
     const service = start(...flags, '--token-file', file);
@@ -89,13 +89,13 @@ describe('the service as a process', () => {
     expect(service.output()).toBe('');
   });
 
-  test('ends with 2 and one line for an invalid setting of this run', async () => {
+  test('ends with 2 and one line for an invalid setting of one start', async () => {
     const service = start('--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--enable', 'teleport');
     expect(await service.ended).toBe(2);
     expect(service.errors()).toMatch(/^vmferry: .*teleport.*\n$/);
   });
 
-  test('ends with 2 and one line for an image that is invalid or in use, and with 1 for a port in use', async () => {
+  test('ends with 2 and one line for an invalid or locked image, and with 1 for a used port', async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, 'text'), 'this is a text\n'.repeat(100));
     const data = temporaryDirectory();

@@ -21,8 +21,8 @@ function drained({ domain }: FakeWorld, timeoutMs: number): { readonly isOver: (
   return { isOver: () => isOver };
 }
 
-describe('a service that is to end', () => {
-  test('is at its end at once when nothing runs, and takes nothing more', async () => {
+describe('the drain of a service that is to end', () => {
+  test('ends at once if nothing runs, and accepts no new work', async () => {
     const world = fakeDomain();
     const { isOver } = drained(world, 1000);
     await settled();
@@ -50,7 +50,7 @@ describe('a service that is to end', () => {
     expect(world.domain.migration.query().status).toBe('completed');
   });
 
-  test('does not wait for one that takes too long, nor at all when there is no time', async () => {
+  test('ends at the time limit of a migration that takes longer, and at once with a limit of 0', async () => {
     const world = fakeDomain();
     world.domain.migration.start(TARGET);
     const patient = drained(world, 1000);
@@ -66,7 +66,7 @@ describe('a service that is to end', () => {
     expect(world.outgoing().status.read()).toBe('setup');
   });
 
-  test('gives jobs their turn that were accepted', async () => {
+  test('lets accepted jobs run', async () => {
     const world = fakeDomain();
     const [first, second] = [new Work(), new Work()];
     startJob(world, first.spec('a'));
@@ -81,7 +81,7 @@ describe('a service that is to end', () => {
     expect(world.domain.jobs.list().map(({ outcome }) => outcome)).toEqual(['completed', 'completed']);
   });
 
-  test('gives up an incoming migration at once, so that the guest stays where it is', async () => {
+  test('aborts an incoming migration at once, so that the guest stays at its source', async () => {
     const world = fakeDomain({ incoming: true });
     const begun = world.domain.migration.incoming({ uri: 'tcp:127.0.0.1:0' });
     world.incoming().listen();

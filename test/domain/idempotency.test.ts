@@ -8,8 +8,8 @@ import { refusalOf } from './fakes/refusal.ts';
 const REQUEST = { key: 'k', fingerprint: 'f' };
 const ANSWER = { location: '/jobs/1', body: '{}\n', jobSequence: 7 };
 
-describe('an answer that is kept', () => {
-  it('is given to the same request for a day, and to no other', () => {
+describe('a stored answer', () => {
+  it('is returned for the same request for a day, and for no other request', () => {
     const time = new FakeTime();
     const answers = idempotency(openedStore(), time);
     expect(answers.find(REQUEST)).toBeNull();
@@ -24,7 +24,7 @@ describe('an answer that is kept', () => {
     expect(answers.find(other)).toEqual(ANSWER);
   });
 
-  it('goes in small batches when it is too old, so that a clock that jumps costs little', () => {
+  it('is removed in small batches when it expires, so that a clock jump costs little time', () => {
     const time = new FakeTime();
     const store = openedStore();
     const answers = idempotency(store, time);
@@ -39,7 +39,7 @@ describe('an answer that is kept', () => {
     expect(store.requestKeys.get('new 150')).not.toBeNull();
   });
 
-  it('and what was begun are kept together, or neither is', () => {
+  it('is stored together with the work that was started, or neither is', () => {
     const { domain, store, blocks } = fakeDomain();
     const request = { jobId: 'j', tag: 'a', vmState: 'disk0', devices: ['disk0'] };
     const fail = () => {

@@ -52,7 +52,7 @@ describe('the occupancy of a machine', () => {
     });
   });
 
-  test('refuses nothing while no claimant has the machine, nor after a migration has ended', async () => {
+  test('refuses nothing while no claimant has the machine, and nothing after a migration has ended', async () => {
     for (const claimants of [[], ['outgoing'], ['incoming']] as const) {
       await whileHeld({ claimants, isEnded: true }, (occupancy) => {
         for (const activity of ACTIVITIES) expect(() => occupancy.refuse(activity)).not.toThrow();

@@ -3,7 +3,7 @@ import { fakeDomain } from './fakes/fake-domain.ts';
 import { refusalOf } from './fakes/refusal.ts';
 
 // That QEMU answers the same is in test/integration/xen-qemu.test.ts.
-it('without COLO and replicated disks there is no mode, no error, and nothing to do', () => {
+it('without COLO and replicated disks replication has no mode and no error, and its commands do nothing', () => {
   const { replication } = fakeDomain().domain;
   expect(replication.coloStatus()).toEqual({ mode: 'none', 'last-mode': 'none', reason: 'none' });
   expect(replication.replicationStatus()).toEqual({ error: false });

@@ -10,7 +10,7 @@ const PLACE = '/announcements';
 const ONE_ROUND = { initial: 50, max: 550, rounds: 1, step: 100 };
 
 describe('announcements over HTTP', () => {
-  test('take from the parameters what is left out, and are found where Location says', async () => {
+  test('use the parameters for omitted members, and are found at Location', async () => {
     const { server } = await fakeApp();
     await ask(server, '/migrate/parameters', { method: 'PATCH', body: { 'announce-rounds': 1, 'announce-step': 7 } });
     const begun = await ask(server, PLACE, { body: { initial: 9, interfaces: ['vn2'], id: 'bob' } });
@@ -32,19 +32,19 @@ describe('announcements over HTTP', () => {
     expect((await ask(server, `${PLACE}?cursor=${page.json.next}`)).json).toEqual({ announcements: [row], next: null });
   });
 
-  test.each(['0', '3', '-1', '1.0', 'x', '1e999'])('there is none of id %s', async (id) => {
+  test.each(['0', '3', '-1', '1.0', 'x', '1e999'])('with id %s do not exist', async (id) => {
     const { server } = await fakeApp();
     await ask(server, PLACE, { body: { rounds: 1 } });
     expect((await ask(server, `${PLACE}/${id}`)).json).toMatchObject({ status: 404, code: 'announcement_not_found' });
   });
 
-  test('64-bit values come back as they were given', async () => {
+  test('return 64-bit values exactly', async () => {
     const { server } = await fakeApp();
     const reply = await ask(server, PLACE, { body: '{"initial":9223372036854775807,"rounds":1}' });
     expect(reply.text).toContain('"initial":9223372036854775807');
   });
 
-  test('are lines of the log, without a frame', async () => {
+  test('are logged, without a frame', async () => {
     const lines: string[] = [];
     const logStream = new Writable({
       write: (chunk, _, done) => {
@@ -67,7 +67,7 @@ describe('announcements over HTTP', () => {
 });
 
 describe('announcements through the other doors', () => {
-  test('QMP answers with nothing, and misses what is left out', async () => {
+  test('get an empty answer over QMP, which requires all members', async () => {
     const { server } = await fakeApp();
     const done = await ask(server, '/qmp', { body: { execute: 'announce-self', arguments: ONE_ROUND } });
     expect(done.json).toEqual({ return: {} });
@@ -76,7 +76,7 @@ describe('announcements through the other doors', () => {
     expect((await ask(server, PLACE)).json).toMatchObject({ announcements: [{ schedule: ONE_ROUND }] });
   });
 
-  test('the text monitor follows the parameters, for the interfaces of a list', async () => {
+  test('use the parameters in the text monitor, which accepts a list of interfaces', async () => {
     const { server, domain } = await fakeApp();
     const monitor = new HmpMonitor(domain);
     domain.settings.setParameters({ 'announce-rounds': 1 });

@@ -31,7 +31,7 @@ function urlOf({ path }: Operation): string {
 describe('a service with tokens', () => {
   const guardedOperations = OPERATIONS.filter(({ path }) => !['/healthz', '/readyz'].includes(path));
 
-  test('asks for one on every path but /healthz and /readyz, known or not, whatever the method', async () => {
+  test('requires one on every path except /healthz and /readyz, for unknown paths and every method too', async () => {
     const { server } = await guarded();
     for (const operation of guardedOperations) {
       const reply = await ask(server, urlOf(operation), { method: operation.method });
@@ -45,7 +45,7 @@ describe('a service with tokens', () => {
     expect((await ask(server, '/healthz')).status).toBe(200);
   });
 
-  test('lets a viewer look at everything and change nothing, and says so before anything else', async () => {
+  test('lets a viewer read everything and change nothing, and checks the role before anything else', async () => {
     const { server, domain } = await guarded();
     for (const operation of guardedOperations.filter(({ id }) => id !== 'followEvents')) {
       const { status, json } = await ask(server, urlOf(operation), {
@@ -60,7 +60,7 @@ describe('a service with tokens', () => {
     expect(domain.history.list({ limit: 1, cursor: null }).items).toEqual([]);
   });
 
-  test('asks for the role of each command that a monitor line leads to', async () => {
+  test('requires the role of each command that a monitor line runs', async () => {
     const { server, domain } = await guarded();
     const run = (line: string, token: string) =>
       ask(server, '/hmp', { body: line, headers: { ...bearer(token), 'content-type': 'text/plain' } });
@@ -82,7 +82,7 @@ describe('a service with tokens', () => {
     expect(texts.slice(1).filter((text) => !/^hmp \S+ refused$/.test(text))).toEqual([]);
   });
 
-  test('takes a token until it expires, and says that it has', async () => {
+  test('accepts a token until it expires, and then says that it has expired', async () => {
     const file = tokenFile([`${OPERATOR} operator 2001-01-31`, `${VIEWER} viewer 2999-01-31`]);
     const { server } = await guarded({ flags: ['--token-file', file] });
     const reply = await ask(server, '/status', { headers: bearer(OPERATOR) });
@@ -95,7 +95,7 @@ describe('a service with tokens', () => {
     expect((await ask(server, '/status', { headers: bearer(VIEWER) })).status).toBe(200);
   });
 
-  test('lets an operator act, whatever the case of the scheme', async () => {
+  test('accepts an operator with any letter case of the scheme', async () => {
     const { server } = await guarded();
     const headers = { authorization: `bEARER  ${OPERATOR}` };
     expect((await ask(server, '/stop', { method: 'POST', headers })).json).toMatchObject({ running: false });
@@ -107,13 +107,13 @@ describe('a service with tokens', () => {
     'Bearer',
     'Bearer ',
     `Bearer ${OPERATOR} ${OPERATOR}`,
-  ])('does not take %s for a token', async (authorization) => {
+  ])('does not accept %s as a token', async (authorization) => {
     const { server } = await guarded();
     expect((await ask(server, '/status', { headers: { authorization } })).status).toBe(401);
   });
 
   test.each([WRONG, OPERATOR.slice(0, -1), `${OPERATOR}x`, OPERATOR.toUpperCase(), 'x'.repeat(10_000)])(
-    'refuses a token that is not one of them (%#), and says that it is wrong',
+    'refuses an unknown token (%#), and says that it is wrong',
     async (token) => {
       const { server } = await guarded();
       const reply = await ask(server, '/status', { headers: bearer(token) });
@@ -123,7 +123,7 @@ describe('a service with tokens', () => {
     },
   );
 
-  test('answers under any name of its host, but not to a page of another site', async () => {
+  test('answers under any name of its host, but refuses pages of other sites', async () => {
     const { server } = await guarded();
     const of = (headers: Record<string, string>) =>
       ask(server, '/status', { headers: { ...bearer(VIEWER), host: 'vm.example', ...headers } });
@@ -132,7 +132,7 @@ describe('a service with tokens', () => {
     expect((await of({ origin: 'https://other.example' })).json.code).toBe('foreign_origin');
   });
 
-  test('guards the event stream, which a viewer may follow', async () => {
+  test('protects the event stream, which a viewer may follow', async () => {
     const { server } = await guarded();
     const url = `http://127.0.0.1:${await listen(server)}/events`;
     const refused = await fetch(url);
@@ -146,7 +146,7 @@ describe('a service with tokens', () => {
 });
 
 describe('wrong tokens', () => {
-  test('are refused without another word when there are too many, while right ones pass', async () => {
+  test('are refused with 429 beyond the limit, while valid tokens are accepted', async () => {
     const { server } = await guarded({ limits: { wrongTokensBurst: 3, wrongTokensPerSecond: 0.1 } });
     const statuses: number[] = [];
     for (let request = 0; request < 5; request += 1) {
@@ -159,7 +159,7 @@ describe('wrong tokens', () => {
     expect((await ask(server, '/status')).status).toBe(401);
   });
 
-  test('10 000 of them are refused in a moment, and do not keep others waiting', async () => {
+  test('are refused quickly even if there are 10 000, and do not delay other clients', async () => {
     const { server } = await guarded();
     const wrong = Array.from({ length: 10_000 }, (_, index) =>
       server.inject({ url: '/status', headers: bearer(`${WRONG}${index}`) }),
@@ -171,8 +171,8 @@ describe('wrong tokens', () => {
   });
 });
 
-describe('requests that begin something', () => {
-  test('are refused when there are too many of one caller, and others are not', async () => {
+describe('requests that start work', () => {
+  test('are refused with 429 beyond the limit of one caller, and accepted from others', async () => {
     const { server } = await fakeApp({ limits: { startsBurst: 2, startsPerSecond: 0.1 } });
     const block = () => ask(server, '/migrate/blockers', { body: { reason: 'A test.' } });
     expect([(await block()).status, (await block()).status]).toEqual([201, 201]);
@@ -183,7 +183,7 @@ describe('requests that begin something', () => {
     expect((await ask(server, '/stop', { method: 'POST' })).status).toBe(200);
   });
 
-  test('are those with something to show for it, and count through whichever door they come', async () => {
+  test('are the requests that create something, and count through every door', async () => {
     for (const { id, replies, command } of OPERATIONS)
       expect([id, command?.begins === true]).toEqual([id, (replies[201] ?? replies[202]) !== undefined]);
     const { server, domain } = await fakeApp({ limits: { startsBurst: 3, startsPerSecond: 0.1 } });
@@ -213,14 +213,14 @@ describe('request ids and logs', () => {
     ['with a space', false],
     ['x'.repeat(129), false],
     ['"quoted"', false],
-  ])('the id %s is taken: %s', async (id, isTaken) => {
+  ])('the id %s is accepted: %s', async (id, isTaken) => {
     const { server } = await fakeApp();
     const given = (await ask(server, '/status', { headers: { 'x-request-id': id } })).headers['x-request-id'];
     expect(given === id).toBe(isTaken);
     expect(given).toMatch(/^[\w.:-]+$/);
   });
 
-  test('every answer has one, and what keeps browsers from harm: refusals, broken paths, documentation', async () => {
+  test('every answer has a request id and security headers: refusals, invalid paths, documentation', async () => {
     const { server } = await fakeApp();
     const { 'content-security-policy': _policy, ...plain } = SECURITY_HEADERS;
     const paths = ['/status', '/nowhere', '/migrations/%', '/docs', '/migrate?x=1', `/migrations/${'x'.repeat(300)}`];
@@ -234,7 +234,7 @@ describe('request ids and logs', () => {
     }
   });
 
-  test('what is logged names the request and the caller, and holds no token', async () => {
+  test('log lines contain the request and the caller, and no token', async () => {
     const lines: string[] = [];
     const stream = new Writable({
       write: (chunk, _encoding, done) => {

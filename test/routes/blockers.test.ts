@@ -6,7 +6,7 @@ const REASON = { reason: 'A backup is being made.' };
 const TCP = { uri: 'tcp:127.0.0.1:1' };
 
 describe('blockers over HTTP', () => {
-  test('are seen in the answer about the migration, and by the text monitor', async () => {
+  test('appear in the answer about the migration, and in the text monitor', async () => {
     const { server, domain } = await fakeApp();
     await ask(server, '/migrate/blockers', { body: REASON });
     expect((await ask(server, '/migrate')).json).toEqual({ 'blocked-reasons': [REASON.reason] });
@@ -15,7 +15,7 @@ describe('blockers over HTTP', () => {
     expect(text).toContain('only-migratable: off\n');
   });
 
-  test('cannot be added while a migration is under way, and can afterwards', async () => {
+  test('cannot be added during a migration, and can be added afterwards', async () => {
     const { server, outgoing } = await fakeApp();
     await ask(server, '/migrate', { body: TCP });
     outgoing().step('active');
@@ -27,7 +27,7 @@ describe('blockers over HTTP', () => {
     expect((await ask(server, '/migrate/blockers', { body: REASON })).status).toBe(201);
   });
 
-  test('are refused with --only-migratable, which is seen', async () => {
+  test('are refused with --only-migratable, with that reason', async () => {
     const { server, domain } = await fakeApp({ flags: ['--only-migratable'] });
     const refused = await ask(server, '/migrate/blockers', { body: REASON });
     expect(refused.json).toMatchObject({

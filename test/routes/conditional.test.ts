@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ask, fakeApp } from '../helpers/app.ts';
 
-describe('tags of GET /migrate', () => {
-  test('nothing new is 304 without a body, anything new is 200', async () => {
+describe('entity tags of GET /migrate', () => {
+  test('an unchanged state is 304 without a body, and a changed state is 200', async () => {
     const { server } = await fakeApp();
     const { headers } = await ask(server, '/migrate');
     const tag = String(headers.etag);
@@ -15,7 +15,7 @@ describe('tags of GET /migrate', () => {
     expect(changed.headers.etag).not.toBe(tag);
   });
 
-  test('with Prefer: wait the answer comes with the change', async () => {
+  test('Prefer: wait delays the answer until a change', async () => {
     const { server, outgoing } = await fakeApp();
     await ask(server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
     const tag = String((await ask(server, '/migrate')).headers.etag);
@@ -25,21 +25,21 @@ describe('tags of GET /migrate', () => {
     expect((await pending).json).toMatchObject({ status: 'active' });
   });
 
-  test('with Prefer: wait and nothing new the answer is 304', async () => {
+  test('Prefer: wait without a change ends with 304', async () => {
     const { server } = await fakeApp();
     const tag = String((await ask(server, '/migrate')).headers.etag);
     const reply = await ask(server, '/migrate', { headers: { 'if-none-match': tag, prefer: 'wait=0' } });
     expect([reply.status, reply.headers['preference-applied']]).toEqual([304, 'wait=0']);
   });
 
-  test('a wait of a year is cut to what is allowed', async () => {
+  test('a wait of a year is reduced to the maximum', async () => {
     const { server } = await fakeApp({ limits: { waitSecondsMax: 0 } });
     const tag = String((await ask(server, '/migrate')).headers.etag);
     const reply = await ask(server, '/migrate', { headers: { 'if-none-match': tag, prefer: 'wait=31536000' } });
     expect([reply.status, reply.headers['preference-applied']]).toEqual([304, 'wait=0']);
   });
 
-  test('the service does not wait for those who wait when it closes', async () => {
+  test('waiting requests end when the service closes', async () => {
     const app = await fakeApp();
     const tag = String((await ask(app.server, '/migrate')).headers.etag);
     const pending = ask(app.server, '/migrate', { headers: { 'if-none-match': tag, prefer: 'wait=60' } });
@@ -56,8 +56,8 @@ describe.each([
     { capabilities: [{ capability: 'events', state: true }] },
     { capabilities: [{ capability: 'return-path', state: true }] },
   ],
-] as const)('tags of %s', (url, one, other) => {
-  test('a tag is strong and stays the same until something is set', async () => {
+] as const)('entity tags of %s', (url, one, other) => {
+  test('a tag is strong and changes only with the settings', async () => {
     const { server } = await fakeApp();
     const first = await ask(server, url);
     expect(first.headers.etag).toMatch(/^"/);
@@ -68,7 +68,7 @@ describe.each([
     expect((await ask(server, url)).headers.etag).toBe(changed.headers.etag);
   });
 
-  test('of two changes based on the same version one is made and the other refused', async () => {
+  test('of two changes based on the same version one succeeds and the other is refused', async () => {
     const { server, domain } = await fakeApp();
     const kind = url === '/migrate/parameters' ? 'parameters' : 'capabilities';
     const version = domain.settings.version(kind);
@@ -82,7 +82,7 @@ describe.each([
     expect(domain.settings.version(kind)).toBe(version + 1);
   });
 
-  test('If-Match with a star always fits, a weak or foreign tag never', async () => {
+  test('If-Match with a star always matches, and a weak or foreign tag never does', async () => {
     const { server } = await fakeApp();
     const before = await ask(server, url);
     for (const guard of [`W/${before.headers.etag}`, '"other"', 'nonsense']) {
@@ -93,7 +93,7 @@ describe.each([
     expect((await ask(server, url, { method: 'PATCH', body: one, headers: { 'if-match': '*' } })).status).toBe(200);
   });
 
-  test('a wait ends with the change', async () => {
+  test('a wait ends at a change', async () => {
     const { server } = await fakeApp();
     const tag = String((await ask(server, url)).headers.etag);
     const pending = ask(server, url, { headers: { 'if-none-match': tag, prefer: 'wait=30' } });
@@ -106,7 +106,7 @@ describe.each([
 });
 
 describe('PATCH /migrate/parameters', () => {
-  test('integers above 2^53 are kept to the last digit', async () => {
+  test('integers above 2^53 are stored exactly', async () => {
     const { server } = await fakeApp();
     const body = '{"max-bandwidth":18446744073709551615,"max-postcopy-bandwidth":9007199254740993}';
     expect((await ask(server, '/migrate/parameters', { method: 'PATCH', body })).status).toBe(200);
@@ -128,7 +128,7 @@ describe('PATCH /migrate/parameters', () => {
     ['{"downtime-limit":100,"nonsense":1}', 400],
     ['{"multifd-compression":"lzma"}', 422],
     ['[]', 400],
-  ])('%s is refused as a whole', async (body, status) => {
+  ])('%s is refused completely', async (body, status) => {
     const { server } = await fakeApp();
     const before = await ask(server, '/migrate/parameters');
     const reply = await ask(server, '/migrate/parameters', { method: 'PATCH', body });
@@ -137,7 +137,7 @@ describe('PATCH /migrate/parameters', () => {
     expect([after.text, after.headers.etag]).toEqual([before.text, before.headers.etag]);
   });
 
-  test('every violation is told with its pointer', async () => {
+  test('every violation is reported with its pointer', async () => {
     const { server } = await fakeApp();
     const body = { 'downtime-limit': 2000001, 'multifd-channels': 0 };
     const { json } = await ask(server, '/migrate/parameters', { method: 'PATCH', body });
@@ -153,7 +153,7 @@ describe('PATCH /migrate/parameters', () => {
     expect(reply.json).toMatchObject({ 'max-bandwidth': 0 });
   });
 
-  test('a capability that there is not is named', async () => {
+  test('an unknown capability is named in the refusal', async () => {
     const { server } = await fakeApp();
     const body = { capabilities: [{ capability: 'teleport', state: true }] };
     const reply = await ask(server, '/migrate/capabilities', { method: 'PATCH', body });

@@ -15,7 +15,7 @@ async function ringApp(): Promise<FakeApp> {
 }
 
 describe('POST /dirty-rate', () => {
-  test('begins to measure, and says where the result will be', async () => {
+  test('starts a measurement, with the location of its result', async () => {
     const { server, machine } = await fakeApp();
     const begun = await ask(server, '/dirty-rate', { body: { 'calc-time': 2, 'sample-pages': 128 } });
     expect([begun.status, begun.headers.location]).toEqual([202, '/dirty-rate']);
@@ -26,7 +26,7 @@ describe('POST /dirty-rate', () => {
     expect(measured.json).toMatchObject({ status: 'measured', 'dirty-rate': 5, 'calc-time': 2000 });
   });
 
-  test('with Prefer: wait answers when it is measured', async () => {
+  test('with Prefer: wait answers at the end of the measurement', async () => {
     const { server, machine } = await fakeApp();
     const body = { 'calc-time': 500, 'calc-time-unit': 'millisecond' };
     const waiting = ask(server, '/dirty-rate', { body, headers: { prefer: 'wait=60' } });
@@ -37,13 +37,13 @@ describe('POST /dirty-rate', () => {
     expect(reply.json).toMatchObject({ status: 'measured', 'dirty-rate': 2, 'calc-time': 501 });
   });
 
-  test('with Prefer: wait answers as it stands when the time is over', async () => {
+  test('with Prefer: wait answers with the present state at the time-out', async () => {
     const { server } = await fakeApp();
     const reply = await ask(server, '/dirty-rate', { body: { 'calc-time': 9 }, headers: { prefer: 'wait=0' } });
     expect([reply.status, reply.json.status]).toEqual([202, 'measuring']);
   });
 
-  test('while it is being measured is refused', async () => {
+  test('is refused during a measurement', async () => {
     const { server } = await fakeApp();
     await ask(server, '/dirty-rate', { body: { 'calc-time': 1 } });
     const refused = await ask(server, '/dirty-rate', { body: { 'calc-time': 1 } });
@@ -66,7 +66,7 @@ describe('POST /dirty-rate', () => {
     expect(machine.dirty.plans).toEqual([]);
   });
 
-  test('everything that is wrong is told at once', async () => {
+  test('with several invalid members reports all of them', async () => {
     const { server } = await fakeApp();
     const { json } = await ask(server, '/dirty-rate', { body: { 'calc-time': 0, 'sample-pages': 1, more: true } });
     const pointers = (json.errors as { pointer: string }[]).map(({ pointer }) => pointer).sort();
@@ -75,7 +75,7 @@ describe('POST /dirty-rate', () => {
 });
 
 describe('/vcpu-dirty-limit', () => {
-  test('is set, shown and taken away, for one vCPU or for all', async () => {
+  test('is set, shown and removed, for one vCPU or for all', async () => {
     const { server, machine } = await ringApp();
     const one = await ask(server, '/vcpu-dirty-limit?cpu-index=1', { method: 'PUT', body: { 'dirty-rate': 50 } });
     const limit = { 'cpu-index': 1, 'limit-rate': 50, 'current-rate': 0 };
@@ -97,14 +97,14 @@ describe('/vcpu-dirty-limit', () => {
     ['', { 'dirty-rate': -1 }, 422, 'value_out_of_range'],
     ['', {}, 400, 'missing_member'],
     ['', { 'dirty-rate': 1.5 }, 400, 'wrong_type'],
-  ])('PUT %s with %j is refused, and nothing is limited', async (query, body, status, code) => {
+  ])('refuses PUT %s with %j, and nothing is limited', async (query, body, status, code) => {
     const { server, machine } = await ringApp();
     const refused = await ask(server, `/vcpu-dirty-limit${query}`, { method: 'PUT', body });
     expect(refused.json).toMatchObject({ status, code });
     expect(machine.dirty.limits.size).toBe(0);
   });
 
-  test('is left alone while a migration holds the vCPUs, as the document says', async () => {
+  test('cannot be changed while a migration limits the vCPUs, as the document says', async () => {
     const machine = new FakeMachine();
     machine.dirty.ringEntries = 4096;
     const { server, outgoing } = await fakeApp({ machine, flags: ['--enable', 'dirty-limit'] });
@@ -125,7 +125,7 @@ describe('/vcpu-dirty-limit', () => {
     expect([...machine.dirty.limits]).toEqual(held);
   });
 
-  test('without a dirty ring cannot be set, and there is none to take away', async () => {
+  test('cannot be set without a dirty ring, and has nothing to remove', async () => {
     const { server } = await fakeApp();
     const refused = await ask(server, '/vcpu-dirty-limit', { method: 'PUT', body: { 'dirty-rate': 1 } });
     expect(refused.json).toMatchObject({ status: 409, code: 'dirty_ring_needed' });
@@ -133,8 +133,8 @@ describe('/vcpu-dirty-limit', () => {
   });
 });
 
-describe('a whole service', () => {
-  test('measures its guest, and holds a vCPU to a limit', async () => {
+describe('a complete service', () => {
+  test('measures its guest, and limits a vCPU', async () => {
     const service = await localService(['--dirty-ring-size', '1024', '--workload', 'rate=20M,span=8M,pattern=seq']);
     // Until it ticks it boots, which dirties RAM and knows no limit.
     await expect.poll(async () => (await service.guest()).ticks).toBeGreaterThan(0);
@@ -151,7 +151,7 @@ describe('a whole service', () => {
     expect((await service.guest()).panic).toBeNull();
   });
 
-  test('answers others while it hashes every sample of a large guest', async () => {
+  test('answers other requests while it hashes every sample of a large guest', async () => {
     const service = await localService(['--ram', '1G', '--workload', 'rate=0,fill=zero']);
     const body = { 'calc-time': 50, 'calc-time-unit': 'millisecond', 'sample-pages': 16_384 };
     const measured = service.call('/dirty-rate', { body, headers: { prefer: 'wait=20' } });
@@ -170,7 +170,7 @@ describe('a whole service', () => {
     expect(answers).toBeGreaterThan(5);
   });
 
-  test('an image dirties nothing, and has no ring', async () => {
+  test('measures no dirty pages of an image, which has no ring', async () => {
     const service = await localService(['--machine', 'image']);
     for (const mode of ['page-sampling', 'dirty-bitmap']) {
       const body = { 'calc-time': 50, 'calc-time-unit': 'millisecond', mode };
@@ -181,7 +181,7 @@ describe('a whole service', () => {
     expect(refused.json.code).toBe('dirty_ring_needed');
   });
 
-  test('closes while it measures', async () => {
+  test('closes during a measurement', async () => {
     const service = await localService();
     await service.call('/dirty-rate', { body: { 'calc-time': 60, mode: 'dirty-bitmap' } });
     await service.app.close();

@@ -36,17 +36,17 @@ type Document = {
 const document = JSON.parse(committed) as Document;
 
 describe('the OpenAPI document', () => {
-  test('what is committed is what the code says', () => {
+  test('is committed as the code generates it', () => {
     expect(committed === `${JSON.stringify(openApiDocument(), null, 2)}\n`).toBe(true);
   });
 
-  test('every reference leads somewhere, and every named schema is used', () => {
+  test('has no unresolved reference, and no unused named schema', () => {
     const used = new Set([...committed.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map((match) => match[1]));
     const named = Object.keys(document.components.schemas);
     expect([...used].filter((name) => !named.includes(String(name)))).toEqual([]);
   });
 
-  test('operations have a unique id, a summary, an example and their errors', () => {
+  test('has a unique id, a summary, an example and the errors for each operation', () => {
     expect(new Set(OPERATIONS.map(({ id }) => id)).size).toBe(OPERATIONS.length);
     for (const { id, path, method, examples } of OPERATIONS) {
       const entry = document.paths[path.replace(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()];
@@ -56,7 +56,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  test('the service gives it away as it is', async () => {
+  test('is served unchanged', async () => {
     expect((await ask(untouched().server, '/openapi.json')).text).toBe(committed);
   });
 });
@@ -147,21 +147,24 @@ const examples = OPERATIONS.filter(({ id }) => id !== 'followEvents').flatMap((o
 );
 
 describe('examples', () => {
-  test.each(examples)('the request works and the answer fits its schema: $name', async ({ operation, example }) => {
-    const app = await appFor(operation);
-    const ids = await prepare(app, operation);
-    const reply = await send(app, operation, { example, ids });
-    expect(reply.status, reply.text).toBe(example.status);
-    const described = operation.replies[reply.status];
-    for (const header of Object.keys(described?.headers ?? {})) {
-      if (['ETag', 'Location'].includes(header)) expect(reply.headers[header.toLowerCase()]).toBeDefined();
-    }
-    if (described?.schema === null) expect(reply.text).toBe('');
-    else if (described?.type === undefined) expect(validate(described?.schema as JsonSchema, reply.json)).toEqual([]);
-    else expect(reply.headers['content-type']).toContain(described.type);
-  });
+  test.each(examples)(
+    'have requests that succeed with answers that match their schemas: $name',
+    async ({ operation, example }) => {
+      const app = await appFor(operation);
+      const ids = await prepare(app, operation);
+      const reply = await send(app, operation, { example, ids });
+      expect(reply.status, reply.text).toBe(example.status);
+      const described = operation.replies[reply.status];
+      for (const header of Object.keys(described?.headers ?? {})) {
+        if (['ETag', 'Location'].includes(header)) expect(reply.headers[header.toLowerCase()]).toBeDefined();
+      }
+      if (described?.schema === null) expect(reply.text).toBe('');
+      else if (described?.type === undefined) expect(validate(described?.schema as JsonSchema, reply.json)).toEqual([]);
+      else expect(reply.headers['content-type']).toContain(described.type);
+    },
+  );
 
-  test.each(examples)('the answer shown fits its schema: $name', ({ operation, example }) => {
+  test.each(examples)('have answers that match their schemas: $name', ({ operation, example }) => {
     const described = operation.replies[example.status];
     expect(described).toBeDefined();
     if (described?.schema === null) expect(example.answer).toBeUndefined();
@@ -175,7 +178,7 @@ const isGranted = ({ headers }: Reply) => headers['preference-applied'] !== unde
 describe('Prefer: wait', () => {
   const first = examples.filter(({ operation, example }) => operation.examples[0] === example);
 
-  test.each(first)('is described wherever it is granted, and nowhere else: $operation.id', async (of) => {
+  test.each(first)('is described for an operation exactly if the operation supports it: $operation.id', async (of) => {
     const { operation, example } = of;
     const app = await appFor(operation);
     const ids = await prepare(app, operation);
@@ -199,7 +202,7 @@ describe('Prefer: wait', () => {
 // That there is a page for each code and none without is in test/domain/ports/transfer-errors.test.ts.
 describe('error pages', () => {
   test.each([...ALL_ERROR_CODES])(
-    'the page of %s tells its title and status, and the service serves it',
+    'the page of %s has its title and status, and the service serves it',
     async (code) => {
       const page = readFileSync(new URL(`docs/errors/${code}.md`, ROOT), 'utf8');
       const { title, status } = describeCode(code);
@@ -209,7 +212,7 @@ describe('error pages', () => {
     },
   );
 
-  test('the type of a problem leads to its page', async () => {
+  test('the type of a problem is the address of its page', async () => {
     const { server } = await fakeApp();
     const refused = await ask(server, '/migrate', { body: {} });
     const page = await ask(server, String(refused.json.type));
@@ -219,7 +222,7 @@ describe('error pages', () => {
 });
 
 describe('the interactive page', () => {
-  test('loads nothing from elsewhere and may not', async () => {
+  test('loads nothing from other origins and cannot', async () => {
     const { server } = untouched();
     const page = await ask(server, '/docs');
     expect(page.status).toBe(200);
@@ -258,11 +261,11 @@ describe('docs/limits.md', () => {
   const limits = Object.entries({ ...HTTP_LIMITS, ...JSON_LIMITS, ...DEADLINES, ...kept });
   const page = readFileSync(new URL('docs/limits.md', ROOT), 'utf8');
 
-  test.each(limits)('the page says that %s is %i', (name, value) => {
+  test.each(limits)('states that %s is %i', (name, value) => {
     expect(page).toContain(`| \`${name}\` | ${value} |`);
   });
 
-  test.each(Object.entries(QMP_LIMITS))('the page says that %s of a QMP socket is %i', (name, value) => {
+  test.each(Object.entries(QMP_LIMITS))('states that %s of a QMP socket is %i', (name, value) => {
     const [, section] = page.split('## QMP');
     expect(section?.split('\n## ')[0]).toContain(`| \`${name}\` | ${value} |`);
   });

@@ -11,7 +11,7 @@ const EVENT_BYTES = 20_000;
 const EVENTS_PER_ROUND = 20;
 
 // The soak test has 500 of them, and migrations: test/soak/event-crowd.test.ts.
-test('many follow the events: those who read miss nothing, and those who do not are cut', async () => {
+test('clients of the event stream that read miss nothing, and clients that do not read are disconnected', async () => {
   const app = await fakeApp();
   const { events } = app.domain;
   if (!(events instanceof EventHub)) throw new TypeError('these events cannot be made');
@@ -36,7 +36,7 @@ test('many follow the events: those who read miss nothing, and those who do not 
   expect(await open()).toBe(readers.length);
 });
 
-test('one that takes nothing from one heartbeat to the next, though something waits for it, is cut', async () => {
+test('a client that reads nothing between two heartbeats, with events pending, is disconnected', async () => {
   const app = await fakeApp({ limits: { eventHeartbeatMs: 20, eventBufferBytesMax: 2 ** 30 } });
   const { events } = app.domain;
   if (!(events instanceof EventHub)) throw new TypeError('these events cannot be made');

@@ -41,7 +41,7 @@ async function stopAndGo({ server }: FakeApp, count: number): Promise<void> {
 }
 
 describe('GET /events', () => {
-  test('tells events as they happen, in the form of QMP', async () => {
+  test('sends events as they occur, in the form of QMP', async () => {
     const app = await fakeApp();
     const client = await follow(await listen(app.server));
     expect(client.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
@@ -55,7 +55,7 @@ describe('GET /events', () => {
     });
   });
 
-  test('begins now, unless a number is given', async () => {
+  test('starts with the next event if no number is given', async () => {
     const app = await fakeApp();
     const port = await listen(app.server);
     await stopAndGo(app, 3);
@@ -69,14 +69,14 @@ describe('GET /events', () => {
     await expect.poll(some.ids).toEqual([3, 4]);
   });
 
-  test('a long log is caught up with page by page, in order and without a gap', async () => {
+  test('sends a long log page by page, in order and without a gap', async () => {
     const app = await fakeApp({ limits: { eventPageMax: 2 } });
     await stopAndGo(app, 9);
     const client = await follow(await listen(app.server), '/events?since=0');
     await expect.poll(client.ids).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  test('a number beyond the newest begins at the newest, for no event was lost', async () => {
+  test('starts with the next event if the given number is too high, since no event was lost', async () => {
     const app = await fakeApp();
     const client = await follow(await listen(app.server), '/events?since=1000');
     await stopAndGo(app, 1);
@@ -84,7 +84,7 @@ describe('GET /events', () => {
     expect(client.ids()).toEqual([1]);
   });
 
-  test('a storm of clients that come back with numbers of long ago is told what is no longer kept, and the rest', async () => {
+  test('reports removed events as a gap to each of many clients with old numbers, and sends the rest', async () => {
     const data = temporaryDirectory();
     const store = openStore(data, SCHEMA_DIRECTORY);
     for (let made = 0; made < 20; made += 1) store.events.append({ name: 'STOP', data: null, at: 0 });
@@ -105,13 +105,13 @@ describe('GET /events', () => {
     expect(clients[0]?.ids().slice(1)).toEqual([16, 17, 18, 19, 20]);
   });
 
-  test('a heartbeat keeps the connection alive', async () => {
+  test('sends heartbeats that keep the connection open', async () => {
     const { server } = await fakeApp({ limits: { eventHeartbeatMs: 10 } });
     const client = await follow(await listen(server));
     await expect.poll(client.text).toContain(':\n\n:\n\n');
   });
 
-  test('says goodbye when the service closes', async () => {
+  test('sends a final event when the service closes', async () => {
     const app = await fakeApp();
     const client = await follow(await listen(app.server));
     await app.close();
@@ -120,7 +120,7 @@ describe('GET /events', () => {
     expect(client.data()).toEqual([{ reason: 'shutting-down' }]);
   });
 
-  test('of more clients than allowed the last is refused, until another goes', async () => {
+  test('refuses a client beyond the limit until another disconnects', async () => {
     const { server } = await fakeApp({ limits: { eventStreamsMax: 1 } });
     const port = await listen(server);
     const first = await follow(port);
@@ -133,7 +133,7 @@ describe('GET /events', () => {
       .toBe(200);
   });
 
-  test('a client that does not read is cut, and others are served on', async () => {
+  test('disconnects a client that does not read, and serves the others', async () => {
     const app = await fakeApp({ limits: { eventBufferBytesMax: 1000 } });
     const port = await listen(app.server);
     const deaf = connect(port, '127.0.0.1');

@@ -4,7 +4,7 @@ import { fuzz } from '../helpers/fuzzed-app.ts';
 import { type Document, type FuzzRequest, faultOf } from '../helpers/openapi-fuzz.ts';
 
 // The soak tests send more of them: test/soak/openapi-fuzz.test.ts.
-test('whatever is sent to the operations of the document, every answer is one that it describes', async () => {
+test('every answer to random requests of the documented operations matches the document', async () => {
   const app = await fakeApp();
   const { statuses } = await fuzz(app, { count: 700, seed: 20_260_101 });
   // Good requests are among them, and each way of being refused.
@@ -29,7 +29,7 @@ test.each([
   ['a body where none is described', 204, 'text/plain', 'x', 'there is a body'],
   ['a member of another type', 200, 'application/json', '{"a":"1"}', '200 does not fit'],
   ['a member that is missing', 200, 'application/json', '{}', '200 does not fit'],
-])('of answers, %s is told', (_what, status, type, text, fault) => {
+])('the check of answers reports %s', (_what, status, type, text, fault) => {
   const found = faultOf(DOCUMENT, REQUEST, { status, headers: { 'content-type': type }, text, json: {} });
   if (fault === null) expect(found).toBeNull();
   else expect(found).toContain(fault);

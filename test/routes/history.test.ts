@@ -14,7 +14,7 @@ async function failMigrations({ server, outgoing }: FakeApp, count: number): Pro
 }
 
 describe('GET /migrations', () => {
-  test('pages follow each other without a gap or a double, by their links', async () => {
+  test('has pages that are linked without gaps and repetitions', async () => {
     const app = await fakeApp();
     const ids = await failMigrations(app, 5);
     const found: unknown[] = [];
@@ -30,7 +30,7 @@ describe('GET /migrations', () => {
     expect(found).toEqual(ids);
   });
 
-  test('a status or a direction can be asked for', async () => {
+  test('can be filtered by status and by direction', async () => {
     const app = await fakeApp();
     await failMigrations(app, 1);
     const count = async (query: string) =>
@@ -42,7 +42,7 @@ describe('GET /migrations', () => {
 });
 
 describe('GET /migrations/:id', () => {
-  test('tells settings, outcome and passes', async () => {
+  test('has settings, outcome and passes', async () => {
     const app = await fakeApp({ flags: ['--set', 'downtime-limit=123', '--enable', 'return-path'] });
     await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
     app.outgoing().step('active');
@@ -74,7 +74,7 @@ describe('GET /migrations/:id', () => {
     expect((await ask(app.server, `/migrations/${listed?.id}/samples`)).status).toBe(200);
   });
 
-  test.each(['/migrations/none', '/migrations/none/samples'])('%s is not there', async (url) => {
+  test.each(['/migrations/none', '/migrations/none/samples'])('of %s does not exist', async (url) => {
     const { server } = await fakeApp();
     expect((await ask(server, url)).json).toMatchObject({ status: 404, code: 'migration_not_found' });
   });

@@ -12,7 +12,7 @@ function shown({ status, text }: Reply): readonly [number, string] {
 }
 
 describe('POST /hmp', () => {
-  test('takes a line of text and answers with text', async () => {
+  test('accepts a line of text and answers with text', async () => {
     const app = await fakeApp();
     const reply = await say(app, 'info status\n');
     expect(shown(reply)).toEqual([200, 'VM status: running\n']);
@@ -25,14 +25,14 @@ describe('POST /hmp', () => {
     expect(shown(await say(app, ' \n'))).toEqual([200, '']);
   });
 
-  test('a command that is refused was run, and says so in a line', async () => {
+  test('answers a refused command with 200 and an error line', async () => {
     const app = await fakeApp();
     const reply = await say(app, 'migrate_continue pre-switchover');
     expect(reply.status).toBe(200);
     expect(reply.text).toMatch(/^Error: .*\n$/);
   });
 
-  test('what is no command is not run, and the answer says why', async () => {
+  test('refuses a line that is no valid command with the reason', async () => {
     const app = await fakeApp();
     for (const [line, detail] of [
       ['no such command', "unknown command: 'no'"],
@@ -51,7 +51,7 @@ describe('POST /hmp', () => {
     expect(app.domain.machine.status()).toEqual({ running: true, status: 'running' });
   });
 
-  test('long lines are refused before they are read', async () => {
+  test('refuses a long line before it is read completely', async () => {
     const app = await fakeApp();
     const long = `migrate_set_parameter tls-hostname ${'x'.repeat(2 ** 20 - 64)}`;
     const { status, json } = await say(app, long);
@@ -60,7 +60,7 @@ describe('POST /hmp', () => {
     expect((await say(app, 'x'.repeat(2 ** 20 + 1))).json).toMatchObject({ status: 413, code: 'body_too_large' });
   });
 
-  test('another type, no body, and what is not UTF-8 are refused', async () => {
+  test('refuses another content type, a missing body and invalid UTF-8', async () => {
     const app = await fakeApp();
     const asJson = await say(app, '"stop"', { 'content-type': 'application/json' });
     expect(asJson.json).toMatchObject({ status: 415, code: 'unsupported_media_type' });
@@ -73,7 +73,7 @@ describe('POST /hmp', () => {
     expect(app.domain.machine.status().running).toBe(true);
   });
 
-  test('tells progress in the answer while a migration is waited for, and its end', async () => {
+  test('sends progress while it waits for a migration, and then the result', async () => {
     const app = await fakeApp();
     const port = await listen(app.server);
     const answer = await fetch(`http://127.0.0.1:${port}/hmp`, {
@@ -90,7 +90,7 @@ describe('POST /hmp', () => {
     expect(rest).toMatch(/^(Migration status: .*\n)*Error: Nobody listens\.\n$/);
   });
 
-  test('whoever hangs up ends the waiting, and the migration goes on', async () => {
+  test('stops waiting when the client disconnects, and the migration continues', async () => {
     const app = await fakeApp();
     const port = await listen(app.server);
     const gone = new AbortController();
@@ -105,13 +105,13 @@ describe('POST /hmp', () => {
     await app.server.close();
   });
 
-  test('text is taken nowhere else', async () => {
+  test('is the only operation that accepts text', async () => {
     const app = await fakeApp();
     const reply = await ask(app.server, '/migrate', { body: 'x', headers: TEXT });
     expect(reply.json).toMatchObject({ status: 415, code: 'unsupported_media_type' });
   });
 
-  test('the wrong method is told the right one', async () => {
+  test('names the right method to a request with another', async () => {
     const app = await fakeApp();
     const reply = await ask(app.server, '/hmp');
     expect([reply.status, reply.headers.allow]).toEqual([405, 'OPTIONS, POST']);
@@ -119,13 +119,13 @@ describe('POST /hmp', () => {
 });
 
 describe('GET /hmp/completions', () => {
-  test('says what the last word may become', async () => {
+  test('returns the possible completions of the last word', async () => {
     const app = await fakeApp();
     const reply = await ask(app.server, '/hmp/completions?line=migrate_set_cap');
     expect(reply.json).toEqual({ completions: ['migrate_set_capability'] });
   });
 
-  test('a query that is none is refused', async () => {
+  test('refuses an invalid query', async () => {
     const app = await fakeApp();
     for (const [query, code] of [
       ['', 'missing_member'],

@@ -8,7 +8,7 @@ function statusOf(answer: string): number {
   return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1]);
 }
 
-describe('requests that are not as they should be', () => {
+describe('malformed requests', () => {
   test.each([
     ['two lengths', `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} `],
     [
@@ -28,7 +28,7 @@ describe('requests that are not as they should be', () => {
     ['no host', 'GET /status HTTP/1.1\r\n\r\n'],
     ['TLS', '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003'],
     ['another protocol', 'EHLO localhost\r\n\r\n'],
-  ])('%s: 400, and the connection is closed', async (_what, text) => {
+  ])('%s gets 400, and the connection is closed', async (_what, text) => {
     const { server, machine } = await fakeApp();
     const answer = await exchange(await listen(server), text);
     expect(statusOf(answer)).toBe(400);
@@ -36,7 +36,7 @@ describe('requests that are not as they should be', () => {
     expect(machine.held.size).toBe(0);
   });
 
-  test('headers that never end are refused', async () => {
+  test('endless headers are refused with 431', async () => {
     const { server } = await fakeApp();
     const answer = await exchange(await listen(server), `GET /status HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`);
     expect(statusOf(answer)).toBe(431);
@@ -45,7 +45,7 @@ describe('requests that are not as they should be', () => {
   });
 });
 
-describe('bodies that are too large or too slow', () => {
+describe('too large or too slow bodies', () => {
   test('a length above the limit is refused before the body is read', async () => {
     const { server } = await fakeApp();
     const answer = await exchange(
@@ -56,7 +56,7 @@ describe('bodies that are too large or too slow', () => {
     expect(answer.toLowerCase()).toContain('connection: close');
   });
 
-  test('chunks above the limit are refused when it is reached', async () => {
+  test('a chunked body is refused when it reaches the limit', async () => {
     const { server } = await fakeApp({ limits: { bodyBytesMax: 1024 } });
     const chunk = `400\r\n${' '.repeat(1024)}\r\n`;
     const answer = await exchange(
@@ -66,7 +66,7 @@ describe('bodies that are too large or too slow', () => {
     expect(statusOf(answer)).toBe(413);
   });
 
-  test('of a body that never ends hardly more than the limit is read', async () => {
+  test('an endless body is read hardly beyond the limit', async () => {
     const { server } = await fakeApp({ limits: { bodyBytesMax: 1024 } });
     const socket = connect(await listen(server), '127.0.0.1');
     onTestFinished(() => void socket.destroy());
@@ -84,7 +84,7 @@ describe('bodies that are too large or too slow', () => {
     expect(socket.bytesWritten).toBeLessThan(64 * 2 ** 20);
   });
 
-  test('a body that comes a byte at a time is timed out, and others are served meanwhile', async () => {
+  test('a body that arrives byte by byte times out, and other clients are served meanwhile', async () => {
     const { server } = await fakeApp({
       limits: { requestTimeoutMs: 200, headersTimeoutMs: 100, connectionsCheckMs: 20 },
     });
@@ -106,7 +106,7 @@ describe('bodies that are too large or too slow', () => {
     expect(statusOf(answer)).toBe(408);
   });
 
-  test('a body shorter than its length is timed out', async () => {
+  test('a body that is shorter than its length times out', async () => {
     const { server } = await fakeApp({
       limits: { requestTimeoutMs: 100, headersTimeoutMs: 100, connectionsCheckMs: 20 },
     });
@@ -118,10 +118,10 @@ describe('bodies that are too large or too slow', () => {
   });
 });
 
-describe('clients that dawdle', () => {
+describe('slow clients', () => {
   const SHORT = { requestTimeoutMs: 150, headersTimeoutMs: 100, connectionsCheckMs: 20 };
 
-  test('headers that trickle in are timed out, and others are served meanwhile', async () => {
+  test('slow headers time out, and other clients are served meanwhile', async () => {
     const { server } = await fakeApp({ limits: SHORT });
     const port = await listen(server);
     const slow = Array.from({ length: 50 }, () => exchange(port, 'GET /status HTTP/1.1\r\nHost: loc'));
@@ -130,7 +130,7 @@ describe('clients that dawdle', () => {
     for (const answer of await Promise.all(slow)) expect(statusOf(answer)).toBe(408);
   });
 
-  test('connections that never say anything are closed', async () => {
+  test('connections without any data are closed', async () => {
     const { server } = await fakeApp({ limits: SHORT });
     const port = await listen(server);
     const answers = await Promise.all(Array.from({ length: 50 }, () => exchange(port, '')));
@@ -138,7 +138,7 @@ describe('clients that dawdle', () => {
     expect(await connectionsOf(server)).toBe(0);
   });
 
-  test('of more connections than allowed the last are closed at once', async () => {
+  test('connections beyond the limit are closed at once', async () => {
     const { server } = await fakeApp({ limits: { connectionsMax: 5 } });
     const port = await listen(server);
     const open = await Promise.all(Array.from({ length: 5 }, () => opened(port)));

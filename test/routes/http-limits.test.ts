@@ -7,7 +7,7 @@ function limited(options: { burst: number; perSecond: number; keysMax?: number }
 }
 
 describe('a rate limit', () => {
-  test('gives so many at once, then so many a second, and never more than a burst', () => {
+  test('allows a burst, then its rate, and never more than a burst', () => {
     const { clock, limit } = limited({ burst: 3, perSecond: 2 });
     const taken = () => Array.from({ length: 5 }, () => limit.take('a')).filter((wait) => wait === null).length;
     expect(taken()).toBe(3);
@@ -17,7 +17,7 @@ describe('a rate limit', () => {
     expect(taken()).toBe(3);
   });
 
-  test('says how many seconds it takes until there is another', () => {
+  test('returns the seconds until the next request is allowed', () => {
     const { clock, limit } = limited({ burst: 1, perSecond: 0.1 });
     expect(limit.take('a')).toBeNull();
     expect(limit.take('a')).toBe(10);
@@ -27,7 +27,7 @@ describe('a rate limit', () => {
     expect(limit.take('a')).toBeNull();
   });
 
-  test('counts each key by itself, and forgets the one not seen for longest', () => {
+  test('counts each key separately, and removes the least recently used key', () => {
     const { limit } = limited({ burst: 1, perSecond: 0.001, keysMax: 2 });
     expect([limit.take('a'), limit.take('b')]).toEqual([null, null]);
     expect(limit.take('a')).not.toBeNull();

@@ -20,7 +20,7 @@ async function jobCount({ server }: Pick<FakeApp, 'server'>): Promise<number> {
 }
 
 describe('a request with an Idempotency-Key', () => {
-  test('that comes again has the same answer, and begins nothing', async () => {
+  test('gets the same answer when it is repeated, and starts nothing', async () => {
     const app = await fakeApp();
     const first = await ask(app.server, '/snapshots', SAVE);
     await ask(app.server, String(first.headers.location), { headers: { prefer: 'wait=30' } });
@@ -31,14 +31,14 @@ describe('a request with an Idempotency-Key', () => {
     expect([await jobCount(app), app.blocks.saves.length]).toEqual([1, 1]);
   });
 
-  test('is the same however its body is spaced and ordered', async () => {
+  test('is the same with other spaces and another member order in its body', async () => {
     const app = await fakeApp();
     const first = await ask(app.server, '/snapshots', { headers: KEY, body: '{"tag":"a","devices":["disk0"]}' });
     const again = await ask(app.server, '/snapshots', { headers: KEY, body: '{ "devices": ["disk0"], "tag": "a" }' });
     expect([again.status, again.text]).toEqual([202, first.text]);
   });
 
-  test('is another if its method, path, query or body is', async () => {
+  test('is another one if its method, path, query or body differs', async () => {
     const app = await fakeApp();
     for (const tag of ['x', 'y']) app.blocks.put('disk0', { tag, vmStateBytes: 1 });
     await ask(app.server, '/snapshots', SAVE);
@@ -56,7 +56,7 @@ describe('a request with an Idempotency-Key', () => {
     expect(await jobCount(app)).toBe(1);
   });
 
-  test('is refused while the first is being answered, and answered after that', async () => {
+  test('is refused while the first one is in progress, and answered after that', async () => {
     const app = await fakeApp();
     const gate = app.blocks.hold('save');
     const request = { ...SAVE, headers: { ...KEY, prefer: 'wait=30' } };
@@ -72,7 +72,7 @@ describe('a request with an Idempotency-Key', () => {
     expect(await jobCount(app)).toBe(1);
   });
 
-  test('that comes again waits for the job that it began, not for a later one of the same id', async () => {
+  test('waits, when it is repeated, for the job that it started and not for a later job with this id', async () => {
     const { server } = await fakeApp();
     const wait = { prefer: 'wait=30' };
     const first = { body: { tag: 'one', 'job-id': 'nightly' }, headers: { ...wait, 'idempotency-key': 'A' } };
@@ -85,7 +85,7 @@ describe('a request with an Idempotency-Key', () => {
     expect(again.json.details).toMatchObject({ tag: 'one' });
   });
 
-  test('that was refused began nothing, so the key may try again', async () => {
+  test('that was refused can be sent again with the same key', async () => {
     const app = await fakeApp();
     app.blocks.put('disk0', { tag: 'a' });
     expect((await ask(app.server, '/snapshots', SAVE)).json.code).toBe('snapshot_exists');
@@ -93,7 +93,7 @@ describe('a request with an Idempotency-Key', () => {
     expect((await ask(app.server, '/snapshots', SAVE)).status).toBe(202);
   });
 
-  test('to migrate begins one migration', async () => {
+  test('to migrate starts one migration', async () => {
     const { server } = await fakeApp();
     const request = { body: { uri: 'tcp:127.0.0.1:4444' }, headers: KEY };
     const first = await ask(server, '/migrate', request);
@@ -102,7 +102,7 @@ describe('a request with an Idempotency-Key', () => {
     expect((await ask(server, '/migrations')).json.migrations).toHaveLength(1);
   });
 
-  test('is known to the next process, too', async () => {
+  test('is still known after a restart', async () => {
     const config = testConfig([], temporaryDirectory());
     const first = await startApp(config, { blocks: new MemoryBlocks() });
     const answer = await ask(first.server, '/snapshots', SAVE);
@@ -127,14 +127,14 @@ describe('an Idempotency-Key', () => {
     },
   );
 
-  test.each(['', 'é', 'a\tb', 'k'.repeat(KEY_LENGTH_MAX + 1)])('may not be %j, and nothing begins', async (key) => {
+  test.each(['', 'é', 'a\tb', 'k'.repeat(KEY_LENGTH_MAX + 1)])('may not be %j, and nothing is started', async (key) => {
     const app = await fakeApp();
     const reply = await ask(app.server, '/snapshots', { body: { tag: 'a' }, headers: { 'idempotency-key': key } });
     expect(reply.json).toMatchObject({ status: 400, code: 'idempotency_key_malformed' });
     expect(await jobCount(app)).toBe(0);
   });
 
-  test('may not be given twice', async () => {
+  test('cannot be given twice', async () => {
     const app = await fakeApp();
     const port = await listen(app.server);
     const body = '{"tag":"a"}';

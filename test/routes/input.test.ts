@@ -11,7 +11,7 @@ async function patch(app: FakeApp, body: unknown, headers: Record<string, string
   return await ask(app.server, PARAMETERS, { method: 'PATCH', body, headers });
 }
 
-describe('bodies', () => {
+describe('a body', () => {
   test.each([
     ['a syntax error', '{"downtime-limit":}', {}, 400, 'malformed_json'],
     ['an empty body', '', {}, 400, 'body_missing'],
@@ -37,7 +37,7 @@ describe('bodies', () => {
     ['a compressed body', '{}', { 'content-encoding': 'gzip' }, 415, 'unsupported_media_type'],
     ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, 400, 'malformed_json'],
     ['too large a body', `"${'x'.repeat(2 ** 20)}"`, {}, 413, 'body_too_large'],
-  ])('%s is refused and changes nothing', async (_what, body, headers, status, code) => {
+  ])('with %s is refused and changes nothing', async (_what, body, headers, status, code) => {
     const app = common();
     const before = await ask(app.server, PARAMETERS);
     const reply = await patch(app, body, headers);
@@ -46,12 +46,12 @@ describe('bodies', () => {
     expect((await ask(app.server, PARAMETERS)).text).toBe(before.text);
   });
 
-  test('a syntax error is told with its place', async () => {
+  test('with a syntax error is refused with the place of the error', async () => {
     const reply = await patch(common(), '{\n "downtime-limit": 1,\n}');
     expect(reply.json.detail).toContain('line 3, column 1');
   });
 
-  test('a route without arguments needs no body and takes an empty object', async () => {
+  test('may be missing or an empty object if the operation has no arguments', async () => {
     const { server } = await fakeApp();
     expect((await ask(server, '/stop', { method: 'POST' })).json).toEqual({ running: false, status: 'paused' });
     expect((await ask(server, '/cont', { body: {} })).json).toEqual({ running: true, status: 'running' });
@@ -59,7 +59,7 @@ describe('bodies', () => {
     expect((await ask(server, '/stop', { body: { now: true } })).json).toMatchObject({ code: 'unknown_member' });
   });
 
-  test('JSON in UTF-8 may say so', async () => {
+  test('may have the charset UTF-8 in its content type', async () => {
     const reply = await patch(common(), '{"downtime-limit":1}', {
       'content-type': 'application/json; charset=UTF-8',
     });
@@ -82,14 +82,14 @@ describe('paths and methods', () => {
     '/docs/../../package.json',
     '/docs/static/..%2f..%2fpackage.json',
     `/migrations/${'x'.repeat(300)}`,
-  ])('%s leads nowhere', async (path) => {
+  ])('%s does not exist', async (path) => {
     const { server } = common();
     const reply = await ask(server, path);
     expect([400, 404, 414]).toContain(reply.status);
     expect(reply.headers['content-type']).toBe('application/problem+json');
   });
 
-  test.each(['/migrations/%', '/migrations/%ff', '/migrations/%c0%af'])('%s is a broken path', async (path) => {
+  test.each(['/migrations/%', '/migrations/%ff', '/migrations/%c0%af'])('%s is malformed', async (path) => {
     const { server } = common();
     const reply = await ask(server, path);
     expect([400, 404]).toContain(reply.status);
@@ -98,7 +98,7 @@ describe('paths and methods', () => {
 
   const paths = [...new Set(OPERATIONS.map(({ path }) => path))];
 
-  test.each(paths)('%s tells what is allowed', async (path) => {
+  test.each(paths)('%s gets the allowed methods', async (path) => {
     const { server } = common();
     const url = path.replace(':id', '1').replace(':code', 'wrong_type');
     const methods = OPERATIONS.filter((operation) => operation.path === path).map(({ method }) => method);
@@ -111,7 +111,7 @@ describe('paths and methods', () => {
   });
 
   test.each(OPERATIONS.filter(({ method, id }) => method === 'GET' && id !== 'followEvents').map(({ path }) => path))(
-    'HEAD of %s is GET without a body',
+    'HEAD of %s is answered as GET without the body',
     async (path) => {
       const { server } = common();
       const url = path.replace(':id', '1').replace(':code', 'wrong_type');
@@ -124,7 +124,7 @@ describe('paths and methods', () => {
     },
   );
 
-  test('HEAD of the events does not begin a stream', async () => {
+  test('HEAD of the events opens no stream', async () => {
     const { server } = common();
     const head = await ask(server, '/events', { method: 'HEAD' });
     expect([head.status, head.text]).toEqual([200, '']);
@@ -165,9 +165,12 @@ describe('foreign pages', () => {
     expect((await ask(server, '/status')).json.running).toBe(true);
   });
 
-  test.each(['localhost', 'localhost:80', '127.0.0.1:8080', '[::1]:80'])('as %s the service answers', async (host) => {
-    const { server } = common();
-    const headers = { host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' };
-    expect((await ask(server, '/status', { headers })).status).toBe(200);
-  });
+  test.each(['localhost', 'localhost:80', '127.0.0.1:8080', '[::1]:80'])(
+    'a request with Host %s is answered',
+    async (host) => {
+      const { server } = common();
+      const headers = { host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' };
+      expect((await ask(server, '/status', { headers })).status).toBe(200);
+    },
+  );
 });

@@ -7,7 +7,7 @@ import { jobIn, startJob } from '../helpers/jobs.ts';
 const post = { method: 'POST' } as const;
 
 describe('GET /jobs', () => {
-  test('lists jobs newest first, with what QAPI says of them and more', async () => {
+  test('lists jobs newest first, with the members of QAPI and additional ones', async () => {
     const app = await fakeApp();
     await jobIn(app, 'old', 'concluded');
     await jobIn(app, 'new', 'running');
@@ -24,7 +24,7 @@ describe('GET /jobs', () => {
     );
   });
 
-  test('shows for whom a job waits, and that it was paused, which QAPI has no members for', async () => {
+  test('shows which job a job waits for and whether it is paused, for which QAPI has no members', async () => {
     const app = await fakeApp();
     const first = await jobIn(app, 'first', 'running');
     const work = new Work();
@@ -48,7 +48,7 @@ describe('GET /jobs', () => {
     work.succeed();
   });
 
-  test('shows a job as paused from the request on, and QAPI from when its work was told', async () => {
+  test('shows a job as paused from the request on, while QAPI shows it when the work is informed', async () => {
     const app = await fakeApp();
     const work = new Work({ hasHooks: false });
     startJob(app, work.spec('a', { type: 'snapshot-save', resources: [] }));
@@ -63,7 +63,7 @@ describe('GET /jobs', () => {
     work.succeed();
   });
 
-  test('has a tag that names the list, until a job moves', async () => {
+  test('has an entity tag that changes with each change of a job', async () => {
     const app = await fakeApp();
     await jobIn(app, 'a', 'running');
     const first = await ask(app.server, '/jobs');
@@ -73,7 +73,7 @@ describe('GET /jobs', () => {
     expect((await ask(app.server, '/jobs', { headers })).status).toBe(200);
   });
 
-  test('waits for a change where the client asks for it', async () => {
+  test('waits for a change at the request of the client', async () => {
     const app = await fakeApp();
     const work = await jobIn(app, 'a', 'running');
     const tag = String((await ask(app.server, '/jobs')).headers.etag);
@@ -86,7 +86,7 @@ describe('GET /jobs', () => {
 });
 
 describe('GET /jobs/:id', () => {
-  test('tells of a job that was dismissed from the history', async () => {
+  test('shows a dismissed job from the history', async () => {
     const app = await fakeApp();
     await jobIn(app, 'a', 'concluded');
     const { json } = await ask(app.server, '/jobs/a/dismiss', post);
@@ -95,7 +95,7 @@ describe('GET /jobs/:id', () => {
     expect((await ask(app.server, '/jobs/a')).json).toEqual({ ...json, status: 'concluded' });
   });
 
-  test('tells why a job failed', async () => {
+  test('shows the reason of a failed job', async () => {
     const app = await fakeApp();
     const work = await jobIn(app, 'a', 'running');
     work.fail({ code: 'no_space', message: 'No space is left on disk0.' });
@@ -120,7 +120,7 @@ describe('GET /jobs/:id', () => {
     expect(headers['preference-applied']).toBe('wait=10');
   });
 
-  test('finds nothing where there is nothing, also with a wait', async () => {
+  test('of an unknown job is 404, even with a wait', async () => {
     const { server } = await fakeApp();
     for (const headers of [{}, { Prefer: 'wait=10' }, { 'If-None-Match': '"x"', Prefer: 'wait=10' }]) {
       const { status, json } = await ask(server, '/jobs/nobody', { headers });
@@ -130,7 +130,7 @@ describe('GET /jobs/:id', () => {
 });
 
 describe('POST /jobs/:id/VERB', () => {
-  test('answers with the job as it is afterwards', async () => {
+  test('answers with the job after the verb', async () => {
     const app = await fakeApp();
     await jobIn(app, 'a', 'running');
     await jobIn(app, 'b', 'pending');
@@ -147,14 +147,14 @@ describe('POST /jobs/:id/VERB', () => {
     await expect.poll(() => app.domain.jobs.get('c').outcome).toBe('completed');
   });
 
-  test('cancel with a wait answers when the work has let go', async () => {
+  test('cancel with a wait answers when the work has ended', async () => {
     const app = await fakeApp();
     await jobIn(app, 'a', 'running');
     const { status, json } = await ask(app.server, '/jobs/a/cancel', { ...post, headers: { Prefer: 'wait=10' } });
     expect([status, json.status, json.outcome]).toEqual([200, 'concluded', 'cancelled']);
   });
 
-  test('what the state rules out is refused, and names state and states', async () => {
+  test('is refused in other states, and the error names the present and the allowed states', async () => {
     const app = await fakeApp();
     await jobIn(app, 'a', 'running');
     const { status, json } = await ask(app.server, '/jobs/a/dismiss', post);
@@ -164,7 +164,7 @@ describe('POST /jobs/:id/VERB', () => {
     );
   });
 
-  test('a job that is past its last moment for a cancel says so', async () => {
+  test('cancel after the last possible moment is refused with that reason', async () => {
     const app = await fakeApp();
     const work = await jobIn(app, 'a', 'running');
     work.control?.cannotBeCancelled();
@@ -173,7 +173,7 @@ describe('POST /jobs/:id/VERB', () => {
     work.succeed();
   });
 
-  test('members that the command does not know are refused, as QEMU refuses force', async () => {
+  test('refuses unknown members, including force as in QEMU', async () => {
     const app = await fakeApp();
     await jobIn(app, 'a', 'running');
     const { status, json } = await ask(app.server, '/jobs/a/cancel', { ...post, body: { force: true } });
@@ -183,7 +183,7 @@ describe('POST /jobs/:id/VERB', () => {
 });
 
 describe('GET /jobs/history', () => {
-  test('pages through all that have ended, newest first, filtered', async () => {
+  test('lists all ended jobs in pages, newest first, with filters', async () => {
     const app = await fakeApp();
     for (const id of ['a', 'b', 'c']) {
       await jobIn(app, id, 'concluded');
@@ -207,7 +207,7 @@ describe('GET /jobs/history', () => {
     expect(await found('/jobs/history?node=disk1&type=snapshot-save')).toEqual([[]]);
   });
 
-  test('refuses a cursor of another list and an outcome that there is not', async () => {
+  test('refuses a cursor of another list and an unknown outcome', async () => {
     const { server } = await fakeApp();
     expect((await ask(server, '/jobs/history?cursor=abc')).json.code).toBe('invalid_cursor');
     expect((await ask(server, '/jobs/history?outcome=maybe')).status).toBe(422);
@@ -215,7 +215,7 @@ describe('GET /jobs/history', () => {
 });
 
 describe('query-jobs', () => {
-  test('shows what QAPI has, and none of the types that it does not know', async () => {
+  test('has the members of QAPI, and no job of a type that QAPI does not know', async () => {
     const app = await fakeApp();
     await jobIn(app, 'a', 'running');
     startJob(app, new Work().spec('b', { type: 'snapshot-verify', resources: [] }));

@@ -3,7 +3,7 @@ import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, fakeApp, startApp, testConfig } from '../helpers/app.ts';
 
 describe('a synthetic guest', () => {
-  test('is described with what it has done', async () => {
+  test('is described with its activity', async () => {
     const { server } = await startApp(
       testConfig(['--ram', '8M', '--workload', 'rate=0,span=1M', '--name', 'guest one']),
     );
@@ -14,26 +14,26 @@ describe('a synthetic guest', () => {
     for (const name of ['ticks', 'pages-checked', 'pages-written']) expect(json[name]).toEqual(expect.any(Number));
   });
 
-  test('stops and goes on', async () => {
+  test('stops and resumes', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M', '--workload', 'rate=0']));
     expect((await ask(server, '/stop', { method: 'POST' })).json).toEqual({ running: false, status: 'paused' });
     expect((await ask(server, '/status')).json).toEqual({ running: false, status: 'paused' });
     expect((await ask(server, '/cont', { method: 'POST' })).json).toEqual({ running: true, status: 'running' });
   });
 
-  test('started with --paused it waits for cont', async () => {
+  test('that was started with --paused waits for cont', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M', '--paused']));
     expect((await ask(server, '/status')).json).toEqual({ running: false, status: 'prelaunch' });
     expect((await ask(server, '/cont', { method: 'POST' })).json).toEqual({ running: true, status: 'running' });
   });
 
-  test('shows its console as text', async () => {
+  test('has its console as text', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M']));
     const reply = await ask(server, '/machine/console');
     expect([reply.status, reply.headers['content-type']]).toEqual([200, 'text/plain; charset=utf-8']);
   });
 
-  test('can be told to do something else while it runs', async () => {
+  test('accepts a new workload while it runs', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M', '--workload', 'rate=0']));
     const reply = await ask(server, '/machine/workload', { method: 'PATCH', body: { rate: 4096, pattern: 'seq' } });
     expect(reply.json).toMatchObject({ rate: 4096, pattern: 'seq' });
@@ -47,7 +47,7 @@ describe('a synthetic guest', () => {
     [{ rate: 2 ** 41 }, 422],
     [{ rate: '1' }, 400],
     [{ speed: 1 }, 400],
-  ])('a workload with %j is refused and the old one stays', async (body, status) => {
+  ])('refuses a workload with %j and keeps the present one', async (body, status) => {
     const { server } = await startApp(testConfig(['--ram', '8M', '--workload', 'rate=0']));
     const before = (await ask(server, '/machine')).json.workload;
     expect((await ask(server, '/machine/workload', { method: 'PATCH', body })).status).toBe(status);
@@ -56,7 +56,7 @@ describe('a synthetic guest', () => {
 });
 
 describe('an image', () => {
-  test('has no vCPU that could run, no console and no workload', async () => {
+  test('has no vCPU, no console and no workload', async () => {
     const { server } = await fakeApp({ machine: new FakeMachine('image') });
     expect((await ask(server, '/machine')).json).toEqual({
       kind: 'image',

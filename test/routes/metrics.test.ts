@@ -17,7 +17,7 @@ async function scrape({ server }: FakeApp): Promise<ReadonlyMap<string, number>>
 }
 
 describe('GET /metrics', () => {
-  test('counts what came before the first scrape too', async () => {
+  test('counts events before the first scrape', async () => {
     const app = await fakeApp();
     for (let request = 0; request < 3; request += 1) await ask(app.server, '/status');
     await ask(app.server, '/nowhere');
@@ -28,7 +28,7 @@ describe('GET /metrics', () => {
     expect(samples.get('vmferry_http_request_duration_seconds_count{method="GET",route="none",status="404"}')).toBe(1);
   });
 
-  test('tells of migrations as they run, and how they ended', async () => {
+  test('has running and ended migrations', async () => {
     const app = await fakeApp();
     expect((await scrape(app)).has('vmferry_migration_transferred_bytes')).toBe(false);
     await ask(app.server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
@@ -51,7 +51,7 @@ describe('GET /metrics', () => {
     expect(ended.get('vmferry_migration_status{status="active"}')).toBe(0);
   });
 
-  test('tells of jobs, snapshots, the database and the process', async () => {
+  test('has jobs, snapshots, the database and the process', async () => {
     const app = await fakeApp();
     app.blocks.put('disk0', { tag: 'one', vmStateBytes: 1 });
     await jobIn(app, 'a', 'concluded');
@@ -73,7 +73,7 @@ describe('GET /metrics', () => {
 });
 
 describe('worker threads', () => {
-  test('are counted with what they hold, a vCPU that stands still among them', async () => {
+  test('are counted with their memory, including a stopped vCPU thread', async () => {
     const service = await localService(['--paused']);
     const figure = async (name: string) => {
       const { text } = await service.call('/metrics');
@@ -85,7 +85,7 @@ describe('worker threads', () => {
     expect(await part('heap_total')).toBeGreaterThan(2 ** 20);
   });
 
-  test('that do not answer have no figures, and those that have ended are not counted', async () => {
+  test('without an answer have no figures, and ended threads are not counted', async () => {
     const heap = { total_heap_size: 3, used_heap_size: 2, external_memory: 1 } as never;
     const workers = new WorkerThreads();
     const ends: (() => void)[] = [];
@@ -105,7 +105,7 @@ describe('worker threads', () => {
 });
 
 describe('latencies', () => {
-  test('fall into the bucket of the first bound that they do not exceed', () => {
+  test('are counted in the bucket of the first bound that they do not exceed', () => {
     const figures = new HttpFigures();
     const labels = { method: 'GET', route: '/', status: '200' };
     for (const seconds of [0, 0.001, 0.0011, 5, 6]) figures.answered(labels, seconds);
@@ -114,7 +114,7 @@ describe('latencies', () => {
     expect(series?.seconds).toBeCloseTo(11.0021);
   });
 
-  test('of ever new routes are not kept for ever', () => {
+  test('of ever new routes are limited in number', () => {
     const figures = new HttpFigures();
     for (let route = 0; route < 3000; route += 1)
       figures.answered({ method: 'GET', route: `/${route}`, status: '200' }, 0);

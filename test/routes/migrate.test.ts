@@ -4,7 +4,7 @@ import { ask, fakeApp } from '../helpers/app.ts';
 const TCP = { uri: 'tcp:127.0.0.1:4444' };
 
 describe('POST /migrate', () => {
-  test('starts a migration and tells where to find it', async () => {
+  test('starts a migration and returns its location', async () => {
     const { server, outgoing } = await fakeApp();
     const reply = await ask(server, '/migrate', { body: TCP });
     expect(reply.status).toBe(202);
@@ -19,7 +19,7 @@ describe('POST /migrate', () => {
     expect(outgoing().plan.address).toEqual({ transport: 'tcp', host: '127.0.0.1', port: 4444 });
   });
 
-  test('a second one is refused while the first runs, and the first is untouched', async () => {
+  test('is refused during a migration, which continues', async () => {
     const { server, outgoing } = await fakeApp();
     const { id } = (await ask(server, '/migrate', { body: TCP })).json;
     outgoing().step('active');
@@ -35,7 +35,7 @@ describe('POST /migrate', () => {
     expect((await ask(server, '/migrations')).json).toMatchObject({ migrations: [expect.anything()] });
   });
 
-  test('with Prefer: wait the answer comes when the migration has ended', async () => {
+  test('with Prefer: wait answers at the end of the migration', async () => {
     const { server, outgoing } = await fakeApp();
     const pending = ask(server, '/migrate', { body: TCP, headers: { prefer: 'respond-async, wait=30' } });
     await expect.poll(() => outgoing()?.status.read()).toBe('setup');
@@ -47,14 +47,14 @@ describe('POST /migrate', () => {
     expect(reply.json).toMatchObject({ status: 'failed', error: { code: 'peer_reset' }, guest: 'here' });
   });
 
-  test('with Prefer: wait the answer is 202 when the time is up', async () => {
+  test('with Prefer: wait answers 202 at the time-out', async () => {
     const { server } = await fakeApp();
     const reply = await ask(server, '/migrate', { body: TCP, headers: { prefer: 'wait=0' } });
     expect([reply.status, reply.headers['preference-applied']]).toEqual([202, 'wait=0']);
   });
 
   test.each(['wait=-1', 'wait=soon', 'wait', 'wait=1.5', 'return=minimal', ''])(
-    'the preference "%s" is ignored',
+    'ignores the preference "%s"',
     async (prefer) => {
       const { server } = await fakeApp();
       const reply = await ask(server, '/migrate', { body: TCP, headers: { prefer } });
@@ -75,7 +75,7 @@ describe('POST /migrate', () => {
     [{ uri: 'rdma:host:1' }, 501, 'transport_not_available'],
     [{ uri: 1 }, 400, 'wrong_type'],
     [{ url: 'tcp:127.0.0.1:1' }, 400, 'unknown_member'],
-  ])('%j is refused with %i and nothing begins', async (body, status, code) => {
+  ])('with %j is refused with %i, and nothing starts', async (body, status, code) => {
     const { server, outgoing } = await fakeApp();
     const reply = await ask(server, '/migrate', { body });
     expect([reply.status, reply.json.code]).toEqual([status, code]);
@@ -85,12 +85,12 @@ describe('POST /migrate', () => {
 });
 
 describe('POST /migrate/cancel', () => {
-  test('tells that there is nothing to cancel', async () => {
+  test('reports that there is nothing to cancel', async () => {
     const { server } = await fakeApp();
     expect((await ask(server, '/migrate/cancel', { method: 'POST' })).json).toEqual({ outcome: 'nothing-to-cancel' });
   });
 
-  test('two callers are told the same, and so is a third who comes too late', async () => {
+  test('answers two callers and a late third one alike', async () => {
     const { server, outgoing } = await fakeApp();
     await ask(server, '/migrate', { body: TCP });
     outgoing().step('active');
@@ -101,7 +101,7 @@ describe('POST /migrate/cancel', () => {
     expect((await ask(server, '/migrate/cancel', { body: {} })).json).toEqual({ outcome: 'cancelled' });
   });
 
-  test('a migration that completed cannot be cancelled any more', async () => {
+  test('of a completed migration is refused', async () => {
     const { server, outgoing } = await fakeApp();
     await ask(server, '/migrate', { body: TCP });
     for (const status of ['active', 'device'] as const) outgoing().step(status);
@@ -110,15 +110,15 @@ describe('POST /migrate/cancel', () => {
     expect((await ask(server, '/migrate/cancel', { method: 'POST' })).json).toEqual({ outcome: 'already-completed' });
   });
 
-  test('it takes no arguments', async () => {
+  test('accepts no arguments', async () => {
     const { server } = await fakeApp();
     const reply = await ask(server, '/migrate/cancel', { body: { force: true } });
     expect([reply.status, reply.json.code]).toEqual([400, 'unknown_member']);
   });
 });
 
-describe('the rest of a migration', () => {
-  test('pre-switchover can be left with continue, and only from there', async () => {
+describe('other operations of a migration', () => {
+  test('continue leaves pre-switchover, and is refused in other states', async () => {
     const { server, outgoing } = await fakeApp();
     const body = { state: 'pre-switchover' };
     expect((await ask(server, '/migrate/continue', { body })).status).toBe(409);
@@ -128,7 +128,7 @@ describe('the rest of a migration', () => {
     expect(outgoing().continued).toBe(1);
   });
 
-  test('a destination listens, and tells where', async () => {
+  test('a destination listens, and reports its address', async () => {
     const { server, incoming } = await fakeApp({ flags: ['--incoming', 'defer'] });
     const pending = ask(server, '/migrate/incoming', { body: { uri: 'tcp:127.0.0.1:0' } });
     await expect.poll(() => incoming()).toBeDefined();
@@ -140,7 +140,7 @@ describe('the rest of a migration', () => {
     });
   });
 
-  test('a port that is taken is a conflict, and the destination can be told another', async () => {
+  test('a used port is a conflict, and the destination accepts another address', async () => {
     const { server, incoming } = await fakeApp({ flags: ['--incoming', 'defer'] });
     const pending = ask(server, '/migrate/incoming', { body: { uri: 'tcp:127.0.0.1:80' } });
     await expect.poll(() => incoming()).toBeDefined();
@@ -149,7 +149,7 @@ describe('the rest of a migration', () => {
     expect((await ask(server, '/migrations')).json).toEqual({ migrations: [], next: null });
   });
 
-  test('progress says something before, and while a migration runs', async () => {
+  test('progress is answered before and during a migration', async () => {
     const { server, outgoing } = await fakeApp();
     expect((await ask(server, '/migrate/progress')).json).toMatchObject({ status: 'none', verdict: null });
     await ask(server, '/migrate', { body: TCP });

@@ -18,7 +18,7 @@ async function app(...tags: readonly string[]): Promise<FakeApp> {
 }
 
 describe('POST /snapshots', () => {
-  test('saves on all disks, and tells where the job is', async () => {
+  test('saves all disks, and returns the location of the job', async () => {
     const { server, blocks } = await app();
     const reply = await ask(server, '/snapshots', { body: { tag: TAG } });
     expect(reply.status, reply.text).toBe(202);
@@ -30,7 +30,7 @@ describe('POST /snapshots', () => {
     expect(blocks.tags('disk1')).toEqual([TAG]);
   });
 
-  test('is refused for a while where as many jobs wait as there may be', async () => {
+  test('is refused with 503 while the maximum of jobs waits', async () => {
     const { server, blocks, domain } = await app('a');
     blocks.hold('verify');
     const request = { tag: 'a', devices: ['disk0'], vmState: null };
@@ -40,7 +40,7 @@ describe('POST /snapshots', () => {
     expect(refused.headers['retry-after']).toBe('1');
   });
 
-  test('of a flood of requests all that were accepted come to their end, the others are told to come back', async () => {
+  test('completes all accepted jobs of a flood of requests, and refuses the others with Retry-After', async () => {
     const { server, blocks, domain } = await app('a');
     const gate = blocks.hold('verify');
     const flood = Array.from({ length: JOBS_MAX + 50 }, () => ask(server, '/snapshots/a/verify', { method: 'POST' }));
@@ -54,7 +54,7 @@ describe('POST /snapshots', () => {
     for (const id of accepted) expect((await domain.jobs.ended(id, 20_000)).outcome).toBe('completed');
   });
 
-  test('with Prefer: wait the answer is the job as it ended, well or not', async () => {
+  test('with Prefer: wait answers with the ended job, completed or failed', async () => {
     const { server, blocks } = await app();
     const request = { body: { tag: TAG, 'job-id': 'mine' }, headers: WAIT };
     blocks.failures.set('digests', { code: 'no_space', message: 'No space is left.' });
@@ -79,7 +79,7 @@ describe('POST /snapshots', () => {
     [{ tag: 'a', vmstate: 'disk0', devices: ['disk1'] }, 422, 'invalid_devices'],
     [{ tag: 'a', devices: ['floppy'] }, 404, 'node_not_found'],
     [{ tag: TAG }, 409, 'snapshot_exists'],
-  ])('%j is refused with %i, and no job begins', async (body, status, code) => {
+  ])('with %j is refused with %i, and no job starts', async (body, status, code) => {
     const { server, blocks, machine } = await app(TAG);
     const reply = await ask(server, '/snapshots', { body });
     expect([reply.status, reply.json.code], reply.text).toEqual([status, code]);
@@ -88,8 +88,8 @@ describe('POST /snapshots', () => {
   });
 });
 
-describe('what the nodes hold', () => {
-  test('is shown with its parts, and integers exact', async () => {
+describe('a snapshot of the nodes', () => {
+  test('is shown with its parts and exact integers', async () => {
     const { server } = await app(TAG);
     const reply = await ask(server, PATH);
     expect(reply.json).toMatchObject({
@@ -112,7 +112,7 @@ describe('what the nodes hold', () => {
     expect((await ask(server, '/snapshots')).json).toEqual({ snapshots: [{ ...reply.json, nodes }], next: null });
   });
 
-  test('comes in pages, which a link leads through', async () => {
+  test('is listed in pages that are linked', async () => {
     const { server } = await app('a', 'b', 'c');
     const tags: unknown[] = [];
     let path: string | undefined = '/snapshots?limit=2&node=disk1';
@@ -124,7 +124,7 @@ describe('what the nodes hold', () => {
     expect(tags.sort()).toEqual(['a', 'b', 'c']);
   });
 
-  test('has the digests that were kept, or says of which node they cannot be shown', async () => {
+  test('has its stored digests, or names the node without digests', async () => {
     const { server, blocks } = await app(TAG);
     const fault = 'The digests cannot be used, its SHA-256 is wrong';
     blocks.kept.set('disk1', { node: 'disk1', digests: null, fault });
@@ -145,7 +145,7 @@ describe('what the nodes hold', () => {
     expect((json.nodes as object[])[0]).not.toHaveProperty('digests-error');
   });
 
-  test('is not found by an id, another case or another form of the same text', async () => {
+  test('is not found by an id, in another letter case or in another Unicode form', async () => {
     const { server } = await app(TAG);
     for (const tag of ['1', TAG.toUpperCase(), TAG.normalize('NFD'), 'none']) {
       const reply = await ask(server, `/snapshots/${encodeURIComponent(tag)}`);
@@ -161,7 +161,7 @@ describe('what the nodes hold', () => {
     expect((await ask(server, `/snapshots/${encodeURIComponent(long)}`)).json).toMatchObject({ tag: long });
   });
 
-  test('is listed in time, with ten thousand of them', async () => {
+  test('is listed quickly among ten thousand snapshots', async () => {
     const blocks = new MemoryBlocks();
     blocks.putMany('disk0', 10_000);
     const { server } = await fakeApp({ blocks });
@@ -182,7 +182,7 @@ describe('load, verify and delete', () => {
     ['load', 'POST', `${PATH}/load`, 'load, apply, release'],
     ['verify', 'POST', `${PATH}/verify`, 'verify'],
     ['delete', 'DELETE', PATH, 'delete'],
-  ] as const)('%s works on the nodes that hold the tag', async (verb, method, path, steps) => {
+  ] as const)('%s works on the nodes that have the tag', async (verb, method, path, steps) => {
     const { server, blocks } = await app(TAG);
     const reply = await ask(server, path, { method, headers: WAIT });
     expect(reply.status, reply.text).toBe(200);
@@ -193,7 +193,7 @@ describe('load, verify and delete', () => {
     expect((await ask(server, PATH)).status).toBe(verb === 'delete' ? 404 : 200);
   });
 
-  test('take nodes and a job id in the body, or a deletion in the query', async () => {
+  test('accept nodes and a job id in the body, or in the query of a deletion', async () => {
     const { server, blocks } = await app(TAG);
     const body = { 'job-id': 'a', vmstate: 'disk0', devices: ['disk0'] };
     const loaded = await ask(server, `${PATH}/load`, { body, headers: WAIT });
@@ -207,7 +207,7 @@ describe('load, verify and delete', () => {
     expect(rest.json).toMatchObject({ outcome: 'completed', result: { devices: ['disk0'] } });
   });
 
-  test('of a tag that is not there is not found, and neither is one that the nodes given do not hold', async () => {
+  test('of an unknown tag get 404, even if only the given nodes lack it', async () => {
     const { server, blocks } = await app();
     blocks.put('disk0', { tag: 'a', vmStateBytes: 1 });
     for (const path of ['/snapshots/none/load', '/snapshots/none/verify', '/snapshots/a/verify?devices=disk1']) {
@@ -219,14 +219,14 @@ describe('load, verify and delete', () => {
     expect(blocks.log).toEqual([]);
   });
 
-  test('are not told by the body which snapshot is meant: the path says so', async () => {
+  test('refuse a tag in the body, since the path has it', async () => {
     const { server, blocks } = await app('a', 'b');
     const reply = await ask(server, '/snapshots/a/load', { body: { tag: 'b' } });
     expect(reply.json).toMatchObject({ status: 400, code: 'unknown_member', errors: [{ pointer: '/tag' }] });
     expect(blocks.log).toEqual([]);
   });
 
-  test('a snapshot of disks alone can be verified and not loaded', async () => {
+  test('of a snapshot without VM state allow a verify and no load', async () => {
     const { server, blocks } = await app();
     blocks.put('disk0', { tag: 'a' });
     expect((await ask(server, '/snapshots/a/load', { method: 'POST' })).json).toMatchObject({
@@ -237,7 +237,7 @@ describe('load, verify and delete', () => {
     expect(verified.json).toMatchObject({ outcome: 'completed', details: { vmstate: null } });
   });
 
-  test('POST /migrate is refused while a job has the machine, and names it', async () => {
+  test('prevent POST /migrate while their job has the machine, and the error names the job', async () => {
     const { server, blocks } = await app();
     const gate = blocks.hold('save');
     const { json } = await ask(server, '/snapshots', { body: { tag: 'a' } });

@@ -7,7 +7,7 @@ import { startService } from '../helpers/service.ts';
 const FILE = { filename: 'sub/devices.bin' };
 
 describe('device states over HTTP', () => {
-  test('a real guest goes on from its own, and nothing of it is taken while it runs', async () => {
+  test('a real guest continues from its own device state, and a load is refused while it runs', async () => {
     const fileRoot = temporaryDirectory();
     mkdirSync(join(fileRoot, 'sub'));
     const { app } = await startService(['--ram', '16M', '--workload', 'rate=1M,span=8M', '--file-root', fileRoot]);
@@ -39,7 +39,7 @@ describe('device states over HTTP', () => {
     [{}, 400, 'missing_member'],
     [{ filename: 1 }, 400, 'wrong_type'],
     [{ filename: 'x', liv: true }, 400, 'unknown_member'],
-  ])('%j is refused with %i %s, saved or loaded', async (body, status, code) => {
+  ])('%j is refused with %i %s, at a save and at a load', async (body, status, code) => {
     const fileRoot = temporaryDirectory();
     symlinkSync('/etc/passwd', join(fileRoot, 'link'));
     const { server } = await fakeApp({ flags: ['--paused', '--file-root', fileRoot] });
@@ -50,7 +50,7 @@ describe('device states over HTTP', () => {
 });
 
 describe('COLO and replication over HTTP', () => {
-  test('are answered as where nothing is replicated', async () => {
+  test('are answered as without replication', async () => {
     const { server } = await fakeApp();
     expect((await ask(server, '/colo')).json).toEqual({ mode: 'none', 'last-mode': 'none', reason: 'none' });
     const lost = await ask(server, '/colo/lost-heartbeat', { method: 'POST' });

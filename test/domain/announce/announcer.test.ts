@@ -27,7 +27,7 @@ describe('the schedule of an announcement', () => {
     ['a delay that comes out negative is max', { initial: -50, max: 100, rounds: 4, step: 10 }, [0, 100, 200, 300]],
     ['a negative max is no delay: as little as a timer has', { max: -5, rounds: 3 }, [0, 1, 2]],
     ['64-bit values', { initial: 2n ** 62n, max: 60, rounds: 3, step: 2n ** 62n }, [0, 60, 120]],
-  ])('is that of QEMU: %s', (_, change, times) => {
+  ])('equals that of QEMU: %s', (_, change, times) => {
     const world = fakeDomain();
     world.domain.announcements.announce({ ...DEFAULTS, ...change });
     world.time.pass(LONG_MS);
@@ -36,7 +36,7 @@ describe('the schedule of an announcement', () => {
     expect(world.time.pending).toBe(0);
   });
 
-  it('with negative rounds goes on until another of its id takes its place; not all of it is kept', () => {
+  it('with negative rounds continues until it is replaced by its id, and only a part of it is stored', () => {
     const world = fakeDomain();
     world.domain.announcements.announce({ ...DEFAULTS, initial: 10, max: 10, rounds: -1 });
     world.time.pass(10 * ROUNDS_KEPT + 995);
@@ -51,7 +51,7 @@ describe('the schedule of an announcement', () => {
 });
 
 describe('announcements by command', () => {
-  it('of one id follow the newest schedule only; others go on beside it', () => {
+  it('with one id follow the newest schedule only, and other ids continue', () => {
     const world = fakeDomain();
     const { announcements } = world.domain;
     announcements.announce({ ...DEFAULTS, id: 'a', interfaces: ['vn2', 'nowhere'] });
@@ -68,14 +68,14 @@ describe('announcements by command', () => {
     expect(announcements.get('1').interfaces).toEqual(['vn2', 'nowhere']);
   });
 
-  it('without an id are those of the empty one, as in QEMU', () => {
+  it('without an id have the empty id, as in QEMU', () => {
     const world = fakeDomain();
     world.domain.announcements.announce(DEFAULTS);
     world.domain.announcements.announce({ ...DEFAULTS, id: '' });
     expect(rows(world).map(({ outcome }) => outcome)).toEqual(['running', 'replaced']);
   });
 
-  it('are refused beyond the most there may be at a time, but for ids that are under way', () => {
+  it('beyond the limit are refused, except for ids of announcements in progress', () => {
     const world = fakeDomain();
     const { announcements } = world.domain;
     for (let id = 0; id < ANNOUNCEMENTS_MAX; id += 1) announcements.announce({ ...DEFAULTS, id: `id-${id}` });
@@ -86,7 +86,7 @@ describe('announcements by command', () => {
     expect(rows(world)).toHaveLength(ANNOUNCEMENTS_MAX + 1);
   });
 
-  it('tell in the log what was done, and that no frame was sent', () => {
+  it('log each round, and that no frame was sent', () => {
     const world = fakeDomain();
     world.domain.announcements.announce({ ...DEFAULTS, rounds: 2, id: 'a' });
     world.time.pass(LONG_MS);
@@ -99,7 +99,7 @@ describe('announcements by command', () => {
     ]);
   });
 
-  it('that cannot be kept change nothing: the one before goes on', () => {
+  it('that cannot be stored change nothing, and the previous announcement continues', () => {
     const store = openMemoryStore();
     const world = fakeDomain({ store });
     const { announcements } = world.domain;
@@ -123,7 +123,7 @@ describe('announcements by command', () => {
     expect(rows(world)[0]).toMatchObject({ outcome: 'stopped', roundsMade: 1 });
   });
 
-  it('that a process did not see the end of are closed by the next', () => {
+  it('that an earlier process left open are closed by the next process', () => {
     const store = openMemoryStore();
     fakeDomain({ store }).domain.announcements.announce(DEFAULTS);
     const next = fakeDomain({ store });
@@ -143,7 +143,7 @@ describe('the announcement of a migration', () => {
     return id;
   }
 
-  it('follows the parameters, and is made once the guest is here', async () => {
+  it('follows the parameters, and starts after the guest has arrived', async () => {
     const world = fakeDomain({ incoming: true });
     world.domain.settings.setParameters({ 'announce-initial': 20, 'announce-rounds': 3 });
     const id = await arrive(world);
@@ -152,14 +152,14 @@ describe('the announcement of a migration', () => {
     expect(timesOf(world, '1')).toEqual([0, 20, 140]);
   });
 
-  it('is made of a guest that stays stopped too, as by QEMU', async () => {
+  it('starts also for a guest that stays stopped, as in QEMU', async () => {
     const world = fakeDomain({ incoming: true, startPaused: true });
     await arrive(world);
     expect(world.domain.machine.status().status).toBe('paused');
     expect(rows(world)).toHaveLength(1);
   });
 
-  it('is not touched by commands, nor by their number', async () => {
+  it('is independent of announcements by command and of their limit', async () => {
     const world = fakeDomain({ incoming: true });
     for (let id = 0; id < ANNOUNCEMENTS_MAX; id += 1) {
       world.domain.announcements.announce({ ...DEFAULTS, id: `id-${id}`, max: LONG_MS, initial: LONG_MS });
@@ -170,7 +170,7 @@ describe('the announcement of a migration', () => {
     expect(rows(world)[1]).toMatchObject({ name: null, outcome: 'completed', roundsMade: 5 });
   });
 
-  it('is not made of an image, which never runs, nor at the source', async () => {
+  it('is not made for an image, which never runs, nor at the source', async () => {
     const world = fakeDomain({ incoming: true, machine: new FakeMachine('image') });
     await arrive(world);
     expect(rows(world)).toEqual([]);
@@ -182,7 +182,7 @@ describe('the announcement of a migration', () => {
     expect(rows(source)).toEqual([]);
   });
 
-  it('that cannot be kept hinders the guest from nothing', async () => {
+  it('does not prevent the start of the guest if it cannot be stored', async () => {
     const store = openMemoryStore();
     store.announcements.add = () => {
       throw new Error('the disk is full');

@@ -12,7 +12,7 @@ function domainWithRing() {
 }
 
 describe('without a dirty ring', () => {
-  test('no limit can be set, whatever it is; to cancel one is harmless, as in QEMU', () => {
+  test('every limit is refused, and a cancel has no effect, as in QEMU', () => {
     const { domain, machine } = fakeDomain();
     for (const [rate, cpu] of [[10], [0], [10, 9]] as const) {
       expect(refusalOf(() => domain.dirty.setVcpuDirtyLimit(rate, cpu))).toMatchObject({ code: 'dirty_ring_needed' });
@@ -25,7 +25,7 @@ describe('without a dirty ring', () => {
 });
 
 describe('with a dirty ring', () => {
-  test('one vCPU, or all of them, are limited; those that are not are not listed', () => {
+  test('one vCPU or all of them can be limited, and only limited vCPUs are listed', () => {
     const { domain, machine } = domainWithRing();
     domain.dirty.setVcpuDirtyLimit(50, 1);
     machine.dirty.rates = [0, 49.6 * MIB, 0];
@@ -41,7 +41,7 @@ describe('with a dirty ring', () => {
     expect(refusalOf(() => domain.dirty.queryVcpuDirtyLimit(3))).toMatchObject({ code: 'value_out_of_range' });
   });
 
-  test('a limit is cancelled by name, by a rate of 0, or with all others', () => {
+  test('a limit is cancelled by its vCPU, by a rate of 0, or with all others', () => {
     const { domain, machine } = domainWithRing();
     domain.dirty.setVcpuDirtyLimit(50);
     domain.dirty.cancelVcpuDirtyLimit(0);
@@ -53,7 +53,7 @@ describe('with a dirty ring', () => {
     expect(domain.dirty.queryVcpuDirtyLimit()).toEqual([]);
   });
 
-  test('a vCPU that there is not is refused, and nothing changes', () => {
+  test('an unknown vCPU is refused, and nothing changes', () => {
     const { domain, machine } = domainWithRing();
     for (const cpu of [-1, 3, 2n ** 62n]) {
       for (const call of [
@@ -67,7 +67,7 @@ describe('with a dirty ring', () => {
     expect(machine.dirty.limits.size).toBe(0);
   });
 
-  test('a rate is told as exactly as it was given', () => {
+  test('a rate is reported exactly as it was set', () => {
     const { domain } = domainWithRing();
     domain.dirty.setVcpuDirtyLimit(2n ** 64n - 1n, 0);
     expect(domain.dirty.queryVcpuDirtyLimit()[0]?.['limit-rate']).toBe(2n ** 64n - 1n);

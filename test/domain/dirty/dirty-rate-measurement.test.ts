@@ -15,13 +15,13 @@ const UNSTARTED = {
 
 /** As QEMU 10.0 answers at each step; the figures are the test's. */
 describe('query-dirty-rate', () => {
-  test('before the first measurement says that there is none', () => {
+  test('reports unstarted before the first measurement', () => {
     const { domain } = fakeDomain();
     expect(domain.dirty.queryDirtyRate()).toEqual(UNSTARTED);
     expect(domain.dirty.queryDirtyRate('millisecond')).toEqual({ ...UNSTARTED, 'calc-time-unit': 'millisecond' });
   });
 
-  test('shows what is being measured, and then what was found in the time that it really took', async () => {
+  test('shows the measurement in progress, and then its result with the actual duration', async () => {
     const { domain, machine, time } = fakeDomain();
     time.pass(5678);
     domain.dirty.calcDirtyRate({ 'calc-time': 1500, 'calc-time-unit': 'millisecond' });
@@ -40,7 +40,7 @@ describe('query-dirty-rate', () => {
     });
   });
 
-  test('in mode dirty-ring tells the rate of each vCPU, and shows no samples once it is measured', async () => {
+  test('in mode dirty-ring shows the rate of each vCPU, and no samples in the result', async () => {
     const { domain, machine } = fakeDomain();
     machine.dirty.ringEntries = 4096;
     domain.dirty.calcDirtyRate({ 'calc-time': 1, mode: 'dirty-ring' });
@@ -59,7 +59,7 @@ describe('query-dirty-rate', () => {
     });
   });
 
-  test('still shows the measurement before if one went wrong, which is told', async () => {
+  test('still shows the previous measurement after a measurement failed, and the failure is reported', async () => {
     const { domain, machine, faults } = fakeDomain();
     domain.dirty.calcDirtyRate({ 'calc-time': 1, mode: 'dirty-bitmap' });
     machine.dirty.found({ elapsedMs: 1000, bytes: 7 * MIB, bytesByVcpu: [] });
@@ -97,26 +97,26 @@ describe('calc-dirty-rate', () => {
     { 'calc-time': 60 },
     { 'calc-time': 50, 'calc-time-unit': 'millisecond', 'sample-pages': 128 },
     { 'calc-time': 60_000, 'calc-time-unit': 'millisecond', 'sample-pages': 16_384 },
-  ])('with %o is taken', (arguments_) => {
+  ])('with %o is accepted', (arguments_) => {
     const { domain, machine } = fakeDomain();
     domain.dirty.calcDirtyRate(arguments_);
     expect(machine.dirty.plans.length).toBe(1);
   });
 
-  test('everything that is out of range is told at once', () => {
+  test('with several invalid values reports all of them at once', () => {
     const { domain } = fakeDomain();
     const refusal = refusalOf(() => domain.dirty.calcDirtyRate({ 'calc-time': 0, 'sample-pages': 1 }));
     expect(refusal?.violations.map(({ pointer }) => pointer)).toEqual(['/calc-time', '/sample-pages']);
   });
 
-  test('a machine with a ring has no bitmap', () => {
+  test('in mode dirty-bitmap is refused for a machine with a dirty ring', () => {
     const { domain, machine } = fakeDomain();
     machine.dirty.ringEntries = 1024;
     const arguments_ = { 'calc-time': 1, mode: 'dirty-bitmap' } as const;
     expect(refusalOf(() => domain.dirty.calcDirtyRate(arguments_))).toMatchObject({ code: 'dirty_ring_in_use' });
   });
 
-  test('while it is being measured another call is refused, whatever it asks for', async () => {
+  test('is refused during a measurement, with any arguments', async () => {
     const { domain, machine } = fakeDomain();
     domain.dirty.calcDirtyRate({ 'calc-time': 1 });
     for (const calcTime of [1, 0]) {
@@ -129,7 +129,7 @@ describe('calc-dirty-rate', () => {
     expect(machine.dirty.plans.length).toBe(2);
   });
 
-  test('who waits for the end waits no longer than he wants, and not at all where nothing is measured', async () => {
+  test('ends a wait at its time-out or abort, and at once if nothing is measured', async () => {
     const { domain, time } = fakeDomain();
     await domain.dirty.dirtyRateMeasured(60_000);
     domain.dirty.calcDirtyRate({ 'calc-time': 60 });
@@ -143,7 +143,7 @@ describe('calc-dirty-rate', () => {
     expect(domain.dirty.queryDirtyRate().status).toBe('measuring');
   });
 
-  test('a measurement ends with the service, and is no fault', async () => {
+  test('is ended by the end of the service, without a fault', async () => {
     const { domain, faults } = fakeDomain();
     domain.dirty.calcDirtyRate({ 'calc-time': 60 });
     await domain.close();

@@ -27,13 +27,13 @@ describe('a revision', () => {
     expect(seen).toHaveLength(10);
   });
 
-  it('that is not the newest is answered at once', async () => {
+  it('that is outdated is answered at once', async () => {
     const { domain, time } = fakeDomain();
     await domain.migration.changed(domain.migration.revision() - 1, 1000);
     expect(time.pending).toBe(0);
   });
 
-  it('is waited for until the time-out or until the caller has gone, and nothing is left behind', async () => {
+  it('can be awaited until the time-out or the abort of the caller, and no timer is left', async () => {
     const { domain, time } = fakeDomain();
     const timedOut = domain.migration.changed(domain.migration.revision(), 1000);
     time.pass(1000);
@@ -46,7 +46,7 @@ describe('a revision', () => {
     expect(time.pending).toBe(0);
   });
 
-  it('wakes every caller that waits', async () => {
+  it('wakes every waiting caller', async () => {
     const { domain, time } = fakeDomain();
     const seen = domain.migration.revision();
     const waiting = Array.from({ length: 100 }, () => domain.migration.changed(seen, 60_000));
@@ -56,8 +56,8 @@ describe('a revision', () => {
   });
 });
 
-describe('waiting for the end', () => {
-  it('answers with the row as it is at the time-out', async () => {
+describe('a wait for the end of a migration', () => {
+  it('returns the present row at the time-out', async () => {
     const { domain, time } = fakeDomain();
     const { id } = domain.migration.start({ uri: 'tcp:h:1' });
     const ended = domain.migration.ended(id, 500);
@@ -68,7 +68,7 @@ describe('waiting for the end', () => {
 });
 
 describe('events', () => {
-  it('reach subscribers once they are durable, and a subscriber that fails disturbs nobody', async () => {
+  it('reach subscribers after they are stored, and a subscriber that throws does not affect others', async () => {
     const { domain, faults, store } = fakeDomain();
     const heard: number[] = [];
     domain.events.subscribe(() => {

@@ -3,7 +3,7 @@ import { EventHub } from '../../../src/domain/events/event-hub.ts';
 import { openedStore } from '../../store/fixtures.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 
-test('a change that was kept is no failure because old events cannot be removed', () => {
+test('a stored change does not fail if old events cannot be removed', () => {
   const store = openedStore();
   const full = new Error('the disk is full');
   const prune = () => {

@@ -15,7 +15,7 @@ const save = ({ domain }: FakeWorld, name = FILE) => domain.devices.save(name);
 const load = ({ domain }: FakeWorld, name = FILE) => domain.devices.load(name);
 
 describe('saving the devices', () => {
-  it('stops a guest that runs for it, and lets it go before the file is written', async () => {
+  it('stops a running guest, and resumes it before the file is written', async () => {
     const own = world();
     const written = Promise.withResolvers<void>();
     own.files.delay = written.promise;
@@ -32,7 +32,7 @@ describe('saving the devices', () => {
     ['paused', {}],
     ['prelaunch', { startPaused: true }],
     ['inmigrate', { incoming: true }],
-  ])('leaves a guest that is %s as it is, and tells nothing', async (state, change) => {
+  ])('leaves a guest that is %s in this state, without an event', async (state, change) => {
     const own = world(change);
     await own.domain.machine.stop();
     const before = own.events();
@@ -43,7 +43,7 @@ describe('saving the devices', () => {
     expect(own.events()).toEqual(before);
   });
 
-  it('whose file cannot be written is refused under the code of that, and the guest goes on', async () => {
+  it('is refused with the code of the file error if the file cannot be written, and the guest continues', async () => {
     const own = world();
     own.files.fault = { code: 'no_space', message: 'file:devices.bin: no space is left' };
     expect(await rejectionOf(save(own))).toMatchObject({ code: 'no_space' });
@@ -69,7 +69,7 @@ describe('saving the devices', () => {
 });
 
 describe('loading the devices', () => {
-  it('gives the machine what the file holds; the guest stays stopped', async () => {
+  it('replaces the state of the machine by that of the file, and the guest stays stopped', async () => {
     const own = world();
     await save(own);
     await own.domain.machine.stop();
@@ -80,7 +80,7 @@ describe('loading the devices', () => {
     expect(own.machine.runs).toBe(true);
   });
 
-  it('is refused while the guest runs, also if it was told to run while the file was read', async () => {
+  it('is refused while the guest runs, even if it was resumed while the file was read', async () => {
     const own = world();
     await save(own);
     expect(await rejectionOf(load(own))).toMatchObject({ code: 'machine_running' });
@@ -107,7 +107,7 @@ describe('loading the devices', () => {
     expect(own.domain.machine.status().status).toBe('prelaunch');
   });
 
-  it('that the machine does not take is refused, and says why', async () => {
+  it('that the machine refuses fails with the reason', async () => {
     const own = world({ startPaused: true });
     await save(own);
     own.machine.refusal = new RangeError('cursor is 9');
@@ -115,7 +115,7 @@ describe('loading the devices', () => {
     expect(own.machine.isHeldFor('snapshot')).toBe(false);
   });
 
-  it('of a guest that had panicked is the end of this one, and the other way round', async () => {
+  it('also loads the panic of the guest, and ends a panic if the loaded guest has none', async () => {
     const own = world({ startPaused: true });
     await save(own);
     const { machine, domain } = own;
@@ -138,7 +138,7 @@ describe('loading the devices', () => {
 });
 
 describe('the state of the devices', () => {
-  it('is not moved while a migration or a job has the machine, nor from an image that is empty', async () => {
+  it('is neither saved nor loaded while a migration or a job has the machine, and not saved from an empty image', async () => {
     const migrating = world();
     migrating.domain.migration.start({ uri: 'tcp:127.0.0.1:1' });
     const listening = world({ incoming: true });
@@ -156,7 +156,7 @@ describe('the state of the devices', () => {
     expect(await rejectionOf(save(saving))).toMatchObject({ code: 'job_in_progress' });
   });
 
-  it('lets nothing begin that needs the machine until it has been moved', async () => {
+  it('prevents other work on the machine until its save or load has ended', async () => {
     const own = world();
     const written = Promise.withResolvers<void>();
     own.files.delay = written.promise;

@@ -5,7 +5,7 @@ import { FakeMachine } from '../fakes/fake-machine.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 
 describe('the machine', () => {
-  it('stops and goes on, and tells so once each', async () => {
+  it('stops and resumes, with one event each', async () => {
     const { domain, machine, events } = fakeDomain();
     expect(domain.machine.status()).toEqual({ running: true, status: 'running' });
     await Promise.all([domain.machine.stop(), domain.machine.stop()]);
@@ -19,7 +19,7 @@ describe('the machine', () => {
     expect(events()).toEqual(['STOP', 'RESUME']);
   });
 
-  it('started paused has never run until cont', async () => {
+  it('started paused does not run until cont', async () => {
     const { domain, machine, events } = fakeDomain({ startPaused: true });
     expect(machine.isHeldFor('operator')).toBe(true);
     await domain.machine.stop();
@@ -29,7 +29,7 @@ describe('the machine', () => {
     expect(events()).toEqual(['RESUME']);
   });
 
-  it('that panics is stopped, says so, and cannot go on', async () => {
+  it('that panics is stopped with an event, and cannot be resumed', async () => {
     const { domain, machine, events } = fakeDomain();
     machine.panic();
     expect(domain.machine.status()).toEqual({ running: false, status: 'guest-panicked' });
@@ -39,7 +39,7 @@ describe('the machine', () => {
     expect(domain.machine.status().status).toBe('guest-panicked');
   });
 
-  it('that panicked before it stood still for a stop stays panicked', async () => {
+  it('that panics during a stop stays panicked', async () => {
     const { domain, machine } = fakeDomain();
     const stopped = domain.machine.stop();
     machine.panic();
@@ -47,7 +47,7 @@ describe('the machine', () => {
     expect(domain.machine.status().status).toBe('guest-panicked');
   });
 
-  it('that panicked as it was stopped for the switchover does not run again after a failure', async () => {
+  it('that panics while it is stopped for the switchover does not run again after a failure', async () => {
     const { domain, machine, outgoing, events } = fakeDomain();
     const { id } = domain.migration.start({ uri: 'tcp:h:1' });
     outgoing().step('active');
@@ -61,7 +61,7 @@ describe('the machine', () => {
     expect(events()).not.toContain('RESUME');
   });
 
-  it('whose vCPU thread died is in internal-error for good', async () => {
+  it('whose vCPU thread died stays in internal-error', async () => {
     const { domain, machine, events } = fakeDomain();
     machine.panic('vcpu-died');
     expect(domain.machine.status().status).toBe('internal-error');
@@ -69,7 +69,7 @@ describe('the machine', () => {
     await expect(domain.machine.cont()).rejects.toMatchObject({ code: 'machine_reset_required' });
   });
 
-  it('tells who it is and takes a new workload', () => {
+  it('has an identity, and accepts a new workload', () => {
     const { domain } = fakeDomain();
     expect(domain.machine.info()).toMatchObject({ kind: 'synthetic', name: 'vm0', vcpus: 1 });
     expect(domain.machine.console()).toBe('tick 1\n');
@@ -84,7 +84,7 @@ describe('the machine', () => {
     expect(refusalOf(() => domain.machine.console())).toMatchObject({ code: 'no_console', kind: 'missing' });
   });
 
-  it('takes no step between run states that the table does not allow', () => {
+  it('refuses each step between run states that is not in the table', () => {
     for (const state of RUN_STATES) {
       const holder = new RunStateHolder(state);
       expect(() => holder.to(state)).toThrow();

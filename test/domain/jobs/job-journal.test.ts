@@ -3,7 +3,7 @@ import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { jobWorld, settled, Work } from './world.ts';
 
 describe('a database that cannot be written', () => {
-  test('refuses a new job, which then is not there', () => {
+  test('refuses a new job, which then does not exist', () => {
     const { jobs, breakStore, steps } = jobWorld();
     breakStore(true);
     expect(() => jobs.start(new Work().spec('a'))).toThrow('the disk is full');
@@ -13,7 +13,7 @@ describe('a database that cannot be written', () => {
     expect(jobs.start(new Work().spec('a')).status).toBe('running');
   });
 
-  test('does not hold a job up: what is missing is written with the next word, in order', async () => {
+  test('does not delay a job: missing changes are written with the next one, in order', async () => {
     const { jobs, breakStore, store, steps, faults } = jobWorld();
     const [first, second] = [new Work(), new Work()];
     jobs.start(first.spec('a'));
@@ -40,7 +40,7 @@ describe('a database that cannot be written', () => {
     expect(store.jobs.get('a')?.outcome).toBe('completed');
   });
 
-  test('is tried again after a while, until it works', async () => {
+  test('is tried again after some time, until the write succeeds', async () => {
     const { jobs, breakStore, store, time, faults } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -55,7 +55,7 @@ describe('a database that cannot be written', () => {
     expect(time.pending).toBe(0);
   });
 
-  test('since the disk is full fails a job that needs it, and that is written in the room kept for it', async () => {
+  test('because the disk is full fails a job that needs it, and this end is written into the reserved space', async () => {
     const { jobs, fillStore, store, steps, faults } = jobWorld();
     const run: Work['run'] = async (control) => {
       fillStore();
@@ -68,7 +68,7 @@ describe('a database that cannot be written', () => {
     expect(faults).toEqual([]);
   });
 
-  test('fails a job whose phase cannot be kept, since nobody could put it right after a crash', async () => {
+  test('fails a job whose phase cannot be stored, since no start could repair it after a crash', async () => {
     const { jobs, breakStore, store } = jobWorld();
     const work = new Work();
     let reached = false;
@@ -86,8 +86,8 @@ describe('a database that cannot be written', () => {
   });
 });
 
-describe('what is written', () => {
-  test('a row and its event are there together, and subscribers hear of it when both are', () => {
+describe('a write', () => {
+  test('stores a row and its event together, and informs subscribers after both', () => {
     const store = openMemoryStore();
     const { jobs } = jobWorld(store);
     const seen: string[] = [];
@@ -98,7 +98,7 @@ describe('what is written', () => {
     store.close();
   });
 
-  test('a phase is kept at once, and is gone once the job has ended', async () => {
+  test('stores a phase at once, and removes it when the job has ended', async () => {
     const { jobs, store } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));

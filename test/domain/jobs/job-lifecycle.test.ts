@@ -14,7 +14,7 @@ import qemu from '../../fixtures/qemu/jobs.json' with { type: 'json' };
 import { refusalOf } from '../fakes/refusal.ts';
 
 describe('the lifecycle of a job', () => {
-  test('allows exactly the steps of the table', () => {
+  test('allows exactly the transitions of the table', () => {
     for (const from of JOB_STATUSES) {
       for (const to of JOB_STATUSES) {
         if (JOB_TRANSITIONS[from].includes(to)) expect(transition(from, to)).toBe(to);
@@ -23,18 +23,18 @@ describe('the lifecycle of a job', () => {
     }
   });
 
-  test('every state is reached from created, and every one but null is left', () => {
+  test('reaches every state from created, and every state except null has a successor', () => {
     const reached = new Set<JobStatus>(['created']);
     for (const from of reached) for (const to of JOB_TRANSITIONS[from]) reached.add(to);
     expect([...reached].sort()).toEqual([...JOB_STATUSES].sort());
     expect(JOB_STATUSES.filter((status) => JOB_TRANSITIONS[status].length === 0)).toEqual(['null']);
   });
 
-  test('only concluded and null are an end', () => {
+  test('ends only in concluded and null', () => {
     expect(JOB_STATUSES.filter(isConcluded)).toEqual(['concluded', 'null']);
   });
 
-  test.each(qemu.sequences)('has the steps that QEMU told of at $command $steps', ({ steps }) => {
+  test.each(qemu.sequences)('has the transitions that QEMU reports at $command $steps', ({ steps }) => {
     steps.reduce((from, to) => transition(from as JobStatus, to as JobStatus));
   });
 });
@@ -48,12 +48,12 @@ describe('the verbs of a job', () => {
       !(verb === 'job-resume' && !PAUSED.includes(status)) && !(verb === 'job-pause' && PAUSED.includes(status)),
   );
 
-  test.each(asked)('$verb in $status is taken if QEMU 10.0 takes it', ({ status, verb, errorClass }) => {
+  test.each(asked)('$verb in $status is accepted if QEMU 10.0 accepts it', ({ status, verb, errorClass }) => {
     const states = JOB_VERB_STATES[verb.replace('job-', '') as JobVerb];
     expect(states.includes(status as JobStatus)).toBe(errorClass === null);
   });
 
-  test('every verb was asked of QEMU in every state that it can be held in', () => {
+  test('every verb was recorded from QEMU in every state that can be held', () => {
     expect(new Set(qemu.verbs.map(({ verb }) => verb))).toEqual(new Set(JOB_VERBS.map((verb) => `job-${verb}`)));
     expect(new Set(qemu.verbs.map(({ status }) => status)).size).toBe(6);
   });
@@ -64,7 +64,7 @@ describe('the id of a job', () => {
     expect(refusalOf(() => checkJobId(id))?.code).toBe(isAccepted ? undefined : 'invalid_job_id');
   });
 
-  test('has 4096 characters at most', () => {
+  test('has at most 4096 characters', () => {
     expect(refusalOf(() => checkJobId('a'.repeat(4096)))).toBeNull();
     expect(refusalOf(() => checkJobId('a'.repeat(4097)))?.violations[0]?.pointer).toBe('/job-id');
   });

@@ -20,7 +20,7 @@ async function killedService() {
 }
 
 describe('a service that starts after another was killed', () => {
-  test('concludes what was left open, tells of it, and lists it until it is dismissed', async () => {
+  test('concludes open jobs, with events, and lists them until they are dismissed', async () => {
     const store = await killedService();
     const { jobs, recover, steps, time } = jobWorld(store);
     recover();
@@ -41,7 +41,7 @@ describe('a service that starts after another was killed', () => {
     expect(jobs.holderOf('machine')).toBeNull();
   });
 
-  test('does so on a full disk, too, in the room that the other kept for it', async () => {
+  test('concludes open jobs on a full disk in the reserved space', async () => {
     const { jobs, recover, fillStore, faults } = jobWorld(await killedService());
     fillStore();
     recover();
@@ -49,13 +49,13 @@ describe('a service that starts after another was killed', () => {
     expect(faults).toEqual([]);
   });
 
-  test('is given the jobs that left something half-done, with what they were about', async () => {
+  test('gets the jobs with incomplete changes and their details', async () => {
     const store = await killedService();
     const interrupted = jobWorld(store).recover();
     expect(interrupted).toMatchObject([{ id: 'save', type: 'snapshot-save', phase: 'write', details: { tag: 'x' } }]);
   });
 
-  test('is given them again, until it was said that they were put right', async () => {
+  test('gets these jobs again at each start until they are marked as repaired', async () => {
     const store = await killedService();
     const [first] = jobWorld(store).recover();
     const second = jobWorld(store);

@@ -5,7 +5,7 @@ import { refusalOf } from '../fakes/refusal.ts';
 import { jobWorld, settled, Work } from './world.ts';
 
 describe('a job', () => {
-  test('goes through the states that QEMU tells of, and is gone once it is dismissed', async () => {
+  test("passes through the states of QEMU's jobs, and is gone after its dismissal", async () => {
     const { jobs, steps, store } = jobWorld();
     const work = new Work();
     expect(jobs.start(work.spec('a')).status).toBe('running');
@@ -19,7 +19,7 @@ describe('a job', () => {
     expect(jobs.get('a').status).toBe('concluded');
   });
 
-  test('that fails tells the code and the text of its error', async () => {
+  test('that fails has the code and the text of its error', async () => {
     const { jobs, steps } = jobWorld();
     const [first, second] = [new Work(), new Work()];
     jobs.start(first.spec('a'));
@@ -44,7 +44,7 @@ describe('a job', () => {
     expect(faults).toEqual([thrown]);
   });
 
-  test('whose work throws before it returns a promise has failed too', async () => {
+  test('whose work throws before it returns a promise fails', async () => {
     const { jobs } = jobWorld();
     const run = (): Promise<void> => {
       throw new DomainError('snapshot_exists', 'It is there.');
@@ -54,7 +54,7 @@ describe('a job', () => {
     expect(jobs.get('a').errorCode).toBe('snapshot_exists');
   });
 
-  test('has times of the wall clock and a duration of the monotonic one, and keeps its last figures', async () => {
+  test('has times of the wall clock and a duration of the monotonic clock, and keeps its last figures', async () => {
     const { jobs, time } = jobWorld();
     const blocker = new Work();
     const work = new Work();
@@ -80,7 +80,7 @@ describe('a job', () => {
     });
   });
 
-  test('keeps its warnings, its details and its result with 64-bit integers exact', async () => {
+  test('keeps its warnings, its details and its result, with exact 64-bit integers', async () => {
     const { jobs } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a', { details: { tag: 'x', clock: 2n ** 60n } }));
@@ -97,7 +97,7 @@ describe('a job', () => {
     });
   });
 
-  test('keeps the first hundred warnings, the last of which says that there were more', async () => {
+  test('keeps the first hundred warnings and one more that reports the omission', async () => {
     const { jobs } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -108,7 +108,7 @@ describe('a job', () => {
     expect(warnings.slice(-2)).toEqual(['number 99', 'There were more warnings.']);
   });
 
-  test('is there for whoever writes in the transaction that keeps it, or neither is', () => {
+  test('is visible to the callback in the transaction that stores it, and is not stored if the callback throws', () => {
     const { jobs, store, steps } = jobWorld();
     const work = new Work();
     let seen = '';
@@ -131,7 +131,7 @@ describe('a job', () => {
 });
 
 describe('the id of a new job', () => {
-  test('is refused while a job has it that was not dismissed, and may be used again then', async () => {
+  test('is refused while an undismissed job has it, and can be used again later', async () => {
     const { jobs, store } = jobWorld();
     const work = new Work();
     const { sequence } = jobs.start(work.spec('a'));
@@ -145,7 +145,7 @@ describe('the id of a new job', () => {
     expect(store.jobs.get('a')?.sequence).toBe(again.sequence);
   });
 
-  test('is made where none is given, and is one that no job ever had', async () => {
+  test('is generated if none is given, and differs from the ids of all earlier jobs', async () => {
     const { jobs } = jobWorld();
     const early = new Work();
     const { id } = jobs.start(early.spec('job-2'));
@@ -155,7 +155,7 @@ describe('the id of a new job', () => {
     expect([1, 2].map(() => jobs.start(new Work().spec(null)).id)).toEqual(['job-3', 'job-4']);
   });
 
-  test('that is not well-formed is refused, and nothing is kept', () => {
+  test('that is malformed is refused, and nothing is stored', () => {
     const { jobs, store } = jobWorld();
     for (const id of ['', '1', 'a b']) {
       expect(refusalOf(() => jobs.start(new Work().spec(id)))?.code).toBe('invalid_job_id');
@@ -164,8 +164,8 @@ describe('the id of a new job', () => {
   });
 });
 
-describe('how many jobs there are', () => {
-  test('is limited: one too many is refused until another has ended', async () => {
+describe('the number of jobs', () => {
+  test('is limited: an additional job is refused until another has ended', async () => {
     const { jobs } = jobWorld();
     const first = new Work();
     jobs.start(first.spec('first'));
@@ -176,7 +176,7 @@ describe('how many jobs there are', () => {
     expect(jobs.start(new Work().spec(null)).status).toBe('created');
   });
 
-  test('of those that have concluded only the newest stay listed; the others are in the history', async () => {
+  test('in the list contains only the newest concluded ones, and the others are in the history', async () => {
     const { jobs, steps } = jobWorld();
     for (let made = 0; made < CONCLUDED_JOBS_LISTED + 3; made += 1) {
       const work = new Work();

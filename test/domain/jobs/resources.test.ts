@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { refusalOf } from '../fakes/refusal.ts';
 import { jobWorld, settled, Work } from './world.ts';
 
-describe('what jobs need', () => {
-  test('jobs that need nothing of each other run side by side', () => {
+describe('the resources of jobs', () => {
+  test('jobs without a common resource run concurrently', () => {
     const { jobs } = jobWorld();
     const status = (resources: readonly string[]) => jobs.start(new Work().spec(null, { resources })).status;
     expect(status(['node:disk0'])).toBe('running');
@@ -14,7 +14,7 @@ describe('what jobs need', () => {
     expect(status([])).toBe('running');
   });
 
-  test('nobody overtakes one that waits for more', async () => {
+  test('a later job does not overtake one that waits for more resources', async () => {
     const { jobs } = jobWorld();
     const [first, both, second] = [new Work(), new Work(), new Work()];
     jobs.start(first.spec('a', { resources: ['node:disk0'] }));
@@ -30,7 +30,7 @@ describe('what jobs need', () => {
     expect(second.hasBegun).toBe(true);
   });
 
-  test('the holder of a thing is who has it, or else who waits for it first', async () => {
+  test('the holder of a resource is the job that has it, or the first job that waits for it', async () => {
     const { jobs } = jobWorld();
     const [first, second] = [new Work(), new Work()];
     expect(jobs.holderOf('machine')).toBeNull();
@@ -46,7 +46,7 @@ describe('what jobs need', () => {
     expect(jobs.holderOf('machine')).toBeNull();
   });
 
-  test('a job that waits names the next ahead of it for each thing, and nobody once it runs', async () => {
+  test('a waiting job names the job before it for each resource, and a running job names none', async () => {
     const { jobs } = jobWorld();
     const works = new Map<string, Work>();
     const start = (id: string, resources: readonly string[]) => {
@@ -76,7 +76,7 @@ describe('what jobs need', () => {
     expect(works.get('d')?.hasBegun).toBe(true);
   });
 
-  test('one job has what it needs for itself, whatever happens, and all come to an end', async () => {
+  test('each resource belongs to one job at a time with any sequence of verbs, and all jobs end', async () => {
     const names = ['machine', 'node:a', 'node:b'];
     const plan = fc.array(
       fc.record({
@@ -127,7 +127,7 @@ describe('what jobs need', () => {
 });
 
 describe('the end of the service', () => {
-  test('cancels what runs, waits or is pending, takes no more, and waits until all of it has let go', async () => {
+  test('cancels running, waiting and pending jobs, accepts no new ones, and waits until all have ended', async () => {
     const { jobs, steps } = jobWorld();
     const [running, waiting, pending, last] = [new Work({ hasHooks: false }), new Work(), new Work(), new Work()];
     jobs.start(running.spec('running'));
@@ -156,7 +156,7 @@ describe('the end of the service', () => {
     expect(jobs.get('last').outcome).toBe('completed');
   });
 
-  test('leaves no timer, also where the last words could not be written', async () => {
+  test('leaves no timer, even if the last changes could not be written', async () => {
     const { jobs, time, breakStore, faults } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));

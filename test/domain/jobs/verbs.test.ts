@@ -4,7 +4,7 @@ import { refusalOf } from '../fakes/refusal.ts';
 import { jobWorld, settled, Work } from './world.ts';
 
 describe('cancel', () => {
-  test('of a job that waits concludes it, and its work never begins', async () => {
+  test('of a waiting job concludes it, and its work never starts', async () => {
     const { jobs, steps } = jobWorld();
     const [first, second] = [new Work(), new Work()];
     jobs.start(first.spec('a'));
@@ -17,7 +17,7 @@ describe('cancel', () => {
     expect(jobs.get('b')).toMatchObject({ errorCode: 'job_cancelled', startedAt: null });
   });
 
-  test('of a job that runs is told to its work, and counts when the work has let go', async () => {
+  test('of a running job is passed to its work, and takes effect when the work has ended', async () => {
     const { jobs, steps } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -29,7 +29,7 @@ describe('cancel', () => {
     expect(steps('a')).toEqual(['created', 'running', 'aborting', 'concluded']);
   });
 
-  test('before the work has had its turn, lets it not begin at all', async () => {
+  test('before the first turn of the work prevents its start', async () => {
     const { jobs, steps } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -40,7 +40,7 @@ describe('cancel', () => {
     expect(steps('a')).toEqual(['created', 'running', 'aborting', 'concluded']);
   });
 
-  test('before the work has said how, is told as soon as it does', async () => {
+  test('before the work has registered its hooks is passed on when it registers them', async () => {
     const { jobs } = jobWorld();
     const work = new Work({ hasHooks: false });
     jobs.start(work.spec('a'));
@@ -54,7 +54,7 @@ describe('cancel', () => {
     expect(jobs.get('a').outcome).toBe('cancelled');
   });
 
-  test('of a paused job wakes it first, as QEMU does', async () => {
+  test('of a paused job resumes it first, as QEMU does', async () => {
     const { jobs, steps } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -66,7 +66,7 @@ describe('cancel', () => {
     expect(work.told).toEqual(['pause', 'cancel', 'resume']);
   });
 
-  test('that comes too late does not undo what was done', async () => {
+  test('that is too late does not undo completed work', async () => {
     const { jobs } = jobWorld();
     const work = new Work({ hasHooks: false });
     jobs.start(work.spec('a'));
@@ -77,7 +77,7 @@ describe('cancel', () => {
     expect(jobs.get('a')).toMatchObject({ outcome: 'completed', errorCode: null });
   });
 
-  test('does not hide a failure of its own', async () => {
+  test('does not hide an error of the work', async () => {
     const { jobs } = jobWorld();
     const work = new Work({ hasHooks: false });
     jobs.start(work.spec('a'));
@@ -88,7 +88,7 @@ describe('cancel', () => {
     expect(jobs.get('a')).toMatchObject({ outcome: 'failed', errorCode: 'image_io_error' });
   });
 
-  test('and the last moment for it never both win', async () => {
+  test('is refused after the work has declared that it cannot be cancelled, and prevents that declaration before', async () => {
     const { jobs } = jobWorld();
     const [late, early] = [new Work(), new Work({ hasHooks: false })];
     jobs.start(late.spec('late', { resources: [] }));
@@ -106,7 +106,7 @@ describe('cancel', () => {
 });
 
 describe('pause and resume', () => {
-  test('are told to the work, and told of', async () => {
+  test('are passed to the work, with events', async () => {
     const { jobs, steps } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -117,7 +117,7 @@ describe('pause and resume', () => {
     expect(steps('a')).toEqual(['created', 'running', 'paused', 'running']);
   });
 
-  test('a pause shows once the work has been told', async () => {
+  test('a pause is visible when the work has been informed', async () => {
     const { jobs } = jobWorld();
     const work = new Work({ hasHooks: false });
     jobs.start(work.spec('a'));
@@ -128,7 +128,7 @@ describe('pause and resume', () => {
     expect(work.told).toEqual(['pause']);
   });
 
-  test('a job that is paused while it waits keeps its place, and does not begin', async () => {
+  test('a waiting job that is paused keeps its place, and does not start', async () => {
     const { jobs } = jobWorld();
     const [first, second, third] = [new Work(), new Work(), new Work()];
     jobs.start(first.spec('a'));
@@ -143,7 +143,7 @@ describe('pause and resume', () => {
     expect([second.hasBegun, third.hasBegun]).toEqual([true, false]);
   });
 
-  test('work that had ended when it was paused ends all the same', async () => {
+  test('work that has ended before its pause ends nevertheless', async () => {
     const { jobs, steps } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -154,7 +154,7 @@ describe('pause and resume', () => {
     expect(steps('a').slice(2)).toEqual(['paused', 'running', 'waiting', 'pending', 'concluded']);
   });
 
-  test('neither may be said twice', async () => {
+  test('neither can be repeated', async () => {
     const { jobs } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -166,8 +166,8 @@ describe('pause and resume', () => {
   });
 });
 
-describe('a job that does not finalize by itself', () => {
-  test('is pending until it is told, and keeps what it has', async () => {
+describe('a job without automatic finalization', () => {
+  test('is pending until it is finalized, and keeps its resources', async () => {
     const { jobs, steps } = jobWorld();
     const [work, next] = [new Work(), new Work()];
     jobs.start(work.spec('a', { autoFinalize: false }));
@@ -193,7 +193,7 @@ describe('a job that does not finalize by itself', () => {
   });
 });
 
-describe('a job that is dismissed by itself', () => {
+describe('a job with automatic dismissal', () => {
   test('is gone when it has ended, and is in the history', async () => {
     const { jobs, steps } = jobWorld();
     const work = new Work();
@@ -221,7 +221,7 @@ describe('a job that becomes ready', () => {
     return { ...world, work };
   }
 
-  test('stays so until it is told to complete', async () => {
+  test('stays ready until it is completed', async () => {
     const { jobs, steps } = await readyJob();
     expect(jobs.get('a').status).toBe('ready');
     jobs.apply('a', 'complete');
@@ -229,7 +229,7 @@ describe('a job that becomes ready', () => {
     expect(steps('a')).toEqual(['created', 'running', 'ready', 'waiting', 'pending', 'concluded']);
   });
 
-  test('stands by while it is paused, and completes then only once it is resumed', async () => {
+  test('is in standby while it is paused, and completes only after a resume', async () => {
     const { jobs, steps } = await readyJob();
     expect(jobs.apply('a', 'pause').status).toBe('standby');
     jobs.apply('a', 'complete');
@@ -240,7 +240,7 @@ describe('a job that becomes ready', () => {
     expect(steps('a').slice(2)).toEqual(['ready', 'standby', 'ready', 'waiting', 'pending', 'concluded']);
   });
 
-  test('stands by at once where it was paused before it came so far', async () => {
+  test('enters standby at once if it was paused before it became ready', async () => {
     const { jobs, steps } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -264,7 +264,7 @@ describe('a job that becomes ready', () => {
     expect(steps('a').slice(-3)).toEqual(['ready', 'aborting', 'concluded']);
   });
 
-  test('does not become so once it was cancelled', async () => {
+  test('does not become ready after a cancel', async () => {
     const { jobs } = jobWorld();
     const work = new Work({ hasHooks: false });
     jobs.start(work.spec('a'));
@@ -276,7 +276,7 @@ describe('a job that becomes ready', () => {
 });
 
 describe('a verb', () => {
-  test.each<[JobVerb]>([['complete'], ['finalize'], ['dismiss']])('%s is refused of a job that runs', async (verb) => {
+  test.each<[JobVerb]>([['complete'], ['finalize'], ['dismiss']])('%s is refused for a running job', async (verb) => {
     const { jobs, steps } = jobWorld();
     jobs.start(new Work().spec('a'));
     const refusal = refusalOf(() => jobs.apply('a', verb));
@@ -286,7 +286,7 @@ describe('a verb', () => {
   });
 
   test.each<[JobVerb]>([['cancel'], ['pause'], ['resume'], ['complete'], ['finalize']])(
-    '%s is refused of a job that has concluded',
+    '%s is refused for a concluded job',
     async (verb) => {
       const { jobs } = jobWorld();
       const work = new Work();
@@ -298,7 +298,7 @@ describe('a verb', () => {
     },
   );
 
-  test('for a job that never was, or was dismissed, finds none', async () => {
+  test('is refused for an unknown or dismissed job', async () => {
     const { jobs } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { jobWorld, settled, Work } from './world.ts';
 
 describe('the revision of the list', () => {
-  test('grows with every step and figure, and with nothing else', async () => {
+  test('grows with every transition and figure, and with nothing else', async () => {
     const { jobs } = jobWorld();
     const work = new Work();
     let current = 0;
@@ -28,8 +28,8 @@ describe('the revision of the list', () => {
   });
 });
 
-describe('what is asked often', () => {
-  test('comes from memory: the database is not asked', async () => {
+describe('a query that is repeated often', () => {
+  test('is answered from memory, without the database', async () => {
     const { jobs, store, recover } = jobWorld();
     recover();
     jobs.start(new Work().spec('a'));
@@ -47,8 +47,8 @@ describe('what is asked often', () => {
   });
 });
 
-describe('waiting', () => {
-  test('for a change ends when a figure has moved', async () => {
+describe('a wait', () => {
+  test('for a change ends when a figure has changed', async () => {
     const { jobs, time } = jobWorld();
     const work = new Work();
     let current = 0;
@@ -63,7 +63,7 @@ describe('waiting', () => {
     expect(time.pending).toBe(0);
   });
 
-  test('share one timer for figures, however many they are', async () => {
+  test('shares one timer for figures with all other waits', async () => {
     const { jobs, time } = jobWorld();
     jobs.start(new Work().spec('a'));
     const waiting = Array.from({ length: 5 }, () => jobs.changed(jobs.revision(), 1000));
@@ -74,7 +74,7 @@ describe('waiting', () => {
     expect(time.pending).toBe(0);
   });
 
-  test('for a change ends at the time-out, and when the client has gone', async () => {
+  test('for a change ends at the time-out, and when the client has disconnected', async () => {
     const { jobs, time } = jobWorld();
     const timedOut = jobs.changed(jobs.revision(), 1000);
     time.pass(1000);
@@ -86,7 +86,7 @@ describe('waiting', () => {
     expect(time.pending).toBe(0);
   });
 
-  test('for the end of a job gives it as it ended, or as it is at the time-out', async () => {
+  test('for the end of a job returns the ended job, or the present one at the time-out', async () => {
     const { jobs, time } = jobWorld();
     const work = new Work();
     jobs.start(work.spec('a'));
@@ -102,7 +102,7 @@ describe('waiting', () => {
     expect(time.pending).toBe(0);
   });
 
-  test('for the end of a job does not take another of its name for it', async () => {
+  test('for the end of a job is not ended by another job with its id', async () => {
     const { jobs } = jobWorld();
     const [first, second] = [new Work(), new Work()];
     const { sequence } = jobs.start(first.spec('a', { autoDismiss: true }));

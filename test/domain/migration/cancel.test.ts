@@ -18,7 +18,7 @@ function startedIn(world: FakeWorld, stage: (typeof STAGES)[number]): string {
 }
 
 describe('a cancel', () => {
-  it('finds nothing to cancel before the first migration, and on a target', async () => {
+  it('has no effect before the first migration, and on a target', async () => {
     const { domain } = fakeDomain();
     await expect(domain.migration.cancel()).resolves.toBe('nothing-to-cancel');
     const target = fakeDomain({ incoming: true });
@@ -29,7 +29,7 @@ describe('a cancel', () => {
     expect(target.domain.migration.query().status).toBe('setup');
   });
 
-  it.each(STAGES)('in %s ends cancelled, the guest runs on, and a second one is harmless', async (stage) => {
+  it.each(STAGES)('in %s ends cancelled, the guest keeps running, and a second cancel has no effect', async (stage) => {
     const world = fakeDomain();
     const id = startedIn(world, stage);
     const cancels = [world.domain.migration.cancel(), world.domain.migration.cancel()];
@@ -45,7 +45,7 @@ describe('a cancel', () => {
     ]);
   });
 
-  it('once the target may have the guest answers that it is too late', async () => {
+  it('after the target may have the guest is refused as too late', async () => {
     const world = fakeDomain();
     startedIn(world, 'device');
     world.outgoing().status.handOver();
@@ -55,7 +55,7 @@ describe('a cancel', () => {
     await expect(world.domain.migration.cancel()).resolves.toBe('already-completed');
   });
 
-  it('drops what the worker said before it learnt of the cancel', async () => {
+  it('ignores messages that the worker sent before it received the cancel', async () => {
     const world = fakeDomain();
     startedIn(world, 'setup');
     const transfer = world.outgoing();
@@ -68,7 +68,7 @@ describe('a cancel', () => {
     expect(world.events()).toEqual(['MIGRATION setup', 'MIGRATION cancelling', 'MIGRATION cancelled']);
   });
 
-  it('racing with another and with the end, in every order: one end wins, and everyone is told that one', async () => {
+  it('that races with another cancel and with the end, in every order, leads to one end, which every caller gets', async () => {
     const races = openRaces();
     for (const stage of STAGES) {
       for (const wanted of ENDS) {

@@ -27,7 +27,7 @@ function makeSets() {
 }
 
 describe('sets of descriptors', () => {
-  it('a descriptor without a set gets the lowest number that no set has', () => {
+  it('a descriptor without a set gets the lowest unused number', () => {
     const { sets, add } = makeSets();
     add(10);
     add(11);
@@ -47,7 +47,7 @@ describe('sets of descriptors', () => {
     ]);
   });
 
-  it('a negative number of a set is refused, and the descriptor that came is closed', () => {
+  it('a negative number of a set is refused, and the descriptor of the message is closed', () => {
     const { sets, closed, add } = makeSets();
 
     expect(refusalOf(() => add(10, -1))).toMatchObject({
@@ -58,13 +58,13 @@ describe('sets of descriptors', () => {
     expect(sets.list()).toEqual([]);
   });
 
-  it('a descriptor that did not come is refused before anything else is looked at', () => {
+  it('a missing descriptor is refused before other checks', () => {
     const { add } = makeSets();
 
     expect(refusalOf(() => add(null, -1))?.code).toBe('descriptor_not_received');
   });
 
-  it('a descriptor more than are allowed is refused and closed', () => {
+  it('a descriptor beyond the limit is refused and closed', () => {
     const { closed, add } = makeSets();
     for (let fd = 0; fd < SET_DESCRIPTORS_MAX; fd++) add(fd, fd % 3);
 
@@ -72,7 +72,7 @@ describe('sets of descriptors', () => {
     expect(closed).toEqual([9999]);
   });
 
-  it('a set goes with its last descriptor, whether each is removed or all at once', () => {
+  it('a set is removed with its last descriptor, by single removals or all at once', () => {
     const { sets, closed, add } = makeSets();
     for (const [fd, id] of [
       [10, 0],
@@ -95,7 +95,7 @@ describe('sets of descriptors', () => {
     [9, 3, "There is no descriptor 'fdset-id:9, fd:3'; there are the sets 0, 5."],
     [5, 3, "There is no descriptor 'fdset-id:5, fd:3'; set 5 has 11, 12."],
     [-4, undefined, "There is no descriptor 'fdset-id:-4'; there are the sets 0, 5."],
-  ])('what is not there to be removed is named: set %s, descriptor %s', (id, fd, message) => {
+  ])('an unknown descriptor to remove is named in the error: set %s, descriptor %s', (id, fd, message) => {
     const { sets, closed, add } = makeSets();
     add(10);
     add(11, 5);
@@ -107,7 +107,7 @@ describe('sets of descriptors', () => {
 });
 
 describe('addresses of sets', () => {
-  it('the newest descriptor of the set is used that is open for exactly what the migration does', () => {
+  it('the newest descriptor of the set with exactly the access mode of the migration is used', () => {
     const { addAs, address } = makeSets();
     for (const [index, access] of (['write', 'read', 'write', 'read', 'both', 'append'] as const).entries())
       addAs(access, 10 + index, 3);
@@ -118,7 +118,7 @@ describe('addresses of sets', () => {
     expect(address('0003')).toMatchObject({ descriptor: 12 });
   });
 
-  it('a set without such a descriptor is refused with what it has', () => {
+  it('a set without such a descriptor is refused, and the error names the modes that it has', () => {
     const { addAs, address } = makeSets();
     addAs('read', 10, 3);
     addAs('both', 11, 3);
@@ -141,7 +141,7 @@ describe('addresses of sets', () => {
     expect(refusal?.message).toMatch(/there are the sets 3\.$|the number of a set, from 0 to 9223372036854775807\.$/);
   });
 
-  it('the other form of an address leads to the set, too', () => {
+  it('the address as an object also refers to the set', () => {
     const { sets, addAs } = makeSets();
     addAs('write', 10, 3);
     const rules = { fileRoot: '/data/files', allowExec: false, fds: new Map(), fdSets: sets };
@@ -153,7 +153,7 @@ describe('addresses of sets', () => {
     });
   });
 
-  it('a set whose descriptor was removed stays as long as a migration uses its duplicate', () => {
+  it('a set whose descriptor was removed stays while a migration uses its duplicate', () => {
     const { sets, closed, addAs, add, address } = makeSets();
     addAs('write', 10, 3);
     const lent = sets.lend(address('3'), (given) => given);
@@ -170,7 +170,7 @@ describe('addresses of sets', () => {
     expect(add(11)).toEqual({ id: 0n, fd: 11 });
   });
 
-  it('a descriptor added meanwhile keeps the set when the duplicate is closed', () => {
+  it('a descriptor that is added during a migration keeps the set after the duplicate is closed', () => {
     const { sets, addAs, add, address } = makeSets();
     addAs('write', 10, 3);
     const lent = sets.lend(address('3'), (given) => given);
@@ -193,7 +193,7 @@ describe('addresses of sets', () => {
     expect(sets.list()).toEqual([{ id: 3n, members: [{ fd: 10 }] }]);
   });
 
-  it('an address that leads to no set is left as it is', () => {
+  it('an address that names no set is unchanged', () => {
     const { sets, closed } = makeSets();
     const address: MigrationAddress = { transport: 'file', path: 'a', offset: 0 };
 

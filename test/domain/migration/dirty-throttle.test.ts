@@ -28,19 +28,19 @@ const THROTTLED = [
 ];
 
 describe('the capability dirty-limit', () => {
-  it('needs a dirty ring', () => {
+  it('requires a dirty ring', () => {
     const { domain } = fakeDomain();
     const refusal = refusalOf(() => domain.settings.setCapabilities([{ capability: 'dirty-limit', state: true }]));
     expect(refusal?.code).toBe('incompatible_capabilities');
   });
 
-  it('is off again in a start without the ring that it was switched on with', () => {
+  it('is off in a later start without the dirty ring that it was switched on with', () => {
     const { store } = migrating();
     const { domain } = fakeDomain({ store });
     expect(domain.settings.capabilities()).toContainEqual({ capability: 'dirty-limit', state: false });
   });
 
-  it('holds every vCPU once the guest has dirtied too much twice, and lets go in the end', async () => {
+  it('limits every vCPU after the guest has dirtied too much twice, and removes the limits at the end', async () => {
     const { domain, outgoing, id, limits } = migrating();
     outgoing().listener.passEnded(HIGH);
     outgoing().listener.passEnded(LOW);
@@ -55,7 +55,7 @@ describe('the capability dirty-limit', () => {
     expect(limits()).toEqual([]);
   });
 
-  it('puts short passes together', () => {
+  it('combines short passes', () => {
     const { outgoing, limits } = migrating();
     const short = { ...HIGH, durationMs: 400 };
     for (let pass = 0; pass < 5; pass += 1) outgoing().listener.passEnded(short);
@@ -64,7 +64,7 @@ describe('the capability dirty-limit', () => {
     expect(limits()).toEqual(THROTTLED);
   });
 
-  it('shows what it does to the guest, and is not interfered with meanwhile', () => {
+  it('shows its figures, and refuses vCPU limits by command while it is active', () => {
     const { domain, outgoing, machine, limits } = migrating();
     expect(domain.migration.query()).not.toHaveProperty('dirty-limit-ring-full-time');
     for (const figures of [HIGH, HIGH]) outgoing().listener.passEnded(figures);

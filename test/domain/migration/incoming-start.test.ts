@@ -16,7 +16,7 @@ async function listening(world: FakeWorld, exitOnError?: boolean) {
 }
 
 describe('an incoming migration', () => {
-  it('listens, loads, lets the guest run, and only then is completed', async () => {
+  it('listens, loads, resumes the guest, and is completed after that', async () => {
     const world = fakeDomain({ incoming: true });
     const { domain, machine, events } = world;
     expect(domain.machine.status()).toEqual({ running: false, status: 'inmigrate' });
@@ -53,7 +53,7 @@ describe('an incoming migration', () => {
     expect(world.machine.runs).toBe(true);
   });
 
-  it('obeys a stop and a cont that came while it was awaited, as QEMU does', async () => {
+  it('applies a stop and a cont that came before the guest, as QEMU does', async () => {
     const world = fakeDomain({ incoming: true });
     await world.domain.machine.stop();
     expect(world.domain.machine.status().status).toBe('inmigrate');
@@ -69,7 +69,7 @@ describe('an incoming migration', () => {
     expect(other.domain.machine.status().status).toBe('running');
   });
 
-  it('of an image holds it ready, and it can be sent on and taken back', async () => {
+  it('of an image keeps it loaded, so that it can be sent and taken back', async () => {
     const world = fakeDomain({ incoming: true, machine: new FakeMachine('image') });
     const { domain, machine } = world;
     const { id } = await listening(world);
@@ -90,7 +90,7 @@ describe('an incoming migration', () => {
     expect(machine.isHeldFor('migration')).toBe(false);
   });
 
-  it('that fails says why and leaves the machine waiting for another', async () => {
+  it('that fails has the reason and leaves the machine waiting for another', async () => {
     const world = fakeDomain({ incoming: true });
     const { domain } = world;
     const first = await listening(world);
@@ -111,7 +111,7 @@ describe('an incoming migration', () => {
     ]);
   });
 
-  it('that fails ends the process only if that was asked for', async () => {
+  it('that fails ends the process only if that was requested', async () => {
     const world = fakeDomain({ incoming: true });
     const { id } = await listening(world, true);
     world.incoming().fail({ code: 'peer_closed', message: 'closed' });
@@ -120,7 +120,7 @@ describe('an incoming migration', () => {
     expect(world.exits.count).toBe(1);
   });
 
-  it('goes on listening after a stray connection, and begins another for the sender that comes', async () => {
+  it('continues to listen after an unrelated connection, and the next sender gets a new migration', async () => {
     const world = fakeDomain({ incoming: true });
     const first = await listening(world);
     world.incoming().reject({ code: 'peer_speaks_http', message: 'HTTP' });
@@ -140,7 +140,7 @@ describe('an incoming migration', () => {
     expect(world.engine.incoming).toHaveLength(1);
   });
 
-  it('that a stray connection fails ends the process where exit-on-error was asked for', async () => {
+  it('that an unrelated connection fails ends the process with exit-on-error', async () => {
     const world = fakeDomain({ incoming: true });
     await listening(world, true);
     world.incoming().reject({ code: 'peer_speaks_tls', message: 'TLS' });
@@ -148,7 +148,7 @@ describe('an incoming migration', () => {
     expect(world.incoming().calls).toEqual(['abort']);
   });
 
-  it('that the machine refuses has failed with the reason', async () => {
+  it('that the machine refuses fails with the reason', async () => {
     const world = fakeDomain({ incoming: true });
     world.machine.refusal = new Error('another size of RAM');
     const { id } = await listening(world);
@@ -160,7 +160,7 @@ describe('an incoming migration', () => {
     expect(world.machine.runs).toBe(false);
   });
 
-  it('is refused, and recorded nowhere, where its address cannot be bound', async () => {
+  it('whose address cannot be bound is refused and not recorded', async () => {
     const world = fakeDomain({ incoming: true });
     const busy = rejectionOf(world.domain.migration.incoming({ uri: URI }));
     world.incoming().cannotListen({ code: 'address_in_use', message: 'the address is in use' });
@@ -174,7 +174,7 @@ describe('an incoming migration', () => {
     expect((await listening(world)).status).toBe('setup');
   });
 
-  it('is taken once at a time, and only by a machine that waits for one', async () => {
+  it('is accepted once at a time, and only by a machine in inmigrate', async () => {
     const world = fakeDomain({ incoming: true });
     const first = world.domain.migration.incoming({ uri: URI });
     expect(await rejectionOf(world.domain.migration.incoming({ uri: URI }))).toMatchObject({
@@ -192,7 +192,7 @@ describe('an incoming migration', () => {
     });
   });
 
-  it('hears nothing of a stream before its row is there', async () => {
+  it('processes nothing of a stream before its row exists', async () => {
     const world = fakeDomain({ incoming: true });
     const begun = world.domain.migration.incoming({ uri: URI });
     world.incoming().activate();
@@ -202,7 +202,7 @@ describe('an incoming migration', () => {
     expect(world.events()).toEqual(['MIGRATION setup', 'MIGRATION active']);
   });
 
-  it('cannot have multifd switched on once it listens', async () => {
+  it('refuses to switch multifd on while it listens', async () => {
     const world = fakeDomain({ incoming: true });
     await listening(world);
     const set = async () => world.domain.settings.setCapabilities([{ capability: 'multifd', state: true }]);
@@ -210,7 +210,7 @@ describe('an incoming migration', () => {
     world.domain.settings.setCapabilities([{ capability: 'validate-uuid', state: true }]);
   });
 
-  it('is given up when the service closes', async () => {
+  it('is aborted when the service closes', async () => {
     const world = fakeDomain({ incoming: true });
     const { id } = await listening(world, true);
     await world.domain.close();

@@ -25,7 +25,7 @@ describe('a uri', () => {
     ['file:a,offset=2M', { transport: 'file', path: 'a', offset: 2 * 2 ** 20 }],
     ['exec:cat > /dev/null; id', { transport: 'exec', command: ['/bin/sh', '-c', 'cat > /dev/null; id'] }],
     ['fd:peer', { transport: 'fd', fd: 7, name: 'peer' }],
-  ])('%s is understood', (text, address) => {
+  ])('%s is parsed', (text, address) => {
     expect(uri(text)).toEqual(address);
   });
 
@@ -71,7 +71,7 @@ describe('a uri', () => {
     expect(codeOf(() => uri(text))).toBe(code);
   });
 
-  it('with exec: needs the permission of the start', () => {
+  it('with exec: requires the permission of the start', () => {
     const rules = { ...RULES, allowExec: false };
     expect(refusalOf(() => uri('exec:id', 'connect', rules))).toMatchObject({
       code: 'exec_not_allowed',
@@ -80,7 +80,7 @@ describe('a uri', () => {
     expect(codeOf(() => channel({ transport: 'exec', args: ['id'] }, 'connect', rules))).toBe('exec_not_allowed');
   });
 
-  it('is written as it was read', () => {
+  it('is formatted as it was parsed', () => {
     for (const text of ['tcp:h:1', 'tcp:[::1]:1', 'unix:/a', 'file:a,offset=512', 'file:a']) {
       expect(addressText(uri(text))).toBe(text);
     }
@@ -109,7 +109,7 @@ describe('channels', () => {
       { transport: 'file', filename: 'a', offset: 512 },
       { transport: 'file', path: 'a', offset: 512 },
     ],
-  ])('%j is understood', (addr, address) => {
+  ])('%j is parsed', (addr, address) => {
     expect(channel(addr)).toEqual(address);
   });
 
@@ -134,7 +134,7 @@ describe('channels', () => {
     expect(codeOf(() => channel(addr))).toBe(code);
   });
 
-  it('are given instead of a uri, not with one, and exactly one of them is the main one', () => {
+  it('are accepted instead of a uri and not with one, and exactly one of them is the main channel', () => {
     const main = { 'channel-type': 'main', addr: { transport: 'socket', type: 'unix', path: '/a' } };
     const read = (given: Parameters<typeof readAddress>[0]) => codeOf(() => readAddress(given, 'connect', RULES));
     expect(read({})).toBe('uri_or_channels');

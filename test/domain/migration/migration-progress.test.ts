@@ -28,7 +28,7 @@ function started(capabilities: readonly string[] = []) {
 }
 
 describe('progress', () => {
-  it('says that nothing runs before the first migration', () => {
+  it('reports that nothing runs before the first migration', () => {
     const { domain } = fakeDomain();
     expect(domain.migration.progress()).toMatchObject({
       status: 'none',
@@ -40,7 +40,7 @@ describe('progress', () => {
     });
   });
 
-  it('counts the first pass in percent and never takes any of it back', async () => {
+  it('has a percentage of the first pass that never decreases', async () => {
     const { show, transfer, domain } = started();
     expect(show({})['first-pass-percent']).toBe(0);
     transfer.step('active');
@@ -53,7 +53,7 @@ describe('progress', () => {
     expect(domain.migration.progress()).toMatchObject({ status: 'failed', 'first-pass-percent': 100, verdict: null });
   });
 
-  it('calls a migration converging while its first pass is under way, and says when it may end', () => {
+  it('is converging during the first pass, with an estimate of the end', () => {
     const { show, transfer } = started();
     transfer.step('active');
     const progress = show({ dirtySyncCount: 1, remainingBytes: 100e6, bandwidth: 100e6, dirtyPagesRate: 0 });
@@ -62,7 +62,7 @@ describe('progress', () => {
     expect(progress['time-to-go-unknown']).toBeNull();
   });
 
-  it('calls it converging while what is dirty shrinks', () => {
+  it('is converging while the dirty memory shrinks', () => {
     const { show, transfer, sync } = started();
     transfer.step('active');
     for (const mib of [400, 200, 100]) sync(mib * MIB);
@@ -72,7 +72,7 @@ describe('progress', () => {
     expect(verdict?.reason).toContain('400.0 MiB to 100.0 MiB');
   });
 
-  it('calls it converging once a switchover would fit into the limit', () => {
+  it('is converging if a switchover would fit into the limit', () => {
     const { show, transfer, sync } = started();
     transfer.step('active');
     for (let pass = 0; pass < 4; pass += 1) sync(MIB);
@@ -83,7 +83,7 @@ describe('progress', () => {
     });
   });
 
-  it('calls it stalled when it does not shrink though the guest is slower than the link', () => {
+  it('is stalled if the dirty memory does not shrink although the guest is slower than the link', () => {
     const { show, transfer, sync } = started();
     transfer.step('active');
     for (let pass = 0; pass < 3; pass += 1) sync(128 * MIB);
@@ -96,7 +96,7 @@ describe('progress', () => {
     expect(progress['dirty-rate']).toBe(12_207 * 4096);
   });
 
-  it('calls it hopeless when the guest dirties as fast as pages leave, until a limit is raised', () => {
+  it('is hopeless if the guest dirties as fast as pages are sent, until a limit is raised', () => {
     const { show, transfer, sync, domain } = started();
     domain.settings.setParameters({ 'max-bandwidth': 100_000_000 });
     transfer.step('active');
@@ -109,7 +109,7 @@ describe('progress', () => {
     expect(domain.migration.progress().verdict?.verdict).toBe('converging');
   });
 
-  it('has a sensible word for every other state', () => {
+  it('has a verdict or a reason in every other state', () => {
     const { show, transfer, domain } = started();
     expect(show({}).verdict?.verdict).toBe('converging');
     expect(show({})['time-to-go-unknown']).not.toBeNull();
@@ -125,7 +125,7 @@ describe('progress', () => {
     expect(show({})).toMatchObject({ status: 'cancelling', verdict: null });
   });
 
-  it('does not call a speed that is not measured yet a speed of 0', () => {
+  it('does not treat an unmeasured speed as a speed of 0', () => {
     const { show, transfer } = started();
     transfer.step('active');
     const { verdict } = show({ dirtySyncCount: 1, remainingBytes: TOTAL, bandwidth: 0 });
@@ -136,15 +136,18 @@ describe('progress', () => {
   it.each([
     [['return-path', 'switchover-ack'], 'It waits for the target to say that it is ready (switchover-ack).'],
     [[], null],
-  ])('says that all that is left has fitted for passes and, with %j, what it waits for', (capabilities, why) => {
-    const { show, transfer, sync } = started(capabilities);
-    transfer.step('active');
-    for (let pass = 0; pass < 3; pass += 1) sync(0);
-    const progress = show({ dirtySyncCount: 4, bandwidth: 1e8, expectedDowntimeMs: 0, remainingBytes: 0 });
-    expect(progress['time-to-go-unknown']).toBe(why);
-    expect(progress['time-to-go'] === null).toBe(why !== null);
-    expect(progress.verdict?.reason.endsWith(why ?? 'ms allowed.')).toBe(true);
-  });
+  ])(
+    'reports that the remaining memory fits for several passes and, with %j, what it waits for',
+    (capabilities, why) => {
+      const { show, transfer, sync } = started(capabilities);
+      transfer.step('active');
+      for (let pass = 0; pass < 3; pass += 1) sync(0);
+      const progress = show({ dirtySyncCount: 4, bandwidth: 1e8, expectedDowntimeMs: 0, remainingBytes: 0 });
+      expect(progress['time-to-go-unknown']).toBe(why);
+      expect(progress['time-to-go'] === null).toBe(why !== null);
+      expect(progress.verdict?.reason.endsWith(why ?? 'ms allowed.')).toBe(true);
+    },
+  );
 
   it('does not wait for the target while passes still shrink', () => {
     const { show, transfer, sync } = started(['return-path', 'switchover-ack']);
@@ -163,7 +166,7 @@ describe('progress of an incoming migration', () => {
     return { ...world, id: (await listened).id, transfer: world.incoming() };
   }
 
-  it('says that no sender has come, then how much of the RAM has, then how it ended', async () => {
+  it('reports that no sender is connected, then the received share of the RAM, then the end', async () => {
     const { domain, transfer, id } = await awaited();
     expect(domain.migration.progress()).toMatchObject({
       status: 'setup',
@@ -191,7 +194,7 @@ describe('progress of an incoming migration', () => {
     });
   });
 
-  it('has a time line from the moment when a stream came', async () => {
+  it('has a time line from the arrival of a stream on', async () => {
     const { domain, transfer, time, id } = await awaited();
     time.pass(10_000);
     transfer.activate();

@@ -3,8 +3,8 @@ import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { fakeDomain } from '../fakes/fake-domain.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 
-describe('what an earlier process left open', () => {
-  it.each(['setup', 'active', 'device', 'cancelling'] as const)('in %s has failed, with why', async (status) => {
+describe('an unfinished migration of an earlier process', () => {
+  it.each(['setup', 'active', 'device', 'cancelling'] as const)('in %s is failed, with the reason', async (status) => {
     const store = openMemoryStore();
     const before = fakeDomain({ store });
     const { id } = before.domain.migration.start({ uri: 'tcp:h:1' });
@@ -28,7 +28,7 @@ describe('what an earlier process left open', () => {
     store.close();
   });
 
-  it('and had ended stays as it ended', async () => {
+  it('that had ended is unchanged', async () => {
     const store = openMemoryStore();
     const before = fakeDomain({ store });
     const { id } = before.domain.migration.start({ uri: 'tcp:h:1' });

@@ -21,12 +21,12 @@ function wordIn(status: MigrationStatus): StatusWord {
   return word;
 }
 
-describe('the lifecycle', () => {
+describe('the lifecycle of a migration', () => {
   it('reaches every status of the schema from none', () => {
     for (const status of MIGRATION_STATUSES) expect(wordIn(status).read()).toBe(status);
   });
 
-  it('allows exactly the steps of the table, and a refused step changes nothing', () => {
+  it('allows exactly the transitions of the table, and a refused transition changes nothing', () => {
     for (const from of MIGRATION_STATUSES) {
       for (const to of MIGRATION_STATUSES) {
         const word = wordIn(from);
@@ -41,7 +41,7 @@ describe('the lifecycle', () => {
     }
   });
 
-  it('lets only one of two writers take a step from the same status', () => {
+  it('lets only one of two writers make a transition from the same status', () => {
     const word = wordIn('active');
     const other = new StatusWord(word.buffer);
     expect(word.transition('active', 'device')).toBe(true);
@@ -49,7 +49,7 @@ describe('the lifecycle', () => {
     expect(other.read()).toBe('device');
   });
 
-  it('decides a cancel in every state as the table of faults says', () => {
+  it('decides a cancel in every state as the table of faults does', () => {
     const outcomes = Object.fromEntries(MIGRATION_STATUSES.map((status) => [status, wordIn(status).cancel()]));
     expect(outcomes).toEqual({
       none: 'nothing-to-cancel',
@@ -71,7 +71,7 @@ describe('the lifecycle', () => {
     for (const outcome of Object.values(outcomes)) expect(CANCEL_OUTCOMES).toContain(outcome);
   });
 
-  it('takes no cancel once the target may have the guest', () => {
+  it('accepts no cancel after the target may have the guest', () => {
     const word = wordIn('device');
     expect(word.handOver()).toBe(true);
     expect(word.cancel()).toBe('not-cancellable');
@@ -80,7 +80,7 @@ describe('the lifecycle', () => {
     expect(word.isHandedOver()).toBe(false);
   });
 
-  it('hands nothing over once a cancel has won', () => {
+  it('allows no handover after a cancel', () => {
     const word = wordIn('device');
     expect(word.cancel()).toBe('cancelled');
     expect(word.handOver()).toBe(false);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { fakeDomain } from '../fakes/fake-domain.ts';
 
-test('a migration has a thread for as long as it is under way', async () => {
+test('an outgoing migration has a thread while it is in progress', async () => {
   const { domain, outgoing } = fakeDomain();
   expect(domain.migration.threads()).toEqual([]);
   const { id } = domain.migration.start({ uri: 'tcp:127.0.0.1:1' });
@@ -11,7 +11,7 @@ test('a migration has a thread for as long as it is under way', async () => {
   expect(domain.migration.threads()).toEqual([]);
 });
 
-test('that of a target is told too', async () => {
+test('an incoming migration has a thread while it is in progress', async () => {
   const { domain, incoming } = fakeDomain({ incoming: true });
   const started = domain.migration.incoming({ uri: 'tcp:127.0.0.1:0' });
   await expect.poll(() => incoming()).toBeDefined();

@@ -15,7 +15,7 @@ const PASS = {
 };
 
 describe('an outgoing migration', () => {
-  it('passes through its states in the order that QEMU tells', async () => {
+  it('passes through its states in the order of QEMU', async () => {
     const { domain, events, machine, outgoing, store } = fakeDomain();
     const record = domain.migration.start({ uri: URI });
     expect(record).toMatchObject({ direction: 'outgoing', uri: URI, status: 'setup', endedAt: null });
@@ -57,7 +57,7 @@ describe('an outgoing migration', () => {
     expect(domain.history.samples(record.id, { limit: 10, cursor: null }).items).toHaveLength(1);
   });
 
-  it('of a guest that was paused before tells no STOP, and leaves it paused if it fails', async () => {
+  it('of a guest that was paused before sends no STOP, and leaves it paused after a failure', async () => {
     const { domain, events, machine, outgoing } = fakeDomain({ startPaused: true });
     expect(domain.machine.status()).toEqual({ running: false, status: 'prelaunch' });
     const { id } = domain.migration.start({ uri: URI });
@@ -72,7 +72,7 @@ describe('an outgoing migration', () => {
     expect(events()).toEqual(['MIGRATION setup', 'MIGRATION active', 'MIGRATION device', 'MIGRATION failed']);
   });
 
-  it('that nobody answers has failed, with why, and the guest runs on', async () => {
+  it('that nobody answers fails with the reason, and the guest keeps running', async () => {
     const { domain, events, outgoing, machine } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     outgoing().finish('failed', {
@@ -89,7 +89,7 @@ describe('an outgoing migration', () => {
     expect(machine.runs).toBe(true);
   });
 
-  it('whose engine breaks has failed, and its vCPUs are let go', async () => {
+  it('whose engine throws fails, and its vCPUs are released', async () => {
     const { domain, outgoing, machine, events, faults } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     outgoing().step('active');
@@ -104,7 +104,7 @@ describe('an outgoing migration', () => {
     expect(faults).toEqual([]);
   });
 
-  it('whose outcome is not known keeps the guest stopped until an operator decides', async () => {
+  it('whose outcome is unknown keeps the guest stopped until an operator decides', async () => {
     const { domain, outgoing, machine, events } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     outgoing().step('active');
@@ -125,7 +125,7 @@ describe('an outgoing migration', () => {
     expect(events().at(-1)).toBe('RESUME');
   });
 
-  it('stays paused after a failure if an operator stopped it meanwhile', async () => {
+  it('leaves the guest paused after a failure if an operator stopped it meanwhile', async () => {
     const { domain, outgoing, machine, events } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     outgoing().step('active');
@@ -139,7 +139,7 @@ describe('an outgoing migration', () => {
     expect(events()).not.toContain('RESUME');
   });
 
-  it('that has left leaves the guest to be taken back by cont only', async () => {
+  it('that completed lets only cont take the guest back', async () => {
     const { domain, outgoing, machine } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     outgoing().step('active');
@@ -156,7 +156,7 @@ describe('an outgoing migration', () => {
     expect(domain.migration.start({ uri: URI }).status).toBe('setup');
   });
 
-  it('waits in pre-switchover for the operator, and takes the word only there', async () => {
+  it('waits in pre-switchover for a continue, which is refused in other states', async () => {
     const { domain, outgoing } = fakeDomain({ capabilities: ['pause-before-switchover'] });
     expect(refusalOf(() => domain.migration.continue('pre-switchover'))).toMatchObject({
       code: 'not_in_expected_state',
@@ -172,7 +172,7 @@ describe('an outgoing migration', () => {
     expect(outgoing().continued).toBe(1);
   });
 
-  it('is refused, and changes nothing, where it cannot be started', () => {
+  it('that cannot be started is refused and changes nothing', () => {
     const { domain, engine, events, store } = fakeDomain();
     const codes = [
       refusalOf(() => domain.migration.start({})),
@@ -208,7 +208,7 @@ describe('an outgoing migration', () => {
     expect(domain.migration.start({ uri: URI }).status).toBe('setup');
   });
 
-  it('keeps its events whatever the capability events says, which governs QMP sockets', async () => {
+  it('stores its events independent of the capability events, which applies to QMP sockets', async () => {
     const { domain, events, outgoing } = fakeDomain();
     domain.settings.setCapabilities([{ capability: 'events', state: false }]);
     const { id } = domain.migration.start({ uri: URI });
@@ -226,7 +226,7 @@ describe('an outgoing migration', () => {
     ]);
   });
 
-  it('writes a time line about every 100 ms, in batches, and lets waiting readers see its figures', async () => {
+  it('stores a sample about every 100 ms, in batches, and wakes waiting readers with its figures', async () => {
     const { domain, outgoing, time, store } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     outgoing().step('active');
@@ -251,7 +251,7 @@ describe('an outgoing migration', () => {
     expect(time.pending).toBe(0);
   });
 
-  it('goes on when it cannot be written down, and says so', async () => {
+  it('continues if its row cannot be written, and reports the fault', async () => {
     const { domain, outgoing, store, faults, machine } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     const { transition } = store.migrations;
@@ -271,7 +271,7 @@ describe('an outgoing migration', () => {
     expect(machine.runs || domain.machine.status().status === 'postmigrate').toBe(true);
   });
 
-  it('is cancelled when the service closes, which then takes no more', async () => {
+  it('is cancelled when the service closes, and no new one is accepted', async () => {
     const { domain, outgoing } = fakeDomain();
     const { id } = domain.migration.start({ uri: URI });
     const closed = domain.close();

@@ -23,19 +23,19 @@ function read(path: string): string {
 }
 
 describe('the codes of transfer errors', () => {
-  test('all arise somewhere, and none arises that the table does not have', () => {
+  test('are all used in the sources, and the sources use no other code', () => {
     const all = globSync(['src/engine/**/*.ts', 'src/domain/migration/*.ts', 'src/domain/events/*.ts'], { cwd: ROOT });
     const files = all.filter((file) => !file.startsWith('src/engine/snapshot/'));
     const arising = new Set(files.flatMap((file) => codesOf(read(file))));
     expect([...arising].sort()).toEqual([...CODES].sort());
   });
 
-  test('are found in every form in which the sources have them', () => {
+  test('are found in each form in which the sources write them', () => {
     const forms = ["{ code: 'a_b', message }", "new StreamError(\n  'c_d',", "const X_Y = 'e_f' satisfies Code;"];
     expect(forms.flatMap(codesOf)).toEqual(['a_b', 'c_d', 'e_f']);
   });
 
-  test('that are codes of refusals too have the same title there', () => {
+  test('have the same title as the code of a refusal with the same name', () => {
     const shared = CODES.filter(isErrorCode);
     expect(shared.sort()).toEqual([
       'address_in_use',
@@ -50,18 +50,18 @@ describe('the codes of transfer errors', () => {
     for (const code of shared) expect(Object.entries(TRANSFER_ERRORS)).toContainEqual([code, ERRORS[code].title]);
   });
 
-  test('have titles of their own', () => {
+  test('have distinct titles', () => {
     expect(new Set(Object.values(TRANSFER_ERRORS)).size).toBe(CODES.length);
   });
 });
 
 describe('the pages of transfer errors', () => {
-  test('are there for each code, and docs/errors has no page without a code', () => {
+  test('exist for each code, and docs/errors has no page without a code', () => {
     const pages = readdirSync(join(ROOT, 'docs/errors')).map((name) => name.replace(/\.md$/, ''));
     expect(pages.sort()).toEqual([...new Set([...CODES, ...ALL_ERROR_CODES])].sort());
   });
 
-  test.each(Object.entries(TRANSFER_ERRORS))('tell what %s means and what to do', (code, title) => {
+  test.each(Object.entries(TRANSFER_ERRORS))('explain what %s means and what to do', (code, title) => {
     const page = read(`docs/errors/${code}.md`);
     const head = isErrorCode(code) ? `${title}. Status ` : `${title}. Why a migration failed.\n`;
     expect(page.startsWith(`# ${code}\n\n${head}`), page).toBe(true);
@@ -70,7 +70,7 @@ describe('the pages of transfer errors', () => {
     }
   });
 
-  test('are what the service answers to GET /errors/CODE, and nothing else is', async () => {
+  test('are the only ones that the service serves at GET /errors/CODE', async () => {
     const { server } = await fakeApp();
     for (const code of CODES) {
       const { status, headers, text } = await ask(server, `/errors/${code}`);

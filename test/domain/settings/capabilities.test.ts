@@ -26,14 +26,14 @@ describe('capabilities', () => {
     expect(CAPABILITIES).toEqual(qemu.capabilities);
   });
 
-  it('are accepted and refused alone, in every pair, and in the recorded triples as QEMU 10.0 does', () => {
+  it('are accepted and refused alone, in every pair, and in the recorded triples as by QEMU 10.0', () => {
     const recorded = [qemu.source, qemu.target].flatMap((side) => [...side.singles, ...side.pairs, ...side.triples]);
     expect(recorded.length).toBeGreaterThan(600);
     const differing = recorded.filter(({ on, accepted }) => isAccepted(subject(), on) !== accepted);
     expect(differing).toEqual([]);
   });
 
-  it('are accepted and refused on a target that listens as QEMU 10.0 does', () => {
+  it('are accepted and refused on a listening target as by QEMU 10.0', () => {
     const listening = subject([], { incomingStarted: true });
     const differing = qemu.listeningTarget.filter(({ on, accepted }) => isAccepted(listening, on) !== accepted);
     expect(differing).toEqual([]);
@@ -43,12 +43,12 @@ describe('capabilities', () => {
     });
   });
 
-  it('cannot be switched off under another that needs them, as in QEMU 10.0', () => {
+  it('cannot be switched off while another capability needs them, as in QEMU 10.0', () => {
     const recorded = qemu.source.switchOffRefused;
     expect(recorded.map(({ on, off }) => isAccepted(subject(on), [off], false))).toEqual([false, false, false]);
   });
 
-  it('go together with parameters as in QEMU 10.0, whichever is set first', () => {
+  it('are checked together with parameters as in QEMU 10.0, in either order', () => {
     const differing = qemu.withParameters.filter((entry) => {
       const parameters = entry.parameters as Record<string, unknown>;
       const changed = changeParameters(subject(), parameters);
@@ -62,7 +62,7 @@ describe('capabilities', () => {
     expect(differing).toEqual([]);
   });
 
-  it('are refused with every violation at once, each with its pointer', () => {
+  it('are refused with all violations at once, each with its pointer', () => {
     const list = ['switchover-ack', 'events', 'postcopy-preempt'].map((capability) => ({ capability, state: true }));
     const refusal = refusalOf(() => changeCapabilities(subject(), list));
     expect(refusal).toMatchObject({ code: 'incompatible_capabilities', kind: 'invalid' });
@@ -72,7 +72,7 @@ describe('capabilities', () => {
     ]);
   });
 
-  it('that do not exist, or whose state is no boolean, are malformed', () => {
+  it('with an unknown name or a state that is no boolean are malformed', () => {
     const list = [
       { capability: 'compress', state: true },
       { capability: '__proto__', state: true },
@@ -87,12 +87,12 @@ describe('capabilities', () => {
     ]);
   });
 
-  it('take the last word if one is named twice', () => {
+  it('have the last state if one is named twice', () => {
     const list = [true, false].map((state) => ({ capability: 'events', state }));
     expect(changeCapabilities(subject(), list).has('events')).toBe(false);
   });
 
-  it('keep a parameter that is refused out of the set', () => {
+  it('are unchanged if a parameter of the same request is refused', () => {
     const values = new Map<ParameterName, ParameterValue>(defaultParameters());
     const given = subject(['zero-copy-send', 'multifd'], { parameters: values });
     expect(refusalOf(() => changeParameters(given, { 'multifd-compression': 'zstd' }))).toMatchObject({

@@ -41,7 +41,7 @@ describe('the groups of settings', () => {
     expect((await declaredIn('figures')).sort()).toEqual([...FIGURES].sort());
   });
 
-  it('are printed by the text monitor without a figure or a parameter printed twice', () => {
+  it('are printed by the text monitor with each figure and parameter once', () => {
     expect(new Set(MONITOR_PARAMETERS).size).toBe(MONITOR_PARAMETERS.length);
     expect([...MONITOR_FIGURES].sort()).toEqual([...FIGURES].sort());
   });
@@ -75,7 +75,7 @@ describe('a figure of query-migrate', () => {
 });
 
 describe('a live parameter', () => {
-  it('is in its cell as soon as it is set while a migration runs', async () => {
+  it('is written to its cell when it is set during a migration', async () => {
     const app = await sameApp();
     app.domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
     app.outgoing().step('active');

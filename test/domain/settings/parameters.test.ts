@@ -30,7 +30,7 @@ describe('parameters', () => {
     expect(Object.fromEntries(defaultParameters())).toEqual(qemu.defaults);
   });
 
-  it('are accepted, refused and kept at and around their bounds as in QEMU 10.0', () => {
+  it('are accepted, refused and stored at and around their bounds as in QEMU 10.0', () => {
     expect(qemu.values.length).toBeGreaterThan(800);
     const differing = qemu.values.filter((entry) => {
       const given = readExactJson(entry.sent);
@@ -43,7 +43,7 @@ describe('parameters', () => {
     expect(differing).toEqual([]);
   });
 
-  it('are refused when negative, also where QEMU takes the bit pattern', () => {
+  it('are refused if negative, even where QEMU converts the bit pattern', () => {
     for (const [name, definition] of Object.entries(PARAMETERS) as [string, ParameterDeclaration][]) {
       if (!('min' in definition)) continue;
       expect(
@@ -57,7 +57,7 @@ describe('parameters', () => {
     }
   });
 
-  it('answer sequences of changes as QEMU 10.0 does', () => {
+  it('have the results of QEMU 10.0 after sequences of changes', () => {
     for (const { sequence, answers, changed } of qemu.sequences) {
       // A member that occurs twice is seen by the reader of JSON text, before it comes here.
       if (sequence.some((text) => text.split('"downtime-limit"').length > 2)) continue;
@@ -84,14 +84,14 @@ describe('parameters', () => {
     );
   });
 
-  it('are refused above 2^64 - 1, and where a number has lost its exact value', () => {
+  it('are refused above 2^64 - 1, and if a number has lost its exact value', () => {
     for (const value of [2n ** 64n, 2n ** 80n, 2 ** 53, 2 ** 64, Number.POSITIVE_INFINITY]) {
       expect(refusalOf(() => change({ 'max-bandwidth': value }))).toMatchObject({ code: 'value_out_of_range' });
     }
     expect(refusalOf(() => change({ 'max-bandwidth': Number.NaN }))).toMatchObject({ code: 'wrong_type' });
   });
 
-  it('are refused with every violation at once, under the code of the gravest', () => {
+  it('are refused with all violations at once, with the code of the most severe one', () => {
     const refusal = refusalOf(() =>
       change({ 'downtime-limit': 2_000_001, 'multifd-channels': 0, direct: true, 'tls-creds': 1, 'a/b~c': 1 }),
     );
@@ -107,7 +107,7 @@ describe('parameters', () => {
     expect(refusal?.message).toContain('0 to 2000000');
   });
 
-  it('named like members of every object are unknown', () => {
+  it('with names of members of every object are unknown', () => {
     for (const name of ['constructor', 'toString', 'hasOwnProperty']) {
       expect(refusalOf(() => change({ [name]: 1 }))).toMatchObject({ code: 'unknown_member' });
     }
@@ -116,7 +116,7 @@ describe('parameters', () => {
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
   });
 
-  it('are read from text with suffixes for sizes only', () => {
+  it('are parsed from text with suffixes for sizes only', () => {
     expect(parseParameterText('max-bandwidth', '1G')).toBe(2 ** 30);
     expect(parseParameterText('max-bandwidth', '0x10')).toBe(16);
     expect(parseParameterText('max-bandwidth', '18446744073709551615')).toBe(2n ** 64n - 1n);

@@ -7,7 +7,7 @@ import { refusalOf } from '../fakes/refusal.ts';
 const on = (...names: string[]) => names.map((capability) => ({ capability, state: true }));
 
 describe('settings', () => {
-  it('are persisted version by version and read back exactly by the next start', () => {
+  it('are stored version by version and read back exactly by the next start', () => {
     const store = openMemoryStore();
     const first = fakeDomain({ store });
     first.domain.settings.setCapabilities(on('return-path'));
@@ -25,7 +25,7 @@ describe('settings', () => {
     store.close();
   });
 
-  it('stay as they were when any part of a change is refused', () => {
+  it('are unchanged if any part of a change is refused', () => {
     const { domain, store } = fakeDomain();
     const before = { parameters: domain.settings.parameters(), capabilities: domain.settings.capabilities() };
     const version = domain.settings.version('capabilities');
@@ -40,7 +40,7 @@ describe('settings', () => {
     expect(store.settings.load('parameters')).toBeNull();
   });
 
-  it('that pass the rules but are not done yet are refused by name', () => {
+  it('that are valid but not available are refused by name', () => {
     const { domain } = fakeDomain();
     for (const capability of CAPABILITIES_NOT_AVAILABLE) {
       const needed =
@@ -58,7 +58,7 @@ describe('settings', () => {
     domain.settings.setParameters({ 'multifd-compression': 'zstd', 'tls-creds': null, 'tls-authz': 'x' });
   });
 
-  it('are changed only from the version that the caller saw', () => {
+  it('are changed only from the version that the caller names', () => {
     const { domain } = fakeDomain();
     const seen = domain.settings.version('parameters');
     domain.settings.setParameters({ 'downtime-limit': 100 }, seen);
@@ -69,7 +69,7 @@ describe('settings', () => {
     expect(domain.settings.version('parameters')).toBe(seen + 2);
   });
 
-  it('of one start lie on top and are not written until they are set', () => {
+  it('of one start override stored ones, and are not stored until they are set', () => {
     const store = openMemoryStore();
     const overrides = { parameters: { 'max-bandwidth': '1G', 'downtime-limit': '50' }, capabilities: ['return-path'] };
     const { domain } = fakeDomain({ store, overrides });
@@ -86,7 +86,7 @@ describe('settings', () => {
     store.close();
   });
 
-  it('that rest on an override are kept together with it', () => {
+  it('that depend on an override are stored together with it', () => {
     const store = openMemoryStore();
     const { domain } = fakeDomain({ store, overrides: { parameters: {}, capabilities: ['return-path'] } });
     domain.settings.setCapabilities(on('switchover-ack'));
@@ -96,7 +96,7 @@ describe('settings', () => {
     store.close();
   });
 
-  it('of a start are refused as settings are', () => {
+  it('of one start are checked as all settings', () => {
     const bad = (overrides: { parameters: Record<string, string>; capabilities: string[] }) => () =>
       fakeDomain({ overrides });
     expect(refusalOf(bad({ parameters: { 'downtime-limit': '2000001' }, capabilities: [] }))).toMatchObject({
@@ -111,7 +111,7 @@ describe('settings', () => {
     });
   });
 
-  it('that were stored but cannot be read stop the start with a clear error', () => {
+  it('that are stored but unreadable stop the start with a clear error', () => {
     for (const json of ['[', '{"downtime-limit":-1}', '{"bogus":1}']) {
       const store = openMemoryStore();
       store.settings.save('parameters', 0, { json, changedAt: 0 });
@@ -120,7 +120,7 @@ describe('settings', () => {
     }
   });
 
-  it('reach a running migration: parameters at once, capabilities not at all', async () => {
+  it('take effect in a running migration if they are parameters, and do not if they are capabilities', async () => {
     const { domain, outgoing } = fakeDomain();
     domain.migration.start({ uri: 'tcp:h:1' });
     domain.settings.setParameters({ 'max-bandwidth': 2n ** 63n, 'downtime-limit': 1000 });

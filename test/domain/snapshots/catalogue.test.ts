@@ -10,7 +10,7 @@ function tagsOf(items: readonly Snapshot[]): readonly string[] {
 }
 
 describe('the snapshots of all nodes', () => {
-  it('are put together by tag, and the part with the VM state speaks for all', () => {
+  it('are combined by tag, with the properties of the part with the VM state', () => {
     const blocks = new MemoryBlocks(TWO);
     const catalogue = new Catalogue(blocks);
     blocks.put('disk0', { tag: 'a', id: '4', dateMs: 2 });
@@ -32,7 +32,7 @@ describe('the snapshots of all nodes', () => {
     });
   });
 
-  it('are not consistent if a node that can be written has no part, and disks alone have no machine', () => {
+  it('are not consistent if a writable node has no part, and have no machine without VM state', () => {
     const blocks = new MemoryBlocks(TWO);
     blocks.put('disk0', { tag: 'a', id: '1' });
     blocks.put('rom', { tag: 'b', id: '1' });
@@ -41,7 +41,7 @@ describe('the snapshots of all nodes', () => {
     expect(catalogue.get('b')).toMatchObject({ isConsistent: false, parts: [{ node: 'rom' }] });
   });
 
-  it('are not consistent if parts that would be loaded together are of different moments', () => {
+  it('are not consistent if parts that are loaded together have different dates', () => {
     const blocks = new MemoryBlocks(TWO);
     blocks.put('disk0', { tag: 'a', dateMs: 2 });
     blocks.put('disk1', { tag: 'a', dateMs: 1, vmStateBytes: 7 });
@@ -53,7 +53,7 @@ describe('the snapshots of all nodes', () => {
     expect(catalogue.get('b')).toMatchObject({ isOnAllNodes: true, isConsistent: true });
   });
 
-  it('are found by their tag and never by an id, byte for byte', () => {
+  it('are found by their exact tag, and never by an id', () => {
     const blocks = new MemoryBlocks();
     blocks.put('disk0', { tag: 'é', id: '1' });
     blocks.put('disk0', { tag: 'e\u0301', id: '2' });
@@ -65,14 +65,14 @@ describe('the snapshots of all nodes', () => {
     }
   });
 
-  it('with one tag in one image count as one: the first', () => {
+  it('with the same tag in one image count as one, the first', () => {
     const blocks = new MemoryBlocks();
     blocks.put('disk0', { tag: 'twin', id: '1', vmStateBytes: 5 });
     blocks.put('disk0', { tag: 'twin', id: '2' });
     expect(new Catalogue(blocks).get('twin')).toMatchObject({ id: '1', parts: [{ id: '1' }] });
   });
 
-  it('are seen as they change', () => {
+  it('reflect each change of the images', () => {
     const blocks = new MemoryBlocks();
     const catalogue = new Catalogue(blocks);
     expect(catalogue.all()).toEqual([]);
@@ -82,7 +82,7 @@ describe('the snapshots of all nodes', () => {
 });
 
 describe('a list of snapshots', () => {
-  it('is newest first, by pages that neither repeat nor leave out what stays', () => {
+  it('is sorted newest first, in pages without repetitions or omissions', () => {
     const blocks = new MemoryBlocks();
     for (const [tag, dateMs] of Object.entries({ a: 1, b: 3, c: 3, d: 3, e: 2 })) blocks.put('disk0', { tag, dateMs });
     const catalogue = new Catalogue(blocks);
@@ -96,7 +96,7 @@ describe('a list of snapshots', () => {
     expect(last.next).toBeNull();
   });
 
-  it('goes on behind a snapshot that has gone meanwhile', async () => {
+  it('continues after a snapshot that was removed meanwhile', async () => {
     const blocks = new MemoryBlocks();
     for (const [tag, dateMs] of Object.entries({ a: 1, b: 2, c: 3 })) blocks.put('disk0', { tag, dateMs });
     const catalogue = new Catalogue(blocks);
@@ -105,7 +105,7 @@ describe('a list of snapshots', () => {
     expect(tagsOf(catalogue.list({ limit: 2, cursor: first.next }).items)).toEqual(['a']);
   });
 
-  it('of one node has only what that node holds a part of', () => {
+  it('of one node has only the snapshots with a part in that node', () => {
     const blocks = new MemoryBlocks(TWO);
     blocks.put('disk0', { tag: 'a', dateMs: 1 });
     blocks.put('disk1', { tag: 'b', dateMs: 2 });
@@ -118,7 +118,7 @@ describe('a list of snapshots', () => {
     });
   });
 
-  it('takes only cursors that the same list gave', () => {
+  it('accepts only its own cursors', () => {
     const blocks = new MemoryBlocks();
     for (const tag of ['a', 'b']) blocks.put('disk0', { tag });
     const catalogue = new Catalogue(blocks);

@@ -6,7 +6,7 @@ import { endOf, expectRuns, guestEvents, NODES, reached, snapshotWorld } from '.
 const ALL = { jobId: 'j', devices: [...NODES] };
 
 describe('a compaction', () => {
-  it('says what became of each image, while the guest runs on', async () => {
+  it('reports the result for each image, while the guest runs', async () => {
     const world = snapshotWorld();
     const job = await endOf(world, world.domain.snapshots.compact(ALL));
     const sizes = {
@@ -38,7 +38,7 @@ describe('a compaction', () => {
     expectRuns(world);
   });
 
-  it('says what went wrong', async () => {
+  it('reports its error', async () => {
     const world = snapshotWorld();
     world.blocks.failures.set('compact', { code: 'no_space', message: 'No space is left.' });
     const job = await endOf(world, world.domain.snapshots.compact(ALL));
@@ -56,7 +56,7 @@ describe('a compaction', () => {
     expect(await endOf(world, job)).toMatchObject({ outcome: 'completed' });
   });
 
-  it('is refused for a node that is not there, and for one that is only read', () => {
+  it('is refused for an unknown node and for a read-only node', () => {
     const world = snapshotWorld();
     expect(refusalOf(() => world.domain.snapshots.compact({ jobId: 'j', devices: ['disk9'] }))).toMatchObject({
       code: 'node_not_found',

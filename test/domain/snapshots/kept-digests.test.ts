@@ -10,7 +10,7 @@ function digestsOf({ domain }: ReturnType<typeof snapshotWorld>, tag: string) {
 }
 
 describe('the digests of a snapshot', () => {
-  it('are read once, however often they are asked for, until the list of snapshots changes', async () => {
+  it('are read once for any number of requests, until the list of snapshots changes', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     const [first, second] = await Promise.all([digestsOf(world, 'a'), digestsOf(world, 'a')]);
@@ -26,14 +26,14 @@ describe('the digests of a snapshot', () => {
     expect(world.blocks.log).toEqual(['read-digests a', 'read-digests a']);
   });
 
-  it('are not looked for where none were kept', async () => {
+  it('are not read if none were stored', async () => {
     const world = snapshotWorld();
     world.blocks.put('disk0', { tag: 'a', vmStateBytes: 1, hasDigests: false });
     expect(await digestsOf(world, 'a')).toEqual([{ node: 'disk0', digests: null, fault: null }]);
     expect(world.blocks.log).toEqual([]);
   });
 
-  it('say what is wrong with them, and are read again the next time', async () => {
+  it('are reported as damaged with the reason, and are read again at the next request', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     world.blocks.kept.set('disk1', {
@@ -49,7 +49,7 @@ describe('the digests of a snapshot', () => {
     expect((await digestsOf(world, 'a'))[1]?.fault).toBeNull();
   });
 
-  it('say that they could not be read', async () => {
+  it('are reported as unreadable', async () => {
     const world = snapshotWorld();
     world.blocks.put('disk0', { tag: 'a' });
     world.blocks.put('disk1', { tag: 'a', hasDigests: false });
@@ -60,7 +60,7 @@ describe('the digests of a snapshot', () => {
     ]);
   });
 
-  it('keep nobody waiting, and are there later', async () => {
+  it('do not delay a request, and are available to a later one', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     const gate = world.blocks.hold('read-digests');
@@ -79,7 +79,7 @@ describe('the digests of a snapshot', () => {
     expect(world.time.pending).toBe(pending);
   });
 
-  it('of several snapshots are read one after another', async () => {
+  it('of several snapshots are read sequentially', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     putBoth(world, 'b');

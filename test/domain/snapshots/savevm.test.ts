@@ -5,7 +5,7 @@ import { rejectionOf } from '../fakes/refusal.ts';
 import { expectRuns, putBoth, snapshotWorld } from './world.ts';
 
 describe('savevm', () => {
-  it('saves all disks, resolves when that is done, and leaves no job behind', async () => {
+  it('saves all disks, resolves at the end, and leaves no job', async () => {
     const world = snapshotWorld();
     expect(await world.domain.snapshots.saveVm('a')).toBe('a');
     expect([world.blocks.tags('disk0'), world.blocks.tags('disk1')]).toEqual([['a'], ['a']]);
@@ -14,7 +14,7 @@ describe('savevm', () => {
     expectRuns(world);
   });
 
-  it('makes a name of the date and time', async () => {
+  it('generates a name from the date and time', async () => {
     const world = snapshotWorld();
     const name = await world.domain.snapshots.saveVm(null);
     expect(name).toMatch(/^vm-\d{14}$/);
@@ -22,7 +22,7 @@ describe('savevm', () => {
     expect(nameOfNow(new Date(2026, 0, 2, 3, 4, 5).getTime())).toBe('vm-20260102030405');
   });
 
-  it('takes the place of a snapshot of that name once the new one is whole', async () => {
+  it('replaces a snapshot of the same name when the new one is complete', async () => {
     const world = snapshotWorld();
     putBoth(world, 'b');
     world.blocks.put('disk1', { tag: 'a' });
@@ -49,7 +49,7 @@ describe('savevm', () => {
     expectRuns(world);
   });
 
-  it('that cannot be done costs nothing', async () => {
+  it('that is refused keeps the snapshot of that name', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     world.domain.migration.start({ uri: 'tcp:h:1' });
@@ -60,7 +60,7 @@ describe('savevm', () => {
     expect(await rejectionOf(readOnly.domain.snapshots.saveVm('a'))).toMatchObject({ code: 'node_read_only' });
   });
 
-  it('that fails says why, and leaves no job behind', async () => {
+  it('that fails reports the reason, and leaves no job', async () => {
     const world = snapshotWorld();
     world.blocks.failures.set('save', { code: 'no_space', message: 'No space is left.' });
     const error = await rejectionOf(world.domain.snapshots.saveVm('a'));
@@ -71,7 +71,7 @@ describe('savevm', () => {
 });
 
 describe('loadvm and delvm', () => {
-  it('work on all disks; what is not there can be deleted but not loaded', async () => {
+  it('work on all disks, and an unknown tag can be deleted but not loaded', async () => {
     const world = snapshotWorld();
     const { snapshots } = world.domain;
     putBoth(world, 'a');
@@ -87,7 +87,7 @@ describe('loadvm and delvm', () => {
     expectRuns(world);
   });
 
-  it('of a code that only migrations have says it as a failed job', async () => {
+  it('report a code that only migrations have as a failed job', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     world.machine.refusal = new Error('other vCPUs');
@@ -97,7 +97,7 @@ describe('loadvm and delvm', () => {
 });
 
 describe('info snapshots', () => {
-  it('has those on all disks apart from the others, oldest first', () => {
+  it('lists the snapshots that all disks have apart from the others, oldest first', () => {
     const world = snapshotWorld();
     for (const [tag, dateMs] of Object.entries({ b: 2, a: 1 })) {
       world.blocks.put('disk0', { tag, dateMs });

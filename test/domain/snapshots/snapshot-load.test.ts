@@ -23,7 +23,7 @@ function diskContents({ blocks }: ReturnType<typeof loadable>): readonly string[
 }
 
 describe('a load', () => {
-  it('reads and checks everything before it turns the disks, and the guest is adopted in between', async () => {
+  it('reads and checks everything, and then switches the disks and adopts the guest', async () => {
     const world = loadable();
     const { domain, machine, blocks } = world;
     const gate = blocks.hold('load');
@@ -41,7 +41,7 @@ describe('a load', () => {
     expectRuns(world);
   });
 
-  it('keeps a running guest running and a stopped one stopped, whatever the snapshot says', async () => {
+  it('keeps a running guest running and a stopped guest stopped, whatever the run state in the snapshot', async () => {
     const world = loadable();
     const { domain, machine } = world;
     await domain.machine.stop();
@@ -56,7 +56,7 @@ describe('a load', () => {
     expectRuns(world);
   });
 
-  it('is read with the capabilities that it was found to suit, whatever is set while the guest is stopped', async () => {
+  it('uses the capabilities of its check, even if they are changed while the guest is stopped', async () => {
     const world = loadable();
     const hold = world.machine.hold.bind(world.machine);
     world.machine.hold = async (reason) => {
@@ -74,7 +74,7 @@ describe('a load', () => {
     expect(guestEvents(world)).toEqual([]);
   });
 
-  it.each(['load', 'apply'] as const)('that fails at %s leaves guest and disks as they were', async (step) => {
+  it.each(['load', 'apply'] as const)('that fails at %s leaves guest and disks unchanged', async (step) => {
     const world = loadable();
     world.blocks.failures.set(step, ERROR);
     const job = await endOf(world, world.domain.snapshots.load(LOAD));
@@ -86,7 +86,7 @@ describe('a load', () => {
     expectRuns(world);
   });
 
-  it('says where a snapshot is damaged, and touches nothing', async () => {
+  it('names the damaged place of a snapshot, and changes nothing', async () => {
     const world = loadable();
     const place = { node: 'disk0', ramBlock: 'pc.ram', area: 'ram', offset: 4096, bytes: 1, fileOffset: null } as const;
     world.blocks.failures.set('load', { code: 'snapshot_damaged', message: 'It is damaged.', damage: [place] });
@@ -96,7 +96,7 @@ describe('a load', () => {
     expectRuns(world);
   });
 
-  it('and a verify of parts that were not taken together say so', async () => {
+  it('and a verify warn of parts with different dates', async () => {
     const world = snapshotWorld();
     world.blocks.put('disk0', { tag: 'a', dateMs: 1 });
     world.blocks.put('disk1', { tag: 'a', dateMs: 2, vmStateBytes: 1 });
@@ -108,7 +108,7 @@ describe('a load', () => {
     expect(await endOf(world, world.domain.snapshots.verify(one))).toMatchObject({ warnings: [] });
   });
 
-  it('that the machine refuses turns the disks back, and the guest goes on', async () => {
+  it('that the machine refuses switches the disks back, and the guest continues', async () => {
     const world = loadable();
     world.machine.refusal = new Error('another number of vCPUs');
     const job = await endOf(world, world.domain.snapshots.load(LOAD));
@@ -119,7 +119,7 @@ describe('a load', () => {
     expectRuns(world);
   });
 
-  it('whose disks cannot be turned back leaves the guest stopped until an operator says otherwise', async () => {
+  it('whose disks cannot be switched back leaves the guest stopped until an operator resumes it', async () => {
     const world = loadable();
     world.machine.refusal = new Error('no');
     world.blocks.failures.set('revert', ERROR);
@@ -131,7 +131,7 @@ describe('a load', () => {
     expect(world.machine.runs).toBe(true);
   });
 
-  it('that cannot keep its phase turns no disk', async () => {
+  it('that cannot store its phase switches no disk', async () => {
     const world = loadable();
     const { jobs } = world.store;
     const save = jobs.save.bind(jobs);
@@ -162,7 +162,7 @@ describe('a load', () => {
     expect(phases[0]).toBe(phase);
   });
 
-  it('whose thread dies while disks are turned turns all of them, for the machine that is at hand', async () => {
+  it('whose thread dies during the switch completes the switch of all disks for the adopted machine', async () => {
     const world = loadable();
     world.blocks.failures.set('apply', CRASH);
     const job = await endOf(world, world.domain.snapshots.load(LOAD));
@@ -173,7 +173,7 @@ describe('a load', () => {
     expectRuns(world);
   });
 
-  it('whose disks are in an unknown state leaves the guest stopped until an operator says otherwise', async () => {
+  it('whose disks are in an unknown state leaves the guest stopped until an operator resumes it', async () => {
     const world = loadable();
     world.blocks.failures.set('apply', CRASH);
     world.blocks.failures.set('apply-disks', ERROR);
@@ -183,7 +183,7 @@ describe('a load', () => {
     expect([...world.machine.held]).toEqual(['operator']);
   });
 
-  it('of which nobody knows whether its disks were turned leaves the guest stopped, and the next start turns them', async () => {
+  it('with an unknown result of the switch leaves the guest stopped, and the next start switches the disks', async () => {
     const world = loadable();
     world.blocks.failures.set('apply', { code: 'disks_in_doubt', message: 'disk0 could not be turned back.' });
     const job = await endOf(world, world.domain.snapshots.load(LOAD));
@@ -196,7 +196,7 @@ describe('a load', () => {
     expect(world.store.jobs.get('j')?.phase).toBeNull();
   });
 
-  it('that cannot keep that its disks stay turned has that kept as soon as anything can be', async () => {
+  it('that cannot store its phase after the adoption stores it as soon as a write succeeds', async () => {
     const world = loadable();
     const { jobs } = world.store;
     const save = jobs.save.bind(jobs);
@@ -224,7 +224,7 @@ describe('a load', () => {
     expect(await endOf(world, job)).toMatchObject({ outcome: 'completed' });
   });
 
-  it('is done, with a warning, if only what the disks held before cannot be freed', async () => {
+  it('completes with a warning if only the former disk contents cannot be freed', async () => {
     const world = loadable();
     world.blocks.failures.set('release', ERROR);
     const job = await endOf(world, world.domain.snapshots.load(LOAD));
@@ -235,7 +235,7 @@ describe('a load', () => {
 });
 
 describe('a cancel of a load', () => {
-  it('while it reads leaves guest and disks as they were', async () => {
+  it('during the read leaves guest and disks unchanged', async () => {
     const world = loadable();
     world.blocks.hold('load');
     const job = world.domain.snapshots.load(LOAD);
@@ -247,7 +247,7 @@ describe('a cancel of a load', () => {
     expectRuns(world);
   });
 
-  it('is refused once the disks are being turned, and so is one by a service that closes', async () => {
+  it('is refused while the disks are switched, even by a service that closes', async () => {
     const world = loadable();
     const gate = world.blocks.hold('apply');
     const job = world.domain.snapshots.load(LOAD);
@@ -261,7 +261,7 @@ describe('a cancel of a load', () => {
     expect(world.machine.isHeldFor('snapshot')).toBe(false);
   });
 
-  it('before the guest stands still costs the guest nothing', async () => {
+  it('before the guest is stopped leaves the guest running', async () => {
     const world = loadable();
     const stopped = Promise.withResolvers<void>();
     const hold = world.machine.hold.bind(world.machine);
@@ -280,7 +280,7 @@ describe('a cancel of a load', () => {
 });
 
 describe('while a guest is replaced', () => {
-  it('a stop and a cont say what the new one does', async () => {
+  it('a stop and a cont apply to the new guest', async () => {
     const world = loadable();
     const { domain, blocks } = world;
     for (const [id, wanted] of Object.entries({ j: 'paused', k: 'running' })) {
@@ -297,7 +297,7 @@ describe('while a guest is replaced', () => {
     expectRuns(world);
   });
 
-  it('one that had panicked is panicked again', async () => {
+  it('a new guest that had panicked is panicked again', async () => {
     const world = loadable();
     const adopt = world.machine.adopt.bind(world.machine);
     world.machine.adopt = (loaded) => {
@@ -309,7 +309,7 @@ describe('while a guest is replaced', () => {
     expect(guestEvents(world)).toEqual(['STOP']);
   });
 
-  it('one in the place of a guest that had panicked is paused, and can run', async () => {
+  it('a new guest in place of a panicked one is paused, and can run', async () => {
     const world = loadable();
     world.machine.panic();
     const adopt = world.machine.adopt.bind(world.machine);

@@ -39,7 +39,7 @@ async function startAgain(store: Store, blocks: MemoryBlocks) {
 
 const CLOSED = { outcome: 'failed', errorCode: 'service_stopped', phase: null };
 
-describe('after a process that died', () => {
+describe('after a killed process', () => {
   it.each([
     ['had written on both nodes', NODES],
     ['had written on one node', ['disk1']],
@@ -51,36 +51,36 @@ describe('after a process that died', () => {
     expect(found.log).toEqual(nodes.length === 0 ? [] : ['delete a']);
   });
 
-  it('a save that only waited leaves a snapshot of its tag alone', async () => {
+  it('a save that had only waited does not affect a snapshot of its tag', async () => {
     const store = leftBehind({ type: 'snapshot-save', phase: null });
     expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, log: [] });
   });
 
-  it('a deletion that had begun is finished', async () => {
+  it('a deletion that had deleted a part is completed', async () => {
     const store = leftBehind({ type: 'snapshot-delete', phase: 'delete' });
     expect(await startAgain(store, blocksWith('disk1'))).toMatchObject({ ...CLOSED, tags: [['other'], []] });
   });
 
-  it('a deletion that had deleted nothing did not happen', async () => {
+  it('a deletion that had deleted nothing is dropped', async () => {
     const store = leftBehind({ type: 'snapshot-delete', phase: 'delete' });
     expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, log: [] });
   });
 
-  it('disks that were being turned are turned, all of them', async () => {
+  it('disks of an interrupted switch are all switched', async () => {
     const store = leftBehind({ type: 'snapshot-load', phase: 'apply' });
     const blocks = blocksWith(...NODES);
     expect(await startAgain(store, blocks)).toMatchObject({ ...CLOSED, log: ['apply-disks a'] });
     expect([...blocks.disks.values()]).toEqual(['a', 'a']);
   });
 
-  it('a load that had turned nothing, and a verify, leave nothing to do', async () => {
+  it('a load that had switched nothing, and a verify, need no recovery', async () => {
     for (const type of ['snapshot-load', 'snapshot-verify']) {
       const store = leftBehind({ type, phase: null });
       expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, log: [] });
     }
   });
 
-  it('images that are not there this time, or only to be read, are left to a later start', async () => {
+  it('missing and read-only images are left to a later start', async () => {
     const store = leftBehind({ type: 'snapshot-save', phase: 'write' });
     const blocks = new MemoryBlocks([{ name: 'disk0', isReadOnly: true }]);
     blocks.put('disk0', { tag: 'a' });
@@ -90,7 +90,7 @@ describe('after a process that died', () => {
     expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, tags: [['other'], []] });
   });
 
-  it('disks that came too late to be turned with the others are turned when they come, and only they', async () => {
+  it('disks that were missing at the recovery of a switch are switched when they are present, and no others', async () => {
     const store = leftBehind({ type: 'snapshot-load', phase: 'apply' });
     const one = new MemoryBlocks([{ name: 'disk0' }]);
     one.put('disk0', { tag: 'a' });
@@ -102,7 +102,7 @@ describe('after a process that died', () => {
   });
 
   it.each(['snapshot-save write', 'snapshot-delete delete', 'snapshot-load apply'])(
-    'no other image is touched than those that %s had worked on',
+    'other images are unchanged after %s',
     async (what) => {
       const [type = '', phase = ''] = what.split(' ');
       const store = leftBehind(
@@ -114,7 +114,7 @@ describe('after a process that died', () => {
   );
 
   it.each(['snapshot-save write', 'snapshot-load apply'])(
-    'no other snapshot of the same tag is touched than that of %s',
+    'another snapshot with the tag is unchanged after %s',
     async (what) => {
       const [type = '', phase = ''] = what.split(' ');
       const store = leftBehind(
@@ -125,12 +125,12 @@ describe('after a process that died', () => {
     },
   );
 
-  it('a node that never held what was to be deleted does not make a deletion one that had begun', async () => {
+  it('a node that never had the snapshot does not count as deleted', async () => {
     const store = leftBehind({ type: 'snapshot-delete', phase: 'delete' }, [PARTS[1]]);
     expect(await startAgain(store, blocksWith('disk1'))).toMatchObject({ ...CLOSED, log: [] });
   });
 
-  it('disks that a later load turned stay as they are', async () => {
+  it('disks that a later load switched are unchanged', async () => {
     const store = leftBehind({ type: 'snapshot-load', phase: 'apply' });
     store.jobs.save({ ...store.jobs.get('j')!, status: 'concluded', outcome: 'failed', endedAt: 1 });
     const later = store.jobs.insert({
@@ -145,13 +145,13 @@ describe('after a process that died', () => {
     expect(found).toMatchObject({ log: [], phase: null });
   });
 
-  it('a snapshot of which only the end of its save could not be written is there, and its job has completed', async () => {
+  it('a snapshot is complete and its job completed if only the end of the save was not stored', async () => {
     const store = leftBehind({ type: 'snapshot-save', phase: 'done' });
     const found = await startAgain(store, blocksWith(...NODES));
     expect(found).toMatchObject({ outcome: 'completed', errorCode: null, phase: null, log: [] });
   });
 
-  it('disks that cannot be turned stop the start, which says what and where', async () => {
+  it('disks that cannot be switched stop the start with the reason and the place', async () => {
     const store = leftBehind({ type: 'snapshot-load', phase: 'apply' });
     const blocks = blocksWith(...NODES);
     blocks.failures.set('apply-disks', FAULT);
@@ -168,7 +168,7 @@ describe('after a process that died', () => {
     expect(await startAgain(store, blocks)).toMatchObject(CLOSED);
   });
 
-  it('what else cannot be put right is reported, and the next start tries again', async () => {
+  it('any other failed recovery is reported, and the next start tries again', async () => {
     const store = leftBehind({ type: 'snapshot-save', phase: 'write' });
     const blocks = blocksWith(...NODES);
     blocks.failures.set('delete', FAULT);
@@ -182,7 +182,7 @@ describe('after a process that died', () => {
     expect(await startAgain(store, blocks)).toMatchObject({ ...CLOSED, log: [] });
   });
 
-  it('parts that nobody can read leave nothing to do', async () => {
+  it('unreadable recovery data is dropped', async () => {
     const store = leftBehind({ type: 'snapshot-save', phase: 'write' }, [7, { node: 'disk0' }]);
     expect(await startAgain(store, blocksWith(...NODES))).toMatchObject({ ...CLOSED, log: [] });
   });

@@ -37,7 +37,7 @@ describe('nodes of a snapshot', () => {
     [{ devices: ['disk0', 'disk9'] }, 'node_not_found', '/devices/1'],
     [{ vmState: 'disk9' }, 'node_not_found', '/vmstate'],
     [{ devices: ['disk0', 'rom'] }, 'node_read_only', null],
-  ] as const)('that are %j are refused as %s, before there is a job and by the job', async (change, code, pointer) => {
+  ] as const)('%j are refused as %s, before a job exists and by the job', async (change, code, pointer) => {
     const made = world();
     const { snapshots } = made.domain;
     const [save, load] = [
@@ -56,7 +56,7 @@ describe('nodes of a snapshot', () => {
     expectRuns(made);
   });
 
-  it('may be read-only for a verify, and only for that', () => {
+  it('may be read-only for a verify only', () => {
     const { domain } = world();
     expect(refusalOf(() => domain.snapshots.verify({ ...OLD, vmState: null, devices: ['rom'] }))).toBeNull();
     expect(refusalOf(() => domain.snapshots.checkDelete({ ...OLD, devices: ['rom'] }))).toMatchObject({
@@ -64,7 +64,7 @@ describe('nodes of a snapshot', () => {
     });
   });
 
-  it('that hold a tag are not saved to under it, nor loaded from under another', () => {
+  it('with a tag are not saved with it again, and are loaded only by it', () => {
     const { domain, blocks } = world();
     blocks.put('disk1', { tag: 'half' });
     expect(refusalOf(() => domain.snapshots.checkSave({ ...NEW, tag: 'half' }))).toMatchObject({
@@ -77,7 +77,7 @@ describe('nodes of a snapshot', () => {
     }
   });
 
-  it('that have only their disk in a snapshot give no machine, whether the guest runs or not', async () => {
+  it('with only the disk in a snapshot give no machine, whether the guest runs or not', async () => {
     const { domain } = world();
     const refused = () => refusalOf(() => domain.snapshots.checkLoad({ ...OLD, vmState: 'disk1' }))?.code;
     expect(refused()).toBe('snapshot_without_vm_state');
@@ -86,13 +86,13 @@ describe('nodes of a snapshot', () => {
   });
 });
 
-describe('a machine that is not to be touched', () => {
-  it('waits for an incoming migration, and its disks with it', () => {
+describe('a machine that cannot be used by jobs', () => {
+  it('in inmigrate is refused, and so are its disks', () => {
     const made = world({ incoming: true });
     expect(refusals(made)).toEqual(['machine_inmigrate', 'machine_inmigrate', 'machine_inmigrate', null]);
   });
 
-  it('has left, and its disks with it', async () => {
+  it('that has left is refused, and so are its disks', async () => {
     const made = world();
     const { id } = made.domain.migration.start({ uri: 'tcp:h:1' });
     made.outgoing().step('active');
@@ -109,7 +109,7 @@ describe('a machine that is not to be touched', () => {
     expect(refusalOf(() => made.domain.snapshots.checkSave(NEW))?.code).toBe('machine_postmigrate');
   });
 
-  it('is empty: there is nothing to save, but it can be filled', async () => {
+  it('that is empty cannot be saved, but can be loaded', async () => {
     const made = world({ machine: new FakeMachine('image') });
     expect(refusalOf(() => made.domain.snapshots.checkSave(NEW))).toMatchObject({ code: 'machine_not_loaded' });
     expect(await endOf(made, made.domain.snapshots.load(OLD))).toMatchObject({ outcome: 'completed' });
@@ -117,7 +117,7 @@ describe('a machine that is not to be touched', () => {
     expect(refusalOf(() => made.domain.snapshots.checkSave(NEW))).toBeNull();
   });
 
-  it.each(['multifd', 'mapped-ram'])('sends its stream in another form while %s is on', (capability) => {
+  it.each(['multifd', 'mapped-ram'])('cannot be saved or loaded while %s is on', (capability) => {
     const made = world();
     // No version of the options lets either be switched on yet.
     const has = vi.spyOn(Settings.prototype, 'has').mockImplementation((name) => name === capability);
@@ -128,7 +128,7 @@ describe('a machine that is not to be touched', () => {
 });
 
 describe('a migration and a job that needs the machine', () => {
-  it('exclude each other, also while the job only waits, and the error names the job', async () => {
+  it('exclude each other, even while the job only waits, and the error names the job', async () => {
     const made = world();
     const gate = made.blocks.hold('verify');
     made.domain.snapshots.verify({ ...OLD, jobId: 'slow' });
@@ -143,7 +143,7 @@ describe('a migration and a job that needs the machine', () => {
     expect(refusalOf(() => made.domain.migration.start({ uri: 'tcp:h:1' }))).toBeNull();
   });
 
-  it('do not hinder each other where the job needs only a node', async () => {
+  it('run at the same time if the job needs only a node', async () => {
     const made = world();
     made.blocks.hold('verify');
     made.domain.snapshots.verify(OLD);
@@ -151,7 +151,7 @@ describe('a migration and a job that needs the machine', () => {
     expect(refusalOf(() => made.domain.migration.start({ uri: 'tcp:h:1' }))).toBeNull();
   });
 
-  it('are looked at again when the turn of a job has come', async () => {
+  it('are checked again when the job starts', async () => {
     const made = world();
     const gate = made.blocks.hold('delete');
     made.domain.snapshots.delete({ ...OLD, jobId: 'first' });
@@ -162,7 +162,7 @@ describe('a migration and a job that needs the machine', () => {
     expectRuns(made);
   });
 
-  it('that comes in is refused too, should a job have the machine', async () => {
+  it('exclude each other if the migration is incoming', async () => {
     const made = world({ incoming: true });
     // No job of ours begins in this state; whichever does is respected.
     const jobs = made.domain.jobs as Jobs;

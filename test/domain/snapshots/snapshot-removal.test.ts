@@ -5,7 +5,7 @@ const ERROR = { code: 'image_io_error', message: 'The image cannot be read.' } a
 const A = { jobId: 'j', tag: 'a', ...BOTH };
 
 describe('a deletion', () => {
-  it('passes over nodes that do not hold the tag, and the guest runs on', async () => {
+  it('skips nodes without the tag, and the guest keeps running', async () => {
     const world = snapshotWorld();
     world.blocks.put('disk1', { tag: 'a' });
     const job = await endOf(world, world.domain.snapshots.delete(A));
@@ -14,14 +14,14 @@ describe('a deletion', () => {
     expectRuns(world);
   });
 
-  it('of a tag that no node holds does nothing, and that goes well', async () => {
+  it('of a tag that no node has completes without an effect', async () => {
     const world = snapshotWorld();
     const job = await endOf(world, world.domain.snapshots.delete(A));
     expect(job).toMatchObject({ outcome: 'completed', result: { devices: [] } });
     expect(world.blocks.log).toEqual([]);
   });
 
-  it('says what went wrong', async () => {
+  it('reports its error', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     world.blocks.failures.set('delete', ERROR);
@@ -29,7 +29,7 @@ describe('a deletion', () => {
     expect(job).toMatchObject({ outcome: 'failed', errorCode: ERROR.code, result: null });
   });
 
-  it('waits for a load of the same tag, and takes it away after that', async () => {
+  it('waits for a load of the same tag, and deletes it after that', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     const gate = world.blocks.hold('apply');
@@ -45,7 +45,7 @@ describe('a deletion', () => {
 });
 
 describe('a verification', () => {
-  it('gives what was compared, while the guest runs on', async () => {
+  it('reports the result of the comparison, while the guest runs', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     const job = await endOf(world, world.domain.snapshots.verify(A));
@@ -72,7 +72,7 @@ describe('a verification', () => {
     expectRuns(world);
   });
 
-  it('is told to stand still, to go on and to stop, and shows how far it is', async () => {
+  it('can be paused, resumed and cancelled, and shows its progress', async () => {
     const world = snapshotWorld();
     putBoth(world, 'a');
     world.blocks.hold('verify');

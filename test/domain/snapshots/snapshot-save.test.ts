@@ -8,7 +8,7 @@ const ERROR = { code: 'no_space', message: 'No space is left.' } as const;
 const SAVE = { jobId: 'j', tag: 'a', ...BOTH };
 
 describe('a save', () => {
-  it('stops the guest until it is captured, and lets it go on while digests are made', async () => {
+  it('stops the guest until it is captured, and resumes it while digests are computed', async () => {
     const world = snapshotWorld();
     const { domain, machine, blocks } = world;
     const captures = blocks.hold('save');
@@ -31,7 +31,7 @@ describe('a save', () => {
     expect(domain.snapshots.get('a')).toMatchObject({ isConsistent: true, vmState: 'disk0' });
   });
 
-  it('says of the guest what it was before it was stopped, and when', async () => {
+  it('stores the run state of the guest before it was stopped, and the time', async () => {
     const world = snapshotWorld();
     await endOf(world, world.domain.snapshots.save(SAVE));
     await world.domain.machine.stop();
@@ -45,7 +45,7 @@ describe('a save', () => {
     expect(world.domain.machine.status().status).toBe('paused');
   });
 
-  it('has devices as they were when the guest was held, whatever is set meanwhile', async () => {
+  it('stores the devices as they were when the guest was stopped, whatever is changed later', async () => {
     const world = snapshotWorld();
     const body = new Uint8Array(new SharedArrayBuffer(4)).fill(1);
     const device = { idstr: 'workload', instanceId: 0, versionId: 1, fields: [], body };
@@ -63,7 +63,7 @@ describe('a save', () => {
     });
   });
 
-  it.each(['save', 'digests'] as const)('that fails at %s leaves no tag, and the guest goes on', async (step) => {
+  it.each(['save', 'digests'] as const)('that fails at %s leaves no tag, and the guest continues', async (step) => {
     const world = snapshotWorld();
     world.blocks.failures.set(step, ERROR);
     const job = await endOf(world, world.domain.snapshots.save(SAVE));
@@ -74,7 +74,7 @@ describe('a save', () => {
   });
 
   it.each(['save', 'digests'] as const)(
-    'that is cancelled at %s leaves no tag, and the guest goes on',
+    'that is cancelled at %s leaves no tag, and the guest continues',
     async (step) => {
       const world = snapshotWorld();
       world.blocks.hold(step);
@@ -87,7 +87,7 @@ describe('a save', () => {
     },
   );
 
-  it('that leaves something behind keeps its phase, so that the next start takes it away', async () => {
+  it('that cannot remove its changes keeps its phase, so that the next start removes them', async () => {
     const world = snapshotWorld();
     world.blocks.failures.set('digests', { ...ERROR, left: true });
     const job = await endOf(world, world.domain.snapshots.save(SAVE));
@@ -100,7 +100,7 @@ describe('a save', () => {
     expectRuns(world);
   });
 
-  it('of which nobody could be told after a crash that it is there is taken back, and fails', async () => {
+  it('whose last phase cannot be stored is undone, and fails', async () => {
     const world = snapshotWorld();
     const { jobs } = world.store;
     const save = jobs.save.bind(jobs);
@@ -114,7 +114,7 @@ describe('a save', () => {
     expect(world.blocks.tags()).toEqual([]);
   });
 
-  it.each(['save', 'digests'] as const)('is taken back at %s when the service closes', async (step) => {
+  it.each(['save', 'digests'] as const)('is undone at %s when the service closes', async (step) => {
     const world = snapshotWorld();
     world.blocks.hold(step);
     world.domain.snapshots.save(SAVE);
@@ -128,7 +128,7 @@ describe('a save', () => {
     });
   });
 
-  it('whose guest does not stop fails, and the guest is not left held', async () => {
+  it('whose guest does not stop fails, and the guest is released', async () => {
     const world = snapshotWorld();
     const { machine } = world;
     const hold = machine.hold.bind(machine);
@@ -143,7 +143,7 @@ describe('a save', () => {
     expect(world.blocks.saves).toEqual([]);
   });
 
-  it('whose phase cannot be kept touches no image', async () => {
+  it('whose phase cannot be stored changes no image', async () => {
     const world = snapshotWorld();
     const { jobs } = world.store;
     const save = jobs.save.bind(jobs);
@@ -159,7 +159,7 @@ describe('a save', () => {
     expect(world.machine.isHeldFor('snapshot')).toBe(false);
   });
 
-  it('of some of the disks warns of the others', async () => {
+  it('of some of the disks has a warning about the others', async () => {
     const world = snapshotWorld();
     const job = await endOf(world, world.domain.snapshots.save({ ...SAVE, devices: ['disk0'] }));
     expect(job.outcome).toBe('completed');
@@ -170,7 +170,7 @@ describe('a save', () => {
     expect(other.warnings).toEqual([expect.stringMatching(/^'disk1', 'disk2' .* and are not part .* their content/)]);
   });
 
-  it('of a tag that was taken while it waited fails without stopping the guest', async () => {
+  it('of a tag that was created while it waited fails without stopping the guest', async () => {
     const world = snapshotWorld();
     const first = world.domain.snapshots.save(SAVE);
     const second = world.domain.snapshots.save({ ...SAVE, jobId: 'k' });
@@ -182,7 +182,7 @@ describe('a save', () => {
 });
 
 describe('while a guest is captured', () => {
-  it('a stop keeps it stopped afterwards, and cont calls that off', async () => {
+  it('a stop keeps it stopped afterwards, and a cont reverts that', async () => {
     const world = snapshotWorld();
     const { domain, blocks } = world;
     for (const [tag, wanted] of Object.entries({ a: 'paused', b: 'running' })) {
@@ -213,7 +213,7 @@ describe('while a guest is captured', () => {
     expect(guestEvents(world)).toEqual(['STOP', 'GUEST_PANICKED pause']);
   });
 
-  it('a machine whose vCPU dies stays dead, and cannot be saved again', async () => {
+  it('a machine whose vCPU dies stays in internal-error, and cannot be saved again', async () => {
     const world = snapshotWorld();
     const gate = world.blocks.hold('save');
     const job = world.domain.snapshots.save(SAVE);
@@ -228,7 +228,7 @@ describe('while a guest is captured', () => {
     });
   });
 
-  it('an image that cannot run is not let run', async () => {
+  it('an image that cannot run is not resumed', async () => {
     const machine = new FakeMachine('image');
     machine.isLoaded = true;
     const world = snapshotWorld({ machine });

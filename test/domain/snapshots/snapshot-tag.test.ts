@@ -34,13 +34,13 @@ describe('the tag of a new snapshot', () => {
     ['0123456789', 'digits'],
     ['.', 'URL'],
     ['..', 'URL'],
-  ])('may not be %j, and the error says why', (tag, word) => {
+  ])('may not be %j, and the error has the reason', (tag, word) => {
     const refusal = refusalOf(() => checkTag(tag));
     expect(refusal).toMatchObject({ code: 'invalid_tag', kind: 'invalid', violations: [{ pointer: '/tag' }] });
     expect(refusal?.message).toContain(word);
   });
 
-  it('is shown whole if it is short, and cut if it is long', () => {
+  it('is shown completely if it is short, and cut if it is long', () => {
     expect(shown('a"b')).toBe('"a\\"b"');
     expect(shown('x'.repeat(1000)).length).toBeLessThan(100);
   });
