@@ -84,7 +84,7 @@ describe('the command line', () => {
     });
   });
 
-  test('variables have the same effect, and a flag has precedence over its variable', () => {
+  test('variables have the effects of their flags, and a flag has precedence over its variable', () => {
     const environment = {
       VMFERRY_RAM: '2M',
       VMFERRY_FILE_ROOT: '/f',

@@ -3,7 +3,7 @@ import { FakeIo, ioOf, run } from './fake-io.ts';
 import { concluded, fakeService, problem, running } from './fake-service.ts';
 
 describe('a job that completes', () => {
-  test('is followed to its end; the result is on standard output and the status 0', async () => {
+  test('is followed to its end, and the result is on standard output with the status 0', async () => {
     const service = await fakeService(running(0, 0, 'created'), running(16, 64), running(48, 64), concluded());
     const io = ioOf(service);
     expect(await run(io, 'save', 'warm')).toBe(0);
@@ -23,7 +23,7 @@ describe('a job that completes', () => {
     expect([service.asked, io.stdout]).toEqual([[asked], said]);
   });
 
-  test('is started by compact for the given nodes, and prints the sizes of each image', async () => {
+  test('is started by compact for the given nodes, and its result has the sizes of each image', async () => {
     const sizes = {
       'file-size-before': 2 ** 23,
       'file-size': 2 ** 21,
@@ -58,7 +58,7 @@ describe('a job that completes', () => {
     expect(keys[0]).not.toBe(keys[1]);
   });
 
-  test('gets a tag made of the time without a TAG, and --quiet prints only the tag', async () => {
+  test('gets a tag from the time without a TAG, and --quiet prints only the tag', async () => {
     const service = await fakeService(concluded());
     const io = ioOf(service);
     expect(await run(io, 'save', '--quiet')).toBe(0);
@@ -72,7 +72,7 @@ describe('a job that completes', () => {
     expect(io.stderr).toBe('vmferry: loading warm: warning: One.\nvmferry: loading warm: warning: Two.\n');
   });
 
-  test('is reported with the size that it saved, not the size that it read back', async () => {
+  test('is reported with the saved size, not the size that was read back', async () => {
     const io = ioOf(await fakeService({ ...concluded(), result: { tag: 'warm', 'vm-state-size': 2 ** 21 } }));
     await run(io, 'save', 'warm');
     expect(io.stdout).toBe('saved warm: 2.0 MiB in 0.0 s\n');
@@ -87,7 +87,7 @@ describe('a job that completes', () => {
     );
   });
 
-  test('is not waited for with --no-wait', async () => {
+  test('is not awaited with --no-wait', async () => {
     const service = await fakeService(running(0, 0, 'created'));
     const io = ioOf(service);
     expect(await run(io, 'save', 'warm', '--no-wait', '-q')).toBe(0);
@@ -123,7 +123,7 @@ describe('a job that does not complete', () => {
     ]);
   });
 
-  test('prints no control characters of the service', async () => {
+  test('prints no control characters from the service', async () => {
     const error = 'a\u001b[2Jb\nc\u202ed';
     const io = ioOf(await fakeService({ ...concluded('failed', 'x'), error }));
     await run(io, 'load', 'wa\u001b[1mrm');
@@ -148,7 +148,7 @@ describe('a refusal', () => {
   });
 });
 
-describe('an answer that is not valid', () => {
+describe('an invalid or missing answer', () => {
   test.each([
     ['is a page', { status: 200, body: '<html>', headers: { 'content-type': 'text/html' } }, 'status 200 without JSON'],
     ['is no job', { status: 202, body: [] }, 'it is no job'],
@@ -158,7 +158,7 @@ describe('an answer that is not valid', () => {
     ['is an error without a code', { status: 404, body: {} }, 'status 404'],
     ['is a redirect', { status: 302, body: {}, headers: { location: '/elsewhere' } }, 'status 302'],
     ['is an error of some proxy', { status: 500, body: {} }, 'status 500'],
-  ])('ends with 3 if it %s', async (_, answer, said) => {
+  ])('ends the command with 3 if it %s', async (_, answer, said) => {
     const service = await fakeService();
     service.handler = () => answer;
     const io = ioOf(service);
@@ -170,7 +170,7 @@ describe('an answer that is not valid', () => {
   test.each([
     [500, 'internal_error'],
     [507, 'no_space'],
-  ])('ends with 3 and the reason if the service fails with %i %s', async (status, code) => {
+  ])('ends the command with 3 and the reason if the service fails with %i %s', async (status, code) => {
     const service = await fakeService();
     service.handler = () => problem(status, code);
     const io = ioOf(service);
@@ -179,7 +179,7 @@ describe('an answer that is not valid', () => {
     expect(service.requests).toHaveLength(1);
   });
 
-  test('ends with 3 at once if nothing listens there', async () => {
+  test('ends the command with 3 at once if nothing listens', async () => {
     const service = await fakeService();
     await service.stop();
     const io = ioOf(service);
@@ -188,7 +188,7 @@ describe('an answer that is not valid', () => {
     expect(io.nowMs).toBe(0);
   });
 
-  test('ends with 3 at once if the service is shutting down', async () => {
+  test('ends the command with 3 at once if the service is shutting down', async () => {
     const service = await fakeService();
     service.handler = () => problem(503, 'shutting_down');
     const io = ioOf(service);
@@ -222,7 +222,7 @@ describe('list', () => {
     expect(io.stdout).toBe('{"snapshots":[{"tag":"a","n":18446744073709551615},{"tag":"b"},{"tag":"c"}]}\n');
   });
 
-  test('prints only the tags with --quiet, and nothing if there are none', async () => {
+  test('prints only the tags with --quiet, and nothing if there are no snapshots', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 200, body: { snapshots: [first, { tag: 'b' }] } });
     const io = ioOf(service);
@@ -232,7 +232,7 @@ describe('list', () => {
     expect([await run(other, 'list', '-q'), other.stdout]).toEqual([0, '']);
   });
 
-  test('asks for one snapshot, and ends with 4 if there is none', async () => {
+  test('requests one snapshot, and ends with 4 if it does not exist', async () => {
     const service = await fakeService();
     service.handler = ({ path }) =>
       path === '/snapshots/warm' ? { status: 200, body: first } : problem(404, 'snapshot_not_found');
@@ -268,7 +268,7 @@ describe('list', () => {
   });
 });
 
-test('a defect of the client ends with 3, since it is no failure of the job', async () => {
+test('a defect of the client ends with 3, since the job has not failed', async () => {
   const io = ioOf(await fakeService(running(1, 2)));
   io.onWait = () => {
     throw new TypeError('x is not a function');
@@ -277,8 +277,8 @@ test('a defect of the client ends with 3, since it is no failure of the job', as
   expect(io.stderr).toBe('vmferry: the client failed: TypeError: x is not a function\n');
 });
 
-describe('the address of the service', () => {
-  test('is --url before VMFERRY_URL, and requests are below its path', async () => {
+describe('the requested service', () => {
+  test('has the address of --url before that of VMFERRY_URL, and requests are below its path', async () => {
     const service = await fakeService();
     service.handler = () => ({ status: 202, body: concluded() });
     const io = new FakeIo('http://127.0.0.1:1');

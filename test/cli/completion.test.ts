@@ -61,7 +61,7 @@ describe('completion', () => {
     expect(await complete(ioOf(await service()), line)).toEqual(expected);
   });
 
-  test('asks the service of --url on the line', async () => {
+  test('requests names from the service of --url on the line', async () => {
     const fake = await service();
     const io = new FakeIo('http://127.0.0.1:1');
     expect(await complete(io, `set --url ${fake.url} down`)).toEqual(['downtime-limit=']);

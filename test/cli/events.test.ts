@@ -23,7 +23,7 @@ const FIRST = frame(7, 'MIGRATION', { status: 'active' });
 const SECOND = frame(8, 'GUEST_PANICKED', { action: 'pause', info: { type: 'x y' } });
 
 describe('events', () => {
-  test('are one line each, and continue after the last one when the stream ends', async () => {
+  test('are printed one per line, and continue after the last one when the stream ends', async () => {
     const service = await telling([':\n\n', FIRST], [SECOND]);
     const io = ioOf(service);
     expect(await runVmferry(io, 'events', '--since', '6')).toBe(4);
@@ -41,7 +41,7 @@ describe('events', () => {
     expect(service.asked[0]).toBe('GET /events');
   });
 
-  test('are JSON lines with --json, with a line for a gap', async () => {
+  test('are JSON lines with --json, including a line for a gap', async () => {
     const gap = 'event: gap\ndata: {"from":1,"to":6}\n\n';
     const bye = 'event: bye\ndata: {"reason":"shutting-down"}\n\n';
     const io = ioOf(await telling([gap, FIRST, bye]));
@@ -71,7 +71,7 @@ describe('events', () => {
     expect(plain.stdout).not.toContain('\u001b');
   });
 
-  test('wait for a lost service for the time of --reconnect', async () => {
+  test('wait for an unreachable service for the time of --reconnect', async () => {
     const service = await telling([FIRST]);
     const io = ioOf(service);
     io.onWait = async () => await service.stop();
@@ -89,7 +89,7 @@ describe('events', () => {
     expect(io.nowMs).toBe(0);
   });
 
-  test('end with 130 at Ctrl-C, also while no event comes', async () => {
+  test('end with 130 at Ctrl-C, even while no event arrives', async () => {
     const service = await fakeService();
     const io = ioOf(service);
     const pieces = async function* () {

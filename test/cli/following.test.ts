@@ -12,7 +12,7 @@ describe('a time-out', () => {
     expect(service.asked.filter((asked) => asked.includes('cancel'))).toEqual([]);
   });
 
-  test('of zero seconds asks for the job once', async () => {
+  test('of zero seconds requests the job once', async () => {
     const io = ioOf(await fakeService(running()));
     expect(await run(io, 'save', 'warm', '--timeout', '0')).toBe(5);
     expect(io.nowMs).toBe(0);
@@ -77,7 +77,7 @@ describe('an interrupt', () => {
     expect(io.stdout).toBe('');
   });
 
-  test('before the first answer of the service cancels the job too', async () => {
+  test('before the first answer of the service also cancels the job', async () => {
     const service = await fakeService(running(1, 64));
     const io = ioOf(service);
     service.handler = (seen) => {
@@ -101,7 +101,7 @@ describe('an interrupt', () => {
     expect(io.stderr).toContain('interrupted: job j1 had completed already');
   });
 
-  test('ends the command at once if the service is lost, with a message', async () => {
+  test('ends the command at once if the service is unreachable, with a message', async () => {
     const service = await fakeService(running(1, 64));
     const io = ioOf(service);
     io.onWait = async () => {
@@ -114,8 +114,8 @@ describe('an interrupt', () => {
   });
 });
 
-describe('a connection that is lost', () => {
-  test('is tried again until the service answers; if the job has failed, the status is 1', async () => {
+describe('a lost connection', () => {
+  test('is tried again until the service answers, and a failed job gives the status 1', async () => {
     const service = await fakeService(running(1, 64));
     const io = ioOf(service);
     io.onWait = async (nowMs) => {
@@ -148,7 +148,7 @@ describe('a connection that is lost', () => {
     expect(io.nowMs).toBe(3000);
   });
 
-  test.each([502, 503, 504])('is a status of %i from a proxy too, and is tried again', async (status) => {
+  test.each([502, 503, 504])('is also assumed at a status of %i from a proxy', async (status) => {
     const service = await fakeService(running(1, 64), concluded());
     let isFirst = true;
     service.handler = (seen) => {
@@ -188,7 +188,7 @@ describe('a connection that is lost', () => {
   });
 });
 
-test('a job whose id another job has now ends with 3, whatever the outcome of the other job', async () => {
+test('a job whose id belongs to another job by now ends with 3, with any outcome of the other job', async () => {
   const [first, later] = [running(1, 64), concluded()].map((job, at) => ({
     ...job,
     'created-at': `2026-01-0${at + 1}`,
@@ -201,7 +201,7 @@ test('a job whose id another job has now ends with 3, whatever the outcome of th
 });
 
 describe('a job that the service no longer knows', () => {
-  test('ends with 3, since its outcome is not known', async () => {
+  test('ends with 3, since its outcome is unknown', async () => {
     const service = await fakeService(running());
     service.handler = (seen) => (seen.method === 'GET' ? problem(404, 'job_not_found') : service.serve(seen));
     const io = ioOf(service);

@@ -65,7 +65,7 @@ describe('migrate', () => {
     expect([await runVmferry(quiet, 'migrate', URI, '-q'), quiet.stdout]).toEqual([0, 'm1\n']);
   });
 
-  test('resumes with the given idempotency key', async () => {
+  test('sends the given idempotency key', async () => {
     const service = await migrating({ states: [COMPLETED] });
     await runVmferry(ioOf(service), 'migrate', URI, '--resume', '--idempotency-key', 'k');
     expect(service.requests[0]?.body).toEqual({ uri: URI, resume: true });
@@ -92,13 +92,13 @@ describe('migrate', () => {
 });
 
 describe('migrate --wait', () => {
-  test('follows the migration to its end and prints size, time and downtime', async () => {
+  test('follows the migration to its end, and prints size, time and downtime', async () => {
     const io = ioOf(await migrating({ states: [migration('active'), COMPLETED] }));
     expect(await runVmferry(io, 'migrate', URI, '--wait')).toBe(0);
     expect(io.stdout).toBe(`migrated to ${URI}: 79.4 MiB in 2.0 s, downtime 16 ms\n`);
   });
 
-  test('shows pass, rate, remaining bytes, downtime and time to go in lines', async () => {
+  test('prints pass, rate, remaining bytes, downtime and remaining time in lines', async () => {
     const states = [...Array(20).fill(migration('active')), COMPLETED];
     const io = ioOf(await migrating({ states }));
     await runVmferry(io, 'migrate', URI, '--wait');
@@ -107,7 +107,7 @@ describe('migrate --wait', () => {
     );
   });
 
-  test('shows the figures beside a bar on a terminal', async () => {
+  test('shows the figures and a bar on a terminal', async () => {
     const io = ioOf(await migrating({ states: [migration('active'), COMPLETED] }));
     io.width = 130;
     await runVmferry(io, 'migrate', URI, '--wait');

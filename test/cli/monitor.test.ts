@@ -25,7 +25,7 @@ function linesTo(service: FakeService): unknown[] {
 }
 
 describe('monitor without a terminal', () => {
-  test('answers one line after the other, until quit', async () => {
+  test('answers line by line, until quit', async () => {
     const service = await echoing();
     const io = ioOf(service);
     io.input.end('info status\n\n  \ninfo migrate\nquit\ninfo jobs\n');
@@ -64,7 +64,7 @@ describe('monitor without a terminal', () => {
     expect(io.stdout).toBe('a\nError: No.\nyou said good\n');
   });
 
-  test('prints no control characters of the service', async () => {
+  test('prints no control characters from the service', async () => {
     const service = await echoing(() => ({ status: 200, pieces: ['a\u001b[2Jb\tc\u202e\n'] }));
     const io = ioOf(service);
     io.input.end('x\n');
@@ -127,7 +127,7 @@ function historyFile(text: string): string {
 }
 
 describe('the prompt', () => {
-  test('answers typed lines, and ends with quit', async () => {
+  test('answers typed lines, and ends at quit', async () => {
     const service = await echoing();
     const { ended, type, shown } = prompt(service, '--no-history');
     type('info status\r');
@@ -138,14 +138,14 @@ describe('the prompt', () => {
     expect(shown()).toContain('(vmferry) ');
   });
 
-  test('ends with Ctrl-D', async () => {
+  test('ends at Ctrl-D', async () => {
     const { ended, type, shown } = prompt(await echoing(), '--no-history');
     await expect.poll(shown).toContain('(vmferry) ');
     type('\u0004');
     expect(await ended).toBe(0);
   });
 
-  test('keeps its history in a file that only its owner can read', async () => {
+  test('stores its history in a file that only its owner can read', async () => {
     const file = historyFile('');
     const { ended, type, shown } = prompt(await echoing(), '--history-file', file);
     type('first\rsecond\r');
@@ -250,7 +250,7 @@ describe('the prompt', () => {
   });
 });
 
-test('the history file is in XDG_STATE_HOME, else below the home directory, else nowhere', () => {
+test('the history file is in XDG_STATE_HOME, otherwise below the home directory, otherwise nowhere', () => {
   const { environment } = new FakeIo(undefined);
   expect(historyPath({ ...environment, home: '/h', stateHome: '/s' })).toBe('/s/vmferry/monitor-history');
   expect(historyPath({ ...environment, home: '/h', stateHome: 'relative' })).toBe(

@@ -7,7 +7,7 @@ import { PARAMETER_NAMES } from '../../src/domain/settings/schema-order.ts';
 
 const UNITS: Readonly<Record<string, string>> = { ms: 'milliseconds', '%': 'percent', 'MB/s': 'MB/s' };
 
-it('the client takes a size for each parameter that is declared in bytes, and names the unit of every other integer', () => {
+it('the client accepts a size for each parameter in bytes, and names the unit of every other integer', () => {
   for (const name of PARAMETER_NAMES) {
     const declaration = parameterDeclaration(name);
     if (!('unit' in declaration)) continue;

@@ -18,20 +18,20 @@ describe('progress without a terminal', () => {
     expect(lines[2]).toMatch(/^saving warm: running, \d+ %, \d+\.0 MiB of 100\.0 MiB, \d+\.\d MiB\/s, 0:0\d left$/);
   });
 
-  test('is silent while nothing changes', async () => {
+  test('is not printed while nothing changes', async () => {
     const io = ioOf(await fakeService(...Array(50).fill(running(5, 10)), concluded()));
     await run(io, 'save', 'warm');
     expect(io.stderr).toBe('saving warm: running, 50 %, 5.0 MiB of 10.0 MiB\n');
   });
 
-  test('is silent with --quiet', async () => {
+  test('is not printed with --quiet', async () => {
     const io = ioOf(await fakeService(...slowly(), concluded()));
     expect(await run(io, 'load', 'warm', '--quiet')).toBe(0);
     expect([io.stdout, io.stderr]).toEqual(['', '']);
   });
 });
 
-test('a delete counts the bytes that it frees', async () => {
+test('a delete shows the bytes that it frees', async () => {
   const io = ioOf(await fakeService(running(5, 10), concluded()));
   await run(io, 'delete', 'warm');
   expect(io.stderr).toBe('deleting warm: running, 50 %, 5.0 MiB of 10.0 MiB\n');

@@ -58,7 +58,7 @@ describe('set', () => {
     expect(fake.asked).toEqual(['GET /migrate/parameters']);
   });
 
-  test('sends invalid values, and the service refuses them', async () => {
+  test('sends invalid values, which the service refuses', async () => {
     const fake = await service();
     const handler = fake.handler;
     fake.handler = (seen) => (seen.method === 'PATCH' ? problem(422, 'value_out_of_range', 'No.') : handler(seen));
@@ -87,7 +87,7 @@ describe('enable and disable', () => {
   test.each([
     ['enable', true, 'on'],
     ['disable', false, 'off'],
-  ])('%s switches all given capabilities in one request', async (verb, state, said) => {
+  ])('%s changes all given capabilities in one request', async (verb, state, said) => {
     const fake = await service();
     const io = ioOf(fake);
     expect(await runVmferry(io, verb, 'events', 'return-path')).toBe(0);
@@ -122,7 +122,7 @@ describe('a typed value', () => {
     ['tls-creds', '12', '', '"12"'],
     ['block-bitmap-mapping', '[{"n":1}]', undefined, '[{"n":1}]'],
     ['unknown', 'text', undefined, '"text"'],
-  ])('%s=%s is sent as the current value %j demands: %s', (name, text, now, expected) => {
+  ])('%s=%s is sent with the type of the current value %j: %s', (name, text, now, expected) => {
     expect(JSON.stringify(parameterValue(name, text, now))).toBe(expected);
   });
 
@@ -140,7 +140,7 @@ describe('the token', () => {
     return file;
   }
 
-  test('is the one of the file before the one of VMFERRY_TOKEN', async () => {
+  test('is read from the file before VMFERRY_TOKEN', async () => {
     const fake = await service();
     const io = ioOf(fake);
     io.environment = { ...io.environment, token: 'other' };

@@ -118,7 +118,7 @@ describe('status', () => {
     [{ status: 'completed', 'total-time': 2040, downtime: 16 }, 'completed, in 2.0 s, downtime 16 ms'],
     [{ status: 'failed', 'error-desc': 'Broken.' }, 'failed, Broken.'],
     [{ status: 'setup' }, 'setup'],
-  ])('prints the last state of a migration that does not run: %j', async (migrate, said) => {
+  ])('prints the last state of a migration that is not running: %j', async (migrate, said) => {
     const service = await fakeService();
     service.handler = answers({
       'GET /status': ok({ running: false, status: 'paused' }),
@@ -184,7 +184,7 @@ describe('status --watch', () => {
     }
   });
 
-  test('asks at the interval of --interval', async () => {
+  test('polls at the interval of --interval', async () => {
     const service = await watched(1000);
     const io = ioOf(service);
     io.onWait = (nowMs) => {
@@ -194,7 +194,7 @@ describe('status --watch', () => {
     expect(service.asked.filter((asked) => asked === 'GET /status')).toHaveLength(10);
   });
 
-  test('waits for a lost service for the time of --reconnect', async () => {
+  test('waits for an unreachable service for the time of --reconnect', async () => {
     const service = await watched(1);
     const io = ioOf(service);
     io.onWait = async (nowMs) => {

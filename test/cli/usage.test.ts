@@ -45,7 +45,7 @@ describe('an invalid command line', () => {
     expect([io.stdout, service.requests]).toEqual(['', []]);
   });
 
-  test('without a verb it ends with 2 and lists the verbs', async () => {
+  test('ends with 2 and lists the verbs if the verb is missing', async () => {
     const io = new FakeIo(undefined);
     expect(await run(io)).toBe(2);
     for (const verb of VERBS) expect(io.stderr).toContain(`  ${verb} `);
@@ -54,7 +54,7 @@ describe('an invalid command line', () => {
   test.each([
     ['VMFERRY_URL', { url: 'ftp://x', token: undefined, terminal: undefined }],
     ['VMFERRY_TOKEN', { url: undefined, token: 'secret\nthing', terminal: undefined }],
-  ])('has an invalid %s, and a secret value is not printed', async (name, environment) => {
+  ])('ends with an error for an invalid %s, and a secret value is not printed', async (name, environment) => {
     const io = new FakeIo(undefined);
     io.environment = environment;
     expect(await run(io, 'list')).toBe(2);
@@ -147,7 +147,7 @@ describe('every command of the client', () => {
 });
 
 describe('a generated tag', () => {
-  test('is the local time, as QEMU names a snapshot without a name', () => {
+  test('has the local time, as QEMU names a snapshot without a name', () => {
     expect(generatedTag(new Date(2026, 0, 2, 3, 4, 5))).toBe('vm-20260102030405');
   });
 });

@@ -24,7 +24,7 @@ function trail({ domain }: FakeWorld) {
 }
 
 describe('the audit trail', () => {
-  test('says who asked for what, when, and how it ended, whichever door it came through', async () => {
+  test('records the caller, the command, the time and the outcome, through every door', async () => {
     const world = fakeDomain();
     await call(world, 'stop', {}, { role: 'operator', caller: CALLER });
     await call(world, 'migrate', { uri: 'nonsense:' }, { caller: CALLER });
@@ -47,7 +47,7 @@ describe('the audit trail', () => {
     ]);
   });
 
-  test('is there when others have their turn before something begins', async () => {
+  test('has the row of a command before other requests get their turn', async () => {
     const world = fakeDomain();
     const seen: unknown[] = [];
     const nextTurn = async () => void seen.push(trail(world)[0]?.command, world.domain.jobs.list().length);
@@ -56,7 +56,7 @@ describe('the audit trail', () => {
     expect([seen, world.domain.jobs.list().length]).toEqual([['snapshot-save', 0], 1]);
   });
 
-  test('leaves out what only looks, and the looking at itself', async () => {
+  test('has no rows for queries, including the query of the trail itself', async () => {
     const world = fakeDomain();
     await call(world, 'query-migrate');
     await call(world, 'x-ferry-query-audit');
@@ -64,7 +64,7 @@ describe('the audit trail', () => {
   });
 
   test.each([...COMMANDS.values()].filter(({ role }) => role === 'operator').map(({ name }) => name))(
-    'a viewer is refused %s, which is written down',
+    'a viewer is refused %s, and the refusal is recorded',
     async (name) => {
       const world = fakeDomain();
       expect(await call(world, name, { nonsense: 1 }, { role: 'viewer' })).toBe('not_allowed');
@@ -72,12 +72,12 @@ describe('the audit trail', () => {
     },
   );
 
-  test('an operator is asked for by every command that changes something', () => {
+  test('every command that changes something requires the role operator', () => {
     const looks = [...COMMANDS.values()].filter(({ role }) => role === 'viewer').map(({ name }) => name);
     expect(looks.filter((name) => !/(^|-)(query|qmp_capabilities)(-|$)/.test(name))).toEqual([]);
   });
 
-  test('what a process did not see the end of is unknown to the next', async () => {
+  test('a command that an earlier process did not complete has the outcome unknown', async () => {
     const store = openMemoryStore();
     const first = fakeDomain({ store });
     first.domain.audit.begin({ ...CALLER, command: 'stop', arguments: '{}' });
@@ -85,7 +85,7 @@ describe('the audit trail', () => {
     store.close();
   });
 
-  test('a database that takes no rows hinders nothing', async () => {
+  test('a database that accepts no rows does not prevent commands', async () => {
     const store = openMemoryStore();
     const fails = () => {
       throw new Error('disk full');
@@ -97,15 +97,15 @@ describe('the audit trail', () => {
   });
 });
 
-describe('arguments in it', () => {
-  test('are exact, and secrets are left out at any depth', () => {
+describe('arguments in the audit trail', () => {
+  test('are exact, and secrets are omitted at any depth', () => {
     const given = parseJson('{"a":18446744073709551615,"tls":{"Password":"p"},"l":[{"auth-token":"t","b":1.5}]}');
     expect(argumentsText(given)).toBe(
       '{"a":18446744073709551615,"tls":{"Password":"(not kept)"},"l":[{"auth-token":"(not kept)","b":1.5}]}',
     );
   });
 
-  test('are cut when they are long', () => {
+  test('are cut if they are long', () => {
     const text = argumentsText({ uri: 'x'.repeat(100_000) });
     expect([text.length, text.at(-1)]).toEqual([ARGUMENTS_LENGTH_MAX, '…']);
   });

@@ -18,8 +18,8 @@ async function refusal(command: Parameters<typeof execute>[0], text: string, dom
   return { code: error.code, message: error.message, violations, pointers: violations.map(({ pointer }) => pointer) };
 }
 
-describe('what is wrong with parameters', () => {
-  it('is told at once, whether the schema or the domain found it', async () => {
+describe('invalid parameters', () => {
+  it('are reported together, whether the schema or the domain finds them', async () => {
     const text = '{"downtime-limit":2000001,"cpu-throttle-initial":"x"}';
     const { code, violations, message } = await refusal(migrateSetParameters, text);
     expect(code).toBe('wrong_type');
@@ -30,7 +30,7 @@ describe('what is wrong with parameters', () => {
     expect(message).toBe('Member /cpu-throttle-initial must be an integer, not "x" (and 1 more, see errors).');
   });
 
-  it('is told once per member, rules included, however many there are', async () => {
+  it('are reported once per member, rules included, for any number of members', async () => {
     const text =
       '{"xbzrle-cache-size":5000,"mode":"fast","multifd-channels":0,"max-cpu-throttle":null,"announce-step":0,"x":1,' +
       '"block-bitmap-mapping":[{"node-name":"a","alias":"1","bitmaps":[7]}]}';
@@ -46,13 +46,13 @@ describe('what is wrong with parameters', () => {
     ]);
   });
 
-  it('beyond 64 bits is told with the bounds of the parameter', async () => {
+  it('beyond 64 bits are reported with the bounds of the parameter', async () => {
     const { code, message } = await refusal(migrateSetParameters, '{"max-bandwidth":18446744073709551616}');
     expect(code).toBe('value_out_of_range');
     expect(message).toBe('max-bandwidth is 18446744073709551616; it may be from 0 to 18446744073709551615 bytes/s.');
   });
 
-  it('changes nothing of what was right beside it', async () => {
+  it('leave the valid parameters of the same request unchanged', async () => {
     const { domain } = fakeDomain();
     const before = domain.settings.parameters();
     await refusal(migrateSetParameters, '{"downtime-limit":7,"mode":"fast"}', domain);
@@ -60,8 +60,8 @@ describe('what is wrong with parameters', () => {
   });
 });
 
-describe('what is wrong with capabilities', () => {
-  it('is told at once, with rules that other entries break', async () => {
+describe('invalid capabilities', () => {
+  it('are reported together with rules that other entries break', async () => {
     const text =
       '{"capabilities":[{"capability":"switchover-ack","state":true},{"capability":"xyz","state":true},' +
       '{"capability":"events"},5]}';
@@ -75,13 +75,13 @@ describe('what is wrong with capabilities', () => {
     ]);
   });
 
-  it('points at the entry that is not available', async () => {
+  it('are reported with the pointer of the unavailable entry', async () => {
     const text = '{"capabilities":[{"capability":"events","state":true},{"capability":"xbzrle","state":true}]}';
     const { code, pointers } = await refusal(migrateSetCapabilities, text);
     expect([code, pointers]).toEqual(['capability_not_available', ['/capabilities/1/capability']]);
   });
 
-  it('points at the entry that breaks what is on already', async () => {
+  it('are reported with the pointer of the entry that contradicts present capabilities', async () => {
     const { domain } = fakeDomain({ capabilities: ['return-path', 'switchover-ack'] });
     const text = '{"capabilities":[{"capability":"return-path","state":false}]}';
     const { code, pointers } = await refusal(migrateSetCapabilities, text, domain);
@@ -89,13 +89,13 @@ describe('what is wrong with capabilities', () => {
   });
 });
 
-describe('what is wrong with a workload', () => {
-  it('is told at once, member by member', async () => {
+describe('an invalid workload', () => {
+  it('is reported member by member', async () => {
     const { code, pointers } = await refusal(setWorkload, '{"rate":-1,"span":-1,"pattern":"x"}');
     expect([code, pointers]).toEqual(['value_out_of_range', ['/pattern', '/rate', '/span']]);
   });
 
-  it('is named even if the pattern is right', async () => {
+  it('is reported by name even if the pattern is valid', async () => {
     const { violations } = await refusal(setWorkload, `{"rate":${WORKLOAD_RATE_MAX + 1},"pattern":"seq"}`);
     expect(violations).toEqual([
       {

@@ -86,7 +86,7 @@ const shared = ['command', 'event'].flatMap((metaType) =>
 );
 
 describe('the command table', () => {
-  test('commands of QAPI and only they are said to be so', () => {
+  test('marks exactly the commands of QAPI as such', () => {
     for (const { name, qapi } of COMMANDS.values()) {
       expect(name.startsWith('x-ferry-'), name).toBe(qapi === null);
       if (qapi !== null && !LEGACY.includes(name)) expect(qemu.has(name), name).toBe(true);
@@ -95,7 +95,7 @@ describe('the command table', () => {
     expect(unknownEvents).toEqual(NOT_IN_FIXTURE);
   });
 
-  test('nothing is missing of what QEMU 10.0 has for migration, snapshots, jobs and the monitor', () => {
+  test('contains all commands of QEMU 10.0 for migration, snapshots, jobs and the monitor', () => {
     for (const metaType of ['command', 'event']) {
       const missing = namesOf(qemu, metaType).filter((name) => own.get(name)?.['meta-type'] !== metaType);
       expect(missing.sort()).toEqual(metaType === 'command' ? ELSEWHERE : []);
@@ -106,7 +106,7 @@ describe('the command table', () => {
     expect(writtenOut(own, name)).toEqual(writtenOut(qemu, name));
   });
 
-  test('aliases of older schemas are there, and said to be deprecated', () => {
+  test('contains the aliases of older schemas, marked as deprecated', () => {
     for (const name of LEGACY) expect(own.get(name)?.features, name).toEqual(['deprecated']);
     expect(writtenOut(own, 'query-migrate-cache-size')).toMatchObject({ result: 'int' });
     expect(writtenOut(own, 'migrate_set_downtime')).toMatchObject({
@@ -116,7 +116,7 @@ describe('the command table', () => {
 });
 
 describe('query-qmp-schema', () => {
-  test('every name leads to an entity, and every type is used', () => {
+  test('refers only to existing entities, and uses every type', () => {
     const used = new Set<string>();
     for (const entity of own.values()) {
       const places = [
@@ -133,7 +133,7 @@ describe('query-qmp-schema', () => {
     expect(types.map(({ name }) => name).filter((name) => !used.has(name))).toEqual([]);
   });
 
-  test('the union of addresses has its tag, its variants, and the union inside it', () => {
+  test('describes the union of addresses with its tag, its variants, and the union inside it', () => {
     expect(writtenOut(own, 'migrate')).toMatchObject({
       arguments: { members: { 'channels?': { type: [{ members: { addr: { type: { tag: 'transport' } } } }] } } },
     });

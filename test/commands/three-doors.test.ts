@@ -155,12 +155,12 @@ const CASES: readonly Case[] = [...COMMANDS.values()].flatMap((entry) => {
 });
 
 describe('the table of three doors', () => {
-  test('has a row for every command, and for nothing else', () => {
+  test('has a row for every command, and no other row', () => {
     expect(CASES.map(({ entry }) => entry.name)).toEqual([...COMMANDS.keys()]);
     expect([...ROWS.keys()].filter((name) => !COMMANDS.has(name))).toEqual([]);
   });
 
-  test('leaves out good calls only of what this version does not have', () => {
+  test('omits valid calls only for features that are not available', () => {
     for (const [name, { good }] of ROWS)
       if (typeof good === 'string') expect(CAPABILITIES_NOT_AVAILABLE, name).toContain(good);
   });
@@ -184,7 +184,7 @@ async function named(entry: Command, work: Promise<void>): Promise<void> {
 }
 
 describe('through three doors', () => {
-  test('what is refused, and what only looks, is answered the same and leaves the service as it was', async () => {
+  test('refused calls and queries have equal answers and change nothing', async () => {
     const doors = await doorsOf({ line: 'info status' });
     for (const { entry, row } of CASES) {
       const refused = refusedCallOf(row);
@@ -195,19 +195,19 @@ describe('through three doors', () => {
   });
 
   const inStates = CASES.filter(({ row }) => !leavesAsItWas(refusedCallOf(row)));
-  test.each(inStates)('$entry.name is refused the same in such a state', async ({ entry, row }) => {
+  test.each(inStates)('$entry.name is refused equally in its particular state', async ({ entry, row }) => {
     const refused = refusedCallOf(row);
     await expectRefused(await doorsOf(refused), entry, refused);
   });
 
   const changing = CASES.filter((one) => isCall(one.row.good) && !needsConnection(one) && !isPlainQuery(one));
-  test.each(changing)('$entry.name gives the same answer, and leaves the same behind', async ({ entry, row }) => {
+  test.each(changing)('$entry.name has equal answers and equal effects', async ({ entry, row }) => {
     const good = row.good as GoodCall;
     await expectDone(await doorsOf(good), entry, good);
   });
 
   test.each(CASES.filter(({ row }) => row.isOfConnection === true))(
-    '$entry.name is done once on a connection, and refused the same elsewhere',
+    '$entry.name succeeds once on a connection, and is refused equally elsewhere',
     async ({ entry, row }) => {
       const app = await sameApp();
       const given = givenTo(app, row.good as GoodCall);

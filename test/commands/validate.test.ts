@@ -11,7 +11,7 @@ const findings = (schema: unknown, text: string) =>
   validate(schema as JsonSchema, parseJson(text)).map(({ pointer, code }) => `${pointer} ${code}`);
 
 describe('validate', () => {
-  test('all violations are told at once, each with its pointer', () => {
+  test('all violations are reported together, each with its pointer', () => {
     const text = '{"max-bandwith":1,"downtime-limit":"long","multifd-channels":1.0,"cpu-throttle-tailslow":1,"mode":7}';
     expect(findings(MigrateSetParameters, text)).toEqual([
       '/max-bandwith unknown_member',
@@ -63,7 +63,7 @@ describe('validate', () => {
     expect([...findings(MigrateArguments, text)].sort()).toEqual(expected);
   });
 
-  test('what is malformed goes before what is out of range', () => {
+  test('a malformed value has precedence over a value out of range', () => {
     const schema = Type.Object({ a: Type.Integer({ maximum: 5 }), b: Type.String() }, { additionalProperties: false });
     const refuse = () => refuseFindings(validate(schema as JsonSchema, { a: 6, b: 1 }));
     expect(refuse).toThrow(
@@ -72,13 +72,13 @@ describe('validate', () => {
     expect(refuse).toThrow('Member /b must be a string, not 1 (and 1 more, see errors).');
   });
 
-  test('pointers escape what RFC 6901 says, and long values are cut', () => {
+  test('pointers escape characters as RFC 6901 requires, and long values are cut', () => {
     expect(findings(MigrateArguments, '{"a/b~c":1}')).toEqual(['/a~1b~0c unknown_member']);
     const [finding] = validate(Type.Integer() as JsonSchema, 'x'.repeat(1000));
     expect(finding?.reason.length).toBeLessThan(120);
   });
 
-  test('a flood of violations is cut', () => {
+  test('the number of violations is limited', () => {
     const value = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`m${index}`, 1]));
     expect(validate(MigrateArguments as unknown as JsonSchema, value)).toHaveLength(VIOLATIONS_MAX);
   });

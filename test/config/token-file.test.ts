@@ -66,7 +66,7 @@ describe('a token file', () => {
     expect(read).not.toThrow(new RegExp(LONG));
   });
 
-  test('that others can read gives a warning; one that others can write is refused', () => {
+  test('that others can read gives a warning, and one that others can write is refused', () => {
     const path = tokenFile([`${LONG} viewer`]);
     chmodSync(path, 0o644);
     expect(readTokenFile(path).warnings).toEqual([`--token-file ${path} is open to more than its owner (chmod 600)`]);

@@ -36,7 +36,7 @@ describe('texts for people', () => {
     expect(clockText(ms)).toBe(text);
   });
 
-  test('a text from outside is one line without control characters', () => {
+  test('an external text is one line without control characters', () => {
     expect(oneLine(' a\r\n\tb\u001b[31mc\u0085d\u2028e ')).toBe('a b [31mc d e');
   });
 });
@@ -56,7 +56,7 @@ describe('a rate', () => {
     expect(meter.bytesPerSecond()).toBeCloseTo((100_000 - 49_000) / 3);
   });
 
-  test('is measured anew after the count has fallen', () => {
+  test('starts again after the count has decreased', () => {
     const meter = new RateMeter();
     meter.add({ atMs: 0, bytes: 1000 });
     meter.add({ atMs: 1000, bytes: 500 });
@@ -66,7 +66,7 @@ describe('a rate', () => {
 });
 
 describe('the table of snapshots', () => {
-  test('is only a line of titles without snapshots', () => {
+  test('has only a line of titles if there are no snapshots', () => {
     expect(snapshotTable([])).toMatch(/^TAG +DATE[^\n]*\n$/);
   });
 

@@ -5,7 +5,7 @@ const RESET = { code: 'peer_reset', message: 'reset' } as const;
 const CLOSED = { code: 'peer_closed', message: 'closed' } as const;
 
 describe('the end of an outgoing channel', () => {
-  test('reports the first failure only, also to a listener that comes later', () => {
+  test('reports the first failure only, even to a later listener', () => {
     const end = new OutgoingEnd();
     end.fail(RESET);
     end.fail(CLOSED);
@@ -14,7 +14,7 @@ describe('the end of an outgoing channel', () => {
     expect(listener.mock.calls).toEqual([[RESET]]);
   });
 
-  test('rejects a finish that follows a failure, and one that a failure follows', async () => {
+  test('rejects a finish after a failure, and a finish that a failure follows', async () => {
     const failed = new OutgoingEnd();
     failed.fail(RESET);
     await expect(failed.finish()).rejects.toEqual(RESET);
@@ -25,7 +25,7 @@ describe('the end of an outgoing channel', () => {
     await expect(finish).rejects.toEqual(CLOSED);
   });
 
-  test('reports no failure behind a finish', async () => {
+  test('reports no failure after a finish', async () => {
     const end = new OutgoingEnd();
     const listener = vi.fn();
     end.onFailure(listener);

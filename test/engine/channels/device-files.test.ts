@@ -35,7 +35,7 @@ function places() {
 }
 
 describe('a file with a device state', () => {
-  it('is made, and replaced, for its owner only, and read back', async () => {
+  it('is created and replaced with access for its owner only, and read back', async () => {
     const { fileRoot, at } = places();
     const source = sourceOf(new SmallMachine());
     const { bytes } = deviceFiles.encode(source);
@@ -67,7 +67,7 @@ describe('a file with a device state', () => {
     expect(readdirSync(join(fileRoot, 'sub'))).toEqual([]);
   });
 
-  it('is refused with its place if it is none, and unread if it is far too long', async () => {
+  it('is refused with its path if it is invalid, and not read if it is far too long', async () => {
     const { fileRoot, at } = places();
     writeFileSync(join(fileRoot, 'x'), CONTENT);
     const reading = () => deviceFiles.read(at('x'), sourceOf(new SmallMachine()));

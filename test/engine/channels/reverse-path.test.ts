@@ -32,7 +32,7 @@ function failureOf(waitPoint: WaitPoint): unknown {
   }
 }
 
-test('messages cut at every byte say the same', () => {
+test('messages that are split at any byte are decoded equally', () => {
   const all = Buffer.concat([PONG, encodeReverse({ type: 'switchover-ack' }), SHUT_WELL]);
   for (let cut = 0; cut <= all.length; cut += 1) {
     const { reverse, waitPoint, receive } = make();
@@ -43,7 +43,7 @@ test('messages cut at every byte say the same', () => {
   }
 });
 
-test('what follows the last word is ignored', () => {
+test('data after the final message is ignored', () => {
   const { reverse, waitPoint, receive } = make();
   receive(Buffer.concat([SHUT_WELL, Buffer.alloc(100, 0xff)]));
   receive(Buffer.alloc(100_000, 0xff));
@@ -51,15 +51,15 @@ test('what follows the last word is ignored', () => {
   expect(failureOf(waitPoint)).toBeNull();
 });
 
-describe('a target that breaks the rules', () => {
-  test('and says before the handover that it has the guest is not believed', () => {
+describe('a target that violates the protocol', () => {
+  test('fails if it confirms the guest before the handover', () => {
     const { reverse, waitPoint, receive } = make(false);
     receive(SHUT_WELL);
     expect(reverse.shut).toBeNull();
     expect(failureOf(waitPoint)).toMatchObject({ code: 'return_path_broken' });
   });
 
-  test('and floods fails after a few messages', () => {
+  test('fails after a few unexpected messages', () => {
     const { waitPoint, receive } = make();
     for (let count = 0; count < 16; count += 1) receive(PONG);
     expect(failureOf(waitPoint)).toBeNull();
@@ -71,7 +71,7 @@ describe('a target that breaks the rules', () => {
     ['an unknown type', [0, 99, 0, 0]],
     ['a length that does not fit', [0, 1, 0, 5, 0, 0, 0, 0, 0]],
     ['a request for pages, which precopy does not know', [0, 3, 0, 12]],
-  ])('with %s fails', (_name, bytes) => {
+  ])('fails with %s', (_name, bytes) => {
     const { reverse, waitPoint, receive } = make();
     receive(Uint8Array.from(bytes));
     receive(SHUT_WELL);
@@ -79,7 +79,7 @@ describe('a target that breaks the rules', () => {
     expect(reverse.shut).toBeNull();
   });
 
-  test('and reports an error is told as having refused, whenever that comes', () => {
+  test('has refused if it reports an error, before and after the handover', () => {
     for (const isHandedOver of [false, true]) {
       const { waitPoint, receive } = make(isHandedOver);
       receive(encodeReverse({ type: 'shut', value: 5 }));

@@ -18,7 +18,7 @@ async function listen(path: string): Promise<unknown> {
   return listener.listen({ transport: 'unix', path });
 }
 
-test('a socket that a killed service left behind is taken over', async () => {
+test('the socket of a killed service is replaced', async () => {
   const path = join(directory(), 'left.sock');
   const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
   spawnSync(process.execPath, ['-e', script]);
@@ -26,7 +26,7 @@ test('a socket that a killed service left behind is taken over', async () => {
   await expect(listen(path)).resolves.toEqual({ transport: 'unix', path });
 });
 
-test('a socket on which somebody listens is left alone', async () => {
+test('a socket with a listener is kept', async () => {
   const path = join(directory(), 'busy.sock');
   // The look at whether anybody listens hangs up at once.
   const other = net.createServer((socket) => socket.on('error', () => {}).end('still here'));
@@ -37,13 +37,13 @@ test('a socket on which somebody listens is left alone', async () => {
   expect(said).toBe('still here');
 });
 
-test('a file that is no socket is left alone', async () => {
+test('a file that is no socket is kept', async () => {
   const path = join(directory(), 'file');
   writeFileSync(path, 'precious');
   await expect(listen(path)).rejects.toMatchObject({ code: 'address_in_use' });
   expect(existsSync(path)).toBe(true);
 });
 
-test('a folder that is not there is told from one that may not be written', async () => {
+test('a missing folder and a folder without write permission have distinct errors', async () => {
   await expect(listen(join(directory(), 'none', 'socket'))).rejects.toMatchObject({ code: 'no_such_file' });
 });

@@ -15,8 +15,8 @@ function failureOf(channel: OutgoingChannel): Promise<unknown> {
   return new Promise((resolve) => channel.onFailure(resolve));
 }
 
-describe('a socket that a stream goes out through', () => {
-  test('gives each buffer back once it has left, and is finished when the peer closes in order', async () => {
+describe('an outgoing socket', () => {
+  test('returns each buffer after it was written, and is finished when the peer closes in order', async () => {
     const peer = await openPeer((socket) => socket.on('end', () => socket.end()));
     const channel = await connect(portOf(peer));
     await Promise.all(
@@ -27,7 +27,7 @@ describe('a socket that a stream goes out through', () => {
     channel.destroy();
   });
 
-  test('hears what comes back', async () => {
+  test('receives data from the peer', async () => {
     const peer = await openPeer((socket) => socket.write('answer'));
     const channel = await connect(portOf(peer));
     const answer = await new Promise<string>((resolve) => channel.onReverse((bytes) => resolve(String(bytes))));
@@ -38,7 +38,7 @@ describe('a socket that a stream goes out through', () => {
   test.each([
     ['FIN', 'peer_closed'],
     ['RST', 'peer_reset'],
-  ] as const)('fails once when the peer closes early with %s', async (how, code) => {
+  ] as const)('fails once if the peer closes early with %s', async (how, code) => {
     const peer = await openPeer();
     const channel = await connect(portOf(peer));
     const failure = failureOf(channel);
@@ -56,7 +56,7 @@ describe('a socket that a stream goes out through', () => {
     channel.destroy();
   });
 
-  test('shows the peer a broken stream when it is let go', async () => {
+  test('resets the connection when it is destroyed', async () => {
     const peer = await openPeer();
     const channel = await connect(portOf(peer));
     await peer.has(0);
@@ -75,7 +75,7 @@ describe('connecting', () => {
     await expect(unknown).rejects.toMatchObject({ code: 'host_not_found' });
   });
 
-  test('is given up on a signal', async () => {
+  test('is aborted by a signal', async () => {
     const abort = new AbortController();
     const connecting = connectSocket({ host: '192.0.2.1', port: 4444 }, abort.signal);
     abort.abort(new Error('enough'));

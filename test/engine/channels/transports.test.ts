@@ -26,7 +26,7 @@ function open(address: MigrationAddress, root = temporaryDirectory()): Promise<u
 }
 
 describe('a channel that cannot be opened', () => {
-  it('fails with a code of ours and plain data where the system only has an error of its own', async () => {
+  it('fails with a code of the project if the system has only its own error', async () => {
     const outgoing: unknown = await open(LONG_COMMAND).catch((error: unknown) => error);
     expect(outgoing).not.toBeInstanceOf(Error);
     expect(outgoing).toMatchObject({ code: 'channel_failed', message: expect.stringMatching(/^exec:.*E2BIG/) });
@@ -35,7 +35,7 @@ describe('a channel that cannot be opened', () => {
     );
   });
 
-  it('leaves no file open that cannot be as long as the offset', async () => {
+  it('leaves no open file if the file cannot have the length of the offset', async () => {
     const root = temporaryDirectory();
     const address = { transport: 'file', path: 'image', offset: Number.MAX_SAFE_INTEGER } as const;
     const refused: unknown = await open(address, root).catch((error: unknown) => error);
@@ -44,7 +44,7 @@ describe('a channel that cannot be opened', () => {
     await expect.poll(() => openFilesBelow(root), { interval: 5 }).toBe(0);
   });
 
-  it('fails with the code that the error of the system stands for', async () => {
+  it('fails with the code of the system error', async () => {
     const missing = { transport: 'unix', path: `${temporaryDirectory()}/none.sock` } as const;
     await expect(open(missing)).rejects.toMatchObject({ code: 'no_such_file' });
     const folder = { transport: 'file', path: 'none/image', offset: 0 } as const;

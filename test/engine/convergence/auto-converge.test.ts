@@ -17,36 +17,36 @@ function throttleOf(dirtyBytes: readonly number[], change: Partial<LiveParameter
 const times = (count: number, value: number): number[] => new Array<number>(count).fill(value);
 
 describe('the throttle of auto-converge', () => {
-  test('begins at 20 and rises by 10 after every second period, as a QEMU does', () => {
+  test('starts at 20 and increases by 10 after every second period, as in QEMU', () => {
     expect(throttleOf(times(14, 5 * SENT))).toEqual([0, 20, 20, 30, 30, 40, 40, 50, 50, 60, 60, 70, 70, 80]);
   });
 
-  test('rises by the same steps with tailslow while the guest dirties twice the threshold', () => {
+  test('increases by the same steps with tailslow while the guest dirties twice the threshold', () => {
     const dirty = times(14, SENT);
     expect(throttleOf(dirty, { 'cpu-throttle-tailslow': true })).toEqual(throttleOf(dirty));
   });
 
-  test('rises by shorter steps with tailslow when the guest is near the threshold', () => {
+  test('increases by smaller steps with tailslow when the guest is near the threshold', () => {
     // 80 percent of the time are left; 500/520 of them would do: floor(76.9).
     expect(throttleOf(times(4, 520), { 'cpu-throttle-tailslow': true })).toEqual([0, 20, 20, 24]);
   });
 
-  test('never exceeds max-cpu-throttle, not even at its first step', () => {
+  test('never exceeds max-cpu-throttle, including its first step', () => {
     const change = { 'cpu-throttle-initial': 60, 'cpu-throttle-increment': 30, 'max-cpu-throttle': 75 };
     expect(throttleOf(times(6, SENT), change)).toEqual([0, 60, 60, 75, 75, 75]);
     expect(throttleOf(times(2, SENT), { 'cpu-throttle-initial': 40, 'max-cpu-throttle': 30 })).toEqual([0, 30]);
   });
 
-  test('stays as it is in a period at or below the threshold, which does not count', () => {
+  test('is unchanged after a period at or below the threshold, which does not count', () => {
     expect(throttleOf([501, 500, 501, 0, 501, 501])).toEqual([0, 0, 20, 20, 20, 30]);
   });
 
-  test('follows a threshold that is set', () => {
+  test('uses a configured threshold', () => {
     expect(throttleOf(times(2, 800), { 'throttle-trigger-threshold': 80 })).toEqual([0, 0]);
     expect(throttleOf(times(2, 801), { 'throttle-trigger-threshold': 80 })).toEqual([0, 20]);
   });
 
-  test('follows parameters that change while the migration runs', () => {
+  test('uses parameters that change during the migration', () => {
     const live = liveParameterCells();
     const policy = new ThrottlePolicy(live);
     const next = () => policy.periodEnded({ dirtyBytes: SENT, sentBytes: SENT });

@@ -7,7 +7,7 @@ const UNLIMITED = Number.POSITIVE_INFINITY;
 const slackOf = (rate: number) => Math.min(512 * 1024, rate * 0.005) + rate * 0.05;
 
 describe('a token bucket', () => {
-  test('never lets more pass than rate times time and one burst, whatever the pauses', () => {
+  test('never lets more pass than rate times time and one burst, with any pauses', () => {
     const rates = fc.integer({ min: 1000, max: 10_000_000_000 });
     const pauses = fc.array(fc.double({ min: 0, max: 500, noNaN: true }), { minLength: 1, maxLength: 200 });
     fc.assert(
@@ -25,7 +25,7 @@ describe('a token bucket', () => {
     );
   });
 
-  test('reaches the rate if it is asked as often as it says', () => {
+  test('reaches the rate if it is asked at the times that it returns', () => {
     const rate = 100_000_000;
     const bucket = new TokenBucket(0);
     let [now, sent] = [0, 0];
@@ -41,14 +41,14 @@ describe('a token bucket', () => {
     expect(sent / (rate * 2)).toBeLessThanOrEqual(1.01);
   });
 
-  test('makes up for records that were larger than allowed', () => {
+  test('compensates records that were larger than allowed', () => {
     const bucket = new TokenBucket(0);
     bucket.take(10_000);
     expect(bucket.refill(1000, 1000)).toBe(-9000);
     expect(bucket.delayMs(1000)).toBeGreaterThan(9000);
   });
 
-  test('obeys a new rate from the next moment on, and keeps nothing of a time without limit', () => {
+  test('uses a new rate at once, and keeps no tokens of a time without limit', () => {
     const bucket = new TokenBucket(0);
     expect(bucket.refill(UNLIMITED, 1000)).toBe(UNLIMITED);
     bucket.take(1e12);
@@ -61,7 +61,7 @@ describe('a token bucket', () => {
 });
 
 describe('a rate window', () => {
-  test('says nothing before 100 ms are over and measures what was sent in them', () => {
+  test('has no figure in its first 100 ms, and then the rate of that time', () => {
     const window = new RateWindow(0);
     window.sent(1_000_000, 250);
     expect(window.close(WINDOW_MS - 1)).toBeNull();
@@ -69,14 +69,14 @@ describe('a rate window', () => {
     expect(window.bandwidth(210)).toBe(5_000_000);
   });
 
-  test('does not count time in which there was nothing to send', () => {
+  test('excludes time without data to send', () => {
     const window = new RateWindow(0);
     window.sent(1_000_000, 250);
     window.idle(100);
     expect(window.close(200)?.bandwidth).toBe(10_000_000);
   });
 
-  test('keeps its figure over a window in which nearly nothing was sent', () => {
+  test('keeps its figure over a window with nearly no data', () => {
     const window = new RateWindow(0);
     window.sent(1_000_000, 250);
     window.close(100);
@@ -84,14 +84,14 @@ describe('a rate window', () => {
     expect(window.close(200)).toMatchObject({ bandwidth: 10_000_000, pagesPerSecond: 0 });
   });
 
-  test('knows nothing of the bandwidth while nearly nothing has ever been sent', () => {
+  test('has no bandwidth while nearly no data has been sent', () => {
     const window = new RateWindow(0);
     window.sent(5000, 1);
     expect(window.bandwidth(50)).toBe(0);
     expect(window.close(150)?.bandwidth).toBe(0);
   });
 
-  test('estimates during its first window', () => {
+  test('has an estimate during its first window', () => {
     const window = new RateWindow(0);
     window.sent(1_000_000, 250);
     expect(window.bandwidth(10)).toBe(100_000_000);

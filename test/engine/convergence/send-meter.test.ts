@@ -17,7 +17,7 @@ function make() {
 }
 
 describe('the meter of a sender', () => {
-  test('counts bytes, pages and what remains', () => {
+  test('counts bytes, pages and the remaining bytes', () => {
     const { figures, meter } = make();
     meter.beginPass(100 * PAGE);
     meter.sent(50, 100 * PAGE);
@@ -36,7 +36,7 @@ describe('the meter of a sender', () => {
     expect(figures.read()).toMatchObject({ precopyBytes: 8 + PAGE + 9, downtimeBytes: 17, duplicatePages: 2 });
   });
 
-  test('expects a downtime of dirty bytes over bandwidth, from the second pass on', () => {
+  test('expects a downtime of dirty bytes divided by bandwidth, from the second pass on', () => {
     const { figures, meter } = make();
     meter.beginPass(1000 * PAGE);
     vi.advanceTimersByTime(100);
@@ -54,7 +54,7 @@ describe('the meter of a sender', () => {
     expect(figures.read()).toMatchObject({ bandwidth: 10_000_000, expectedDowntimeMs: 100 });
   });
 
-  test('knows the dirty rate after a period of a second', () => {
+  test('has the dirty rate after a period of a second', () => {
     const { figures, meter } = make();
     meter.synced(0);
     vi.advanceTimersByTime(600);
@@ -65,7 +65,7 @@ describe('the meter of a sender', () => {
     expect(figures.read().dirtyPagesRate).toBe(1000);
   });
 
-  test('sums up a pass, which begins where the one before ended', () => {
+  test('has the sums of a pass, which begins at the end of the previous pass', () => {
     const { figures, meter } = make();
     figures.set('startedUs', sharedMicroseconds());
     vi.advanceTimersByTime(15);
@@ -87,7 +87,7 @@ describe('the meter of a sender', () => {
     });
   });
 
-  test('at the end nothing remains and mbps is that of the whole', () => {
+  test('has no remaining bytes at the end, and mbps of the whole migration', () => {
     const { figures, meter } = make();
     meter.sent(10_000_000, PAGE);
     meter.complete(1000);

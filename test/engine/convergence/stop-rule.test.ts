@@ -7,16 +7,16 @@ const MIB = 2 ** 20;
 const live = (downtimeLimitMs: number, bandwidth = 0) =>
   liveParameterCells({ 'downtime-limit': downtimeLimitMs, 'avail-switchover-bandwidth': bandwidth });
 
-describe('the guest may be stopped', () => {
-  it('whenever nothing is left, whatever the limit is', () => {
+describe('the stop of the guest is allowed', () => {
+  it('if nothing is left, with any limit', () => {
     expect(new StopRule(live(0)).allows(0, 0)).toBe(true);
   });
 
-  it('never while the bandwidth is not known', () => {
+  it('never while the bandwidth is unknown', () => {
     expect(new StopRule(live(300)).allows(4096, 0)).toBe(false);
   });
 
-  it('never for longer than the downtime limit by the measured bandwidth', () => {
+  it('only if the downtime by the measured bandwidth is within the limit', () => {
     const bytes = fc.nat(2 ** 40);
     fc.assert(
       fc.property(fc.nat(2_000_000), bytes, bytes, bytes, (limit, pending, bandwidth, found) => {
@@ -28,7 +28,7 @@ describe('the guest may be stopped', () => {
     );
   });
 
-  it('at the limit if passes do not get shorter, and for a quarter of it while they do', () => {
+  it('at the limit if passes do not shrink, and at a quarter of it while they do', () => {
     const rule = new StopRule(live(300));
     const bandwidth = 1000 * MIB;
     rule.passEnded(200 * MIB, 200 * MIB);
@@ -39,7 +39,7 @@ describe('the guest may be stopped', () => {
     expect(rule.allows(60 * MIB, bandwidth)).toBe(true);
   });
 
-  it('by the bandwidth that the operator assumes, where one is set', () => {
+  it('by the bandwidth that the operator has set, if any', () => {
     const rule = new StopRule(live(300, 1000 * MIB));
     rule.passEnded(MIB, MIB);
     expect(rule.allows(200 * MIB, MIB)).toBe(true);

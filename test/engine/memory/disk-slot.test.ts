@@ -14,7 +14,7 @@ describe('a disk slot', () => {
     READ,
     { operation: 'write', offset: 0, bytes: 4096 },
     { operation: 'flush', offset: 0, bytes: 0 },
-  ])('takes %o to the other side and its answer back', (request) => {
+  ])('carries %o to the server and its answer back', (request) => {
     const { guest, server } = ends();
     expect(server.request()).toBeNull();
     guest.data.fill(3);
@@ -30,7 +30,7 @@ describe('a disk slot', () => {
     expect([guest.take(), guest.state]).toEqual([null, 'idle']);
   });
 
-  it('takes back why a request failed, cut where it is too long', () => {
+  it('carries the reason of a failed request back, and cuts a long one', () => {
     const { guest, server } = ends();
     guest.submit(READ);
     server.fail('kein Platz: ü');
@@ -40,7 +40,7 @@ describe('a disk slot', () => {
     expect(guest.take()).toEqual({ error: 'ü'.repeat(256) });
   });
 
-  it('keeps a request for which there was no room, so that it can be made again', () => {
+  it('keeps a request that failed for lack of space, so that it can be repeated', () => {
     const { guest, server } = ends();
     guest.data.fill(7);
     guest.submit(READ);
@@ -69,7 +69,7 @@ describe('a disk slot', () => {
     expect([guest.take(), guest.state]).toEqual([null, 'idle']);
   });
 
-  it('takes no more than its data area holds', () => {
+  it('accepts no more data than its data area holds', () => {
     const { guest } = ends();
     expect(() => guest.submit({ ...READ, bytes: DISK_DATA_BYTES + 1 })).toThrow(/65537 bytes does not fit/);
     expect(guest.state).toBe('idle');

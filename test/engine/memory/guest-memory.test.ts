@@ -34,7 +34,7 @@ function pagesOf({ segment, address, bytes }: RamExtent): string[] {
 }
 
 describe('createGuestMemory', () => {
-  it('gives every page of every block a place of its own, inside a segment, without a gap', () => {
+  it('gives every page of every block its own place inside a segment, without gaps', () => {
     const blocks = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(blocks, fc.integer({ min: 16, max: 64 }), (pages, segmentPages) => {
@@ -61,7 +61,7 @@ describe('createGuestMemory', () => {
     );
   });
 
-  it('lets a block begin behind another in the same segment, and span several', () => {
+  it('lets a block begin after another in the same segment, and span several segments', () => {
     const { blocks, segments } = createGuestMemory(blocksOf([3, 6, 1]), 4 * PAGE);
     expect(segments).toHaveLength(3);
     expect(blocks.map(({ extents }) => extents)).toEqual([
@@ -75,7 +75,7 @@ describe('createGuestMemory', () => {
     ]);
   });
 
-  it('gives memory that threads share and that holds zeros', () => {
+  it('returns memory that is shared between threads and contains zeros', () => {
     const [segment] = createGuestMemory(blocksOf([16])).segments;
     const bytes = new Uint8Array(segment!.buffer);
     expect(segment!.buffer).toBeInstanceOf(SharedArrayBuffer);
@@ -83,14 +83,14 @@ describe('createGuestMemory', () => {
     expect(bytes.every((byte) => byte === 0)).toBe(true);
   });
 
-  it('takes no memory of the system before a page is written', () => {
+  it('uses no memory of the system before a page is written', () => {
     const before = process.memoryUsage().rss;
     const memory = createGuestMemory([{ name: 'large', bytes: 3 * SEGMENT_RAM_BYTES_MAX }]);
     expect(memory.segments).toHaveLength(3);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
   });
 
-  it('makes no segment for a machine without RAM', () => {
+  it('creates no segment for a machine without RAM', () => {
     expect(createGuestMemory([])).toEqual({ segments: [], blocks: [] });
   });
 
@@ -119,7 +119,7 @@ describe('kernelsOf', () => {
     expect(kernelsOf(createGuestMemory(blocksOf([64]))).map(({ words }) => words)).toEqual([1]);
   });
 
-  it('lets the kernels of a segment work on that segment alone', () => {
+  it('limits the kernels of a segment to that segment', () => {
     const memory = createGuestMemory(blocksOf([8]), 4 * PAGE);
     const [first, second] = kernelsOf(memory);
     new Uint8Array(memory.segments[1]!.buffer, RAM_ADDRESS, PAGE).fill(7);
@@ -145,28 +145,28 @@ function isAdvised(address: bigint): boolean {
 }
 
 describe('adviseHugePages', () => {
-  it('says whether the system took the advice, and leaves the memory as it was', () => {
+  it('reports whether the system accepted the advice, and does not change the memory', () => {
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
     new Uint8Array(memory.buffer)[4_000_000] = 9;
     expect(typeof adviseHugePages(memory, 0)).toBe('boolean');
     expect(new Uint8Array(memory.buffer)[4_000_000]).toBe(9);
   });
 
-  it('says no for memory that is too small to hold a huge page', () => {
+  it('returns false for memory that is too small for a huge page', () => {
     expect(adviseHugePages(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), 0)).toBe(false);
   });
 
-  it('says no, and does not throw, for memory that cannot be advised', () => {
+  it('returns false, and does not throw, for memory that cannot be advised', () => {
     expect(adviseHugePages({ buffer: null } as unknown as WebAssembly.Memory, 0)).toBe(false);
   });
 
-  it('is taken where Linux has huge pages', ({ skip }) => {
+  it('succeeds on a Linux with huge pages', ({ skip }) => {
     skip(process.platform !== 'linux', 'only Linux takes the advice');
     const memory = new WebAssembly.Memory({ initial: 128, maximum: 128, shared: true });
     expect(adviseHugePages(memory, 0)).toBe(true);
   });
 
-  it('spares the bitmaps of a segment: to set one bit must not take a huge page', ({ skip }) => {
+  it('excludes the bitmaps of a segment, so that setting one bit does not allocate a huge page', ({ skip }) => {
     skip(process.platform !== 'linux', 'only Linux takes the advice');
     const [segment] = createGuestMemory([{ name: 'ram', bytes: 16 * 2 ** 20 }]).segments;
     const huge = [DIRTY_LOG_ADDRESS, WRITTEN_BITMAP_ADDRESS, RAM_ADDRESS, RAM_ADDRESS + 8 * 2 ** 20].map((address) =>

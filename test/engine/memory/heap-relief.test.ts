@@ -15,7 +15,7 @@ function residentBytes(): number {
   return Number(/RssAnon:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) * 1024;
 }
 
-it('gives back what the C library keeps of a heap that was full for a moment', ({ skip }) => {
+it('relieving the heap returns memory that the C library keeps after a peak', ({ skip }) => {
   skip(!trimHeap(), 'this C library has no malloc_trim');
   const library = koffi().load(null);
   const calloc = library.func('void *calloc(size_t count, size_t size)') as (count: number, size: number) => Pointer;

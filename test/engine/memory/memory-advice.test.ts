@@ -12,8 +12,8 @@ function residentBytes(): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) * 1024;
 }
 
-describe('memory that is given back', () => {
-  it('is fresh in every segment, and costs nothing', () => {
+describe('memory that is returned to the system', () => {
+  it('contains zeros in every segment, and is no longer resident', () => {
     const memory = createGuestMemory([{ name: 'ram', bytes: 128 * MIB }], 64 * MIB);
     const areas = memory.segments.map(({ buffer }) => new Uint8Array(buffer, DIRTY_LOG_ADDRESS));
     for (const area of areas) area.fill(0x5a);
@@ -23,7 +23,7 @@ describe('memory that is given back', () => {
     for (const area of areas) expect(Buffer.compare(area, new Uint8Array(area.length))).toBe(0);
   });
 
-  it('leaves kernels that were made before as they are', () => {
+  it('leaves existing kernels unchanged', () => {
     const memory = createGuestMemory([{ name: 'ram', bytes: MIB }]);
     const [segment] = memory.segments as [WebAssembly.Memory];
     const kernels = instantiateKernels(segment);
@@ -36,7 +36,7 @@ describe('memory that is given back', () => {
     expect(Buffer.compare(new Uint8Array(segment.buffer, RAM_ADDRESS, 4096), page)).toBe(0);
   });
 
-  it('is told from memory that the system cannot take back', () => {
+  it('is reported as not returned if the system cannot take it', () => {
     // Node's own small buffers are not whole pages, so the call fails.
     const bytes = new Uint8Array(new SharedArrayBuffer(DIRTY_LOG_ADDRESS + 8192 + 100));
     const memory = { segments: [{ buffer: bytes.buffer } as unknown as WebAssembly.Memory], blocks: [] };
@@ -44,8 +44,8 @@ describe('memory that is given back', () => {
   });
 });
 
-describe('the same memory', () => {
-  it('is known behind other objects, and stays as it was', () => {
+describe('the comparison of two memories', () => {
+  it('finds the same memory behind other objects, and changes nothing', () => {
     const memory = createGuestMemory([{ name: 'ram', bytes: 2 * MIB }], MIB);
     const other = createGuestMemory([{ name: 'ram', bytes: 2 * MIB }], MIB);
     const clone = structuredClone(memory);

@@ -28,7 +28,7 @@ async function growth(memory: GuestMemory, steps: readonly { normal: number; zer
 
 const full = (mebibytes: number) => ({ normal: mebibytes * PAGES_PER_MEBIBYTE, zero: 0 });
 
-test('memory is there before the pages come, and at most 128 MiB before', async () => {
+test('memory is populated before the pages arrive, at most 128 MiB ahead', async () => {
   const once = await growth(fresh(256), [full(1)]);
   expect(once).toBeGreaterThan(12);
   expect(once).toBeLessThan(32);
@@ -38,7 +38,7 @@ test('memory is there before the pages come, and at most 128 MiB before', async 
   expect(often).toBeLessThan(160);
 });
 
-test('what is populated holds zeros, and what came before stays', async () => {
+test('populated memory contains zeros, and earlier contents are unchanged', async () => {
   const memory = fresh(32);
   const { segment, address } = memory.blocks[0]!.extents[0]!;
   const ram = new Uint8Array(memory.segments[segment]!.buffer, address, 32 * MEBIBYTE);
@@ -48,11 +48,11 @@ test('what is populated holds zeros, and what came before stays', async () => {
   expect(ram.reduce((sum, byte) => sum + byte, 0)).toBe(7);
 });
 
-test('nothing is taken for pages that hold nothing', async () => {
+test('no memory is populated for zero pages', async () => {
   const half = (mebibytes: number) => ({ normal: mebibytes * 128, zero: mebibytes * 128 });
   expect(await growth(fresh(128), [half(1), half(8), half(64)])).toBeLessThan(6);
 });
 
-test('behind the end of RAM there is nothing to populate', async () => {
+test('nothing is populated after the end of RAM', async () => {
   expect(await growth(fresh(8), [full(8), full(9)])).toBeLessThan(6);
 });

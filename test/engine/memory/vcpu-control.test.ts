@@ -44,7 +44,7 @@ class Runners {
 }
 
 describe('a VcpuControl with threads on it', () => {
-  it.each([1, 2, 3])('lets none of %i inside from the moment it is stopped until the hold is gone', (count) => {
+  it.each([1, 2, 3])('keeps all of %i threads outside from the stop until the end of the hold', (count) => {
     const runners = new Runners(count);
     const { control } = runners;
     runners.awaitEntry(0);
@@ -58,7 +58,7 @@ describe('a VcpuControl with threads on it', () => {
     }
   });
 
-  it('keeps them out until the last of several holds is gone', () => {
+  it('keeps all threads outside until the last of several holds has ended', () => {
     const runners = new Runners(2);
     const { control } = runners;
     runners.awaitEntry(0);
@@ -75,7 +75,7 @@ describe('a VcpuControl with threads on it', () => {
     runners.awaitEntry(entries);
   });
 
-  it('tells the main thread without blocking it when they stand still', async () => {
+  it('informs the main thread without blocking it when all threads are outside', async () => {
     const runners = new Runners(2);
     runners.awaitEntry(0);
     for (let round = 0; round < 50; round += 1) {
@@ -86,7 +86,7 @@ describe('a VcpuControl with threads on it', () => {
     }
   });
 
-  it('stays stopped while the same hold is set and cleared by others', () => {
+  it('keeps threads outside while others set and clear the same hold', () => {
     const runners = new Runners(2);
     const { control } = runners;
     runners.awaitEntry(0);
@@ -102,7 +102,7 @@ describe('a VcpuControl with threads on it', () => {
 });
 
 describe('a VcpuControl', () => {
-  it('counts who is inside, and says so when one does not leave in time', () => {
+  it('counts threads inside, and reports a thread that does not leave in time', () => {
     const control = new VcpuControl();
     expect(control.waitStopped(0)).toBe(true);
     expect([control.enter(), control.enter()]).toEqual([true, true]);
@@ -116,14 +116,14 @@ describe('a VcpuControl', () => {
     expect(control.waitStopped(0)).toBe(true);
   });
 
-  it('counts nobody who was turned away', () => {
+  it('does not count a thread that was refused', () => {
     const control = new VcpuControl();
     control.addHold(1);
     expect(control.enter()).toBe(false);
     expect(control.waitStopped(0)).toBe(true);
   });
 
-  it('resolves once the last has left, and at once if nobody is inside', async () => {
+  it('resolves when the last thread has left, and at once if none is inside', async () => {
     const control = new VcpuControl();
     await control.whenStopped();
     control.enter();
@@ -139,7 +139,7 @@ describe('a VcpuControl', () => {
     await stopped;
   });
 
-  it('sets and clears bits and leaves the others as they are', () => {
+  it('sets and clears bits and leaves the others unchanged', () => {
     const control = new VcpuControl();
     control.addHold(0b0110);
     control.addHold(0b0010);
@@ -148,7 +148,7 @@ describe('a VcpuControl', () => {
     expect(control.holds()).toBe(0b0100);
   });
 
-  it('does not park whoever has seen other holds, or longer than it is told', () => {
+  it('does not park a thread that has seen other holds, nor longer than the given time', () => {
     const control = new VcpuControl();
     control.addHold(1);
     const start = performance.now();
@@ -157,7 +157,7 @@ describe('a VcpuControl', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(19);
   });
 
-  it('shows everyone on the same words the same holds and throttle', () => {
+  it('shows the same holds and throttle to all users of its words', () => {
     const control = new VcpuControl();
     const other = new VcpuControl(control.buffer);
     control.throttlePercent = 40;

@@ -16,7 +16,7 @@ function put(buffer: InputBuffer, bytes: Uint8Array): number {
 }
 
 describe('the input buffer', () => {
-  it('gives back what came, in order, however it is put, taken and moved', () => {
+  it('returns its bytes in order for any sequence of puts, takes and moves', () => {
     const step = fc.record({ put: fc.nat(700_000), take: fc.nat(700_000), move: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
@@ -38,7 +38,7 @@ describe('the input buffer', () => {
     );
   });
 
-  it('always has room while no more waits than the longest element', () => {
+  it('always has space while it contains at most the longest element', () => {
     const buffer = new InputBuffer();
     const longest = KNOWN_DESCRIPTION_BYTES_MAX + 64;
     for (let left = longest; left > 0 && buffer.room().length > 0; ) left -= put(buffer, Buffer.alloc(left));
@@ -47,7 +47,7 @@ describe('the input buffer', () => {
     expect(buffer.room().length).toBeGreaterThan(0);
   });
 
-  it('shows the next word only when all of it is there', () => {
+  it('returns the next word only when all its bytes are present', () => {
     const buffer = new InputBuffer();
     put(buffer, Buffer.from('00000001800000', 'hex'));
     expect(buffer.peekWord()).toBeNull();
@@ -57,7 +57,7 @@ describe('the input buffer', () => {
     expect(buffer.takenBytes).toBe(0);
   });
 
-  it('lies in the staging area of the segment it was moved to', () => {
+  it('is in the staging area of its present segment', () => {
     const buffer = new InputBuffer();
     put(buffer, Buffer.from('hello'));
     buffer.take(1);

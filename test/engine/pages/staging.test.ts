@@ -27,7 +27,7 @@ function make(stallMs = 10_000, alignBytes?: number) {
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 
 describe('the staging area', () => {
-  test('hands bytes on in order, whole slots and the last part', async () => {
+  test('passes bytes on in order, in complete slots and a last part', async () => {
     const { staging, writes } = make();
     await staging.open(0, 1);
     await staging.put(Buffer.from('one '));
@@ -39,7 +39,7 @@ describe('the staging area', () => {
     expect(staging.sentBytes).toBe(7);
   });
 
-  test('does not touch bytes that are on their way before the channel gives them back', async () => {
+  test('does not change bytes in transit until the channel returns them', async () => {
     const { staging, writes } = make();
     await staging.open(0, 1);
     await staging.put(Buffer.from('first'));
@@ -50,7 +50,7 @@ describe('the staging area', () => {
     expect(writes.map(({ bytes }) => text(bytes))).toEqual(['first', 'other']);
   });
 
-  test('waits once all slots are on their way, and goes on with the first that comes back', async () => {
+  test('waits while all slots are in transit, and continues with the first returned slot', async () => {
     const { staging, writes } = make();
     const big = Buffer.alloc(16 * 2 ** 20, 'x');
     await staging.open(0, 1);
@@ -76,7 +76,7 @@ describe('the staging area', () => {
     expect(writes.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBe(big.length);
   });
 
-  test('hands on whole multiples of the alignment, and carries the rest over into whatever slot comes next', async () => {
+  test('passes on multiples of the alignment, and carries the rest into the next slot', async () => {
     const { staging, writes } = make(10_000, 65_536);
     const stream = Buffer.from(Array.from({ length: 3 * 2 ** 20 }, (_, index) => (index * 7) % 251));
     const handed: Buffer[] = [];
@@ -101,14 +101,14 @@ describe('the staging area', () => {
     expect(staging.sentBytes).toBe(stream.length);
   });
 
-  test('fails at the deadline if the channel gives nothing back', async () => {
+  test('fails at the deadline if the channel returns nothing', async () => {
     const { staging } = make(20);
     await staging.open(0, 1);
     await staging.put(Buffer.from('x'));
     await expect(staging.drain()).rejects.toMatchObject({ code: 'deadline_exceeded' });
   });
 
-  test('is drained at once if nothing was put into it', async () => {
+  test('is drained at once if it is empty', async () => {
     const { staging, writes } = make();
     await staging.drain();
     expect(writes).toHaveLength(0);

@@ -3,4 +3,7 @@
 import { it } from 'vitest';
 import { expectForwarded } from '../../helpers/image-forwarding.ts';
 
-it.each(['pc-10.0-no-vmdesc', 'pc-7.2', 'q35-10.0'])('%s of QEMU leaves an image as it came in', expectForwarded);
+it.each(['pc-10.0-no-vmdesc', 'pc-7.2', 'q35-10.0'])(
+  'the recorded stream %s of QEMU leaves an image exactly as it arrived',
+  expectForwarded,
+);

@@ -42,7 +42,7 @@ async function startTarget() {
   return { target, status, path, ended, told };
 }
 
-test('bytes behind a whole stream change nothing once the machine is being taken over', async () => {
+test('bytes after a complete stream have no effect while the machine is adopted', async () => {
   const { target, status, path, ended, told } = await startTarget();
   const loaded = told('loaded');
   const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));
@@ -56,7 +56,7 @@ test('bytes behind a whole stream change nothing once the machine is being taken
   expect(await ended).toMatchObject({ status: 'completed', error: null, guest: 'here' });
 });
 
-test('a target whose guest runs cannot fail any more', async () => {
+test('a target cannot fail after its guest runs', async () => {
   const { target, status, path, ended, told } = await startTarget();
   const loaded = told('loaded');
   const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));

@@ -17,7 +17,7 @@ const LISTENER: TransferListener = {
   released: () => {},
 };
 
-test('vCPUs that were throttled run at full speed once the worker of the migration has died', async () => {
+test('throttled vCPUs run at full speed after the worker of the migration has died', async () => {
   const control = new VcpuControl();
   control.throttlePercent = 70;
   const program = `import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => { throw new Error('dead'); });`;

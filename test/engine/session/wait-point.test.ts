@@ -16,7 +16,7 @@ function make() {
 }
 
 describe('waiting for a condition', () => {
-  test('ends when it holds after a notification', async () => {
+  test('ends if the condition holds after a notification', async () => {
     const { waitPoint } = make();
     let holds = false;
     const waiting = waitPoint.until(() => holds, LONG_MS, 'testing');
@@ -26,7 +26,7 @@ describe('waiting for a condition', () => {
     await expect(waiting).resolves.toBeUndefined();
   });
 
-  test('ends for each of several flows when its own condition holds', async () => {
+  test('ends for each of several waiters if its own condition holds', async () => {
     const { waitPoint } = make();
     const done = [false, false];
     const flows = done.map((_, flow) => waitPoint.until(() => done[flow] === true, LONG_MS, 'testing'));
@@ -63,7 +63,7 @@ describe('waiting for a condition', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'deadline_exceeded' });
   });
 
-  test('counts a condition that holds even if a failure came right behind', async () => {
+  test('succeeds if the condition holds, even if a failure follows at once', async () => {
     const { waitPoint } = make();
     let holds = false;
     const waiting = waitPoint.until(() => holds, LONG_MS, 'testing');
@@ -73,7 +73,7 @@ describe('waiting for a condition', () => {
     await expect(waitPoint.until(() => false, LONG_MS, 'testing')).rejects.toBeInstanceOf(TransferFailure);
   });
 
-  test('ends with a cancel, which goes before a failure', async () => {
+  test('ends with a cancel, which has precedence over a failure', async () => {
     const { waitPoint, cancel } = make();
     const waiting = waitPoint.until(() => false, LONG_MS, 'testing');
     cancel();
@@ -81,7 +81,7 @@ describe('waiting for a condition', () => {
     await expect(waiting).rejects.toBeInstanceOf(CancelledSignal);
   });
 
-  test('within a time says whether it holds, and fails with a failure', async () => {
+  test('within a time returns whether the condition holds, and fails after a failure', async () => {
     const { waitPoint } = make();
     expect(await waitPoint.within(5, () => false)).toBe(false);
     expect(await waitPoint.within(5, () => true)).toBe(true);
@@ -92,7 +92,7 @@ describe('waiting for a condition', () => {
 });
 
 describe('sleeping', () => {
-  test('lasts as long as asked although it is notified', async () => {
+  test('lasts for the given time despite notifications', async () => {
     const { waitPoint } = make();
     const started = performance.now();
     const sleeping = waitPoint.sleep(30);
@@ -101,7 +101,7 @@ describe('sleeping', () => {
     expect(performance.now() - started).toBeGreaterThanOrEqual(29);
   });
 
-  test('is broken off by a cancel and by a failure', async () => {
+  test('is ended by a cancel and by a failure', async () => {
     const first = make();
     const sleeping = first.waitPoint.sleep(LONG_MS);
     first.cancel();

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const PRIORITY = new URL('../../../src/engine/session/worker-program.ts', import.meta.url);
 
 test.runIf(process.platform === 'linux')(
-  'a thread that lowers its priority leaves that of the process as it was',
+  'a thread that lowers its priority does not change the priority of the process',
   async () => {
     const before = getPriority();
     const worker = new Worker(

@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a heartbeat that does not change for the limit is reported once', () => {
+test('a heartbeat that is unchanged for the time limit is reported once', () => {
   const onHang = vi.fn();
   watchHeartbeat(new Heartbeat(), 1000, onHang);
   vi.advanceTimersByTime(1100);
@@ -20,7 +20,7 @@ test('a heartbeat that does not change for the limit is reported once', () => {
   expect(onHang).toHaveBeenCalledTimes(1);
 });
 
-test('a heartbeat that changes within the limit is not reported', () => {
+test('a heartbeat that changes within the time limit is not reported', () => {
   const heartbeat = new Heartbeat();
   const onHang = vi.fn();
   const end = watchHeartbeat(heartbeat, 1000, onHang);
@@ -54,7 +54,7 @@ describe('the handle of a worker thread', () => {
     return { worker, thread, calls, died: died.promise };
   }
 
-  test('passes messages on, and reports what a thread threw before it ended', async () => {
+  test('forwards messages, and reports the error of a thread before its end', async () => {
     const { thread, calls, died } = begin(
       `parentPort.on('message', (m) => { parentPort.postMessage(m); throw new Error('broken'); });`,
     );
@@ -71,7 +71,7 @@ describe('the handle of a worker thread', () => {
     expect(calls).toEqual(['died: it exited with status 3']);
   });
 
-  test('reports no death of a thread that was closed, and ends it if it does not end', async () => {
+  test('reports no death of a closed thread, and terminates it if it does not end', async () => {
     const { worker, thread, calls } = begin(`parentPort.on('message', () => {});`);
     const exited = once(worker, 'exit');
     await thread.close(10);
@@ -79,7 +79,7 @@ describe('the handle of a worker thread', () => {
     expect(calls).toEqual([]);
   });
 
-  test('passes nothing on once the thread was given away', async () => {
+  test('forwards nothing after the thread was released', async () => {
     const { worker, thread, calls } = begin(
       `parentPort.on('message', (m) => { parentPort.postMessage(m); parentPort.close(); });`,
     );

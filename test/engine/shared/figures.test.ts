@@ -5,12 +5,12 @@ import { LiveParameterCells } from '../../../src/engine/shared/live-parameters.t
 import { liveParameterCells, liveParameters } from '../../helpers/live-parameters.ts';
 
 describe('a block of figures', () => {
-  it('starts with zeros, and no time passes before the migration has begun', () => {
+  it('starts with zeros, and counts no time before the migration has begun', () => {
     const figures = new FigureBlock().read();
     expect(Object.values(figures).every((value) => value === 0)).toBe(true);
   });
 
-  it('shows every thread the same figures, exact below 2^53', () => {
+  it('has the same figures for every thread, exact below 2^53', () => {
     const block = new FigureBlock();
     const other = new FigureBlock(block.buffer);
     fc.assert(
@@ -25,7 +25,7 @@ describe('a block of figures', () => {
     expect(block.read()).toMatchObject({ normalPages: 12, duplicatePages: 0, remainingBytes: 0 });
   });
 
-  it('counts total time from the start, and from its end on no longer', async () => {
+  it('counts total time from the start to the end', async () => {
     const block = new FigureBlock();
     block.set('startedUs', sharedMicroseconds() - 250_000);
     const running = block.read().totalTimeMs;
@@ -40,7 +40,7 @@ describe('a block of figures', () => {
     expect(block.read().totalTimeMs).toBe(total);
   });
 
-  it('gives times in whole milliseconds and megabits with three places', () => {
+  it('has times in whole milliseconds and megabits with three decimals', () => {
     const block = new FigureBlock();
     block.set('startedUs', 1_000_000);
     block.set('setupEndedUs', 1_012_400);
@@ -50,13 +50,13 @@ describe('a block of figures', () => {
     expect(block.read()).toMatchObject({ setupTimeMs: 12, totalTimeMs: 2501, downtimeMs: 42, mbps: 1.234 });
   });
 
-  it('shows no set-up time before set-up has ended', () => {
+  it('has no set-up time before set-up has ended', () => {
     const block = new FigureBlock();
     block.set('startedUs', sharedMicroseconds() - 100_000);
     expect(block.read().setupTimeMs).toBe(0);
   });
 
-  it('grows its revision with each visible change', () => {
+  it('has a new revision after each visible change', () => {
     const block = new FigureBlock();
     block.touch();
     block.touch();
@@ -67,7 +67,7 @@ describe('a block of figures', () => {
 });
 
 describe('live parameters', () => {
-  it('read as they were written, by every thread; no bandwidth is no limit', () => {
+  it('are equal for every thread, and no bandwidth means no limit', () => {
     const cells = liveParameterCells({ 'max-bandwidth': 0, 'cpu-throttle-tailslow': true });
     const other = new LiveParameterCells(cells.buffer);
     expect(other.limit('max-bandwidth')).toBe(Number.POSITIVE_INFINITY);

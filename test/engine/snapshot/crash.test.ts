@@ -18,7 +18,7 @@ async function startMortal(options: Partial<BlockEngineOptions> = {}) {
 }
 
 describe('a block thread that dies', () => {
-  test('fails the tasks in progress, and the next task finds the images open again', async () => {
+  test('fails the tasks in progress, and the next task reopens the images', async () => {
     const { engine, paths, reports, tell } = await startMortal();
     const memory = machineMemory();
     await engine.save(savePlan('before', memory)).ended;
@@ -42,7 +42,7 @@ describe('a block thread that dies', () => {
   test.each([
     ['exit', 'it exited with status 3'],
     ['fill', 'memory limit'],
-  ] as const)('since it was told to %s fails what was under way, and the next save works', async (end, reason) => {
+  ] as const)('by %s fails the task in progress, and the next save succeeds', async (end, reason) => {
     const { engine, paths, tell } = await startMortal();
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
@@ -56,7 +56,7 @@ describe('a block thread that dies', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test('after a snapshot was taken leaves no snapshot, and the guest does not wait for its removal', async () => {
+  test('after the creation of a snapshot leaves no snapshot, and its removal does not delay the guest', async () => {
     const { engine, paths, tell } = await startMortal();
     const task = engine.save(savePlan('one', machineMemory()));
     await task.captured;
@@ -74,7 +74,7 @@ describe('a block thread that dies', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test('in a deletion leaves an image that the next start repairs', async () => {
+  test('during a deletion leaves an image that the next start repairs', async () => {
     const { engine, tell } = await startMortal();
     await engine.save(savePlan('one', machineMemory())).ended;
     const task = engine.delete({ tag: 'one', devices: ['disk0'] });
@@ -87,7 +87,7 @@ describe('a block thread that dies', () => {
     });
   });
 
-  test('in a save reports the remaining snapshot if an image is gone', async () => {
+  test('during a save reports the remaining snapshot if an image is missing', async () => {
     const { engine, paths, tell } = await startMortal();
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
@@ -100,7 +100,7 @@ describe('a block thread that dies', () => {
     });
   });
 
-  test('is detected when it only hangs', async () => {
+  test('is detected if it only hangs', async () => {
     const { engine, tell } = await startMortal({ hangMsMax: 5000 });
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
@@ -154,7 +154,7 @@ const HUNG = {
 /** Writes of a save before the machine is captured. */
 const UNTIL_CAPTURED = ['room', 'table', 'header', 'behind header'] as const;
 
-describe('a disk that hangs from a write of a task on', () => {
+describe('a disk that hangs at a write of a task', () => {
   /** A snapshot `kept`, and a way to begin a task that comes as far as that write. */
   async function stalling() {
     const rig = await startMortal({ diskStallMs: STALL_MS });
@@ -235,7 +235,7 @@ async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe("a guest's disk", () => {
+describe('the disk of a guest', () => {
   function guest() {
     const { port1, port2 } = new MessageChannel();
     onTestFinished(() => port2.close());

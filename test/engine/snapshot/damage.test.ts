@@ -84,7 +84,7 @@ describe('a byte that differs from the stored one', () => {
   test.each([
     { name: 'main.ram', block: 0, page: 512 },
     { name: 'video.ram', block: 1, page: 10 },
-  ])('in a page of $name is found and named by both load and verify', async ({ name, block, page }) => {
+  ])('in a page of $name is named by load and verify', async ({ name, block, page }) => {
     const path = savedImage();
     const offset = page * 4096;
     const at = (await findInVmState(path, pageAt(saved().memory, block, offset))) + 100;
@@ -104,7 +104,7 @@ describe('a byte that differs from the stored one', () => {
     }
   });
 
-  test('in the device state is found', async () => {
+  test('in the device state is detected', async () => {
     const path = savedImage();
     const at = await findInVmState(path, Buffer.from('ticking'));
     damageFile(path, await placeInFile(path, { area: 'vm-state', at }));
@@ -112,7 +112,7 @@ describe('a byte that differs from the stored one', () => {
     expect(error).toMatchObject({ code: 'snapshot_damaged', damage: [{ ramBlock: null, area: 'vm-state' }] });
   });
 
-  test('on the disk is found, and the machine is not loaded', async () => {
+  test('on the disk is detected, and the machine is not loaded', async () => {
     const path = savedImage();
     damageFile(path, await placeInFile(path, { area: 'disk', at: 3 * 65536 + 9 }));
     const expected = { area: 'disk', ramBlock: null, offset: 3 * 65536, bytes: 65536 };
@@ -120,7 +120,7 @@ describe('a byte that differs from the stored one', () => {
     expect(await verifyError(path)).toMatchObject({ code: 'snapshot_damaged', damage: [expected] });
   });
 
-  test('in the digests themselves is found, and nothing is loaded without them', async () => {
+  test('in the digests themselves is detected, and nothing is loaded without them', async () => {
     const path = savedImage();
     const image = await openImage(path, { readOnly: true });
     const position = Number(Buffer.from(image.snapshots[0]!.extra).readBigUInt64BE(16));
@@ -134,7 +134,7 @@ describe('a byte that differs from the stored one', () => {
   });
 });
 
-test('damage of the place of the digests in the snapshot table is found, and nothing is loaded without them', async () => {
+test('damage to the place of the digests in the snapshot table is detected, and nothing is loaded without them', async () => {
   const path = savedImage();
   damageFile(path, readFileSync(path).indexOf('FERRYSUM') + 2);
   for (const error of [await loadError(path), await verifyError(path)]) {

@@ -26,7 +26,7 @@ test('a call that does not end is reported with its disk, and not before its tim
   expect(tookMs).toBeGreaterThanOrEqual(STALL_MS);
 });
 
-test('a flush may last ten times as long', async () => {
+test('a flush has a time limit that is ten times as long', async () => {
   const { what, tookMs } = await watched({ doing: 'flushing', position: 0, bytes: 0 });
   expect(what).toBe('the disk of node disk0 does not answer: flushing did not end within 600 ms');
   expect(tookMs).toBeGreaterThanOrEqual(10 * STALL_MS);

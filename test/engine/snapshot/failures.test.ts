@@ -38,7 +38,7 @@ describe('a save that is cancelled', () => {
     for (const path of paths) expect(await check(path)).toEqual(CLEAN);
   });
 
-  test('ends at once, also while it is paused', async () => {
+  test('ends at once, even while it is paused', async () => {
     const { engine, paths } = await startRig();
     const task = engine.save(savePlan('one', machineMemory()));
     task.pause();
@@ -69,7 +69,7 @@ describe('a task that is paused', () => {
   });
 });
 
-describe('an image that is gone', () => {
+describe('a missing image', () => {
   test('fails a save, and the snapshot of the other node is removed', async () => {
     const { engine, paths } = await startRig(2);
     rmSync(paths[1]!);
@@ -81,7 +81,7 @@ describe('an image that is gone', () => {
     expect(await check(paths[0]!)).toEqual(CLEAN);
   });
 
-  test('between the two steps of a load leaves the other node free for snapshots', async () => {
+  test('between the two steps of a load fails the load, and the other node can have new snapshots', async () => {
     const { engine, paths } = await startRig(2);
     await engine.save(savePlan('one', machineMemory(), { devices: both })).ended;
     const task = engine.load(loadPlan('one', emptyMemory(), { devices: both }));
@@ -118,7 +118,7 @@ describe('a machine that does not match', () => {
     [{ vmState: 'disk7' }, 'node_not_found'],
     // A snapshot of disks alone.
     [{ vmState: 'disk1' }, 'snapshot_without_vm_state'],
-  ])('is not looked for where %j says', async (changes, code) => {
+  ])('is not searched for with the options %j', async (changes, code) => {
     const task = saved().engine.load(loadPlan('one', emptyMemory(), changes));
     expect(await failureOf(task.loaded)).toMatchObject({ code });
     expect(await failureOf(task.ended)).toMatchObject({ code });

@@ -66,7 +66,7 @@ describe('the manifest', () => {
     }
   });
 
-  test('is refused when any bit differs, except the unused bits of its header', () => {
+  test('is refused if any bit differs, except the unused bits of its header', () => {
     const whole = encodeManifest(sample());
     const isUnused = (at: number) => (at >= 12 && at < 16) || (at >= 56 && at < MANIFEST_HEADER_BYTES);
     for (let at = 0; at < whole.length; at += 1) {

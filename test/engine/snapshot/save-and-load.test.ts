@@ -66,7 +66,7 @@ describe('a saved machine', () => {
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
   });
 
-  test('is loaded into memory that was written before: zero pages of the snapshot clear it', async () => {
+  test('is loaded into used memory, which zero pages of the snapshot clear', async () => {
     const rig = common();
     const memory = machineMemory();
     await save(rig, 'three', memory);
@@ -75,7 +75,7 @@ describe('a saved machine', () => {
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
   });
 
-  test('progress ends at its total, and is never above it', async () => {
+  test('has a progress that ends at its total and never exceeds it', async () => {
     const rig = common();
     const memory = machineMemory();
     const saving = rig.engine.save(savePlan('four', memory));
@@ -103,7 +103,7 @@ describe('a saved machine', () => {
     expect(ramOf(target).equals(ramOf(memory))).toBe(true);
   });
 
-  test('saved several times, each is loaded unchanged, and their deletion leaves no leaked clusters', async () => {
+  test('can be saved several times, is loaded unchanged each time, and deletions leave no leaked clusters', async () => {
     const rig = await startRig();
     const memories = [machineMemory(), machineMemory(), machineMemory()];
     for (const [index, memory] of memories.entries()) await save(rig, `s${index}`, memory);
@@ -145,7 +145,7 @@ describe('the disks of several nodes', () => {
     await expectFilled(rig.paths, 1);
   });
 
-  test.each(['revert', 'cancel'] as const)('stay as they are when a load ends with %s', async (end) => {
+  test.each(['revert', 'cancel'] as const)('are unchanged if a load ends with %s', async (end) => {
     const rig = await startSaved();
     const task = rig.engine.load(loadPlan('one', emptyMemory(), { devices: both }));
     await task.loaded;
@@ -166,7 +166,7 @@ describe('the disks of several nodes', () => {
     await expectFilled(rig.paths, 1);
   });
 
-  test('deleting skips nodes without the tag', async () => {
+  test('are skipped by a deletion if they lack the tag', async () => {
     const rig = await startRig(2);
     await save(rig, 'one', machineMemory());
     const task = rig.engine.delete({ tag: 'one', devices: both });

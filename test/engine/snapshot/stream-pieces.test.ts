@@ -51,7 +51,7 @@ describe('the digester of a stream', () => {
     ]);
   });
 
-  test('a piece that begins within a record names the page of that record', () => {
+  test('names the page of a record for a piece that begins within the record', () => {
     const digester = new StreamDigester();
     digester.enterBlock(0, 4096);
     digester.add(noise(PIECE_BYTES_MAX - 100));

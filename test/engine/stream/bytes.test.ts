@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter, IncompleteError, StreamError } from '../../../src/engine/stream/bytes.ts';
 
 describe('big-endian values', () => {
-  it('come back as they were written', () => {
+  it('are read as they were written', () => {
     const values = fc.record({
       u8: fc.integer({ min: 0, max: 0xff }),
       u16: fc.integer({ min: 0, max: 0xffff }),
@@ -31,7 +31,7 @@ describe('big-endian values', () => {
     expect(Buffer.from(bytes).toString('hex')).toBe('0102030405060000000000000708026162');
   });
 
-  it('ask for more where bytes are missing, and stay where they were', () => {
+  it('are incomplete if bytes are missing, and the position is unchanged', () => {
     const reader = new ByteReader(Uint8Array.of(1, 2, 3));
 
     expect(() => reader.u32()).toThrow(IncompleteError);
@@ -41,7 +41,7 @@ describe('big-endian values', () => {
     expect(reader.u16()).toBe(0x0102);
   });
 
-  it('above 2^53 are refused by name on both sides', () => {
+  it('above 2^53 are refused by name, in both directions', () => {
     const bytes = Buffer.from('0020000000000000', 'hex');
 
     expect(() => new ByteReader(bytes).u64('the length')).toThrow(/the length is 9007199254740992/);
@@ -52,7 +52,7 @@ describe('big-endian values', () => {
 });
 
 describe('an error of the stream', () => {
-  it('gets its place once, and then keeps it', () => {
+  it('has the first place that it is given', () => {
     const error = new StreamError('footer_wrong', 'it is wrong').at(17);
 
     expect(error.message).toBe('it is wrong (at byte 17 of the stream)');

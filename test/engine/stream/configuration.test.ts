@@ -28,7 +28,7 @@ describe('the header', () => {
     expectMoreWanted(encodeHeader(), decodeHeader);
   });
 
-  it('of a foreign protocol is known by its first four bytes', () => {
+  it('of another protocol is recognised by its first four bytes', () => {
     const codes = ['GET ', 'POST', 'PUT ', 'HEAD', 'OPTI', 'DELE', 'PATC', 'PRI ', '\x16\x03\x01\x02', 'SSH-', 'QEVN'];
     expect(codes.map((text) => refusal(Buffer.from(text, 'latin1'), decodeHeader))).toEqual([
       ...Array(8).fill('peer_speaks_http'),
@@ -40,7 +40,7 @@ describe('the header', () => {
 });
 
 describe('the configuration', () => {
-  it('comes back with its subsections in wire form', () => {
+  it('is read as it was written, with its subsections in wire form', () => {
     const tail = encodeUuidSubsection(UUID);
     const bytes = Buffer.concat([encodeConfiguration('pc-i440fx-10.0', tail), NEXT]);
     const read = decode(new ByteReader(bytes));
@@ -51,7 +51,7 @@ describe('the configuration', () => {
     expectMoreWanted(bytes, decodeConfiguration);
   });
 
-  it('is read as its format says, whoever wrote it', () => {
+  it('is read from any writer that follows the format', () => {
     const capabilities = Buffer.concat([u32(2), str8('x-ignore-shared'), str8('mapped-ram')]);
     const parts = [
       subsection('configuration/target-page-bits', u32(12)),
@@ -66,14 +66,14 @@ describe('the configuration', () => {
     expectMoreWanted(bytes, decodeConfiguration);
   });
 
-  it('with lengths that lie is refused before anything is kept', () => {
+  it('with wrong lengths is refused before anything is stored', () => {
     expect(refusal(hex('07 00000100'), decodeConfiguration)).toBe('machine_name_too_long');
     const many = configuration('a', subsection('configuration/capabilities', u32(65)));
     expect(refusal(many, decodeConfiguration)).toBe('subsection_unknown');
     expect(refusal(hex('04'), decodeConfiguration)).toBe('configuration_missing');
   });
 
-  it('takes no text for a uuid that is none', () => {
+  it('refuses a text that is no uuid', () => {
     expect(() => encodeUuidSubsection('5f0c1c6e')).toThrow(/no uuid/);
   });
 });

@@ -45,7 +45,7 @@ function errorOf(bytes: Uint8Array, source: TransferSource): StreamError {
   throw new Error('it was taken');
 }
 
-describe('the device state of a machine whose devices are known', () => {
+describe('the device state of a machine with known devices', () => {
   it('has the header, its devices, the run state and the end mark, and is read back', () => {
     const source = knownSource();
     if (source.state.form !== 'devices') throw new Error('these devices are known');
@@ -68,7 +68,7 @@ describe('the device state of a machine whose devices are known', () => {
     expect(loaded.state.memory).toBe(source.memory);
   });
 
-  it('is not taken if it is cut anywhere', () => {
+  it('is refused if it is cut at any byte', () => {
     const source = knownSource();
     const { bytes } = encodeDeviceStream(source);
     for (let length = 0; length < bytes.length; length += 1) {
@@ -87,13 +87,13 @@ describe('the device state of a machine whose devices are known', () => {
     ['an unknown device', [magic(), full({ ...CLOCK, instance: 1 }, new Uint8Array(8)), EOF], 'section_unknown'],
     ['another version', [magic(), full({ ...CLOCK, version: 2 }, new Uint8Array(8)), EOF], 'section_version'],
     ['RAM', [magic(), Buffer.of(1), EOF], 'element_unexpected'],
-  ])('is not taken with %s', (_, parts, code) => {
+  ])('is refused with %s', (_, parts, code) => {
     expect(errorOf(Buffer.concat(parts), knownSource()).code).toBe(code);
   });
 });
 
 describe('the device state of an image', () => {
-  it.each(['pc-10.0-devices', 'pc-10.0-no-vmdesc', 'isapc-10.0', 'pc-7.2'])('%s is read back as it was', (name) => {
+  it.each(['pc-10.0-devices', 'pc-10.0-no-vmdesc', 'isapc-10.0', 'pc-7.2'])('%s is read back unchanged', (name) => {
     const source = imageSource(name);
     const { bytes, sections } = encodeDeviceStream(source);
     const loaded = decodeDeviceStream(bytes, source);
@@ -107,7 +107,7 @@ describe('the device state of an image', () => {
     expect(found.vmDescription).toBeNull();
   });
 
-  it('always says that the guest ran, and leaves the run state of the image alone', () => {
+  it('always has the run state running, and the run state of the image is unchanged', () => {
     const source = imageSource('pc-10.0-stopped');
     const { bytes } = encodeDeviceStream(source);
     expect(bytes.includes(0)).toBe(true);
@@ -116,7 +116,7 @@ describe('the device state of an image', () => {
     expect(imageOf(decodeDeviceStream(bytes, source))).toEqual(imageOf(source));
   });
 
-  it('of another machine, or cut, is not taken', () => {
+  it('of another machine, or cut off, is refused', () => {
     const source = imageSource('pc-10.0');
     const { bytes } = encodeDeviceStream(source);
     expect(errorOf(bytes, imageSource('isapc-10.0')).code).toBe('section_unknown');
@@ -129,7 +129,7 @@ describe('the device state of an image', () => {
     expect(errorOf(readStreamFixture('pc-10.0').stream, source).code).toBe('element_unexpected');
   });
 
-  it('takes the numbers that the image has, whatever those of the file are', () => {
+  it('is read with the section ids of the image, not of the file', () => {
     const source = imageSource('pc-10.0');
     const shifted = imageOf(source).sections.map((section) => ({ ...section, sectionId: section.sectionId + 7 }));
     const { bytes } = encodeDeviceStream(withImage(source, { sections: shifted }));

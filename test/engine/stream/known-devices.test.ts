@@ -33,8 +33,8 @@ function codeOf(work: () => void): string {
   return 'none';
 }
 
-describe('devices that are known', () => {
-  it('are collected in the order of the machine, whatever that of the stream', () => {
+describe('known devices', () => {
+  it('are collected in the order of the machine, in any order of the stream', () => {
     const known = devices();
     take(known, GLOBAL, globalStateBody('paused'));
     take(known, PORT, Buffer.alloc(21, 2));
@@ -48,7 +48,7 @@ describe('devices that are known', () => {
     ]);
   });
 
-  it('are kept as copies, and only once their footer was checked', () => {
+  it('are stored as copies, after their footer was checked', () => {
     const known = devices();
     const bytes = Buffer.alloc(8, 1);
     const apply = known.read(CLOCK, new ByteReader(bytes));
@@ -61,7 +61,7 @@ describe('devices that are known', () => {
     expect([...(known.finish().bodies[0] ?? [])]).toEqual(Array(8).fill(1));
   });
 
-  it('ask for more while a body is not whole', () => {
+  it('are incomplete until their body is complete', () => {
     expect(() => take(devices(), CLOCK, Buffer.alloc(7))).toThrow(IncompleteError);
     expect(() => take(devices(), GLOBAL, Buffer.alloc(103))).toThrow(IncompleteError);
   });
@@ -88,7 +88,7 @@ describe('globalstate', () => {
     expect(decodeGlobalState(encodeGlobalState(state))).toBe(state);
   });
 
-  it('has fields that are as long as its body', () => {
+  it('has fields with the total length of its body', () => {
     expect(GLOBAL_STATE_FIELDS.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(GLOBAL_STATE_BYTES);
   });
 
@@ -102,7 +102,7 @@ describe('globalstate', () => {
     expect(refusal(body, () => decodeGlobalState(body))).toBe('global_state_broken');
   });
 
-  it('has no room for a name of 32 characters', () => {
+  it('has no space for a name of 32 characters', () => {
     expect(decodeGlobalState(encodeGlobalState('x'.repeat(31)))).toBe('x'.repeat(31));
     expect(() => encodeGlobalState('x'.repeat(32))).toThrow(/longer than 31/);
   });

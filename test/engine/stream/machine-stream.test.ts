@@ -36,14 +36,14 @@ function typesOf(encoder: MachineEncoder, part: StreamPart): number[] {
 }
 
 describe('the parts of a stream', () => {
-  test('come once each, in their order', () => {
+  test('occur once each, in their order', () => {
     const position = new StreamPosition();
     expect([...position.through('ram-start')]).toEqual(STREAM_PARTS.slice(0, 5));
     expect([...position.through('description')]).toEqual(STREAM_PARTS.slice(5));
     expect([...position.through('description')]).toEqual([]);
   });
 
-  test('cannot come behind a later part', () => {
+  test('cannot occur after a later part', () => {
     const position = new StreamPosition();
     position.enter('ram-end');
     expect(() => position.enter('ram-parts')).toThrow('the part ram-parts comes behind ram-end');
@@ -69,7 +69,7 @@ describe('the encoder of a machine', () => {
     expect(encoder.ramSectionId).toBe(7);
   });
 
-  test('leaves out what the stream of the image did not have', () => {
+  test('omits the parts that the stream of the image did not have', () => {
     const encoder = new MachineEncoder({ source: image(false), uuid: null });
     expect([...encoder.through('ram-parts')].length).toBe(8);
     expect(typesOf(encoder, 'ram-end')).toEqual([]);

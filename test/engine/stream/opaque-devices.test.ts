@@ -60,7 +60,7 @@ const FALSE_ENDS: readonly (readonly [string, Buffer])[] = [
 ];
 
 describe('sections of unknown devices', () => {
-  it.each(PIECES)('are told apart in pieces of %i bytes', (piece) => {
+  it.each(PIECES)('are separated in pieces of %i bytes', (piece) => {
     const bodies = [Buffer.from('00', 'hex'), Buffer.alloc(300, 7), Buffer.from('7e0000000a', 'hex')];
     const found = readAll(tail(bodies), piece);
 
@@ -68,19 +68,19 @@ describe('sections of unknown devices', () => {
     expect(found?.sections.map(({ sectionId }) => sectionId)).toEqual([10, 11, 12, 99]);
   });
 
-  it.each(FALSE_ENDS)('end where the description says, though a body holds %s', (_what, body) => {
+  it.each(FALSE_ENDS)('end at the size of the description, even if a body contains %s', (_what, body) => {
     for (const piece of PIECES) {
       expect(bodiesOf(readAll(tail([body, u8(5)]), piece))).toEqual([body.toString('hex'), '05', GLOBAL]);
     }
   });
 
-  it('end where the description says, though a body holds a whole description', () => {
+  it('end at the size of the description, even if a body contains a complete description', () => {
     const body = Buffer.concat([u8(1), footer(10), EOF, description({ devices: [] }), u8(1)]);
 
     expect(bodiesOf(readAll(tail([body, u8(5)]), 2 ** 20))).toEqual([body.toString('hex'), '05', GLOBAL]);
   });
 
-  it('end at their footers where the description gives no size, or a wrong one', () => {
+  it('end at their footers if the description has no size or a wrong size', () => {
     const bodies = [Buffer.alloc(30, 1), Buffer.alloc(40, 2)];
     const expected = [...bodies.map((body) => body.toString('hex')), GLOBAL];
 
@@ -89,7 +89,7 @@ describe('sections of unknown devices', () => {
     expect(bodiesOf(readAll(tail(bodies, [2 ** 52, 2 ** 52]), 64))).toEqual(expected);
   });
 
-  it('are refused where neither leads to the end mark', () => {
+  it('are refused if neither sizes nor footers lead to the end mark', () => {
     const [, body] = FALSE_ENDS[0] as readonly [string, Buffer];
 
     expect(codeOf(() => readAll(tail([body, u8(5)], [3, 1]), 2 ** 20))).toBe('section_size_unclear');
@@ -108,7 +108,7 @@ describe('sections of unknown devices', () => {
     expect(codeOf(() => readAll(bytes, 50))).toBe('section_size_unclear');
   });
 
-  it('may lack the description only behind globalstate and only at the very end', () => {
+  it('may lack the description only after globalstate and only at the end of the stream', () => {
     const devices = full({ id: 10, idstr: 'dev0' }, Buffer.alloc(20));
     const whole = Buffer.concat([devices, globalState(99), EOF]);
 
@@ -119,11 +119,11 @@ describe('sections of unknown devices', () => {
     expect(codeOf(() => readAll(Buffer.concat([whole, u8(7)]), 64, true))).toBe('data_after_end');
   });
 
-  it('are not read at all where the end mark comes first', () => {
+  it('are not read if the stream begins with the end mark', () => {
     expect(codeOf(() => readAll(EOF, 1))).toBe('section_missing');
   });
 
-  it('are refused where something else comes between them', () => {
+  it('are refused if another element is between them', () => {
     const bytes = Buffer.concat([globalState(99), u8(3)]);
 
     expect(codeOf(() => readAll(bytes, 64))).toBe('element_unexpected');
@@ -135,7 +135,7 @@ describe('sections of unknown devices', () => {
     expect(codeOf(() => readAll(bytes, 64))).toBe('vm_description_broken');
   });
 
-  it('count as progress by whole sections and larger stretches, not by bytes', () => {
+  it('count as progress in complete sections and larger parts, not in bytes', () => {
     const reader = new OpaqueDeviceReader();
     const seen = new Set<number>();
     for (const byte of tail([Buffer.alloc(100)]).subarray(0, 110)) {

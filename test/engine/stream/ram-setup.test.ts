@@ -15,7 +15,7 @@ function block(name: string, bytes: number | bigint): Buffer {
 }
 
 describe('the list of RAM blocks', () => {
-  it('has the bytes that the format gives it', () => {
+  it('has the bytes of the format', () => {
     const bytes = encodeRamSetup([{ name: 'pc.ram', bytes: 2 * PAGE }]);
 
     expect(Buffer.from(bytes).equals(hex('0000000000002004 06 70632e72616d 0000000000002000 0000000000000010'))).toBe(
@@ -24,7 +24,7 @@ describe('the list of RAM blocks', () => {
     expectMoreWanted(bytes, decodeRamSetup);
   });
 
-  it('comes back as it was', () => {
+  it('is read as it was written', () => {
     const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(names, fc.integer({ min: 1, max: 2 ** 30 }), (list, pages) => {

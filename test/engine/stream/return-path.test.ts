@@ -35,7 +35,7 @@ describe('a message of the return path', () => {
     '0001 0003',
     '0002 0200',
     '0007 0004',
-  ])('that precopy does not have, or of another length, is refused: %s', (bytes) => {
+  ])('that precopy does not have, or with another length, is refused: %s', (bytes) => {
     expect(refusal(hex(bytes), decodeReverse)).toBe('return_path_broken');
   });
 });

@@ -23,7 +23,7 @@ describe('a section', () => {
     expectMoreWanted(BYTES, decodeSectionHead);
   });
 
-  it('goes on and ends by its id alone', () => {
+  it('continues and ends with its id only', () => {
     expect(Buffer.from(encodeSectionPart('part', 2)).toString('hex')).toBe('0200000002');
     expect(Buffer.from(encodeSectionPart('end', 2)).toString('hex')).toBe('0300000002');
   });

@@ -27,7 +27,7 @@ function fieldOf(section: WalkedSection | undefined, name: string): Buffer {
 }
 
 describe('a saved stream of a synthetic guest', () => {
-  it('can be walked from its description: configuration, RAM and every field of every device', async () => {
+  it('can be parsed by its description: configuration, RAM and every field of every device', async () => {
     const { walked, ticks } = await savedStream();
 
     expect(walked.configuration.map(({ bytes }) => bytes.toString('latin1'))).toEqual([
@@ -54,7 +54,7 @@ describe('a saved stream of a synthetic guest', () => {
     expect(fieldOf(walked.sections.at(-1), 'runstate').toString('latin1')).toMatch(/^running\0+$/);
   });
 
-  it('can be walked with a uuid in its configuration', async () => {
+  it('can be parsed with a uuid in its configuration', async () => {
     const uuid = '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab';
     const { walked } = await savedStream('--enable', 'validate-uuid', '--uuid', uuid);
 
@@ -62,15 +62,15 @@ describe('a saved stream of a synthetic guest', () => {
     expect(walked.sections.length).toBe(8);
   });
 
-  it('says that the guest was paused if it was', async () => {
+  it('has the run state paused if the guest was paused', async () => {
     const { walked } = await savedStream('--paused');
 
     expect(fieldOf(walked.sections.at(-1), 'runstate').toString('latin1')).toMatch(/^paused\0+$/);
   });
 });
 
-describe('the walker itself', () => {
-  it.each(['isapc-10.0', 'pc-10.0-stopped'])('walks the recorded stream %s of QEMU', (name) => {
+describe('the parser of these tests', () => {
+  it.each(['isapc-10.0', 'pc-10.0-stopped'])('parses the recorded stream %s of QEMU', (name) => {
     const { stream, facts } = readStreamFixture(name);
     const walked = new StreamWalker(stream);
 

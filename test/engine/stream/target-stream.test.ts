@@ -18,7 +18,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 describe('a recorded stream of QEMU', () => {
-  it.each(streamFixtureNames().filter((name) => !(name in NOT_DONE)))('%s is read as QEMU meant it', (name) => {
+  it.each(streamFixtureNames().filter((name) => !(name in NOT_DONE)))('%s is read completely and correctly', (name) => {
     const { stream, facts } = readStreamFixture(name);
     const { loaded, error } = read(stream, imagePlan());
 
@@ -34,7 +34,7 @@ describe('a recorded stream of QEMU', () => {
     expect(loaded.state.image.vmDescription === null).toBe(name === 'pc-10.0-no-vmdesc');
   });
 
-  it.each(Object.entries(NOT_DONE))('%s is refused by the name of what it needs', (name, code) => {
+  it.each(Object.entries(NOT_DONE))('%s is refused with the name of the capability that it needs', (name, code) => {
     const { loaded, error } = read(readStreamFixture(name).stream, imagePlan());
 
     expect(loaded).toBeNull();
@@ -44,7 +44,7 @@ describe('a recorded stream of QEMU', () => {
 });
 
 describe('a hand-made stream', () => {
-  it('fills the memory and the devices of a machine that is known', () => {
+  it('fills the memory and the devices of a known machine', () => {
     const { loaded, commands } = read(smallStream(), small.plan());
 
     expect(loaded?.globalState).toBe('running');
@@ -61,7 +61,7 @@ describe('a hand-made stream', () => {
     expect(commands).toEqual([{ name: 'switchover-start' }]);
   });
 
-  it('clears what a stream before it has left in memory', () => {
+  it('clears memory that an earlier stream has filled', () => {
     read(
       smallStream({ description: Buffer.alloc(0), ramPart: ramPart(2, 2, page(PAGE, pattern(9), 'small.ram')) }),
       small.plan(),

@@ -34,7 +34,7 @@ describe('a vmdescription', () => {
     expectMoreWanted(element.subarray(1), decodeVmDescription);
   });
 
-  it('has a length without the code of a brace, which would mislead a reader that looks for one', () => {
+  it('has a length without the byte of a brace, which would mislead a reader that searches for a brace', () => {
     for (let extra = 0; extra < 300; extra++) {
       const element = Buffer.from(
         encodeVmDescription('m'.repeat(1 + (extra % 200)), [{ ...DEVICE, idstr: 'd'.repeat(1 + extra) }]),
@@ -44,12 +44,12 @@ describe('a vmdescription', () => {
     }
   });
 
-  it('is refused above its limit before its bytes are awaited', () => {
+  it('is refused above its limit before its bytes have arrived', () => {
     expect(refusal(hex('01000001'), decodeVmDescription)).toBe('vm_description_too_long');
     expect(refusal(hex('00000065'), (reader) => decodeVmDescription(reader, 100))).toBe('vm_description_too_long');
   });
 
-  it('gives sizes with arrays, elements and nested subsections', () => {
+  it('has sizes for arrays, elements and nested subsections', () => {
     const inner = {
       vmsd_name: 'a/in',
       version: 1,
@@ -61,7 +61,7 @@ describe('a vmdescription', () => {
     expect(sizesOf(device({ fields: [{ size: 1 }], subsections: [inner] }))).toEqual([['a/0', 1 + 6 + 4 + 3 + 6 + 6]]);
   });
 
-  it('gives no size where it is not what it should be', () => {
+  it('has no size if a field is invalid', () => {
     for (const fields of [
       [{ size: -1 }],
       [{ size: 0.5 }],
@@ -80,7 +80,7 @@ describe('a vmdescription', () => {
     expect(describedBodySizes(Buffer.from('{"__proto__":{"devices":[]}}'))).toBeNull();
   });
 
-  it('is found at the end of a stream, and only when it is whole', () => {
+  it('is found at the end of a stream, and only if it is complete', () => {
     const stream = Buffer.concat([hex('7e0000000500'), encodeVmDescriptionText(Buffer.from('{"devices":[]}'))]);
 
     expect(findVmDescription(stream)?.endMark).toBe(5);

@@ -19,7 +19,7 @@ function exampleBytes(): Buffer {
   return Buffer.concat(lines);
 }
 
-it('the worked example of the page is read as the page says', () => {
+it('the worked example of the documentation is read with the values of the documentation', () => {
   const { loaded, error } = read(exampleBytes(), imagePlan());
 
   expect(error).toBeNull();
@@ -35,6 +35,6 @@ it('the worked example of the page is read as the page says', () => {
   expect(Buffer.from(image.vmDescription ?? []).toString()).toBe('{"devices":[]}');
 });
 
-it('the worked example cannot be walked by its description, which names no device', () => {
+it('the worked example cannot be parsed by its description, which names no device', () => {
   expect(() => new StreamWalker(exampleBytes())).toThrow();
 });
