@@ -44,24 +44,21 @@ test.skipIf(!canTell)('a large aligned write is in the file and not in the page 
   expect(readFileSync(path).equals(content)).toBe(true);
 });
 
-test.skipIf(!canTell)(
-  'a large aligned read of what is not cached does not cache it, and of what is uses it',
-  async () => {
-    const { path, file } = await newFile();
-    const content = pages(MIB);
-    await file.write(0, content);
-    const into = pages(MIB).fill(0);
-    await file.read(0, into);
-    expect(Buffer.from(into).equals(content)).toBe(true);
-    expect(cached(path, 0, MIB)).toBe(0);
-    readFileSync(path);
-    expect(cached(path, 0, MIB)).toBe(MIB / 4096);
-    // Changed in the cache alone: whoever read past it would have to find the change all the same.
-    await file.write(4096, Buffer.alloc(100, 7));
-    await file.read(0, into);
-    expect(Buffer.from(into.slice(4096, 4196)).equals(Buffer.alloc(100, 7))).toBe(true);
-  },
-);
+test.skipIf(!canTell)('a large aligned read does not cache uncached data, and uses cached data', async () => {
+  const { path, file } = await newFile();
+  const content = pages(MIB);
+  await file.write(0, content);
+  const into = pages(MIB).fill(0);
+  await file.read(0, into);
+  expect(Buffer.from(into).equals(content)).toBe(true);
+  expect(cached(path, 0, MIB)).toBe(0);
+  readFileSync(path);
+  expect(cached(path, 0, MIB)).toBe(MIB / 4096);
+  // Changed in the cache alone: whoever read past it would have to find the change all the same.
+  await file.write(4096, Buffer.alloc(100, 7));
+  await file.read(0, into);
+  expect(Buffer.from(into.slice(4096, 4196)).equals(Buffer.alloc(100, 7))).toBe(true);
+});
 
 test('unaligned data goes through the page cache to the same place', async () => {
   const { path, file } = await newFile();
@@ -77,7 +74,7 @@ test('unaligned data goes through the page cache to the same place', async () =>
   expect(Buffer.from(into.slice(1)).equals(expected.subarray(MIB - 1, 2 * MIB - 2))).toBe(true);
 });
 
-test('a read behind the end of the file is filled with zeros', async () => {
+test('a read after the end of the file is filled with zeros', async () => {
   const { file } = await newFile();
   await file.write(0, pages(MIB));
   const into = pages(MIB).fill(9);
@@ -98,13 +95,13 @@ function make() {
   return { rate, read };
 }
 
-test('a disk is not judged by its first bytes', async () => {
+test('the speed of a disk is not derived from its first bytes', async () => {
   const { rate, read } = make();
   await read(MIB, 1000);
   expect(rate.isSlow).toBe(false);
 });
 
-test('a disk that gives half a gigabyte a second is not slow, and one that gives less is', async () => {
+test('a disk with half a gigabyte per second is not slow, and a slower one is', async () => {
   const fast = make();
   await fast.read(50_000_000, 100);
   expect(fast.rate.isSlow).toBe(false);

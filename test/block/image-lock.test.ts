@@ -38,14 +38,14 @@ test('QEMU can read an image that is open here with a shared lock, and cannot wr
   expect((await run('qemu-io', '-c', 'write 0 4k', image.path)).status).toBe(0);
 });
 
-test('an image is locked, not unsupported, when the module that makes system calls has left the module cache', async () => {
+test('an image is reported as locked, not unsupported, after the native module was removed from the module cache', async () => {
   const image = await newImage();
   const require = createRequire(import.meta.url);
   delete require.cache[require.resolve('koffi')];
   await expect(openImage(image.path)).rejects.toMatchObject({ code: 'image_locked' });
 });
 
-test('an image that QEMU writes is refused', async () => {
+test('an image that QEMU has open for writing is refused', async () => {
   const path = await imageFile();
   const qemu = spawn('qemu-io', [path], { stdio: ['pipe', 'pipe', 'inherit'] });
   onTestFinished(() => void qemu.kill('SIGKILL'));
@@ -68,7 +68,7 @@ test('a file that was renamed or removed while it was open is detected', async (
   await expect(image.assertPresent()).rejects.toMatchObject({ code: 'image_gone' });
 });
 
-test('an image that was closed is not read or written through another file with its number', async () => {
+test('a closed image is not accessed through another file with its descriptor number', async () => {
   const image = await newImage();
   await image.write(0, Buffer.alloc(10, 1));
   await image.close();

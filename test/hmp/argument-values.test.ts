@@ -26,7 +26,7 @@ describe('integers as expressions', () => {
     expect(readExpression(new LineReader(text))).toBe(value);
   });
 
-  test('what does not belong to it is left for the next argument', () => {
+  test('an integer ends at the first character that does not belong to it', () => {
     for (const [text, left] of [
       ['5 6', ' 6'],
       ['08', '8'],
@@ -41,7 +41,7 @@ describe('integers as expressions', () => {
   });
 
   test.each(['', '1+', '(1', '*1', '1/0', '7%0', '!1', '$pc', "'a", "''", '0x', 'x', '18446744073709551616'])(
-    '%j is none',
+    '%j is no integer',
     (text) => {
       const read = (): unknown => {
         const reader = new LineReader(text);
@@ -56,7 +56,7 @@ describe('integers as expressions', () => {
     },
   );
 
-  test('one of many brackets is refused before the stack is full', () => {
+  test('an expression with too many brackets is refused before the stack overflows', () => {
     expect(() => readExpression(new LineReader('('.repeat(30_000)))).toThrow(LineError);
     expect(() => readExpression(new LineReader('-'.repeat(30_000)))).toThrow(LineError);
     expect(readExpression(new LineReader(`${'1+'.repeat(20_000)}1`))).toBe(20_001n);
@@ -83,7 +83,7 @@ describe('sizes', () => {
     ['16E', 'out-of-range'],
     ['15.9999999999999999999E', 'out-of-range'],
     ['-1', 'out-of-range'],
-  ])('%j is %s where MiB is meant without a suffix', (text, bytes) => {
+  ])('%j is %s with MiB as the default unit', (text, bytes) => {
     expect(parseSize(text, 'M')).toBe(bytes);
   });
 
@@ -104,11 +104,11 @@ describe('sizes', () => {
     '.',
     '-',
     '1k1',
-  ])('%j is none', (text) => {
+  ])('%j is no size', (text) => {
     expect(parseSize(text, 'M')).toBeNull();
   });
 
-  test('a fraction of a byte is none', () => {
+  test('a fraction of a byte is no size', () => {
     expect([parseSize('1.5', 'B'), parseSize('1.0', 'B'), parseSize('1.5k', 'B')]).toEqual([null, 1n, 1536n]);
   });
 });
@@ -127,7 +127,7 @@ describe('values of parameters', () => {
     ['cpu-throttle-tailslow', 'no', false],
     ['mode', 'normal', 'normal'],
     ['tls-hostname', 'a b', 'a b'],
-  ])('%s %s is %s', (name, text, value) => {
+  ])('%s %s is accepted as %s', (name, text, value) => {
     expect(parameterValue(name, text)).toBe(value);
   });
 

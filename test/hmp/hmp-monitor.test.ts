@@ -12,8 +12,8 @@ async function parameter(monitor: HmpMonitor, name: string): Promise<string | un
   return (await monitor.run('info migrate_parameters')).split('\n').find((line) => line.startsWith(`${name}: `));
 }
 
-describe('the words of a line', () => {
-  test('names are whole, and short names are names', async () => {
+describe('a command line', () => {
+  test('has exact command names, and short names are names too', async () => {
     const { monitor, domain } = world();
     expect(await monitor.run('s')).toBe('');
     expect(domain.machine.status().running).toBe(false);
@@ -24,7 +24,7 @@ describe('the words of a line', () => {
     }
   });
 
-  test('text in quotes may have blanks and escapes', async () => {
+  test('may contain quoted text with spaces and escapes', async () => {
     const { monitor, domain } = world();
     expect(await monitor.run('migrate_set_parameter tls-hostname "a b\\n\\r\\\\\\"\\\'"')).toBe('');
     expect(domain.settings.parameters()['tls-hostname']).toBe('a b\n\r\\"\'');
@@ -51,7 +51,7 @@ describe('the words of a line', () => {
     ['calc_dirty_rate', 'calc_dirty_rate: The line ends where a number is expected'],
     ['calc_dirty_rate -b -r 1', "calc_dirty_rate: 'r' cannot be part of a number"],
     ['calc_dirty_rate -r -b 1', 'calc_dirty_rate: -r and -b exclude each other'],
-  ])('%s is refused, and the answer says what is wrong with its arguments', async (line, message) => {
+  ])('%s is refused, and the answer names the invalid argument', async (line, message) => {
     const { monitor, engine } = world();
     const { text, isCommand } = await monitor.answer(line);
     const path = message.slice(0, message.indexOf(':'));
@@ -61,7 +61,7 @@ describe('the words of a line', () => {
 });
 
 describe('settings', () => {
-  test('values of 64 bits come back as they were given', async () => {
+  test('keep 64-bit values exactly', async () => {
     const { monitor, domain } = world();
     for (const name of ['vcpu-dirty-limit', 'max-postcopy-bandwidth']) {
       expect(await monitor.run(`migrate_set_parameter ${name} 18446744073709551615`)).toBe('');
@@ -71,7 +71,7 @@ describe('settings', () => {
     expect(await parameter(monitor, 'max-bandwidth')).toBe('max-bandwidth: 18446744073709551615 bytes/second');
   });
 
-  test('what is refused is told and changes nothing', async () => {
+  test('that are refused are reported and unchanged', async () => {
     const { monitor } = world();
     const before = await monitor.run('info migrate_parameters');
     for (const line of ['downtime-limit 2000001', 'foo 1', '__proto__ 1', 'max-bandwidth -1', 'multifd-channels 256']) {
@@ -95,14 +95,14 @@ describe('migrate', () => {
     expect(await monitor.run('migrate_cancel')).toBe('');
   });
 
-  test('hands on what its door knows of the caller', async () => {
+  test('passes the context of its door on', async () => {
     const { monitor } = world();
     const begun: unknown[] = [];
     await monitor.run('migrate -d tcp:127.0.0.1:1', { context: { begun: (row) => begun.push(row) } });
     expect(begun).toMatchObject([{ direction: 'outgoing', uri: 'tcp:127.0.0.1:1' }]);
   });
 
-  test('without it answers at the end, and tells its progress meanwhile', async () => {
+  test('without -d answers at the end, and prints its progress until then', async () => {
     const { outgoing, domain } = await fakeApp();
     const monitor = new HmpMonitor(domain, { progressEveryMs: 5 });
     const told: string[] = [];
@@ -120,7 +120,7 @@ describe('migrate', () => {
     expect(await monitor.run('migrate_cancel')).toBe('Nothing was cancelled: already-failed\n');
   });
 
-  test('stops waiting when nobody waits any more', async () => {
+  test('stops waiting when its caller has disconnected', async () => {
     const { outgoing, domain } = await fakeApp();
     const monitor = new HmpMonitor(domain, { progressEveryMs: 5 });
     const gone = new AbortController();
@@ -130,7 +130,7 @@ describe('migrate', () => {
     outgoing().finish('failed');
   });
 
-  test('stops waiting where an operator is needed', async () => {
+  test('stops waiting when an operator is needed', async () => {
     const { outgoing, domain } = await fakeApp();
     const monitor = new HmpMonitor(domain, { progressEveryMs: 5 });
     const answer = monitor.run('migrate tcp:127.0.0.1:1');
@@ -143,7 +143,7 @@ describe('migrate', () => {
 });
 
 describe('snapshots', () => {
-  test('how far a save has come is told, and the answer comes at its end', async () => {
+  test('print the progress of a save, and the answer at its end', async () => {
     const { domain, blocks } = await fakeApp();
     const monitor = new HmpMonitor(domain, { progressEveryMs: 5 });
     const gate = blocks.hold('digests');
@@ -162,7 +162,7 @@ describe('snapshots', () => {
 });
 
 describe('help', () => {
-  test('lists every command by its name, and one alone', async () => {
+  test('lists every command by its name, or one command', async () => {
     const { monitor } = world();
     const names = (await monitor.run('help')).split('\n').flatMap((line) => /^(\S+) .*-- /.exec(line)?.[1] ?? []);
     expect(names).toEqual([...names].sort());
@@ -198,7 +198,7 @@ describe('completion', () => {
     ['foo ', []],
     ['stop ', []],
     ['migrate_set_parameter "', []],
-  ])('%j may become %j', (line, words) => {
+  ])('of %j offers %j', (line, words) => {
     const { monitor, blocks } = world();
     blocks.put('disk0', { tag: 'before' });
     expect(monitor.complete(line)).toEqual(words);

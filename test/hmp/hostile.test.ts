@@ -26,8 +26,8 @@ const line = fc
   .array(fc.oneof(fc.constantFrom(...WORDS), fc.string({ unit: 'binary', maxLength: 8 })), { maxLength: 8 })
   .chain((words) => fc.constantFrom(' ', '', '\t').map((space) => words.join(space)));
 
-describe('lines that nobody would type', () => {
-  test('each has its answer, which no terminal would obey, and what follows works', async () => {
+describe('unusual lines', () => {
+  test('each get an answer without terminal control characters, and the next command works', async () => {
     const { domain } = fakeDomain();
     const monitor = new HmpMonitor(domain);
     await fc.assert(
@@ -43,7 +43,7 @@ describe('lines that nobody would type', () => {
     expect(Object.hasOwn(Object.prototype, 'state')).toBe(false);
   });
 
-  test('a line of one kind of character is read in time that grows with its length', async () => {
+  test('of one repeated character are parsed in time proportional to their length', async () => {
     const monitor = new HmpMonitor(fakeDomain().domain);
     for (const unit of ['"', '\\', ' ', '(', '-', '1+', '0', '9', 'a ', '~', '\n', '"\\n']) {
       for (const start of ['', 'migrate ', 'calc_dirty_rate ', 'migrate_set_parameter max-bandwidth ', 'help ']) {

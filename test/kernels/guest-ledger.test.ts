@@ -44,7 +44,7 @@ describe('guest ledger kernels', () => {
     );
   });
 
-  it('see a byte that is not zero wherever it is', () => {
+  it('find a byte other than zero at any position', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 64 }), fc.nat(1000), (eights, at) => {
         const bytes = eights * 8;

@@ -15,7 +15,7 @@ const styles = () => fc.constantFrom<GuestStyle>(GUEST_STYLE.random, GUEST_STYLE
 const identities = () => fc.record({ page: uint32(), seq: seqs(), vcpu: fc.integer({ min: 0, max: 255 }) });
 
 describe('guest page kernels', () => {
-  it('write what the reference says a written page holds', () => {
+  it('write the bytes of the reference for a written page', () => {
     fc.assert(
       fc.property(identities(), uint32(), styles(), (identity, seed, style) => {
         kernels.guestPageWrite(ADDRESS, identity.page, identity.seq, identity.vcpu, seed, style);
@@ -24,7 +24,7 @@ describe('guest page kernels', () => {
     );
   });
 
-  it('write what the reference says a page holds before its first write', () => {
+  it('write the bytes of the reference for a page before its first write', () => {
     fc.assert(
       fc.property(uint32(), uint32(), styles(), (page, seed, style) => {
         kernels.guestFillWrite(ADDRESS, page, seed, style);
@@ -34,7 +34,7 @@ describe('guest page kernels', () => {
     );
   });
 
-  it('touch no byte beside the page', () => {
+  it('change no byte outside the page', () => {
     const all = new Uint8Array(memory.buffer);
     all.fill(0xa5);
     kernels.guestPageWrite(ADDRESS, 1, 2, 3, 4, GUEST_STYLE.random);
@@ -57,7 +57,7 @@ describe('guest page kernels', () => {
     );
   });
 
-  it('find every flipped bit of a page that was never written', () => {
+  it('find every flipped bit of a page without writes', () => {
     fc.assert(
       fc.property(uint32(), styles(), fc.nat(4095), fc.nat(7), (page, style, offset, bit) => {
         kernels.guestFillWrite(ADDRESS, page, 9, style);
@@ -67,7 +67,7 @@ describe('guest page kernels', () => {
     );
   });
 
-  it('tell pages apart that differ only in number, sequence, vCPU or seed', () => {
+  it('distinguish pages that differ only in number, sequence, vCPU or seed', () => {
     kernels.guestPageWrite(ADDRESS, 5, 6, 1, 7, GUEST_STYLE.random);
     expect(kernels.guestPageMatches(ADDRESS, 4, 6, 1, 7, GUEST_STYLE.random)).toBe(0);
     expect(kernels.guestPageMatches(ADDRESS, 5, 5, 1, 7, GUEST_STYLE.random)).toBe(0);
@@ -84,14 +84,14 @@ describe('guest page kernels', () => {
     expect(same.length).toBeLessThan(64);
   });
 
-  it('make noise that does not compress and text that does', () => {
+  it('create noise that is incompressible and text that is compressible', () => {
     const noise = Buffer.concat([1, 2, 3, 4].map((page) => referenceFill(page, 1, GUEST_STYLE.random)));
     const text = Buffer.concat([1, 2, 3, 4].map((page) => referenceFill(page, 1, GUEST_STYLE.text)));
     expect(deflateRawSync(noise).length).toBeGreaterThan(noise.length * 0.99);
     expect(deflateRawSync(text).length).toBeLessThan(text.length * 0.6);
   });
 
-  it('hold a checksum that any change of a body byte breaks', () => {
+  it('store a checksum that any change of a body byte invalidates', () => {
     const identity = { page: 3, seq: 1, vcpu: 0 };
     const bytes = referencePage(identity, 1, GUEST_STYLE.random);
     const sealed = referenceChecksum(bytes, identity);

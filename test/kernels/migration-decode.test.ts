@@ -55,7 +55,7 @@ function decode(input: Uint8Array): number {
 }
 
 describe('decodePages', () => {
-  it('does in every byte of the segment what the reference does', () => {
+  it('has the effect of the reference on every byte of the segment', () => {
     const inputs = fc.tuple(fc.array(records(), { maxLength: 40 }), fc.nat(PAGE_BYTES + 8));
     fc.assert(
       fc.property(inputs, pageContents(), pageSets(), ([list, cut], contents, written) => {
@@ -73,7 +73,7 @@ describe('decodePages', () => {
     );
   });
 
-  it('applies, cut at every byte, the whole records before the cut and nothing of the one that is cut', () => {
+  it('applies, with the input cut at every byte, the complete records before the cut and no part of the last one', () => {
     const list = [record('zero', 0), record('page', 1, 0x55), record('zero', 2), record('page', 99, 0x77)];
     const whole = Buffer.concat(list);
     const ends = list.map((_, index) => Buffer.concat(list.slice(0, index + 1)).length);
@@ -112,7 +112,7 @@ describe('decodePages', () => {
     expect(touched).toEqual([3]);
   });
 
-  it('takes no record of zeros that names another byte', () => {
+  it('accepts no zero record with another byte', () => {
     for (let value = 1; value <= 255; value += 1) {
       const bytes = record('zero', 4);
       bytes[8] = value;
@@ -128,7 +128,7 @@ describe('decodePages', () => {
 });
 
 describe('storePage and clearPage', () => {
-  it('do in every byte of the segment what the reference does', () => {
+  it('have the effect of the reference on every byte of the segment', () => {
     const steps = fc.array(fc.record({ page: pageNumbers(), clears: fc.boolean(), value: fc.nat(255) }));
     fc.assert(
       fc.property(steps, pageContents(), pageSets(), (list, contents, written) => {
@@ -148,13 +148,13 @@ describe('storePage and clearPage', () => {
     );
   });
 
-  it('leave a page alone that was never written, so that it takes no memory', () => {
+  it('do not touch a page without writes, so that it takes no memory', () => {
     bench.page(64).fill(3);
     bench.kernels.clearPage(64);
     expect(bench.page(64).every((byte) => byte === 3)).toBe(true);
   });
 
-  it('clear a page whose only byte stands at its very end', () => {
+  it('clear a page whose only nonzero byte is its last one', () => {
     bench.page(64)[PAGE_BYTES - 1] = 1;
     bench.mark('written', [64]);
     bench.kernels.clearPage(64);
@@ -163,7 +163,7 @@ describe('storePage and clearPage', () => {
 });
 
 describe('encodePages and decodePages together', () => {
-  it('make another segment hold the same RAM, wherever the extent lies there', () => {
+  it('give another segment the same RAM, at any place of the extent', () => {
     const other = new KernelBench(PAGES + 70);
     fc.assert(
       fc.property(pageContents(), pageContents(), fc.nat(69), fc.boolean(), (contents, before, shift, detectZero) => {

@@ -41,7 +41,7 @@ const calls = (): fc.Arbitrary<EncodeOptions> =>
   );
 
 describe('encodePages', () => {
-  it('does in every byte of the segment what the reference does', () => {
+  it('has the effect of the reference on every byte of the segment', () => {
     fc.assert(
       fc.property(calls(), pageSets(), pageContents(), pageSets(), (call, dirty, contents, alsoWritten) => {
         bench.clear();
@@ -57,7 +57,7 @@ describe('encodePages', () => {
     );
   });
 
-  it('goes on where it stopped and comes to the same records in calls of any size', () => {
+  it('continues where it stopped, with the same records in calls of any size', () => {
     fc.assert(
       fc.property(pageSets(), pageContents(), fc.array(rooms(), { minLength: 1 }), (dirty, contents, sizes) => {
         bench.clear();
@@ -80,7 +80,7 @@ describe('encodePages', () => {
     );
   });
 
-  it('finds the one byte that is not zero at every position of a page', () => {
+  it('finds a single nonzero byte at every position of a page', () => {
     bench.mark('written', [64]);
     for (let offset = 0; offset < PAGE_BYTES; offset += 1) {
       bench.page(64)[offset] = 1 << (offset & 7);
@@ -94,7 +94,7 @@ describe('encodePages', () => {
     expect(bench.results()).toEqual([ZERO_RECORD, 0, 1]);
   });
 
-  it('does not mind what lies beside a page of zeros', () => {
+  it('ignores bytes next to a page of zeros', () => {
     for (const page of [63, 64, 65]) bench.page(page).fill(page === 64 ? 0 : 0xff);
     bench.mark('written', [63, 64, 65]);
     bench.mark('migration', [64]);
@@ -102,21 +102,21 @@ describe('encodePages', () => {
     expect(bench.results()).toEqual([ZERO_RECORD, 0, 1]);
   });
 
-  it('takes a page that was never written for zeros without reading it', () => {
+  it('encodes a page without writes as zeros without reading it', () => {
     bench.page(5).fill(0xff);
     bench.mark('migration', [5]);
     bench.encode();
     expect(bench.results()).toEqual([ZERO_RECORD, 0, 1]);
   });
 
-  it('sends every page whole where zero pages are not looked for, written or not', () => {
+  it('encodes every page completely without zero detection, written or not', () => {
     bench.mark('written', [5]);
     bench.mark('migration', [5, 6]);
     bench.encode({ detectZero: false });
     expect(bench.results()).toEqual([2 * PAGE_RECORD, 2, 0]);
   });
 
-  it('leaves a page dirty, and gives it back, when its record might not fit', () => {
+  it('leaves a page dirty, and returns it, if its record might not fit', () => {
     bench.mark('migration', [2, 64]);
     expect(bench.encode({ outEnd: STAGING_ADDRESS + RECORD_BYTES_MAX + ZERO_RECORD - 1 })).toBe(64);
     expect(bench.results()).toEqual([ZERO_RECORD, 0, 1]);
@@ -125,14 +125,14 @@ describe('encodePages', () => {
     expect(bench.results()).toEqual([0, 0, 0]);
   });
 
-  it('leaves dirty pages alone that lie outside its range, in the same word too', () => {
+  it('leaves dirty pages outside its range unchanged, even in the same word', () => {
     const all = Array.from({ length: PAGES }, (_, page) => page);
     bench.mark('migration', all);
     expect(bench.encode({ firstPage: 3, endPage: 65 })).toBe(65);
     expect(bench.marked('migration')).toEqual(all.filter((page) => page < 3 || page >= 65));
   });
 
-  it('names the block in its first record only, and writes offsets of the block', () => {
+  it('names the block in its first record only, and writes offsets within the block', () => {
     bench.mark('migration', [64, 65]);
     bench.bytes.set(Buffer.from('pc.ram'), NAMES);
     bench.encode({ firstPage: 64, blockDelta: BigInt(-64 * PAGE_BYTES), name: NAMES, nameLength: 6 });

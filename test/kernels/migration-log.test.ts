@@ -10,7 +10,7 @@ const bench = new KernelBench();
 beforeEach(() => bench.clear());
 
 describe('syncDirtyLog', () => {
-  it('does in every byte of the segment what the reference does', () => {
+  it('has the effect of the reference on every byte of the segment', () => {
     fc.assert(
       fc.property(pageSets(), pageSets(), pageSets(), fc.nat(3), (log, migration, written, words) => {
         bench.clear();
@@ -25,7 +25,7 @@ describe('syncDirtyLog', () => {
     );
   });
 
-  it('loses no page that another thread writes meanwhile, and sees what was written before the bit', async () => {
+  it('loses no page that another thread writes concurrently, and reads data written before the bit', async () => {
     const words = new Int32Array(new SharedArrayBuffer((PAGE_WORDS + PAGES) * 4));
     const writer = new Worker(new URL('../helpers/workers/page-writer.ts', import.meta.url), {
       workerData: { memory: bench.memory, words, pages: PAGES },
@@ -71,12 +71,12 @@ describe('markAllDirty and clearMigrationBitmap', () => {
     );
   });
 
-  it.each([63, 64, 65, 128, 129])('mark the %i pages of a segment and none behind them', (pages) => {
+  it.each([63, 64, 65, 128, 129])('mark the %i pages of a segment and none after them', (pages) => {
     bench.kernels.markAllDirty(0, pages);
     expect(bench.marked('migration')).toEqual([...Array(pages).keys()]);
   });
 
-  it('forget so many words and no more', () => {
+  it('clear exactly the given number of words', () => {
     fc.assert(
       fc.property(fc.nat(3), pageSets(), (words, pages) => {
         bench.clear();
@@ -110,7 +110,7 @@ describe('the layout of a segment', () => {
     expect(text.match(/export const/g)).toHaveLength(figures.length);
   });
 
-  it('has room for a bit of every page in each bitmap, and no two parts overlap', () => {
+  it('has a bit for every page in each bitmap, and no two parts overlap', () => {
     const bitmapBytes = layout.SEGMENT_RAM_BYTES_MAX / layout.PAGE_BYTES / 8;
     expect(layout.MIGRATION_BITMAP_ADDRESS - layout.DIRTY_LOG_ADDRESS).toBeGreaterThanOrEqual(bitmapBytes);
     expect(layout.WRITTEN_BITMAP_ADDRESS - layout.MIGRATION_BITMAP_ADDRESS).toBeGreaterThanOrEqual(bitmapBytes);

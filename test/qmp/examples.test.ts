@@ -256,7 +256,7 @@ async function askedFor(example: Example): Promise<JsonObject> {
 
 describe('the examples of the document', () => {
   test.each([...MIGRATING, ...SETTINGS, ...DIRTY, ...XEN_AND_COLO])(
-    '$execute $arguments answers as printed',
+    '$execute $arguments returns the printed answer',
     async (example) => {
       const { return: result, error } = await askedFor(example);
       expect(error).toBeUndefined();
@@ -266,7 +266,7 @@ describe('the examples of the document', () => {
     },
   );
 
-  test.each(REFUSED)('$execute $arguments is refused, and the error says why', async (example) => {
+  test.each(REFUSED)('$execute $arguments is refused with the reason', async (example) => {
     const { error } = await askedFor(example);
     expect(error).toMatchObject({ class: 'GenericError', desc: expect.stringContaining(example.answer) });
   });
@@ -281,7 +281,7 @@ function printedEvents(id: string, ...ofGuest: readonly string[]): readonly stri
 }
 
 describe('the examples of snapshots', () => {
-  test('are printed one after another, with their events and jobs', async () => {
+  test('are printed in order, with their events and jobs', async () => {
     const { client } = await socketApp();
     const tag = { tag: 'my-snap', devices: ['disk0', 'disk1'] };
     for (const [execute, id, given, ofGuest] of [
@@ -304,7 +304,7 @@ describe('the examples of snapshots', () => {
 });
 
 describe('the examples of events', () => {
-  test('are told in the form that is printed', async () => {
+  test('are sent in the printed form', async () => {
     const { app, client } = await socketApp(['--enable', 'events']);
     migrates(app);
     app.outgoing().listener.pass(2);

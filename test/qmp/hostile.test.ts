@@ -49,7 +49,7 @@ const garbage = fc.stringMatching(/^[#%&()*/;<=>?@^_`|~!$]{1,40}$/);
 const cutShort = fc.constantFrom('{"execute":', '{"execute":"stop"', '{"execute":"sto', '[[[{', '{"a":{"b":[1,');
 
 describe('a thousand lines', () => {
-  test('of garbage, cut and wrong JSON: each is answered with an error, and the service goes on', async () => {
+  test('of garbage, incomplete and wrong JSON each get an error, and the service continues', async () => {
     const { app, address } = await hostileApp();
     const client = await negotiated(address);
     const line = fc.oneof(wrongType, unknownMember, wrongArguments, nested, garbage, cutShort);
@@ -76,7 +76,7 @@ describe('a thousand lines', () => {
     expect(heldBytes() - before).toBeLessThan(8 * 2 ** 20);
   });
 
-  test('of random bytes: an error or nothing for each, and the next command is found', async () => {
+  test('of random bytes each get an error or no answer, and the next command is executed', async () => {
     const { address } = await hostileApp();
     const client = await negotiated(address);
     const chunks = fc.sample(fc.uint8Array({ minLength: 1, maxLength: 300 }), { numRuns: 1000, seed: 21 });
@@ -90,8 +90,8 @@ describe('a thousand lines', () => {
   });
 });
 
-describe('what one client may take', () => {
-  test('a message that is too long is refused and the connection closed', async () => {
+describe('the limits of a client', () => {
+  test('a message that is too long is refused, and the connection is closed', async () => {
     const { address } = await hostileApp({ messageBytesMax: 1000, heldBytesMax: 1000 });
     const client = await negotiated(address);
     client.send(`{"execute":"${'x'.repeat(1000)}`);
@@ -106,7 +106,7 @@ describe('what one client may take', () => {
     expect(await client.next()).toMatchObject({ error: { desc: expect.stringContaining('more than 100 values') } });
   });
 
-  test('what all clients hold together is bounded: who goes beyond is cut', async () => {
+  test('the memory of all clients is limited, and a client beyond the limit is disconnected', async () => {
     const { address } = await hostileApp({ messageBytesMax: 60_000, heldBytesMax: 100_000 });
     const [one, other] = [await negotiated(address), await negotiated(address)];
     one.send(`{"execute":"${'x'.repeat(55_000)}`);
@@ -115,13 +115,13 @@ describe('what one client may take', () => {
     expect(await connectQmp(address).next()).toHaveProperty('QMP');
   });
 
-  test('one client more than there may be is closed at once', async () => {
+  test('a client beyond the limit is closed at once', async () => {
     const { address } = await hostileApp({ clientsMax: 1 });
     expect(await connectQmp(address).next()).toHaveProperty('QMP');
     expect(await connectQmp(address).rest()).toEqual([]);
   });
 
-  test('a client that does not read is not read from, and cut when its events pile up', async () => {
+  test('a client that does not read is not read from, and is disconnected when too many events wait', async () => {
     const { app, address } = await hostileApp({ outputBytesMax: 10_000 });
     const [reader, silent] = [await negotiated(address), await negotiated(address)];
     silent.socket.pause();
@@ -138,8 +138,8 @@ describe('what one client may take', () => {
   });
 });
 
-describe('memory', () => {
-  test('of a message of 60 MiB is given back', async () => {
+describe('the memory', () => {
+  test('of a message of 60 MiB is released', async () => {
     const { address } = await hostileApp();
     const client = await negotiated(address);
     const before = heldBytes();

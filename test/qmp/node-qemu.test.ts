@@ -60,7 +60,7 @@ test('node-qemu takes a snapshot and follows its job', async () => {
   await expect(client.jobDismiss('save0')).rejects.toMatchObject({ qmpClass: 'GenericError' });
 });
 
-test('its out-of-band form, of QEMUs before 3.0, is refused as QEMU 10.0 refuses it', async () => {
+test('the out-of-band form of QEMU before 3.0 is refused as by QEMU 10.0', async () => {
   const { client } = await connected([], true);
   await expect(client.executeOob('migrate-pause')).rejects.toMatchObject({
     qmpClass: 'GenericError',

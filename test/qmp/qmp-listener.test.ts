@@ -12,7 +12,7 @@ async function unixApp() {
 }
 
 describe('a session', () => {
-  test('begins with the greeting, and finds no command before the negotiation', async () => {
+  test('begins with the greeting, and refuses commands before the negotiation', async () => {
     const { address } = await unixApp();
     const client = connectQmp(address);
     client.send('{"execute":"query-status","id":1}{"execute":"nonsense"}{"execute":"qmp_capabilities","id":2}');
@@ -47,7 +47,7 @@ describe('a session', () => {
     expect(await client.next()).toEqual({ error: { class: errorClass, desc: expect.stringMatching(/\w/) } });
   });
 
-  test('out of band runs what may, once that was negotiated', async () => {
+  test('executes out-of-band commands after their negotiation', async () => {
     const { address } = await unixApp();
     const client = await negotiated(address, ['oob']);
     client.send('{"exec-oob":"migrate-pause","id":1}{"exec-oob":"query-status","id":2}{"exec-oob":"nope","id":3}');
@@ -59,7 +59,7 @@ describe('a session', () => {
     ]);
   });
 
-  test('what is out of band is answered ahead of commands that wait, which keep their order', async () => {
+  test('answers an out-of-band command before waiting commands, which keep their order', async () => {
     const path = join(temporaryDirectory(), 'qmp');
     const app = await fakeApp({ flags: ['--qmp', `unix:${path}`, '--incoming', 'defer'] });
     const client = await negotiated(await qmpAddress(app), ['oob']);
@@ -83,7 +83,7 @@ describe('a session', () => {
     expect((await client.take(100)).map((answer) => answer?.id)).toEqual(ids);
   });
 
-  test('the parameters of a migration keep 64 bits, and aliases set them', async () => {
+  test('keeps 64-bit parameters of a migration exactly, and accepts aliases', async () => {
     const { address } = await unixApp();
     const client = await negotiated(address);
     client.send('{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":18446744073709551615}}');
@@ -108,7 +108,7 @@ describe('a session', () => {
 });
 
 describe('human-monitor-command', () => {
-  test('gives back what a terminal would show', async () => {
+  test('returns the text that a terminal would show', async () => {
     const { address } = await unixApp();
     const client = await negotiated(address);
     const line = (text: string, more = {}) =>
@@ -127,7 +127,7 @@ describe('human-monitor-command', () => {
 });
 
 describe('events', () => {
-  test('reach every client that has negotiated, before the answer to what made them', async () => {
+  test('reach every client that has negotiated, before the answer to their command', async () => {
     const { address } = await unixApp();
     const [one, other, silent] = [await negotiated(address), await negotiated(address), connectQmp(address)];
     await silent.next();
@@ -142,7 +142,7 @@ describe('events', () => {
 });
 
 describe('the audit trail', () => {
-  test('says that a command came over a QMP socket', async () => {
+  test('records that a command came over a QMP socket', async () => {
     const { address } = await unixApp();
     const client = await negotiated(address);
     client.send('{"execute":"migrate_cancel"}{"execute":"x-ferry-query-audit"}');
@@ -154,14 +154,14 @@ describe('the audit trail', () => {
 });
 
 describe('the socket', () => {
-  test('is its owner’s only, and gone when the service closes', async () => {
+  test('is accessible to its owner only, and removed when the service closes', async () => {
     const { app, path } = await unixApp();
     expect(statSync(path).mode & 0o777).toBe(0o600);
     await app.close();
     expect(existsSync(path)).toBe(false);
   });
 
-  test('one that a service left behind is replaced, one that answers is not, nor another file', async () => {
+  test('of a killed service is replaced, and a socket with a listener or another file is not', async () => {
     const { path, address } = await unixApp();
     const other = await fakeApp({ flags: ['--qmp', address] });
     await expect(other.listenQmp()).rejects.toThrow(
@@ -179,7 +179,7 @@ describe('the socket', () => {
     expect(await connectQmp(await qmpAddress(fourth)).next()).toHaveProperty('QMP');
   });
 
-  test('of TCP cuts a client that does not begin with JSON, such as a browser', async () => {
+  test('of TCP disconnects a client that does not begin with JSON, such as a browser', async () => {
     const app = await fakeApp({ flags: ['--qmp', 'tcp:127.0.0.1:0'] });
     const client = connectQmp(await qmpAddress(app));
     client.send('POST / HTTP/1.1\r\nHost: x\r\n\r\n{"execute":"qmp_capabilities"}{"execute":"stop"}');
@@ -187,14 +187,14 @@ describe('the socket', () => {
     expect(app.domain.machine.status().running).toBe(true);
   });
 
-  test('still answers a client that has ended its side', async () => {
+  test('still answers a client that has closed its sending side', async () => {
     const { address } = await unixApp();
     const client = connectQmp(address);
     client.socket.end('{"execute":"qmp_capabilities"}{"execute":"query-name"}');
     expect(await client.rest()).toMatchObject([{ QMP: {} }, { return: {} }, { return: { name: 'vm0' } }]);
   });
 
-  test('quit tells of the shutdown, answers, and asks for the end', async () => {
+  test('sends SHUTDOWN at quit, answers, and requests the end of the process', async () => {
     const { app, address } = await unixApp();
     const client = await negotiated(address);
     client.send('{"execute":"quit"}');

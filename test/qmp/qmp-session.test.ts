@@ -21,16 +21,16 @@ async function spoiled(given: Readonly<Record<string, unknown>>): Promise<number
   return world.exits.count;
 }
 
-describe('what QEMU takes for members left out', () => {
-  test('an incoming migration that fails ends the process, unless that is switched off', async () => {
+describe('omitted members', () => {
+  test('let a failed incoming migration end the process, unless that is switched off', async () => {
     expect(await spoiled({})).toBe(1);
     expect(await spoiled({ 'exit-on-error': true })).toBe(1);
     expect(await spoiled({ 'exit-on-error': false })).toBe(0);
   });
 });
 
-describe('a fault that is ours', () => {
-  test('is reported, and the client is told no more than that there was one', async () => {
+describe('an internal fault', () => {
+  test('is reported, and the client learns only that it occurred', async () => {
     const { domain } = fakeDomain();
     const faults: unknown[] = [];
     const broken = {
@@ -51,7 +51,7 @@ describe('a fault that is ours', () => {
   });
 });
 
-test('quit asks for the end of the process, once', async () => {
+test('quit requests the end of the process once', async () => {
   const { domain, exits, events } = fakeDomain();
   expect(await answerOnce({ execute: 'quit' }, { domain, report: unexpected })).toEqual({ return: {} });
   expect([exits.count, events().at(-1)]).toEqual([1, 'SHUTDOWN false host-qmp-quit']);

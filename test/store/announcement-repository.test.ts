@@ -12,7 +12,7 @@ const ROW = {
 const END = { outcome: 'completed', roundsMade: 2, endedAt: 1_750_000_000_100 } as const;
 
 describe('announcements in the database', () => {
-  test('have their rounds, and an end; 64-bit values are exact', () => {
+  test('have their rounds, an end, and exact 64-bit values', () => {
     const announcements = announcementRepository(openedMemoryDatabase().connection);
     const id = announcements.add(ROW);
     announcements.addRound(id, { round: 1, at: 1 });
@@ -24,7 +24,7 @@ describe('announcements in the database', () => {
     expect(announcements.get(id + 1)).toBeNull();
   });
 
-  test('are paged, newest first, and those of another process are closed as unknown', () => {
+  test('are listed in pages, newest first, and those of an earlier process are closed as unknown', () => {
     const { connection } = openedMemoryDatabase();
     const announcements = announcementRepository(connection);
     const ids = Array.from({ length: 5 }, () => announcements.add({ ...ROW, interfaces: null }));
@@ -42,7 +42,7 @@ describe('announcements in the database', () => {
     expect(second.next).toBeNull();
   });
 
-  test('but for the newest are removed with their rounds, unless they have not ended', () => {
+  test('are removed with their rounds, except the newest and the unfinished ones', () => {
     const { connection } = openedMemoryDatabase();
     const announcements = announcementRepository(connection);
     const ids = Array.from({ length: 5 }, () => announcements.add(ROW));

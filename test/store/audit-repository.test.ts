@@ -27,7 +27,7 @@ function repository() {
 }
 
 describe('the audit trail in the database', () => {
-  test('a row is there from the beginning of a command, and has its end afterwards', () => {
+  test('has a row from the start of a command, and its end afterwards', () => {
     const { audit, all } = repository();
     const id = audit.add(ROW);
     expect(all()).toEqual([{ ...ROW, id, durationMs: null }]);
@@ -35,7 +35,7 @@ describe('the audit trail in the database', () => {
     expect(all()).toEqual([{ ...ROW, id, outcome: 'failed', errorCode: 'no_space', durationMs: 1.5 }]);
   });
 
-  test('what another process saw the beginning of only is closed as unknown', () => {
+  test('closes the unfinished rows of an earlier process as unknown', () => {
     const { connection, add, all } = repository();
     add(1);
     add(1, { outcome: 'refused', errorCode: 'not_allowed' });
@@ -43,7 +43,7 @@ describe('the audit trail in the database', () => {
     expect(all().map(({ outcome }) => outcome)).toEqual(['refused', 'unknown']);
   });
 
-  test('is paged, newest first, also while rows come and go', () => {
+  test('is listed in pages, newest first, while rows are added and removed', () => {
     const { audit, add } = repository();
     add(5, { outcome: 'succeeded' });
     const first = audit.list({ limit: 2, cursor: null });
@@ -56,7 +56,7 @@ describe('the audit trail in the database', () => {
     expect(() => audit.list({ limit: 2, cursor: 'forged' })).toThrow('cursor');
   });
 
-  test('refusals never push out what was done, nor the other way round', () => {
+  test('keeps refusals and other rows independent of each other', () => {
     const { audit, add, all } = repository();
     add(4, { outcome: 'succeeded' });
     add(20, { outcome: 'refused' });
@@ -70,7 +70,7 @@ describe('the audit trail in the database', () => {
     expect(Math.max(...all().map(({ id }) => id))).toBe(28);
   });
 
-  test('its questions are answered from indexes', () => {
+  test('answers its queries from indexes', () => {
     const { connection } = repository();
     const plan = (sql: string) => JSON.stringify(connection.prepare(`EXPLAIN QUERY PLAN ${sql}`).all());
     expect(plan("SELECT id FROM audit WHERE outcome <> 'refused' ORDER BY id LIMIT 9")).toContain('audit_others');

@@ -3,8 +3,8 @@ import { inTransaction } from '../../src/store/database-file.ts';
 import { jobRepository } from '../../src/store/job-repository.ts';
 import { openedMemoryDatabase } from '../helpers/memory-store.ts';
 
-describe('what the database does not take', () => {
-  it('since no more fits on the disk is refused as that, and nothing of it is there', () => {
+describe('a write that the database refuses', () => {
+  it('because the disk is full is refused as no_space and stores nothing', () => {
     const { connection } = openedMemoryDatabase();
     connection.pragma(`max_page_count = ${connection.pragma('page_count', { simple: true })}`);
     const jobs = jobRepository(connection);
@@ -21,7 +21,7 @@ describe('what the database does not take', () => {
     ['SQLITE_BUSY', 'data_directory_unusable'],
     ['SQLITE_CORRUPT_INDEX', 'database_corrupt'],
     ['SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_UNIQUE'],
-  ])('for the reason %s is told as %s', (said, code) => {
+  ])('because of %s has the code %s', (said, code) => {
     const { connection } = openedMemoryDatabase();
     const fail = () => {
       throw Object.assign(new Error('as SQLite says'), { code: said });

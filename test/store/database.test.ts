@@ -21,7 +21,7 @@ function filled(): string {
 const open = (directory: string) => () => openStore(directory, SCHEMA_DIRECTORY).close();
 
 describe('a data directory', () => {
-  it('is made at the first start and holds the same at the next', () => {
+  it('is created at the first start and has the same content at the next', () => {
     const directory = join(dataDirectory(), 'a/b');
     const store = openStore(directory, SCHEMA_DIRECTORY);
     store.identity.set('uuid', 'u');
@@ -41,7 +41,7 @@ describe('a data directory', () => {
     expect(refusalOf(open(directory))).toBeNull();
   });
 
-  it('that cannot be one is refused by name', () => {
+  it('that cannot be created is refused by name', () => {
     const file = join(dataDirectory(), 'file');
     writeFileSync(file, '');
     for (const path of [file, '/proc/vmferry']) {
@@ -59,7 +59,7 @@ describe('a database', () => {
     ['lost its end', (path: string) => truncateSync(path, 3 * 4096)],
     ['has a damaged header', (path: string) => damage(path, 0, 16)],
     ['has a damaged page', (path: string) => damage(path, 10 * 4096, 20 * 4096)],
-  ])('that %s is refused, and left as it was', (_, break_) => {
+  ])('that %s is refused and not changed', (_, break_) => {
     const directory = filled();
     const path = join(directory, DATABASE_FILE);
     break_(path);
@@ -72,7 +72,7 @@ describe('a database', () => {
     expect(refusalOf(open(directory))).toMatchObject({ code: 'database_corrupt' });
   });
 
-  it('of a newer version is refused and left as it was', () => {
+  it('of a newer version is refused and not changed', () => {
     const directory = filled();
     const connection = new Database(join(directory, DATABASE_FILE));
     connection.prepare('INSERT INTO schema_steps (number, name, applied_at) VALUES (9999, ?, 0)').run('future');
@@ -80,7 +80,7 @@ describe('a database', () => {
     expect(refusalOf(open(directory))).toMatchObject({ code: 'database_newer' });
   });
 
-  it('of an older version is brought up to date step by step, each whole or not at all', () => {
+  it('of an older version is upgraded step by step, each completely or not at all', () => {
     const directory = filled();
     const step = `${String(readdirSync(SCHEMA_DIRECTORY).length + 1).padStart(4, '0')}_more.sql`;
     const good = schemaWith({
@@ -96,7 +96,7 @@ describe('a database', () => {
     expect(refusalOf(open(directory))).toMatchObject({ code: 'database_newer' });
   });
 
-  it('that was cut off by a crash has all that was kept, and without the end of its log all but what that held', () => {
+  it('after a crash has all stored rows, or all but the last ones if the end of its log is missing', () => {
     const [live, whole, cut] = [dataDirectory(), dataDirectory(), dataDirectory()];
     const store = openedStore(live);
     const ids = Array.from({ length: 20 }, (_, index) => `m${index}`);
@@ -115,7 +115,7 @@ describe('a database', () => {
     expect(rest).toEqual(ids.slice(0, rest.length));
   });
 
-  it('whose first schema step was cut short begins anew', () => {
+  it('whose first schema step was interrupted is created again', () => {
     const directory = dataDirectory();
     writeFileSync(join(directory, 'vmferry.db.new'), 'half of a database');
     expect(openedStore(directory).events.bounds()).toEqual({ oldest: 0, newest: 0 });
@@ -137,7 +137,7 @@ function schemaWith(files: Record<string, string>): string {
 }
 
 describeWithMounts('a data directory on a read-only disk', () => {
-  it('is refused by name, and left as it was', () => {
+  it('is refused by name and not changed', () => {
     const directory = smallDisk(4);
     cpSync(filled(), directory, { recursive: true });
     const before = readdirSync(directory);

@@ -8,8 +8,8 @@ import { dataDirectory, SCHEMA_DIRECTORY } from './fixtures.ts';
 
 const bytesOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? null;
 
-describe('the room that is kept for the ends of jobs', () => {
-  it('is taken once, given away once, and taken again', () => {
+describe('the disk space reserved for the ends of jobs', () => {
+  it('is allocated once, released once, and allocated again', () => {
     const directory = dataDirectory();
     const reserve = reserveIn(directory);
     const path = join(directory, 'reserve');
@@ -38,13 +38,13 @@ describe('the room that is kept for the ends of jobs', () => {
     expect(bytesOf(path)).toBe(RESERVE_BYTES);
   });
 
-  it('is taken when a store is opened', () => {
+  it('is allocated when a store is opened', () => {
     const directory = dataDirectory();
     openStore(directory, SCHEMA_DIRECTORY).close();
     expect(bytesOf(join(directory, 'reserve'))).toBe(RESERVE_BYTES);
   });
 
-  it('that cannot be had is said by name', () => {
+  it('that cannot be allocated is reported by name', () => {
     const directory = join(dataDirectory(), 'gone');
     const reserve = reserveIn(directory);
     const refusal = refusalOf(() => reserve.keep());

@@ -21,7 +21,7 @@ function opened() {
 }
 
 describe('a job', () => {
-  it('comes back as it was kept, with 64-bit integers exact', () => {
+  it('is read as it was stored, with exact 64-bit integers', () => {
     const { jobs } = opened();
     const begun = jobs.insert({ ...NEW, id: 'a', details: { clock: 2n ** 62n, devices: ['disk0'] } });
     expect(jobs.get('a')).toEqual(begun);
@@ -41,7 +41,7 @@ describe('a job', () => {
     expect(jobs.get('a')).toEqual(ended);
   });
 
-  it('is told from others that had its id by its number; the newest is found', () => {
+  it('is distinguished by its number from others with its id, and the newest is found', () => {
     const { jobs, add } = opened();
     const first = add({ id: 'a' });
     const second = jobs.insert({ ...NEW, id: 'a' });
@@ -52,14 +52,14 @@ describe('a job', () => {
     expect(jobs.get('b')).toBeNull();
   });
 
-  it('that has no row cannot be saved', () => {
+  it('without a row cannot be saved', () => {
     const { jobs, add } = opened();
     expect(() => jobs.save({ ...add(), sequence: 99 })).toThrow('has no row 99');
   });
 });
 
-describe('what a service left behind', () => {
-  it('are the jobs that have not ended and those with something to be put right, oldest first', () => {
+describe('the jobs of an earlier process', () => {
+  it('that are unfinished or need a repair are returned, oldest first', () => {
     const { jobs, add } = opened();
     add({ id: 'done' });
     jobs.insert({ ...NEW, id: 'runs' });
@@ -71,7 +71,7 @@ describe('what a service left behind', () => {
 });
 
 describe('lists of jobs', () => {
-  it('hold those that have ended, by type, outcome and what they needed, newest first', () => {
+  it('contain ended jobs, by type, outcome and resource, newest first', () => {
     const { jobs, add } = opened();
     add({ id: 'a' });
     add({ id: 'b', type: 'snapshot-load', resources: ['machine', 'node:disk0', 'node:disk1'] });
@@ -89,7 +89,7 @@ describe('lists of jobs', () => {
     expect(ids({ resource: 'node:disk1', type: 'snapshot-save', outcome: 'completed' })).toEqual([]);
   });
 
-  it('go through all of them once while jobs are added', () => {
+  it('contain all jobs once while jobs are added', () => {
     const { jobs, add } = opened();
     const all = Array.from({ length: 10 }, () => add().id).reverse();
     const seen: string[] = [];
@@ -103,7 +103,7 @@ describe('lists of jobs', () => {
     expect(seen).toEqual(all);
   });
 
-  it('take no cursor of a list that is filtered otherwise', () => {
+  it('accept no cursor of a list with another filter', () => {
     const { jobs, add } = opened();
     for (const _ of [1, 2, 3]) add();
     const { next } = jobs.list({ limit: 1, cursor: null });
@@ -117,7 +117,7 @@ describe('lists of jobs', () => {
     [{ type: 'snapshot-save' }, 'job_listings_by_type'],
     [{ outcome: 'failed' }, 'job_listings_by_outcome'],
     [{ resource: 'node:disk0', type: 'snapshot-save', outcome: 'failed' }, 'job_listings_by_both'],
-  ] as const)('filtered by %j walk along an index, however long they are', (filter, index) => {
+  ] as const)('filtered by %j are read from an index, at any length', (filter, index) => {
     const { connection } = opened();
     const plan = connection.prepare<[object], { detail: string }>(`EXPLAIN QUERY PLAN ${jobPageSql(filter)}`);
     const steps = plan.all({ resource: '*', before: 1, limit: 1, ...filter }).map(({ detail }) => detail);
@@ -128,7 +128,7 @@ describe('lists of jobs', () => {
   });
 });
 
-describe('the other questions', () => {
+describe('another query', () => {
   it.each([
     ['of one id', 'SELECT 1 FROM jobs WHERE id = ? ORDER BY sequence DESC LIMIT 1', 'jobs_by_id (id=?)'],
     ['at the start', 'SELECT * FROM jobs WHERE is_open = 1 ORDER BY sequence', 'jobs_open (is_open=?)'],
@@ -137,7 +137,7 @@ describe('the other questions', () => {
       'SELECT sequence FROM jobs WHERE is_open = 0 AND sequence <= ? ORDER BY sequence LIMIT 9',
       'jobs_open (is_open=? AND sequence<?)',
     ],
-  ])('are answered by an index: %s', (_, sql, index) => {
+  ])('uses an index: %s', (_, sql, index) => {
     const { connection } = opened();
     const plan = connection.prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql.replace('?', '1')}`).all();
     expect(plan.map(({ detail }) => detail)).toEqual([expect.stringContaining(index)]);
@@ -145,7 +145,7 @@ describe('the other questions', () => {
 });
 
 describe('the retention', () => {
-  it('removes a few of the oldest with each new job, with their listings, but none that is open', () => {
+  it('removes a few of the oldest jobs with each new job, with their list entries, but no unfinished one', () => {
     const { connection, jobs, add } = opened();
     jobs.insert({ ...NEW, id: 'runs' });
     for (let made = 0; made < 15; made += 1) add({ id: `a${made}` });

@@ -36,7 +36,7 @@ function committed(child: ChildProcess, count: number): Promise<number> {
 }
 
 describe('kill -9 of a process that writes', () => {
-  it('loses nothing that was committed, leaves nothing half done, and lets go of the directory', async () => {
+  it('loses no committed row, leaves no partial change, and releases the directory', async () => {
     const directory = dataDirectory();
     let newest = 0;
     for (const changes of [1, 40, 200]) {

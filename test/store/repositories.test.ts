@@ -18,7 +18,7 @@ const PASS = {
 };
 
 describe('settings', () => {
-  it('are appended version by version, and only by who saw the newest', () => {
+  it('are stored version by version, and only from the newest version', () => {
     const { settings } = openedStore();
     expect(settings.load('parameters')).toBeNull();
     expect(settings.save('parameters', 0, { json: '{"a":18446744073709551615}', changedAt: 1 })).toBe(true);
@@ -28,7 +28,7 @@ describe('settings', () => {
     expect(settings.load('capabilities')).toBeNull();
   });
 
-  it('keep a bounded history, and versions go on', () => {
+  it('keep a bounded history, and version numbers continue', () => {
     const store = openedStore();
     store.transaction(() => {
       for (let version = 0; version < SETTINGS_VERSIONS_KEPT + 5; version += 1) {
@@ -40,7 +40,7 @@ describe('settings', () => {
 });
 
 describe('identity', () => {
-  it('is kept and replaced', () => {
+  it('is stored and replaced', () => {
     const { identity } = openedStore();
     expect(identity.get('uuid')).toBeNull();
     identity.set('uuid', 'a');
@@ -50,7 +50,7 @@ describe('identity', () => {
 });
 
 describe('migrations', () => {
-  it('come back as they were put in', () => {
+  it('are read as they were stored', () => {
     const { migrations } = openedStore();
     const record = migrationRecord('a', { errorCode: 'x', guest: 'unknown', endedAt: 5, resultJson: '{}' });
     migrations.insert(record);
@@ -58,7 +58,7 @@ describe('migrations', () => {
     expect(migrations.get('b')).toBeNull();
   });
 
-  it('change their status only from where the caller saw it', () => {
+  it('change their status only from the expected status', () => {
     const { migrations } = openedStore();
     migrations.insert(migrationRecord('a'));
     expect(migrations.transition('a', 'active', { status: 'failed' })).toBe(false);
@@ -77,7 +77,7 @@ describe('migrations', () => {
     expect(migrations.unfinished().map(({ id }) => id)).toEqual(open);
   });
 
-  it('keep passes and samples in order, whole numbers exact', () => {
+  it('keep passes and samples in order, with exact integers', () => {
     const { migrations } = openedStore();
     migrations.insert(migrationRecord('a'));
     migrations.addPass('a', { ...PASS, pass: 2 });
@@ -93,7 +93,7 @@ describe('migrations', () => {
     expect(() => migrations.addSamples('unknown', [sampleAt(1)])).toThrow();
   });
 
-  it('are all kept with their passes, but samples only of the newest that have ended', () => {
+  it('keep all rows and passes, but samples only of the newest ended ones', () => {
     const store = openedStore();
     const { migrations } = store;
     migrations.insert(migrationRecord('open'));
@@ -129,14 +129,14 @@ describe('pages', () => {
     [{ status: 'failed' }, 'migrations_by_status'],
     [{ direction: 'incoming' }, 'migrations_by_direction'],
     [{ status: 'failed', direction: 'incoming' }, 'migrations_by_direction_and_status'],
-  ] as const)('of the history filtered by %j walk along an index, however long it is', (filter, index) => {
+  ] as const)('of the history filtered by %j are read from an index, at any length', (filter, index) => {
     const { connection } = openedMemoryDatabase();
     const plan = connection.prepare<[object], { detail: string }>(`EXPLAIN QUERY PLAN ${pageSql(filter)}`);
     const steps = plan.all({ before: 1, limit: 1, ...filter }).map(({ detail }) => detail);
     expect(steps).toEqual([expect.stringContaining(`SEARCH migrations USING INDEX ${index} (`)]);
   });
 
-  it('go through the whole list once, newest first, while rows are added', () => {
+  it('contain the whole list once, newest first, while rows are added', () => {
     const { migrations } = openedStore();
     for (let index = 0; index < 25; index += 1) migrations.insert(migrationRecord(`m${index}`));
     const seen: string[] = [];
@@ -168,7 +168,7 @@ describe('pages', () => {
     expect(rest).toMatchObject({ items: [{ id: 'm0' }], next: null });
   });
 
-  it('take only cursors that the same list gave', () => {
+  it('accept only cursors of the same list', () => {
     const { migrations } = openedStore();
     for (const id of ['a', 'b', 'c']) migrations.insert(migrationRecord(id));
     migrations.addSamples('a', [sampleAt(1), sampleAt(2), sampleAt(3)]);
@@ -190,7 +190,7 @@ describe('pages', () => {
 });
 
 describe('events', () => {
-  it('are numbered one by one, and no number is used again', () => {
+  it('are numbered consecutively, and no number is used again', () => {
     const { events } = openedStore();
     expect(events.bounds()).toEqual({ oldest: 0, newest: 0 });
     const first = events.append({ name: 'STOP', data: null, at: 5 });
@@ -202,7 +202,7 @@ describe('events', () => {
     expect(events.append({ name: 'STOP', data: null, at: 7 }).id).toBe(3);
   });
 
-  it('are pruned from the old end', () => {
+  it('are pruned from the oldest', () => {
     const store = openedStore();
     store.transaction(() => {
       for (let index = 0; index < 2500; index += 1) store.events.append({ name: 'STOP', data: null, at: index });
@@ -213,7 +213,7 @@ describe('events', () => {
     expect(store.events.since(0, 5000)).toHaveLength(100);
   });
 
-  it('of a transaction that fails never were', () => {
+  it('of a failed transaction are not stored', () => {
     const store = openedStore();
     const failing = () =>
       store.transaction(() => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { JSON_LIMITS, JsonFraction, JsonSyntaxError, parseJson, stringifyJson } from '../../src/text/json.ts';
 
 describe('parseJson', () => {
-  test('what JSON.parse reads from text without large numbers and fractions is read the same', () => {
+  test('reads text without large numbers and fractions as JSON.parse does', () => {
     const plain = fc.letrec((tie) => ({
       value: fc.oneof(
         { maxDepth: 4 },
@@ -29,7 +29,7 @@ describe('parseJson', () => {
     );
   });
 
-  test('whatever the text, the answer is a value or a syntax error inside it', () => {
+  test('returns a value or a syntax error within the text, for any text', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -48,7 +48,7 @@ describe('parseJson', () => {
     );
   });
 
-  test('integers of any size come back exactly, and are written exactly', () => {
+  test('reads and writes integers of any size exactly', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }), (value) => {
         const read = parseJson(String(value)) as number | bigint;
@@ -59,11 +59,11 @@ describe('parseJson', () => {
     );
   });
 
-  test.each(['1.0', '1e3', '-0.0', '1E-2', '1e400'])('%s is a fraction, not an integer', (text) => {
+  test.each(['1.0', '1e3', '-0.0', '1E-2', '1e400'])('reads %s as a fraction, not an integer', (text) => {
     expect(parseJson(text)).toBeInstanceOf(JsonFraction);
   });
 
-  test('minus zero is zero', () => {
+  test('reads minus zero as zero', () => {
     expect(Object.is(parseJson('-0'), 0)).toBe(true);
   });
 
@@ -80,7 +80,7 @@ describe('parseJson', () => {
     ['NaN', 0, 1, 1],
     ['+1', 0, 1, 1],
     ['{} {}', 3, 1, 4],
-  ])('%j is refused with the place', (text, offset, line, column) => {
+  ])('refuses %j with the place', (text, offset, line, column) => {
     expect.assertions(1);
     try {
       parseJson(text);
@@ -89,33 +89,33 @@ describe('parseJson', () => {
     }
   });
 
-  test.each(['__proto__', 'constructor', 'prototype', '\\u005f_proto__'])('a member named %s is refused', (name) => {
+  test.each(['__proto__', 'constructor', 'prototype', '\\u005f_proto__'])('refuses a member named %s', (name) => {
     expect(() => parseJson(`{"a":{"${name}":{"polluted":true}}}`)).toThrow(/forbidden/);
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
 
-  test('a member that is there twice is refused', () => {
+  test('refuses a duplicate member', () => {
     expect(() => parseJson('{"a":1,"a":2}')).toThrow(/twice/);
   });
 
-  test('a hundred thousand brackets are refused at the first too many', () => {
+  test('refuses a hundred thousand brackets at the first one beyond the limit', () => {
     expect(() => parseJson('['.repeat(100_000))).toThrow(/deeper than 32 levels at offset 32/);
     expect(parseJson('['.repeat(32) + ']'.repeat(32))).toBeDefined();
   });
 
-  test('a flood of members is refused', () => {
+  test('refuses too many members', () => {
     const members = Array.from({ length: JSON_LIMITS.membersMax + 1 }, (_, index) => `"${index}":1`);
     expect(() => parseJson(`{${members.join(',')}}`)).toThrow(/more than 1000 members in an object/);
     expect(() => parseJson(`{${members.slice(1).join(',')}}`)).not.toThrow();
   });
 
-  test('a flood of values is refused', () => {
+  test('refuses too many values', () => {
     const values = Array.from({ length: JSON_LIMITS.valuesMax }, () => '1');
     expect(() => parseJson(`[${values.join(',')}]`)).toThrow(/more than 10000 values/);
     expect(() => parseJson(`[${values.slice(1).join(',')}]`)).not.toThrow();
   });
 
-  test('a body of the largest size is refused, whatever is in it', () => {
+  test('refuses a body of the largest size with any content', () => {
     const hostile = [
       '['.repeat(2 ** 20),
       '{"a":'.repeat(2 ** 17),
@@ -125,7 +125,7 @@ describe('parseJson', () => {
     for (const text of hostile) expect(() => parseJson(text)).toThrow(JsonSyntaxError);
   });
 
-  test('a number of a million digits is refused without being read', () => {
+  test('refuses a number of a million digits without reading it', () => {
     expect(() => parseJson('1'.repeat(1_000_000))).toThrow(/longer than 64 characters/);
   });
 });

@@ -14,7 +14,7 @@ test.each<[keyof typeof SHAPES, Kind]>([
   ['tiny', 'qcow2 backing file'],
   ['small', 'compressed'],
   ['usual', 'empty'],
-])('a disk of %s clusters, %s, goes through the same history as with QEMU', async (size, kind) => {
+])('a disk of %s clusters, %s, has the same results as QEMU through the same history', async (size, kind) => {
   const directory = imageDirectory();
   const shape = SHAPES[size];
   let runs = 0;

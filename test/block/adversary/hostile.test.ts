@@ -67,7 +67,7 @@ function sampledDamages(): Damage[] {
 test.each([
   ['faults of the past', harmfulDamages],
   ['images spoiled in every kind of way', sampledDamages],
-])('%s are refused with a code or repaired, and nothing gets worse', async (_, damages) => {
+])('%s are refused with a code or repaired, and no data is lost', async (_, damages) => {
   const trials = { directory: imageDirectory(), sample: sampleImage(), rssBytesMax: RSS_BYTES_MAX };
   expectNoFaults(await runTrials(trials, damages()));
 });

@@ -12,7 +12,7 @@ import { chosenDamages } from '../../helpers/qcow2/trial.ts';
 test.each([
   { clusterBits: 9, seed: 11 },
   { clusterBits: 12, seed: 12 },
-])('power lost at 6 moments leaves clusters of 2^$clusterBits bytes with all that was promised', async (of) => {
+])('a power loss at 6 moments keeps all confirmed data with clusters of 2^$clusterBits bytes', async (of) => {
   const size = { diskBytes: 60 * 2 ** of.clusterBits + 512, requests: 140, atOnce: 6, losses: 6 };
   const found = await losePower({ directory: imageDirectory(), ...size, ...of });
   expect(found.repaired).toBeGreaterThan(1);

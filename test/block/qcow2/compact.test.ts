@@ -109,7 +109,7 @@ describe.each([9, 12, 16])('an image with %i cluster bits', (clusterBits) => {
     await expectCompact(image, content);
   });
 
-  test('can be written and read, and its snapshots can be read, between the steps', async () => {
+  test('can be written and read between the steps, and its snapshots can be read', async () => {
     const image = await longImage(clusterBits);
     const content = await contentOf(image);
     const reader = await image.openSnapshot(image.snapshots[0]!.id);
@@ -145,7 +145,7 @@ test('an interrupted compaction leaves a valid image, shortened by the completed
   await expectCompact(image, content);
 });
 
-test('clusters that another program has freed without a hole are given back', async () => {
+test('clusters that another program has freed without a hole are returned to the file system', async () => {
   const path = join(temporaryFolder(), 'disk.qcow2');
   await qemuImg('create', '-q', '-f', 'qcow2', path, String(DISK_BYTES));
   await qemuIo(path, 'write -P 1 0 2M');
@@ -162,7 +162,7 @@ test('clusters that another program has freed without a hole are given back', as
   await expectCompact(image, content);
 });
 
-test('tables that snapshots of QEMU share with the disk, and entries that QEMU wrote, are moved too', async () => {
+test('tables that snapshots of QEMU share with the disk, and entries that QEMU wrote, are also moved', async () => {
   const path = join(temporaryFolder(), 'disk.qcow2');
   await qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=4096', path, String(DISK_BYTES));
   await qemuIo(path, 'write -P 9 0 2M');
@@ -181,7 +181,7 @@ test('tables that snapshots of QEMU share with the disk, and entries that QEMU w
   expect(await qemuImg('snapshot', '-l', '-U', path)).toBe(listed);
 });
 
-test('compressed clusters are not moved, and the file ends behind the last of them', async () => {
+test('compressed clusters are not moved, and the file ends after the last of them', async () => {
   const folder = temporaryFolder();
   const [raw, path] = [join(folder, 'raw'), join(folder, 'disk.qcow2')];
   await qemuImg('create', '-q', '-f', 'qcow2', raw, String(DISK_BYTES));

@@ -17,7 +17,7 @@ import {
 
 describe('a new image', () => {
   test.each([9, 12, 16, 21])(
-    'with %i cluster bits is clean for qemu-img and as large as asked for',
+    'with %i cluster bits has no errors in qemu-img check and the requested size',
     async (clusterBits) => {
       const path = join(temporaryFolder(), 'disk.qcow2');
       await createImage(path, { diskBytes: 3 * MIB, clusterBits });
@@ -45,7 +45,7 @@ describe('a new image', () => {
     await expect(createImage(path, { diskBytes })).rejects.toMatchObject({ code: 'out_of_range' });
   });
 
-  test('that would need too large an L1 table is refused', async () => {
+  test('that needs a too large L1 table is refused', async () => {
     const path = join(temporaryFolder(), 'disk.qcow2');
     const tooLarge = createImage(path, { diskBytes: 2 ** 40, clusterBits: 9 });
     await expect(tooLarge).rejects.toMatchObject({ code: 'image_too_large' });
@@ -66,7 +66,7 @@ describe('guest data', () => {
     expect(await qemuImg('compare', '-f', 'raw', '-F', 'raw', raw, `${raw}.expected`)).toContain('identical');
   });
 
-  test('of many concurrent overlapping requests is that of sequential requests', async () => {
+  test('of many concurrent overlapping requests equals that of sequential requests', async () => {
     const image = await newImage({ clusterBits: 12 });
     const expected = Buffer.alloc(256 * 1024);
     const requests: Promise<void>[] = [];
@@ -111,7 +111,7 @@ describe('guest data', () => {
     }
   });
 
-  test('written by QEMU is read, its zero clusters too', async () => {
+  test('written by QEMU is read, including zero clusters', async () => {
     const image = await newImage();
     await image.close();
     await qemuIo(image.path, 'write -P 17 0 1M', 'write -z 64k 64k', 'write -P 18 300k 10k', 'discard 512k 64k');
@@ -138,7 +138,7 @@ describe('guest data', () => {
 });
 
 describe.each(['zlib', 'zstd'])('clusters compressed with %s', (compression) => {
-  test('are read, and overwritten by plain ones', async () => {
+  test('are read, and are overwritten by uncompressed ones', async () => {
     const folder = temporaryFolder();
     const raw = join(folder, 'raw');
     const content = Buffer.concat([Buffer.alloc(MIB, 'text that packs well '), pattern(MIB, 3), Buffer.alloc(MIB, 5)]);
@@ -170,7 +170,7 @@ describe('a backing file', () => {
   }
 
   test.each(['raw', 'qcow2'] as const)(
-    'of format %s shows through, and is copied where a cluster is written in part',
+    'of format %s is read where the overlay has no data, and copied at a partial write of a cluster',
     async (format) => {
       const { folder, path } = await chain(format);
       const image = await opened(path);
@@ -194,7 +194,7 @@ describe('a backing file', () => {
     },
   );
 
-  test('that is the image itself is refused, and so is one that is not a file', async () => {
+  test('that is the image itself or no file is refused', async () => {
     const { folder, path } = await chain('qcow2');
     await qemuImg('rebase', '-u', '-b', 'top.qcow2', '-F', 'qcow2', path);
     await expect(openImage(path)).rejects.toMatchObject({ code: 'image_corrupt' });

@@ -49,7 +49,7 @@ const countsAt = (bytes: Buffer) => Number(bytes.readBigUInt64BE(Number(bytes.re
 const l1At = (bytes: Buffer) => Number(bytes.readBigUInt64BE(40));
 const l2At = (bytes: Buffer) => Number(bytes.readBigUInt64BE(l1At(bytes)) & 0xff_ffff_ffff_fe00n);
 
-describe('opening for writing repairs', () => {
+describe('opening an image for writing repairs', () => {
   test.each(['16', '1', '8', '64'])('counts of %s bits that are too high or too low', async (bits) => {
     const path = join(temporaryFolder(), 'disk.qcow2');
     await qemuImg('create', '-f', 'qcow2', '-o', `refcount_bits=${bits}`, path, '8M');
@@ -115,7 +115,7 @@ describe('an image is refused for writing, and is not changed', () => {
     ['its L1 table is enormous', 'image_too_large', (b) => b.writeUInt32BE(0xffff_ffff, 36)],
   ];
 
-  test.each(CASES)('when this holds: %s', async (_what, code, edit) => {
+  test.each(CASES)('under this condition: %s', async (_what, code, edit) => {
     const path = await imageFile();
     change(path, edit);
     const before = readFileSync(path);
@@ -123,7 +123,7 @@ describe('an image is refused for writing, and is not changed', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('when it was cut short', async () => {
+  test('if it was truncated', async () => {
     const path = await imageFile();
     const bytes = readFileSync(path);
     for (const length of [3, 50, 110, 65_536, 200_000, bytes.length - 70_000]) {
@@ -135,7 +135,7 @@ describe('an image is refused for writing, and is not changed', () => {
   });
 });
 
-describe('storage that fails', () => {
+describe('failing storage', () => {
   async function faulty(): Promise<{ image: Image; file: LoggedFile; judge: () => Promise<string> }> {
     const path = join(temporaryFolder(), 'disk.qcow2');
     await createImage(path, { diskBytes: 8 * MIB });
@@ -148,7 +148,7 @@ describe('storage that fails', () => {
     return { image, file, judge };
   }
 
-  test('a full disk at any write of a snapshot leaves the image as it was, and usable', async () => {
+  test('that is full at any write of a snapshot leaves the image unchanged and usable', async () => {
     const { image, file, judge } = await faulty();
     await image.write(0, pattern(MIB, 1));
     await image.flush();
@@ -174,7 +174,7 @@ describe('storage that fails', () => {
     expect(await judge()).toBe('clean');
   });
 
-  test('a full disk at a write of the guest fails only that write', async () => {
+  test('that is full at a write of the guest fails only that write', async () => {
     const { image, file, judge } = await faulty();
     for (let failAt = 0; failAt < 4; failAt += 1) {
       let writes = 0;
@@ -191,7 +191,7 @@ describe('storage that fails', () => {
     }
   });
 
-  test('a flush that fails ends all writing, but not reading', async () => {
+  test('that fails a flush ends all writing, but not reading', async () => {
     const { image, file } = await faulty();
     await image.write(0, pattern(MIB, 1));
     file.failing = (what) => (what === 'sync' ? new BlockError('image_io_error', 'EIO') : null);
@@ -205,7 +205,7 @@ describe('storage that fails', () => {
   });
 });
 
-test('qemu-img repairs nothing that was repaired here', async () => {
+test('qemu-img finds nothing to repair in a repaired image', async () => {
   const path = await imageFile();
   change(path, (bytes) => bytes.fill(0x11, countsAt(bytes) + 200, countsAt(bytes) + 240));
   await (await opened(path)).close();

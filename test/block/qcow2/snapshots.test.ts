@@ -16,7 +16,7 @@ async function saved(image: Image, name: string, vmState: Buffer) {
 }
 
 test.each([9, 12, 16, 21])(
-  'snapshots keep disk and VM state, and qemu-img is content after every step, with %i cluster bits',
+  'snapshots keep disk and VM state, and qemu-img check has no errors after every step, with %i cluster bits',
   async (clusterBits) => {
     const image = await newImage({ clusterBits });
     const vmState = pattern(2 * MIB + 5000, 4);
@@ -48,7 +48,7 @@ test.each([9, 12, 16, 21])(
   },
 );
 
-test('qemu-img lists a snapshot as it was taken, and applies it', async () => {
+test('qemu-img lists a new snapshot, and applies it', async () => {
   const image = await newImage();
   await image.write(0, Buffer.alloc(MIB, 3));
   await saved(image, 'größer', pattern(5 * MIB, 9));
@@ -98,7 +98,7 @@ test('snapshots of QEMU are read, applied and deleted, and data of other program
   ]);
 });
 
-test('a disk switched to a snapshot of another size has that size, and can be switched back', async () => {
+test('a disk that was switched to a snapshot of another size has that size, and can be switched back', async () => {
   const image = await newImage();
   await image.write(0, Buffer.alloc(MIB, 1));
   await image.createSnapshot(snapshotNamed('small'));
@@ -122,7 +122,7 @@ test('a disk switched to a snapshot of another size has that size, and can be sw
   expect(JSON.parse(await qemuImg('info', '-U', '--output=json', image.path))['virtual-size']).toBe(16 * MIB);
 });
 
-test('a change that was prepared and abandoned leaves no trace', async () => {
+test('a prepared and abandoned change leaves the image unchanged', async () => {
   const image = await newImage();
   await image.write(0, pattern(MIB, 1));
   await image.createSnapshot(snapshotNamed('one'));
@@ -135,7 +135,7 @@ test('a change that was prepared and abandoned leaves no trace', async () => {
   await expect(prepared.commit()).rejects.toThrow('ended');
 });
 
-test('a deleted snapshot gives its space back to the file system', async () => {
+test('a deleted snapshot returns its space to the file system', async () => {
   const image = await newImage();
   await saved(image, 'state', pattern(8 * MIB, 1));
   await image.write(0, pattern(MIB, 2));
@@ -157,7 +157,7 @@ test.each([
   ['what only the disk uses', (map: ImageMap) => placeOnDisk(map, 2 * MIB).data],
   ['a table of the disk', (map: ImageMap) => placeOnDisk(map, 2 * MIB).table],
   ['the table of counts', (map: ImageMap) => Number(map.bytes(48, 8).readBigUInt64BE())],
-])('a snapshot whose table has rotted to name %s is not deleted, and nothing is lost', async (_, victimOf) => {
+])('a snapshot whose table was overwritten and has %s is not deleted, and no data is lost', async (_, victimOf) => {
   const image = await newImage();
   await image.write(0, pattern(MIB, 1));
   await saved(image, 'one', pattern(MIB, 2));
@@ -203,7 +203,7 @@ test('a deletion reports progress in bytes of the tables that it reads and of th
   for (const { current, total } of seen) expect(current).toBeLessThanOrEqual(total);
 });
 
-test('VM state omits zero clusters, reads as it was appended, and can be rewritten', async () => {
+test('VM state omits zero clusters, is read as it was written, and can be rewritten', async () => {
   const image = await newImage();
   const content = Buffer.concat([pattern(100_000, 1), Buffer.alloc(2 * MIB), pattern(200_000, 2)]);
   const writer = await image.beginVmState();
@@ -231,7 +231,7 @@ test('VM state omits zero clusters, reads as it was appended, and can be rewritt
   await clean(image);
 });
 
-test('VM state that was dropped leaves no trace', async () => {
+test('VM state that was discarded leaves the image unchanged', async () => {
   const image = await newImage();
   await image.flush();
   const before = readFileSync(image.path).length;

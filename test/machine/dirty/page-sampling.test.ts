@@ -3,7 +3,7 @@ import { timePassed } from '../../../src/machine/dirty/page-sampling.ts';
 
 const NEVER = new AbortController().signal;
 
-test('the rest of the time is awaited when a timer fires too early', async () => {
+test('the wait continues for the remaining time if a timer fires too early', async () => {
   const clock = { nowMs: 0.9, slept: [] as number[] };
   const time = {
     now: () => clock.nowMs,
@@ -16,6 +16,6 @@ test('the rest of the time is awaited when a timer fires too early', async () =>
   expect(clock.slept).toEqual([1000, 1, 1]);
 });
 
-test('waiting can be cancelled', async () => {
+test('the wait can be cancelled', async () => {
   await expect(timePassed(60_000, AbortSignal.abort())).rejects.toThrow(/abort/);
 });

@@ -47,7 +47,7 @@ describe('an image machine', () => {
     expect(source.state.image).toBe(loaded.state.image);
   });
 
-  it('refuses a machine larger than allowed, and the devices of a synthetic guest, and keeps what it has', () => {
+  it('refuses a machine above the size limit and the devices of a synthetic guest, and keeps its present machine', () => {
     const machine = createImageMachine({ ramBytesMax: 2 ** 20 + 65536 });
     machine.adopt(loadedImage(2 ** 20));
     expect(machine.transferTarget()).toEqual({ form: 'image', ramBytesMax: 2 ** 20 + 65536 });

@@ -23,7 +23,7 @@ function ticksOf(console: string): number[] {
 }
 
 describe('a guest that moves', () => {
-  it('continues at its old state: ticks, counts, console and workload', async () => {
+  it('continues in its state before the move: ticks, counts, console and workload', async () => {
     const source = startGuest({ vcpus: 2, workload: { span: 3 * MIB, fill: 'text' } });
     await untilTicks(source, 4);
     await source.hold('migration');
@@ -93,7 +93,7 @@ describe('a guest that moves', () => {
     await untilWritten(target, target.describe().guest!.pagesWritten + 10);
   });
 
-  it('may be replaced by an earlier state of itself, even after it has panicked', async () => {
+  it('can be replaced by an earlier state of itself, even after a panic', async () => {
     const machine = await startedGuest({ workload: { check: 256 * MIB } });
     const [ram, loaded] = [copyRam(machine), loadedFrom(machine)];
     const { pagesWritten } = machine.describe().guest!;
@@ -112,7 +112,7 @@ describe('a guest that moves', () => {
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('is not taken over while a vCPU runs', async () => {
+  it('is not replaced while a vCPU runs', async () => {
     const machine = startGuest({ workload: { rate: 0 } });
     const loaded = loadedFrom(machine);
     const control = new VcpuControl(machine.transferSource().vcpuControl!);
@@ -131,7 +131,7 @@ describe('a guest that moves', () => {
 
 type Change = (bodies: Map<string, DeviceBody>) => void;
 
-describe('devices that no guest could have', () => {
+describe('invalid device states', () => {
   // A refusal changes neither of the two, so all tests use the same.
   const guests = shared(async () => ({ source: await startedGuest(), target: startGuest({ holds: ['incoming'] }) }));
 

@@ -10,7 +10,7 @@ const FIELDS = [
   { name: 'rest', type: 'buffer', bytes: 3 },
 ] as const;
 
-describe("a device's body", () => {
+describe('the body of a device', () => {
   it('holds its fields in order, big-endian', () => {
     const device = createDevice('d', 0, FIELDS);
     const body = new DeviceBody(device, device.body);
@@ -21,7 +21,7 @@ describe("a device's body", () => {
     expect([...device.body]).toEqual([1, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xfe, 0xfd, 0xfc, 7, 8, 9]);
   });
 
-  it('reads back every whole number below 2^53 and refuses the others', () => {
+  it('reads every integer below 2^53 as it was written, and refuses other integers', () => {
     const device = createDevice('d', 3, FIELDS);
     const body = new DeviceBody(device, device.body);
     fc.assert(
@@ -39,7 +39,7 @@ describe("a device's body", () => {
     expect(() => new DeviceBody(device, new Uint8Array(15))).toThrow('d 0 has 15 bytes of state instead of 16');
   });
 
-  it('has for each device of the guest exactly the length of its fields, and is shared', () => {
+  it('has exactly the length of its fields for each device of the guest, and is in shared memory', () => {
     for (const { fields, body } of deviceList(createGuestDevices(2, new PanicRecord().device))) {
       expect(body.byteLength).toBe(fields.reduce((sum, field) => sum + field.bytes, 0));
       expect(body.buffer).toBeInstanceOf(SharedArrayBuffer);
@@ -50,7 +50,7 @@ describe("a device's body", () => {
     }
   });
 
-  it('has for each device of the guest a unique name', () => {
+  it('belongs to a device with a unique name', () => {
     const names = deviceList(createGuestDevices(3, new PanicRecord().device)).map(
       ({ idstr, instanceId }) => `${idstr} ${instanceId}`,
     );
@@ -68,7 +68,7 @@ describe("a device's body", () => {
 });
 
 describe('the console', () => {
-  it('shows the newest 4096 bytes of what was printed', () => {
+  it('shows the newest 4096 bytes of its output', () => {
     fc.assert(
       fc.property(fc.array(fc.stringMatching(/^[ -~]{0,900}$/), { maxLength: 20 }), (lines) => {
         const body = bodyOf(createDevice('ferry-console', 0, CONSOLE_FIELDS));

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { decodeDeviceStream, encodeDeviceStream } from '../../../src/engine/stream/device-stream.ts';
 import { nextPanic, startGuest, untilTicks, untilWritten } from '../guest-bench.ts';
 
-it('a guest continues from its own device state, and detects memory of another moment', async () => {
+it('a guest continues from its own device state, and detects memory of another time', async () => {
   const guest = startGuest({ vcpus: 2 });
   await untilTicks(guest, 2);
   await guest.hold('operator');
@@ -23,7 +23,7 @@ it('a guest continues from its own device state, and detects memory of another m
   expect(guest.describe().guest!.panic).not.toBeNull();
 });
 
-it('an invalid state of the devices is refused without a change', async () => {
+it('an invalid device state is refused without a change', async () => {
   const guest = startGuest({ vcpus: 1 });
   await guest.hold('operator');
   const { bytes } = encodeDeviceStream(guest.transferSource());

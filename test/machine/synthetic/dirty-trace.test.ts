@@ -19,7 +19,7 @@ describe('a dirty trace', () => {
     expect(countedSince(trace, NONE)).toEqual([0, 0]);
   });
 
-  test('counts a page once, for the vCPU that made it dirty, until its next start', () => {
+  test('counts a page once, for the vCPU that dirtied it, until its next start', () => {
     const { trace, first, second } = markers(null);
     trace.start();
     for (const page of [0, 31, 32, 99, 31]) first.mark(page);
@@ -34,7 +34,7 @@ describe('a dirty trace', () => {
     expect(countedSince(trace, before)).toEqual([0, 2]);
   });
 
-  test('a ring that is full, or a second old, makes its pages clean', () => {
+  test('cleans the pages of a ring that is full, or a second old', () => {
     const { trace, first } = markers(4);
     trace.start();
     first.advance(10_000, 1);
@@ -50,7 +50,7 @@ describe('a dirty trace', () => {
     expect(countedSince(trace, NONE)).toEqual([14, 0]);
   });
 
-  test('entries of a ring from before a start do not clean pages that become dirty after it', () => {
+  test('does not clean new dirty pages for ring entries from before a start', () => {
     const { trace, first } = markers(4);
     trace.start();
     first.mark(1);
@@ -60,7 +60,7 @@ describe('a dirty trace', () => {
     expect(countedSince(trace, before)).toEqual([3, 0]);
   });
 
-  test('differences of counts are right beyond 32 bits', () => {
+  test('has correct differences of counts beyond 32 bits', () => {
     const trace = new DirtyTrace(1, PAGES);
     const before = Uint32Array.of(2 ** 32 - 1);
     trace.count(0);
@@ -81,7 +81,7 @@ describe('a limited vCPU', () => {
     return marked;
   }
 
-  test('makes pages dirty at its limit, and another vCPU without a limit', () => {
+  test('dirties pages at its limit, and another vCPU without a limit', () => {
     const { trace, first, second } = markers(1);
     trace.start();
     trace.setLimit(0, 50);
@@ -93,7 +93,7 @@ describe('a limited vCPU', () => {
     expect(first.untilDueMs).toBe(0);
   });
 
-  test('may write a dirty page again without a cost', () => {
+  test('writes dirty pages again without a limit', () => {
     const { trace, first } = markers(1024);
     trace.start();
     trace.setLimit(0, 1);

@@ -57,7 +57,7 @@ describe.each([
   { mode: 'dirty-bitmap', ringEntries: null, times: [600, 300, 200], tolerance: 0.1 },
   { mode: 'dirty-ring', ringEntries: RING_ENTRIES, times: [600, 300, 200], tolerance: 0.1 },
 ] as const)('in mode $mode', ({ mode, ringEntries, times, tolerance }) => {
-  test('what is measured at 20, 100 and 400 MB/s is what the vCPUs write', async () => {
+  test('the measured rate at 20, 100 and 400 MB/s is the rate of the vCPUs', async () => {
     const machine = await measuredGuest({ ringEntries });
     for (const [index, rate] of [20, 100, 400].entries()) {
       machine.setWorkload({ rate: rate * MIB });
@@ -67,7 +67,7 @@ describe.each([
     }
   });
 
-  test('a stopped guest makes no page dirty', async () => {
+  test('a stopped guest dirties no page', async () => {
     const machine = await startedGuest({ ringEntries, workload: { rate: 200 * MIB } });
     const { figures } = await measure(machine, mode, 50);
     expect(figures).toMatchObject({ bytes: 0, bytesByVcpu: mode === 'dirty-ring' ? [0] : [] });
@@ -115,7 +115,7 @@ describe('dirty pages that are written again', () => {
   });
 });
 
-test('the dirty ring tells vCPUs apart', async () => {
+test('the dirty ring counts each vCPU separately', async () => {
   // Filled with zeros, so that no vCPU still boots, which dirties RAM and knows no limit.
   const machine = await measuredGuest({
     ringEntries: RING_ENTRIES,
@@ -150,7 +150,7 @@ test('a migration finds every dirty page in its log during a measurement', async
   }
 });
 
-test('a vCPU that is limited to 50 MB/s writes at that rate, and faster after the limit is removed', async () => {
+test('a vCPU with a limit of 50 MB/s writes at that rate, and faster after the limit is removed', async () => {
   const machine = await measuredGuest({ ringEntries: RING_ENTRIES, workload: { rate: 200 * MIB, fill: 'zero' } });
   const rate = async () => (await measure(machine, 'dirty-ring', 400)).own / MIB;
   machine.dirty.limit(0, 50);

@@ -32,7 +32,7 @@ describe('a block of the guest disk', () => {
     );
   });
 
-  it('is recognised as wrong with any wrong bit', () => {
+  it('is detected as damaged with any flipped bit', () => {
     const bytes = blockOf(ID);
     for (let bit = 0; bit < DISK_BLOCK_BYTES * 8; bit += 13) {
       bytes[bit >> 3]! ^= 1 << (bit & 7);
@@ -54,7 +54,7 @@ describe('a block of the guest disk', () => {
     }
   });
 
-  it('is not a block of a guest with any other content', () => {
+  it('is not recognised in any other content', () => {
     expect(readDiskBlock(new Uint8Array(DISK_BLOCK_BYTES)).kind).toBe('zero');
     expect(readDiskBlock(new Uint8Array(DISK_BLOCK_BYTES).fill(1, DISK_BLOCK_BYTES - 1)).kind).toBe('strange');
   });

@@ -74,7 +74,7 @@ describe('a guest that is loaded with its disk', () => {
     expect(figuresOf(guest.machine).writes).toBeLessThanOrEqual(writes + 1);
   });
 
-  it('may be a guest that had panicked because of its disk', async () => {
+  it('may have panicked because of its disk before', async () => {
     const guest = startDiskGuest();
     await untilDiskWritten(guest.machine, 5);
     const snapshot = await takeAll(guest);
@@ -110,7 +110,7 @@ function isStill(machine: SyntheticMachine): boolean {
   return new Int32Array(machine.transferSource().vcpuControl!)[1] === 0;
 }
 
-describe('a guest that is loaded finds that', () => {
+describe('a loaded guest detects that', () => {
   /** Each test loads it anew. */
   const common = shared(guestWithPast);
 
@@ -149,7 +149,7 @@ describe('a guest that is loaded finds that', () => {
     });
   });
 
-  it('the first write of a block was lost', async () => {
+  it('the first write of a block is missing', async () => {
     const { first } = common();
     const panic = await findingWith((_, disk) => disk.block(first).fill(0));
     expect(panic.kind).toBe('disk-lost');
@@ -184,7 +184,7 @@ describe('a guest that is loaded finds that', () => {
     ['the superblock is gone', 'disk-lost', (_, disk) => disk.block(0).fill(0)],
     ['the superblock is something else', 'disk-corrupt', (_, disk) => disk.block(0).fill(1)],
     ['every block is blank', 'disk-lost', (_, disk) => disk.bytes.fill(0)],
-  ])('of its disk %s', async (_, kind, change) => {
+  ])('the content of its disk %s', async (_, kind, change) => {
     const panic = await findingWith(change);
     expect(panic).toMatchObject({ kind, address: null });
   });
@@ -211,7 +211,7 @@ describe('a guest that is loaded finds that', () => {
   });
 });
 
-describe('a guest that runs finds that', () => {
+describe('a running guest detects that', () => {
   it('its disk was reset to older content', async () => {
     const { guest, moments } = await guestWithPast();
     await expect(findingOf(guest, moments.old.disk)).resolves.toMatchObject({
@@ -234,7 +234,7 @@ function findingOf({ machine, disk }: DiskGuest, bytes: Buffer<ArrayBuffer>): Pr
   return panic;
 }
 
-describe('a write that was begun when the guest was saved', () => {
+describe('a write that was in progress when the guest was saved', () => {
   /** Saved with a write that the guest has not seen the end of; `before`: the disk without that write. */
   async function saveInWrite(): Promise<{ guest: DiskGuest; saved: DiskSnapshot; before: Buffer<ArrayBuffer> }> {
     const guest = startDiskGuest();
@@ -255,7 +255,7 @@ describe('a write that was begun when the guest was saved', () => {
     return bodyOf(devicesOf(machine).find(({ idstr }) => idstr === 'ferry-disk')!).read('pending');
   }
 
-  it('is on the disk that goes with it', async () => {
+  it('is on the saved disk', async () => {
     const { guest, saved, before } = await saveInWrite();
     expect(Buffer.compare(saved.disk, before)).not.toBe(0);
     await restoreAll(guest, saved);
@@ -264,14 +264,14 @@ describe('a write that was begun when the guest was saved', () => {
     expect(guest.machine.describe().guest?.panic).toBeNull();
   });
 
-  it('may be missing there', async () => {
+  it('may be missing on the saved disk', async () => {
     const { guest, saved, before } = await saveInWrite();
     await restoreAll(guest, { ...saved, disk: before });
     await untilDiskWritten(guest.machine, 4);
     expect(guest.machine.describe().guest?.panic).toBeNull();
   });
 
-  it('excuses no other block', async () => {
+  it('does not excuse damage in another block', async () => {
     const { guest, saved } = await saveInWrite();
     const disk = new TestDisk(Buffer.from(saved.disk));
     const pending = bodyOf(devicesOf(guest.machine).find(({ idstr }) => idstr === 'ferry-disk')!).read('pending-block');
@@ -296,7 +296,7 @@ describe('a guest that moves', () => {
     expect(target.machine.describe().guest?.panic).toBeNull();
   });
 
-  it("to a machine with another guest's disk wipes that first, and comes back to find its own gone by", async () => {
+  it("to a machine with another guest's disk formats that disk, and detects at its return that its own disk is missing", async () => {
     const source = startDiskGuest();
     const target = startDiskGuest(new TestDisk(), { seed: 5 });
     await untilDiskWritten(source.machine, 5);
@@ -313,7 +313,7 @@ describe('a guest that moves', () => {
     }
   });
 
-  it('together with its disk finds it sound, or not', async () => {
+  it('together with its disk finds it valid, or reports its damage', async () => {
     const source = startDiskGuest();
     await untilDiskWritten(source.machine, 5);
     await source.machine.hold('migration');
@@ -331,7 +331,7 @@ describe('a guest that moves', () => {
     await expect(panic).resolves.toMatchObject({ kind: 'disk-lost' });
   });
 
-  it('through a machine without a disk still knows its disk when it returns', async () => {
+  it('through a machine without a disk recognises its disk at its return', async () => {
     const source = startDiskGuest();
     await untilDiskWritten(source.machine, 5);
     await source.machine.hold('incoming');

@@ -77,7 +77,7 @@ describe('a guest with a disk', () => {
     await untilDiskWritten(machine, 5);
   });
 
-  it('changes neither RAM nor disk once a hold has resolved', async () => {
+  it('changes neither RAM nor disk after a hold has resolved', async () => {
     const { machine, disk } = startDiskGuest();
     const other = startGuest({ workload: { rate: 0 } });
     for (let round = 0; round < 8; round += 1) {
@@ -91,7 +91,7 @@ describe('a guest with a disk', () => {
     }
   });
 
-  it("marks the ledger's page in the dirty log with each write", async () => {
+  it("marks the ledger's page in the dirty log at each write", async () => {
     const { machine } = startDiskGuest();
     await untilDiskWritten(machine, 2);
     for (let round = 0; round < 5; round += 1) {
@@ -107,7 +107,7 @@ describe('a guest with a disk', () => {
     }
   });
 
-  it('uses only the blocks that the disk has', async () => {
+  it('uses only the blocks of the disk', async () => {
     const { machine, disk } = startDiskGuest(new TestDisk(Buffer.alloc(3 * DISK_BLOCK_BYTES + 100)));
     await untilDiskWritten(machine, 10);
     await machine.hold('operator');
@@ -120,7 +120,7 @@ describe('a guest with a disk', () => {
     expect(() => startGuest({ disk: { bytes: 8191 } })).toThrow(/8191 bytes; at least 8192 are needed/);
   });
 
-  it('detects a wrong ledger in RAM, also without a disk', async () => {
+  it('detects a wrong ledger in RAM, with and without a disk', async () => {
     // A disk of few blocks: what the guest does with it never meets the word that is wrong, and must not hide it.
     const disk = new TestDisk(Buffer.alloc(8 * DISK_BLOCK_BYTES));
     const { machine } = startDiskGuest(disk, { workload: { check: 0 } });
@@ -152,8 +152,8 @@ describe('a guest with a disk', () => {
   });
 });
 
-describe('a disk that an earlier guest left', () => {
-  it('is checked completely at the start, and taken over', async () => {
+describe('a disk with the data of an earlier guest', () => {
+  it('is checked completely at the start, and used', async () => {
     const disk = await usedDisk();
     const before = sequencesOn(disk);
     const { machine } = startDiskGuest(disk, { seed: 99, workload: { rate: 0 } });
@@ -201,7 +201,7 @@ describe('a disk that an earlier guest left', () => {
     expect(machine.describe().guest).toMatchObject({ panic: null, disk: { writes: 0, isChecked: false } });
   });
 
-  it('is formatted again if a crash cut the formatting short', async () => {
+  it('is formatted again if a crash interrupted the formatting', async () => {
     const disk = await usedDisk();
     const start = { boots: 1, isFormatting: true, highest: 0 };
     writeDiskBlock(disk.block(0), { block: 0, sequence: 1, identity: IDENTITY }, start);
@@ -231,7 +231,7 @@ function loseWrites(disk: TestDisk): void {
   writeDiskBlock(disk.block(0), { ...content, sequence: 10_000 }, { ...content, highest: 9999 });
 }
 
-describe('a disk that fails', () => {
+describe('a failing disk', () => {
   it('stops the guest with the reason', async () => {
     const { machine, disk } = startDiskGuest();
     await untilDiskWritten(machine, 3);
@@ -244,7 +244,7 @@ describe('a disk that fails', () => {
     });
   });
 
-  it('for lack of space gets the request again until there is space, and the guest can be stopped in between', async () => {
+  it('without space gets the request again until there is space, and the guest can be stopped meanwhile', async () => {
     const { machine, disk } = startDiskGuest();
     await untilDiskWritten(machine, 3);
     let refused = 0;
@@ -270,7 +270,7 @@ describe('a disk that fails', () => {
     expect((await nextPanic(machine)).kind).toBe('disk-failed');
   });
 
-  it('by never answering stops a guest that runs', async () => {
+  it('that never answers stops a running guest', async () => {
     const { machine, disk } = startDiskGuest(new TestDisk(), { disk: { bytes: 2 ** 21, answerMsMax: 300 } });
     await untilDiskWritten(machine, 3);
     disk.conduct = () => 'ignore';
@@ -279,7 +279,7 @@ describe('a disk that fails', () => {
     expect(panic.detail).toMatch(/^the guest disk has not answered for \d+ ms$/);
   });
 
-  it('by answering late delays a hold of the guest', async () => {
+  it('that answers late delays a hold of the guest', async () => {
     const { machine, disk } = startDiskGuest();
     await untilDiskWritten(machine, 3);
     disk.conduct = () => 'ignore';
@@ -297,7 +297,7 @@ describe('a disk that fails', () => {
     await untilDiskWritten(machine, 3);
   });
 
-  it('by never answering fails a hold, and the guest continues', async () => {
+  it('that never answers fails a hold, and the guest continues', async () => {
     const { machine, disk } = startDiskGuest(new TestDisk(), { disk: { bytes: 2 ** 21, answerMsMax: 500 } });
     await untilDiskWritten(machine, 3);
     disk.conduct = () => 'ignore';

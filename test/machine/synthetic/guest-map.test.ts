@@ -12,7 +12,7 @@ function mapOf(ramPages: number, vcpus: number, segmentPagesMax?: number): Guest
 }
 
 describe('the map of guest RAM', () => {
-  it('gives every data page to exactly one vCPU', () => {
+  it('assigns every data page to exactly one vCPU', () => {
     fc.assert(
       fc.property(fc.integer({ min: 80, max: 3000 }), fc.integer({ min: 1, max: 64 }), (pages, vcpus) => {
         const map = mapOf(pages, vcpus);
@@ -58,13 +58,13 @@ describe('the map of guest RAM', () => {
     expect(map.dirtyBitOf(999)).toBe(99);
   });
 
-  it('refuses RAM without a page for each vCPU, or with a ledger too long for a segment', () => {
+  it('refuses RAM without a page for each vCPU, and RAM whose ledger exceeds a segment', () => {
     expect(() => mapOf(4, 2)).toThrow(/16384 bytes of RAM are too few for 2 vCPUs: at least 20480/);
     expect(mapOf(5, 2).dataPages).toBe(2);
     expect(() => mapOf(8 * 512, 1, 4)).toThrow(/too many/);
   });
 
-  it('never lets a span reach beyond the data pages', () => {
+  it('limits a span to the data pages', () => {
     const map = mapOf(1000, 1);
     expect(map.spanPages(4 * MIB)).toBe(map.dataPages);
     expect(map.spanPages(8191)).toBe(1);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Pacer } from '../../../src/machine/synthetic/guest-workload.ts';
 
 describe('a pacer', () => {
-  it('gives the number of pages of its rate, for any steps of time', () => {
+  it('returns the number of pages of its rate, for any steps of time', () => {
     fc.assert(
       fc.property(
         fc.array(fc.double({ min: 0.01, max: 10, noNaN: true }), { minLength: 10, maxLength: 500 }),
@@ -25,7 +25,7 @@ describe('a pacer', () => {
     );
   });
 
-  it('makes up for 20 ms of a stall and no more', () => {
+  it('compensates at most 20 ms of a stall', () => {
     const pacer = new Pacer();
     pacer.pagesPerMs = 10;
     expect(pacer.advance(5000)).toBe(200);
@@ -33,7 +33,7 @@ describe('a pacer', () => {
     expect(pacer.advance(1)).toBe(10);
   });
 
-  it('loses no page of a rate so slow that less than one is due in 20 ms', () => {
+  it('loses no page of a rate with less than one page in 20 ms', () => {
     const pacer = new Pacer();
     pacer.pagesPerMs = 1 / 64;
     let pages = 0;

@@ -35,7 +35,7 @@ describe('a guest that a snapshot is loaded into', () => {
   const several: GuestOptions = { vcpus: 3, segmentBytesMax: 2 * MIB, workload: { check: 256 * MIB } };
 
   it.each(combinations([{ vcpus: 1 }, several], [several]))(
-    'goes on from it, again and again (%o)',
+    'continues from it, several times (%o)',
     async (options) => {
       const machine = await startedGuest(options);
       const snapshot = takeSnapshot(machine);
@@ -54,7 +54,7 @@ describe('a guest that a snapshot is loaded into', () => {
     },
   );
 
-  it('is unchanged until then, and continues if the load is discarded', async () => {
+  it('is unchanged until the load, and continues if the load is discarded', async () => {
     const machine = await startedGuest();
     const snapshot = takeSnapshot(machine);
     machine.release('operator');
@@ -87,7 +87,7 @@ describe('a guest that a snapshot is loaded into', () => {
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('takes only memory that it has lent and that was not discarded', async () => {
+  it('accepts only load memory that it returned and that was not discarded', async () => {
     const machine = await startedGuest();
     const other = await startedGuest();
     const snapshot = takeSnapshot(machine);
@@ -116,7 +116,7 @@ describe('a guest that a snapshot is loaded into', () => {
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('may leave for another service, and another may arrive in what it was loaded into', async () => {
+  it('can leave for another service, and another guest can arrive in its loaded memory', async () => {
     const [machine, other] = [await startedGuest({ vcpus: 2 }), startGuest({ vcpus: 2, holds: ['incoming'] })];
     machine.adopt(loadSnapshot(machine, takeSnapshot(machine)));
     const { pagesWritten } = machine.describe().guest!;
@@ -130,7 +130,7 @@ describe('a guest that a snapshot is loaded into', () => {
     expect([machine, other].map((guest) => guest.describe().guest!.panic)).toEqual([null, null]);
   });
 
-  it('lends empty memory after any use', async () => {
+  it('returns empty load memory after any use', async () => {
     const machine = await startedGuest({ segmentBytesMax: 4 * MIB });
     const snapshot = takeSnapshot(machine);
     for (const bytes of bytesOf(machine.loadTarget())) bytes.fill(0xa5);

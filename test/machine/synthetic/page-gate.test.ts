@@ -55,7 +55,7 @@ describe('a page gate', () => {
     ]);
   });
 
-  test('can bring in missing pages before the guest uses them, so that the guest finds all of its RAM', () => {
+  test('can load missing pages before the guest uses them, so that the guest finds all of its RAM', () => {
     const source = makeGuest(() => NO_GATE);
     const writes = bootAndWrite(source);
     const present = new Set<number>();
@@ -73,7 +73,7 @@ describe('a page gate', () => {
     expect(present.size).toBe(target.map.pages - 1);
   });
 
-  test('can copy pages before the guest writes them, so that the copies and the other pages are RAM of one moment', () => {
+  test('can copy pages before the guest writes them, so that the copies and the other pages are a consistent state of RAM', () => {
     const copies = new Map<number, Uint8Array>();
     let isProtected = false;
     const guest = makeGuest((pageBytes) => ({

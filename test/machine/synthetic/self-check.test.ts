@@ -29,7 +29,7 @@ function guest(options: GuestOptions = {}): Promise<SyntheticMachine> {
   return startedGuest({ ...options, workload: { check: 256 * MIB, ...options.workload } });
 }
 
-describe('the guest sees that', () => {
+describe('the guest detects', () => {
   const flips = [
     ['the body of a written page', 'torn', 4000],
     ['the magic of a written page', 'corrupt', 0],
@@ -39,7 +39,7 @@ describe('the guest sees that', () => {
     ['an unused header byte of a written page', 'corrupt', 50],
   ] as const;
 
-  it.each(combinations(flips, flips.slice(0, 3)))('a byte flipped in %s', async (_, kind, offset) => {
+  it.each(combinations(flips, flips.slice(0, 3)))('a flipped byte in %s', async (_, kind, offset) => {
     const machine = await guest();
     const page = dataPages(machine, true)[3]!;
     pageOf(machine, page)[offset]! ^= 0x10;
@@ -48,37 +48,34 @@ describe('the guest sees that', () => {
     expect(panic.detail).toContain(`page ${page} `);
   });
 
-  it.each(combinations([0, 2047, 4095], [4095]))(
-    'a byte flipped at %i in a page that was never written',
-    async (offset) => {
-      const machine = await guest({ vcpus: 2 });
-      const page = dataPages(machine, false).at(-1)!;
-      pageOf(machine, page)[offset]! ^= 1;
-      const panic = await findingOf(machine);
-      expect(panic).toMatchObject({ kind: 'corrupt', address: page * PAGE });
-      expect(panic.detail).toMatch(/expected 0x0, found 0x1$/);
-    },
-  );
+  it.each(combinations([0, 2047, 4095], [4095]))('a flipped byte at %i in a page without writes', async (offset) => {
+    const machine = await guest({ vcpus: 2 });
+    const page = dataPages(machine, false).at(-1)!;
+    pageOf(machine, page)[offset]! ^= 1;
+    const panic = await findingOf(machine);
+    expect(panic).toMatchObject({ kind: 'corrupt', address: page * PAGE });
+    expect(panic.detail).toMatch(/expected 0x0, found 0x1$/);
+  });
 
-  it('a byte flipped in the random content that RAM was filled with', async () => {
+  it('a flipped byte in the random content of its RAM', async () => {
     const machine = await guest({ segmentBytesMax: 2 * MIB });
     pageOf(machine, 2040)[123]! ^= 0x80;
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: 2040 * PAGE });
   });
 
-  it('a random page was replaced by zeros', async () => {
+  it('zeros in place of a random page', async () => {
     const machine = await guest();
     pageOf(machine, 1800).fill(0);
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'lost', address: 1800 * PAGE });
   });
 
-  it('a byte flipped in the boot page', async () => {
+  it('a flipped byte in the boot page', async () => {
     const machine = await guest();
     pageOf(machine, 0)[100] = 1;
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: 0 });
   });
 
-  it('a byte flipped in a ledger word, wherever it is', async () => {
+  it('a flipped byte in a ledger word, at any place', async () => {
     for (const offset of combinations([0, 1, 3, 7], [0, 7])) {
       const machine = await guest();
       const page = dataPages(machine, true)[2]!;
@@ -89,7 +86,7 @@ describe('the guest sees that', () => {
     }
   });
 
-  it('a ledger word that no vCPU could have written', async () => {
+  it('a ledger word that no vCPU can have written', async () => {
     const machine = await guest();
     const page = dataPages(machine, false)[2]!;
     pageOf(machine, 1 + Math.floor(page / 512))[(page % 512) * 8 + 6] = 1;
@@ -97,13 +94,13 @@ describe('the guest sees that', () => {
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address });
   });
 
-  it('a byte flipped in an unused part of the ledger', async () => {
+  it('a flipped byte in an unused part of the ledger', async () => {
     const machine = await guest();
     pageOf(machine, 1)[3] = 1;
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: PAGE });
   });
 
-  it('a page has older content, as if one dirty page had not been sent', async () => {
+  it('a page with older content, as if one dirty page had not been sent', async () => {
     const machine = await guest({ vcpus: 2 });
     const old = new Map(dataPages(machine, true).map((page) => [page, Uint8Array.from(pageOf(machine, page))]));
     const before = new Map([...old.keys()].map((page) => [page, ledgerWord(machine, page)]));
@@ -117,14 +114,14 @@ describe('the guest sees that', () => {
     expect(panic.detail).toContain(`holds its write ${before.get(page)}`);
   });
 
-  it('a written page is as it was before its first write', async () => {
+  it('a written page with its content before the first write', async () => {
     const machine = await guest();
     const page = dataPages(machine, true)[0]!;
     pageOf(machine, page).fill(0);
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'lost', address: page * PAGE });
   });
 
-  it('two written pages were swapped', async () => {
+  it('two swapped pages', async () => {
     const machine = await guest();
     const [first, second] = dataPages(machine, true) as [number, number];
     const held = Uint8Array.from(pageOf(machine, first));
@@ -135,14 +132,14 @@ describe('the guest sees that', () => {
     expect([first * PAGE, second * PAGE]).toContain(panic.address);
   });
 
-  it('a written page lies in the place of a page without writes', async () => {
+  it('a written page in the place of a page without writes', async () => {
     const machine = await guest();
     const [from, to] = [dataPages(machine, true)[0]!, dataPages(machine, false)[0]!];
     pageOf(machine, to).set(pageOf(machine, from));
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'misplaced', address: to * PAGE });
   });
 
-  it('its ledger is older than a page', async () => {
+  it('a ledger that is older than a page', async () => {
     const machine = await guest();
     const oldLedger = Uint8Array.from(pageOf(machine, 1));
     machine.release('operator');
@@ -154,7 +151,7 @@ describe('the guest sees that', () => {
     expect(panic.detail).toMatch(/^the ledger says/);
   });
 
-  it('a page and its ledger page are both old, when it is adopted', async () => {
+  it('an old page with an old ledger page, when it is adopted', async () => {
     const source = await guest({ workload: { span: MIB } });
     const old = [1, 6, 7, 8, 9].map((page) => ({ page, bytes: Uint8Array.from(pageOf(source, page)) }));
     const oldSums = [6, 7, 8, 9].map((page) => ledgerWord(source, page));
@@ -176,7 +173,7 @@ describe('the guest sees that', () => {
     expect(target.describe().guest!.pagesWritten).toBe(source.describe().guest!.pagesWritten);
   });
 
-  it('stops every vCPU, is reported once, and remains the first fault', async () => {
+  it('a fault, stops every vCPU, reports it once, and keeps it as the first fault', async () => {
     const machine = await guest({ vcpus: 3 });
     for (const page of dataPages(machine, true)) pageOf(machine, page)[200]! ^= 1;
     const panics: GuestPanic[] = [];

@@ -20,8 +20,8 @@ import {
   untilWritten,
 } from '../guest-bench.ts';
 
-describe('synthetic machine', () => {
-  it('dirties its memory, checks it and ticks, and finds nothing wrong', async () => {
+describe('the synthetic machine', () => {
+  it('dirties its memory, checks it and ticks, and finds no fault', async () => {
     const machine = startGuest({ vcpus: 2 });
     await untilTicks(machine, 5);
     await untilWritten(machine, 1000);
@@ -39,7 +39,7 @@ describe('synthetic machine', () => {
     { vcpus: 2, workload: { pattern: 'hot', rate: 500 * MIB, check: 500 * MIB } },
   ];
 
-  it.each(combinations(held, held.slice(0, 1)))('changes not a byte once a hold has resolved (%o)', async (options) => {
+  it.each(combinations(held, held.slice(0, 1)))('changes no byte after a hold has resolved (%o)', async (options) => {
     const machine = startGuest(options);
     const other = startGuest({ workload: { rate: 0 } });
     await untilWritten(machine, 200);
@@ -62,7 +62,7 @@ describe('synthetic machine', () => {
   ];
 
   it.each(combinations(dirtying, dirtying.slice(0, 1)))(
-    'marks every page that it changed in the dirty log (%o)',
+    'marks every changed page in the dirty log (%o)',
     async (options) => {
       const machine = await startedGuest(options);
       for (let round = 0; round < 20; round += 1) {
@@ -90,14 +90,14 @@ describe('synthetic machine', () => {
     expect(machine.describe().guest).toMatchObject({ ticks: 0, pagesWritten: 0 });
   });
 
-  it('finds nothing wrong while its other vCPUs still boot', async () => {
+  it('finds no fault while its other vCPUs still boot', async () => {
     const options = { ramBytes: 64 * MIB, vcpus: 4, workload: { fill: 'random', check: 2 ** 30 } } as const;
     const machine = startGuest(options);
     await untilWritten(machine, 500);
     expect(machine.describe().guest!.panic).toBeNull();
   });
 
-  it('fills one quarter with random content by default, and leaves the rest zero', async () => {
+  it('fills a quarter of its RAM with random content by default, and leaves the rest zero', async () => {
     const machine = startGuest({ holds: ['operator'] });
     await machine.hold('operator');
     const filled = copyRam(machine).map((page) => page.some((byte) => byte !== 0));
@@ -128,7 +128,7 @@ describe('synthetic machine', () => {
     await untilTicks(machine, ticks + 1);
   });
 
-  it('never dirties more than its rate allows in the guest time that passed, and not much less', async () => {
+  it('never dirties more than its rate allows in the elapsed guest time, and not much less', async () => {
     // So low that a vCPU can write what is due also while other work on the machine holds it up.
     const rate = 20 * MIB;
     const machine = startGuest({ vcpus: 2, workload: { rate } });
@@ -154,7 +154,7 @@ describe('synthetic machine', () => {
     expect(dirtied).toBeGreaterThan(0);
   });
 
-  it('takes a changed workload while it runs', async () => {
+  it('accepts a changed workload while it runs', async () => {
     const machine = startGuest({ workload: { rate: 0, span: 0 } });
     await untilTicks(machine, 1);
     expect(machine.describe().guest!.pagesWritten).toBe(0);
@@ -192,7 +192,7 @@ describe('synthetic machine', () => {
     expect(() => startGuest(options)).toThrow(message);
   });
 
-  it('reports a vCPU thread that dies, and still stops and closes', async () => {
+  it('reports a vCPU thread that dies, and can still be stopped and closed', async () => {
     const machine = startGuest({ holds: ['operator'], vcpus: 2 });
     await machine.hold('operator');
     const body = bodyOf(
@@ -207,7 +207,7 @@ describe('synthetic machine', () => {
     await machine.close();
   });
 
-  it('ends its threads while it boots', async () => {
+  it('ends its threads if it is closed while it boots', async () => {
     const machine = startGuest({ ramBytes: 64 * MIB, workload: { fill: 'random' } });
     await machine.close();
   });

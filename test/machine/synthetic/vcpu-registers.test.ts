@@ -10,7 +10,7 @@ function pick(pattern: Pattern, count: number, picks: number): number[] {
 }
 
 describe('the page picker', () => {
-  it('stays within the pages it is given', () => {
+  it('stays within the given pages', () => {
     const patterns = fc.constantFrom<Pattern>('hot', 'seq', 'random');
     fc.assert(
       fc.property(patterns, fc.integer({ min: 1, max: 2 ** 28 }), fc.nat(2 ** 32 - 1), (pattern, count, seed) => {
@@ -23,7 +23,7 @@ describe('the page picker', () => {
     );
   });
 
-  it('takes the pages in order and starts again, in pattern seq', () => {
+  it('selects the pages in order and starts again, in pattern seq', () => {
     expect(pick('seq', 3, 7)).toEqual([0, 1, 2, 0, 1, 2, 0]);
   });
 
@@ -44,7 +44,7 @@ describe('the page picker', () => {
     for (const count of counts) expect(Math.abs(count - 2000)).toBeLessThan(300);
   });
 
-  it('draws the same pages from the same registers', () => {
+  it('selects the same pages from the same registers', () => {
     expect(pick('random', 1000, 100)).toEqual(pick('random', 1000, 100));
     const other = initialRegisters(1, 1);
     expect(Array.from({ length: 100 }, () => pickPage(other, 'random', 1000))).not.toEqual(pick('random', 1000, 100));

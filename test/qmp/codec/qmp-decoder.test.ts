@@ -16,11 +16,11 @@ function read(pieces: readonly (string | Uint8Array)[], limits: Partial<QmpLimit
 }
 
 describe('values', () => {
-  test('come joined, apart, and over many lines', () => {
+  test('may be joined, separated, or spread over many lines', () => {
     expect(read(['{"a":1}{"b":2} [3]\n{\r\n\t"c":\n4}'])).toEqual([{ a: 1 }, { b: 2 }, [3], { c: 4 }]);
   });
 
-  test('come in whatever pieces the bytes do', () => {
+  test('may be split at any byte', () => {
     const texts = fc.array(fc.oneof(fc.json(), fc.constant("{'a':'b\"c\\'d'}")), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(texts, fc.array(fc.nat(200), { maxLength: 20 }), (list, cuts) => {
@@ -32,7 +32,7 @@ describe('values', () => {
     );
   });
 
-  test('keep integers of 64 bits, and fractions as they were written', () => {
+  test('keep integers of 64 bits exactly, and fractions as text', () => {
     const text = '[18446744073709551615,-9223372036854775808,1.10,1e400]';
     expect(stringifyJson(read([text])[0])).toBe(text);
   });
@@ -42,7 +42,7 @@ describe('values', () => {
   });
 });
 
-describe('what is refused, as by QEMU 10.0', () => {
+describe('an invalid text, with the answers of QEMU 10.0', () => {
   test.each<[string, readonly string[]]>([
     ['garbage text here\n', ['!', '!', '!']],
     ['}', ['!']],
@@ -62,11 +62,11 @@ describe('what is refused, as by QEMU 10.0', () => {
     ['0xff', Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0xff])],
     ['a stray byte and what follows it in its line', Buffer.from('# foo\n')],
     ['bytes that are no UTF-8', Buffer.from([0x22, 0xc3, 0x28, 0x22])],
-  ])('after %s the next command is read', (_what, bytes) => {
+  ])('after %s is followed by the next valid command', (_what, bytes) => {
     expect(read([bytes, '{"next":1}'])).toEqual(['!', { next: 1 }]);
   });
 
-  test('values nested deeper than 1024 levels', () => {
+  test('with values nested deeper than 1024 levels is refused', () => {
     const { depthMax } = QMP_LIMITS;
     const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
     expect(read([nested(depthMax)])).toHaveLength(1);
@@ -75,7 +75,7 @@ describe('what is refused, as by QEMU 10.0', () => {
     expect(read([`${nested(depthMax + 1)}{"next":1}`]).at(-1)).toEqual({ next: 1 });
   });
 
-  test('a message that is too long, and nothing is read after it', () => {
+  test('that is too long is refused, and nothing is read after it', () => {
     const limits = { messageBytesMax: 100 };
     const text = (bytes: number): string => `"${'x'.repeat(bytes - 2)}"`;
     expect(read([text(100), text(100)], limits)).toEqual(['x'.repeat(98), 'x'.repeat(98)]);

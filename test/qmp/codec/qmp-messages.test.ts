@@ -17,7 +17,7 @@ import { startService } from '../../helpers/service.ts';
 
 /* The codec at the client's side, and requests read back as a server reads them. */
 
-test('a request survives encoding, decoding byte by byte, and reading', () => {
+test('a request is the same after encoding, decoding byte by byte, and reading', () => {
   const decoder = new QmpDecoder(QMP_LIMITS);
   const request = { name: 'migrate-set-parameters', arguments: { 'max-bandwidth': 2n ** 63n }, isOutOfBand: true };
   for (const byte of Buffer.from(encodeMessage(requestMessage(request, 'a1')))) decoder.push(Uint8Array.of(byte));
