@@ -1,16 +1,9 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DomainError } from '../domain/errors.ts';
-import {
-  type Connection,
-  databaseCodeOf,
-  databaseCorrupt,
-  inTransaction,
-  isCorruption,
-  isDatabaseThere,
-} from './database-file.ts';
-import { applySchema, faultOfSchema } from './schema.ts';
+import { type Connection, databaseCodeOf, databaseCorrupt, isCorruption, isDatabaseThere } from './database-file.ts';
+import { applySchema, faultOfSchema, newDatabaseFile } from './schema.ts';
 
 /*
  * Opens the database file and locks its directory.
@@ -28,6 +21,10 @@ const LOCK_FILE = 'lock.db';
 /** Name of a new database while its tables are created. The complete file is renamed to `DATABASE_FILE`. */
 const UNFINISHED_FILE = 'vmferry.db.new';
 
+/** Where the header of a database has its write and its read version (sqlite.org/fileformat.html, 1.3.3). */
+const VERSION_BYTES = [18, 20] as const;
+/** The version of a database with a write-ahead log. */
+const WAL_VERSION = 2;
 /** Milliseconds that a statement waits for another program that reads the database, such as the sqlite3 shell. */
 const BUSY_TIMEOUT_MS = 5000;
 /** Bytes of the largest database that is checked completely at the start. Of a larger one only the schema is checked. */
@@ -149,32 +146,14 @@ function createFile(directory: string, schemaDirectory: string): void {
   const unfinished = join(directory, UNFINISHED_FILE);
   try {
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${unfinished}${suffix}`, { force: true });
-    const connection = new Database(unfinished);
-    try {
-      // After a crash the next start removes the file, so one flush of the complete file is enough.
-      connection.pragma('synchronous = OFF');
-      connection.pragma('journal_mode = MEMORY');
-      inTransaction(connection, () => applySchema(connection, schemaDirectory));
-      // WAL mode comes last: closing copies the log into the file, and SQLite does not report a failure of that copy.
-      connection.pragma('journal_mode = WAL');
-    } finally {
-      connection.close();
-    }
-    flush(unfinished);
+    const bytes = Buffer.from(newDatabaseFile(schemaDirectory));
+    bytes.fill(WAL_VERSION, ...VERSION_BYTES);
+    // After a crash the next start removes the file, so one flush of the complete file is enough.
+    writeFileSync(unfinished, bytes, { flush: true });
     renameSync(unfinished, join(directory, DATABASE_FILE));
   } catch (cause) {
     if (cause instanceof DomainError) throw cause;
     throw unusable(directory, cause);
-  }
-}
-
-/** Returns when the disk has the file's content. */
-function flush(path: string): void {
-  const file = openSync(path, 'r+');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }
 

@@ -85,7 +85,8 @@ function writeProbe(directory: string): void {
   }
 }
 
-const RESERVE_FILE = 'reserve';
+/** Name of the reserve in the data directory. */
+export const RESERVE_FILE = 'reserve';
 /**
  * Bytes of the reserve. They are enough for the last rows of many jobs in the write-ahead log, and for the tables that deleting a
  * snapshot adds to an image of some GiB.

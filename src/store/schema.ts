@@ -31,6 +31,30 @@ export function applySchema(connection: Connection, directory: string): void {
   for (const step of steps) if (step.number > applied) applyStep(connection, step);
 }
 
+/** Files of new databases, by the paths of their steps. */
+const newFiles = new Map<string, Buffer>();
+
+/**
+ * The file of a new database that has all steps. The steps are applied in memory, once for each process: each further database of
+ * this process is a copy. The caller must not change the bytes.
+ */
+export function newDatabaseFile(directory: string): Buffer {
+  const key = readSteps(directory)
+    .map(({ path }) => path)
+    .join();
+  const known = newFiles.get(key);
+  if (known !== undefined) return known;
+  const model = new Database(':memory:');
+  try {
+    applySchema(model, directory);
+    const file = model.serialize();
+    newFiles.set(key, file);
+    return file;
+  } finally {
+    model.close();
+  }
+}
+
 /**
  * Compares a database with the tables that its schema steps make. Writes nothing. A database of a newer version is not compared:
  * `applySchema` refuses it.

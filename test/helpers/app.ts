@@ -1,6 +1,6 @@
 // Services for tests: real but for what a test drives itself, in a data directory of their own, closed afterwards.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import { type Config, readInvocation } from '../../src/config.ts';
 import type { Clock } from '../../src/domain/ports/process.ts';
 import type { Server } from '../../src/routes/plugins/common-hooks.ts';
+import { RESERVE_BYTES, RESERVE_FILE } from '../../src/store/disk-room.ts';
 import { FakeEngine, type FakeIncoming, type FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { MemoryBlocks } from './memory-blocks.ts';
@@ -27,9 +28,21 @@ export function tokenFile(lines: readonly string[]): string {
   return path;
 }
 
+/**
+ * A new data directory. Its reserve has the right length and no content, which would take a third of the time that a service needs to
+ * start. Tests of full disks have directories of their own.
+ */
+function dataDirectory(): string {
+  const directory = temporaryDirectory();
+  const reserve = join(directory, RESERVE_FILE);
+  writeFileSync(reserve, '', { mode: 0o600 });
+  truncateSync(reserve, RESERVE_BYTES);
+  return directory;
+}
+
 /** What the command line makes of these flags; port and log are for tests. */
-export function testConfig(flags: readonly string[] = [], dataDirectory = temporaryDirectory()): Config {
-  const fixed = ['serve', '--http', '127.0.0.1:0', '--data', dataDirectory, '--log-level', 'silent'];
+export function testConfig(flags: readonly string[] = [], data = dataDirectory()): Config {
+  const fixed = ['serve', '--http', '127.0.0.1:0', '--data', data, '--log-level', 'silent'];
   const invocation = readInvocation([...fixed, ...flags], '0.0.0', {});
   if (invocation.action !== 'serve') throw new Error('these flags do not start a service');
   return invocation.config;

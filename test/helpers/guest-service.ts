@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import type { CancelOutcome } from '../../src/domain/migration/migration-status.ts';
-import { ask, type Reply, temporaryDirectory, testConfig } from './app.ts';
+import { ask, type Reply, testConfig } from './app.ts';
 import { MemoryBlocks } from './memory-blocks.ts';
 import { whenOver } from './shared.ts';
 
@@ -163,7 +163,7 @@ export async function localService(
 ): Promise<LocalService> {
   const { data, hasDisk = false, ...rest } = options;
   const blocks = hasDisk ? {} : { blocks: new MemoryBlocks() };
-  const app = await createApp(testConfig(withGuest(flags), data ?? temporaryDirectory()), { ...blocks, ...rest });
+  const app = await createApp(testConfig(withGuest(flags), data), { ...blocks, ...rest });
   whenOver(() => app.close());
   return Object.assign(new Service((path, request) => ask(app.server, path, request)), { app });
 }
