@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..');
 const PACKAGE = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   readonly scripts: Readonly<Record<string, string>>;
 };
-describe('an answer of the README', () => {
+describe('an answer in the README', () => {
   const shown = 'HTTP/1.1 200 OK\n…\n{"id":"73d8b038-1928-47b4-a39b-6592bcff6398","total":535,…,"status":"completed"}';
   const got =
     'HTTP/1.1 200 OK\na: b\n\n{"id":"fc086aae-e252-4619-b628-5ee6ee5d0921","total":7,"x":1,"status":"completed"}';
@@ -31,33 +31,33 @@ describe('an answer of the README', () => {
   });
 });
 
-describe('what the README says is not there yet', () => {
+describe('the list of missing features in the README', () => {
   const section = sectionOf('Not there yet');
 
-  it('names all capabilities that are refused, and no others', () => {
+  it('contains all refused capabilities, and no others', () => {
     const row = rowOf(section, 'capability_not_available');
     expect(codesOf(row).sort()).toEqual([...CAPABILITIES_NOT_AVAILABLE].sort());
   });
 
-  it('names all parameters that are refused', () => {
+  it('contains all refused parameters', () => {
     const row = rowOf(section, 'parameter_not_available');
     expect(codesOf(row)).toEqual(expect.arrayContaining(PARAMETERS_NOT_AVAILABLE.map(({ name }) => name)));
   });
 
-  it('names all flags that are refused', () => {
+  it('contains all refused flags', () => {
     const flags = codesOf(rowOf(section, 'exit status 2'));
     expect(flags).toEqual(expect.arrayContaining(Object.keys(NOT_AVAILABLE).map((name) => `--${name}`)));
   });
 });
 
-describe('what the README points at', () => {
-  it('exists in the repository', () => {
+describe('each reference in the README', () => {
+  it('exists in the repository if it is a path', () => {
     const links = [...README.matchAll(/\]\(([^):]+)\)/g)].map((match) => match[1] ?? '');
     expect(links.length).toBeGreaterThan(5);
     expect(links.filter((link) => !existsSync(join(ROOT, link)))).toEqual([]);
   });
 
-  it('is a script of package.json', () => {
+  it('is a script of package.json if it is a command of npm', () => {
     const scripts = [...README.matchAll(/npm run ([\w:]+)/g)].map((match) => match[1] ?? '');
     expect(scripts.length).toBeGreaterThan(3);
     expect(scripts.filter((name) => !Object.hasOwn(PACKAGE.scripts, name))).toEqual([]);

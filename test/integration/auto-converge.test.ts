@@ -43,8 +43,8 @@ async function throttlesUntil(service: Service, holds: (info: Throttled) => bool
   return seen;
 }
 
-describe('a guest that dirties twice what may be sent', () => {
-  test('does not converge by itself', async () => {
+describe('a guest that dirties twice the send rate', () => {
+  test('does not converge without auto-converge', async () => {
     const { source, target } = await pair();
     await source.set({ 'max-bandwidth': MAX_BANDWIDTH, 'downtime-limit': DOWNTIME_LIMIT });
     await source.start(await target.incomingUri());
@@ -55,7 +55,7 @@ describe('a guest that dirties twice what may be sent', () => {
     expect(await source.ended()).toMatchObject({ status: 'cancelled', guest: 'here' });
   });
 
-  test('converges with auto-converge, throttled by the steps that are set, and runs on at the target', async () => {
+  test('converges with auto-converge, is throttled by the configured steps, and keeps running at the target', async () => {
     const { source, target } = await pair();
     await source.enable('auto-converge');
     const throttle = { 'cpu-throttle-initial': 60, 'cpu-throttle-increment': 15 };
@@ -69,7 +69,7 @@ describe('a guest that dirties twice what may be sent', () => {
     expect((await source.query()) as Throttled).not.toHaveProperty('cpu-throttle-percentage');
   });
 
-  test('is back at full speed after a cancel', async () => {
+  test('runs at full speed again after a cancel', async () => {
     const { source, target } = await pair(['--ram', '16M', '--workload', 'rate=400M,span=12M,pattern=seq']);
     const before = await pageRate(source);
     await source.enable('auto-converge');
@@ -85,7 +85,7 @@ describe('a guest that dirties twice what may be sent', () => {
 });
 
 /** QEMU's scenario /migration/auto_converge, with its figures for throttle, bandwidth and downtime. */
-test('a migration that cannot converge throttles from cpu-throttle-initial on, and ends once it may', async () => {
+test('a migration that cannot converge throttles from cpu-throttle-initial on, and ends after its limits are raised', async () => {
   const { source, target } = await pair(['--ram', '8M', '--workload', 'rate=80M,span=2M,pattern=seq']);
   await source.enable('auto-converge', 'pause-before-switchover');
   const throttle = { 'cpu-throttle-initial': 5, 'cpu-throttle-increment': 25, 'max-cpu-throttle': 95 };

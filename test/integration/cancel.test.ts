@@ -7,15 +7,15 @@ import { expect, test } from 'vitest';
 import { type CancelRaces, runRaces } from '../helpers/cancel-race.ts';
 import { cancelInEachStage, cancelNothing, cancelTooLate } from '../helpers/failures/cancel.ts';
 
-test('with nothing to cancel nothing happens, and later migrations work', () => cancelNothing('unix'));
+test('a cancel without a migration has no effect, and later migrations work', () => cancelNothing('unix'));
 
-test('while it connects, while pages travel, while it waits before the switchover, and while the last pages travel a cancel wins, the target fails, and later migrations work', () =>
+test('a cancel during connecting, the first pass, pre-switchover and the last pass succeeds, the target fails, and later migrations work', () =>
   cancelInEachStage('tcp'));
 
 test('once the target may have the guest a cancel over tcp is refused, and does not change the end', () =>
   cancelTooLate('tcp'));
 
-test('cancels that race with the completion of real migrations have exactly one end', async () => {
+test('cancels that race with the completion of real migrations lead to exactly one end', async () => {
   const races = await runRaces(5, 60);
   expectBothEndsWon(races);
 });

@@ -35,7 +35,7 @@ type Outcome = { readonly status: number; readonly output: string };
 describe('the GitHub workflow', () => {
   const steps = workflowSteps(blocksOf(sectionOf(PAGE, 'GitHub Actions'), 'yaml')[0] ?? '');
 
-  test('makes the warm machine once, begins every run from it, and fails where a test fails', async () => {
+  test('prepares the warm machine once, starts every run from it, and fails if a test fails', async () => {
     const cache = temporaryDirectory();
     const first = await Runner.create(cache, { installs: true });
     expect(await first.workflow(steps)).toEqual({ status: 0, failed: null });
@@ -49,7 +49,7 @@ describe('the GitHub workflow', () => {
     expect(await second.shell('vmferry status')).toMatchObject({ status: 3 });
   });
 
-  test('makes a machine anew that the cache has damaged, in one way or another', async () => {
+  test('prepares a new machine if the cached image is invalid or damaged', async () => {
     const cache = temporaryDirectory();
     const image = join(cache, 'disk0.qcow2');
     // The service refuses to open the one; in the other `verify` finds the damage.
@@ -61,14 +61,14 @@ describe('the GitHub workflow', () => {
     }
   });
 
-  test('keeps no image if the machine cannot be made warm', async () => {
+  test('caches no image if preparing the machine fails', async () => {
     const cache = temporaryDirectory();
     const runner = await Runner.create(cache, { warmStatus: 1 });
     expect(await runner.workflow(steps)).toEqual({ status: 1, failed: 'Warm machine' });
     expect(existsSync(join(cache, 'disk0.qcow2'))).toBe(false);
   });
 
-  test('prints the log and ends well in its last step, whatever became of the service', async () => {
+  test('has a last step that prints the log and succeeds in every state of the service', async () => {
     const [stop] = steps.filter(({ name }) => name === 'Stop');
     const runner = await Runner.create(temporaryDirectory());
     // Nothing was ever started.
@@ -83,7 +83,7 @@ describe('the GitHub workflow', () => {
     expect(refused).toEqual({ status: 0, output: expect.stringContaining('--ram must be a size') });
   });
 
-  test('of two runs at once each has a machine of its own', async () => {
+  test('gives two concurrent runs separate machines', async () => {
     const runners = await Promise.all([1, 2].map(() => Runner.create(temporaryDirectory(), { installs: true })));
     const start = async (runner: Runner): Promise<void> => {
       await runner.install(steps);
@@ -98,7 +98,7 @@ describe('the GitHub workflow', () => {
 });
 
 describeWithMounts('the GitHub workflow on a full disk', () => {
-  test('fails with the reason and keeps nothing, and the next run on that disk, with room, is a good one', async () => {
+  test('fails with the reason and caches nothing, and the next run succeeds after the disk has space', async () => {
     const steps = workflowSteps(blocksOf(sectionOf(PAGE, 'GitHub Actions'), 'yaml')[0] ?? '');
     const cache = temporaryDirectory();
     const directory = smallDisk(SMALL_DISK_MIB);
@@ -118,7 +118,7 @@ describe('the GitLab jobs', () => {
   const before = gitlabCommands(configuration, '.vmferry', 'before_script');
   const after = gitlabCommands(configuration, '.vmferry', 'after_script');
 
-  test('make the warm machine if it is not there, and use it', async () => {
+  test('prepare the warm machine if it is missing, and use it', async () => {
     const cache = temporaryDirectory();
     let installs = true;
     const warm = before + gitlabCommands(configuration, 'warm', 'script');
@@ -141,7 +141,7 @@ describe('the GitLab jobs', () => {
 });
 
 describeWithQemu('the machine of QEMU', () => {
-  test('is made warm by QEMU, kept by the service, and goes on in another QEMU', async () => {
+  test('is prepared by QEMU, stored by the service, and continues in another QEMU', async () => {
     const runner = await Runner.create(temporaryDirectory());
     runner.write('qemu.sh', blocksOf(sectionOf(PAGE, 'A machine of QEMU'), 'sh')[0] ?? '');
     runner.write('warm-up.sh', '[ -p vm/monitor ] && echo warmed >>log');
@@ -155,7 +155,7 @@ describeWithQemu('the machine of QEMU', () => {
 });
 
 describe('the shell blocks', () => {
-  test('with curl alone save, verify and load, and those about waiting, caching and cleaning up do what the page says', async () => {
+  test('save, verify and load with curl alone, and the blocks on waiting, caching and cleaning up work as documented', async () => {
     const runner = await Runner.create(temporaryDirectory());
     const blocks = blocksOf(sectionOf(PAGE, 'With curl alone'), 'sh');
     expect(blocks).toHaveLength(4);
@@ -180,7 +180,7 @@ describe('the shell blocks', () => {
   });
 });
 
-test('the function for curl asks again while an earlier attempt waits, and not where the key is another request', async () => {
+test('the function for curl repeats a request while an earlier attempt is in progress, and not if the key belongs to another request', async () => {
   const runner = await Runner.create(temporaryDirectory());
   const [functionBlock = ''] = blocksOf(sectionOf(PAGE, 'With curl alone'), 'sh');
   /** In the place of curl: answers of a service, one after the other. */

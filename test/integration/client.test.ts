@@ -21,8 +21,8 @@ function linesOf(text: string): Readonly<Record<string, unknown>>[] {
     .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
 }
 
-describe('the client of a whole service', () => {
-  test('sets, migrates, is interrupted, migrates again, and follows the events of all that', async () => {
+describe('the client of a complete service', () => {
+  test('sets parameters, migrates, is interrupted, migrates again, and follows the events', async () => {
     const socket = `unix:${join(temporaryDirectory(), 'socket')}`;
     const [source, target] = await Promise.all([service(), service('--incoming', socket)]);
     expect((await run(source, ['enable', 'events', 'return-path'])).output).toBe('events: on\nreturn-path: on\n');
@@ -62,14 +62,14 @@ describe('the client of a whole service', () => {
   });
 });
 
-describe('the client of a service that asks for tokens', () => {
+describe('the client of a service with tokens', () => {
   const [viewer, operator] = ['v'.repeat(32), 'o'.repeat(32)];
   const url = shared(() =>
     service('--paused', '--token-file', tokenFile([`${viewer} viewer`, `${operator} operator`])),
   );
   const asOperator = (words: readonly string[], input = '') => run(url(), words, { input, token: operator });
 
-  test('keeps every digit over QMP and HMP, and tells their errors by its status', async () => {
+  test('keeps integers exact over QMP and HMP, and has their errors in its status', async () => {
     const most = 2n ** 64n - 1n;
     expect((await asOperator(['set', `max-bandwidth=${most}`])).output).toBe(`max-bandwidth=${most}\n`);
     expect((await asOperator(['qmp', 'query-migrate-parameters', '--json'])).output).toContain(
@@ -87,7 +87,7 @@ describe('the client of a service that asks for tokens', () => {
     expect(output).toMatch(/\nError: .*\nVM status: paused.*\n$/);
   });
 
-  test('lists jobs and steers them', async () => {
+  test('lists jobs and controls them', async () => {
     expect((await asOperator(['snapshot', 'save', 'warm', '--job-id', 'j', '-q'])).status).toBe(0);
     expect((await asOperator(['jobs'])).output).toMatch(/\nj +snapshot-save +concluded +completed +100 % /);
     expect(await asOperator(['jobs', 'pause', 'j'])).toMatchObject({
@@ -99,7 +99,7 @@ describe('the client of a service that asks for tokens', () => {
     expect((await asOperator(['jobs', '--history', '-q'])).output).toBe('j\n');
   });
 
-  test('shows a token, and does what its role may', async () => {
+  test('sends a token, and can do what its role allows', async () => {
     const mine = tokenFile([operator]);
     expect(await run(url(), ['status'])).toMatchObject({ status: 4, errors: expect.stringContaining('refused (401 ') });
     expect((await run(url(), ['status'], { token: viewer })).status).toBe(0);

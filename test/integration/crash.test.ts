@@ -4,6 +4,7 @@
 import { test } from 'vitest';
 import { crashIncoming, crashOutgoing } from '../helpers/crash-loop.ts';
 
-test('kill -9 while a guest is sent away and parameters change leaves nothing half done', () => crashOutgoing(1));
+test('kill -9 of a source during a migration and changes of parameters leaves no partial state', () =>
+  crashOutgoing(1));
 
-test('kill -9 while a guest is received leaves it at its source', () => crashIncoming(1));
+test('kill -9 of a target during a migration leaves the guest at its source', () => crashIncoming(1));

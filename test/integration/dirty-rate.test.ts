@@ -7,8 +7,8 @@ import { ask } from '../helpers/app.ts';
 import { type LocalService, localService } from '../helpers/guest-service.ts';
 import { describeWithQemu, type Qemu, startQemu } from '../helpers/qemu/qemu.ts';
 
-describe('while a migration runs', () => {
-  test('its threads are known to the system, and what is measured costs it no page', async () => {
+describe('a migration with a dirty rate measurement', () => {
+  test('reports the system ids of its threads, and sends every dirty page', async () => {
     const flags = ['--ram', '32M', '--dirty-ring-size', '1024', '--workload', 'rate=20M,span=8M,pattern=hot'];
     const [source, target] = [
       await localService(flags),
@@ -35,7 +35,7 @@ describe('while a migration runs', () => {
 });
 
 describe('the capability dirty-limit', () => {
-  test('holds a guest that dirties more than can be sent to its limit, until it has gone over', async () => {
+  test('limits a guest that dirties more than can be sent, until the migration is complete', async () => {
     const flags = ['--ram', '32M', '--dirty-ring-size', '1024', '--workload', 'rate=60M,span=16M,pattern=seq'];
     const [source, target] = [
       await localService(flags),
@@ -129,7 +129,7 @@ async function askService({ app }: LocalService, step: Step): Promise<unknown> {
 }
 
 describeWithQemu('compared with QEMU 10.0', () => {
-  test('every step is taken or refused alike, and what is shown has the same members and values', async () => {
+  test('every step is accepted or refused alike, and the answers have the same members and values', async () => {
     const qemu = await startQemu({ ramMebibytes: 16 });
     const service = await localService(['--workload', 'rate=0']);
     const compare = async (steps: readonly Step[]): Promise<void> => {

@@ -39,7 +39,7 @@ describe('SIGTERM', () => {
   const start = (...flags: readonly string[]): Promise<Spawned> => spawnService(data(), flags);
   let last = '';
 
-  test('during an outgoing migration: it completes, nothing new begins, then followers are told and the status is 0', async () => {
+  test('during an outgoing migration lets it complete, accepts no new work, informs event clients, and ends with 0', async () => {
     const target = await localService(INCOMING);
     const source = await start('--set', 'max-bandwidth=8M', '--drain-timeout', '40');
     await source.enable('events');
@@ -56,7 +56,7 @@ describe('SIGTERM', () => {
     expect(await target.runState()).toBe('running');
   });
 
-  test('during an outgoing migration without time for it: it is cancelled, the target gives up, the status is 0', async () => {
+  test('during an outgoing migration without a drain time cancels it, the target aborts, and the status is 0', async () => {
     const target = await localService(INCOMING);
     const source = await start('--set', 'max-bandwidth=1M', '--drain-timeout', '0');
     expect(await source.row(last)).toMatchObject({ status: 'completed', guest: 'there' });
@@ -68,7 +68,7 @@ describe('SIGTERM', () => {
     expect((await target.ended()).status).toBe('failed');
   });
 
-  test('during a save: the snapshot is whole; a second service on the data was refused before that, and harmed nothing', async () => {
+  test('during a save completes the snapshot, and a second service on the data directory is refused before that without damage', async () => {
     const service = await start(...LARGE, '--drain-timeout', '40');
     expect(await service.row(last)).toMatchObject({ status: 'cancelled', guest: 'here' });
     const second = startProcess(data(), []);
@@ -84,7 +84,7 @@ describe('SIGTERM', () => {
     expect(namesIn(await stream).at(-1)).toBe('bye');
   });
 
-  test('during a save without time for it: it is taken back, and the status is 0', async () => {
+  test('during a save without a drain time undoes it, and the status is 0', async () => {
     const service = await start(...LARGE, '--drain-timeout', '0');
     const snapshots = new Snapshots(service);
     expect(await snapshots.job(last)).toMatchObject({ status: 'concluded', outcome: 'completed' });
@@ -94,7 +94,7 @@ describe('SIGTERM', () => {
     expectClean(join(data(), 'disk0.qcow2'));
   });
 
-  test('a second time, also another signal, ends it at once', async () => {
+  test('followed by a second signal ends the process at once', async () => {
     const target = await localService([...INCOMING, ...LARGE]);
     const source = await start(...LARGE, '--set', 'max-bandwidth=1M', '--drain-timeout', '40');
     const snapshots = new Snapshots(source);

@@ -56,7 +56,7 @@ class FaultyEngine implements TransferEngine {
   }
 }
 
-test(`a source worker that ${Object.keys(FAULTS).join(', ')} fails the migration and nothing else`, async () => {
+test(`a source worker that ${Object.keys(FAULTS).join(', ')} fails its migration and nothing else`, async () => {
   const engine = new FaultyEngine();
   const service = await localService([], { engine });
   await service.expectRunning();
@@ -76,7 +76,7 @@ test(`a source worker that ${Object.keys(FAULTS).join(', ')} fails the migration
   expect(await service.migrate(peer.uri)).toMatchObject({ status: 'failed', error: { code: 'engine_crashed' } });
 });
 
-test('a target worker that throws or loops is told when it was to listen', async () => {
+test('a target worker that throws or loops fails the request to listen with the reason', async () => {
   const engine = new FaultyEngine();
   const service = await localService(['--incoming', 'defer'], { engine });
   for (const fault of [FAULTS.throws, FAULTS.loops]) {
@@ -89,7 +89,7 @@ test('a target worker that throws or loops is told when it was to listen', async
   }
 });
 
-test('a worker that is busy for longer than the limit, but lives, is left alone', async () => {
+test('a worker that is busy for longer than the limit, but alive, is not terminated', async () => {
   // A thread that starts shows no sign of life until its code is loaded, which on a busy machine takes a while.
   const hangMsMax = 1000;
   const service = await localService(['--enable', 'pause-before-switchover'], {

@@ -15,7 +15,7 @@ const source = shared(() =>
   localService([...ALLOWED, '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'], { deadlines: DEADLINES }),
 );
 
-test('without --allow-exec nothing is run', async () => {
+test('no command is executed without --allow-exec', async () => {
   const trap = join(temporaryDirectory(), 'trap');
   const source = await localService();
   const target = await localService(['--incoming', 'defer']);
@@ -39,7 +39,7 @@ const FAILING = [
   ['head -c 100000 > /dev/null', 'before it had the whole stream'],
 ] as const;
 
-test('a command that fails in whatever way fails the migration and leaves the guest running', async () => {
+test('a command that fails in any way fails the migration and leaves the guest running', async () => {
   for (const [command, word] of FAILING) {
     const row = await source().migrate(`exec:${command}`);
     expect(row, command).toMatchObject({ status: 'failed', guest: 'here' });
@@ -48,7 +48,7 @@ test('a command that fails in whatever way fails the migration and leaves the gu
   }
 });
 
-test('a command that takes nothing is ended at the deadline, with all that it started', async () => {
+test('a command that reads nothing is killed at the deadline, with its child processes', async () => {
   const pidFile = join(temporaryDirectory(), 'pid');
   const row = await source().migrate(`exec:sleep 1000 & echo $! > ${pidFile}; wait`);
   expect(row).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'deadline_exceeded' } });
@@ -57,7 +57,7 @@ test('a command that takes nothing is ended at the deadline, with all that it st
   await source().expectRunning();
 });
 
-test('a command that keeps the end to itself leaves the outcome unknown', async () => {
+test('a command that reads everything and does not exit leaves the outcome unknown', async () => {
   const file = join(temporaryDirectory(), 'guest');
   const row = await source().migrate(`exec:cat > ${file}; sleep 1000`);
   expect(row).toMatchObject({ status: 'failed', guest: 'unknown', error: { code: 'handover_outcome_unknown' } });
@@ -67,7 +67,7 @@ test('a command that keeps the end to itself leaves the outcome unknown', async 
   await source().expectRunning();
 });
 
-test('a command gets none of the service’s environment', async () => {
+test('a command gets no environment variables of the service', async () => {
   const file = join(temporaryDirectory(), 'environment');
   expect(await source().migrate(`exec:env > ${file}; cat > /dev/null`)).toMatchObject({ status: 'completed' });
   const names = readFileSync(file, 'utf8')
@@ -79,7 +79,7 @@ test('a command gets none of the service’s environment', async () => {
   await source().post('/cont');
 });
 
-test('an argument list runs without a shell', async () => {
+test('an argument list is executed without a shell', async () => {
   const directory = temporaryDirectory();
   const [file, trap] = [join(directory, 'guest; touch trap'), join(directory, 'trap')];
   const addr = { transport: 'exec', args: ['/usr/bin/tee', file] };
@@ -93,7 +93,7 @@ test('an argument list runs without a shell', async () => {
   await source().post('/cont');
 });
 
-test('a guest goes out through a command and comes back through another, which may follow one that failed', async () => {
+test('a guest leaves through a command and returns through another, even after a command that failed', async () => {
   const file = join(temporaryDirectory(), 'guest.gz');
   await expect.poll(async () => (await source().guest()).ticks).toBeGreaterThan(1);
   const left = await source().migrate(`exec:gzip -1 > ${file}`);

@@ -7,7 +7,7 @@ import * as outgoing from '../helpers/failures/outgoing.ts';
 import { closedPort } from '../helpers/peer.ts';
 
 describe('a target', () => {
-  test('that cannot be reached is told by distinct codes in the history, and the guest is untouched', async () => {
+  test('that cannot be reached has distinct codes in the history, and the guest keeps running', async () => {
     const source = await busyService({ deadlines: outgoing.IMPATIENT });
     const unreachable = 'tcp:255.255.255.255:4444';
     const uris = [
@@ -34,12 +34,12 @@ describe('a target', () => {
     await expectMigrates(source);
   });
 
-  test('that accepts and never reads fails at the deadline for silence, with memory flat', () =>
+  test('that accepts and never reads fails at the deadline for silence, with constant memory', () =>
     outgoing.silentTarget('tcp'));
 });
 
 describe('a peer that closes', () => {
-  test('with FIN in any phase, or with RST in the first pass and in the last, leaves the guest running here', async () => {
+  test('with FIN in any phase, or with RST in the first and last pass, leaves the guest running here', async () => {
     const resets = closingsWith('RST').filter(({ phase }) => ['first pass', 'last pass'].includes(phase));
     expect(resets).toHaveLength(2);
     await closeInPhases([...closingsWith('FIN'), ...resets]);
@@ -47,15 +47,15 @@ describe('a peer that closes', () => {
 });
 
 describe('at the boundary of the handover over tcp', () => {
-  test('without a return path a silence, and a reset where there is one, leave the outcome unknown; a closing in order is a completion that nobody confirmed', () =>
+  test('without a return path a silence or a reset leaves the outcome unknown, and an orderly close is an unconfirmed completion', () =>
     outgoing.handoverWithoutReturnPath('tcp'));
 
-  test('with one any closing without a word is unknown too, an error gives the guest back, and a word completes', () =>
+  test('with a return path a close without a confirmation leaves the outcome unknown, an error returns the guest, and a confirmation completes', () =>
     outgoing.handoverWithReturnPath('tcp'));
 });
 
-test('a return path of garbage, floods, requests for pages, or words that are wrong fails the migration and leaves the guest running', () =>
+test('a return path with garbage, floods, page requests or wrong confirmations fails the migration and leaves the guest running', () =>
   outgoing.wrongReturnPaths('tcp'));
 
-test('a pause at the switchover that is longer than the deadlines ends well with cancel and with continue', () =>
+test('a pause at the switchover that is longer than the deadlines can be ended by cancel and by continue', () =>
   outgoing.longPause('tcp'));

@@ -58,8 +58,8 @@ function makeTraps(root: string): { outside: string; uris: Readonly<Record<strin
   return { outside, uris };
 }
 
-describe('a way out of the file root', () => {
-  test('is refused for writing, the guest runs on and nothing outside is touched', async () => {
+describe('a path out of the file root', () => {
+  test('is refused for writing, the guest keeps running and no file outside is changed', async () => {
     const { root, outside, uris, source } = rooted();
     for (const [name, uri] of Object.entries(uris)) {
       const reply = await source.call('/migrate', { body: { uri }, headers: { prefer: 'wait=20' } });
@@ -72,7 +72,7 @@ describe('a way out of the file root', () => {
     await source.expectRunning();
   });
 
-  test('is not opened by an offset that is no number of bytes', async () => {
+  test('cannot be opened by an offset that is no number of bytes', async () => {
     const { root, source } = rooted();
     for (const offset of ['-1', '1.5', '0x', '1e3', '99999999999999999999', '']) {
       const reply = await source.call('/migrate', { body: { uri: `file:guest,offset=${offset}` } });
@@ -84,7 +84,7 @@ describe('a way out of the file root', () => {
 
 /** Each test goes on with what the one before wrote. */
 describe('a file', () => {
-  test('takes a guest and gives it back', async () => {
+  test('stores a guest and returns it', async () => {
     const { root, source } = rooted();
     await expect.poll(async () => (await source.guest()).ticks).toBeGreaterThan(1);
     expect(await source.migrate('file:guest')).toMatchObject({ status: 'completed', guest: 'there' });
@@ -105,7 +105,7 @@ describe('a file', () => {
     await expectRestored(root, `file:behind,offset=${text}`, await source.consoleTicks());
   });
 
-  test('is refused outside of the root, before the offset, or with half a stream, and one that was read before follows', async () => {
+  test('is refused outside the root, before the offset, or with half a stream, and a valid file is accepted after that', async () => {
     const { root, uris } = rooted();
     const target = await localService(['--file-root', root, '--incoming', 'defer']);
     for (const [name, uri] of Object.entries({ ...uris, 'no such file': 'file:none' })) {
@@ -130,7 +130,7 @@ describe('a file', () => {
 });
 
 describeWithMounts('a full disk', () => {
-  test('fails the migration with no_space, and the guest runs on', async () => {
+  test('fails the migration with no_space, and the guest keeps running', async () => {
     const root = smallDisk(1);
     const fill = ['--workload', 'rate=1M,span=1M,pattern=hot,fill=random'];
     const source = await localService(['--file-root', root, ...fill]);

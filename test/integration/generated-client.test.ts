@@ -43,7 +43,7 @@ const status = await client.GET('/migrate');
 console.log(JSON.stringify({ limit, code, row: detail.data?.status, passes, status: status.data?.status }));
 `;
 
-test('a client with types from the OpenAPI document is checked against them, and moves a guest', async () => {
+test('a client with types from the OpenAPI document passes the type check, and moves a guest', async () => {
   const directory = temporaryDirectory();
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
   const { stdout: types } = await run(process.execPath, [join(ROOT, 'scripts/client-types.ts')], {
@@ -80,7 +80,7 @@ const status = await client.migrate.queryMigrate();
 console.log(JSON.stringify({ limit, code, row: detail.data.status, passes, status: status.data.status }));
 `;
 
-test('a client with methods from the OpenAPI document is checked against them, and moves a guest', async () => {
+test('a client with methods from the OpenAPI document passes the type check, and moves a guest', async () => {
   const directory = temporaryDirectory();
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
   await generateApi({ input: join(ROOT, 'openapi/openapi.json'), output: directory, fileName: 'api.ts', silent: true });

@@ -22,15 +22,15 @@ import { dataPages, ledgerWord, MIB, pageOf, startGuest } from '../machine/guest
 
 const WORKLOAD = { rate: 10 * MIB, span: 5 * MIB } as const;
 
-describe('an untouched migration', () => {
-  test('gives the target the same memory, in which the guest finds nothing wrong', async () => {
+describe('a migration without faults', () => {
+  test('gives the target the same memory, in which the guest finds no fault', async () => {
     // Three vCPUs, RAM full of noise, in four segments here and in three there.
     const options = { vcpus: 3, segmentBytesMax: 2 * MIB, workload: { ...WORKLOAD, fill: 'random' as const } };
     await expectSameThere(options, { segmentBytesMax: 3 * MIB });
   });
 });
 
-describe('a byte that changes', () => {
+describe('a changed byte', () => {
   test('at the target in the body of a written page stops the guest there', async () => {
     const pair = await guestPair({ vcpus: 2, workload: WORKLOAD });
     await expectDamageFound(pair, 'torn', (page) => flip(page, 4000));
@@ -39,8 +39,8 @@ describe('a byte that changes', () => {
   });
 });
 
-describe('one dirty page that is not sent', () => {
-  test('is found as stale, with the write that it holds and the one that is missing', async () => {
+describe('one unsent dirty page', () => {
+  test('is reported as stale, with its present and its missing write', async () => {
     const pair = await guestPair({ ...LARGE, vcpus: 2, segmentBytesMax: 5 * MIB });
     let page = 0;
     let expected = '';
@@ -59,8 +59,8 @@ describe('one dirty page that is not sent', () => {
   });
 });
 
-describe('two pages that change places', () => {
-  test('are found as misplaced, in whatever segments they lie', async () => {
+describe('two swapped pages', () => {
+  test('are reported as misplaced, in any segments', async () => {
     const pair = await guestPair({ vcpus: 3, workload: { ...WORKLOAD, span: 6 * MIB } }, { segmentBytesMax: 2 * MIB });
     let swapped: number[] = [];
     const { panic } = await migrate(pair, {
@@ -77,8 +77,8 @@ describe('two pages that change places', () => {
   });
 });
 
-describe('a service whose guest was damaged on its way', () => {
-  test('is guest-panicked, tells what was found, and does not let the guest go on', async () => {
+describe('a service whose guest was damaged during the migration', () => {
+  test('is guest-panicked, reports the fault, and does not resume the guest', async () => {
     const machine = startGuest({ ramBytes: 16 * MIB, holds: ['incoming'] });
     const adopt = machine.adopt.bind(machine);
     let page = 0;

@@ -132,7 +132,7 @@ const SETTINGS: Readonly<Record<string, readonly string[]>> = {
 describeWithQemu('the text monitor compared with that of QEMU', () => {
   const both = shared(async () => ({ qemu: await startQemu(), monitor: await monitorOf() }));
 
-  test('settings are taken and refused alike, and are shown alike', async () => {
+  test('settings are accepted, refused and printed alike', async () => {
     const { qemu, monitor } = both();
     expect(await monitor.run('info migrate_parameters')).toBe(await say(qemu, 'info migrate_parameters'));
     for (const [name, values] of Object.entries(SETTINGS)) {
@@ -147,7 +147,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     }
   });
 
-  test('capabilities are switched and shown alike', async () => {
+  test('capabilities are changed and printed alike', async () => {
     const { qemu, monitor } = both();
     for (const line of [
       'migrate_set_capability events on',
@@ -167,7 +167,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     }
   });
 
-  test('a migration is shown alike before it, after it, and when it failed', async () => {
+  test('a migration is printed alike before it, after it, and when it failed', async () => {
     const qemu = await startQemu({ guest: { pagesPerTick: 0 } });
     const { app, dataDirectory } = await startService(SMALL);
     const monitor = new HmpMonitor(app.domain);
@@ -189,7 +189,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     expect(await monitor.run('info status')).toBe(await say(qemu, 'info status'));
   });
 
-  test('the run state is shown alike', async () => {
+  test('the run state is printed alike', async () => {
     const [qemu, monitor] = [await startQemu({ paused: true }), await monitorOf([...SMALL, '--paused'])];
     for (const line of ['info status', 'cont', 'info status', 'stop', ' info  status ', 'c', 's', 'info status\n']) {
       expect(await monitor.run(line), line).toBe(await say(qemu, line));
@@ -203,7 +203,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     expect(withoutFigures(await waiting.run('info migrate'))).toBe(withoutFigures(await say(target, 'info migrate')));
   });
 
-  test('dirty rates and limits are asked for and refused alike', async () => {
+  test('dirty rates and limits are accepted and refused alike', async () => {
     const [qemu, monitor] = [await startQemu(), await monitorOf()];
     for (const line of ['info dirty_rate', 'info vcpu_dirty_limit', 'cancel_vcpu_dirty_limit']) {
       expect(await monitor.run(line), line).toBe(await say(qemu, line));
@@ -233,7 +233,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     expect(await monitor.run('calc_dirty_rate -b 1')).toMatch(/^Error: .*\n$/);
   });
 
-  test('lines that are no commands are told apart alike', async () => {
+  test('invalid lines are refused alike', async () => {
     const { qemu, monitor } = both();
     for (const line of [
       ...['', ' ', 'foo', 'foo bar', 'info foo', 'info stat', 'stop; cont', 'info status;', 'infostatus', '?x'],
@@ -256,7 +256,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     }
   });
 
-  test('snapshots of one image are listed alike, whoever saved them', async () => {
+  test('snapshots of one image are listed alike, with either program as writer', async () => {
     const directory = temporaryDirectory();
     const images = ['one', 'two'].map((name) => join(directory, `${name}.qcow2`));
     for (const image of images) execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', image, '16M']);
@@ -291,7 +291,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     expect(await say(second, list)).toBe(ours);
   });
 
-  test('what QEMU knows is written as it writes it, figure by figure', async () => {
+  test('each figure of info migrate is formatted as QEMU formats it', async () => {
     const guest = { pagesPerTick: 8 };
     const qemu = await startQemu({ guest, capabilities: ['xbzrle', 'pause-before-switchover', 'dirty-bitmaps'] });
     const query = async (command: string): Promise<never> => (await qemu.qmp.execute(command)) as never;
@@ -322,7 +322,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
   test.each([
     ['page-sampling', { 'sample-pages': 256 }],
     ['dirty-bitmap', {}],
-  ])('a dirty rate measured by %s is written alike', async (mode, more) => {
+  ])('a dirty rate that was measured by %s is printed alike', async (mode, more) => {
     const qemu = await startQemu();
     const measure = { 'calc-time': 100, 'calc-time-unit': 'millisecond', mode, ...more };
     await qemu.qmp.execute('calc-dirty-rate', measure);

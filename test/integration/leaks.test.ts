@@ -36,7 +36,7 @@ async function settled(): Promise<ReturnType<typeof holdings>> {
   return JSON.parse(last);
 }
 
-test('migrations that fail in every way leave nothing open', async () => {
+test('migrations that fail in different ways leave no resources open', async () => {
   const flags = ['--allow-exec', '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'];
   const source = await localService(flags, { deadlines: DEADLINES });
   const target = await localService(['--incoming', 'defer', '--allow-exec'], { deadlines: DEADLINES });

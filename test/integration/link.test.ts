@@ -8,7 +8,7 @@ import { Relay } from '../helpers/relay.ts';
 const FLAGS = ['--ram', '32M', '--workload', 'rate=40M,span=16M,pattern=seq'];
 type Progress = { readonly rate: number; readonly verdict: { readonly verdict: string } | null };
 
-test('a link that stands still for two seconds, then falls to a twentieth, fails nothing: it is measured and judged', async () => {
+test('a link that stalls for two seconds and then slows down to a twentieth fails no migration, and rate and verdict follow it', async () => {
   const source = await localService(FLAGS);
   const target = await localService([...FLAGS, '--incoming', 'tcp:127.0.0.1:0']);
   const relay = await Relay.to(await target.incomingUri());

@@ -7,7 +7,7 @@ import { eventsOf, localService } from '../helpers/guest-service.ts';
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
 
 describe('a migration over TCP', () => {
-  test('moves a running guest whose ticks go on without a gap', async () => {
+  test('moves a running guest, whose ticks continue without a gap', async () => {
     const flags = ['--ram', '64M', '--workload', 'rate=20M,span=16M,pattern=hot'];
     const source = await localService(flags);
     const target = await localService([...flags, ...INCOMING, '--enable', 'events']);
@@ -36,7 +36,7 @@ describe('a migration over TCP', () => {
     expectOrder(eventsOf(target), ['MIGRATION setup', 'MIGRATION active', 'RESUME', 'MIGRATION completed']);
   });
 
-  test('moves a guest to a service that sends it on; a stopped one stays so; and no second migration begins', async () => {
+  test('moves a guest to a service that sends it on, keeps a stopped guest stopped, and excludes a second migration', async () => {
     const [first, second, third] = [await localService(), await localService(INCOMING), await localService(INCOMING)];
     for (const service of [first, second, third]) await service.enable('return-path');
     const refusal = async (): Promise<unknown[]> => {
@@ -85,7 +85,7 @@ describe('a guest that dirties faster than max-bandwidth', () => {
     return { source, target, verdict };
   }
 
-  test('is iterated, judged hopeless with a reason, and completes once max-bandwidth is raised', async () => {
+  test('is migrated in passes, reported as hopeless with a reason, and completes after max-bandwidth is raised', async () => {
     const { source, target, verdict } = await stalled();
     const before = await source.query();
     expect(await verdict()).toMatchObject({ reason: expect.stringContaining('max-bandwidth') });
@@ -105,14 +105,14 @@ describe('a guest that dirties faster than max-bandwidth', () => {
     await target.expectRunning();
   });
 
-  test('completes once downtime-limit is raised', async () => {
+  test('completes after downtime-limit is raised', async () => {
     const { source, target } = await stalled();
     await source.set({ 'downtime-limit': 10_000 });
     expect(await source.ended()).toMatchObject({ status: 'completed' });
     await target.expectRunning();
   });
 
-  test('completes once its workload is lowered', async () => {
+  test('completes after its workload is reduced', async () => {
     const { source, target } = await stalled();
     const reply = await source.call('/machine/workload', { method: 'PATCH', body: { rate: 100_000 } });
     expect(reply.status, reply.text).toBe(200);

@@ -32,7 +32,7 @@ describe('the npm package', () => {
     rmSync(directory, { recursive: true });
   });
 
-  test('holds what was compiled and what goes with it, and no source', async () => {
+  test('contains the compiled code and its documents, and no source', async () => {
     await run('npm', ['pack', '--pack-destination', directory], { cwd: ROOT, env });
     tarball = join(directory, readdirSync(directory).find((name) => name.endsWith('.tgz')) ?? '');
     const { stdout } = await run('tar', ['-tzf', tarball]);
@@ -54,7 +54,7 @@ describe('the npm package', () => {
     expect(paths.filter((path) => /\.ts$|^(?:src|test|scripts)\//.test(path))).toEqual([]);
   });
 
-  test('is installed by npm, with what it depends on', async () => {
+  test('is installed by npm, with its dependencies', async () => {
     const where = ['--prefix', prefix, '--registry', registry.url, '--cache', join(directory, 'cache')];
     await run('npm', ['install', '--global', '--no-audit', '--no-fund', ...where, tarball], { cwd: directory, env });
     const { stdout } = await run(command, ['--version'], { env });

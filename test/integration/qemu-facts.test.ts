@@ -42,7 +42,7 @@ describeWithQemu('the recorded answers of QEMU 10.0', (binary) => {
     expect({ ...asked, qemuVersion: '' }).toEqual({ ...expected, qemuVersion: '' });
   });
 
-  it('were given by the version that is installed, or by an older one', async () => {
+  it('were recorded from the installed version or an older one', async () => {
     const qemu = await startQemu({ paused: true, ramMebibytes: 2 });
     const version = (await qemu.qmp.query('query-version')).qemu as { major: number };
 

@@ -18,11 +18,11 @@ import {
 import { continuousTicks, tickCount } from '../helpers/qemu/serial.ts';
 
 describeWithQemu('a machine of QEMU 10.0', () => {
-  it('travels through an image with a return path on all sides', async () => {
+  it('passes through an image with a return path on all sides', async () => {
     await travels({ transport: 'tcp', capabilities: ['return-path'] });
   });
 
-  it('travels through an image with SeaBIOS and more devices', async () => {
+  it('passes through an image with SeaBIOS and more devices', async () => {
     const options: QemuOptions = {
       firmware: 'seabios',
       extraArguments: [
@@ -60,7 +60,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
     expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(LAP_TICKS);
   });
 
-  it('moves in while it dirties its memory for several passes', async () => {
+  it('arrives while it dirties its memory for several passes', async () => {
     const source = await startQemu({ ...SMALL_GUEST, parameters: { 'max-bandwidth': 6_000_000, 'downtime-limit': 1 } });
     const image = await startImage({ transport: 'tcp' });
     await source.waitForTicks(LAP_TICKS);
@@ -81,7 +81,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
     expect(continuousTicks(source.serialText(), target.serialText())).toBeGreaterThan(2 * LAP_TICKS);
   });
 
-  it('can be stored as a file that QEMU takes as -incoming file:, be taken back with cont, and start by itself elsewhere', async () => {
+  it('is stored as a file that QEMU accepts as -incoming file:, is resumed with cont, and starts elsewhere', async () => {
     const source = await startQemu(SMALL_GUEST);
     const image = await startImage({ transport: 'tcp' });
     await source.waitForTicks(LAP_TICKS);
@@ -112,7 +112,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
 describeWithQemu72('a machine of QEMU 7.2', (binary) => {
   const machine = 'pc-i440fx-7.2';
 
-  it('travels through an image into QEMU 7.2 over unix sockets with a return path', async () => {
+  it('passes through an image into QEMU 7.2 over unix sockets with a return path', async () => {
     const old = { binary, machine };
     await travels({ transport: 'unix', stopsFirst: true, source: old, target: old, capabilities: ['return-path'] });
   });

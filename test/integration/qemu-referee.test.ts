@@ -13,7 +13,7 @@ import { continuousTicks, guestComplaint, guestTicks } from '../helpers/qemu/ser
 
 describeWithQemu('a real QEMU as the referee', () => {
   for (const firmware of ['guest', 'seabios'] as const) {
-    it(`runs the ${firmware} guest on after a migration without a gap`, async () => {
+    it(`continues the ${firmware} guest after a migration without a gap`, async () => {
       const source = await startQemu({ ...SMALL_GUEST, firmware });
       const target = await startQemu({ ...SMALL_GUEST, firmware, incoming: `unix:${source.path('migration.sock')}` });
       await source.waitForTicks(LAP_TICKS + 10);
@@ -31,7 +31,7 @@ describeWithQemu('a real QEMU as the referee', () => {
     }, 60_000);
   }
 
-  it('finds physical memory identical on a stopped source and a paused target', async () => {
+  it('shows identical physical memory of a stopped source and a paused target', async () => {
     const source = await startQemu(SMALL_GUEST);
     const target = await startQemu({ ...SMALL_GUEST, incoming: `unix:${source.path('migration.sock')}`, paused: true });
     await source.waitForTicks(LAP_TICKS);
@@ -48,7 +48,7 @@ describeWithQemu('a real QEMU as the referee', () => {
     expect(before.equals(after)).toBe(true);
   }, 60_000);
 
-  it('has a guest that notices one wrong byte in its memory', async () => {
+  it('has a guest that detects one wrong byte in its memory', async () => {
     const source = await startQemu({ guest: { ringPages: 16, pagesPerTick: 1 }, ramMebibytes: 2 });
     await source.waitForTicks(20);
     const path = source.path('stream.bin');
@@ -72,7 +72,7 @@ describeWithQemu('a real QEMU as the referee', () => {
     expect(() => guestTicks(text)).toThrow('wrong memory');
   }, 60_000);
 
-  it('gives the error of a refused command, and rejects when nothing comes in time', async () => {
+  it('returns the error of a refused command, and rejects when nothing arrives in time', async () => {
     const qemu = await startQemu({ paused: true });
 
     const refused = qemu.qmp.execute('migrate-set-parameters', { 'downtime-limit': -1 });
@@ -82,13 +82,13 @@ describeWithQemu('a real QEMU as the referee', () => {
     expect(await qemu.runState()).toBe('prelaunch');
   }, 60_000);
 
-  it('says what QEMU said when it does not start', async () => {
+  it('reports the output of a QEMU that does not start', async () => {
     await expect(startQemu({ machine: 'no-such-machine' })).rejects.toThrow('no-such-machine');
   }, 60_000);
 });
 
 describeWithQemu72('QEMU 7.2 as the source', (binary) => {
-  it('migrates into QEMU 10 and the guest runs on', async () => {
+  it('migrates into QEMU 10, and the guest keeps running', async () => {
     const machine = 'pc-i440fx-7.2';
     const source = await startQemu({ ...SMALL_GUEST, binary, machine });
     const target = await startQemu({ ...SMALL_GUEST, machine, incoming: `unix:${source.path('migration.sock')}` });

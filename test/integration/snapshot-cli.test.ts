@@ -19,7 +19,7 @@ async function runState(url: string): Promise<unknown> {
 }
 
 describe('vmferry snapshot', () => {
-  test('saves, lists, verifies, loads and deletes, finds a job again under its key, and ends with 4 at what is refused', async () => {
+  test('saves, lists, verifies, loads and deletes, repeats a job by its key, and ends with 4 at a refusal', async () => {
     const url = await listeningService(SMALL);
     for (const verb of ['load', 'list']) {
       const refused = { status: 4, output: '', errors: expect.stringContaining('refused (404 snapshot_not_found): ') };
@@ -57,7 +57,7 @@ describe('vmferry snapshot', () => {
     expect(await runState(url)).toBe('running');
   });
 
-  test('cancels its job at Ctrl-C, at a time-out ends with 5, and outlives the service, with 1 once it is back, with 3 if it is not', async () => {
+  test('cancels its job at Ctrl-C, ends with 5 at a time-out, and after a loss of the service with 1 if it returns and 3 if it does not', async () => {
     const flags = ['--http', `127.0.0.1:${await freePort()}`, '--data', temporaryDirectory(), ...LARGE];
     const first = await startService(flags);
     const { url } = first;

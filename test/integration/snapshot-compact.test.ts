@@ -14,7 +14,7 @@ import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
 const longImage = shared(makeLongImage);
 
-test('a compaction beside a guest that writes makes the file short, and the snapshot is what it was', async () => {
+test('a compaction during writes of the guest shortens the file, and the snapshot is unchanged', async () => {
   const { image, kept } = longImage();
   const { service, path } = await serviceOn(image);
   const snapshots = new Snapshots(service);
@@ -35,13 +35,13 @@ test('a compaction beside a guest that writes makes the file short, and the snap
 });
 
 test.each(combinations([0, 0.5], [0.5]))(
-  'kill -9 when %d of the work is done leaves the image whole, and another compaction finishes it',
+  'kill -9 at %d of the work leaves the image intact, and another compaction completes it',
   async (part) => {
     await killCompaction(longImage(), part);
   },
 );
 
-test('an image that is only read is refused with the reason', async () => {
+test('a read-only image is refused with the reason', async () => {
   const path = createImage(join(temporaryDirectory(), 'disk0.qcow2'));
   const old = join(temporaryDirectory(), 'old.qcow2');
   copyFileSync(path, old);

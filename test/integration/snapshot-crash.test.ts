@@ -3,6 +3,6 @@
 import { test } from 'vitest';
 import { crashSnapshots } from '../helpers/snapshots/crash.ts';
 
-test('kill -9 in save, load, delete and a start leaves sound disks that agree, and no half-made snapshot', async () => {
+test('kill -9 during save, load, delete and a start leaves intact, consistent disks and no partial snapshot', async () => {
   await crashSnapshots(3, 1, 0xc4a5);
 });

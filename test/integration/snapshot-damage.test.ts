@@ -72,8 +72,8 @@ function flipVmState(map: ImageMap, position: number): () => void {
   return flipBit(map.path, at!);
 }
 
-describe('a bit that turned over', () => {
-  test('in RAM is named by RAM block and offset', async () => {
+describe('a flipped bit', () => {
+  test('in RAM is reported with RAM block and offset', async () => {
     const { bed, map } = await savedBed();
     const state = map.vmState('whole');
     const magic = Buffer.alloc(8);
@@ -94,7 +94,7 @@ describe('a bit that turned over', () => {
     await expectUnharmed(bed, ['whole']);
   });
 
-  test('in the device state or the description is found', async () => {
+  test('in the device state or the description is detected', async () => {
     const { bed, map } = await savedBed();
     const state = map.vmState('whole');
     const positions = [
@@ -108,7 +108,7 @@ describe('a bit that turned over', () => {
     await expectUnharmed(bed, ['whole']);
   });
 
-  test('in the digests themselves is found', async () => {
+  test('in the digests themselves is detected', async () => {
     const { bed, map } = await savedBed();
     const position = Number(map.entry('whole').extra.readBigUInt64BE(MANIFEST_POSITION));
     for (const offset of [0, 40, 300]) {
@@ -117,7 +117,7 @@ describe('a bit that turned over', () => {
     await expectUnharmed(bed, ['whole']);
   });
 
-  test('in a disk is named by its offset', async () => {
+  test('in a disk is reported with its offset', async () => {
     const { bed } = await savedBed();
     const map = new ImageMap(bed.images[1]!);
     const byte = DISK_PATTERN.offset + 100_000;
@@ -127,7 +127,7 @@ describe('a bit that turned over', () => {
   });
 });
 
-test('a table of a snapshot that leads elsewhere is found, and a load refused', async () => {
+test('a snapshot table with a wrong address is detected, and a load is refused', async () => {
   const { bed, map } = await savedBed();
   const entry = map.entry('whole');
   const magic = Buffer.alloc(8);
@@ -151,7 +151,7 @@ test('a table of a snapshot that leads elsewhere is found, and a load refused', 
   await expectUnharmed(bed, ['whole']);
 });
 
-test('an image that was cut off fails verify and load, and the guest runs on', async () => {
+test('a truncated image fails verify and load, and the guest keeps running', async () => {
   const { bed, map } = await savedBed();
   const entry = map.entry('whole');
   const middle = map.fileOffset(entry, map.vmStateStart(entry) + Math.floor(entry.vmStateBytes / 2))!;

@@ -47,7 +47,7 @@ async function expectGoesOn(qemu: Qemu, serialBefore: string): Promise<void> {
 }
 
 describeWithQemu('an image that QEMU 10.0 and vmferry use alternately', () => {
-  it('brings a machine that QEMU saved into vmferry, and from there into a fresh QEMU', async () => {
+  it('brings a machine that QEMU saved into vmferry, and from there into a new QEMU', async () => {
     const { directory, image } = emptyImage();
     const { memory, serial } = await savedByQemu(image);
     const targetImage = join(directory, 'target.qcow2');
@@ -73,7 +73,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry use alternately', () => {
     await expectGoesOn(target, serial);
   });
 
-  it('keeps a machine that vmferry took from a running QEMU, for a QEMU with -loadvm', async () => {
+  it('stores a machine that vmferry received from a running QEMU, for a QEMU with -loadvm', async () => {
     const { directory, image } = emptyImage();
     const sourceImage = createImage(join(directory, 'source.qcow2'));
     const source = await startQemuOn(sourceImage, SMALL_GUEST);
@@ -97,7 +97,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry use alternately', () => {
     await expectGoesOn(target, source.serialText());
   });
 
-  it('lets QEMU load and save on behind what vmferry saved, and vmferry behind that', async () => {
+  it('is loaded and saved by QEMU after vmferry has saved, and by vmferry after that', async () => {
     const { directory, image } = emptyImage();
     const { serial } = await savedByQemu(image);
     const service = await imageService(directory, image);

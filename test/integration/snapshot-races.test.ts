@@ -20,7 +20,7 @@ async function startAndPause({ snapshots, service }: Bed, work: 'save' | 'load',
 }
 
 describe('a migration and a snapshot', () => {
-  test('exclude each other, and who comes second is told who is there', async () => {
+  test('exclude each other, and the error of the later one names the earlier one', async () => {
     const bed = await snapshotBed({ flags: LARGE });
     const { service, snapshots } = bed;
     await snapshots.does('save', 'kept');
@@ -54,7 +54,7 @@ describe('a migration and a snapshot', () => {
 describe('two jobs', () => {
   const common = shared(() => snapshotBed());
 
-  test('that save under one tag end as one snapshot', async () => {
+  test('that save under one tag lead to one snapshot', async () => {
     const bed = common();
     const [first, second] = await Promise.all([bed.snapshots.ask('save', 'one'), bed.snapshots.ask('save', 'one')]);
     const statuses = [first.status, second.status].sort();
@@ -70,7 +70,7 @@ describe('two jobs', () => {
     expect([again.status, again.json.code], again.text).toEqual([409, 'snapshot_exists']);
   });
 
-  test('that load at once are done one after the other, or one is refused', async () => {
+  test('that load concurrently run one after the other, or one is refused', async () => {
     const bed = common();
     await bed.snapshots.does('save', 'two');
     const replies = await Promise.all([bed.snapshots.ask('load', 'one'), bed.snapshots.ask('load', 'two')]);
@@ -82,7 +82,7 @@ describe('two jobs', () => {
     await expectUnharmed(bed, ['one', 'two']);
   });
 
-  test('that load and delete one snapshot leave nothing dangling, whichever comes first', async () => {
+  test('that load and delete one snapshot leave no partial state, in either order', async () => {
     const bed = common();
     for (const order of [
       ['load', 'delete'],
@@ -112,11 +112,11 @@ describe('a cancel of a save, load, verify or delete', () => {
     return bed;
   });
 
-  test('in its middle leaves all or nothing', async () => {
+  test('during the work leaves all or nothing', async () => {
     for (const work of ['save', 'load', 'verify', 'delete'] as const) await cancelAtMoments(bedWithKept(), work, 1);
   });
 
-  test('that is paused takes it back', async () => {
+  test('while the job is paused undoes the work', async () => {
     for (const work of ['save', 'load'] as const) await cancelWhilePaused(bedWithKept(), work);
     await expectUsable(bedWithKept(), ['disk0', 'disk1']);
   });

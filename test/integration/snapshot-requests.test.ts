@@ -32,7 +32,7 @@ function imageOf({ data }: Spawned): string {
 
 const local = shared(() => snapshotBed({ flags: LARGER }));
 
-test('a request that is repeated with its Idempotency-Key has the same answer and no second job', async () => {
+test('a repeated request with the same Idempotency-Key has the same answer and no second job', async () => {
   const { service, snapshots } = local();
   const key = { 'idempotency-key': 'a-key-of-the-test' };
   const first = await snapshots.ask('save', 'one', {}, key);
@@ -49,7 +49,7 @@ test('a request that is repeated with its Idempotency-Key has the same answer an
   expect(await jobCount(service)).toBe(1);
 });
 
-test('the progress of a save, a load and a verify is seen to grow at every stop, and ends at its total', async () => {
+test('the progress of a save, a load and a verify increases at each stop, and ends at its total', async () => {
   const bed = local();
   for (const work of ['save', 'load', 'verify'] as const) {
     const { end, stops } = await stopOnTheWay(bed, work);
@@ -92,7 +92,7 @@ const revived = shared(async () => {
   return { service: await spawnService(data, LARGE), first };
 });
 
-test('an Idempotency-Key holds over kill -9 right behind the answer', async () => {
+test('an Idempotency-Key is known after kill -9 directly after the answer', async () => {
   const { service, first } = revived();
   const snapshots = new Snapshots(service);
   const second = await snapshots.ask('save', 'one', {}, KEY);
@@ -102,7 +102,7 @@ test('an Idempotency-Key holds over kill -9 right behind the answer', async () =
   expect(tagsOf(imageOf(service))).toEqual(job.error === undefined ? ['one'] : []);
 });
 
-test(`${POLLS_PER_SECOND} requests in a second see no job go back, and disturb nothing`, async () => {
+test(`${POLLS_PER_SECOND} requests per second see no job go back, and disturb nothing`, async () => {
   const { service } = revived();
   const snapshots = new Snapshots(service);
   const seen: Sight[] = [];

@@ -9,7 +9,7 @@ import { runRounds } from '../helpers/snapshots/rounds.ts';
 
 const BUSY = ['--ram', '64M', '--workload', 'rate=200M,span=48M,pattern=hot'];
 
-test('a busy guest of two disks and two vCPUs comes back in every part, with clean images at each step', async () => {
+test('a busy guest with two disks and two vCPUs is restored completely, with clean images at each step', async () => {
   const data = temporaryDirectory();
   const images = makeImages(data, 1);
   const service = await spawnService(data, [...BUSY, '--vcpus', '2', ...nodeFlags(images)]);
@@ -19,7 +19,7 @@ test('a busy guest of two disks and two vCPUs comes back in every part, with cle
   expectClean(...images);
 });
 
-test('a guest that runs goes on running from where it was saved, on a console without a gap', async () => {
+test('a running guest continues from the snapshot, with a console without a gap', async () => {
   const { service, snapshots } = await snapshotBed();
   const ticks = async () => (await service.guest()).ticks;
   await expect.poll(ticks, { timeout: 20_000 }).toBeGreaterThan(1);

@@ -33,7 +33,7 @@ const WORKS = [
 ] as const;
 
 describeWithMounts('a full disk', () => {
-  test('fails a save wherever it is met, and a save that fits afterwards works', async () => {
+  test('fails a save at any write, and a smaller save succeeds afterwards', async () => {
     const directory = smallDisk(64);
     const bed = await snapshotBed({ flags: NOISE, imageDirectory: directory });
     await bed.snapshots.does('save', 'before');
@@ -49,7 +49,7 @@ describeWithMounts('a full disk', () => {
     await expectUsable(bed);
   });
 
-  test('under one of two nodes takes the snapshot back from the other', async () => {
+  test('below one of two nodes removes the snapshot from the other', async () => {
     const [roomy, directory] = [temporaryDirectory(), smallDisk(8)];
     const [image] = makeImages(roomy, 0);
     const [second] = makeImages(directory, 0);
@@ -65,7 +65,7 @@ describeWithMounts('a full disk', () => {
     await expectUsable(bed, ['disk0', 'disk1']);
   });
 
-  test('that is read-only can be listed and verified, and is refused for all else', async () => {
+  test('that is read-only allows a list and a verify, and no other work', async () => {
     const directory = smallDisk(32);
     const images = makeImages(directory, 0);
     const writable = await localService([...nodeFlags(images), ...NOISE], { hasDisk: true });
@@ -96,7 +96,7 @@ describeWithMounts('a full data directory', () => {
     return { service, snapshots: new Snapshots(service), images, data };
   });
 
-  test('refuses a job it could not record, and the guest runs on', async () => {
+  test('refuses a job that it cannot store, and the guest keeps running', async () => {
     const bed = common();
     await bed.snapshots.does('save', 'before');
     const giveBack = fillUp(bed.data, 0);
@@ -109,7 +109,7 @@ describeWithMounts('a full data directory', () => {
     await expectUsable(bed);
   });
 
-  test('records how a job ended that ran, and begins no other before there is room for its end, too', async () => {
+  test('stores the end of a running job, and refuses other jobs until there is space for their ends', async () => {
     const bed = common();
     const id = await bed.snapshots.start('save', 'recorded');
     await bed.service.post(`/jobs/${id}/pause`);
@@ -128,7 +128,7 @@ describeWithMounts('a full data directory', () => {
   });
 });
 
-test('an image that was removed, or replaced by another file, fails what is asked of it, and is left as it is', async () => {
+test('an image that was removed, or replaced by another file, fails its jobs, and the file is unchanged', async () => {
   const { service, snapshots, images } = await snapshotBed();
   await snapshots.does('save', 'kept');
   const expectGone = async () => {
@@ -148,7 +148,7 @@ test('an image that was removed, or replaced by another file, fails what is aske
   expect(sha256(images[0]!)).toBe(before);
 });
 
-test('a disk that takes nothing any more fails a save, a load and a delete, and the guest goes on as it was', async () => {
+test('a disk that accepts no more data fails a save, a load and a delete, and the guest continues', async () => {
   const { workerUrl, tell } = mortalThread();
   const options = { blockThread: { workerUrl, diskStallMs: 1000 } };
   const bed = await snapshotBed({ flags: NOISE, options });

@@ -44,7 +44,7 @@ function statesOf({ domain }: Machine) {
 
 const kinds = async ({ workers }: Machine) => (await workers.memory()).map(({ kind }) => kind).sort();
 
-test('two machines of one process migrate to each other and back, and each keeps only its own rows', async () => {
+test('two machines in one process migrate to each other and back, and each has only its own rows', async () => {
   const first = await machine('first');
   const second = await machine('second', ['--incoming', 'defer']);
 
@@ -76,7 +76,7 @@ test('two machines of one process migrate to each other and back, and each keeps
   for (const { domain } of [first, second]) expect(domain.machine.info().guest?.panic).toBeNull();
 });
 
-test('a machine of a process ends without the other: its threads go, and the other guest runs on', async () => {
+test('a machine in a process is closed with its threads, and the other guest keeps running', async () => {
   const first = await machine('first');
   const second = await machine('second');
   expect([await kinds(first), await kinds(second)]).toEqual([

@@ -80,7 +80,7 @@ describeWithQemu('compared with QEMU', () => {
     expect(json).toEqual(answer);
   });
 
-  test('a device state of an image is read by QEMU, and one of QEMU by the image', async () => {
+  test('a device state of an image is loaded by QEMU, and one of QEMU by the image', async () => {
     const image = createImageMachine();
     const { loaded } = read(readStreamFixture('pc-10.0').stream, imagePlan());
     image.adopt(loaded!);

@@ -24,13 +24,13 @@ async function checkout(): Promise<{ root: string; isBuilt: () => boolean }> {
   return { root, isBuilt };
 }
 
-test('what is newer than all sources is run', async () => {
+test('a build that is newer than all sources is used', async () => {
   const { isBuilt } = await checkout();
   expect(isBuilt()).toBe(true);
 });
 
 test.each(['src/deep/a.ts', 'src/deep', 'src', 'package-lock.json'])(
-  'nothing is built once %s has changed',
+  'no build is used after %s has changed',
   async (path) => {
     const { root, isBuilt } = await checkout();
     utimesSync(join(root, path), NEW + 1, NEW + 1);
@@ -38,7 +38,7 @@ test.each(['src/deep/a.ts', 'src/deep', 'src', 'package-lock.json'])(
   },
 );
 
-test('a package has no sources, and a checkout may have nothing built', async () => {
+test('a package has no sources, and a checkout may have no build', async () => {
   const { root, isBuilt } = await checkout();
   rmSync(join(root, 'src'), { recursive: true });
   rmSync(join(root, 'package-lock.json'));

@@ -18,7 +18,7 @@ const SMALL = {
   lookMs: 200,
 };
 
-test('a small guest gets nowhere until it is given more bandwidth, and then all is well', async () => {
+test('a small guest does not converge until its bandwidth is raised, and then completes', async () => {
   const directory = temporaryDirectory();
   const written: string[] = [];
   const screen = new Screen({ write: (text) => written.push(text) }, () => performance.now());
@@ -34,7 +34,7 @@ test('a small guest gets nowhere until it is given more bandwidth, and then all 
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test('an interrupted demo ends both services, removes their data and says so by its status', async () => {
+test('an interrupted demo ends both services, removes their data and reports it in its status', async () => {
   const directory = temporaryDirectory();
   const demo = spawn(process.execPath, [DEMO], {
     env: { ...process.env, TMPDIR: directory },

@@ -26,28 +26,28 @@ test('a module of functions on an imported memory is accepted', () => {
 });
 
 describe('a kernel module is refused', () => {
-  test('when it is no module at all', () => {
+  test('if it is no module', () => {
     expect(kernelFaults(Uint8Array.from(HEADER.slice(1)))).toEqual(['The file is not a valid WebAssembly module.']);
   });
 
-  test('when it writes static data into the memory', () => {
+  test('if it writes static data into the memory', () => {
     const data = section(11, [1, 0, 0x41, 0, 0x0b, 1, 7]);
     expect(kernelFaults(moduleOf(MEMORY_IMPORT, data))[0]).toContain('static data');
   });
 
-  test('when it runs code as it is instantiated', () => {
+  test('if it executes code at its instantiation', () => {
     const start = section(8, [0]);
     const faults = kernelFaults(moduleOf(VOID_TYPE, MEMORY_IMPORT, ONE_FUNCTION, start, EMPTY_CODE));
     expect(faults).toHaveLength(1);
     expect(faults[0]).toContain('start function');
   });
 
-  test('when it needs a function from outside, and abort is explained', () => {
+  test('if it imports a function, and abort is explained', () => {
     const abort = section(2, [1, ...name('env'), ...name('abort'), 0x00, 0]);
     expect(kernelFaults(moduleOf(VOID_TYPE, abort))[0]).toContain('"env.abort"; only env.memory may be imported; use');
   });
 
-  test('when it has a memory of its own to show', () => {
+  test('if it exports its own memory', () => {
     const memory = section(5, [1, 0, 1]);
     const memoryExport = section(7, [1, ...name('memory'), 0x02, 0]);
     expect(kernelFaults(moduleOf(memory, memoryExport))).toEqual([

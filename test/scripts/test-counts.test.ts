@@ -32,7 +32,7 @@ test('a file that could not be loaded is one failure', () => {
   expect(countResults([{ failed: true, reports }])).toEqual({ passed: 1, failed: 1, skipped: 0 });
 });
 
-test('a step that failed without a failed test of its own is one failure more', () => {
+test('a failed step without a failed test is one additional failure', () => {
   const lint = { failed: true, reports: [] };
   const passing = { failed: true, reports: [report('a.test.ts', { x: 'passed' })] };
   const failing = { failed: true, reports: [report('a.test.ts', { x: 'passed', y: 'failed' }, 'failed')] };

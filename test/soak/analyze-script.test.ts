@@ -60,7 +60,7 @@ function analysed(script: string, path: string): Readonly<Record<string, Readonl
   return JSON.parse(text) as ReturnType<typeof analysed>;
 }
 
-test("QEMU's analysis script reads the stream of a synthetic guest, and of images as it was before", async () => {
+test("QEMU's analysis script reads the stream of a synthetic guest, and images with the same result as before", async () => {
   const script = fetchScript();
   await readsSynthetic(script);
   for (const name of ['pc-10.0', 'q35-10.0', 'pc-7.2']) await readsImage(script, name);

@@ -7,7 +7,7 @@ import { ENDS, openRaces, type Play, STAGES } from '../helpers/cancel-orders.ts'
 
 const RUNS = 20_000;
 
-test(`two cancels and an end race ${RUNS} times: one end wins, and everyone is told that one`, async () => {
+test(`two cancels and an end that race ${RUNS} times lead to one end each, which every caller gets`, async () => {
   const races = openRaces();
   const race = fc.asyncProperty(
     fc.scheduler(),

@@ -9,7 +9,7 @@ import { localService } from '../helpers/guest-service.ts';
 
 const PINGS = 50_000;
 
-test('a sender that pings and takes none of the answers is let go', async () => {
+test('a sender that pings and reads no answers is disconnected', async () => {
   const target = await localService(['--machine', 'image', '--incoming', 'tcp:127.0.0.1:0']);
   const socket = net.connect(Number((await target.incomingUri()).split(':').at(-1)), '127.0.0.1');
   onTestFinished(() => void socket.destroy());

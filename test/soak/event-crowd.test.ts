@@ -26,7 +26,7 @@ const MIGRATED_BYTES = 10 * MIB;
 /** Half a MiB for each of them: what Node buffers, in pieces, and what it keeps of that. */
 const GROWTH_MIB_MAX = (READERS + DEAF) / 2;
 
-test('500 follow, and 50 over QMP, a tenth of whom do not read, while migrations run', async () => {
+test('500 clients of the event stream and 50 over QMP, a tenth of which do not read, are served while migrations run', async () => {
   const socket = `${temporaryDirectory()}/qmp.sock`;
   const source = await spawnService(temporaryDirectory(), [...SOURCE, '--qmp', `unix:${socket}`]);
   const target = await spawnService(temporaryDirectory(), ['--incoming', 'defer']);

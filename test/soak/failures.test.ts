@@ -14,7 +14,8 @@ import { OUTGOING_TRANSPORTS } from '../helpers/outgoing-peers.ts';
 import { SOCKET_TRANSPORTS } from '../helpers/transports.ts';
 
 describe.each(OUTGOING_TRANSPORTS)('a source over %s', (transport) => {
-  test('gives up a peer that never reads at the deadline for silence', () => outgoing.silentTarget(transport));
+  test('aborts the migration to a peer that never reads at the deadline for silence', () =>
+    outgoing.silentTarget(transport));
 
   test.each(['FIN', 'RST'] as const)('keeps its guest if the peer closes with %s in any phase', (how) =>
     closeInPhases(closingsWith(how), transport),
@@ -24,21 +25,21 @@ describe.each(OUTGOING_TRANSPORTS)('a source over %s', (transport) => {
 describe.each(['tcp', 'unix', 'fd'] as const)('a handover over %s', (transport) => {
   test('without a return path is unknown or unconfirmed', () => outgoing.handoverWithoutReturnPath(transport));
 
-  test('with a return path is what the target says', () => outgoing.handoverWithReturnPath(transport));
+  test('with a return path ends as the target reports', () => outgoing.handoverWithReturnPath(transport));
 
-  test('is not begun if the return path is wrong', () => outgoing.wrongReturnPaths(transport));
+  test('is not started if the return path is invalid', () => outgoing.wrongReturnPaths(transport));
 });
 
-test('a handover through a pipe is a completion that nobody confirmed', outgoing.handoverThroughPipe);
+test('a handover through a pipe is an unconfirmed completion', outgoing.handoverThroughPipe);
 
 describe.each(SOCKET_TRANSPORTS)('a cancel over %s', (transport) => {
-  test('of nothing changes nothing', () => cancelNothing(transport));
+  test('without a migration has no effect', () => cancelNothing(transport));
 
-  test('wins in each stage before the handover', () => cancelInEachStage(transport));
+  test('succeeds in each stage before the handover', () => cancelInEachStage(transport));
 
-  test('is refused once the target may have the guest', () => cancelTooLate(transport));
+  test('is refused after the target may have the guest', () => cancelTooLate(transport));
 
-  test('or a continuation ends a pause that is longer than the deadlines', () => outgoing.longPause(transport));
+  test('or a continue ends a pause that is longer than the deadlines', () => outgoing.longPause(transport));
 });
 
 for (const transport of SOCKET_TRANSPORTS) {

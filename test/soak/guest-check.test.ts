@@ -33,14 +33,11 @@ test.each([
   ['RAM in one segment, to many', {}, { segmentBytesMax: MIB }],
   ['RAM full of noise', { workload: { ...WORKLOAD, fill: 'random' as const } }, {}],
   ['RAM full of text', { workload: { ...WORKLOAD, fill: 'text' as const } }, {}],
-])(
-  'a migration gives the target the same memory, in which the guest finds nothing wrong: %s',
-  async (_, options, there) => {
-    await expectSameThere({ workload: WORKLOAD, ...options }, there);
-  },
-);
+])('a migration gives the target the same memory, in which the guest finds no fault: %s', async (_, options, there) => {
+  await expectSameThere({ workload: WORKLOAD, ...options }, there);
+});
 
-test('a byte that changes at the target in the header of a written page stops the guest there', async () => {
+test('a changed byte at the target in the header of a written page stops the guest there', async () => {
   await expectDamageFound(await guestPair({ vcpus: 2, workload: WORKLOAD }), 'corrupt', (page) => flip(page, 0));
 });
 
@@ -76,8 +73,8 @@ describe('a byte that changes at the source', () => {
   });
 });
 
-describe('one dirty page that is not sent', () => {
-  test('is found as lost if its first write was in it', async () => {
+describe('one unsent dirty page', () => {
+  test('is reported as lost if it had its first write', async () => {
     const pair = await guestPair(LARGE);
     let page = 0;
     const { panic } = await migrate(pair, {
@@ -91,7 +88,7 @@ describe('one dirty page that is not sent', () => {
     expect((await panic).detail).toContain('is all zeros; expected its write');
   });
 
-  test('is found before the guest runs at all if it is a page of the ledger', async () => {
+  test('is detected before the guest runs if it is a page of the ledger', async () => {
     const pair = await guestPair(LARGE);
     let page = 0;
     const { panic } = await migrate(pair, {

@@ -7,6 +7,6 @@ import { streamFixtureNames } from '../helpers/qemu/fixtures.ts';
 const NOT_DONE = ['pc-10.0-ignore-shared', 'pc-10.0-xbzrle'];
 
 it.each(streamFixtureNames().filter((name) => !NOT_DONE.includes(name)))(
-  '%s of QEMU leaves an image as it came in',
+  'the recorded stream %s of QEMU leaves an image exactly as it arrived',
   expectForwarded,
 );

@@ -14,7 +14,7 @@ const STALL_MS = 2000;
 const CHANGES = 60;
 
 test.each(SEEDS)(
-  'jitter and stalls fail nothing and the guest is moved once the link is well (seed %d)',
+  'jitter and stalls fail no migration, and the guest moves after the link recovers (seed %d)',
   async (seed) => {
     const random = randomNumbers(seed);
     const flags = ['--ram', '32M', '--workload', 'rate=20M,span=4M,pattern=seq'];

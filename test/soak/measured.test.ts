@@ -11,7 +11,7 @@ const LEGS = 10;
 /** The default of `downtime-limit`. */
 const DOWNTIME_MS_MAX = 300;
 
-test(`on an idle machine ${LEGS} migrations of a busy guest of 512 MiB stop it for ${DOWNTIME_MS_MAX} ms at most`, async () => {
+test(`${LEGS} migrations of a busy guest of 512 MiB on an idle machine have downtimes of at most ${DOWNTIME_MS_MAX} ms`, async () => {
   const downtimes = await moveThereAndBack(LEGS);
   console.log(`downtimes of ${LEGS} migrations in ms: ${downtimes.join(', ')}`);
   expect(downtimes.at(-1)).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
@@ -25,7 +25,7 @@ async function measuredRate(received: () => number, windowMs: number): Promise<n
 }
 
 test.each([5_000_000, 24 * 2 ** 20, 100_000_000, 300_000_000])(
-  'on an idle machine max-bandwidth %d is held within 1 %',
+  'the send rate on an idle machine is within 1 % of max-bandwidth %d',
   async (rate) => {
     const service = await spawnService(temporaryDirectory(), [
       '--ram',

@@ -11,12 +11,12 @@ import { SOCKET_TRANSPORTS } from '../helpers/transports.ts';
 
 const LEGS = 50;
 
-test(`${LEGS} migrations of a busy guest of 512 MiB, there and back, keep every tick and every page`, async () => {
+test(`${LEGS} migrations of a busy guest of 512 MiB, in both directions, lose no tick and no page`, async () => {
   const downtimes = await moveThereAndBack(LEGS);
   console.log(`downtime of ${LEGS} migrations: median ${downtimes[LEGS / 2]} ms, most ${downtimes.at(-1)} ms`);
 });
 
-test('300 cancels that race with the completion of real migrations have exactly one end each', async () => {
+test('300 cancels that race with the completion of real migrations lead to exactly one end each', async () => {
   const races = await runRaces(300);
   console.log(`cancelled ${races.cancelled}, completed ${races.completed}`);
   expect(Math.min(races.cancelled, races.completed)).toBeGreaterThan(30);
@@ -35,7 +35,7 @@ describe.each([true, false])('with return-path %s', (hasReturnPath) => {
   );
 });
 
-test('kill -9 at 60 random moments of sending and 40 of receiving leaves nothing half done', async () => {
+test('kill -9 at 60 random moments of sending and 40 of receiving leaves no partial state', async () => {
   await crashOutgoing(60);
   await crashIncoming(40);
 });

@@ -9,7 +9,7 @@ const POLLERS = 20;
 const PER_SECOND = 50;
 const GUEST = ['--ram', '4G', '--workload', 'rate=0,fill=random', '--set', 'max-bandwidth=200M'];
 
-test('1 000 polls a second during a migration: all are answered, many with 304, and the guest arrives', async () => {
+test('1 000 polls per second during a migration are all answered, many with 304, and the guest arrives', async () => {
   const target = await spawnService(temporaryDirectory(), ['--ram', '4G', '--incoming', 'tcp:127.0.0.1:0']);
   const source = await spawnService(temporaryDirectory(), GUEST);
   let before = 0;

@@ -12,7 +12,7 @@ const WAYS = (['tcp', 'unix'] as const).flatMap((transport) =>
 const LARGE = { ramMebibytes: 32, guest: {} } as const;
 
 describeWithQemu('a machine of QEMU 10.0', () => {
-  it.each(WAYS)('travels through an image over $transport with $capabilities', async (way) => {
+  it.each(WAYS)('passes through an image over $transport with $capabilities', async (way) => {
     await travels({ ...way, source: LARGE, target: LARGE });
   });
 });
@@ -27,7 +27,7 @@ describeWithQemu72('a machine', (binary) => {
     { from: '7.2', to: '10.0', source: old, target: recent, stopsFirst: true },
     { from: '10.0', to: '7.2', source: recent, target: old, stopsFirst: false },
   ])('of QEMU $from', ({ to, ...ends }) => {
-    it.each(WAYS)(`travels into QEMU ${to} over $transport with $capabilities`, async (way) => {
+    it.each(WAYS)(`passes into QEMU ${to} over $transport with $capabilities`, async (way) => {
       await travels({ ...way, ...ends });
     });
   });

@@ -16,7 +16,7 @@ async function diskWrites(service: LocalService): Promise<number> {
   return (await service.get<{ 'disk-writes': number }>('/machine'))['disk-writes'];
 }
 
-test(`${LEGS} migrations there and back on one image lose no write of the guest`, async () => {
+test(`${LEGS} migrations in both directions on one image lose no write of the guest`, async () => {
   const path = join(temporaryDirectory(), 'shared.qcow2');
   createImage(path);
   const start = (...flags: readonly string[]) =>

@@ -29,7 +29,7 @@ function answerOf(socket: Socket): Promise<string> {
   return new Promise((resolve) => socket.once('close', () => resolve(text)));
 }
 
-test('idle connections and bodies of a byte a second are closed in time, and cost others nothing', async () => {
+test('idle connections and bodies of one byte per second are closed in time, and do not delay other clients', async () => {
   const { url } = await spawnService(temporaryDirectory(), ['--workload', 'rate=0']);
   const idle = await Promise.all(Array.from({ length: IDLE }, () => connected(url)));
   const idleAnswers = idle.map(answerOf);

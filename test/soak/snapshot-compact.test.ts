@@ -8,7 +8,7 @@ const ROUNDS = 30;
 
 const longImage = shared(makeLongImage);
 
-test(`kill -9 at ${ROUNDS} moments of a compaction leaves the image whole`, async () => {
+test(`kill -9 at ${ROUNDS} moments of a compaction leaves the image intact`, async () => {
   let killed = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
     if (await killCompaction(longImage(), round / ROUNDS)) killed += 1;

@@ -14,16 +14,16 @@ function tell(counts: CrashCounts): void {
   }
 }
 
-test('kill -9 at 120 random moments of one disk loses no snapshot and leaves nothing half-made', async () => {
+test('kill -9 at 120 random moments of one disk loses no snapshot and leaves no partial one', async () => {
   tell(await crashSnapshots(120, 0, 0xc4a1));
 });
 
-test('kill -9 at 80 random moments of three disks leaves them agreeing with each other', async () => {
+test('kill -9 at 80 random moments of three disks leaves them consistent with each other', async () => {
   tell(await crashSnapshots(80, 2, 0xc4a2));
 });
 
 test.each(['save', 'load', 'verify', 'delete'] as const)(
-  `${CANCELS} cancels of a %s leave all or nothing`,
+  `${CANCELS} cancels of a %s each leave all or nothing`,
   async (work) => {
     const bed = await snapshotBed({
       flags: ['--ram', '64M', '--workload', 'rate=20M,span=8M,fill=random'],

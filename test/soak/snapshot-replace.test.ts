@@ -11,7 +11,7 @@ import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 const ROUNDS = 12;
 const TAG = 'warm';
 
-test(`kill -9 at ${ROUNDS} moments of a save that replaces leaves the old or the new snapshot on both disks`, async () => {
+test(`kill -9 at ${ROUNDS} moments of a replacing save leaves the old or the new snapshot on both disks`, async () => {
   const data = temporaryDirectory();
   const images = ['disk0', 'disk1'].map((name) => join(data, `${name}.qcow2`));
   for (const path of images) createImage(path);

@@ -18,7 +18,7 @@ const GROWTH_BYTES_MAX = 48 * 2 ** 20;
 /** The guest comes to write all of its disk, and the image's tables grow with it. */
 const DISK_GROWTH_BYTES_MAX = 4 * 2 ** 20;
 
-test(`a busy guest comes back in every part ${ROUNDS} times`, async () => {
+test(`a busy guest is restored completely ${ROUNDS} times`, async () => {
   const data = temporaryDirectory();
   const images = makeImages(data, 1);
   const flags = ['--ram', '128M', '--workload', 'rate=200M,span=64M,pattern=hot', ...nodeFlags(images)];
@@ -30,7 +30,7 @@ test(`a busy guest comes back in every part ${ROUNDS} times`, async () => {
   expectClean(...images);
 });
 
-test(`${USE_ROUNDS} rounds of save, load and delete use up neither memory nor descriptors, threads or disk`, async () => {
+test(`${USE_ROUNDS} rounds of save, load and delete leave memory, descriptors, threads and disk usage constant`, async () => {
   const data = temporaryDirectory();
   const flags = ['--ram', '64M', '--workload', 'rate=50M,span=32M,pattern=hot,fill=random'];
   const service = await spawnService(data, flags);

@@ -32,7 +32,7 @@ async function handedOver(source: Spawned, transport: SocketTransport, answer: (
 }
 
 describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
-  test('a source that is stopped right behind the handover takes the answer that waits', async () => {
+  test('a source that was stopped directly after the handover reads the waiting answer', async () => {
     const source = await spawnService(temporaryDirectory(), SMALL, { deadlines: DEADLINES });
     const shut = (value: number) => encodeReverse({ type: 'shut', value });
     const refused = await handedOver(source, transport, (peer) => peer.socket.write(shut(1)));
@@ -54,7 +54,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
     expect(unconfirmed).toMatchObject({ status: 'completed', guest: 'there, unconfirmed' });
   });
 
-  test('a source and a target that are stopped in the midst of a migration go on with it', async () => {
+  test('a source and a target that were stopped during a migration continue it', async () => {
     const busy = [
       '--ram',
       '64M',
@@ -77,7 +77,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s', (transport) => {
     await target.expectRunning();
   });
 
-  test('a listener that is stopped behind half a header takes the sender whose rest waits', async () => {
+  test('a listener that was stopped after half a header accepts the sender when the rest arrives', async () => {
     const image = ['--machine', 'image', '--incoming', addressToListen(transport)];
     const target = await spawnService(temporaryDirectory(), image, { deadlines: DEADLINES });
     const { stream } = readStreamFixture('isapc-10.0');

@@ -6,7 +6,7 @@ test('no files in src import each other in a circle, type imports included', () 
   expect(importCircles(sourceFilesBelow('src'))).toEqual([]);
 });
 
-test('a circle of type imports is found with all of its files, and files that only lead to it are not part of it', () => {
+test('a circle of type imports is found with all of its files, and without files that only lead to it', () => {
   const files = [
     sourceFile('src/a.ts', "import type { B } from './b.ts';"),
     sourceFile('src/b.ts', "export { C } from './c.ts';"),
@@ -16,7 +16,7 @@ test('a circle of type imports is found with all of its files, and files that on
   expect(importCircles(files)).toEqual([['src/a.ts', 'src/b.ts', 'src/c.ts']]);
 });
 
-test('two circles are told apart, and a file that imports itself is one', () => {
+test('two circles are distinguished, and a file that imports itself is one', () => {
   const files = [
     sourceFile('src/x.ts', "import { Y } from './y.ts'; import { Z } from './z.ts';"),
     sourceFile('src/y.ts', "import { X } from './x.ts';"),

@@ -11,7 +11,7 @@ test('every file of src can be reached from src/main.ts', () => {
   expect(deadFiles(source, ['src/main.ts'])).toEqual([]);
 });
 
-test('every other file is a test or a bench, is run by a script of the project, or is used by one of those', () => {
+test('every other file is a test or a bench, is run by a script of the project, or is used by one of these', () => {
   const runners = ['package.json', '.ci/run', 'vitest.config.ts'];
   const commands = runners.map((name) => readFileSync(join(ROOT, name), 'utf8')).join('\n');
   const isRun = (path: string) => /\.(test|bench)\.ts$/.test(path) || commands.includes(path);
@@ -19,7 +19,7 @@ test('every other file is a test or a bench, is run by a script of the project, 
   expect(deadFiles(others, roots)).toEqual([]);
 });
 
-test('a file that nothing imports is dead, and so is what only it imports', () => {
+test('a file without an importer is dead, and so are files that only it imports', () => {
   const files = [
     sourceFile('src/main.ts', "import './app.ts';"),
     sourceFile('src/app.ts', ''),

@@ -17,11 +17,11 @@ test('no file uses the type any', () => {
   expect(anyFaults(files)).toEqual([]);
 });
 
-test('no file postpones work in a comment', () => {
+test('no file contains a comment about postponed work', () => {
   expect(postponedWorkFaults(files)).toEqual([]);
 });
 
-test('no test is switched off and none runs alone', () => {
+test('no test is skipped and none runs alone', () => {
   expect(switchedOffFaults(tests.filter(({ path }) => path.endsWith('.test.ts')))).toEqual([]);
 });
 
@@ -47,7 +47,7 @@ test('a test of a repaired fault without a comment at its head is found', () => 
   expect(missingMechanisms([{ path: 'test/issues/1-a.test.ts', text: `/* A fault. */\n${text}` }])).toEqual([]);
 });
 
-test('the type any is found wherever a type may stand', () => {
+test('the type any is found at every place of a type', () => {
   const faultsOf = (text: string) => anyFaults([sourceFile('src/a.ts', text)]);
   expect(faultsOf('const any = 1;\n// any\nlet a: string = "any";')).toEqual([]);
   expect(faultsOf('let a: string;\nlet b: Map<string, any>;')).toEqual(['src/a.ts:2 uses the type any.']);
@@ -82,7 +82,7 @@ test.each([
   "import { env } from 'node:process';",
   'process.exit(1);',
   "import { exit } from 'node:process';",
-])('%s is found outside the one file that may', (text) => {
+])('%s is found outside the one allowed file', (text) => {
   expect(processFaults([sourceFile('src/a.ts', text)])).toHaveLength(1);
 });
 

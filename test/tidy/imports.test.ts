@@ -13,7 +13,7 @@ function faultsOf(path: string, text: string): string[] {
   return importFaults([sourceFile(path, text)], dependencies);
 }
 
-test('every import in src points the way the table allows', () => {
+test('every import in src has a direction that the table allows', () => {
   expect(importFaults(sourceFilesBelow('src'), dependencies)).toEqual([]);
 });
 
@@ -38,7 +38,7 @@ describe('the import table refuses', () => {
     ['src/app.ts', "import { x } from '../test/helpers/x.ts';"],
     ['src/store/database.ts', "import fastify from 'fastify';"],
     ['src/domain/x.ts', "type X = import('../store/database.ts').X;"],
-  ])('what %s writes as %s', (path, text) => {
+  ])('from %s the import %s', (path, text) => {
     expect(faultsOf(path, text)).toHaveLength(1);
   });
 
@@ -57,7 +57,7 @@ describe('the import table allows', () => {
     ['src/routes/migrate.ts', "import { Type } from 'typebox/type';"],
     ['src/cli/main.ts', "import type { X } from '../commands/schemas/migrate.ts';"],
     ['src/app.ts', "import { x } from './routes/route-table.ts';"],
-  ])('what %s writes as %s', (path, text) => {
+  ])('from %s the import %s', (path, text) => {
     expect(faultsOf(path, text)).toEqual([]);
   });
 });

@@ -15,15 +15,15 @@ function kernelFiles(): { path: string; text: string }[] {
     .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(ROOT, folder, name), 'utf8') }));
 }
 
-test('no file is longer than it may be', () => {
+test('no file exceeds its maximum length', () => {
   expect(fileLengthFaults([...files, ...kernelFiles()])).toEqual([]);
 });
 
-test('no function is longer than it may be', () => {
+test('no function exceeds its maximum length', () => {
   expect(functionLengthFaults(files)).toEqual([]);
 });
 
-test('a source file of 301 lines is too long, one of 300 is not', () => {
+test('a source file of 301 lines is too long, and one of 300 is not', () => {
   expect(fileLengthFaults([{ path: 'src/a.ts', text: 'x;\n'.repeat(300) }])).toEqual([]);
   expect(fileLengthFaults([{ path: 'src/a.ts', text: 'x;\n'.repeat(301) }])).toEqual([
     'src/a.ts has 301 lines, 300 are allowed.',
@@ -40,7 +40,7 @@ test.each([
   ['an arrow function', 'const f = () => {', '};'],
   ['a method', 'class C { m() {', '} }'],
   ['the body of a test', "describe('a', () => { test('b', () => {", '}); });'],
-])('%s of 61 lines is too long, one of 60 is not', (_what, head, tail) => {
+])('%s of 61 lines is too long, and one of 60 is not', (_what, head, tail) => {
   const faultsOf = (lines: number) => {
     const text = `\n${head}\n${'x;\n'.repeat(lines - 2)}${tail}\n`;
     return functionLengthFaults([sourceFile('src/a.ts', text)]);

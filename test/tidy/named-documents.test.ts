@@ -10,7 +10,7 @@ test('every document that a source file names exists', () => {
   expect(missingDocuments(others, (document) => existsSync(join(ROOT, document)))).toEqual([]);
 });
 
-test('a document that does not exist is found once per file, and a pattern of names is none', () => {
+test('a missing document is reported once per file, and a pattern of names is ignored', () => {
   const files = [
     { path: 'src/a.ts', text: '// docs/gone.md, docs/gone.md and docs/adr/0001-here.md' },
     { path: 'src/b.ts', text: '// docs/errors/CODE.md' },

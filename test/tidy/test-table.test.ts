@@ -27,7 +27,7 @@ test('every pattern of a feature names at least one test file', () => {
   expect(unused).toEqual([]);
 });
 
-test('a row has the files of a feature by folder and the QEMU scenarios that their comments name', () => {
+test('a row has the files of a feature by folder and the QEMU scenarios of their comments', () => {
   const files = [
     { path: 'test/domain/cancel-a.test.ts', text: `// QEMU scenario: ${SCENARIO}` },
     { path: 'test/domain/cancel-b.test.ts', text: "import '../../src/domain/migration/migration-use-cases.ts';" },

@@ -112,7 +112,7 @@ export function describeHostileSenders(transport: SocketTransport): void {
   describe(`a service that waits for a machine over ${transport}`, () => {
     const image = waitingImage(transport);
 
-    it('says who speaks to it where that is no migration', async () => {
+    it('reports the protocol of a peer that sends no migration', async () => {
       const waiting = image();
       for (const [bytes, code, words] of STRANGERS) {
         await send(waiting, bytes);
@@ -120,7 +120,7 @@ export function describeHostileSenders(transport: SocketTransport): void {
       }
     });
 
-    it('fails wherever the sender hangs up', async () => {
+    it('fails at any place where the sender closes the connection', async () => {
       const waiting = image();
       for (let length = 1; length < good.length - 1; length = length * 4) {
         await send(waiting, good.subarray(0, length));
@@ -130,7 +130,7 @@ export function describeHostileSenders(transport: SocketTransport): void {
       await expectFailure(waiting, 'stream_truncated', /devices/);
     });
 
-    it('fails wherever the connection breaks', async () => {
+    it('fails at any place where the connection is reset', async () => {
       const waiting = image();
       for (const length of [9, IN_RAM, good.length - 2000]) {
         await send(waiting, good.subarray(0, length), 'RST');
@@ -142,7 +142,7 @@ export function describeHostileSenders(transport: SocketTransport): void {
       }
     });
 
-    it('refuses zeros without end', async () => {
+    it('refuses endless zeros', async () => {
       const waiting = image();
       const socket = await connectTo(waiting);
       const devices = good.indexOf(Buffer.from('08000b0000', 'hex'));
@@ -154,7 +154,7 @@ export function describeHostileSenders(transport: SocketTransport): void {
       await expectFailure(waiting, 'section_order', /end mark/);
     });
 
-    it('takes a good machine after all that, whatever a port scan, silent connections and a second sender do', () =>
+    it('accepts a valid machine after port scans, silent connections and a second sender', () =>
       takesGoodMachine(image()));
   });
 }
@@ -177,7 +177,7 @@ export function describeSilentSenders(transport: SocketTransport): void {
       }
     });
 
-    it('is not kept busy by a sender of single bytes, and takes a good machine after all that', async () => {
+    it('is not kept busy by a sender of single bytes, and accepts a valid machine after that', async () => {
       const waiting = image();
       for (const from of [IN_RAM, good.length - 400]) {
         const socket = await connectTo(waiting);
@@ -195,10 +195,10 @@ export function describeSilentSenders(transport: SocketTransport): void {
 }
 
 export function describeAwaitedGuest(transport: SocketTransport): void {
-  describe(`a synthetic guest that is awaited over ${transport}`, () => {
+  describe(`an awaited synthetic guest over ${transport}`, () => {
     const RAM = ['--ram', '2M', '--workload', 'rate=4M,span=1M,pattern=random'];
 
-    it('does not begin with half a stream, and comes whole afterwards', async () => {
+    it('does not start with half a stream, and starts with a complete one afterwards', async () => {
       const listen = listenOver(transport);
       const target = await startService([...RAM, '--incoming', listen.uri], { deadlines: { stallMs: STALL_MS } });
       const waiting = { service: target, listen };
@@ -216,7 +216,7 @@ export function describeAwaitedGuest(transport: SocketTransport): void {
       expect(later.ticks).toBeGreaterThanOrEqual(ticks);
     });
 
-    it('refuses a machine with another uuid, and says both', async () => {
+    it('refuses a machine with another uuid, and reports both uuids', async () => {
       const [one, other] = ['11111111-2222-4333-8444-555555555555', '99999999-2222-4333-8444-555555555555'];
       const check = ['--enable', 'validate-uuid'];
       const listen = listenOver(transport);

@@ -55,7 +55,7 @@ export function describeChunking({ recordedRuns, smallRuns, singleBytesMax }: Ch
       },
     );
 
-    it('gives the same RAM and devices of a known machine, byte by byte too', () => {
+    it('gives the same RAM and devices of a known machine, even byte by byte', () => {
       const bytes = smallStream();
       const result = (sizes: readonly number[]) => {
         const { loaded } = read(bytes, small.plan(), sizes);

@@ -38,7 +38,7 @@ export function describeMutation({ bitStep, deviceBits, edits, garbage }: Mutati
 
 function describeFlips(bitStep: number, deviceBits: number): void {
   describe('a damaged stream', () => {
-    it('with one bit flipped loads or fails with a code, for a known machine', () => {
+    it('with one flipped bit loads or fails with a code, for a known machine', () => {
       const bytes = smallStream();
       const codes = new Set<string>();
       for (let bit = 0; bit < bytes.length * 8; bit += bit < 1200 || bit > (bytes.length - 1000) * 8 ? bitStep : 131) {
@@ -52,14 +52,14 @@ function describeFlips(bitStep: number, deviceBits: number): void {
       expect(codes).toContain('loaded');
     });
 
-    it('of QEMU with one bit of its header flipped fails with a code or loads', () => {
+    it('of QEMU with one flipped bit in its header fails with a code or loads', () => {
       const { stream } = readStreamFixture('pc-10.0-uuid');
       const ramEnds = stream.indexOf('pc.ram') + 300;
       for (let bit = 0; bit < ramEnds * 8; bit += bitStep)
         expectOutcome(read(flipped(stream.subarray(0, 40_000), bit), imagePlan()));
     });
 
-    it('of QEMU with a bit of its device sections flipped keeps every other byte', () => {
+    it('of QEMU with a flipped bit in its device sections keeps every other byte', () => {
       const { stream } = readStreamFixture('isapc-10.0');
       const whole = read(stream, imagePlan()).loaded;
       if (whole?.state.form !== 'image') throw new Error('no image was loaded');
@@ -89,8 +89,8 @@ function describeFlips(bitStep: number, deviceBits: number): void {
 }
 
 function describeEdits(edits: number): void {
-  describe('a stream with stretches that are not its own', () => {
-    it('with stretches overwritten, removed and repeated loads or fails with a code', () => {
+  describe('a stream with foreign parts', () => {
+    it('with parts overwritten, removed and repeated loads or fails with a code', () => {
       const streams = [smallStream(), readStreamFixture('isapc-10.0').stream];
       const edit = fc.record({
         at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -118,8 +118,8 @@ function describeEdits(edits: number): void {
 }
 
 function describeGarbage(garbage: number): void {
-  describe('bytes that never were a stream', () => {
-    it('fail with a code, behind a good beginning too', () => {
+  describe('random bytes', () => {
+    it('fail with a code, even after a valid beginning', () => {
       const beginnings = fc.constantFrom(
         Buffer.alloc(0),
         magic(),
@@ -137,7 +137,7 @@ function describeGarbage(garbage: number): void {
       );
     });
 
-    it('never take more memory than the caps say', () => {
+    it('never use more memory than the limits allow', () => {
       const endless = Buffer.concat([smallStream({ port: Buffer.alloc(90 * 2 ** 20) })]);
       const before = process.memoryUsage().arrayBuffers;
 

@@ -35,7 +35,7 @@ export function describeTruncation({ step, insideRam, recorded }: TruncationEffo
       expect(readCut(bytes, bytes.length, small.plan())).toBe('loaded');
     });
 
-    it('fails at every length for an image, but behind the end mark, where only the description is missing', () => {
+    it('fails at every length for an image, except after the end mark, where only the description is missing', () => {
       const bytes = smallStream();
       const endMark = bytes.length - smallParts().description.length;
       const outcomes = new Map<string, number[]>();
@@ -50,7 +50,7 @@ export function describeTruncation({ step, insideRam, recorded }: TruncationEffo
       expect(outcomes.size).toBe(2);
     });
 
-    it('fails at every byte that comes alone, for an image and for a machine with known devices', () => {
+    it('fails at every length when it arrives byte by byte, for an image and for a machine with known devices', () => {
       const bytes = smallStream();
       const endMark = bytes.length - smallParts().description.length;
 
@@ -58,13 +58,16 @@ export function describeTruncation({ step, insideRam, recorded }: TruncationEffo
       expect(endsOf(bytes, small.plan(), 1)).toEqual([bytes.length]);
     });
 
-    it.each(recorded)('fails at every byte outside RAM, and at many inside, of the recorded stream %s', (name) => {
-      const { stream: bytes } = readStreamFixture(name);
-      const ends = endsOf(bytes, imagePlan(), insideRam);
-      const endMark = lengthAtEndMark(bytes);
+    it.each(recorded)(
+      'fails at every byte outside RAM, and at many bytes inside, of the recorded stream %s',
+      (name) => {
+        const { stream: bytes } = readStreamFixture(name);
+        const ends = endsOf(bytes, imagePlan(), insideRam);
+        const endMark = lengthAtEndMark(bytes);
 
-      expect(ends).toEqual(endMark === bytes.length ? [endMark] : [endMark, bytes.length]);
-    });
+        expect(ends).toEqual(endMark === bytes.length ? [endMark] : [endMark, bytes.length]);
+      },
+    );
   });
 }
 

@@ -8,7 +8,7 @@ const SWITCHOVER_ACK = '00070000';
 const RECORDED_BY_7_2 = ['pc-7.2', 'pc-7.2-uuid', 'pc-7.2-return-path'];
 
 describe('the recorded streams', () => {
-  it.each(streamFixtureNames())('%s is as it was recorded', (name) => {
+  it.each(streamFixtureNames())('of %s have the recorded digest', (name) => {
     const { stream, facts } = readStreamFixture(name);
 
     expect(stream.subarray(0, 8).toString('hex')).toBe('5145564d00000003');
@@ -17,7 +17,7 @@ describe('the recorded streams', () => {
     expect(facts.queryMigrate.status).toBe('completed');
   });
 
-  it.each(streamFixtureNames())('%s has as many bytes as QEMU says it transferred', (name) => {
+  it.each(streamFixtureNames())('of %s have as many bytes as QEMU reports as transferred', (name) => {
     const { stream, facts } = readStreamFixture(name);
     const ram = facts.queryMigrate.ram as { transferred: number; 'precopy-bytes': number };
 
@@ -26,7 +26,7 @@ describe('the recorded streams', () => {
     expect(ram.transferred).toBe(countsAll ? stream.length : ram['precopy-bytes']);
   });
 
-  it('have the answers of the target where there was a way back', () => {
+  it('include the answers of the target if there was a return path', () => {
     expect(readStreamFixture('pc-10.0-return-path').returnPath?.toString('hex')).toBe(RETURN_PATH_ONLY);
     expect(readStreamFixture('pc-7.2-return-path').returnPath?.toString('hex')).toBe(RETURN_PATH_ONLY);
     const acknowledged = readStreamFixture('pc-10.0-switchover-ack').returnPath?.toString('hex');

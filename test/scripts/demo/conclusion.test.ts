@@ -17,7 +17,7 @@ const GOOD: Facts = {
 };
 
 describe('the conclusion of the demo', () => {
-  it('says in words that all is well', () => {
+  it('reports a success in words', () => {
     expect(conclude(GOOD)).toEqual({
       isWell: true,
       lines: [
@@ -45,14 +45,14 @@ describe('the conclusion of the demo', () => {
     ['a panic at the target', { after: { ...GOOD.after, panic } }, 'panicked: stale: page 7'],
     ['a panic at the source', { before: { ...GOOD.before, panic } }, 'panicked: stale: page 7'],
   ];
-  it.each(bad)('does not pass over %s', (_, change, text) => {
+  it.each(bad)('reports %s as a failure', (_, change, text) => {
     const { isWell, lines } = conclude({ ...GOOD, ...change });
     expect(isWell).toBe(false);
     expect(lines.filter((line) => line.startsWith('✗')).join('\n')).toContain(text);
     expect(lines.at(-1)).toContain('Not all is well');
   });
 
-  it('says why a migration failed', () => {
+  it('reports why a migration failed', () => {
     const { isWell, lines } = conclude({ ...GOOD, status: 'failed', error: 'the peer is gone' });
     expect(isWell).toBe(false);
     expect(lines).toEqual(['✗ the migration ended failed: the peer is gone']);

@@ -13,12 +13,12 @@ const FIRST: Progress = {
   'downtime-limit': 300,
 };
 
-test('a line of the first pass tells how much of it is done', () => {
+test('a line of the first pass shows its percentage', () => {
   expect(PROGRESS_HEADING).toBe('  time  pass       left       sent    dirtied         downtime  verdict');
   expect(progressLine(FIRST, 540)).toBe(' 0.5 s  1 (77%)    116M    60 MB/s     0 MB/s   ~300 of 300 ms  converging');
 });
 
-test('a line of a later pass tells its number, and the status once there is no verdict', () => {
+test('a line of a later pass shows its number, and the status after there is no verdict', () => {
   const line = progressLine({ ...FIRST, status: 'completed', pass: 25, verdict: null, remaining: 0 }, 7900);
   expect(line).toBe(' 7.9 s  25           0M    60 MB/s     0 MB/s   ~300 of 300 ms  completed');
 });

@@ -12,14 +12,14 @@ function screenOn(output: { isTTY?: boolean; columns?: number }) {
   return { screen: new Screen({ ...output, write }, () => clock.now), clock, written: () => written };
 }
 
-test('a status is rewritten in place on a terminal', () => {
+test('a status is overwritten in place on a terminal', () => {
   const { screen, written } = screenOn({ isTTY: true });
   screen.status('one');
   screen.status('two');
   expect(written()).toBe(`${ERASE}one${ERASE}two`);
 });
 
-test('a line takes the place of the status on a terminal', () => {
+test('a line overwrites the status on a terminal', () => {
   const { screen, written } = screenOn({ isTTY: true });
   screen.status('one');
   screen.line('a line');
@@ -27,7 +27,7 @@ test('a line takes the place of the status on a terminal', () => {
   expect(written()).toBe(`${ERASE}one${ERASE}a line\nanother\n`);
 });
 
-test('a status that is kept is followed by what comes next', () => {
+test('a kept status is followed by the next line', () => {
   const { screen, written } = screenOn({ isTTY: true });
   screen.status('one');
   screen.keepStatus();
@@ -42,7 +42,7 @@ test('a status that is wider than the terminal is cut, so that it stays on one l
   expect(written()).toBe(`${ERASE}123456789${ERASE}12345678…`);
 });
 
-test('a pipe gets a status each second, as plain lines', () => {
+test('a pipe gets one status per second, as plain lines', () => {
   const { screen, clock, written } = screenOn({});
   for (const now of [0, 500, 999, 1000, 1400]) {
     clock.now = now;
@@ -51,7 +51,7 @@ test('a pipe gets a status each second, as plain lines', () => {
   expect(written()).toBe('at 0\nat 1000\n');
 });
 
-test('a pipe gets the newest status when it is kept, once', () => {
+test('a pipe gets the newest status once when it is kept', () => {
   const { screen, clock, written } = screenOn({});
   screen.status('first');
   clock.now = 10;

@@ -14,7 +14,7 @@ const SIZES = ['tiny', 'small', 'usual'] as const;
 const CASES = SIZES.flatMap((size) => KINDS.map((kind) => ({ size, kind })));
 
 test.each(CASES.map((of, index) => ({ ...of, seed: SEED + index })))(
-  'disks of $size clusters, $kind, go through long histories as with QEMU',
+  'disks of $size clusters, $kind, have the same results as QEMU through long histories',
   async ({ size, kind, seed }) => {
     const directory = imageDirectory();
     const shape = SHAPES[size];

@@ -48,7 +48,7 @@ test.each([
   { kills: 200, bits: 12 },
   { kills: 60, bits: 9 },
   { kills: 60, bits: 16 },
-])('$kills kills while clusters of 2^$bits bytes are written lose nothing that was told', async ({ kills, bits }) => {
+])('$kills kills while clusters of 2^$bits bytes are written lose no confirmed data', async ({ kills, bits }) => {
   const path = join(imageDirectory(), 'disk.qcow2');
   const diskBytes = 24 * 65_536 + 1024;
   await createImage(path, { diskBytes, clusterBits: bits });

@@ -11,7 +11,7 @@ test.each([
   { bits: 12, runs: 40 },
   { bits: 16, runs: 8 },
 ])(
-  'power lost at 50 moments of $runs runs leaves clusters of 2^$bits bytes with all that was promised',
+  'a power loss at 50 moments of $runs runs keeps all confirmed data with clusters of 2^$bits bytes',
   async ({ bits, runs }) => {
     const directory = imageDirectory();
     const total = { repaired: 0, snapshots: 0 };

@@ -32,16 +32,17 @@ async function refusesMultifd(transport: 'tcp' | 'unix', options: QemuOptions): 
 }
 
 describeWithQemu('a QEMU 10.0 with multifd on', () => {
-  test.each(['tcp', 'unix'] as const)('over %s is refused by a message that names multifd and the cure', (transport) =>
-    refusesMultifd(transport, {}),
+  test.each(['tcp', 'unix'] as const)(
+    'over %s is refused with a message that names multifd and the remedy',
+    (transport) => refusesMultifd(transport, {}),
   );
 });
 
 describeWithQemu72('a QEMU 7.2 with multifd on', (binary) => {
-  test('is refused by a message that names multifd and the cure', () => refusesMultifd('tcp', { binary }));
+  test('is refused with a message that names multifd and the remedy', () => refusesMultifd('tcp', { binary }));
 });
 
-describe.each(['tcp', 'unix'] as const)('over %s a further channel of multifd', (transport) => {
+describe.each(['tcp', 'unix'] as const)('over %s an additional channel of multifd', (transport) => {
   const listening = async (flags: readonly string[] = []) => {
     const incoming = transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${socketPath()}`;
     const target = await localService(['--incoming', incoming, ...flags]);
@@ -61,7 +62,7 @@ describe.each(['tcp', 'unix'] as const)('over %s a further channel of multifd', 
     ['before the main channel shows a header', [], ['main', 'further']],
     ['behind it', [], ['header', 'further']],
     ['behind it, to a listener that stays', ['--keep-listening'], ['header', 'further']],
-  ] as const)('that comes %s fails the migration and closes the main channel', async (_, flags, order) => {
+  ] as const)('that arrives %s fails the migration and closes the main channel', async (_, flags, order) => {
     const { target, connect } = await listening(flags);
     const main = connect(order[0] === 'header' ? HEADER : HEADER.subarray(0, 4));
     const further = connect(FURTHER);

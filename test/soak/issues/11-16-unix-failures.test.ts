@@ -15,8 +15,8 @@ import { addressToListen, connectTo } from '../../helpers/transports.ts';
 
 const STREAM = readStreamFixture('isapc-10.0').stream;
 
-describe('over unix: a target', () => {
-  test('names what is wrong with each stream, and takes the good one that comes last', async () => {
+describe('a target over unix', () => {
+  test('names the fault of each stream, and accepts a valid one after that', async () => {
     const listen = { uri: addressToListen('unix'), 'exit-on-error': false };
     const service = await startService(['--machine', 'image', '--incoming', listen.uri], {
       deadlines: { stallMs: 200 },
@@ -47,7 +47,7 @@ describe('over unix: a target', () => {
   });
 });
 
-describe('over unix: a source', () => {
+describe('a source over unix', () => {
   /** Begins a migration that cannot complete; resolves with its peer once bytes have come. */
   async function begin(source: Service, reads = true) {
     const peer = await openPeer(() => {}, { transport: 'unix', reads });
@@ -56,7 +56,7 @@ describe('over unix: a source', () => {
     return peer;
   }
 
-  test('keeps its guest and names the failure, whichever it is', async () => {
+  test('keeps its guest and names the failure in each case', async () => {
     const source = await busyService({ deadlines: { connectMs: 2000, stallMs: 300, handoverMs: 300 } });
     await setCapabilities(source, { 'return-path': true });
     await source.set({ 'max-bandwidth': 8_000_000 });
@@ -78,7 +78,7 @@ describe('over unix: a source', () => {
     await source.expectRunning();
   });
 
-  test('is cancelled, and lets go of its peer', async () => {
+  test('closes the connection at a cancel', async () => {
     const source = await busyService();
     await source.set({ 'max-bandwidth': 8_000_000 });
     const peer = await begin(source);

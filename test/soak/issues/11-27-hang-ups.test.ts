@@ -9,7 +9,7 @@ import { openPeer } from '../../helpers/peer.ts';
 import { SOCKET_TRANSPORTS } from '../../helpers/transports.ts';
 
 // test/soak/migration.test.ts has every closing in every phase.
-test('before the handover a silence, a reset and a close leave the guest running here', async () => {
+test('a silence, a reset and a close before the handover leave the guest running here', async () => {
   const closings = [
     { how: 'FIN', phase: 'setup' },
     { how: 'silence', phase: 'first pass' },
@@ -21,7 +21,7 @@ test('before the handover a silence, a reset and a close leave the guest running
 });
 
 test.each(SOCKET_TRANSPORTS)(
-  'over %s behind the whole stream a silence and a reset leave the owner open, a close is unconfirmed',
+  'over %s a silence and a reset after the whole stream leave the owner unknown, and a close is unconfirmed',
   async (transport) => {
     const source = await localService(['--ram', '2M', '--workload', 'rate=0,span=64k,pattern=hot'], {
       deadlines: { connectMs: 5000, stallMs: 700, handoverMs: 700, advanceMs: 60_000 },
