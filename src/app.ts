@@ -21,7 +21,7 @@ import { openStore } from './store/sqlite-store.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../migrations-db', import.meta.url));
 
-/** What tests, and programs that embed the service, may put in the place of its own parts. */
+/** Parts of the service that tests, and programs that embed it, may replace. */
 export type AppOptions = MachineOptions & {
   readonly limits?: Partial<HttpLimits>;
   readonly qmpLimits?: Partial<QmpLimits>;
@@ -30,24 +30,24 @@ export type AppOptions = MachineOptions & {
 };
 
 export type App = {
-  /** Has every route; listens where `listenHttp` or a test says. */
+  /** The HTTP server with every route. It listens after `listenHttp`; tests can use it without listening. */
   readonly server: Server;
   readonly domain: Domain;
-  /** Listens where the configuration says. */
+  /** Listens on the HTTP address of the configuration. */
   listenHttp(): Promise<void>;
-  /** Listens on the QMP sockets of the configuration. @returns where they are, in the flag's form. */
+  /** Listens on the QMP sockets of the configuration. @returns their addresses, in the form of the flag */
   listenQmp(): Promise<readonly string[]>;
-  /** Takes these tokens in the place of those that it knows, if it asks for any. */
+  /** Replaces the tokens of the service. Has no effect on a service without tokens. */
   replaceTokens(tokens: readonly KnownToken[]): void;
-  /** Refuses new work, is not ready any more, lets what runs go on until it ends, or for `timeoutMs`, and tells of the end. */
+  /** Reports not ready, refuses new work, waits at most `timeoutMs` for running work, and then emits the SHUTDOWN event. */
   drain(timeoutMs: number): Promise<void>;
-  /** Refuses new work, ends what runs, and lets go of everything. May be called more than once. */
+  /** Refuses new work, ends running work, and releases all resources. May be called more than once. */
   close(): Promise<void>;
 };
 
 /**
- * Puts a whole service together from its parts.
- * @throws DomainError if the data directory, an image or a setting cannot be used; nothing is left open then.
+ * Composes a whole service from its parts.
+ * @throws DomainError if the data directory, an image or a setting cannot be used; then nothing is left open
  */
 export async function createApp(config: Config, options: AppOptions = {}): Promise<App> {
   const log = createLog(config.logLevel, options.logStream);
@@ -58,7 +58,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const { domain, blocks } = parts.adopt(composed, (made) => made.close());
   const clock = options.clock ?? CLOCK;
   const monitor = new HmpMonitor(domain);
-  const line = lineOf(monitor);
+  const runMonitorLine = monitorRunner(monitor);
   const tokens = config.tokens === null ? null : new KnownTokens(config.tokens, () => clock.now());
   let isDraining = false;
   const dataState = dataDirectoryProbe(config.dataDirectory, { reserve: store.reserve, now: () => clock.monotonic() });
@@ -71,14 +71,21 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     allowedOrigins: config.allowedOrigins,
     workers: () => composed.workers.memory(),
     space: spaceOf(config, blocks),
-    qmp: (envelope, context) => answerOnce(envelope, { domain, context: { ...context, monitor: line }, report }),
+    qmp: (envelope, context) =>
+      answerOnce(envelope, { domain, context: { ...context, monitor: runMonitorLine }, report }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   for (const warning of [...config.warnings, ...readOnlyWarnings(blocks)]) log.warn(warning);
   parts.adopt(server, (made) => made.close());
   if (config.incoming !== null && config.incoming !== 'defer')
     await domain.migration.incoming({ uri: config.incoming });
-  const qmpOptions = { domain, context: { monitor: line }, report, removeStaleSocket, limits: options.qmpLimits ?? {} };
+  const qmpOptions = {
+    domain,
+    context: { monitor: runMonitorLine },
+    report,
+    removeStaleSocket,
+    limits: options.qmpLimits ?? {},
+  };
   const sockets = parts.adopt(new QmpListeners(config.qmp, qmpOptions), (made) => made.close());
   const owned = parts.move();
   let closed: Promise<void> | null = null;
@@ -90,7 +97,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     replaceTokens: (list) => tokens?.replace(list),
     drain: async (timeoutMs) => {
       isDraining = true;
-      log.info({ timeoutMs }, 'told to stop: what runs is given time to end');
+      log.info({ timeoutMs }, 'the service stops and waits for running work');
       await domain.drain(timeoutMs);
       domain.machine.emitShutdown('host-signal');
     },
@@ -101,7 +108,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   };
 }
 
-/** As many connections as may be open may come in one moment: one that finds no room in the queue is never told so. */
+/** The backlog has room for as many connections as the server accepts: a client is not notified if its connection finds no room. */
 async function listenOn(server: Server, address: Config['http']): Promise<void> {
   try {
     await server.listen({ ...address, backlog: server.server.maxConnections });
@@ -113,7 +120,7 @@ async function listenOn(server: Server, address: Config['http']): Promise<void> 
 function readOnlyWarnings(blocks: BlockEngine): string[] {
   return blocks.nodes().flatMap(({ name, readOnlyReason }) => {
     if (readOnlyReason === null) return [];
-    return [`block device node '${name}' is open for reading only: ${readOnlyReason}`];
+    return [`block device node '${name}' is open read-only: ${readOnlyReason}`];
   });
 }
 
@@ -123,8 +130,8 @@ function spaceOf({ dataDirectory }: Config, blocks: BlockEngine): () => ReturnTy
   return () => space.read();
 }
 
-/** How commands reach the text monitor: as over a terminal that cannot wait for a migration. */
-function lineOf(monitor: HmpMonitor): NonNullable<CommandContext['monitor']> {
+/** Runs a line of the text monitor for a QMP command. Its output has the line ends of a terminal, and it waits for no migration. */
+function monitorRunner(monitor: HmpMonitor): NonNullable<CommandContext['monitor']> {
   return async (line, context) => {
     const { text } = await monitor.answer(line, { signal: AbortSignal.abort(), context });
     return text.replaceAll('\n', '\r\n');

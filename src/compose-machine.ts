@@ -29,11 +29,11 @@ import { createImageMachine } from './machine/image/image-machine.ts';
 import { createSyntheticMachine, SyntheticMachine } from './machine/synthetic/synthetic-machine.ts';
 import { identityOf } from './start/service-lifetime.ts';
 
-/** Name of the node that is a synthetic guest's disk, and the least that such a disk needs. */
+/** Name of the node that a synthetic guest uses as its disk, and the smallest size of such a disk. */
 const GUEST_DISK = 'disk0';
 const GUEST_DISK_BYTES_MIN = 2 ** 20;
 
-/** How long each phase of a migration may take or stand still before it fails; milliseconds. */
+/** Timeouts of the phases of a migration, in milliseconds. A phase that exceeds its timeout fails the migration. */
 export const DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, handoverMs: 30_000, advanceMs: 4 * 3600_000 };
 
 /** The clocks of this host. */
@@ -48,24 +48,24 @@ export type MachineOptions = {
   /** Options of the block engine that opens the images, if `blocks` does not replace it. */
   readonly blockThread?: Pick<BlockEngineOptions, 'firstWorker' | 'workerUrl' | 'diskStallMs'>;
   readonly clock?: Clock;
-  /** Called when the process is to end, such as by quit; `failed` after an incoming migration with exit-on-error failed. */
+  /** Called when the process must end, for example by quit. `failed`: an incoming migration with exit-on-error has failed. */
   readonly onExit?: (failed: boolean) => void;
 };
 
 export type ComposeOptions = MachineOptions & { readonly store: Store; readonly log: Log };
 
-/** A machine with everything that belongs to it alone; several of them may be composed in one process. */
+/** A machine with its own domain and engines. One process can have several. */
 export type ComposedMachine = {
   readonly domain: Domain;
   readonly blocks: BlockEngine;
   readonly workers: WorkerThreads;
-  /** Ends the work of the machine, its threads, and the use of its images; the store stays open. */
+  /** Ends the work and the threads of the machine, and closes its images. The store stays open. */
   close(): Promise<void>;
 };
 
 /**
  * Composes one machine over a store: its images, guest, engines and domain.
- * @throws DomainError if an image, a setting or the file root cannot be used; nothing is left open then.
+ * @throws DomainError if an image, a setting or the file root cannot be used; then nothing is left open
  */
 export async function composeMachine(config: Config, options: ComposeOptions): Promise<ComposedMachine> {
   const { store, log } = options;
@@ -81,13 +81,13 @@ export async function composeMachine(config: Config, options: ComposeOptions): P
   const hypervisor = embeddedHypervisor({ machine, engine, blocks, deviceFiles, fileRoot: config.fileRoot });
   const domain = parts.adopt(domainOf(config, options, hypervisor), (made) => made.close());
   await domain.recovered();
-  // Only now: writes of a guest to a disk that is being turned to a snapshot would be lost.
+  // After the recovery: it may load a snapshot into the disk, and would then lose writes of the guest.
   if (options.machine === undefined) serveGuestDisk(machine, images);
   const owned = parts.move();
   return { domain, blocks, workers, close: () => owned.disposeAsync() };
 }
 
-/** @throws DomainError, with the image's own code, if a node cannot be opened. */
+/** Opens the images. @throws DomainError with the error code of the image if it cannot be opened */
 async function openImages(
   config: Config,
   { blockThread, log }: ComposeOptions,
@@ -111,8 +111,8 @@ async function openImages(
 }
 
 function repairLine({ node, leakedClusters, correctedEntries }: NodeRepair): object {
-  const what = `${leakedClusters} leaked clusters were freed and ${correctedEntries} entries corrected`;
-  const reason = `The image of node '${node}' had not been closed: ${what}.`;
+  const repairs = `${leakedClusters} leaked clusters were freed and ${correctedEntries} entries corrected`;
+  const reason = `The image of node '${node}' had not been closed: ${repairs}.`;
   return { code: 'image_repaired', node, leakedClusters, correctedEntries, reason };
 }
 
@@ -137,7 +137,7 @@ function serveGuestDisk(machine: EmbeddedMachine, images: ThreadedBlockEngine | 
   if (attachment !== null) images?.serveGuestDisk(GUEST_DISK, attachment);
 }
 
-/** True of the node that a synthetic guest uses as its disk; without one it does no disk work. */
+/** True for the node that a synthetic guest uses as its disk. A guest without a disk has no disk workload. */
 function isGuestDisk({ name, isReadOnly, diskBytes }: BlockNode): boolean {
   return name === GUEST_DISK && !isReadOnly && diskBytes >= GUEST_DISK_BYTES_MIN;
 }
@@ -176,21 +176,21 @@ function makeFileRoot(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new DomainError('data_directory_unusable', `The file root ${directory} cannot be made.`, { cause });
+    throw new DomainError('data_directory_unusable', `The file root ${directory} cannot be created.`, { cause });
   }
 }
 
-/** What a service that was killed had begun to write; drafts in other folders go with the next file of that name. */
+/** Removes unfinished files of a killed service. A later migration to the same file removes those in other folders. */
 function removeDrafts(fileRoot: string, { migrations }: Store): void {
   const rules = { fileRoot, allowExec: false, fds: new Map(), fdSets: new FdSets(descriptorCalls) };
-  const left = migrations.unfinished().filter(({ direction }) => direction === 'outgoing');
+  const unfinished = migrations.unfinished().filter(({ direction }) => direction === 'outgoing');
   removeStale(fileRoot, '.');
-  for (const { uri } of left.filter(({ uri }) => uri.startsWith('file:'))) {
+  for (const { uri } of unfinished.filter(({ uri }) => uri.startsWith('file:'))) {
     try {
       const address = parseUri(uri, 'connect', rules);
       if (address.transport === 'file') removeStale(fileRoot, dirname(address.path));
     } catch {
-      // It lay below another file root.
+      // The file was below another file root.
     }
   }
 }

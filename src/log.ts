@@ -6,12 +6,12 @@ import { WorkerDeath } from './engine/session/worker-thread.ts';
 /** The log of the service: lines of JSON. */
 export type Log = FastifyBaseLogger;
 
-/** Lines of JSON on standard error, so that standard output tells only where the service listens. */
+/** Lines of JSON on standard error, because standard output has only the addresses of the service. */
 export function createLog(level: LogLevel, stream: NodeJS.WritableStream = process.stderr): Log {
   return pino({ level }, stream);
 }
 
-/** Logs a fault that no caller waits for: its code if it has one, its message as `reason`, and where it came from. */
+/** Logs an error that no caller receives: its code, its message as `reason`, and its stack or its worker. */
 export function logFault(log: Log, error: unknown): void {
   const { code, message = String(error) } = (error ?? {}) as { readonly code?: unknown; readonly message?: string };
   const details = { ...(typeof code === 'string' ? { code } : {}), reason: message };

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const SETTLE_MS = 1000;
 /** Signals that stop the service. SIGHUP does so too, unless a token file is in use: then SIGHUP reads that file again. */
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-/** States of a migration in which the main thread has no work for it. */
+/** Statuses of a migration in which the main thread does no work for it. */
 const RESTING: ReadonlySet<string | undefined> = new Set([
   undefined,
   'none',
@@ -35,7 +35,7 @@ async function run(argv: readonly string[]): Promise<number> {
       const { runClient } = await import('./cli/client-program.ts');
       return await runClient(invocation.argv, invocation);
     }
-    // Before this program opens a descriptor: an inherited one could not be distinguished from it afterwards.
+    // Must come before this program opens a descriptor, which could not be distinguished from an inherited one.
     const { claimDescriptors } = await import('./config/given-flags.ts');
     claimDescriptors(invocation.config.descriptors);
     return await serve(invocation.config);

@@ -88,7 +88,7 @@ export function parseUuid(flag: string, text: string): string {
   return text.toLowerCase();
 }
 
-/** True of a UUID in text form. */
+/** True if the text is a UUID. */
 export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
@@ -122,7 +122,7 @@ export function parseBlockDevice(flag: string, text: string): { readonly name: s
   const [name, file] = parseAssignment(flag, text);
   if (!/^[A-Za-z][A-Za-z0-9._-]{0,30}$/.test(name)) {
     throw new ConfigError(
-      `${flag} "${name}" is no node name: a letter, then up to 30 letters, digits, "-", "." and "_"`,
+      `${flag} "${name}" is not a node name, which has a letter and then up to 30 letters, digits, "-", "." and "_"`,
     );
   }
   if (file === '') throw new ConfigError(`${flag} ${name} has no file`);

@@ -97,7 +97,7 @@ const SERVICE_LINK = /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:
 /** The remaining variables of Kubernetes have a URL as value, which no flag has. */
 const SERVICE_LINK_URL = /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?=(?:tcp|udp|sctp):\/\//;
 
-/** True of an environment variable that Kubernetes has set for a Service. */
+/** True for an environment variable that Kubernetes has set for a Service. */
 export function isServiceLink(variable: string, value: string): boolean {
   return SERVICE_LINK.test(variable) || SERVICE_LINK_URL.test(`${variable}=${value}`);
 }
@@ -164,7 +164,7 @@ function faultOf(descriptor: number): string | null {
   return null;
 }
 
-/** True of an anonymous pipe whose other end is a descriptor of this process. */
+/** True for an anonymous pipe whose other end is a descriptor of this process. */
 function hasOtherEndHere(descriptor: number): boolean {
   const pipe = linkOf(String(descriptor));
   if (pipe === null || !pipe.startsWith('pipe:')) return false;

@@ -44,11 +44,11 @@ export function readTokenFile(path: string): TokenFile {
     if (length < TOKEN_LENGTH_ADVISED) warnings.push(`the token in ${place} is short enough to be guessed`);
     const { expiresMs } = token;
     if (expiresMs !== null && expiresMs <= Date.now()) warnings.push(`the token in ${place} has expired`);
-    if (tokens.has(token.digest)) throw new ConfigError(`${place} gives a token that an earlier line gives`);
+    if (tokens.has(token.digest)) throw new ConfigError(`${place} repeats the token of an earlier line`);
     if (tokens.size === TOKENS_MAX) throw new ConfigError(`--token-file has more than ${TOKENS_MAX} tokens`);
     tokens.set(token.digest, token);
   }
-  if (tokens.size === 0) throw new ConfigError(`--token-file ${path} has no token in it`);
+  if (tokens.size === 0) throw new ConfigError(`--token-file ${path} contains no token`);
   return { tokens: [...tokens.values()], warnings };
 }
 
@@ -82,11 +82,13 @@ function readSecret(path: string): { readonly text: string; readonly warnings: s
     file = openSync(path, 'r');
     const { mode, size } = fstatSync(file);
     if ((mode & GROUP_OR_OTHERS_WRITE) !== 0) {
-      throw new ConfigError(`--token-file ${path} can be written by others than its owner (chmod 600)`);
+      throw new ConfigError(`--token-file ${path} is writable by other users than its owner (chmod 600)`);
     }
     if (size > FILE_BYTES_MAX) throw new ConfigError(`--token-file ${path} is larger than ${FILE_BYTES_MAX} bytes`);
     const isOpenToOthers = (mode & OTHERS_READ) !== 0;
-    const warnings = isOpenToOthers ? [`--token-file ${path} is open to more than its owner (chmod 600)`] : [];
+    const warnings = isOpenToOthers
+      ? [`--token-file ${path} is readable by other users than its owner (chmod 600)`]
+      : [];
     return { text: readFileSync(file, 'utf8'), warnings };
   } catch (error) {
     if (error instanceof ConfigError) throw error;

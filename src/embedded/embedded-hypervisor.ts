@@ -18,7 +18,7 @@ export type EmbeddedParts = {
   readonly engine: TransferEngine;
   readonly blocks: BlockEngine;
   readonly deviceFiles: DeviceFiles;
-  /** Absolute path of the only folder below which files may lie. */
+  /** Absolute path of the directory that contains all files of file: addresses. */
   readonly fileRoot: string;
 };
 
@@ -55,14 +55,14 @@ function guestOf(machine: EmbeddedMachine, loaded: LoadedMachine): LoadedGuest {
   return { globalState: loaded.globalState, adopt: () => machine.adopt(loaded) };
 }
 
-/** The state is copied at once, so the guest may go on as soon as this has returned. */
+/** Saves the device state. The state is copied before this function returns, so the guest may run again then. */
 function saveDevices({ machine, deviceFiles, fileRoot }: EmbeddedParts, path: string): DeviceSaving {
   const { bytes, sections } = deviceFiles.encode(machine.transferSource());
   const written = deviceFiles.write({ fileRoot, path }, bytes).then(() => ({ bytes: bytes.length, sections }));
   return { captured: Promise.resolve(), written };
 }
 
-/** Incoming migrations: a plan has the machine as its target, and the loaded machine is adopted by it. */
+/** Incoming migrations. The engine loads a guest, and then the machine adopts it. */
 class IncomingSessions {
   readonly #parts: EmbeddedParts;
 
@@ -81,7 +81,7 @@ class IncomingSessions {
 
   #session(transfer: IncomingTransfer): IncomingSession {
     const loaded = transfer.loaded.then((machine) => guestOf(this.#parts.machine, machine));
-    // `ended` says why no guest was loaded.
+    // `ended` reports why no guest was loaded.
     loaded.catch(() => {});
     return {
       status: transfer.status,
@@ -103,16 +103,16 @@ class IncomingSessions {
     };
   }
 
-  #kept(left: EngineListener | null): KeptListener | null {
-    if (left === null) return null;
+  #kept(listener: EngineListener | null): KeptListener | null {
+    if (listener === null) return null;
     return {
-      next: (request, listener) => this.#session(left.next(this.#planFor(request), listener)),
-      close: () => left.close(),
+      next: (request, events) => this.#session(listener.next(this.#planFor(request), events)),
+      close: () => listener.close(),
     };
   }
 }
 
-/** The nodes of the block engine; a save copies the devices of the machine, and a load is adopted by it. */
+/** The nodes of the block engine. A save copies the device state of the machine; the machine adopts a load. */
 function embeddedBlocks({ machine, blocks }: EmbeddedParts): BlockNodes {
   return {
     get isActive() {
@@ -136,7 +136,7 @@ function embeddedBlocks({ machine, blocks }: EmbeddedParts): BlockNodes {
   };
 }
 
-/** Whatever comes of the load, the memory that the machine lent to it is given back at its end. */
+/** A task that loads a snapshot. At its end, successful or not, the machine gets back the memory that the task used. */
 function loadOf(machine: EmbeddedMachine, task: ReturnType<BlockEngine['load']>): LoadTask {
   const loaded = task.loaded.then((state) => guestOf(machine, state));
   // `ended` rejects with the same error.
@@ -155,8 +155,8 @@ function loadOf(machine: EmbeddedMachine, task: ReturnType<BlockEngine['load']>)
 }
 
 /**
- * A source with copies of its devices: the workload may change on this thread while the guest stands still, and the other
- * thread must not read half of that change.
+ * A source with copies of its devices. The workload can change on this thread while the guest is stopped, and the block
+ * thread must not read a half-finished change.
  */
 export function copiedSource(source: TransferSource): TransferSource {
   if (source.state.form !== 'devices') return source;

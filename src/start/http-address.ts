@@ -20,7 +20,7 @@ export class UrlFile {
   constructor(path: string) {
     this.#path = path;
     if (CONTENT.test(textOf(path) ?? '')) return;
-    throw new ConfigError(`--url-file ${path} has other content than an address, and is not replaced`);
+    throw new ConfigError(`--url-file ${path} contains something other than an address and is not replaced`);
   }
 
   /** Writes the file atomically. @throws ConfigError if it cannot be written. */
@@ -73,13 +73,13 @@ type Address = { readonly host: string; readonly port: number };
 
 const PRIVILEGED_PORT_MAX = 1023;
 
-/** An error of listening with advice in its message; `cause` is the error of Node. Other errors are returned unchanged. */
+/** Adds advice to an error of `listen`; `cause` is the error of Node. Other errors are returned unchanged. */
 export function listenError(error: unknown, address: Address): unknown {
   const { code } = error as NodeJS.ErrnoException;
   const advice = adviceOn(code, address);
   if (advice === null) return error;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  return new Error(`--http ${host}:${address.port} cannot be listened on: ${advice} (${code})`, { cause: error });
+  return new Error(`--http ${host}:${address.port} cannot be used: ${advice} (${code})`, { cause: error });
 }
 
 function adviceOn(code: string | undefined, { host, port }: Address): string | null {
@@ -87,12 +87,12 @@ function adviceOn(code: string | undefined, { host, port }: Address): string | n
     case 'EADDRINUSE':
       return `another program listens there. Stop it, or choose another port: --http ${host.includes(':') ? `[${host}]` : host}:0 chooses a free one`;
     case 'EADDRNOTAVAIL':
-      return `this host has no address ${host}. Choose one of its own, or 127.0.0.1`;
+      return `this host does not have the address ${host}. Choose an address of this host, or 127.0.0.1`;
     case 'EACCES':
       return `ports up to ${PRIVILEGED_PORT_MAX} need a privilege. Choose a higher port than ${port}`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `the name ${host} has no address here`;
+      return `the host name ${host} cannot be resolved`;
     default:
       return null;
   }

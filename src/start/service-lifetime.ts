@@ -35,7 +35,7 @@ export function pendingWork({ history, jobs }: Pick<Domain, 'history' | 'jobs'>)
   return [...migrations, ...running.map(({ id, type }) => `job ${id} (${type})`)];
 }
 
-/** Descriptions of pending work in one message, at most. */
+/** Largest number of jobs and migrations that the message lists. */
 const WORK_SHOWN_MAX = 5;
 
 /** Message about pending work for the operator who stops the service; null if the service ends at once. */
@@ -43,8 +43,8 @@ export function waitingMessage(pending: readonly string[], drainTimeoutMs: numbe
   if (pending.length === 0 || drainTimeoutMs === 0) return null;
   const shown = pending.slice(0, WORK_SHOWN_MAX).join(', ');
   const more = pending.length > WORK_SHOWN_MAX ? ` and ${pending.length - WORK_SHOWN_MAX} more` : '';
-  const limit = `for ${drainTimeoutMs / 1000} s at most; once more (Ctrl-C or SIGTERM) ends the service at once`;
-  return `stopping: waits for ${shown}${more}, ${limit}`;
+  const limit = `for at most ${drainTimeoutMs / 1000} s; a second Ctrl-C or SIGTERM ends the service immediately`;
+  return `stopping: waiting for ${shown}${more}, ${limit}`;
 }
 
 /** Calls `first` at the first of the signals. The second one calls `second` and ends the process as without handlers. */

@@ -89,8 +89,7 @@ function readObject(cursor: Cursor, depth: number): Record<string, unknown> {
     if (!isQuote(cursor, start)) fail(cursor, `expected a member's name, found ${show(cursor)}`);
     const name = readText(cursor);
     if (FORBIDDEN_MEMBERS.has(name)) throw new JsonSyntaxError(`the member "${name}" is forbidden`, cursor.text, start);
-    if (Object.hasOwn(object, name))
-      throw new JsonSyntaxError(`the member "${name}" is there twice`, cursor.text, start);
+    if (Object.hasOwn(object, name)) throw new JsonSyntaxError(`the member "${name}" occurs twice`, cursor.text, start);
     if (!take(cursor, ':')) fail(cursor, `expected ":", found ${show(cursor)}`);
     skipSpace(cursor);
     object[name] = readValue(cursor, depth);

@@ -50,7 +50,7 @@ describe('a token file', () => {
     ['a character that no token has', [`${LONG}! viewer`], 'the token in line 1 of --token-file must be'],
     ['a token that is too long', [`${'x'.repeat(513)} viewer`], 'must be 1 to 512'],
     ['a token twice', [`${LONG} viewer`, `${LONG} operator`], 'line 2 of --token-file gives a token'],
-    ['no token at all', ['# none'], 'has no token in it'],
+    ['no token at all', ['# none'], 'contains no token'],
     [
       'too many tokens',
       Array.from({ length: TOKENS_MAX + 1 }, (_, index) => `${LONG}${index} viewer`),
@@ -69,9 +69,11 @@ describe('a token file', () => {
   test('that others can read gives a warning, and one that others can write is refused', () => {
     const path = tokenFile([`${LONG} viewer`]);
     chmodSync(path, 0o644);
-    expect(readTokenFile(path).warnings).toEqual([`--token-file ${path} is open to more than its owner (chmod 600)`]);
+    expect(readTokenFile(path).warnings).toEqual([
+      `--token-file ${path} is readable by other users than its owner (chmod 600)`,
+    ]);
     chmodSync(path, 0o602);
-    expect(() => readTokenFile(path)).toThrow('can be written by others');
+    expect(() => readTokenFile(path)).toThrow('is writable by other users');
   });
 
   test('with a token that can be guessed gives a warning with its line', () => {

@@ -172,7 +172,7 @@ test('a service on a free port is found by its URL file, logs at Ctrl-C what it 
   await expect
     .poll(service.errors)
     .toBe(
-      `vmferry: stopping: waits for migration ${id} to file:slow, for 10 s at most; once more (Ctrl-C or SIGTERM) ends the service at once\n`,
+      `vmferry: stopping: waiting for migration ${id} to file:slow, for at most 10 s; a second Ctrl-C or SIGTERM ends the service immediately\n`,
     );
   service.child.kill('SIGINT');
   expect(await service.ended).toEqual([null, 'SIGINT']);

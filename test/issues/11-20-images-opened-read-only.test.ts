@@ -207,7 +207,7 @@ test('a service with one damaged snapshot table starts, and saves on its other d
     logLevel: 'warn' as const,
   };
   const { server } = await startApp(config, { logStream });
-  expect(lines.join('')).toMatch(/'a' is open for reading only: .*snapshot table/);
+  expect(lines.join('')).toMatch(/'a' is open read-only: .*snapshot table/);
   expect((await ask(server, '/snapshots')).json.snapshots).toHaveLength(2);
   const named = await ask(server, '/snapshots', { body: { tag: 'now', devices: ['a', 'b'] } });
   expect(named.json).toMatchObject({ code: 'node_read_only', detail: expect.stringMatching(/'a'.*snapshot table/) });

@@ -17,7 +17,7 @@ describe('a token file', () => {
     const path = tokenFile([`${OPERATOR} operator`]);
     chmodSync(path, mode);
     expect(() => readTokenFile(path)).toThrow(ConfigError);
-    expect(() => readTokenFile(path)).toThrow(/can be written by others than its owner \(chmod 600\)/);
+    expect(() => readTokenFile(path)).toThrow(/is writable by other users than its owner \(chmod 600\)/);
   });
 
   test('that its group can only read is accepted, and one that others can read gives a warning', () => {
