@@ -1,38 +1,38 @@
-/** What a row of the table is, and what its measurement is given. */
+/** The types of a row of the table, and the input of its measurement. */
 
-/** One question that the bench answers. */
+/** One question that the bench answers by a measurement. */
 export type BenchRow = {
-  /** What --rows calls it. */
+  /** Name of the row for --rows. */
   readonly name: string;
   measure(context: BenchContext): Promise<RowResult>;
 };
 
 export type BenchContext = {
-  /** Runs of either side; the figure is their median. */
+  /** Number of runs of each side. The figure is their median. */
   readonly runs: number;
-  /** Bytes of guest RAM that take the place of the row's own, or null; for trying the bench, not for figures. */
+  /** Bytes of guest RAM instead of the row's own size, or null. For trying the bench, not for figures. */
   readonly ramBytes: number | null;
-  /** False: QEMU's column stays empty. */
+  /** False if QEMU is not measured; its column is then empty. */
   readonly withQemu: boolean;
-  /** Private to this bench, on a disk; removed with it. */
+  /** Directory of this bench, on a disk. It is removed at the end. */
   readonly directory: string;
-  /** Tells whoever watches what happens. */
+  /** Reports progress on standard error. */
   log(line: string): void;
 };
 
-/** A row of the printed table. Figures are texts with their unit; `samples` has what they were made from. */
+/** A row of the printed table. Figures are texts with their unit; `samples` has the underlying measurements. */
 export type RowResult = {
   readonly name: string;
   readonly job: string;
   readonly qemu: string | null;
   readonly vmferry: string;
-  /** Ours through theirs, above 1 where vmferry is better; null where there is nothing to compare. */
+  /** Speed of vmferry divided by the speed of QEMU; null if there is nothing to compare. */
   readonly ratio: number | null;
   readonly target: string;
-  /** Null where it could not be judged. */
+  /** True if the target is met; null if that could not be determined. */
   readonly isMet: boolean | null;
   readonly samples: Readonly<Record<string, readonly number[]>>;
-  /** What a reader has to know beside the figures. */
+  /** Notes that a reader needs in order to interpret the figures. */
   readonly notes: readonly string[];
 };
 

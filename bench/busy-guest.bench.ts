@@ -5,7 +5,7 @@ import { median } from './statistics.ts';
 const DOWNTIME_LIMIT_MS = 300;
 const WORKLOAD = 'rate=100M,span=256M,pattern=hot';
 
-/** Does a guest that goes on writing get across, and for how long does it stand still? */
+/** Does the migration of a busy guest converge, and for how long is the guest stopped? */
 export const busyGuest: BenchRow = {
   name: 'busy-guest',
   async measure(context) {

@@ -5,10 +5,10 @@ import { median, spread } from './statistics.ts';
 
 const SIZES = [256 * MEBIBYTE, GIBIBYTE, 2 * GIBIBYTE, 4 * GIBIBYTE, 8 * GIBIBYTE];
 const SPREAD_MAX = 0.1;
-/** Source, target and what is warmed for the run. */
+/** Memory that a run needs, in units of guest RAM: source, target, and the child process of `warm.ts`. */
 const MEMORY_FACTOR = 3.3;
 
-/** Does a GiB of a large guest cost more than one of a small guest? */
+/** Does a GiB of a large guest cost more than a GiB of a small guest? */
 export const costPerGib: BenchRow = {
   name: 'cost-per-gib',
   async measure(context) {
@@ -34,7 +34,7 @@ export const costPerGib: BenchRow = {
       target: `flat within ${SPREAD_MAX * 100} %`,
       isMet: skipped.length === 0 ? spread(costs) <= SPREAD_MAX : null,
       samples,
-      notes: skipped.length === 0 ? [] : [`Too large for the memory at hand: ${skipped.join(', ')}.`],
+      notes: skipped.length === 0 ? [] : [`Too large for the memory of this machine: ${skipped.join(', ')}.`],
     };
   },
 };

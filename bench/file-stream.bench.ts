@@ -3,7 +3,7 @@ import { measurePaired } from './paired.ts';
 import { migrateQemuToFile } from './service/qemu-pair.ts';
 import { migrateVmferryToFile } from './service/vmferry-pair.ts';
 
-/** How fast is a machine written into a file? */
+/** How fast is a machine written to a file? */
 export const fileStream: BenchRow = {
   name: 'file-stream',
   measure(context) {
@@ -16,7 +16,7 @@ export const fileStream: BenchRow = {
         ramBytes,
         ratioMin: 1,
         normalPartMin: 0.98,
-        notes: ['Neither side forces the file to the disk: the figure is that of the page cache.'],
+        notes: ['Neither side synchronises the file with the disk, so the figure is that of the page cache.'],
         vmferry: () => migrateVmferryToFile({ directory, ramBytes, workload: 'fill=random,rate=0' }),
         qemu: () => migrateQemuToFile({ directory, ramBytes, fill: 'random' }),
       },

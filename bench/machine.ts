@@ -3,7 +3,7 @@ import { cpus, release, totalmem } from 'node:os';
 import { qemuBinary } from '../test/helpers/qemu/binaries.ts';
 import { GIBIBYTE } from './bench.ts';
 
-/** What the figures depend on beside the code. */
+/** Properties of the machine that affect the figures. */
 export function describeMachine(): Readonly<Record<string, string | number | null>> {
   const binary = qemuBinary();
   const version =

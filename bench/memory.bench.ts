@@ -6,7 +6,7 @@ import { median } from './statistics.ts';
 const IDLE_MIB_MAX = 120;
 const MIGRATING_MIB_MAX = 200;
 
-/** How much memory does the service take beside its guest's? */
+/** How much memory does the service use in addition to guest RAM? */
 export const memory: BenchRow = {
   name: 'memory',
   async measure(context) {
@@ -39,7 +39,7 @@ export const memory: BenchRow = {
       target: `≤ ${IDLE_MIB_MAX} MiB idle, ≤ ${MIGRATING_MIB_MAX} MiB migrating`,
       isMet: median(idle) <= IDLE_MIB_MAX && migrating <= MIGRATING_MIB_MAX,
       samples: { 'idle-mib': idle, 'source-peak-mib': source, 'target-peak-mib': target },
-      notes: ['Resident set less guest RAM; while migrating, the most since the start.'],
+      notes: ['Resident set without guest RAM; during a migration, the maximum since the start.'],
     };
   },
 };

@@ -12,7 +12,7 @@ const RUNS_DEFAULT = 5;
 const RUNS_MAX = 100;
 const UNIT_BYTES = { M: MEBIBYTE, G: 1024 * MEBIBYTE } as const;
 
-/** Reads the command line. @returns null if it cannot be understood, which was said on standard error. */
+/** Reads the command line. @returns null if it is not valid; then the error has been printed */
 export function readOptions(
   argv: readonly string[],
   all: readonly BenchRow[],
@@ -50,7 +50,7 @@ function chosenRows(text: string | undefined, all: readonly BenchRow[]): readonl
   if (text === undefined) return all;
   return text.split(',').map((name) => {
     const row = all.find((candidate) => candidate.name === name);
-    if (row === undefined) throw new Error(`there is no row "${name}"; there are ${namesOf(all)}`);
+    if (row === undefined) throw new Error(`there is no row "${name}"; the rows are ${namesOf(all)}`);
     return row;
   });
 }
@@ -73,13 +73,13 @@ function namesOf(rows: readonly BenchRow[]): string {
 
 function usage(all: readonly BenchRow[]): string {
   return [
-    'npm run bench -- [OPTIONS]: measures vmferry with QEMU beside it, prints the table and keeps it in bench/results/',
+    'npm run bench -- [OPTIONS]: measures vmferry and QEMU, prints the table and stores it in bench/results/',
     '',
-    `  --rows A,B   only these rows, of ${namesOf(all)}`,
-    `  --runs N     runs of either side [${RUNS_DEFAULT}]`,
+    `  --rows A,B   only these rows; all rows: ${namesOf(all)}`,
+    `  --runs N     runs of each side [${RUNS_DEFAULT}]`,
     "  --ram SIZE   guest RAM in place of the rows' own, with M or G: for trying things out, not for figures",
-    '  --no-save    keep no results',
-    '  --report     measure nothing: put the newest kept result of each row into bench/README.md',
+    '  --no-save    do not store the results',
+    '  --report     measure nothing: write the newest stored result of each row into bench/README.md',
     '  --help       print this',
   ].join('\n');
 }

@@ -2,21 +2,21 @@ import type { BenchContext, RowResult } from './bench.ts';
 import type { Run } from './service/vmferry-pair.ts';
 import { median } from './statistics.ts';
 
-/** Two ways to do the same job, and what is to come of it. */
+/** The same job on both sides, and the required result. */
 export type PairedJob = {
   readonly name: string;
   readonly job: string;
   readonly ramBytes: number;
-  /** Least ratio of our speed to QEMU's. */
+  /** Required ratio of the speed of vmferry to the speed of QEMU. */
   readonly ratioMin: number;
-  /** Least part of RAM that must have been sent as whole pages, or null; guards against measuring zeros. */
+  /** Share of RAM that must have been sent as whole pages, or null. Guards against measuring zero pages. */
   readonly normalPartMin: number | null;
   readonly notes: readonly string[];
   vmferry(): Promise<Run>;
   qemu(): Promise<Run>;
 };
 
-/** Runs both sides in turns, each first as often as the other, and compares medians. */
+/** Runs both sides alternately, each of them first in half of the runs, and compares the medians. */
 export async function measurePaired(job: PairedJob, context: BenchContext): Promise<RowResult> {
   const ours: Run[] = [];
   const theirs: Run[] = [];
@@ -47,16 +47,16 @@ export async function measurePaired(job: PairedJob, context: BenchContext): Prom
 function checked({ ramBytes, normalPartMin }: PairedJob, who: string, run: Run): Run {
   const part = (run.normalPages * 4096) / ramBytes;
   if (normalPartMin !== null && part < normalPartMin) {
-    throw new Error(`${who} sent only ${(part * 100).toFixed(1)} % of RAM as whole pages: its RAM was not filled.`);
+    throw new Error(`${who} sent only ${(part * 100).toFixed(1)} % of RAM as whole pages, so its RAM was not filled.`);
   }
   return run;
 }
 
-/** The figure leaves out set-up and the end's reporting, which the user waits for too. */
+/** The figure excludes the setup and the report at the end. This note has the time that a user waits. */
 function wallNote(ours: readonly Run[], theirs: readonly Run[]): string {
   const wall = (runs: readonly Run[]): string => `${median(runs.map((run) => run.wallMs)).toFixed(0)} ms`;
   const beside = theirs.length === 0 ? '' : `, QEMU ${wall(theirs)}`;
-  return `From the command to its last word: vmferry ${wall(ours)}${beside}.`;
+  return `From the command to the end of its output: vmferry ${wall(ours)}${beside}.`;
 }
 
 function timesOf({ transferMs, wallMs }: Run): string {

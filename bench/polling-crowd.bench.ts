@@ -7,10 +7,10 @@ const REQUESTS_PER_SECOND = 1000;
 const WATCHING = { pollers: POLLERS, requestsPerSecond: REQUESTS_PER_SECOND, isRevalidating: true };
 const P99_MS_MAX = 20;
 const SLOWDOWN_MAX = 0.05;
-/** The default of QEMU and of vmferry; bytes per second. */
+/** The default max-bandwidth of QEMU and vmferry, in bytes per second. */
 const BANDWIDTH = 128 * 2 ** 20;
 
-/** Is a crowd of dashboards served while a guest moves at its usual speed? */
+/** Are many polling clients answered in time during a migration at the default bandwidth? */
 export const pollingCrowd: BenchRow = {
   name: 'polling-crowd',
   async measure(context) {
@@ -34,7 +34,7 @@ export const pollingCrowd: BenchRow = {
       isMet: p99 <= P99_MS_MAX && slowdown < SLOWDOWN_MAX,
       samples: { 'latency-ms': [50, 90, 99, 100].map((part) => percentile(latencies, part)), alone, polled },
       notes: [
-        `${latencies.length} requests of ${POLLERS} connections. latency-ms: p50, p90, p99, worst. Of all, ${unchanged} answers, most of them before the migration, were 304.`,
+        `${latencies.length} requests of ${POLLERS} connections. latency-ms: p50, p90, p99, worst. ${unchanged} answers were 304, most of them before the migration.`,
       ],
     };
   },

@@ -7,7 +7,7 @@ const WATCHING = { pollers: 1, requestsPerSecond: REQUESTS_PER_SECOND, isRevalid
 const P99_MS_MAX = 5;
 const SLOWDOWN_MAX = 0.03;
 
-/** Does a dashboard disturb a migration, or wait for it? */
+/** Do polling clients slow down a migration, or does it delay them? */
 export const polling: BenchRow = {
   name: 'polling',
   async measure(context) {
@@ -25,7 +25,7 @@ export const polling: BenchRow = {
       isMet: p99 <= P99_MS_MAX && slowdown < SLOWDOWN_MAX,
       samples: { 'latency-ms': [50, 90, 99, 100].map((part) => percentile(latencies, part)), alone, polled },
       notes: [
-        `${latencies.length} requests. latency-ms: p50, p90, p99, worst. The asking process shares the cores with both services, and has asked for ${BEFORE_MS / 1000} s before.`,
+        `${latencies.length} requests. latency-ms: p50, p90, p99, worst. The asking process shares the cores with both services, and polled for ${BEFORE_MS / 1000} s before the migration.`,
       ],
     };
   },

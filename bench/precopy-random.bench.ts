@@ -3,7 +3,7 @@ import { measurePaired } from './paired.ts';
 import { migrateQemu } from './service/qemu-pair.ts';
 import { migrateVmferry } from './service/vmferry-pair.ts';
 
-/** How fast does RAM travel that holds something on every page? */
+/** How fast is RAM migrated that has content on every page? */
 export const precopyRandom: BenchRow = {
   name: 'precopy-random',
   measure(context) {
@@ -16,7 +16,7 @@ export const precopyRandom: BenchRow = {
         ramBytes,
         ratioMin: 1.5,
         normalPartMin: 0.98,
-        notes: ['Both targets have taken the memory for their RAM beforehand (prealloc).'],
+        notes: ['Both targets allocated their RAM before the migration (prealloc).'],
         vmferry: () => migrateVmferry({ directory, ramBytes, workload: 'fill=random,rate=0', isPreallocated: true }),
         qemu: () => migrateQemu({ directory, ramBytes, fill: 'random' }),
       },

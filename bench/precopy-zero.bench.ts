@@ -3,7 +3,7 @@ import { measurePaired } from './paired.ts';
 import { migrateQemu } from './service/qemu-pair.ts';
 import { migrateVmferry } from './service/vmferry-pair.ts';
 
-/** How fast is RAM walked that nobody has written yet? */
+/** How fast is RAM processed that was never written? */
 export const precopyZero: BenchRow = {
   name: 'precopy-zero',
   measure(context) {
@@ -17,7 +17,7 @@ export const precopyZero: BenchRow = {
         ratioMin: 1,
         normalPartMin: null,
         notes: [
-          'RAM was never written on either side: vmferry knows that and need not read it (ADR 0006), QEMU reads it.',
+          'RAM was never written on either side. vmferry knows this and does not read the pages (ADR 0006); QEMU reads them.',
         ],
         vmferry: () => migrateVmferry({ directory, ramBytes, workload: 'fill=zero,rate=0' }),
         qemu: () => migrateQemu({ directory, ramBytes, fill: 'zero' }),

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import type { BenchRow, RowResult } from './bench.ts';
 import { tableOf } from './table.ts';
 
-/** A file of bench/results/. */
+/** The content of a file in bench/results/. */
 export type Results = {
-  /** ISO 8601. */
+  /** Date and time in ISO 8601. */
   readonly date: string;
   readonly machine: Readonly<Record<string, string | number | null>>;
   readonly command: string;
@@ -18,13 +18,13 @@ const PAGE = fileURLToPath(new URL('./README.md', import.meta.url));
 const BEGIN = '<!-- results -->';
 const END = '<!-- /results -->';
 
-/** Puts the newest kept result of each row into bench/README.md. @throws Error if there is nothing to put there. */
+/** Writes the newest stored result of each row into bench/README.md. @throws Error if there are no results or no marks */
 export function updatePage(directory: string, rows: readonly BenchRow[]): void {
   const page = readFileSync(PAGE, 'utf8');
   writeFileSync(PAGE, withResults(page, readResults(directory), rows));
 }
 
-/** All results but those of a try with other RAM (`.local.json`), newest first. */
+/** All results except those with another RAM size (`.local.json`), newest first. */
 function readResults(directory: string): readonly Results[] {
   return readdirSync(directory)
     .filter((name) => name.endsWith('.json') && !name.endsWith('.local.json'))
@@ -53,7 +53,7 @@ function resultsText(all: readonly Results[], rows: readonly BenchRow[]): string
   );
 }
 
-/** Where figures come from. */
+/** The origin of figures: date, command and machine. */
 function sourceText({ date, machine, command, runs, rows }: Results): string {
   const facts = Object.entries(machine).map(([name, value]) => `${name} ${value ?? '–'}`);
   const names = rows.map((row) => row.name).join(', ');

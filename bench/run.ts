@@ -1,4 +1,4 @@
-/* `npm run bench`: answers the questions of the *.bench.ts files and prints and keeps the table. */
+/* `npm run bench`: runs the *.bench.ts files, prints the table and stores it. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ async function run({ rows, runs, ramBytes, isKept }: BenchOptions): Promise<void
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   process.once('exit', remove);
   const withQemu = qemuBinary() !== null;
-  if (!withQemu) console.error('There is no QEMU 10 on the path: its column stays empty.');
+  if (!withQemu) console.error('QEMU 10 is not on the path, so its column is empty.');
   const context: BenchContext = { runs, ramBytes, withQemu, directory, log: (line) => console.error(line) };
   const results: RowResult[] = [];
   try {
@@ -52,7 +52,7 @@ function report(): void {
   }
 }
 
-/** Results with RAM of another size are for trying things out: their name keeps them out of the repository. */
+/** Results with another RAM size are only for trying the bench. Their file name excludes them from the repository. */
 function keep(results: readonly RowResult[], runs: number, ramBytes: number | null): void {
   const date = new Date().toISOString();
   const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');

@@ -2,7 +2,7 @@ import { type BenchRow, GIBIBYTE } from './bench.ts';
 import { measurePaired } from './paired.ts';
 import { snapshotQemu, snapshotVmferry } from './service/snapshot-pair.ts';
 
-/** How fast does a machine come back from a snapshot? */
+/** How fast is a snapshot loaded? */
 export const snapshotLoad: BenchRow = {
   name: 'snapshot-load',
   measure(context) {
@@ -16,7 +16,7 @@ export const snapshotLoad: BenchRow = {
         ratioMin: 2,
         normalPartMin: 0.98,
         notes: [
-          'vmferry checks every byte against its digest, and loads into memory of its own: the guest is there until all is well.',
+          'vmferry compares every byte with its digest and loads into new memory, so that the guest survives a failed load.',
         ],
         vmferry: () => snapshotVmferry(job),
         qemu: () => snapshotQemu(job),

@@ -8,20 +8,20 @@ import { median, percentile } from './statistics.ts';
 const REQUESTS_PER_SECOND = 200;
 const PATHS = ['/migrate', '/jobs'] as const;
 const P99_MS_MAX = 5;
-/** Of one service, one after the other. */
+/** Number of saves of one service, one after the other. */
 const SAVES = 3;
-/** So long a dashboard has been there before: at 200 polls/s V8 has compiled for good what answers them after 3 s. */
+/** Duration of polling before the first save. At 200 polls/s V8 has compiled the code of the answers after 3 s. */
 const BEFORE_MS = 10_000;
-/** Polls of so long before the first save are what later ones are compared with. */
+/** Duration of the polls before the first save with which later polls are compared. */
 const COMPARED_MS = 5000;
 
 type Latencies = {
-  /** Of each save of a service, over all runs; milliseconds. */
+  /** Times of the answers during each save of a service, over all runs, in milliseconds. */
   readonly saves: readonly number[][];
   readonly before: number[];
 };
 
-/** Does a save make a dashboard wait? */
+/** Does a save delay polling clients? */
 export const snapshotPolling: BenchRow = {
   name: 'snapshot-polling',
   async measure(context) {
@@ -46,21 +46,21 @@ export const snapshotPolling: BenchRow = {
       isMet: p99 <= P99_MS_MAX,
       samples: { 'latency-ms': [50, 90, 99, 100].map((part) => percentile(all, part)), 'save-ms': walls },
       notes: [
-        `${all.length} requests. latency-ms: p50, p90, p99, worst. A save took ${median(walls).toFixed(0)} ms. The asking process shares the cores.`,
-        `${SAVES} saves of each service, after ${BEFORE_MS / 1000} s of polls. The p99 of the first saves by themselves, then of the second, and so on: ${each.join(', ')} ms.`,
-        `With nothing else to do, in the ${COMPARED_MS / 1000} s before the first save, p99 was ${percentile(latencies.before, 99).toFixed(1)} ms.`,
+        `${all.length} requests. latency-ms: p50, p90, p99, worst. A save took ${median(walls).toFixed(0)} ms. The polling process shares the cores with the service.`,
+        `${SAVES} saves of each service, after ${BEFORE_MS / 1000} s of polling. p99 of the first, second and further saves: ${each.join(', ')} ms.`,
+        `In the ${COMPARED_MS / 1000} s before the first save, without other work, p99 was ${percentile(latencies.before, 99).toFixed(1)} ms.`,
       ],
     };
   },
 };
 
-/** @returns how long each save took; milliseconds. */
+/** @returns the duration of each save in milliseconds */
 async function saveWatched({ directory }: BenchContext, ramBytes: number, latencies: Latencies): Promise<number[]> {
   await using service = await startFilled(directory, ramBytes);
   await warmMemory(ramBytes);
-  // The asking process loads what it asks with, which would hold up its polls.
+  // The first request loads the code of the HTTP client, which would delay later polls.
   await service.migration();
-  let heard: number[] | null = null;
+  let recorded: number[] | null = null;
   let isOver = false;
   const polls = PATHS.map((path) =>
     pollSteadily({
@@ -68,18 +68,18 @@ async function saveWatched({ directory }: BenchContext, ramBytes: number, latenc
       path,
       requestsPerSecond: REQUESTS_PER_SECOND / PATHS.length,
       isOver: () => isOver,
-      tell: (latencyMs) => heard?.push(latencyMs),
+      onAnswer: (latencyMs) => recorded?.push(latencyMs),
     }),
   );
   await sleep(BEFORE_MS - COMPARED_MS);
-  heard = latencies.before;
+  recorded = latencies.before;
   await sleep(COMPARED_MS);
   const walls: number[] = [];
   for (const [index, ofThisSave] of latencies.saves.entries()) {
     const tag = `bench-${index}`;
-    heard = ofThisSave;
+    recorded = ofThisSave;
     walls.push((await save(service, tag)).wallMs);
-    heard = null;
+    recorded = null;
     await remove(service, tag);
   }
   isOver = true;

@@ -2,7 +2,7 @@ import { type BenchRow, GIBIBYTE } from './bench.ts';
 import { measurePaired } from './paired.ts';
 import { snapshotQemu, snapshotVmferry } from './service/snapshot-pair.ts';
 
-/** How fast does a machine come back where nothing has run yet, as in a CI that saved once and restores per run? */
+/** How fast does a new process load a snapshot, as in a CI that saves once and restores for each run? */
 export const snapshotRestore: BenchRow = {
   name: 'snapshot-restore',
   measure(context) {
@@ -16,7 +16,7 @@ export const snapshotRestore: BenchRow = {
         ratioMin: 2,
         normalPartMin: 0.98,
         notes: [
-          'vmferry checks every byte against its digest, and loads into memory of its own: the guest is there until all is well.',
+          'vmferry compares every byte with its digest and loads into new memory, so that the guest survives a failed load.',
         ],
         vmferry: () => snapshotVmferry(job),
         qemu: () => snapshotQemu(job),

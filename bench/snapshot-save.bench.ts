@@ -4,7 +4,7 @@ import { rawDiskMs } from './service/raw-disk.ts';
 import { snapshotQemu, snapshotVmferry } from './service/snapshot-pair.ts';
 import { median } from './statistics.ts';
 
-/** How fast is a machine saved into its disk? */
+/** How fast is a machine saved to its disk? */
 export const snapshotSave: BenchRow = {
   name: 'snapshot-save',
   async measure(context) {
@@ -17,7 +17,10 @@ export const snapshotSave: BenchRow = {
         ramBytes,
         ratioMin: 3,
         normalPartMin: 0.98,
-        notes: ['Both sides end with their data forced to the disk.', 'vmferry keeps digests of all that it saves.'],
+        notes: [
+          'Both sides synchronise their data with the disk.',
+          'vmferry stores digests of everything that it saves.',
+        ],
         vmferry: () => snapshotVmferry(job),
         qemu: () => snapshotQemu(job),
       },
@@ -28,7 +31,7 @@ export const snapshotSave: BenchRow = {
     const floorMs = median(raw);
     const best = result.samples['qemu-transfer-ms'];
     const bound = best === undefined ? '' : `, ${(median(best) / floorMs).toFixed(2)} × QEMU`;
-    const note = `The disk alone takes ${floorMs.toFixed(0)} ms for as many bytes (direct writes, then fdatasync)${bound}.`;
+    const note = `The disk alone takes ${floorMs.toFixed(0)} ms for the same number of bytes (direct writes, then fdatasync)${bound}.`;
     return { ...result, samples: { ...result.samples, 'raw-disk-ms': raw }, notes: [...result.notes, note] };
   },
 };

@@ -9,7 +9,7 @@ export const start: BenchRow = {
   name: 'start',
   async measure(context) {
     const times: number[] = [];
-    // The first start of a checkout fills the compile cache; it is shown, but does not count.
+    // The first start of a checkout fills the compile cache. It is shown but does not count.
     const first = await timedStart(context.directory);
     for (let index = 0; index < Math.max(context.runs, 5); index += 1) {
       times.push(await timedStart(context.directory));

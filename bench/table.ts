@@ -2,7 +2,7 @@ import type { RowResult } from './bench.ts';
 
 const HEAD = ['job', 'QEMU', 'vmferry', 'ratio', 'target', 'met'];
 
-/** The results as a Markdown table, its columns in line for those who read it as text. */
+/** The results as a Markdown table with aligned columns. */
 export function tableOf(results: readonly RowResult[]): string {
   const rows = [HEAD, ...results.map(cellsOf)];
   const widths = HEAD.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)));

@@ -1,5 +1,5 @@
 /**
- * Asks a real QEMU 10.0 what it accepts and what it reports, and keeps the answers in test/fixtures/qemu.
+ * Sends commands to a real QEMU 10.0 and stores its answers in test/fixtures/qemu.
  * Run: node scripts/ask-qemu.ts [capabilities] [parameters] [jobs] [query-migrate]
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 function required(binary: string | null): string {
-  if (binary === null) throw new Error('There is no QEMU 10 on this computer.');
+  if (binary === null) throw new Error('QEMU 10 is not installed on this computer.');
   return binary;
 }
 

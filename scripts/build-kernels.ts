@@ -1,5 +1,5 @@
-// Compiles kernels/assembly to kernels/build/kernels.wasm; with --check it compiles aside and compares instead.
-// The compiled file is committed, so that neither a start nor a test needs the AssemblyScript compiler.
+// Compiles kernels/assembly to kernels/build/kernels.wasm. With --check it compiles into another file and compares both.
+// The compiled file is committed, so that the service and the tests start without the AssemblyScript compiler.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ function main(): number {
   return process.argv.includes('--check') ? compare(bytes) : write(bytes);
 }
 
-/** Null when the compiler has said what is wrong. */
+/** Returns null if the compiler has reported an error. */
 function compile(): Buffer | null {
   const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-kernels-'));
@@ -45,10 +45,10 @@ function compile(): Buffer | null {
 
 function compare(bytes: Buffer): number {
   if (existsSync(BUILT) && readFileSync(BUILT).equals(bytes)) {
-    console.log(`kernels: a rebuild gives the same ${bytes.length} bytes`);
+    console.log(`kernels: a rebuild has the same ${bytes.length} bytes`);
     return 0;
   }
-  console.error('kernels: kernels/build/kernels.wasm is not what its sources give; run `npm run build:kernels`');
+  console.error('kernels: kernels/build/kernels.wasm differs from a build of its sources; run `npm run build:kernels`');
   return 1;
 }
 

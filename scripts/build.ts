@@ -1,5 +1,5 @@
-// Builds dist, unless it is as new as the sources: few files in place of hundreds, since to find, read and link so many
-// takes most of a start (docs/adr/0045-service-starts-from-a-bundle.md).
+// Bundles the service into dist, unless dist is up to date. Finding, reading and linking hundreds of source files would take most
+// of the start (docs/adr/0045-service-starts-from-a-bundle.md).
 
 import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
@@ -11,21 +11,21 @@ import { assertNoSources, entryName, withBuiltUrls } from './build/built-urls.ts
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SRC = join(ROOT, 'src');
 const DIST = join(ROOT, 'dist');
-/** What a process or a thread begins with, relative to `src`. */
+/** Entry points of the process and of its threads, relative to `src`. */
 const ENTRIES = [
   'main.ts',
   'engine/session/transfer-worker.ts',
   'engine/snapshot/worker/block-thread.ts',
   'machine/synthetic/vcpu-worker.ts',
 ];
-/** Packages that go into dist: of hundreds of files of which no start can do without one. */
+/** Packages that are bundled into dist. Each has hundreds of files, and every start loads it. */
 const INLINED = ['typebox'];
 
 if (!isBuilt()) await build();
 
-/** The folder appears as a whole: a service that starts meanwhile finds all of it or nothing. */
+/** Builds in a temporary folder and renames it, so that a starting service finds either a complete dist or none. */
 async function build(): Promise<void> {
-  // Loaded only here: most who call find nothing to do.
+  // The bundler is loaded only here, because most calls find that dist is up to date.
   const { rolldown } = await import('rolldown');
   const fresh = `${DIST}.${process.pid}`;
   const bundle = await rolldown({

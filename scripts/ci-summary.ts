@@ -1,5 +1,5 @@
-// Prints the closing line of .ci/run from what its steps left behind: a directory for each step, with its exit status
-// in the file `status` and vitest's JSON reports beside it.
+// Prints the last line of .ci/run from the results of its steps. Each step has a directory with its exit status in the file
+// `status` and with vitest's JSON reports.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,8 +1,8 @@
-// Prints TypeScript types of the OpenAPI document, for a client: npm run -s client:types > api.d.ts
+// Prints the TypeScript types of the OpenAPI document for a client: npm run -s client:types > api.d.ts
 
 import { registerHooks } from 'node:module';
 
-// openapi-typescript works with the interface of TypeScript 5, which version 7 does not have.
+// openapi-typescript uses the API of TypeScript 5, which TypeScript 7 does not have.
 registerHooks({
   resolve: (specifier, context, next) =>
     specifier === 'typescript'

@@ -1,4 +1,4 @@
-/* `npm run demo`: two services, a busy guest, a migration between them, and what came of it. Status 0 if all was well. */
+/* `npm run demo`: two services, a busy guest, a migration between them, and its result. Exit status 0 if everything is correct. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { DEMO_SETTINGS, migrateBusyGuest } from './demo/story.ts';
 
 const interruption = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort(name));
-// Whoever read the output is gone (`npm run demo | head`): nobody watches, so it ends, and cleans up.
+// The reader of the output has closed it (`npm run demo | head`), so the demo ends and removes its files.
 process.stdout.on('error', () => interruption.abort('SIGPIPE'));
 
 process.exitCode = await run(interruption.signal);
@@ -26,7 +26,7 @@ async function run(signal: AbortSignal): Promise<number> {
     screen.line('');
     if (signal.aborted) {
       const name = signal.reason as keyof typeof constants.signals;
-      screen.line(`Interrupted (${name}): both services are stopped, their data is removed.`);
+      screen.line(`Interrupted (${name}): both services are stopped and their data is removed.`);
       return 128 + constants.signals[name];
     }
     console.error(`The demo failed: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,11 +1,11 @@
-// What a kernel module may be. It is instantiated on the memory that holds a guest's RAM, many times, by threads that
-// do not know of each other: so it owns no byte of that memory, and instantiating it changes none.
+// Rules for a kernel module. Many threads instantiate it on the memory that contains a guest's RAM, without knowing of each
+// other. So the module must not own a byte of that memory, and its instantiation must not change a byte.
 
 const SECTION_START = 8;
 const SECTION_DATA = 11;
 const HEADER_BYTES = 8;
 
-/** Why these bytes may not be instantiated on guest memory: one sentence for each reason. */
+/** The reasons why a module must not be instantiated on guest memory, one sentence each. */
 export function kernelFaults(bytes: Uint8Array): string[] {
   if (!WebAssembly.validate(bytes)) return ['The file is not a valid WebAssembly module.'];
   const module = new WebAssembly.Module(bytes);
@@ -21,7 +21,7 @@ export function kernelFaults(bytes: Uint8Array): string[] {
     faults.push('It has static data, which would be written over guest memory; use local values instead.');
   }
   if (sections.includes(SECTION_START)) {
-    faults.push('It has a start function; a kernel file may hold no top-level code that must be run.');
+    faults.push('It has a start function; a kernel file must not have top-level code.');
   }
   return faults;
 }

@@ -1,5 +1,5 @@
-// npm runs this after `npm ci` in a checkout. Plain JavaScript, since `npm ci --omit=dev` leaves the system's own Node,
-// which may be too old to strip types.
+// npm runs this script after `npm ci` in a checkout. It is plain JavaScript, because the system's own Node, which
+// `npm ci --omit=dev` uses, may be too old to strip types.
 
 import { createRequire } from 'node:module';
 
@@ -8,7 +8,7 @@ const { resolve } = createRequire(import.meta.url);
 if (isInstalled('rolldown')) await import('./build.ts');
 else
   process.stdout.write(
-    'vmferry is not bundled, since the bundler is a development package; it runs from its sources\n',
+    'vmferry is not bundled, because the bundler is a development package; it runs from its sources\n',
   );
 
 /** @param {string} name */

@@ -1,6 +1,6 @@
 /**
- * Records real migration streams of small guests into test/fixtures/streams, with the facts QEMU reported about each
- * and a README telling the commands. Run: node scripts/record-fixtures.ts
+ * Records migration streams of small guests from a real QEMU into test/fixtures/streams, with QEMU's figures of each stream and
+ * a README with the commands. Run: node scripts/record-fixtures.ts
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,17 +1,17 @@
-// Adds up what the steps of a CI run report.
+// Adds up the test results of the steps of a CI run.
 
-/** The part of vitest's JSON report that is read here. */
+/** The members of vitest's JSON report that this script reads. */
 export interface Report {
   testResults: {
     name: string;
-    /** `failed` also for a file that could not be loaded and so has no tests to show. */
+    /** `failed` also for a file that could not be loaded; then it has no test results. */
     status: string;
     assertionResults: { fullName: string; status: string }[];
   }[];
 }
 
 export interface Step {
-  /** Whether it ended with an exit status other than 0. */
+  /** True if the step ended with an exit status other than 0. */
   failed: boolean;
   reports: readonly Report[];
 }
@@ -23,8 +23,8 @@ export interface Counts {
 }
 
 /**
- * A test that ran in several steps counts once, by its worst result. A file that failed without a failed test counts
- * as one failure, and so does a step that failed although its own reports show no failure (lint, types, a crash).
+ * Counts the tests. A test that ran in several steps counts once, with its worst result. A failed file without a failed test
+ * counts as one failure. A failed step without failures in its reports (lint, types, a crash) also counts as one failure.
  */
 export function countResults(steps: readonly Step[]): Counts {
   const results = new Map<string, string>();
@@ -42,7 +42,7 @@ export function countResults(steps: readonly Step[]): Counts {
   };
 }
 
-/** A status for each test, and one for each file that failed without a failed test. */
+/** One status for each test, and one for each failed file without a failed test. */
 function resultsOf(report: Report): [key: string, status: string][] {
   return report.testResults.flatMap(({ name, status: fileStatus, assertionResults }) => {
     const seen = new Map<string, number>();

@@ -3,8 +3,8 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Asks one question over and over on one kept connection, with as little work of its own as can be: on a machine whose
- * cores are all busy, an asking process is part of what is measured.
+ * Sends the same request repeatedly on one persistent connection, with as little work of its own as possible: if all cores of
+ * the machine are busy, the polling process affects the measurement.
  */
 export class Poller {
   readonly #socket: net.Socket;
@@ -14,7 +14,7 @@ export class Poller {
   #answered: (() => void) | null = null;
   #received = '';
 
-  /** Answers that said that nothing had changed. */
+  /** Number of 304 answers. */
   unchanged = 0;
 
   private constructor(socket: net.Socket, head: string, isRevalidating: boolean) {
@@ -25,7 +25,7 @@ export class Poller {
     socket.on('data', (text: string) => this.#receive(text));
   }
 
-  /** @param isRevalidating each question carries the tag of the answer before, and may be answered with 304. */
+  /** @param isRevalidating each request has the tag of the previous answer, and can be answered with 304 */
   static async connect(url: string, path: string, { isRevalidating = false } = {}): Promise<Poller> {
     const { hostname, port, host } = new URL(url);
     const socket = net.connect({ host: hostname, port: Number(port), noDelay: true });
@@ -33,7 +33,7 @@ export class Poller {
     return new Poller(socket, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n`, isRevalidating);
   }
 
-  /** Resolves when the whole answer is there. */
+  /** Resolves when the whole answer has arrived. */
   ask(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#answered = resolve;
@@ -66,15 +66,18 @@ export type SteadyPolling = {
   readonly path: string;
   readonly requestsPerSecond: number;
   readonly isOver: () => boolean;
-  /** As for Poller.connect; default false. */
+  /** As in Poller.connect. Default: false. */
   readonly isRevalidating?: boolean;
-  /** Told the milliseconds of each answer. */
-  readonly tell: (latencyMs: number) => void;
+  /** Receives the milliseconds of each answer. */
+  readonly onAnswer: (latencyMs: number) => void;
 };
 
-/** Asks at a steady rate. An answer that is late counts from when its question was due. @returns how many were 304. */
+/**
+ * Sends requests at a steady rate. The time of a late answer counts from the scheduled time of its request.
+ * @returns the number of 304 answers
+ */
 export async function pollSteadily(polling: SteadyPolling): Promise<number> {
-  const { url, path, requestsPerSecond, isOver, isRevalidating = false, tell } = polling;
+  const { url, path, requestsPerSecond, isOver, isRevalidating = false, onAnswer } = polling;
   const poller = await Poller.connect(url, path, { isRevalidating });
   const started = performance.now();
   for (let count = 0; !isOver(); count += 1) {
@@ -83,7 +86,7 @@ export async function pollSteadily(polling: SteadyPolling): Promise<number> {
     if (!isLate) await sleep(due - performance.now());
     const asked = isLate ? due : performance.now();
     await poller.ask();
-    tell(performance.now() - asked);
+    onAnswer(performance.now() - asked);
   }
   poller.close();
   return poller.unchanged;

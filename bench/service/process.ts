@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Clock ticks per second of /proc/PID/stat: Linux has it fixed at 100 for all that it shows. */
+/** Clock ticks per second in /proc/PID/stat. Linux always reports 100 there. */
 const TICKS_PER_SECOND = 100;
 const LOOK_MS = 150;
 const QUIET_CPU_PART = 0.15;
 
-/** Processor seconds that a process has used. */
+/** CPU seconds that a process has used. */
 function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name in brackets may hold spaces; utime and stime are the 12th and 13th field behind it.
+  // The name in brackets may contain spaces. utime and stime are the 12th and 13th field after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Waits until a process does next to nothing: its guest's RAM is filled, its last threads are started. */
+/** Waits until a process is idle: its guest's RAM is filled and its last threads have started. */
 export async function waitQuiet(pid: number, timeoutMs = 120_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   let before = cpuSeconds(pid);
@@ -30,7 +30,7 @@ export async function waitQuiet(pid: number, timeoutMs = 120_000): Promise<void>
   }
 }
 
-/** Resident memory of a process in bytes: now, and the most it ever had. */
+/** Resident memory of a process in bytes: at present, and the maximum since its start. */
 export function residentBytes(pid: number): { readonly now: number; readonly peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const read = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;

@@ -7,7 +7,7 @@ import type { MigrationInfo } from './vmferry.ts';
 import { type Run, runOf } from './vmferry-pair.ts';
 import { warmMemory } from './warm.ts';
 
-/** Below lie the holes and ROMs of a PC. */
+/** A PC has holes and ROMs below this address. */
 const FILL_FROM_BYTES = MEBIBYTE;
 const CHUNK_BYTES = 16 * MEBIBYTE;
 const MIGRATION_MS_MAX = 60_000;
@@ -15,11 +15,11 @@ const MIGRATION_MS_MAX = 60_000;
 export type QemuJob = {
   readonly directory: string;
   readonly ramBytes: number;
-  /** What RAM above the first MiB holds. */
+  /** Content of RAM above the first MiB. */
   readonly fill: 'random' | 'zero';
 };
 
-/** Migrates between two QEMUs over TCP on loopback: TCG, guest never started, no bandwidth limit. */
+/** Migrates between two QEMUs over TCP on loopback, with TCG, a guest that never ran, and no bandwidth limit. */
 export async function migrateQemu(job: QemuJob): Promise<Run> {
   await using source = await startSource(job);
   await using target = await launchQemu({
@@ -50,8 +50,8 @@ async function startSource(job: QemuJob): Promise<Qemu> {
 }
 
 /**
- * A machine that does not run, its RAM filled. The generic loader copies the file into RAM at the machine's reset, before
- * any vCPU could run: RAM is then QEMU's usual anonymous memory, and every page of it is as if the guest had written it.
+ * A stopped machine with filled RAM. The generic loader copies the file into RAM when the machine is reset, before a vCPU could
+ * run. RAM is then QEMU's usual anonymous memory, and each page is as if the guest had written it.
  */
 export function filledMachine(job: QemuJob): QemuOptions & { readonly extraArguments: readonly string[] } {
   const loader = (): string[] => {
@@ -63,9 +63,9 @@ export function filledMachine(job: QemuJob): QemuOptions & { readonly extraArgum
 }
 
 /**
- * Anonymous memory under a name that both sides share. A target whose pages will all be written takes its memory
- * beforehand, as vmferry does with --ram-prealloc: what is compared is then the migration, and not the host's page
- * faults, which on a virtual machine vary tenfold from run to run.
+ * Anonymous memory with the same name on both sides. A target whose pages will all be written allocates its memory before the
+ * migration, like vmferry with --ram-prealloc. So the comparison is of the migration and not of the host's page faults, which
+ * vary tenfold between runs on a virtual machine.
  */
 function backend({ ramBytes }: QemuJob, isPreallocated: boolean): string[] {
   const prealloc = isPreallocated ? ',prealloc=on' : '';
@@ -83,7 +83,7 @@ async function timed(source: Qemu, uri: string): Promise<Run> {
   return { ...runOf(info as MigrationInfo), wallMs };
 }
 
-/** Made once for each size; removed with the bench's directory. */
+/** Created once for each size; removed with the directory of the bench. */
 function randomFile(directory: string, bytes: number): string {
   const path = join(directory, `random-${bytes}.bin`);
   if (existsSync(path)) return path;

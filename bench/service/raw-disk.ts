@@ -6,13 +6,13 @@ const WRITE_BYTES = 2 ** 20;
 const WASM_PAGE_BYTES = 65536;
 
 /**
- * What the disk itself takes: `bytes` written past the page cache, 1 MiB after the other, three at a time, then forced
- * to stable storage. No program that keeps a machine on this disk can be faster. @returns milliseconds.
+ * Measures the disk itself: writes `bytes` with direct I/O, 1 MiB per request and three requests at a time, and synchronises
+ * the file. No program can save a machine on this disk faster. @returns milliseconds
  */
 export async function rawDiskMs(directory: string, bytes: number): Promise<number> {
   const path = join(directory, 'raw-disk');
   const pages = WRITE_BYTES / WASM_PAGE_BYTES;
-  // Of such memory it is certain that it begins on a page, as direct I/O wants it.
+  // A WebAssembly memory begins on a page boundary, which direct I/O requires.
   const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const block = new Uint8Array(buffer);
   for (let at = 0; at < block.length; at += WASM_PAGE_BYTES)

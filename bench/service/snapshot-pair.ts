@@ -8,7 +8,7 @@ import { type JsonObject, Service } from './vmferry.ts';
 import type { Run } from './vmferry-pair.ts';
 import { warmMemory } from './warm.ts';
 
-/** What is timed. A load is of a snapshot that was saved right before; a restore is one by a process started for it. */
+/** The measured work. `load` loads a snapshot that was just saved; `restore` loads it with a process started for it. */
 export type SnapshotWork = 'save' | 'load' | 'restore';
 
 export type SnapshotJob = { readonly directory: string; readonly ramBytes: number; readonly work: SnapshotWork };
@@ -19,9 +19,9 @@ const PLACE = { vmstate: NODE, devices: [NODE] };
 const DISK_BYTES = 2 ** 30;
 const JOB_SECONDS_MAX = 60;
 const PAGE_BYTES = 4096;
-/** After a save the memory that comes next is not always what was freed last: as much again made it so every time. */
+/** Factor of the memory that is touched before a load: a load does not always get the memory that was freed last. */
 const LOAD_WARM_FACTOR = 2;
-/** A service with a paused guest of random bytes and the service's own disk. */
+/** A service with a stopped guest, whose RAM has random content, and with a disk of its own. */
 export async function startFilled(directory: string, ramBytes: number): Promise<Service> {
   const flags = [...flagsFor(ramBytes), '--workload', 'fill=random,rate=0'];
   const service = await Service.start(directory, flags);
@@ -29,18 +29,18 @@ export async function startFilled(directory: string, ramBytes: number): Promise<
   return service;
 }
 
-/** Saves the guest under a tag. */
+/** Saves the guest as a snapshot. */
 export function save(service: Service, tag: string): Promise<TimedJob> {
   return timedJob(service, '/snapshots', { tag, ...PLACE });
 }
 
-/** Deletes what was saved under it. */
+/** Deletes the snapshot. */
 export async function remove(service: Service, tag: string): Promise<void> {
   const path = `/snapshots/${tag}`;
   refuseFailed(path, await service.call(path, { method: 'DELETE', waitSeconds: JOB_SECONDS_MAX }));
 }
 
-/** The guest of such a service, saved into its disk and loaded from there. */
+/** Saves the guest of such a service to its disk, or loads it. */
 export async function snapshotVmferry({ directory, ramBytes, work }: SnapshotJob): Promise<Run> {
   await using service = await startFilled(directory, ramBytes);
   await warmMemory(ramBytes);
@@ -76,10 +76,10 @@ async function timedJob(service: Service, path: string, body: JsonObject): Promi
 function refuseFailed(path: string, reply: unknown): JobReply {
   const job = reply as JobReply;
   if (job.status === 'concluded' && job.error === undefined) return job;
-  throw new Error(`${path} ended so: ${JSON.stringify(job)}`);
+  throw new Error(`${path} ended with ${JSON.stringify(job)}`);
 }
 
-/** The same with a QEMU whose guest never ran, into a qcow2 image in the same folder. */
+/** The same work with a QEMU whose guest never ran, and with a qcow2 image in the same directory. */
 export async function snapshotQemu({ directory, ramBytes, work }: SnapshotJob): Promise<Run> {
   const image = join(directory, 'qemu-disk.qcow2');
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', image, String(DISK_BYTES)]);

@@ -4,11 +4,11 @@ import { warmMemory } from './warm.ts';
 
 const MIGRATION_SECONDS_MAX = 60;
 
-/** A run of either side. */
+/** The result of one run of either side. */
 export type Run = {
-  /** total-time − setup-time as the source itself reports it; milliseconds, at least 1. */
+  /** total-time − setup-time as reported by the source, in milliseconds, at least 1. */
   readonly transferMs: number;
-  /** From the command to its last word, as its user sees it; milliseconds. */
+  /** Time from the command to the end of its output, in milliseconds. */
   readonly wallMs: number;
   readonly downtimeMs: number;
   readonly normalPages: number;
@@ -17,18 +17,18 @@ export type Run = {
 export type VmferryJob = {
   readonly directory: string;
   readonly ramBytes: number;
-  /** `--workload` of the source. */
+  /** The flag `--workload` of the source. */
   readonly workload: string;
   readonly parameters?: JsonObject;
-  /** True: the target takes the memory for all of RAM before the migration. */
+  /** True if the target allocates all of its RAM before the migration. */
   readonly isPreallocated?: boolean;
-  /** False: the guest stands still, as in QEMU's runs. */
+  /** False if the guest is stopped, as in QEMU's runs. */
   readonly isRunning?: boolean;
 };
 
-/** What may be looked at while the two services are there. */
+/** Hooks for measurements while both services run. */
 export type Watch = {
-  /** Both are ready, nothing has been sent; the time starts when this has resolved. */
+  /** Called when both are ready and nothing has been sent. The measured time starts when the promise has resolved. */
   before?(source: Service, target: Service): Promise<void> | void;
   after?(source: Service, target: Service, info: MigrationInfo): Promise<void> | void;
 };
@@ -75,7 +75,7 @@ async function timed(source: Service, uri: string): Promise<Run> {
 /** @throws Error if the migration did not complete. */
 export function runOf(info: MigrationInfo): Omit<Run, 'wallMs'> {
   if (info.status !== 'completed') {
-    throw new Error(`the migration ended ${info.status}: ${info['error-desc'] ?? 'no reason given'}`);
+    throw new Error(`the migration ended ${info.status}: ${info['error-desc'] ?? 'no error is given'}`);
   }
   return {
     transferMs: Math.max(1, (info['total-time'] ?? 0) - (info['setup-time'] ?? 0)),

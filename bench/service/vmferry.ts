@@ -10,7 +10,7 @@ const START_MS_MAX = 60_000;
 
 export type JsonObject = { readonly [member: string]: unknown };
 
-/** The members of `GET /migrate` that the bench reads; times in milliseconds. */
+/** The members of `GET /migrate` that the bench uses. Times in milliseconds. */
 export type MigrationInfo = {
   readonly status?: string;
   readonly 'total-time'?: number;
@@ -21,7 +21,7 @@ export type MigrationInfo = {
   readonly ram?: { readonly normal: number; readonly duplicate: number; readonly 'dirty-sync-count': number };
 };
 
-/** A real service in a process of its own, spoken to over HTTP. Ends with its scope. */
+/** A service in its own process, controlled over HTTP. It ends with its scope. */
 export class Service implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #directory: string;
@@ -36,8 +36,8 @@ export class Service implements AsyncDisposable {
   }
 
   /**
-   * Starts `vmferry serve` with these flags on a free port, on the data of an earlier one or with data of its own below
-   * `directory`. What is there goes with it.
+   * Starts `vmferry serve` with these flags on a free port, with the data of an earlier service or with new data below
+   * `directory`. The data is removed at the end.
    */
   static async start(directory: string, flags: readonly string[], earlier?: string): Promise<Service> {
     const data = earlier ?? mkdtempSync(join(directory, 'service-'));
@@ -62,7 +62,7 @@ export class Service implements AsyncDisposable {
     return this.#child.pid!;
   }
 
-  /** Ends it and leaves its data. @returns where they are. */
+  /** Ends the service without removing its data. @returns the data directory */
   async stop(): Promise<string> {
     this.#child.kill('SIGTERM');
     await this.#exited;
@@ -73,7 +73,7 @@ export class Service implements AsyncDisposable {
     return join(this.#directory, 'files');
   }
 
-  /** @throws Error if the answer is no success. */
+  /** Sends a request. @throws Error if the status of the answer is not 2xx */
   async call(
     path: string,
     request: { method?: string; body?: JsonObject; waitSeconds?: number } = {},
@@ -99,7 +99,7 @@ export class Service implements AsyncDisposable {
   /** The port on which this service waits for a migration. */
   async incomingPort(): Promise<number> {
     const port = (await this.migration())['socket-address']?.[0]?.port;
-    if (port === undefined) throw new Error('the destination does not say where it listens');
+    if (port === undefined) throw new Error('the target does not report its port');
     return Number(port);
   }
 
@@ -110,14 +110,14 @@ export class Service implements AsyncDisposable {
   }
 }
 
-/** What `npm start` runs, without npm: the service under the same Node flags. */
+/** The command of `npm start` without npm: the service with the same Node flags. */
 function startCommand(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
   const words = scripts.start.split(' ');
   return words.slice(words.indexOf('node') + 1);
 }
 
-/** What the service prints once it is ready. */
+/** The line that the service prints when it is ready. */
 async function addressOf(child: ChildProcess, exited: Promise<unknown>): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   createInterface({ input: child.stdout! }).on('line', (line) => {

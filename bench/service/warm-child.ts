@@ -1,4 +1,4 @@
-/* Run as `node warm-child.ts BYTES`: touches so much fresh memory and ends, see warm.ts. */
+/* `node warm-child.ts BYTES` touches that number of bytes of new memory and ends; see warm.ts. */
 
 import { adviseHugePages } from '../../src/engine/memory/memory-advice.ts';
 
@@ -6,7 +6,7 @@ const WASM_PAGE_BYTES = 65536;
 const CHUNK_PAGES = (256 * 2 ** 20) / WASM_PAGE_BYTES;
 const PAGE_BYTES = 4096;
 
-// In huge pages, as both sides' RAM: what was freed in small ones was seen not to be found again as large ones.
+// The memory has huge pages, like the RAM of both sides. Memory that was freed in small pages was not found again as large ones.
 const held: WebAssembly.Memory[] = [];
 for (let left = Math.ceil(Number(process.argv[2]) / WASM_PAGE_BYTES); left > 0; left -= CHUNK_PAGES) {
   const pages = Math.min(left, CHUNK_PAGES);

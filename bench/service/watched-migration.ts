@@ -5,40 +5,40 @@ import { pollSteadily } from './poller.ts';
 import { migrateVmferry, type Run, type VmferryJob } from './vmferry-pair.ts';
 
 /**
- * So long the polls have gone on when the migration begins: a dashboard has been there before, and V8 compiles for good what
- * answers it in the first seconds. An unwatched migration waits as long: memory that nobody touches may get slower to use.
+ * Duration of polling before the migration begins, because V8 compiles the code of the answers in the first seconds. A migration
+ * without polling waits for the same time, because memory that is not used may become slower.
  */
 export const BEFORE_MS = 10_000;
 
 export type Watching = {
   readonly pollers: number;
-  /** Of all together. */
+  /** Requests per second of all pollers together. */
   readonly requestsPerSecond: number;
-  /** As of a Poller. */
+  /** As in Poller. */
   readonly isRevalidating: boolean;
 };
 
-/** What those who polled `GET /migrate` met during the migration. */
+/** The measurements of clients that polled `GET /migrate` during the migration. */
 type Watched = Run & {
-  /** Milliseconds. */
+  /** Times of the answers, in milliseconds. */
   readonly latencies: readonly number[];
-  /** Answers that were 304, those before the migration too. */
+  /** Number of 304 answers, including those before the migration. */
   readonly unchanged: number;
 };
 
-/** The same job with and without those who poll, in turn. */
+/** The same migration with and without polling clients, alternately. */
 export type Comparison = {
-  /** transferMs of each run. */
+  /** transferMs of each run without polling. */
   readonly alone: readonly number[];
   readonly polled: readonly number[];
-  /** Of all polled runs. */
+  /** Times of the answers in all polled runs, in milliseconds. */
   readonly latencies: readonly number[];
   readonly unchanged: number;
-  /** How much longer the median migration took when it was polled; 0.05 is 5 %. */
+  /** Relative increase of the median migration time by polling; 0.05 is 5 %. */
   readonly slowdown: number;
 };
 
-/** Runs both as often as the bench is told to. */
+/** Runs both kinds as often as the bench requires. */
 export async function compareWatched(context: BenchContext, job: VmferryJob, watching: Watching): Promise<Comparison> {
   const alone: number[] = [];
   const watched: Watched[] = [];
@@ -57,17 +57,17 @@ export async function compareWatched(context: BenchContext, job: VmferryJob, wat
   };
 }
 
-/** Migrates while the source is polled, or with no one to watch. */
+/** Migrates with or without clients that poll the source. */
 async function migrateWatched(job: VmferryJob, watching: Watching | null): Promise<Watched> {
   const latencies: number[] = [];
   let isMigrating = false;
   let isOver = false;
   let polls: Promise<number[]> | null = null;
   const poll = (url: string, { pollers, requestsPerSecond, isRevalidating }: Watching) => {
-    const tell = (latencyMs: number): void => {
+    const onAnswer = (latencyMs: number): void => {
       if (isMigrating) latencies.push(latencyMs);
     };
-    const each = { url, path: '/migrate', isRevalidating, isOver: () => isOver, tell };
+    const each = { url, path: '/migrate', isRevalidating, isOver: () => isOver, onAnswer };
     const one = () => pollSteadily({ ...each, requestsPerSecond: requestsPerSecond / pollers });
     return Promise.all(Array.from({ length: pollers }, one));
   };

@@ -4,7 +4,7 @@ import { isZeroPage } from './zero-page';
 const ZERO_CONTINUE: u64 = 0x22;
 const PAGE_CONTINUE: u64 = 0x28;
 
-/** Why decodePages stopped. */
+/** Reasons for which decodePages stops. */
 export const STOP_INCOMPLETE: u32 = 0;
 export const STOP_OTHER: u32 = 1;
 export const STOP_OUTSIDE: u32 = 2;
@@ -28,17 +28,17 @@ export function storePage(page: u32, source: usize): void {
   markWritten(page);
 }
 
-/** Makes one page of the segment's RAM zero, without touching it if it never was anything else. */
+/** Makes one page of the segment's RAM zero. A page that is already zero is not written. */
 export function clearPage(page: u32): void {
   const target = RAM + <usize>page * PAGE_BYTES;
   if (isWritten(page) && !isZeroPage(target)) memory.fill(target, 0, PAGE_BYTES);
 }
 
 /**
- * Applies records of the current block (those with CONTINUE) until something else comes.
+ * Decodes records of the current block (those with CONTINUE) until another kind of record follows.
  *
- * `lowOffset`..`highOffset` are the block offsets that lie in this segment, `firstPage` the segment's page at
- * `lowOffset`. Results (u32 each): why it stopped, page records, zero records.
+ * `lowOffset`..`highOffset` are the block offsets in this segment, and `firstPage` is the segment's page at `lowOffset`.
+ * Results (u32 each): reason of the stop, page records, zero records.
  * Returns the number of bytes consumed.
  */
 export function decodePages(input: usize, inputEnd: usize, lowOffset: u64, highOffset: u64, firstPage: u32): u32 {

@@ -1,8 +1,8 @@
 import { DIRTY_LOG, MIGRATION_BITMAP, WRITTEN_BITMAP } from './layout';
 
 /**
- * Takes the dirty log of `words` 64-bit words (64 pages each) into the migration bitmap and the written bitmap.
- * Returns how many pages became dirty that were not dirty before.
+ * Moves the dirty log, `words` words of 64 bits for 64 pages each, into the migration bitmap and the written bitmap.
+ * Returns the number of pages that were not dirty before.
  */
 export function syncDirtyLog(words: u32): u32 {
   let found: u32 = 0;
@@ -17,7 +17,7 @@ export function syncDirtyLog(words: u32): u32 {
   return found;
 }
 
-/** Marks the pages `firstPage`..`endPage` (exclusive) as still to be sent, and no others in their words' reach. */
+/** Sets the bits of the pages `firstPage`..`endPage` (exclusive) in the migration bitmap, and clears the other bits of their words. */
 export function markAllDirty(firstPage: u32, endPage: u32): void {
   for (let page = firstPage; page < endPage; ) {
     const word = MIGRATION_BITMAP + ((<usize>page >> 6) << 3);
@@ -31,7 +31,7 @@ export function markAllDirty(firstPage: u32, endPage: u32): void {
   }
 }
 
-/** Forgets what is still to be sent: `words` 64-bit words of the migration bitmap. */
+/** Clears `words` 64-bit words of the migration bitmap. */
 export function clearMigrationBitmap(words: u32): void {
   memory.fill(MIGRATION_BITMAP, 0, (<usize>words) << 3);
 }

@@ -6,14 +6,14 @@ const FLAG_PAGE: u64 = 0x08;
 const FLAG_CONTINUE: u64 = 0x20;
 
 /**
- * Turns dirty pages into records `u64 address|flags, [page]`, clearing their bits in the migration bitmap.
+ * Encodes dirty pages as records `u64 address|flags, [page]` and clears their bits in the migration bitmap.
  *
- * Pages are counted from the start of the segment's RAM; `blockDelta` is what has to be added to a page's byte
- * offset there to get its offset in its RAM block. With `nameLength` > 0 the first record names its block.
- * Stops at `endPage`, when the next record might not fit below `outEnd`, or after `pagesMax` pages were looked at.
+ * Pages are counted from the start of the segment's RAM. `blockDelta` is added to the byte offset of a page in the segment to get
+ * its offset in its RAM block. If `nameLength` > 0, the first record contains the name of the block.
+ * Stops at `endPage`, when the next record might not fit below `outEnd`, or after `pagesMax` pages.
  *
  * Results (u32 each): bytes written, page records, zero records.
- * Returns the page to go on with.
+ * Returns the next page.
  */
 export function encodePages(
   firstPage: u32,

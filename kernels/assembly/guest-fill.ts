@@ -2,7 +2,7 @@ import { pageKey, shape, startLanes, step } from './guest-stream';
 
 const PAGE_BYTES: usize = 4096;
 
-/** Writes what a page holds before its first write: 4096 bytes that follow from seed, page number and style alone. */
+/** Writes the initial content of a page: 4096 bytes that depend only on seed, page number and style. */
 export function guestFillWrite(address: usize, page: u32, seed: u32, style: u32): void {
   const key = pageKey(seed, page, 0);
   let s0 = startLanes(key, page, 0);

@@ -1,4 +1,4 @@
-/** Sequence number that the ledger word at `address` holds, exact below 2^53. */
+/** The sequence number in the ledger word at `address`, exact below 2^53. */
 export function guestLedgerLoad(address: usize): f64 {
   return <f64>load<u64>(address);
 }
@@ -19,7 +19,7 @@ export function guestLedgerSum(address: usize, stride: u32, count: u32): f64 {
   return <f64>sum;
 }
 
-/** Sets bit `index` of the dirty log at `log`. A full barrier: whatever was written before is seen by who takes the bit. */
+/** Sets bit `index` of the dirty log at `log`. Full barrier: a thread that reads the bit also sees all earlier writes. */
 export function guestMarkDirty(log: usize, index: u32): void {
   atomic.or<u64>(log + ((<usize>index >> 6) << 3), (<u64>1) << (index & 63));
 }

@@ -5,12 +5,12 @@ import { pageKey, scramble, scrambleLanes, shape, startLanes, step } from './gue
  *
  *   0   magic   u64
  *   8   page    u64   number of this page
- *   16  seq     u64   how often this page has been written
+  *   16  seq     u64   number of writes of this page
  *   24  vcpu    u32
  *   28  zero    u32
  *   32  checksum u64  over the body and page, seq and vcpu
  *   40  zero    24 bytes
- *   64  body    4032 bytes that follow from seed, page and seq
+  *   64  body    4032 bytes that depend on seed, page and seq
  */
 const MAGIC: u64 = 0x5952524546474150;
 const PAGE_BYTES: usize = 4096;

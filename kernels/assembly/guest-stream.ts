@@ -1,10 +1,9 @@
-// The pseudo-random bytes that the synthetic guest's pages are made of: sixteen xorshift generators of 32 bits side by
-// side, seeded by a hash of guest, page and sequence number. src/engine/kernels/guest-reference.ts says the same in
-// plain TypeScript.
+// The pseudo-random bytes of the synthetic guest's pages: sixteen parallel xorshift generators of 32 bits, seeded by a hash of
+// guest, page and sequence number. src/engine/kernels/guest-reference.ts has the same algorithm in plain TypeScript.
 
 const GOLDEN: u32 = 0x9e3779b9;
 
-/** What the bytes look like; GUEST_STYLE in src/engine/kernels/kernels.ts. */
+/** Styles of the bytes; GUEST_STYLE in src/engine/kernels/kernels.ts. */
 export const STYLE_TEXT: u32 = 2;
 
 @inline
@@ -50,7 +49,7 @@ export function step(value: v128): v128 {
   return v128.xor(x, i32x4.shl(x, 5));
 }
 
-/** The bytes of a step: as they are, or as letters, of which blanks and the first of the table are the most frequent. */
+/** The bytes of a step, unchanged or as letters. The most frequent letters are blanks and the first ones of the table. */
 @inline
 export function shape(value: v128, style: u32): v128 {
   if (style != STYLE_TEXT) return value;

@@ -1,4 +1,4 @@
-// The same figures as src/engine/memory/layout.ts; a test compares the two.
+// The same constants as src/engine/memory/layout.ts; a test compares both files.
 export const PAGE_BYTES: usize = 4096;
 export const ENGINE_RESULT: usize = 4096;
 export const DIRTY_LOG: usize = 65536;

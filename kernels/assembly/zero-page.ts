@@ -1,6 +1,6 @@
 import { PAGE_BYTES } from './layout';
 
-/** True if the page at `address` holds zeros only. Most pages differ within their first bytes. */
+/** True if the page at `address` contains only zeros. Most pages differ within their first bytes. */
 // @ts-ignore: decorator
 @inline
 export function isZeroPage(address: usize): bool {

@@ -1,4 +1,4 @@
-/** What QEMU says to one command, as a fixture keeps it. */
+/** QEMU's answer to one command, as the fixture stores it. */
 import type { Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
 
@@ -6,7 +6,7 @@ export type Answer =
   | { readonly accepted: true }
   | { readonly accepted: false; readonly class: string; readonly desc: string };
 
-/** Runs a command whose arguments are JSON text. */
+/** Runs a command. Its arguments are JSON text. */
 export async function answerTo(qemu: Qemu, command: string, argumentsText: string): Promise<Answer> {
   const { message } = await qemu.qmp.executeText(command, argumentsText);
   if (!('error' in message)) return { accepted: true };

@@ -1,11 +1,11 @@
-/** Which capabilities QEMU lets be on together, and with which parameters. */
+/** Records the combinations of capabilities that QEMU accepts, together and with parameters. */
 import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
 import { type Answer, capabilitiesOn, capabilityNames, setCapabilities, setParameters, versionOf } from './answer.ts';
 
 export type CapabilityFact = { readonly on: readonly string[] } & Answer;
 
-/** A capability that needs another is asked with that one and each third one. */
+/** Capabilities that need another one. They are tested together with it and with each third capability. */
 const PREREQUISITES: readonly (readonly [string, string])[] = [
   ['zero-copy-send', 'multifd'],
   ['postcopy-preempt', 'postcopy-ram'],
@@ -63,7 +63,7 @@ export async function askCapabilities(): Promise<object> {
   };
 }
 
-/** The names of all capabilities, and which of `groups` a source lets be on together. */
+/** The names of all capabilities, and the groups that QEMU accepts as a source. */
 export async function askTogether(
   groups: readonly (readonly string[])[],
 ): Promise<{ capabilities: readonly string[]; facts: readonly CapabilityFact[] }> {
@@ -97,13 +97,14 @@ async function askOneSide(qemu: Qemu): Promise<object> {
   return { singles, pairs, triples, orderMatters, switchOffRefused };
 }
 
-/** Sets all at once from all-off. Throws if QEMU kept a part of a refused setting. */
+/** Sets all capabilities in one command, from a state in which all are off. @throws Error if QEMU applied a part of a refused command */
 async function factFor(qemu: Qemu, on: readonly string[]): Promise<CapabilityFact> {
   await allOff(qemu);
   const answer = await setCapabilities(qemu, Object.fromEntries(on.map((name) => [name, true])));
   const after = await capabilitiesOn(qemu);
   const expected = answer.accepted ? [...on].sort() : [];
-  if (JSON.stringify([...after].sort()) !== JSON.stringify(expected)) throw new Error(`After ${on}: ${after} are on.`);
+  if (JSON.stringify([...after].sort()) !== JSON.stringify(expected))
+    throw new Error(`After setting ${on}, these are on: ${after}.`);
   return { on, ...answer };
 }
 
@@ -139,7 +140,7 @@ async function askWithParameters(qemu: Qemu): Promise<object[]> {
       await allOff(qemu);
       const capabilitiesSet = await setCapabilities(qemu, states);
       const parametersAfterwards = await setParameters(qemu, parameters);
-      // A setting that was let through may still block every later one.
+      // A combination that QEMU accepted can still make it refuse every later change.
       const laterParameters = await setParameters(qemu, { 'downtime-limit': 301 });
       facts.push({
         on,

@@ -1,4 +1,4 @@
-/** JSON in which every element of a list stands on a line of its own, so that a diff shows what QEMU changed. */
+/** JSON text with one list element on each line, so that a diff shows the changes of QEMU. */
 export function toFixtureText(value: unknown): string {
   return `${render(value, '', 0)}\n`;
 }

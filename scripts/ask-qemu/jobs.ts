@@ -1,11 +1,11 @@
-/** Which verbs a job takes in which state, what it goes through, and how it is shown. */
+/** Records which verbs a job accepts in which state, its sequence of states, and its listing. */
 import { spawnSync } from 'node:child_process';
 import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
 import { versionOf } from './answer.ts';
 
 const VERBS = ['job-complete', 'job-finalize', 'job-dismiss', 'job-resume', 'job-pause', 'job-cancel'] as const;
-/** How a job is brought into a state, from a backup or a mirror, and the verbs that do it. */
+/** How to bring a job into each state: a command for a backup or a mirror, and the verbs that follow. */
 const WAYS: Readonly<
   Record<string, { readonly command: string; readonly rest: JsonObject; readonly steps: string[] }>
 > = {
@@ -42,7 +42,7 @@ async function addDisk(qemu: Qemu, name: string): Promise<void> {
     filename,
     DISK_BYTES,
   ]);
-  if (made.status !== 0) throw new Error(`qemu-img did not make ${filename}.`);
+  if (made.status !== 0) throw new Error(`qemu-img did not create ${filename}.`);
   const file = { driver: 'file', filename };
   await qemu.qmp.execute('blockdev-add', { driver: 'qcow2', 'node-name': name, file });
 }
@@ -52,7 +52,7 @@ async function verbFact(qemu: Qemu, status: string, verb: string): Promise<objec
   const { command, rest, steps } = WAYS[status]!;
   const plan = { 'job-id': id, device: 'disk0', target: 'target', sync: 'full', 'auto-dismiss': false, ...rest };
   await qemu.qmp.execute(command, plan);
-  // A backup with a limit waits in `running` after its first step; the others come to where they are held.
+  // A backup with a rate limit stays in `running` after its first step. The other jobs reach the state in which they are held.
   if (steps.length > 0 || status !== 'running') await reached(qemu, id, steps.length > 0 ? BEFORE[status]! : status);
   for (const step of steps) await qemu.qmp.execute(step, { id });
   if (steps.length > 0) await reached(qemu, id, status);

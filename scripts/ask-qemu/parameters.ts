@@ -1,4 +1,4 @@
-/** Which values QEMU takes for each migration parameter, and what it makes of them. Values are kept as JSON text. */
+/** Records which values QEMU accepts for each migration parameter, and the resulting values. Values are stored as JSON text. */
 import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
 import { type Answer, answerTo, setParameters, versionOf } from './answer.ts';
@@ -9,7 +9,7 @@ export type ParameterFact = {
   readonly readBack: string | null;
 } & Answer;
 
-/** The bounds of 10.0, around which is asked; the widths of the C types are in VALUES_EVERYWHERE. */
+/** The bounds of QEMU 10.0. The values around each bound are tested. VALUES_EVERYWHERE has the bounds of the C types. */
 const INTEGER_BOUNDS: Readonly<Record<string, readonly number[]>> = {
   'announce-initial': [0, 100_000],
   'announce-max': [0, 100_000],
@@ -67,7 +67,7 @@ const OTHER_VALUES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Several members at once; each list is sent in order from the defaults. */
+/** Changes of several members. Each list is sent in order, starting from the defaults. */
 const SEQUENCES: readonly (readonly string[])[] = [
   ['{}'],
   ['{"bogus":1}'],
@@ -87,7 +87,7 @@ const SEQUENCES: readonly (readonly string[])[] = [
   ['{"block-bitmap-mapping":[{"node-name":"n","alias":"a","bitmaps":[]}]}', '{"block-bitmap-mapping":null}'],
 ];
 
-/** What QEMU makes of each of these values, from the defaults. */
+/** Sends each value, starting from the defaults, and records the resulting values. */
 export async function askValues(
   questions: readonly Pick<ParameterFact, 'parameter' | 'sent'>[],
 ): Promise<ParameterFact[]> {
@@ -121,13 +121,14 @@ function questions(): Record<string, string[]> {
   return all;
 }
 
-/** Sets one parameter from the defaults. A refused value must leave it as it was. */
+/** Sets one parameter, starting from the defaults. @throws Error if a refused value changed the parameter */
 async function factFor(qemu: Qemu, parameter: string, sent: string): Promise<ParameterFact> {
   await restoreDefaults(qemu);
   const before = await readBackOf(qemu, parameter);
   const answer = await answerTo(qemu, 'migrate-set-parameters', `{${JSON.stringify(parameter)}:${sent}}`);
   const after = await readBackOf(qemu, parameter);
-  if (!answer.accepted && after !== before) throw new Error(`Refused ${parameter} ${sent}, yet it became ${after}.`);
+  if (!answer.accepted && after !== before)
+    throw new Error(`QEMU refused ${parameter} ${sent}, but its value is now ${after}.`);
   return { parameter, sent, ...answer, readBack: answer.accepted ? after : null };
 }
 
@@ -163,7 +164,7 @@ async function restoreDefaults(qemu: Qemu): Promise<void> {
   if (!answer.accepted) throw new Error(`QEMU refuses its own defaults: ${answer.desc}`);
 }
 
-/** The value as JSON text, numbers as QEMU wrote them; null when it is not listed. */
+/** The value as JSON text with QEMU's spelling of numbers; null if the parameter is not listed. */
 async function readBackOf(qemu: Qemu, parameter: string): Promise<string | null> {
   const { line, message } = await qemu.qmp.executeText('query-migrate-parameters', null);
   const value = (message.return as JsonObject)[parameter];

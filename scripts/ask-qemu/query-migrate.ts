@@ -1,4 +1,4 @@
-/** What query-migrate and query-status say in each state that a plain precopy can be held in. */
+/** Records query-migrate and query-status in each state in which a plain precopy can be held. */
 import { connect } from 'node:net';
 import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
@@ -9,13 +9,13 @@ type StateFact = {
   readonly side: 'source' | 'target';
   readonly queryMigrate: JsonObject;
   readonly queryStatus: JsonObject;
-  /** Name and data of every event of this process up to now. */
+  /** Name and data of every event of this process so far. */
   readonly events: readonly string[];
 };
 
 const SLOW = { 'max-bandwidth': 2_000_000, 'downtime-limit': 1 };
 const FAST = { 'max-bandwidth': 0, 'downtime-limit': 300 };
-/** Dirties 4 MiB steadily, so that a slow migration of it never ends. */
+/** A guest that writes to 4 MiB all the time, so that a slow migration of it never ends. */
 const BUSY_GUEST = { ringPages: 1024, pagesPerTick: 16 };
 
 export async function askQueryMigrate(binary: string): Promise<object> {
@@ -136,7 +136,7 @@ async function garbageReceived(binary: string, facts: StateFact[]): Promise<void
     await target.waitForMigrationEnd();
     facts.push(await factOf(target, 'target', `failed, ${name}`));
     socket.destroy();
-    // Whether the same process can be given another stream.
+    // Shows whether the same process accepts another stream.
     const again = await target.qmp.executeText('migrate-incoming', JSON.stringify({ uri: `unix:${path}` }));
     facts.push(
       await factOf(target, 'target', `after migrate-incoming again: ${JSON.stringify(again.message.error ?? {})}`),

@@ -1,2 +1,2 @@
-// The TypeScript that @ts-morph/common carries, under the name that openapi-typescript asks for.
+// The TypeScript inside @ts-morph/common, under the name that openapi-typescript imports.
 module.exports = require('@ts-morph/common').ts;

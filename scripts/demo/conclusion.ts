@@ -1,13 +1,13 @@
 import { seconds } from './progress.ts';
 
-/** The members of `GET /machine` that tell how the guest fares. */
+/** The members of `GET /machine` that the demo compares before and after the migration. */
 export type Guest = {
   readonly ticks: number;
   readonly 'pages-checked': number;
   readonly panic: { readonly kind: string; readonly detail: string } | null;
 };
 
-/** What was seen when the migration had ended. Times in milliseconds. */
+/** The state of both services after the migration. Times in milliseconds. */
 export type Facts = {
   readonly status: string;
   readonly error: string | null;
@@ -16,29 +16,32 @@ export type Facts = {
   readonly downtimeLimitMs: number;
   readonly passes: number;
   readonly ramPages: number;
-  /** What each service's `GET /status` says. */
+  /** Run states of the services, from `GET /status`. */
   readonly sourceState: string;
   readonly targetState: string;
-  /** At the source, where the guest stands still. */
+  /** The guest at the source, where it is stopped. */
   readonly before: Guest;
-  /** At the target, some time later. */
+  /** The guest at the target, some time later. */
   readonly after: Guest;
-  /** Numbers of the ticks that the console shows at the target, in its order. */
+  /** Numbers of the ticks on the console of the target, in its order. */
   readonly consoleTicks: readonly number[];
 };
 
 type Finding = { readonly isWell: boolean; readonly text: string };
 
-/** What happened, in words, a line for each thing that could have gone wrong. */
+/** The result as text, one line for each check. */
 export function conclude(facts: Facts): { readonly lines: readonly string[]; readonly isWell: boolean } {
   if (facts.status !== 'completed') {
-    const why = facts.error ?? 'no reason given';
+    const why = facts.error ?? 'no error is given';
     return { lines: [`✗ the migration ended ${facts.status}: ${why}`], isWell: false };
   }
   const findings = [...passage(facts), ...guestAfterwards(facts)];
   const isWell = findings.every((finding) => finding.isWell);
   const lines = findings.map((finding) => `${finding.isWell ? '✓' : '✗'} ${finding.text}`);
-  return { lines: [...lines, '', isWell ? 'All is well.' : 'Not all is well: see the lines marked ✗.'], isWell };
+  return {
+    lines: [...lines, '', isWell ? 'Everything is correct.' : 'Not everything is correct: see the lines with ✗.'],
+    isWell,
+  };
 }
 
 function passage({ totalMs, passes, downtimeMs, downtimeLimitMs, sourceState, targetState }: Facts): Finding[] {
@@ -46,7 +49,7 @@ function passage({ totalMs, passes, downtimeMs, downtimeLimitMs, sourceState, ta
     { isWell: true, text: `the migration completed in ${seconds(totalMs)}, in ${passes} passes` },
     {
       isWell: downtimeMs <= downtimeLimitMs,
-      text: `the guest stood still for ${downtimeMs} ms; downtime-limit is ${downtimeLimitMs} ms`,
+      text: `the guest was stopped for ${downtimeMs} ms; downtime-limit is ${downtimeLimitMs} ms`,
     },
     {
       isWell: sourceState === 'postmigrate' && targetState === 'running',
@@ -64,12 +67,12 @@ function guestAfterwards({ before, after, consoleTicks, ramPages }: Facts): Find
     {
       isWell: after.ticks > before.ticks && isConsecutive && crosses,
       text:
-        `it left at tick ${before.ticks} and has come to tick ${after.ticks}; its console ` +
+        `it left the source at tick ${before.ticks} and has reached tick ${after.ticks}; its console ` +
         (isConsecutive ? 'shows no gap' : 'shows a gap'),
     },
     {
       isWell: checked >= ramPages,
-      text: `it has checked ${checked} pages since it arrived; its RAM has ${ramPages}`,
+      text: `it has checked ${checked} pages at the target; its RAM has ${ramPages}`,
     },
     {
       isWell: panic === null,

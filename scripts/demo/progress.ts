@@ -13,10 +13,10 @@ export type Progress = {
   readonly 'downtime-limit': number;
 };
 
-/** Stands above the lines of {@link progressLine}. */
+/** Column titles of {@link progressLine}. */
 export const PROGRESS_HEADING = row(['time', 'pass', 'left', 'sent', 'dirtied', 'downtime', 'verdict']);
 
-/** One line for a terminal of 80 columns. `elapsedMs`: `total-time` of `GET /migrate`. */
+/** One line of at most 80 columns. `elapsedMs`: `total-time` of `GET /migrate`. */
 export function progressLine(progress: Progress, elapsedMs: number): string {
   const { pass, verdict } = progress;
   return row([
@@ -40,12 +40,12 @@ export function seconds(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** Powers of ten, as bandwidths are given. */
+/** Formats bytes in powers of ten, like bandwidths. */
 export function megabytes(bytes: number): string {
   return `${Math.round(bytes / 1e6)} MB`;
 }
 
-/** Powers of two, as memory sizes are given. */
+/** Formats bytes in powers of two, like memory sizes. */
 export function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20)}M`;
 }

@@ -1,4 +1,4 @@
-/** What the screen writes to: a terminal, or a pipe or file. */
+/** The output stream of the screen: a terminal, a pipe or a file. */
 export type Output = {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -7,16 +7,16 @@ export type Output = {
 
 const ERASE_LINE = '\r\u001b[2K';
 const COLUMNS_DEFAULT = 80;
-/** Between two status lines where none can be rewritten; milliseconds. */
+/** Milliseconds between two status lines on an output that is not a terminal. */
 const PLAIN_INTERVAL_MS = 1000;
 
-/** Lines that stay, and below them one that is rewritten in place; where that cannot be, it is written now and then. */
+/** Writes permanent lines, and below them a status line. A terminal's status line is rewritten in place; elsewhere it is repeated. */
 export class Screen {
   readonly #output: Output;
   readonly #now: () => number;
-  /** On a terminal: the cursor stands behind a status line. */
+  /** True if the last line of the terminal is the status line. */
   #hasStatus = false;
-  /** Elsewhere: the status that has not been written yet. */
+  /** The last status that was not written yet, if the output is not a terminal. */
   #pending: string | null = null;
   #writtenMs = Number.NEGATIVE_INFINITY;
 
@@ -26,7 +26,7 @@ export class Screen {
     this.#now = now;
   }
 
-  /** Takes the place of the status line, which appears again below it with the next status. */
+  /** Writes a permanent line in place of the status line. The next status appears below it. */
   line(text: string): void {
     this.#output.write(`${this.#hasStatus ? ERASE_LINE : ''}${text}\n`);
     this.#hasStatus = false;
@@ -34,7 +34,7 @@ export class Screen {
     this.#writtenMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Replaces the status line; one longer than the terminal is wide would not be replaceable, so it is cut. */
+  /** Replaces the status line. A line wider than the terminal is cut, because it could not be rewritten. */
   status(text: string): void {
     if (this.#output.isTTY === true) {
       const columns = this.#output.columns ?? COLUMNS_DEFAULT;
@@ -47,7 +47,7 @@ export class Screen {
     if (this.#now() - this.#writtenMs >= PLAIN_INTERVAL_MS) this.#writePending();
   }
 
-  /** Leaves the newest status standing. */
+  /** Makes the present status line permanent. */
   keepStatus(): void {
     if (this.#hasStatus) this.#output.write('\n');
     this.#hasStatus = false;

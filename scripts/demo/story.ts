@@ -6,13 +6,13 @@ import type { Screen } from './screen.ts';
 
 export type DemoSettings = {
   readonly ramBytes: number;
-  /** `--workload` of the source. */
+  /** The flag `--workload` of the source. */
   readonly workload: string;
-  /** `max-bandwidth` that the guest out-dirties; bytes/s. */
+  /** A `max-bandwidth` below the dirty rate of the guest, in bytes/s. */
   readonly slowBytesPerSecond: number;
-  /** `max-bandwidth` with which it completes; bytes/s. */
+  /** A `max-bandwidth` with which the migration completes, in bytes/s. */
   readonly fastBytesPerSecond: number;
-  /** How long a migration that gets nowhere is looked at before the bandwidth is raised. */
+  /** Milliseconds for which a migration that does not converge is shown before the bandwidth is raised. */
   readonly lookMs: number;
 };
 
@@ -25,15 +25,15 @@ export const DEMO_SETTINGS: DemoSettings = {
 };
 
 export type Stage = {
-  /** For the data of both services; removed by whoever made it. */
+  /** Directory for the data of both services. The caller removes it. */
   readonly directory: string;
   readonly screen: Screen;
   readonly settings: DemoSettings;
-  /** Stops the demo; it rejects then, with both services ended. */
+  /** Stops the demo. Then its promise rejects, and both services have ended. */
   readonly signal: AbortSignal;
 };
 
-/** What the demo looks at in `GET /migrate`; milliseconds. */
+/** The members of `GET /migrate` that the demo uses. Times in milliseconds. */
 type MigrationNow = {
   readonly status?: string;
   readonly 'total-time'?: number;
@@ -43,13 +43,13 @@ type MigrationNow = {
 
 const REFRESH_MS = 100;
 const PAGE_BYTES = 4096;
-/** A migration that has not come to an end by then is a failed demo. */
+/** Time after which the migration must have ended; otherwise the demo fails. */
 const MIGRATION_MS_MAX = 120_000;
-/** The guest's first sweep over its RAM takes some seconds; this is for a computer that is busy with other things. */
+/** Time after which the guest must have read all of its RAM once. It normally takes some seconds. */
 const SWEEP_MS_MAX = 30_000;
 const ENDS = ['completed', 'failed', 'cancelled'];
 
-/** Starts two services, migrates the guest of one to the other, and tells what was seen. */
+/** Starts two services, migrates the guest from one to the other, and returns the result. */
 export async function migrateBusyGuest(stage: Stage): Promise<Facts> {
   const { directory, screen, settings, signal } = stage;
   const { ramBytes, workload, slowBytesPerSecond } = settings;
@@ -60,7 +60,7 @@ export async function migrateBusyGuest(stage: Stage): Promise<Facts> {
   await using target = await Service.start(directory, [...ram, '--incoming', 'tcp:127.0.0.1:0']);
   signal.throwIfAborted();
   screen.line(`source  ${source.url}  a guest with ${mebibytes(ramBytes)} of RAM, ${workload}`);
-  screen.line(`target  ${target.url}  waits for it`);
+  screen.line(`target  ${target.url}  waits for the guest`);
   const uri = `tcp:127.0.0.1:${await target.incomingPort()}`;
   screen.line(`POST /migrate {"uri":"${uri}"}, with max-bandwidth ${megabytes(slowBytesPerSecond)}/s`);
   for (const line of ['', PROGRESS_HEADING]) screen.line(line);
@@ -68,13 +68,13 @@ export async function migrateBusyGuest(stage: Stage): Promise<Facts> {
   const progress = await watch(source, stage);
   const before = (await source.call('/machine')) as Guest;
   if (progress.status === 'completed') {
-    screen.line('The guest is at the target. It now reads all its memory once, and checks every page.');
+    screen.line('The guest is at the target. It now reads all of its memory once and checks every page.');
     await sweep(target, before, stage);
   }
   return await factsOf({ source, target, progress, before, settings });
 }
 
-/** Shows how the migration gets on, and raises the bandwidth when it has been seen to get nowhere. */
+/** Shows the progress of the migration, and raises the bandwidth after it has not converged for some time. */
 async function watch(source: Service, { screen, settings, signal }: Stage): Promise<Progress> {
   const end = performance.now() + MIGRATION_MS_MAX;
   const explained = new Set<string>();
@@ -89,12 +89,12 @@ async function watch(source: Service, { screen, settings, signal }: Stage): Prom
       screen.keepStatus();
       return progress;
     }
-    const { verdict: word = '', reason = '' } = progress.verdict ?? {};
-    const isStuck = word === 'stalled' || word === 'hopeless';
-    if (isStuck && !explained.has(word)) {
-      explained.add(word);
+    const { verdict = '', reason = '' } = progress.verdict ?? {};
+    const isStuck = verdict === 'stalled' || verdict === 'hopeless';
+    if (isStuck && !explained.has(verdict)) {
+      explained.add(verdict);
       screen.keepStatus();
-      screen.line(`${word}: ${reason}`);
+      screen.line(`${verdict}: ${reason}`);
     }
     stuckSince = isStuck ? (stuckSince ?? performance.now()) : null;
     if (!isRaised && stuckSince !== null && performance.now() - stuckSince >= settings.lookMs) {
@@ -110,10 +110,10 @@ async function raise(source: Service, { screen, settings }: Pick<Stage, 'screen'
   const body = { 'max-bandwidth': settings.fastBytesPerSecond };
   await source.call('/migrate/parameters', { method: 'PATCH', body });
   screen.keepStatus();
-  screen.line(`So it gets more: PATCH /migrate/parameters ${JSON.stringify(body)}`);
+  screen.line(`Raising the bandwidth: PATCH /migrate/parameters ${JSON.stringify(body)}`);
 }
 
-/** Waits until the guest has checked as many pages as it has, or until it panics. */
+/** Waits until the guest has checked all of its pages once, or has panicked. */
 async function sweep(target: Service, before: Guest, { screen, settings, signal }: Stage): Promise<void> {
   const pages = settings.ramBytes / PAGE_BYTES;
   const end = performance.now() + SWEEP_MS_MAX;

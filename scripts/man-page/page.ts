@@ -1,4 +1,4 @@
-// The manual page vmferry(1): the flags of the service and the commands of the client, as --help has them.
+// The manual page vmferry(1): the flags of the service and the commands of the client, with the texts of --help.
 
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
@@ -8,7 +8,7 @@ import { EXIT_STATUSES } from '../../src/cli/grammar/common-options.ts';
 import { FLAGS } from '../../src/config/flags.ts';
 import { paragraph, preformatted, quoted, section, subsection, term } from './roff.ts';
 
-/** @returns the page in the form of man(7). It has no date, so that the same code gives the same page. */
+/** @returns the page in the macros of man(7). It has no date, so that the same code generates the same page */
 export function manPage(): string {
   const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     readonly version: string;
@@ -21,11 +21,11 @@ export function manPage(): string {
     section('SYNOPSIS'),
     paragraph('vmferry serve [FLAG ...]', 'vmferry COMMAND [OPTION ...] [ARGUMENT ...]'),
     section('DESCRIPTION'),
-    paragraph(`${description}. "vmferry serve" is the service; it holds one machine and is driven over HTTP.`),
-    paragraph('Every other command asks a running service.'),
+    paragraph(`${description}. "vmferry serve" runs the service, which has one machine and is controlled over HTTP.`),
+    paragraph('Every other command sends requests to a running service.'),
     section('FLAGS OF THE SERVICE'),
     paragraph(
-      'Each flag is also an environment variable: --file-root is VMFERRY_FILE_ROOT. A flag goes before its variable. ' +
+      'Each flag is also an environment variable: --file-root is VMFERRY_FILE_ROOT. A flag has precedence over its variable. ' +
         'A variable of a repeatable flag holds a list, separated by commas.',
     ),
     ...flags(),
@@ -33,11 +33,11 @@ export function manPage(): string {
     ...commands(),
     section('EXIT STATUS'),
     ...EXIT_STATUSES.map(([status, meaning]) => term(String(status), `${meaning}.`)),
-    paragraph('The help of each command lists the statuses that concern it.'),
+    paragraph('The help of each command lists its exit statuses.'),
     section('ENVIRONMENT'),
-    term('VMFERRY_URL', 'Address of the service where neither --url nor --url-file is given.'),
-    term('VMFERRY_URL_FILE', 'File that holds the address where VMFERRY_URL is not set.'),
-    term('VMFERRY_TOKEN', 'Bearer token where --token-file is not given.'),
+    term('VMFERRY_URL', 'Address of the service. Used if neither --url nor --url-file is given.'),
+    term('VMFERRY_URL_FILE', 'File with the address of the service. Used if VMFERRY_URL is not set.'),
+    term('VMFERRY_TOKEN', 'Bearer token. Used if --token-file is not given.'),
     section('FILES'),
     term('DATA/vmferry.db', 'Settings, history and events of the service with --data DATA.'),
     term('DATA/disk0.qcow2', 'The disk of the machine, with its snapshots, unless --blockdev is given.'),
@@ -83,7 +83,7 @@ function commands(): string[] {
     .flatMap((entry) => described(entry, `vmferry ${entry.name()}`));
 }
 
-/** The page has one section for the variables that every command reads. */
+/** The page has one section for the variables that all commands read. */
 function withoutEnvironment(notes: string): string {
   return notes
     .split('\n\n')
@@ -91,7 +91,7 @@ function withoutEnvironment(notes: string): string {
     .join('\n\n');
 }
 
-/** A io in which no command runs. */
+/** A CommandIo for the grammar. No command runs with it. */
 function worldThatPrints(out: (text: string) => void): CommandIo {
   return {
     version: '',

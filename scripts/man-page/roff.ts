@@ -1,6 +1,6 @@
-// Pieces of a page in the form of man(7).
+// Elements of a manual page in the macros of man(7).
 
-/** @returns text that roff prints as it is. */
+/** @returns the text with escapes, so that roff prints it unchanged */
 export function plain(text: string): string {
   const escaped = text
     .replaceAll('\\', '\\e')
@@ -11,7 +11,7 @@ export function plain(text: string): string {
   return escaped.replaceAll(/^(?=[.'])/gm, '\\&');
 }
 
-/** @returns an argument of a request. */
+/** @returns the text as an argument of a roff request */
 export function quoted(text: string): string {
   return `"${plain(text).replaceAll('"', '\\(dq')}"`;
 }
@@ -33,7 +33,7 @@ export function term(name: string, meaning: string): string {
   return `.TP\n.B ${quoted(name)}\n${plain(meaning === '' ? ' ' : meaning)}`;
 }
 
-/** Lines that keep their breaks and spaces. */
+/** Lines whose breaks and spaces roff keeps. */
 export function preformatted(text: string): string {
   return `.PP\n.nf\n${plain(text)}\n.fi`;
 }

@@ -11,22 +11,22 @@ import { withRanges } from './parameter-ranges.ts';
 import { type Json, SchemaNames } from './schema-names.ts';
 
 const TAGS = [
-  { name: 'migration', description: 'Start, watch and end a migration.' },
-  { name: 'snapshots', description: 'The machine and its disks, kept under a tag.' },
-  { name: 'jobs', description: 'Work that takes longer than an answer may.' },
-  { name: 'settings', description: 'Capabilities, parameters and blockers.' },
-  { name: 'history', description: 'Every migration ever made here.' },
-  { name: 'machine', description: 'The machine that this service holds.' },
-  { name: 'events', description: 'What happens, as it happens.' },
-  { name: 'service', description: 'Health and documentation.' },
+  { name: 'migration', description: 'Start, observe and cancel migrations.' },
+  { name: 'snapshots', description: 'Save and restore the machine and its disks.' },
+  { name: 'jobs', description: 'Work that continues after the answer to its request.' },
+  { name: 'settings', description: 'Capabilities, parameters and blockers of migrations.' },
+  { name: 'history', description: 'Past migrations and announcements.' },
+  { name: 'machine', description: 'The machine of this service and its guest.' },
+  { name: 'events', description: 'The event stream.' },
+  { name: 'service', description: 'Health, metrics, documentation, QMP and the text monitor.' },
 ];
 
 const JSON_TYPE = 'application/json';
 
-/** Schemas of migration parameters: the document shows their ranges. */
+/** Schemas of migration parameters. The document shows their ranges. */
 const PARAMETER_SETS = ['MigrationParameters', 'MigrateSetParameters'];
 
-/** The whole document, as it is committed. */
+/** The whole document. */
 export function openApiDocument(operations: readonly Operation[] = OPERATIONS): Json {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     readonly version: string;
@@ -55,7 +55,7 @@ export function openApiDocument(operations: readonly Operation[] = OPERATIONS): 
           type: 'http',
           scheme: 'bearer',
           description:
-            "A token of the service's token file. A viewer's token only reads. A service without a token file needs none.",
+            "A token of the service's token file. A token with the role viewer can only read. A service without a token file needs no token.",
         },
       },
       responses: sharedResponses(paths),
@@ -73,7 +73,7 @@ function operationObject(operation: Operation, names: SchemaNames): Json {
     tags: [tag],
     summary,
     ...(description === undefined ? {} : { description }),
-    // The empty alternative is a service without a token file.
+    // The empty alternative stands for a service without a token file.
     security: OPEN_PATHS.has(operation.path) ? [] : [{ token: [] }, {}],
     ...(command === null ? {} : { 'x-command': command.name, 'x-role': command.role }),
     parameters: parametersOf(operation, names),
@@ -120,7 +120,7 @@ function takesBody({ input }: Operation): boolean {
   return input === 'body' || input === 'body or query';
 }
 
-/** The members of the body: the arguments, without those that the path gives. */
+/** The members of the body: the arguments of the command without the parameters of the path. */
 function requestBodyOf(operation: Operation, schemas: SchemaNames): Json {
   const { input, path, examples, bodyType = JSON_TYPE } = operation;
   const withBody = examples.filter(({ body }) => body !== undefined);
@@ -132,7 +132,7 @@ function requestBodyOf(operation: Operation, schemas: SchemaNames): Json {
   };
 }
 
-/** The schema of the body: without the members that the path gives. */
+/** The schema of the body, without the parameters of the path. */
 function withoutMembers(schema: unknown, path: string): Json {
   const names = [...path.matchAll(/:(\w+)/g)].map((match) => match[1] ?? '');
   if (names.length === 0) return schema as Json;
@@ -173,19 +173,23 @@ function problemSchema(): Json {
     type: 'object',
     required: ['type', 'title', 'status', 'detail', 'code', 'errors', 'qmp-class'],
     properties: {
-      type: { type: 'string', description: 'A page about the code.' },
+      type: { type: 'string', description: 'Path of the page that explains the error code.' },
       title: { type: 'string' },
       status: { type: 'integer' },
-      detail: { type: 'string', description: 'For people: what was given, and what is allowed.' },
-      code: { type: 'string', enum: [...ALL_ERROR_CODES].sort(), description: 'Stable: clients may branch on it.' },
+      detail: { type: 'string', description: 'A sentence for people with the given and the allowed values.' },
+      code: {
+        type: 'string',
+        enum: [...ALL_ERROR_CODES].sort(),
+        description: 'A stable error code. Clients can branch on it.',
+      },
       errors: {
         type: 'array',
-        description: 'Everything that was wrong at once.',
+        description: 'All violations in the request.',
         items: {
           type: 'object',
           required: ['pointer', 'reason'],
           properties: {
-            pointer: { type: 'string', description: 'JSON pointer (RFC 6901).' },
+            pointer: { type: 'string', description: 'JSON pointer (RFC 6901) to the wrong value.' },
             reason: { type: 'string' },
           },
         },
@@ -195,7 +199,7 @@ function problemSchema(): Json {
   };
 }
 
-/** All names, and one for every JSON body that has none: made from the operation's id. */
+/** The named schemas, and a name for every other JSON body, which is made from the operation id. */
 function namesOf(operations: readonly Operation[]): SchemaNames {
   const names = new SchemaNames();
   for (const operation of operations) {
@@ -222,7 +226,7 @@ function namedSchemas(paths: Json, names: SchemaNames): Json {
   return { ...used, Problem: problemSchema() };
 }
 
-/** A query value is text in an example; the document shows it in the type of its schema. */
+/** Query values in examples are text. The document shows them in the type of the schema. */
 function typed(text: string, { type }: Json): unknown {
   return type === 'integer' ? Number(text) : text;
 }

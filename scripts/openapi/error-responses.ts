@@ -1,5 +1,5 @@
-// The error responses of the OpenAPI document: one shared response for each status, and for each operation the codes
-// of its own.
+// The error responses of the OpenAPI document: one shared response for each status, and the specific codes of each
+// operation.
 
 import {
   BODY_ERRORS,
@@ -13,7 +13,7 @@ import { type AnyErrorCode, describeCode, PROBLEM_TYPE, problem } from '../../sr
 
 type Json = Record<string, unknown>;
 
-/** Codes that depend on the form of an operation and not on what it does. */
+/** Error codes that follow from the form of an operation, such as a body or query parameters. */
 const PATH_ERRORS: readonly AnyErrorCode[] = ['path_too_long'];
 const RATE_ERRORS: readonly AnyErrorCode[] = ['too_many_requests'];
 const SHARED_CODES = [...COMMON_ERRORS, ...STORE_ERRORS, ...RATE_ERRORS, ...PATH_ERRORS, ...BODY_ERRORS];
@@ -43,18 +43,18 @@ const NAMES: Readonly<Record<number, string>> = {
   507: 'InsufficientStorage',
 };
 
-/** @returns by status, a reference to the shared response; codes of the operation's own are in its description. */
+/** @returns for each status a reference to the shared response. Its description lists the specific codes of the operation */
 export function errorResponses(operation: Operation): Json {
   const byStatus = Map.groupBy(codesOf(operation), (code) => describeCode(code).status);
   return Object.fromEntries(
     [...byStatus]
-      // A status that the operation also uses for an answer (not ready: 503) is described with that answer.
+      // If the operation also answers with this status (503 of readiness), the description of that answer covers it.
       .filter(([status]) => operation.replies[status] === undefined)
       .map(([status, codes]) => [status, errorResponse(status, codes)]),
   );
 }
 
-/** @returns the shared responses that `paths` refers to, by name. */
+/** @returns the shared responses that `paths` uses, by name */
 export function sharedResponses(paths: Json): Json {
   const text = JSON.stringify(paths);
   const entries = Object.entries(NAMES).filter(([, name]) => text.includes(`"${referenceTo(name)}"`));

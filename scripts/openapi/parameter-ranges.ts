@@ -1,16 +1,16 @@
-// Ranges and defaults of the migration parameters, as the OpenAPI document shows them. The schemas of the command table
-// have none: the domain checks ranges together with the rules that depend on other values, and reports all at once.
+// Ranges and defaults of the migration parameters for the OpenAPI document. The schemas of the command table have no ranges:
+// the domain checks ranges together with rules about several values, and reports all violations at once.
 
 import type { ParameterDeclaration } from '../../src/domain/settings/declaration.ts';
 import { isParameter, parameterDeclaration } from '../../src/domain/settings/declared-settings.ts';
 import type { Json } from './schema-names.ts';
 
-/** Larger limits would be rounded by readers whose numbers are doubles. */
+/** Largest limit that is shown. Readers that use doubles would round a larger one. */
 const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 /**
- * @returns the schema of a set of parameters with the range of each, and with the default where `hasDefaults`: in a
- * request to change some of them what is left out keeps its value.
+ * @returns the schema of a set of parameters with the range of each, and with defaults if `hasDefaults`. In a request that
+ * changes parameters, an omitted parameter keeps its value and so has no default
  */
 export function withRanges(schema: Json, hasDefaults: boolean): Json {
   const properties = Object.entries(schema.properties as Json).map(([name, property]) => {

@@ -1,4 +1,4 @@
-// The schemas that the OpenAPI document names below components, found by their JSON text.
+// The named schemas of the OpenAPI document. A schema is recognised by its JSON text.
 
 import * as common from '../../src/commands/schemas/common.ts';
 import * as dirtyRate from '../../src/commands/schemas/dirty-rate.ts';
@@ -30,7 +30,7 @@ const FAMILIES = [
 const TYPE_NAME = /^[A-Z]\w*[a-z]/;
 const REFERENCE = /"#\/components\/schemas\/(\w+)"/g;
 
-/** Gives every schema of the command table its own name; others can be added. */
+/** Names every schema of the command table. Other schemas can be added. */
 export class SchemaNames {
   readonly #names = new Map<string, string>();
   readonly #schemas = new Map<string, Json>();
@@ -44,7 +44,7 @@ export class SchemaNames {
     for (const [name, schema] of Object.entries(settings.PARAMETER_ENUMERATIONS)) this.add(name, schema as Json);
   }
 
-  /** A schema that has a name keeps the first one. @throws Error if the name belongs to another schema. */
+  /** Names a schema. A schema that has a name keeps it. @throws Error if the name belongs to another schema */
   add(name: string, schema: Json): void {
     const text = JSON.stringify(schema);
     if (this.#names.has(text)) return;
@@ -53,7 +53,7 @@ export class SchemaNames {
     this.#schemas.set(name, JSON.parse(text) as Json);
   }
 
-  /** @returns the schema in which a reference stands for every schema that has a name. */
+  /** @returns the schema with a reference in place of every named schema */
   referenced(schema: unknown): unknown {
     if (typeof schema !== 'object' || schema === null) return schema;
     if (Array.isArray(schema)) return schema.map((item) => this.referenced(item));
@@ -61,7 +61,7 @@ export class SchemaNames {
     return name === undefined ? this.#mapMembers(schema as Json) : { $ref: `#/components/schemas/${name}` };
   }
 
-  /** @returns the named schemas that `paths` refers to, directly or through others, in the order of their names. */
+  /** @returns the named schemas that `paths` refers to, directly or indirectly, sorted by name */
   usedBy(paths: Json): Json {
     const used = new Map<string, Json>();
     const follow = (part: unknown): void => {

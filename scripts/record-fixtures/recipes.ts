@@ -1,22 +1,22 @@
-/** The streams that are kept, each with one thing to show. */
+/** The recorded streams, each with one feature. */
 import type { QemuOptions } from '../../test/helpers/qemu/process.ts';
 
 export type Recipe = {
   readonly name: string;
-  /** One sentence for the README. */
+  /** Feature of the stream, one sentence for the README. */
   readonly shows: string;
   readonly qemu: '10.0' | '7.2';
   readonly options: QemuOptions;
   /** `file` is `migrate file:` (or exec:cat in 7.2); `relay` is a socket with a target behind it, both ways recorded. */
   readonly through: 'file' | 'relay';
-  /** Hold the migration until this pass has begun, then let it complete. */
+  /** Number of the pass up to which the migration is held. Then it completes. */
   readonly passes?: number;
-  /** Stop the guest before the migration. */
+  /** Stops the guest before the migration. */
   readonly stopped?: boolean;
 };
 
 const UUID = '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab';
-/** Dirties two pages a tick in a ring of four. */
+/** A guest that writes two pages per tick, in a ring of four pages. */
 const SMALL_GUEST = { ringPages: 4, pagesPerTick: 2 };
 const SMALL: QemuOptions = { ramMebibytes: 2, guest: SMALL_GUEST };
 

@@ -1,4 +1,4 @@
-/** Makes one recording: starts the guest, migrates it, asks QEMU what it did. */
+/** Makes one recording: starts the guest, migrates it, and reads QEMU's figures. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -12,15 +12,15 @@ export type Recording = {
   readonly recipe: Recipe;
   readonly stream: Uint8Array;
   readonly returnPath: Uint8Array | null;
-  /** What a reader of the stream can be checked against. */
+  /** Figures for checks of a reader of the stream. */
   readonly facts: JsonObject;
-  /** The source's command and what it was told, for the README. */
+  /** The command line of the source and its QMP commands, for the README. */
   readonly commands: readonly string[];
 };
 
 type Bytes = { readonly stream: Buffer; readonly returnPath: Buffer | null };
 
-/** Below the legacy hole and above 1 MiB, physical addresses are offsets in pc.ram. */
+/** Physical addresses below the legacy hole and above 1 MiB are offsets in pc.ram. */
 const LOW_MEMORY_END = 0xa_0000;
 const HIGH_MEMORY_START = 0x10_0000;
 
@@ -71,7 +71,7 @@ async function throughRelay(recipe: Recipe, source: Qemu, binary: string): Promi
   try {
     await migrate(recipe, source, `unix:${source.path('relay.sock')}`);
     const { status } = await target.waitForMigrationEnd();
-    if (status !== 'completed') throw new Error(`${recipe.name}: the target says ${status}.`);
+    if (status !== 'completed') throw new Error(`${recipe.name}: the status at the target is ${status}.`);
   } finally {
     relay.close();
   }

@@ -49,7 +49,7 @@ describe('a token file', () => {
     ['a time without its zone', [`${LONG} viewer 2999-01-31T18:00:00`], 'the expiry of the token in line 1'],
     ['a character that no token has', [`${LONG}! viewer`], 'the token in line 1 of --token-file must be'],
     ['a token that is too long', [`${'x'.repeat(513)} viewer`], 'must be 1 to 512'],
-    ['a token twice', [`${LONG} viewer`, `${LONG} operator`], 'line 2 of --token-file gives a token'],
+    ['a token twice', [`${LONG} viewer`, `${LONG} operator`], 'line 2 of --token-file repeats the token'],
     ['no token at all', ['# none'], 'contains no token'],
     [
       'too many tokens',

@@ -128,7 +128,7 @@ describe('the file of --url-file', () => {
     const directory = temporaryDirectory();
     const path = join(directory, 'precious');
     writeFileSync(path, 'export PATH=/bin\n');
-    expect(() => new UrlFile(path)).toThrow('has other content than an address');
+    expect(() => new UrlFile(path)).toThrow('contains something other than an address');
     mkdirSync(join(directory, 'folder'));
     expect(() => new UrlFile(join(directory, 'folder'))).toThrow('cannot be used: EISDIR');
     expect(() => new UrlFile(join(directory, 'none', 'url')).write('http://x')).toThrow('cannot be written: ENOENT');

@@ -19,13 +19,13 @@ test('other addresses refer to the same files, from a folder next to src', () =>
 test('a worker that is not built is refused', () => {
   expect(() =>
     withBuiltUrls('a/b.ts', `new URL('./gone.ts', import.meta.url)`, (path) => path !== 'a/gone.ts'),
-  ).toThrow('./gone.ts was not built.');
+  ).toThrow('./gone.ts is not an entry point and was not built.');
 });
 
 test.each([
   ["a path that is no address of its own: `'./x.ts'`", `const worker = './x.ts';`],
   ['an address with another base', `new URL('../x.ts', base)`],
 ])('an unsupported name of a source is refused: %s', (_, text) => {
-  expect(() => assertNoSources(text)).toThrow('x.ts would not be found in the package.');
+  expect(() => assertNoSources(text)).toThrow('x.ts is not a file of the package.');
   expect(() => assertNoSources(`import './a.js'; 'it.ts is a word';`)).not.toThrow();
 });

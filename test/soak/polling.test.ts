@@ -22,7 +22,7 @@ test('1 000 polls per second during a migration are all answered, many with 304,
     requestsPerSecond: PER_SECOND,
     isRevalidating: true,
     isOver: () => isOver,
-    tell: () => {
+    onAnswer: () => {
       if (isMigrating) during += 1;
       else before += 1;
     },

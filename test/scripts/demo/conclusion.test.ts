@@ -22,13 +22,13 @@ describe('the conclusion of the demo', () => {
       isWell: true,
       lines: [
         '✓ the migration completed in 7.9 s, in 25 passes',
-        '✓ the guest stood still for 18 ms; downtime-limit is 300 ms',
+        '✓ the guest was stopped for 18 ms; downtime-limit is 300 ms',
         '✓ the source is postmigrate, the target is running',
-        '✓ it left at tick 83 and has come to tick 85; its console shows no gap',
-        '✓ it has checked 1000 pages since it arrived; its RAM has 1000',
+        '✓ it left the source at tick 83 and has reached tick 85; its console shows no gap',
+        '✓ it has checked 1000 pages at the target; its RAM has 1000',
         '✓ no page was lost, torn, stale or misplaced',
         '',
-        'All is well.',
+        'Everything is correct.',
       ],
     });
   });
@@ -38,7 +38,7 @@ describe('the conclusion of the demo', () => {
     ['a downtime above the limit', { downtimeMs: 301 }, '301 ms'],
     ['a source that still runs', { sourceState: 'running' }, 'the source is running'],
     ['a target that does not run', { targetState: 'paused' }, 'the target is paused'],
-    ['a guest that does not tick', { after: { ...GOOD.after, ticks: 83 } }, 'come to tick 83'],
+    ['a guest that does not tick', { after: { ...GOOD.after, ticks: 83 } }, 'reached tick 83'],
     ['a tick that is missing', { consoleTicks: [82, 83, 85] }, 'shows a gap'],
     ['a tick that came twice', { consoleTicks: [83, 84, 84, 85] }, 'shows a gap'],
     ['pages that were not checked', { after: { ...GOOD.after, 'pages-checked': 1499 } }, 'checked 999'],
@@ -49,7 +49,7 @@ describe('the conclusion of the demo', () => {
     const { isWell, lines } = conclude({ ...GOOD, ...change });
     expect(isWell).toBe(false);
     expect(lines.filter((line) => line.startsWith('✗')).join('\n')).toContain(text);
-    expect(lines.at(-1)).toContain('Not all is well');
+    expect(lines.at(-1)).toContain('Not everything is correct');
   });
 
   it('reports why a migration failed', () => {
