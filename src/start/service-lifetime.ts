@@ -90,7 +90,7 @@ const UUID_SET = 'uuid-set';
 /** Name and uuid from the flags; the uuid is null if it was not given. */
 export type GivenIdentity = { readonly name: string; readonly uuid: string | null };
 
-/** The given uuid, or the stored one, or a new one. The uuid is stored, and whether it was given. */
+/** The given uuid, or the stored one, or a new one. Stores the uuid, and whether it was ever given. */
 export function identityOf(machine: GivenIdentity, store: Pick<Store, 'identity'>): Identity {
   const kept = store.identity.get('uuid');
   if (machine.uuid === null && kept !== null && !isUuid(kept)) {

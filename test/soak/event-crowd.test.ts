@@ -92,8 +92,8 @@ async function migrateAndCancel({ source, target, latencies }: Moving): Promise<
   await source.start(await target.incomingUri());
   await source.until(({ ram }) => (ram?.transferred ?? 0) > 0);
   let isOver = false;
-  const tell = (latencyMs: number): number => latencies.push(latencyMs);
-  const steadily = { url: source.url, path: '/migrate', requestsPerSecond: 100, isOver: () => isOver, tell };
+  const onAnswer = (latencyMs: number): number => latencies.push(latencyMs);
+  const steadily = { url: source.url, path: '/migrate', requestsPerSecond: 100, isOver: () => isOver, onAnswer };
   const polling = pollSteadily(steadily);
   await source.until(({ ram }) => (ram?.transferred ?? 0) > MIGRATED_BYTES);
   isOver = true;
