@@ -24,9 +24,9 @@ const FAMILIES: readonly object[] = [
 ];
 
 /**
- * The commands of the first version, in its order. query-commands lists them first, in this order, and query-qmp-schema numbers the
- * types in the order of their first use. Clients have recorded both, so neither this list nor its order changes. Other commands
- * follow and are not listed here.
+ * The commands of the first version, in its order. query-commands lists them first, and query-qmp-schema numbers the types in
+ * the order of their first use. Clients have recorded both, so neither this list nor its order changes. Other commands follow and
+ * are not listed here.
  */
 export const FIRST_COMMANDS: readonly string[] = `
   migrate migrate_cancel migrate-continue migrate-incoming migrate-pause migrate-recover migrate-start-postcopy query-migrate
@@ -57,10 +57,15 @@ export const FIRST_COMMANDS: readonly string[] = `
 /** All commands by name. HTTP, QMP and the text monitor run these commands and no others. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(
   FAMILIES.flatMap(commandsOf)
-    .concat(service.introspectionCommands(() => COMMANDS))
+    .concat(service.introspectionCommands(listedCommands))
     .sort((left, right) => placeOf(left) - placeOf(right))
     .map((entry) => [entry.name, entry]),
 );
+
+function listedCommands(): service.ListedCommands {
+  const all = [...COMMANDS.values()];
+  return { first: all.slice(0, FIRST_COMMANDS.length), later: all.slice(FIRST_COMMANDS.length) };
+}
 
 /** The commands among the exports of a family's file. */
 function commandsOf(family: object): readonly Command[] {

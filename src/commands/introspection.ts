@@ -13,18 +13,22 @@ import type { JsonSchema } from './validate.ts';
 type Info = Static<typeof SchemaInfo>;
 type Member = Extract<Info, { readonly 'meta-type': 'object' }>['members'][number];
 /** An entity without its name. */
-type Shape = { readonly 'meta-type': Info['meta-type'] } & Readonly<Record<string, unknown>>;
+type Shape = WithoutName<Info>;
+type WithoutName<Entity> = Entity extends Info ? Omit<Entity, 'name'> : never;
 
-/** All commands and events, and the types that they use. */
-export function introspect(commands: Iterable<Command>): readonly Info[] {
+/**
+ * All commands and events, and the types that they use. Types are numbered in the order of their first use. `later` commands come
+ * behind the events, so that a new command changes no number of an earlier type.
+ */
+export function introspect(first: readonly Command[], later: readonly Command[]): readonly Info[] {
   const types = new Types();
   types.nameOf(Empty);
-  const entities: Info[] = [];
-  for (const entry of commands) entities.push(commandEntity(entry, types));
+  const entityOf = (entry: Command): Info => commandEntity(entry, types);
+  const entities = first.map(entityOf);
   for (const [name, data] of EVENTS) {
     entities.push({ name, 'meta-type': 'event', 'arg-type': types.nameOf(data ?? Empty) });
   }
-  return [...entities, ...types.entities()];
+  return [...entities, ...later.map(entityOf), ...types.entities()];
 }
 
 function commandEntity({ name, qapi, arguments: taken, result }: Command, types: Types): Info {
@@ -39,14 +43,16 @@ function commandEntity({ name, qapi, arguments: taken, result }: Command, types:
   };
 }
 
-const BUILTINS: ReadonlyMap<string, readonly [name: string, jsonType: string]> = new Map([
+type Builtin = readonly [name: string, jsonType: Extract<Info, { readonly 'meta-type': 'builtin' }>['json-type']];
+
+const BUILTINS: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
   ['string', ['str', 'string']],
   ['integer', ['int', 'int']],
   ['number', ['number', 'number']],
   ['boolean', ['bool', 'boolean']],
   ['null', ['null', 'null']],
 ]);
-const ANY = ['any', 'value'] as const;
+const ANY: Builtin = ['any', 'value'];
 
 /** The types of the schema, by their structure. */
 class Types {
@@ -92,11 +98,11 @@ class Types {
   }
 
   #enumeration(schema: JsonSchema): string {
-    const values = (schema.enum ?? [schema.const]) as readonly string[];
+    const values = [...((schema.enum ?? [schema.const]) as readonly string[])];
     const featuresOf = schema['x-value-features'] ?? {};
     const members = values.map((name) => {
       const features = featuresOf[name];
-      return { name, ...(features === undefined ? {} : { features }) };
+      return { name, ...(features === undefined ? {} : { features: [...features] }) };
     });
     return this.#add({ 'meta-type': 'enum', members, values });
   }
@@ -161,7 +167,7 @@ class Types {
     const known = this.#entities.get(key);
     if (known !== undefined) return known.name;
     const name = given ?? String(this.#count++);
-    this.#entities.set(key, { name, ...shape } as unknown as Info);
+    this.#entities.set(key, { name, ...shape });
     return name;
   }
 }

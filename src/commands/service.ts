@@ -109,8 +109,11 @@ export const qmpCapabilities = command({
   },
 });
 
+/** All commands, in the order of query-commands: those of the first version, and those that came later. */
+export type ListedCommands = { readonly first: readonly Command[]; readonly later: readonly Command[] };
+
 /** The commands that list and describe all commands, themselves included. */
-export function introspectionCommands(table: () => ReadonlyMap<string, Command>): readonly Command[] {
+export function introspectionCommands(listed: () => ListedCommands): readonly Command[] {
   const queryCommands = command({
     name: 'query-commands',
     summary: 'The names of all commands',
@@ -118,7 +121,10 @@ export function introspectionCommands(table: () => ReadonlyMap<string, Command>)
     role: 'viewer',
     arguments: Empty,
     result: CommandInfoList,
-    run: () => [...table().keys()].map((name) => ({ name })),
+    run: () => {
+      const { first, later } = listed();
+      return [...first, ...later].map(({ name }) => ({ name }));
+    },
   });
   const queryQmpSchema = command({
     name: 'query-qmp-schema',
@@ -127,7 +133,10 @@ export function introspectionCommands(table: () => ReadonlyMap<string, Command>)
     role: 'viewer',
     arguments: Empty,
     result: SchemaInfoList,
-    run: () => introspect(table().values()),
+    run: () => {
+      const { first, later } = listed();
+      return introspect(first, later);
+    },
   });
   return [queryCommands, queryQmpSchema];
 }

@@ -2,7 +2,6 @@ import type { MonitorAnswer, MonitorIo, TextMonitor } from '../commands/service.
 import type { Domain } from '../domain/domain.ts';
 import { DomainError } from '../domain/errors.ts';
 import { INFO_COMMANDS } from './commands/info.ts';
-import * as dirtyRate from './commands/machine.ts';
 import * as machine from './commands/machine.ts';
 import * as migration from './commands/migration.ts';
 import * as settings from './commands/settings.ts';
@@ -117,7 +116,7 @@ const help: MonitorCommand = {
 export const TABLE: readonly MonitorCommand[] = [
   info,
   help,
-  ...[dirtyRate, machine, migration, settings, snapshots].flatMap((family) => Object.values(family)),
+  ...[machine, migration, settings, snapshots].flatMap((family) => Object.values(family)),
 ].sort((one, other) => (one.names[0] < other.names[0] ? -1 : 1));
 
 /** The text of `help`: of all commands, of the commands behind `info`, or of one. @throws LineError for an unknown command */

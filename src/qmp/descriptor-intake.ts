@@ -92,7 +92,7 @@ export function closeDescriptor(descriptor: number): void {
 }
 
 function handleOf(socket: Socket): Handle | null {
-  const handle = (socket as unknown as { readonly _handle?: Partial<Handle> | null })._handle;
+  const handle: Partial<Handle> | null | undefined = Reflect.get(socket, '_handle');
   if (handle === undefined || handle === null) return null;
   const { fd, onread, useUserBuffer, readStart, readStop } = handle;
   const calls = [onread, useUserBuffer, readStart, readStop];

@@ -18,7 +18,7 @@ type Member = {
 
 const FIXTURE = new URL('../fixtures/qapi/introspection.json', import.meta.url);
 const qemu = byName(JSON.parse(readFileSync(FIXTURE, 'utf8')) as Entity[]);
-const own = byName(introspect(COMMANDS.values()) as unknown as Entity[]);
+const own = byName(introspect([...COMMANDS.values()], []) as unknown as Entity[]);
 
 /** Of schemas older than QEMU 10.0, which has none of them any more. */
 const LEGACY = ['migrate-set-cache-size', 'migrate_set_downtime', 'migrate_set_speed', 'query-migrate-cache-size'];

@@ -105,7 +105,13 @@ function checkBitmapMapping(value: unknown, violations: Violations): readonly Bi
   const nodes = value.map((entry, index) => checkNode(entry, [...at, index], violations));
   checkUnique(nodes, 'node-name', at, violations);
   checkUnique(nodes, 'alias', at, violations);
-  return nodes as unknown as BitmapNodeAlias[];
+  return nodes.filter(isBitmapNode);
+}
+
+/** True of an entry in which the checks above have found no violation of its shape. */
+function isBitmapNode(entry: Members): entry is Members & BitmapNodeAlias {
+  const { alias, bitmaps } = entry;
+  return typeof entry['node-name'] === 'string' && typeof alias === 'string' && Array.isArray(bitmaps);
 }
 
 type Path = readonly (string | number)[];
