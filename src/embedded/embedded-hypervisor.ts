@@ -10,7 +10,7 @@ import type {
 import type { DeviceFiles } from '../engine/channels/device-files.ts';
 import type { LoadedMachine, TransferSource } from '../engine/memory/machine-state.ts';
 import type { BlockEngine } from '../engine/snapshot/block-messages.ts';
-import type { EngineListener, IncomingTransfer, TransferEngine } from '../engine/transfer-engine.ts';
+import type { EngineListener, IncomingPlan, IncomingTransfer, TransferEngine } from '../engine/transfer-engine.ts';
 import type { EmbeddedMachine } from '../machine/embedded-machine.ts';
 
 export type EmbeddedParts = {
@@ -42,8 +42,10 @@ export function embeddedHypervisor(parts: EmbeddedParts): Hypervisor {
     onPanic: (listener) => machine.onPanic(listener),
     dirty: machine.dirty,
     blocks: embeddedBlocks(parts),
-    startOutgoing: (request, listener) =>
-      engine.startOutgoing({ ...request, fileRoot, source: machine.transferSource() }, listener),
+    startOutgoing: ({ address, ...request }, listener) => {
+      const plan = { ...request, channels: { main: address }, fileRoot, source: machine.transferSource() };
+      return engine.startOutgoing(plan, listener);
+    },
     startIncoming: (request, listener) => sessions.start(request, listener),
     refusalOfLink: (path) => deviceFiles.refusalOfLink({ fileRoot, path }),
     saveDevices: (path) => saveDevices(parts, path),
@@ -74,9 +76,9 @@ class IncomingSessions {
     return this.#session(this.#parts.engine.startIncoming(this.#planFor(request), listener));
   }
 
-  #planFor(request: IncomingRequest) {
+  #planFor({ address, ...request }: IncomingRequest): IncomingPlan {
     const { machine, fileRoot } = this.#parts;
-    return { ...request, fileRoot, target: machine.transferTarget() };
+    return { ...request, channels: { main: address }, fileRoot, target: machine.transferTarget() };
   }
 
   #session(transfer: IncomingTransfer): IncomingSession {

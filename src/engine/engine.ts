@@ -9,9 +9,9 @@ import { trimHeap } from './memory/heap-relief.ts';
 import type { LoadedMachine } from './memory/machine-state.ts';
 import { HOLD, VcpuControl } from './memory/vcpu-control.ts';
 import { WorkerThreads } from './memory/worker-memory.ts';
-import type { FromWorker, ToWorker } from './session/transfer-messages.ts';
-import { type SessionStaff, TransferSession } from './session/transfer-session.ts';
-import { HANG_MS_MAX, startWorker } from './session/worker-thread.ts';
+import type { FromWorker } from './session/transfer-messages.ts';
+import { CLOSE_MS_MAX, type SessionParts, TransferSession, type TransferThread } from './session/transfer-session.ts';
+import { HANG_MS_MAX, startWorker, WorkerThread } from './session/worker-thread.ts';
 import type {
   EngineIncomingEnd,
   EngineListener,
@@ -44,8 +44,8 @@ const DEFAULTS: Omit<EngineOptions, 'workers'> = {
 };
 
 /**
- * The transfer engine's main-thread end. Every migration has a worker thread of its own, which ends with it. None is
- * kept ready: that would save a migration the 40 ms of a thread's start and cost an idle service 13 MiB.
+ * The main-thread side of the transfer engine. Every migration has a worker thread, which ends with it unless its
+ * listener is kept. No thread is kept ready: that would save 40 ms of a migration's start and cost 13 MiB while idle.
  */
 export function createTransferEngine(options: Partial<EngineOptions> = {}): TransferEngine {
   return new WorkerEngine({ ...DEFAULTS, workers: new WorkerThreads(), ...options });
@@ -61,11 +61,11 @@ class WorkerEngine implements TransferEngine {
   }
 
   startOutgoing(plan: OutgoingPlan, listener: TransferListener): OutgoingTransfer {
-    return new Outgoing(this.#staff(listener), plan);
+    return new Outgoing(this.#parts(listener), plan);
   }
 
   startIncoming(plan: IncomingPlan, listener: TransferListener): IncomingTransfer {
-    return new Incoming(this.#staff(listener), plan);
+    return new Incoming(this.#parts(listener), plan);
   }
 
   async close(): Promise<void> {
@@ -73,20 +73,18 @@ class WorkerEngine implements TransferEngine {
     await Promise.all([...this.#running].map((worker) => worker.terminate()));
   }
 
-  #staff(listener: TransferListener): SessionStaff {
-    const { hangMsMax, report } = this.#options;
-    const worker = this.#takeWorker();
-    worker.once('exit', () => listener.released());
-    return { worker, listener, hangMsMax, report };
+  #parts(listener: TransferListener): SessionParts {
+    return { thread: this.#startThread(), listener, report: this.#options.report };
   }
 
-  #takeWorker(): Worker {
+  #startThread(): TransferThread {
     if (this.#isClosed) throw new Error('the engine is closed');
     const worker = startWorker(this.#options.workerUrl, 'transfer', WORKER_LIMITS);
     this.#options.workers.counted(worker, 'transfer');
     this.#running.add(worker);
     worker.once('exit', () => this.#ended(worker));
-    return worker;
+    // A thread that was terminated may send until it has ended, so the session waits for its end.
+    return new WorkerThread(worker, { hangMsMax: this.#options.hangMsMax, terminateMsMax: null });
   }
 
   #ended(worker: Worker): void {
@@ -99,8 +97,8 @@ class Outgoing extends TransferSession implements OutgoingTransfer {
   protected readonly ownerOnceCompleted: MigrationEnd['guest'];
   readonly #control: VcpuControl | null;
 
-  constructor(staff: SessionStaff, plan: OutgoingPlan) {
-    super(staff);
+  constructor(parts: SessionParts, plan: OutgoingPlan) {
+    super(parts);
     this.#control = plan.source.vcpuControl === null ? null : new VcpuControl(plan.source.vcpuControl);
     this.ownerOnceCompleted = isConfirmedAtItsEnd(plan) ? 'there' : 'there, unconfirmed';
     this.live.write(plan.parameters);
@@ -129,7 +127,7 @@ class Outgoing extends TransferSession implements OutgoingTransfer {
 
   protected special(): void {}
 
-  /** Whichever way the migration has ended, and also if its worker died: the vCPUs run at full speed. */
+  /** Called at every end, also if the thread died: the vCPUs run at full speed again. */
   #endThrottle(): void {
     if (this.#control !== null) this.#control.throttlePercent = 0;
   }
@@ -144,8 +142,9 @@ class Outgoing extends TransferSession implements OutgoingTransfer {
   }
 }
 
-/** Of a worker that died after the end: whether its channel has a reverse direction is certain for these only. */
-function isConfirmedAtItsEnd({ address: { transport }, opensReturnPath }: OutgoingPlan): boolean {
+/** For a thread that died after the end. Only these transports are certain to have a reverse direction. */
+function isConfirmedAtItsEnd({ channels, opensReturnPath }: OutgoingPlan): boolean {
+  const { transport } = channels.main;
   return transport === 'file' || (opensReturnPath && (transport === 'tcp' || transport === 'unix'));
 }
 
@@ -153,13 +152,13 @@ class Incoming extends TransferSession implements IncomingTransfer {
   protected readonly ownerOnceCompleted = 'here';
   readonly #listening = Promise.withResolvers<MigrationAddress>();
   readonly #loaded = Promise.withResolvers<LoadedMachine>();
-  readonly #staff: SessionStaff;
+  readonly #report: SessionParts['report'];
   #isAborted = false;
   #kept: EngineListener | null = null;
 
-  constructor(staff: SessionStaff, plan: IncomingPlan) {
-    super(staff);
-    this.#staff = staff;
+  constructor(parts: SessionParts, plan: IncomingPlan) {
+    super(parts);
+    this.#report = parts.report;
     this.#listening.promise.catch(() => {});
     this.#loaded.promise.catch(() => {});
     void this.end.promise.then((end) => {
@@ -189,7 +188,7 @@ class Incoming extends TransferSession implements IncomingTransfer {
     return !this.#isAborted && !this.hasEnded;
   }
 
-  /** The guest runs here from now on, whatever becomes of the worker and of the sender. */
+  /** The guest belongs to this side from now on, also if the thread dies or the sender closes. */
   started(): void {
     this.status.transition('active', 'completed');
     this.post({ type: 'started' });
@@ -226,15 +225,13 @@ class Incoming extends TransferSession implements IncomingTransfer {
     return 'there';
   }
 
-  protected override keepListener(worker: Worker): void {
-    const { hangMsMax, report } = this.#staff;
+  protected override keepListener(thread: TransferThread): void {
+    const report = this.#report;
     this.#kept = {
-      next: (plan, listener) => new Incoming({ worker, listener, hangMsMax, report }, plan),
+      next: (plan, listener) => new Incoming({ thread, listener, report }, plan),
       close: () => {
-        // The session is over; without a handler an error of the worker would end the process.
-        worker.on('error', () => {});
-        worker.postMessage({ type: 'stop-listening' } satisfies ToWorker);
-        worker.unref();
+        thread.post({ type: 'stop-listening' });
+        thread.leave(CLOSE_MS_MAX);
       },
     };
   }

@@ -4,6 +4,7 @@ import type {
   IncomingRequest,
   IncomingSession,
   KeptListener,
+  MigrationAddress,
   OutgoingRequest,
   OutgoingSession,
   TransferListener,
@@ -15,11 +16,20 @@ import type { LoadedMachine, TransferSource, TransferTarget } from './memory/mac
  * them cross threads by structured clone.
  */
 
-/** Absolute path of the only folder below which `file:` addresses may lie. */
-type Rooted = { readonly fileRoot: string };
+/**
+ * The addresses of a migration by kind of channel. Every migration has a main channel, which carries the stream; further
+ * connections of the same kind of transport go to its address.
+ */
+export type ChannelAddresses = { readonly main: MigrationAddress };
 
-export type OutgoingPlan = OutgoingRequest & Rooted & { readonly source: TransferSource };
-export type IncomingPlan = IncomingRequest & Rooted & { readonly target: TransferTarget };
+type Plan<Request> = Omit<Request, 'address'> & {
+  readonly channels: ChannelAddresses;
+  /** Absolute path of the only folder below which `file:` addresses may lie. */
+  readonly fileRoot: string;
+};
+
+export type OutgoingPlan = Plan<OutgoingRequest> & { readonly source: TransferSource };
+export type IncomingPlan = Plan<IncomingRequest> & { readonly target: TransferTarget };
 
 export interface OutgoingTransfer extends OutgoingSession {
   readonly status: StatusWord;

@@ -72,8 +72,8 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
     uuid: '5f0c1c6e-9a3d-4b6e-8f10-0123456789ab',
     keepListening: false,
   };
-  const address = { transport: 'tcp', host: '127.0.0.1', port: 0 } as const;
-  const incoming = engine.startIncoming({ ...common, address, target: target.transferTarget() }, QUIET);
+  const channels = { main: { transport: 'tcp', host: '127.0.0.1', port: 0 } } as const;
+  const incoming = engine.startIncoming({ ...common, channels, target: target.transferTarget() }, QUIET);
   const plan = {
     ...common,
     opensReturnPath: true,
@@ -82,7 +82,7 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
     parameters: PARAMETERS,
     detectsZeroPages: true,
   };
-  const outgoing = engine.startOutgoing({ ...plan, address: await incoming.listening }, QUIET);
+  const outgoing = engine.startOutgoing({ ...plan, channels: { main: await incoming.listening } }, QUIET);
   await untilAllReceived(outgoing, incoming);
   await writeOn(source);
   await tampering.beforeSwitchover?.(pair);

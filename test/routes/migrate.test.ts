@@ -16,7 +16,7 @@ describe('POST /migrate', () => {
     });
     expect(reply.headers.location).toBe(`/migrations/${reply.json.id}`);
     expect((await ask(server, '/migrate')).json).toMatchObject({ status: 'setup' });
-    expect(outgoing().plan.address).toEqual({ transport: 'tcp', host: '127.0.0.1', port: 4444 });
+    expect(outgoing().plan.channels.main).toEqual({ transport: 'tcp', host: '127.0.0.1', port: 4444 });
   });
 
   test('is refused during a migration, which continues', async () => {

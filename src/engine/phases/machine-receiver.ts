@@ -106,7 +106,7 @@ export class MachineReceiver {
 
   #channelEnded(error: TransferError | null): void {
     if (this.#isOver) return;
-    const why = transportOf(this.#options.plan.address).hasSender ? SENDER_LEFT : '';
+    const why = transportOf(this.#options.plan.channels.main).hasSender ? SENDER_LEFT : '';
     if (error !== null) this.#fail({ code: error.code, message: `${error.message} (${this.#where()})${why}` });
     else this.#attempt(() => this.#stream.end(), why);
   }

@@ -130,7 +130,7 @@ export class SourceMigration {
     const { plan, waitPoint } = this.#context;
     const abort = new AbortController();
     let settled: { channel: OutgoingChannel } | { error: TransferError } | null = null;
-    openOutgoing(plan.address, plan.fileRoot, abort.signal).then(
+    openOutgoing(plan.channels.main, plan.fileRoot, abort.signal).then(
       (channel) => {
         settled = { channel };
         waitPoint.notify();

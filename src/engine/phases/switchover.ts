@@ -50,7 +50,7 @@ export class Switchover {
    * stream was written to a file, which needs nobody's word.
    */
   get isConfirmed(): boolean {
-    return this.#reverse !== null || transportOf(this.#context.plan.address).needsNoAnswer;
+    return this.#reverse !== null || transportOf(this.#context.plan.channels.main).needsNoAnswer;
   }
 
   allow(): void {
@@ -151,6 +151,6 @@ export class Switchover {
 
   /** A file that failed, a command that says that it failed, or a target that said no has not taken the guest. */
   #isRefusal(code: TransferError['code']): boolean {
-    return code === 'target_refused' || transportOf(this.#context.plan.address).isRefusal(code);
+    return code === 'target_refused' || transportOf(this.#context.plan.channels.main).isRefusal(code);
   }
 }

@@ -118,9 +118,9 @@ export class TargetMigration {
   }
 
   async #listen(): NextStep {
-    const { address, fileRoot, deadlines } = this.#plan;
+    const { channels, fileRoot, deadlines } = this.#plan;
     try {
-      this.#awaiting ??= openIncoming(address, { fileRoot, headerMs: deadlines.stallMs });
+      this.#awaiting ??= openIncoming(channels.main, { fileRoot, headerMs: deadlines.stallMs });
     } catch (error) {
       throw new TransferFailure(error as TransferError);
     }

@@ -1,30 +1,27 @@
-import type { Worker } from 'node:worker_threads';
 import { type MigrationStatus, StatusWord } from '../../domain/migration/migration-status.ts';
 import type { MigrationEnd, TransferError, TransferListener } from '../../domain/ports/migration-session.ts';
 import { FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
 import type { FromWorker, SharedCells, ToWorker } from './transfer-messages.ts';
-import { WorkerDeath, WorkerThread } from './worker-thread.ts';
+import { WorkerDeath, type WorkerThread } from './worker-thread.ts';
 
-/** How long a worker may take to close its channels after its last message. */
-const CLOSE_MS_MAX = 2000;
+/** Longest time, in milliseconds, in which a thread closes its channels after its last message. */
+export const CLOSE_MS_MAX = 2000;
 
 export type TransferThread = WorkerThread<ToWorker, FromWorker>;
 
-/** What a session is given to work with. */
-export type SessionStaff = {
-  /** The worker that takes the order. */
-  readonly worker: Worker;
+export type SessionParts = {
+  /** The thread that receives the orders of this session. */
+  readonly thread: TransferThread;
   readonly listener: TransferListener;
-  /** A worker is ended after about this long without a heartbeat; milliseconds. */
-  readonly hangMsMax: number;
-  /** Called once if the session failed because a worker died, with a WorkerDeath. */
+  /** Called once if the session failed because a thread died, with a WorkerDeath. */
   readonly report: (error: unknown) => void;
 };
 
 /**
- * A migration as the main thread sees it, in either direction: its shared cells, its worker threads, and its end. The
- * session belongs to no thread: if a worker dies or hangs it still ends, and says who has the guest.
+ * The main thread's side of a migration, in either direction: shared cells, the handle of the worker thread, and the
+ * end. A session ends also if its thread dies or hangs, with the owner of the guest; and a thread may be handed to the
+ * next session at the end of this one.
  */
 export abstract class TransferSession {
   readonly status = new StatusWord();
@@ -32,25 +29,22 @@ export abstract class TransferSession {
   protected readonly listener: TransferListener;
   protected readonly end = Promise.withResolvers<MigrationEnd>();
   readonly #figures = new FigureBlock();
-  readonly #report: SessionStaff['report'];
-  /** The first one takes the orders; the death of any of them ends the session. */
-  readonly #threads: readonly [TransferThread, ...TransferThread[]];
-  /** True once the disks were asked for: the guest may then run on here only after they were taken back. */
+  readonly #report: SessionParts['report'];
+  readonly #thread: TransferThread;
+  /** True once the disks were requested: the guest may then continue here only after they were activated again. */
   protected hasReleasedDisks = false;
   protected hasEnded = false;
 
-  constructor({ worker, listener, hangMsMax, report }: SessionStaff) {
+  constructor({ thread, listener, report }: SessionParts) {
     this.#report = report;
+    this.#thread = thread;
     this.listener = listener;
     if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
-    const thread: TransferThread = new WorkerThread(worker, {
-      hangMsMax,
-      // Until the thread has ended it might still send, so nothing is put right before.
-      terminateMsMax: null,
+    thread.handTo({
       message: (message) => this.#receive(message),
       died: (reason) => this.#crashed(reason),
     });
-    this.#threads = [thread];
+    void thread.exited.then(() => listener.released());
   }
 
   countFrom(agoMs: number): void {
@@ -62,7 +56,7 @@ export abstract class TransferSession {
   }
 
   threadId(): number | null {
-    return this.#threads[0].heartbeat.threadId || null;
+    return this.#thread.heartbeat.threadId || null;
   }
 
   protected get cells(): SharedCells {
@@ -70,24 +64,24 @@ export abstract class TransferSession {
       status: this.status.buffer,
       figures: this.#figures.buffer,
       live: this.live.buffer,
-      heartbeat: this.#threads[0].heartbeat.buffer,
+      heartbeat: this.#thread.heartbeat.buffer,
     };
   }
 
   protected post(message: ToWorker): void {
-    this.#threads[0].post(message);
+    this.#thread.post(message);
   }
 
-  /** Messages that only one direction has. */
+  /** Called for messages that only one direction has. */
   protected abstract special(message: FromWorker): void;
 
-  /** Called when the migration has ended and its worker still listens. The worker has no handlers then. */
-  protected keepListener(_worker: Worker): void {}
+  /** Called when the migration has ended and its thread still listens. The thread may be handed to another session. */
+  protected keepListener(_thread: TransferThread): void {}
 
-  /** Who has the guest of a migration that completed. */
+  /** The owner of the guest after a migration that completed. */
   protected abstract readonly ownerOnceCompleted: MigrationEnd['guest'];
 
-  /** Puts right what a dead worker left. @returns who has the guest. */
+  /** Undoes the effects of a dead thread on the guest. @returns the owner of the guest. */
   protected abstract rescue(): MigrationEnd['guest'];
 
   #receive(message: FromWorker): void {
@@ -133,19 +127,19 @@ export abstract class TransferSession {
   #ended(end: MigrationEnd): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    for (const thread of this.#threads) thread.leave(CLOSE_MS_MAX);
+    this.#thread.leave(CLOSE_MS_MAX);
     this.end.resolve(end);
   }
 
-  /** The worker lives on with its listener, for the next migration. */
+  /** The thread and its listener are kept for the next migration. */
   #endedListening(end: MigrationEnd): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.keepListener(this.#threads[0].release());
+    this.keepListener(this.#thread);
     this.end.resolve(end);
   }
 
-  /** The migration has failed, unless the status says that it had ended otherwise before the worker died. */
+  /** The migration has failed, unless its status shows another end before the thread died. */
   #crashed(reason: string): void {
     if (this.hasEnded) return;
     const before = this.status.read();

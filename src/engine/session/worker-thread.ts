@@ -1,12 +1,12 @@
 import { type ResourceLimits, type TransferListItem, Worker } from 'node:worker_threads';
 import { Heartbeat } from '../shared/heartbeat.ts';
 
-/** A worker without a heartbeat for this long has hung; the longest that it may block is the stop of the guest, 2 s. */
+/** A worker without a heartbeat for this long hangs; its longest blocking call is the stop of the guest, 2 s. */
 export const HANG_MS_MAX = 15_000;
-/** The watchdog looks this often in that time. It counts looks, not time: a stopped process has not hung. */
-const LOOKS = 5;
+/** Checks of the heartbeat in that time. Checks are counted, not time, so that a stopped process does not count as hanging. */
+const CHECKS = 5;
 
-/** A worker thread that ended without an order, or was ended because it hung; the message says how. */
+/** The end of a worker thread without an order; the message contains the reason. */
 export class WorkerDeath extends Error {
   readonly code = 'engine_crashed';
   readonly worker: 'transfer' | 'block';
@@ -18,11 +18,15 @@ export class WorkerDeath extends Error {
   }
 }
 
-export type WorkerThreadOptions<Message> = {
+export type ThreadLimits = {
   /** The thread is ended after about this long without a heartbeat; milliseconds. */
   readonly hangMsMax: number;
-  /** How long the death of a thread that does not end may be awaited, in milliseconds; null: until it ends. */
+  /** Longest wait for the end of a thread that was terminated, in milliseconds; null: until it ends. */
   readonly terminateMsMax: number | null;
+};
+
+/** Receiver of the events of a thread. */
+export type ThreadOwner<Message> = {
   readonly message: (message: Message) => void;
   /** Called once when the thread has failed or hung, before it is ended. */
   readonly doomed?: (reason: string) => void;
@@ -37,48 +41,47 @@ export function startWorker(program: URL, kind: WorkerDeath['worker'], resourceL
 
 /**
  * The main thread's handle of a worker thread: orders and messages, the watchdog, an orderly end, and its death. Orders
- * and messages are plain data, errors included. The thread has failed when it throws, exits, or shows no heartbeat.
+ * and messages are plain data, errors included. The thread has failed when it throws, exits, or shows no heartbeat. A
+ * handle has one owner at a time; the next one may take it over with the thread as it is.
  */
 export class WorkerThread<Order, Message> {
   readonly heartbeat = new Heartbeat();
   readonly #worker: Worker;
-  readonly #options: WorkerThreadOptions<Message>;
+  readonly #limits: ThreadLimits;
+  #owner: ThreadOwner<Message> | null = null;
   readonly #endWatch: () => void;
   readonly #exited = Promise.withResolvers<void>();
-  readonly #onMessage = (message: Message): void => this.#receive(message);
-  readonly #onError = (error: unknown): void => this.#doom(error instanceof Error ? error.message : String(error));
-  readonly #onExit = (code: number): void => this.#exit(code);
-  /** Why the thread was ended, or ends, without an order. */
+  /** Reason, as a clause, for which the thread was ended or has ended without an order. */
   #fault: string | null = null;
   #isClosing = false;
   #isOver = false;
 
-  constructor(worker: Worker, options: WorkerThreadOptions<Message>) {
-    const { hangMsMax } = options;
+  constructor(worker: Worker, limits: ThreadLimits) {
+    const { hangMsMax } = limits;
     this.#worker = worker;
-    this.#options = options;
-    worker.ref();
-    worker.on('message', this.#onMessage);
-    worker.on('error', this.#onError);
-    worker.on('messageerror', this.#onError);
-    worker.on('exit', this.#onExit);
+    this.#limits = limits;
+    const failed = (error: unknown): void => this.#doom(error instanceof Error ? error.message : String(error));
+    worker.on('message', (message: Message) => this.#receive(message));
+    worker.on('error', failed);
+    worker.on('messageerror', failed);
+    worker.on('exit', (code) => this.#exit(code));
     this.#endWatch = watchHeartbeat(this.heartbeat, hangMsMax, () =>
       this.#doom(`it showed no sign of life for ${hangMsMax} ms`),
     );
   }
 
-  /** True once the thread has failed; it may still send messages. */
+  /** True once the thread has failed; its messages may still arrive. */
   get isDoomed(): boolean {
     return this.#fault !== null;
   }
 
-  /** `moved`: what the thread gets and this one loses. */
+  /** @param moved objects that are transferred: this thread cannot use them afterwards. */
   post(order: Order, moved: readonly TransferListItem[] = []): void {
     this.#worker.postMessage(order, moved);
   }
 
   /**
-   * The thread was told to end, or ends by itself: its end is no death. It is ended once `closeMsMax` is over.
+   * The thread has received the order to end, or ends by itself: its end is no death. It is terminated after `closeMsMax`.
    * Resolves when it has ended, or does not end.
    */
   async close(closeMsMax: number): Promise<void> {
@@ -89,7 +92,7 @@ export class WorkerThread<Order, Message> {
     if (!isSlow) return;
     void this.#worker.terminate();
     // A system call that does not return keeps the thread from its end.
-    if (this.#options.terminateMsMax !== null) await this.#within(this.#options.terminateMsMax);
+    if (this.#limits.terminateMsMax !== null) await this.#within(this.#limits.terminateMsMax);
   }
 
   /** The same without waiting: from now on the thread does not keep the process alive. */
@@ -98,28 +101,29 @@ export class WorkerThread<Order, Message> {
     void this.close(closeMsMax);
   }
 
-  /** Gives the thread away as it is. This handle is of no use any more. */
-  release(): Worker {
-    this.#isOver = true;
-    this.#endWatch();
-    this.#worker.off('message', this.#onMessage);
-    this.#worker.off('error', this.#onError);
-    this.#worker.off('messageerror', this.#onError);
-    this.#worker.off('exit', this.#onExit);
-    return this.#worker;
+  /** `owner` receives the events from now on, instead of the owner before. It also hears of a death before this call. */
+  handTo(owner: ThreadOwner<Message>): void {
+    this.#owner = owner;
+    const reason = this.#fault;
+    if (this.#isOver && reason !== null) queueMicrotask(() => owner.died(reason));
+  }
+
+  /** Resolves when the thread has ended, in any way. */
+  get exited(): Promise<void> {
+    return this.#exited.promise;
   }
 
   #receive(message: Message): void {
-    if (!this.#isOver) this.#options.message(message);
+    if (!this.#isOver) this.#owner?.message(message);
   }
 
   #doom(reason: string): void {
     if (this.#fault !== null || this.#isOver) return;
     this.#fault = reason;
     if (this.#isClosing) return;
-    this.#options.doomed?.(reason);
+    this.#owner?.doomed?.(reason);
     void this.#worker.terminate();
-    const { terminateMsMax } = this.#options;
+    const { terminateMsMax } = this.#limits;
     if (terminateMsMax !== null) void this.#within(terminateMsMax).then(() => this.#die(reason));
   }
 
@@ -131,8 +135,9 @@ export class WorkerThread<Order, Message> {
   #die(reason: string): void {
     if (this.#isOver || this.#isClosing) return;
     this.#isOver = true;
+    this.#fault = reason;
     this.#endWatch();
-    this.#options.died(reason);
+    this.#owner?.died(reason);
   }
 
   /** @returns true if the thread still ran after `milliseconds`. */
@@ -156,10 +161,10 @@ export function watchHeartbeat(heartbeat: Heartbeat, hangMsMax: number, onHang: 
     const { beats } = heartbeat;
     unchanged = beats === seen ? unchanged + 1 : 0;
     seen = beats;
-    if (unchanged < LOOKS) return;
+    if (unchanged < CHECKS) return;
     clearInterval(timer);
     onHang();
-  }, hangMsMax / LOOKS);
+  }, hangMsMax / CHECKS);
   timer.unref();
   return () => clearInterval(timer);
 }

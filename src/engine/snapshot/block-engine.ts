@@ -167,9 +167,8 @@ class Engine implements ThreadedBlockEngine {
     this.#options.workers?.counted(worker, 'block');
     this.#firstWorker = null;
     const opened = Promise.withResolvers<void>();
-    const thread: Thread = new WorkerThread(worker, {
-      hangMsMax,
-      terminateMsMax: TERMINATE_MS_MAX,
+    const thread: Thread = new WorkerThread(worker, { hangMsMax, terminateMsMax: TERMINATE_MS_MAX });
+    thread.handTo({
       message: (message) => {
         // Its tasks are crashed already.
         if (thread.isDoomed) return;

@@ -173,7 +173,7 @@ export class FakeIncoming implements IncomingTransfer {
     this.currentFigures = { ...this.currentFigures, revision: this.currentFigures.revision + 1, ...change };
   }
 
-  listen(address: MigrationAddress = this.plan.address): void {
+  listen(address: MigrationAddress = this.plan.channels.main): void {
     this.#listen(address);
   }
 

@@ -25,7 +25,7 @@ async function startTarget() {
     heartbeat: new Heartbeat().buffer,
   };
   const plan = {
-    address: { transport: 'unix', path } as const,
+    channels: { main: { transport: 'unix', path } as const },
     fileRoot: directory,
     target: { form: 'image', ramBytesMax: 2 ** 30 } as const,
     capabilities: [],

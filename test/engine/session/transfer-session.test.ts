@@ -24,7 +24,7 @@ test('throttled vCPUs run at full speed after the worker of the migration has di
   const engine = createTransferEngine({ workerUrl: new URL(`data:text/javascript,${encodeURIComponent(program)}`) });
   onTestFinished(() => engine.close());
   const plan: OutgoingPlan = {
-    address: { transport: 'tcp', host: '127.0.0.1', port: 1 },
+    channels: { main: { transport: 'tcp', host: '127.0.0.1', port: 1 } },
     fileRoot: '/',
     source: {
       machineName: 'small',

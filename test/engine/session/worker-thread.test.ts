@@ -41,9 +41,8 @@ describe('the handle of a worker thread', () => {
     const calls: string[] = [];
     const died = Promise.withResolvers<void>();
     const worker = new Worker(`const { parentPort } = require('node:worker_threads'); ${program}`, { eval: true });
-    const thread = new WorkerThread<string, string>(worker, {
-      hangMsMax: 60_000,
-      terminateMsMax: 5000,
+    const thread = new WorkerThread<string, string>(worker, { hangMsMax: 60_000, terminateMsMax: 5000 });
+    thread.handTo({
       message: (message) => calls.push(message),
       doomed: (reason) => calls.push(`doomed: ${reason}`),
       died: (reason) => {
@@ -79,16 +78,26 @@ describe('the handle of a worker thread', () => {
     expect(calls).toEqual([]);
   });
 
-  test('forwards nothing after the thread was released', async () => {
-    const { worker, thread, calls } = begin(
-      `parentPort.on('message', (m) => { parentPort.postMessage(m); parentPort.close(); });`,
+  test('passes everything to the next owner, and nothing to the one before, once it was handed over', async () => {
+    const { thread, calls } = begin(
+      `parentPort.on('message', (m) => { parentPort.postMessage(m); if (m === 'throw') throw new Error('broken'); });`,
     );
-    expect(thread.release()).toBe(worker);
-    const answered = once(worker, 'message');
-    const exited = once(worker, 'exit');
-    worker.postMessage('order');
-    expect(await answered).toEqual(['order']);
-    await exited;
+    const answered = Promise.withResolvers<string>();
+    const died = Promise.withResolvers<string>();
+    thread.handTo({ message: answered.resolve, died: died.resolve });
+    thread.post('order');
+    expect(await answered.promise).toBe('order');
+    thread.post('throw');
+    expect(await died.promise).toBe('broken');
+    await thread.exited;
     expect(calls).toEqual([]);
+  });
+
+  test('reports to the next owner a death that came before', async () => {
+    const { thread, died } = begin('process.exit(3);');
+    await died;
+    const known = Promise.withResolvers<string>();
+    thread.handTo({ message: () => {}, died: known.resolve });
+    expect(await known.promise).toBe('it exited with status 3');
   });
 });

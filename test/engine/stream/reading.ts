@@ -34,7 +34,7 @@ const FIRST_BYTES = InputBuffer.firstBytes();
 
 export function planFor(target: TransferTarget, capabilities: readonly string[] = []): IncomingPlan {
   return {
-    address: { transport: 'tcp', host: '127.0.0.1', port: 0 },
+    channels: { main: { transport: 'tcp', host: '127.0.0.1', port: 0 } },
     fileRoot: '/nonexistent',
     target,
     capabilities,
