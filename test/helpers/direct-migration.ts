@@ -52,6 +52,7 @@ const QUIET: TransferListener = {
   status: () => {},
   pass: () => {},
   passEnded: () => {},
+  limitVcpus: () => {},
   guestStopped: () => {},
   guestResumed: () => {},
   shared: () => {},

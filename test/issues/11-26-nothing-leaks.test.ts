@@ -91,6 +91,7 @@ const QUIET: TransferListener = {
   releaseDisks: async () => {},
   pass: () => {},
   passEnded: () => {},
+  limitVcpus: () => {},
   guestStopped: () => {},
   guestResumed: () => {},
 };

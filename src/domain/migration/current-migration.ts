@@ -1,4 +1,3 @@
-import type { DirtyThrottle } from '../dirty/dirty-limits.ts';
 import type { IncomingSession, MigrationAddress, OutgoingSession, TransferError } from '../ports/migration-session.ts';
 import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
 import type { SettingsFollower } from '../settings/settings-use-cases.ts';
@@ -27,8 +26,8 @@ export class CurrentMigration {
   recorder: Recorder | null = null;
   /** True once the disks of a guest that leaves were deactivated for this migration. */
   hasReleasedDisks = false;
-  /** With the capability dirty-limit. */
-  throttle: DirtyThrottle | null = null;
+  /** Restores the limits of the vCPUs that the capability dirty-limit has replaced. */
+  endThrottle: () => void = () => {};
   /** The most of the first pass that was ever shown, in percent. */
   firstPassPercent = 0;
   /** Dirty bytes found by the newest syncs, oldest first. */

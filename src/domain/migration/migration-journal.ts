@@ -133,7 +133,7 @@ export class MigrationJournal {
     const { changes, tally, note, query } = this.#options;
     if (ending.status === 'cancelled') this.applyStatus(migration, 'cancelling');
     this.#attempt(() => migration.recorder?.stop());
-    this.#attempt(() => migration.throttle?.end());
+    this.#attempt(() => migration.endThrottle());
     migration.status = ending.status;
     migration.error = ending.error;
     const revision = migration.liveRevision();

@@ -1,4 +1,4 @@
-import { type DirtyLimits, DirtyThrottle } from '../dirty/dirty-limits.ts';
+import type { DirtyLimits } from '../dirty/dirty-limits.ts';
 import { DomainError } from '../errors.ts';
 import type { Changes } from '../events/event-hub.ts';
 import type { Guest, GuestDisks } from '../guest/guest.ts';
@@ -62,7 +62,7 @@ export function startMigration(
   refuseUnlessReady(parts, arguments_.resume === true);
   const migration = journal.create('outgoing');
   const request = requestFor(parts, migration, address);
-  if (settings.has('dirty-limit')) migration.throttle = new DirtyThrottle(parts);
+  migration.endThrottle = () => parts.dirtyLimits.endThrottle();
   const record = journal.open(migration, { address, onInsert, mayUseReserve: true });
   try {
     const transfer = parts.fdSets.lend(address, (lent) =>
@@ -140,9 +140,9 @@ function listenerFor(parts: OutgoingParts, migration: CurrentMigration, released
       migration.dirtyBytesBySync = [...migration.dirtyBytesBySync, figures.dirtyBytes].slice(-SYNCS_KEPT);
       migration.recorder?.passEnded(figures);
       parts.changes.bump();
-      migration.throttle?.passEnded(figures);
     },
     shared: (id) => journal.applySharedId(migration, id),
+    limitVcpus: () => parts.dirtyLimits.throttle(parts.settings.vcpuDirtyLimit()),
     guestStopped: () => guestStopped(guest),
     guestResumed: () => guestResumed(guest),
     rejected: () => {},

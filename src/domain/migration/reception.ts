@@ -78,6 +78,7 @@ export class Reception implements Listener {
       pass: () => {},
       passEnded: () => {},
       shared: (id) => hold(() => this.#migration !== null && parts.journal.applySharedId(this.#migration, id)),
+      limitVcpus: () => {},
       guestStopped: () => {},
       guestResumed: () => {},
       releaseDisks: async () => {},

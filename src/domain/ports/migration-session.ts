@@ -119,6 +119,8 @@ export type TransferListener = {
   passEnded(figures: PassFigures): void;
   /** Both sides are vmferrys and know the migration under this id from now on. */
   shared(id: string): void;
+  /** With the capability dirty-limit: every vCPU is to be limited to `vcpu-dirty-limit` until the migration ends. */
+  limitVcpus(): void;
   guestStopped(): void;
   /**
    * The guest stands still and will be handed over: its disks have to be flushed, and given to the target, before this

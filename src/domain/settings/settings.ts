@@ -131,10 +131,9 @@ export class Settings {
     };
   }
 
-  /** Parameters of the capability dirty-limit: the trigger in percent, and the limit of each vCPU in MiB/s. */
-  dirtyThrottle(): { readonly triggerPercent: number; readonly vcpuDirtyLimit: number | bigint } {
-    const vcpuDirtyLimit = this.#parameters.get('vcpu-dirty-limit') as number | bigint;
-    return { triggerPercent: this.#clamped('throttle-trigger-threshold'), vcpuDirtyLimit };
+  /** MiB/s for each vCPU with the capability dirty-limit. */
+  vcpuDirtyLimit(): number | bigint {
+    return this.#parameters.get('vcpu-dirty-limit') as number | bigint;
   }
 
   /** False with zero-page-detection `none`. */

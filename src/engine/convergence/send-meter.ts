@@ -2,9 +2,9 @@ import type { PassFigures } from '../../domain/ports/migration-session.ts';
 import { PAGE_BYTES } from '../memory/layout.ts';
 import type { SentPages } from '../pages/page-format.ts';
 import { type FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
-import type { DirtyPeriod } from './auto-converge.ts';
 import type { Delivery } from './delivery-watch.ts';
 import { RateWindow } from './pacing.ts';
+import type { DirtyPeriod } from './throttle-policy.ts';
 
 /** Period over which dirty-pages-rate is measured, at least. */
 const DIRTY_PERIOD_MS = 1000;

@@ -1,10 +1,10 @@
 import type { OutgoingChannel } from '../channels/channel.ts';
 import type { ReversePath } from '../channels/reverse-path.ts';
-import { AutoConverge } from '../convergence/auto-converge.ts';
 import { DeliveryWatch } from '../convergence/delivery-watch.ts';
 import { TokenBucket, WINDOW_MS } from '../convergence/pacing.ts';
 import { SendMeter } from '../convergence/send-meter.ts';
 import { StopRule } from '../convergence/stop-rule.ts';
+import { type Throttle, throttleFor } from '../convergence/throttle-policy.ts';
 import { HOLD } from '../memory/vcpu-control.ts';
 import { pageFormatFor } from '../pages/page-formats.ts';
 import type { PageQueue } from '../pages/page-queue.ts';
@@ -18,8 +18,6 @@ import type { SourceContext } from './source-context.ts';
 
 /** Longest time that one section stays open, so that control comes back often. */
 const SECTION_MS = 50;
-/** With auto-converge the dirty log is taken at least this often. */
-const SYNC_MS_MAX = 5000;
 /** A pass takes at least this long: a guest that dirties a few pages all the time is not polled in a busy loop. */
 const PASS_MS_MIN = 10;
 /**
@@ -41,8 +39,8 @@ export class Precopy {
   readonly #queue: PageQueue;
   readonly #bucket = new TokenBucket(performance.now());
   readonly #stopRule: StopRule;
-  readonly #autoConverge: AutoConverge | null;
-  /** When the dirty log was taken last. */
+  readonly #throttle: Throttle | null;
+  /** Time of the last sync of the dirty log. */
   #syncedMs = performance.now();
   readonly #watch: DeliveryWatch;
   readonly meter: SendMeter;
@@ -56,9 +54,9 @@ export class Precopy {
     this.#staging = staging;
     this.#reverse = reverse;
     this.#stopRule = new StopRule(context.live);
-    const { control, figures, live } = context;
-    const isThrottled = context.has('auto-converge') && control !== null;
-    this.#autoConverge = isThrottled ? new AutoConverge({ live, control, figures }) : null;
+    const { control, figures, has, live, post } = context;
+    const limitVcpus = (): void => post({ type: 'limit-vcpus' });
+    this.#throttle = control === null ? null : throttleFor(has, { live, control, figures, limitVcpus });
     this.#watch = new DeliveryWatch({
       channel,
       staging,
@@ -159,15 +157,15 @@ export class Precopy {
     this.#stopRule.passEnded(foundBytes, this.#queue.remainingBytes);
     this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(this.#queue.remainingBytes) });
     const period = this.meter.synced(newPages);
-    if (period !== null) this.#autoConverge?.periodEnded(period);
+    if (period !== null) this.#throttle?.periodEnded(period);
     this.#syncedMs = performance.now();
     this.meter.beginPass(this.#queue.remainingBytes);
     this.#context.post({ type: 'pass', pass: this.meter.pass });
   }
 
-  /** With auto-converge the guest's dirty rate is looked at in a long pass, too. */
+  /** A throttled guest is measured also while a pass is long. */
   #isSyncDue(): boolean {
-    return this.#autoConverge !== null && performance.now() - this.#syncedMs >= SYNC_MS_MAX;
+    return this.#throttle !== null && performance.now() - this.#syncedMs >= this.#throttle.syncMsMax;
   }
 
   /** Waits for `condition`, for ever if need be, while signs of life go out. */

@@ -49,6 +49,8 @@ export type FromWorker =
   | { readonly type: 'pass-ended'; readonly figures: PassFigures }
   /** The other side is a vmferry and knows the migration under this id. */
   | { readonly type: 'shared'; readonly id: string }
+  /** Source: with the capability dirty-limit, every vCPU is to be limited to `vcpu-dirty-limit`. */
+  | { readonly type: 'limit-vcpus' }
   | { readonly type: 'guest-stopped' }
   | { readonly type: 'guest-resumed' }
   /** The guest stands still: its disks are to be given to the target. Answered by `disks-released`. */

@@ -98,6 +98,9 @@ export abstract class TransferSession {
       case 'shared':
         this.listener.shared(message.id);
         break;
+      case 'limit-vcpus':
+        this.listener.limitVcpus();
+        break;
       case 'guest-stopped':
         this.listener.guestStopped();
         break;

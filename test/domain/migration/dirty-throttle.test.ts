@@ -4,9 +4,6 @@ import { FakeMachine } from '../fakes/fake-machine.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 
 const MIB = 2 ** 20;
-const SECOND = { pass: 1, startedMs: 0, durationMs: 1001, normalPages: 0, duplicatePages: 0, sentBytes: 10 * MIB };
-const HIGH = { ...SECOND, dirtyBytes: 6 * MIB };
-const LOW = { ...SECOND, dirtyBytes: 5 * MIB };
 
 /** A migration of a guest with two vCPUs and dirty rings, with the capability. */
 function migrating() {
@@ -40,12 +37,10 @@ describe('the capability dirty-limit', () => {
     expect(domain.settings.capabilities()).toContainEqual({ capability: 'dirty-limit', state: false });
   });
 
-  it('limits every vCPU after the guest has dirtied too much twice, and removes the limits at the end', async () => {
+  it('limits every vCPU when the engine asks for it, and restores the limits in the end', async () => {
     const { domain, outgoing, id, limits } = migrating();
-    outgoing().listener.passEnded(HIGH);
-    outgoing().listener.passEnded(LOW);
     expect(limits()).toEqual(BEFORE);
-    outgoing().listener.passEnded(HIGH);
+    outgoing().listener.limitVcpus();
     expect(limits()).toEqual(THROTTLED);
     domain.migration.cancel();
     outgoing().letGo();
@@ -55,19 +50,22 @@ describe('the capability dirty-limit', () => {
     expect(limits()).toEqual([]);
   });
 
-  it('combines short passes', () => {
-    const { outgoing, limits } = migrating();
-    const short = { ...HIGH, durationMs: 400 };
-    for (let pass = 0; pass < 5; pass += 1) outgoing().listener.passEnded(short);
-    expect(limits()).toEqual(BEFORE);
-    outgoing().listener.passEnded(short);
+  it('applies a limit that was changed when the engine asks again', () => {
+    const { domain, outgoing, limits } = migrating();
+    outgoing().listener.limitVcpus();
+    domain.settings.setParameters({ 'vcpu-dirty-limit': 5 });
     expect(limits()).toEqual(THROTTLED);
+    outgoing().listener.limitVcpus();
+    expect(limits()).toEqual([
+      [0, 5],
+      [1, 5],
+    ]);
   });
 
   it('shows its figures, and refuses vCPU limits by command while it is active', () => {
     const { domain, outgoing, machine, limits } = migrating();
     expect(domain.migration.query()).not.toHaveProperty('dirty-limit-ring-full-time');
-    for (const figures of [HIGH, HIGH]) outgoing().listener.passEnded(figures);
+    outgoing().listener.limitVcpus();
     machine.dirty.rates = [8 * MIB, 4 * MIB];
     machine.dirty.shares = [0.5, 0.1];
     expect(domain.migration.query()).toMatchObject({

@@ -10,6 +10,7 @@ const LISTENER: TransferListener = {
   pass: () => {},
   passEnded: () => {},
   shared: () => {},
+  limitVcpus: () => {},
   guestStopped: () => {},
   releaseDisks: async () => {},
   guestResumed: () => {},

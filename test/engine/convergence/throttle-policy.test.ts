@@ -1,6 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { LiveParameters } from '../../../src/domain/settings/declared-settings.ts';
-import { AutoConverge, ThrottlePolicy } from '../../../src/engine/convergence/auto-converge.ts';
+import { CpuThrottle, throttleFor } from '../../../src/engine/convergence/throttle-policy.ts';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';
 import { FigureBlock } from '../../../src/engine/shared/figures.ts';
 import { liveParameterCells, liveParameters } from '../../helpers/live-parameters.ts';
@@ -10,7 +10,7 @@ const SENT = 1000;
 
 /** The throttle after each of some periods in which `dirtyBytes` were dirtied. */
 function throttleOf(dirtyBytes: readonly number[], change: Partial<LiveParameters> = {}): number[] {
-  const policy = new ThrottlePolicy(liveParameterCells(change));
+  const policy = new CpuThrottle(liveParameterCells(change));
   return dirtyBytes.map((dirty) => policy.periodEnded({ dirtyBytes: dirty, sentBytes: SENT }));
 }
 
@@ -48,7 +48,7 @@ describe('the throttle of auto-converge', () => {
 
   test('uses parameters that change during the migration', () => {
     const live = liveParameterCells();
-    const policy = new ThrottlePolicy(live);
+    const policy = new CpuThrottle(live);
     const next = () => policy.periodEnded({ dirtyBytes: SENT, sentBytes: SENT });
     expect([next(), next()]).toEqual([0, 20]);
     live.write(liveParameters({ 'cpu-throttle-increment': 35 }));
@@ -58,7 +58,10 @@ describe('the throttle of auto-converge', () => {
   test('is set for the vCPUs and shown in the figures, with a new revision at each change only', () => {
     const control = new VcpuControl();
     const figures = new FigureBlock();
-    const autoConverge = new AutoConverge({ live: liveParameterCells(), control, figures });
+    const limitVcpus = vi.fn();
+    const parts = { live: liveParameterCells(), control, figures, limitVcpus };
+    const autoConverge = throttleFor((capability) => capability === 'auto-converge', parts);
+    if (autoConverge === null) throw new Error('there is no throttle');
     const period = { dirtyBytes: SENT, sentBytes: SENT };
     autoConverge.periodEnded(period);
     expect([control.throttlePercent, figures.read().cpuThrottlePercentage, figures.get('revision')]).toEqual([0, 0, 0]);
@@ -69,5 +72,42 @@ describe('the throttle of auto-converge', () => {
     ]);
     figures.end();
     expect(figures.read().cpuThrottlePercentage).toBe(0);
+    expect(limitVcpus).not.toHaveBeenCalled();
   });
+});
+
+describe('the throttle of dirty-limit', () => {
+  function dirtyLimit(change: Partial<LiveParameters> = {}) {
+    const control = new VcpuControl();
+    const limitVcpus = vi.fn();
+    const parts = { live: liveParameterCells(change), control, figures: new FigureBlock(), limitVcpus };
+    const throttle = throttleFor((capability) => capability === 'dirty-limit', parts);
+    /** Requests for the limit after each of some periods. */
+    const after = (dirtyBytes: readonly number[]): number[] =>
+      dirtyBytes.map((dirty) => {
+        throttle?.periodEnded({ dirtyBytes: dirty, sentBytes: SENT });
+        return limitVcpus.mock.calls.length;
+      });
+    return { after, control };
+  }
+
+  test('asks for the limit at every second period above the threshold, and lets no vCPU stand still', () => {
+    const { after, control } = dirtyLimit();
+    expect(after([501, 500, 501, 501, 501])).toEqual([0, 0, 1, 1, 2]);
+    expect(control.throttlePercent).toBe(0);
+  });
+
+  test('follows a threshold that is set', () => {
+    expect(dirtyLimit({ 'throttle-trigger-threshold': 80 }).after([800, 800, 801, 801])).toEqual([0, 0, 0, 1]);
+  });
+});
+
+test('a migration without a capability that throttles has no throttle', () => {
+  const parts = {
+    live: liveParameterCells(),
+    control: new VcpuControl(),
+    figures: new FigureBlock(),
+    limitVcpus: vi.fn(),
+  };
+  expect(throttleFor(() => false, parts)).toBeNull();
 });
