@@ -5,16 +5,16 @@ import { pendingInputRead, type WaitPoint } from '../session/wait-point.ts';
 import { encodeCommand } from '../stream/stream-elements.ts';
 import { WINDOW_MS } from './pacing.ts';
 
-/** A ping goes out after so many bytes and so long, at least: an answer costs the target a message. */
+/** Least bytes and least time between two pings: each answer costs the target a message. */
 const PING_BYTES_MIN = 64 * 1024;
 const PING_MS_MIN = 20;
-/** How often the system is asked what was acknowledged while `settled` waits. */
+/** Interval at which `settled` asks the system for the acknowledged bytes. */
 const POLL_MS = 5;
 
 /**
- * Learns how much of the stream has arrived. With a return path the target itself tells: it answers a ping once it has
- * worked through everything before it, on whatever way that came. Without one the system tells what the peer's system
- * has acknowledged, where the channel is a socket; nobody tells what commands and files do with the stream.
+ * Measures how much of the stream has arrived. With a return path the target answers a ping once it has processed
+ * everything before it. Without one, and with a socket, the operating system knows the bytes that the peer's system has
+ * acknowledged. For commands and files nothing is known.
  */
 export class DeliveryWatch {
   readonly delivery = new Delivery();
@@ -26,14 +26,14 @@ export class DeliveryWatch {
   #lastPing = 0;
   #markedBytes = 0;
   #markedMs = Number.NEGATIVE_INFINITY;
-  /** When the first byte behind the newest mark was sent; null: there is none. */
+  /** Time at which the first byte behind the newest mark was sent; null: there is none. */
   #unmarkedSinceMs: number | null = null;
-  /** Tells how much the target's system has taken, also where the target itself answers; null: nothing is known. */
+  /** Bytes that the target's system has taken, with or without pings; null: nothing is known. */
   readonly #taken: () => number | null;
   readonly #stallMs: number;
-  /** Since when a ping that has reached the target's system waits for its answer; null: none does. */
+  /** Time since which a ping that has reached the target's system is not answered; null: there is none. */
   #owedSinceMs: number | null = null;
-  /** A target that did not answer its first ping in time is not waited for again. */
+  /** True if the target did not answer its first ping in time: `settled` does not wait for it again. */
   #isGivenUp = false;
 
   constructor(options: {
@@ -41,7 +41,7 @@ export class DeliveryWatch {
     readonly staging: Staging;
     readonly waitPoint: WaitPoint;
     readonly reverse: ReversePath | null;
-    /** Longest time in which a target that has answered a ping may leave the next one without an answer. */
+    /** Longest time without an answer to a ping, for a target that has answered one before; milliseconds. */
     readonly stallMs: number;
   }) {
     const { channel, reverse } = options;
@@ -51,23 +51,23 @@ export class DeliveryWatch {
     this.#taken = () => channel.acknowledgedBytes?.() ?? null;
     this.#gauge = reverse === null && channel.acknowledgedBytes ? this.#taken : null;
     this.#stallMs = options.stallMs;
-    // The count begins when it is first asked for.
+    // The count begins with the first request.
     this.#taken();
     if (reverse !== null) reverse.onPong = (value) => this.#answered(value);
     this.poll();
   }
 
-  /** Of the bytes that were sent, those that have not arrived, as far as is known. */
+  /** Bytes that were sent and are not known to have arrived; 0 while nothing is known. */
   get outstandingBytes(): number {
     return this.delivery.outstanding(this.#staging.sentBytes);
   }
 
-  /** Bytes are being put into the stream. */
+  /** Called before bytes are put into the stream. */
   sending(): void {
     this.#unmarkedSinceMs ??= performance.now();
   }
 
-  /** Puts a ping into the stream, which may be between two elements only; without a return path it takes no room. */
+  /** Sets a mark, with a ping in the stream if there is a return path. Allowed only between two elements. */
   async mark(): Promise<void> {
     const now = performance.now();
     const isDue = this.#staging.sentBytes - this.#markedBytes >= PING_BYTES_MIN && now - this.#markedMs >= PING_MS_MIN;
@@ -75,7 +75,7 @@ export class DeliveryWatch {
     this.poll();
   }
 
-  /** Asks the system, where the target is not asked; where it is, judges how long its answer takes. */
+  /** Asks the system for acknowledged bytes, or checks how long the answer to a ping takes. */
   poll(): void {
     this.#judgeAnswer();
     const acknowledged = this.#gauge?.() ?? null;
@@ -85,8 +85,8 @@ export class DeliveryWatch {
   }
 
   /**
-   * Waits until everything that was sent has arrived, at most `milliseconds`. Where nothing can be known it does not
-   * wait, and a target that answers no ping at all is waited for once.
+   * Waits until everything that was sent has arrived, at most `milliseconds`. It does not wait if nothing can be known,
+   * and only once for a target that answers no ping at all.
    */
   async settled(milliseconds: number): Promise<void> {
     const { delivery } = this;
@@ -105,8 +105,8 @@ export class DeliveryWatch {
   }
 
   /**
-   * Fails the migration of a target that has answered a ping before, has taken the next one, and leaves it without an
-   * answer: it would never be seen to have taken enough for a switchover. While the link is slow nothing is judged.
+   * Fails the migration if the target has answered a ping before, has received the next one, and does not answer it: the
+   * source would wait for a switchover without end. A ping that has not arrived, on a slow link, is not counted.
    */
   #judgeAnswer(): void {
     const [next] = this.#pings;
@@ -118,7 +118,7 @@ export class DeliveryWatch {
     this.#owedSinceMs ??= performance.now();
     const since = this.#owedSinceMs;
     if (performance.now() - since < this.#stallMs) return;
-    // An answer that came while this process was stopped counts.
+    // An answer that arrived while this process was stopped counts.
     void pendingInputRead().then(() => {
       if (this.#owedSinceMs !== since) return;
       const message = `the target has answered no ping for ${this.#stallMs} ms, though everything before it has arrived`;
@@ -141,12 +141,12 @@ export class DeliveryWatch {
     this.#unmarkedSinceMs = null;
   }
 
-  /** The first ping, right behind the command that opens the return path. */
+  /** Sends the first ping, directly behind the command that opens the return path. */
   async first(): Promise<void> {
     if (this.#hasPings) await this.#mark(performance.now());
   }
 
-  /** Puts pings with other values than its own into the stream, which say something to those who know of them. */
+  /** Sends pings with values that have a meaning for a target that is a vmferry. */
   async say(values: readonly number[]): Promise<void> {
     for (const value of values) {
       await this.#staging.put(encodeCommand({ name: 'ping', value }));
@@ -154,7 +154,7 @@ export class DeliveryWatch {
     }
   }
 
-  /** @returns whether a ping with this value is to be answered next. */
+  /** @returns true if the ping that is answered next has this value. */
   #answered(value: number): boolean {
     const [next] = this.#pings;
     if (next?.value !== value) return false;
@@ -165,16 +165,16 @@ export class DeliveryWatch {
   }
 }
 
-/** Marks that may be on their way; more would say nothing that these do not. */
+/** Most marks without an acknowledgement; more would not make the measurement better. */
 export const MARKS_MAX = 8;
 
-/** A place in the stream up to which the peer is asked, or seen, to have taken everything. */
+/** A position in the stream whose arrival is measured. */
 type Mark = { readonly offset: number; readonly startedMs: number };
 
 /**
- * How much of the stream has arrived, and how fast. What a socket's buffers took has not arrived: on a link that stalls
- * they hold megabytes for many seconds. Offsets are bytes of the stream; times are `performance.now()`. Before the first
- * acknowledgement nothing is known: then nothing counts as outstanding, and the bandwidth is Infinity.
+ * How much of the stream has arrived, and how fast. Bytes in the buffers of a socket have not arrived: on a link that
+ * stalls, buffers hold megabytes for many seconds. Offsets are bytes of the stream; times are `performance.now()`. Before
+ * the first acknowledgement nothing is known: then nothing counts as outstanding, and the bandwidth is Infinity.
  */
 export class Delivery {
   readonly #marks: Mark[] = [];
@@ -188,12 +188,12 @@ export class Delivery {
     return this.#marks.length < MARKS_MAX;
   }
 
-  /** `offset` is to be acknowledged; the first of its bytes that has not been marked before was sent at `startedMs`. */
+  /** Adds a mark at `offset`. The first byte behind the mark before it was sent at `startedMs`. */
   mark(offset: number, startedMs: number): void {
     this.#marks.push({ offset, startedMs });
   }
 
-  /** The peer has taken everything before `offset`. */
+  /** The peer has received everything before `offset`. */
   acknowledged(offset: number, nowMs: number): void {
     this.isKnown = true;
     if (offset <= this.#acknowledgedBytes) return;
@@ -204,14 +204,14 @@ export class Delivery {
     this.#acknowledgedMs = nowMs;
   }
 
-  /** Of `sentBytes`, those that have not arrived. */
+  /** The part of `sentBytes` that has not arrived. */
   outstanding(sentBytes: number): number {
     return this.isKnown ? Math.max(0, sentBytes - this.#acknowledgedBytes) : 0;
   }
 
   /**
-   * Bytes/s, at least 1. Of the last window that was measured, or less: while a mark is not acknowledged, the link is
-   * at most as fast as what lies before the mark in the time since then.
+   * Bytes/s, at least 1: the rate of the last measured window, or less. While a mark is not acknowledged, the rate is at
+   * most the bytes before the mark in the time since it was sent.
    */
   bandwidth(nowMs: number): number {
     const [first] = this.#marks;
@@ -222,7 +222,7 @@ export class Delivery {
     return Math.max(1, Math.min(this.#rate, (bytes * 1000) / (this.#window.ms + waitedMs)));
   }
 
-  /** Time before a mark's own bytes were sent says nothing about the link. */
+  /** The measurement begins when the bytes of the mark were sent, or with the acknowledgement before. */
   #since({ startedMs }: Mark): number {
     return Math.max(startedMs, this.#acknowledgedMs);
   }

@@ -1,13 +1,11 @@
-/**
- * Holds a sender to a rate: what it may send grows with time, at most by BURST_MS of it, so that a pause is not made
- * up for by a burst.
- */
+/** Bytes that may be sent collect for at most this time, so that no burst follows a pause. */
 const BURST_MS = 50;
-/** Sending waits until this many milliseconds' worth may go at once, so that records travel in batches. */
+/** A batch is the bytes of this time: sending waits until a batch may be sent at once. */
 const BATCH_MS = 5;
-/** No batch has to be larger than this, in bytes. */
+/** Upper limit of a batch, in bytes. */
 const BATCH_BYTES_MAX = 512 * 1024;
 
+/** Limits a sender to a rate: the bytes that it may send grow with time. */
 export class TokenBucket {
   #tokens = 0;
   #refilledMs: number;
@@ -28,12 +26,12 @@ export class TokenBucket {
     return this.#tokens;
   }
 
-  /** Counts bytes that were sent; more than there was is a debt. */
+  /** Counts bytes that were sent. More bytes than allowed delay the next ones. */
   take(bytes: number): void {
     this.#tokens -= bytes;
   }
 
-  /** Milliseconds until the next batch may go at `rate` bytes/s. */
+  /** Milliseconds until the next batch may be sent at `rate` bytes/s. */
   delayMs(rate: number): number {
     if (rate === Number.POSITIVE_INFINITY) return 0;
     return Math.max(0, ((batchBytes(rate) - this.#tokens) * 1000) / rate);
@@ -44,9 +42,9 @@ function batchBytes(rate: number): number {
   return Math.min(BATCH_BYTES_MAX, (rate * BATCH_MS) / 1000);
 }
 
-/** At least 100 ms of sending, over which the bandwidth is measured (semantics of query-migrate's mbps). */
+/** Shortest window over which bandwidth is measured, as query-migrate defines `mbps`. */
 export const WINDOW_MS = 100;
-/** A window with fewer bytes than this says nothing about the bandwidth. */
+/** A window with fewer bytes gives no bandwidth. */
 const SIGNIFICANT_BYTES = 10_000;
 
 export type WindowFigures = {
@@ -56,7 +54,7 @@ export type WindowFigures = {
   readonly pagesPerSecond: number;
 };
 
-/** Measures bandwidth window by window. Time in which there was nothing to send does not count. */
+/** Measures bandwidth window by window. Time with nothing to send does not count. */
 export class RateWindow {
   #startedMs: number;
   #idleMs = 0;
@@ -94,7 +92,7 @@ export class RateWindow {
     return figures;
   }
 
-  /** Best estimate now, in bytes/s: of the last window, or of the first one as far as it has come. */
+  /** Best estimate now, in bytes/s: of the last window, or of the first one up to now. */
   bandwidth(nowMs: number): number {
     const busy = nowMs - this.#startedMs - this.#idleMs;
     const isSignificant = this.#bytes > SIGNIFICANT_BYTES && busy > 0;

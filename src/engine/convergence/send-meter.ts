@@ -10,7 +10,7 @@ import type { DirtyPeriod } from './throttle-policy.ts';
 const DIRTY_PERIOD_MS = 1000;
 const NOTHING: SentPages = { bytes: 0, normal: 0, zero: 0 };
 
-/** Turns what is sent into the figures that query-migrate shows (see docs/wire-format.md for their definitions). */
+/** Counts sent bytes and pages, and writes the figures of query-migrate. */
 export class SendMeter {
   readonly #figures: FigureBlock;
   readonly #delivery: Delivery | null;
@@ -18,14 +18,14 @@ export class SendMeter {
   readonly #startedMs = performance.now();
   #pass = 0;
   #passStart = { us: 0, bytes: 0, normal: 0, zero: 0 };
-  /** When the newest pass ended, which is when the next one begins; null before the first has ended. */
+  /** End of the newest pass, which is the begin of the next one; null before the first has ended. */
   #passEndUs: number | null = null;
   #period: { startedMs: number; dirtyPages: number; sentBytes: number } | null = null;
   #countedBytes = 0;
-  /** True once the guest stands still: bytes count as downtime's from then on. */
+  /** True once the guest is stopped: later bytes count as bytes of the downtime. */
   isDowntime = false;
 
-  /** `delivery`: what is known of the bytes that arrived; without it those that were sent count. */
+  /** @param delivery measures the bytes that arrived; without it the sent bytes count. */
   constructor(figures: FigureBlock, delivery: Delivery | null = null) {
     this.#figures = figures;
     this.#delivery = delivery;
@@ -35,7 +35,7 @@ export class SendMeter {
     return this.#pass;
   }
 
-  /** Counts pages that went out, and all other bytes up to `totalBytes` of the stream. */
+  /** Counts pages that were sent, and all other bytes up to `totalBytes` of the stream. */
   sent(totalBytes: number, remainingBytes: number, pages: SentPages = NOTHING): void {
     const bytes = totalBytes - this.#countedBytes;
     this.#countedBytes = totalBytes;
@@ -47,25 +47,25 @@ export class SendMeter {
     this.#figures.add(this.isDowntime ? 'downtimeBytes' : 'precopyBytes', pages.bytes);
   }
 
-  /** Time in which there was nothing to send: it says nothing about the bandwidth. */
+  /** Excludes time with nothing to send from the bandwidth. */
   idle(milliseconds: number): void {
     this.#window.idle(milliseconds);
   }
 
-  /** Best estimate of the bandwidth now, bytes/s; 0 while nothing can be said. */
+  /** Best estimate of the bandwidth now, bytes/s; 0 while there is none. */
   bandwidth(): number {
     const now = performance.now();
     return this.#asDelivered(this.#window.bandwidth(now), now);
   }
 
-  /** What was sent is held to what arrived: buffers take bytes faster than the link. */
+  /** The bandwidth is at most that of the arrived bytes, because buffers take bytes faster than the link. */
   #asDelivered(sentBandwidth: number, now: number): number {
     const delivered = this.#delivery?.bandwidth(now) ?? Number.POSITIVE_INFINITY;
     if (sentBandwidth === 0) return Number.isFinite(delivered) ? delivered : 0;
     return Math.min(sentBandwidth, delivered);
   }
 
-  /** Ends the measuring window if it is over. `assumedBandwidth` (bytes/s), if not 0, stands in for the measured one. */
+  /** Ends the window if it is long enough. `assumedBandwidth` (bytes/s), if not 0, replaces the measured one. */
   closeWindow(assumedBandwidth: number): void {
     const now = performance.now();
     const window = this.#window.close(now);
@@ -80,7 +80,7 @@ export class SendMeter {
     this.#figures.touch();
   }
 
-  /** @returns when it begins, in shared microseconds: now, or when the pass before it ended. */
+  /** @returns the begin of the pass in shared microseconds: now, or the end of the pass before. */
   beginPass(dirtyBytes: number): number {
     const us = this.#passEndUs ?? sharedMicroseconds();
     this.#pass += 1;
@@ -117,7 +117,7 @@ export class SendMeter {
     return Math.round((us - this.#figures.get('startedUs')) / 1000);
   }
 
-  /** Counts what a sync found. @returns the period that it ends, of at least a second, over which the dirty rate is known. */
+  /** Counts the pages that a sync found. @returns the period, of at least a second, that ends with it, or null. */
   synced(dirtyPages: number): DirtyPeriod | null {
     const now = performance.now();
     const period = this.#period ?? { startedMs: this.#startedMs, dirtyPages: 0, sentBytes: 0 };

@@ -1,16 +1,16 @@
 import type { LiveParameterCells } from '../shared/live-parameters.ts';
 
-/** Part of the downtime limit, and most milliseconds, kept for stopping the guest and for the target's start. */
+/** The part of the downtime limit, and the most of it, that is reserved for the stop and for the start at the target. */
 const MARGIN = { part: 0.25, msMax: 30 };
-/** While passes shrink, the guest is stopped only for this part of what is allowed: the next pass makes it short. */
+/** While passes shrink, only this part of the allowed time may be used, because the next pass will be shorter. */
 const SHRINKING_PART = 0.25;
-/** A pass has shrunk if it left at most this part of what it had to send. */
+/** A pass has shrunk if it leaves at most this part of the bytes that it had to send. */
 const SHRUNK_PART = 0.5;
 
 /**
- * When the guest may be stopped: when what is left can be sent within the downtime limit. QEMU stops at the first
- * such moment; here passes go on for as long as each leaves at most half of what it found, so that the guest stands
- * still for much less than it might. A guest that dirties faster than that is stopped as in QEMU.
+ * The guest may be stopped when the remaining bytes can be sent within the downtime limit. QEMU stops it at the first
+ * such moment. Here passes continue while each leaves at most half of the bytes that it found, so that the downtime
+ * becomes much shorter than allowed. A guest that dirties pages faster is stopped as in QEMU.
  */
 export class StopRule {
   readonly #live: Pick<LiveParameterCells, 'get'>;

@@ -16,21 +16,21 @@ import { sharedIdPings } from '../stream/return-path.ts';
 import { encodeCommand } from '../stream/stream-elements.ts';
 import type { SourceContext } from './source-context.ts';
 
-/** Longest time that one section stays open, so that control comes back often. */
+/** Longest time for which one section stays open: between sections the source checks rate, syncs and stop rule. */
 const SECTION_MS = 50;
-/** A pass takes at least this long: a guest that dirties a few pages all the time is not polled in a busy loop. */
+/** Shortest duration of a pass: a guest that dirties few pages all the time must not cause a busy loop. */
 const PASS_MS_MIN = 10;
 /**
- * An empty section goes out this often while nothing else does, so that the target sees that the source lives; oftener
- * if a deadline is short, as the target's will be then.
+ * Interval of empty sections while nothing else is sent, which show the target that the source is alive. It is shorter
+ * if the source's deadline is short, because the target's is probably short, too.
  */
 const KEEP_ALIVE_MS_MAX = 2000;
 const KEEP_ALIVES_PER_STALL = 4;
-/** How long the guest's stop waits until everything sent before has arrived, at a time: the downtime limit within these. */
+/** Limits of the wait, before a stop of the guest, for the arrival of everything sent: the downtime limit within these. */
 const SETTLE_MS = { min: 100, max: 1000 };
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
-/** RAM while the guest runs: set-up, passes, and the decision when to stop. */
+/** Sends RAM while the guest runs: set-up, passes, and the decision when the guest is stopped. */
 export class Precopy {
   readonly #context: SourceContext;
   readonly #staging: Staging;
@@ -98,12 +98,12 @@ export class Precopy {
 
   /** Sends pass after pass until what is left can be sent within the downtime limit. */
   async iterate(): Promise<void> {
-    // A link that takes nothing holds up the passes, and is judged all the same.
-    const judging = setInterval(() => this.#judge(), WINDOW_MS);
+    // While the link takes no bytes a pass waits; the delivery is measured also then.
+    const measuring = setInterval(() => this.#measure(), WINDOW_MS);
     try {
       await this.#passes();
     } finally {
-      clearInterval(judging);
+      clearInterval(measuring);
     }
   }
 
@@ -115,7 +115,7 @@ export class Precopy {
       await turn();
       if (this.#fits() || this.#queue.isPassEnded) {
         const workedMs = performance.now() - begun;
-        // Before the sync, which finds what the guest writes meanwhile.
+        // Before the sync, which then finds the pages that the guest writes during this wait.
         if (this.#fits()) await this.#watch.settled(this.#settleMs());
         this.endPass();
         if (this.#mayStop()) {
@@ -131,7 +131,7 @@ export class Precopy {
     }
   }
 
-  /** Sends what is left with the guest stopped and without a rate limit, as the ram section's END. */
+  /** Sends the remaining pages with the guest stopped and without a rate limit, as the ram section's END. */
   async finish(): Promise<void> {
     this.meter.isDowntime = true;
     this.endPass();
@@ -139,18 +139,18 @@ export class Precopy {
     this.#context.post({ type: 'pass-ended', figures: this.meter.endPass(0) });
   }
 
-  /** The run state that the stream tells the target; the guest stands still. */
+  /** Sets the run state that the stream contains. The guest is stopped. */
   setRunState(runState: string): void {
     this.#encoder.runState = runState;
   }
 
-  /** Takes the dirty log: ends this pass and begins the next. */
+  /** Syncs the dirty log, ends this pass and begins the next. */
   endPass(): void {
     this.#sync();
     this.#queue.rewind();
   }
 
-  /** Takes the dirty log. The walk over RAM goes on from where it is, so that a long pass comes to its end. */
+  /** Syncs the dirty log. The walk over RAM continues at its position, so that a long pass ends. */
   #sync(): void {
     const foundBytes = this.#context.figures.get('dirtyBytesAtSync');
     const newPages = this.#queue.sync();
@@ -168,7 +168,7 @@ export class Precopy {
     return this.#throttle !== null && performance.now() - this.#syncedMs >= this.#throttle.syncMsMax;
   }
 
-  /** Waits for `condition`, for ever if need be, while signs of life go out. */
+  /** Waits for `condition` without a deadline, and sends empty sections meanwhile. */
   async waitAlive(condition: () => boolean): Promise<void> {
     const { waitPoint, plan } = this.#context;
     const everyMs = Math.min(KEEP_ALIVE_MS_MAX, plan.deadlines.stallMs / KEEP_ALIVES_PER_STALL);
@@ -187,7 +187,7 @@ export class Precopy {
     await this.#staging.put(this.#encoder.openRam(type));
     while (!this.#queue.isPassEnded) {
       waitPoint.check();
-      // Sending may never leave time for the worker's heartbeat timer.
+      // While bytes are sent all the time, the timer of the heartbeat may not run.
       heartbeat.beat();
       const now = performance.now();
       const allowed = type === 'end' ? UNLIMITED : this.#bucket.refill(live.limit('max-bandwidth'), now);
@@ -213,7 +213,7 @@ export class Precopy {
     const { live, waitPoint } = this.#context;
     this.#bucket.refill(live.limit('max-bandwidth'), performance.now());
     const delay = this.#bucket.delayMs(live.limit('max-bandwidth'));
-    // A new limit counts at once, so a long wait is taken in parts.
+    // A changed limit takes effect at once, so a long wait is divided.
     if (delay > 0) await waitPoint.sleep(Math.min(delay, SECTION_MS));
     this.meter.closeWindow(live.get('avail-switchover-bandwidth'));
   }
@@ -224,19 +224,19 @@ export class Precopy {
     this.meter.idle(performance.now() - started);
   }
 
-  /** Headers, footers and the like are bytes of the stream too. */
+  /** Counts the bytes of the stream that are not records of pages. */
   countFraming(): void {
     const before = this.#context.figures.get('transferredBytes');
     this.#bucket.take(this.#staging.sentBytes - before);
     this.meter.sent(this.#staging.sentBytes, this.#queue.remainingBytes);
   }
 
-  /** True if what is left to be sent is little enough for the guest to be stopped. */
+  /** True if the remaining pages can be sent within the downtime limit. */
   #fits(): boolean {
     return this.#stopRule.allows(this.#queue.remainingBytes, this.meter.bandwidth());
   }
 
-  /** True if that is so with what has been sent and has not arrived: it travels before what is left. */
+  /** The same with the bytes that were sent and have not arrived: they arrive before the remaining pages. */
   #mayStop(): boolean {
     const pending = this.#queue.remainingBytes + this.#watch.outstandingBytes;
     return this.#fits() && this.#stopRule.allows(pending, this.meter.bandwidth());
@@ -246,12 +246,12 @@ export class Precopy {
     return Math.min(SETTLE_MS.max, Math.max(SETTLE_MS.min, this.#context.live.get('downtime-limit')));
   }
 
-  #judge(): void {
+  #measure(): void {
     this.#watch.poll();
     this.meter.closeWindow(this.#context.live.get('avail-switchover-bandwidth'));
   }
 
-  /** With switchover-ack the target has its say, unless the guest stands still anyway. */
+  /** With switchover-ack the target must have agreed, unless the guest is stopped already. */
   #isAcknowledged(): boolean {
     if (!this.#context.has('switchover-ack') || this.#reverse === null) return true;
     const isStandingStill = (this.#context.control?.holds() ?? 1) !== 0;
@@ -263,12 +263,12 @@ export class Precopy {
     const end = performance.now() + stallMs;
     await this.waitAlive(() => this.#isAcknowledged() || performance.now() >= end);
     if (await this.#context.waitPoint.within(0, () => this.#isAcknowledged())) return;
-    const message = `the target gave no switchover-ack for ${stallMs} ms`;
+    const message = `the target sent no switchover-ack for ${stallMs} ms`;
     throw new TransferFailure({ code: 'deadline_exceeded', message });
   }
 }
 
-/** Lets what has come in be read. */
+/** Lets the event loop read pending input. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

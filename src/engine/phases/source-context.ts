@@ -8,7 +8,7 @@ import { Heartbeat } from '../shared/heartbeat.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
 import type { OutgoingPlan } from '../transfer-engine.ts';
 
-/** What the phases of an outgoing migration share. */
+/** The state that all steps of an outgoing migration share. */
 export type SourceContext = {
   readonly plan: OutgoingPlan;
   readonly status: StatusWord;
@@ -20,11 +20,11 @@ export type SourceContext = {
   readonly control: VcpuControl | null;
   readonly post: (message: FromWorker) => void;
   has(capability: string): boolean;
-  /** Moves the status and tells; throws CancelledSignal if a cancel was faster. */
+  /** Moves the status and reports it. @throws CancelledSignal if a cancel came first. */
   move(from: MigrationStatus, to: MigrationStatus): void;
 };
 
-/** The context of a migration that begins. */
+/** The context of a new migration. */
 export function createSourceContext(
   plan: OutgoingPlan,
   cells: SharedCells,
@@ -53,7 +53,7 @@ export function createSourceContext(
   };
 }
 
-/** The disks of a guest that is about to leave: the main thread gives them to the target while the last pages travel. */
+/** The disks of a guest that is handed over: the main thread releases them while the last pages are sent. */
 export class DiskHandover {
   readonly #waitPoint: WaitPoint;
   readonly #post: (message: FromWorker) => void;
@@ -65,7 +65,7 @@ export class DiskHandover {
     this.#post = post;
   }
 
-  /** From then on the guest may go on here only after the main thread has taken the disks back. */
+  /** From then on the guest may continue here only after the main thread has activated the disks again. */
   get isRequested(): boolean {
     return this.#isRequested;
   }

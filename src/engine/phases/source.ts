@@ -17,9 +17,7 @@ import { Switchover } from './switchover.ts';
  *
  *   connect ──→ setup ──→ precopy ──→ stop ──→ device ──→ handover ──→ completed
  *
- * A failure or a cancel may end each of them; once `handover` has moved the status to "handed over", no cancel can.
- *
- * | step     | status at its end | what it does |
+ * | step     | status at its end | work |
  * |----------|-------------------|--------------|
  * | connect  | setup             | opens the channel |
  * | setup    | active            | sends everything before the pages, and marks all pages (precopy.ts) |
@@ -27,14 +25,19 @@ import { Switchover } from './switchover.ts';
  * | stop     | device            | stops the guest; with pause-before-switchover it waits in pre-switchover (switchover.ts) |
  * | device   | device            | sends the last pages and the devices, and gives the disks away (switchover.ts) |
  * | handover | completed         | sends the end of the stream and waits for the answer of the target (switchover.ts) |
+ *
+ * Ownership. The guest belongs to this side until the step `handover` moves the status to "handed over". From then on it
+ * belongs to the target; if the connection breaks before the target's answer, the owner is unknown and the guest stays
+ * stopped here.
+ *
+ * Failure. A failure or a cancel ends any step; a cancel cannot end `handover` after it has moved the status. The
+ * channel is destroyed. A guest that this side owns and that was stopped continues, once the main thread has activated
+ * its disks again if they were released.
  */
 type SourceStep = 'connect' | 'setup' | 'precopy' | 'stop' | 'device' | 'handover';
 type NextStep = Promise<SourceStep | null>;
 
-/**
- * An outgoing migration from its first byte to its end. Who has the guest: this side, until the status word says
- * "handed over"; from then on the target, or, if the connection breaks before the target's word, nobody knows.
- */
+/** An outgoing migration from its first byte to its end. */
 export class SourceMigration {
   readonly #context: SourceContext;
   #channel: OutgoingChannel | null = null;
@@ -76,12 +79,12 @@ export class SourceMigration {
     this.#context.waitPoint.notify();
   }
 
-  /** The operator lets a migration in pre-switchover go on. */
+  /** The operator continues a migration in pre-switchover. */
   continueSwitchover(): void {
     this.#switchover?.allow();
   }
 
-  /** The main thread has given the guest's disks to the target, or could not. */
+  /** The main thread has released the guest's disks, or could not. */
   disksReleased(error: TransferError | null): void {
     this.#context.disks.answered(error);
   }
@@ -157,7 +160,7 @@ export class SourceMigration {
     return result.channel;
   }
 
-  /** Lets go after a failure or a cancel, and sees to it that the guest goes on unless the target may have it. */
+  /** Ends the migration after a failure or a cancel. */
   #giveUp(thrown: unknown): MigrationEnd {
     const { status } = this.#context;
     this.#channel?.destroy(status.read() === 'cancelling' ? 'cancelled' : undefined);
@@ -171,7 +174,7 @@ export class SourceMigration {
     return this.#end({ status: 'cancelled', error: null, guest: 'here' });
   }
 
-  /** Many servers of another protocol close without an answer; a target of a migration answers the first ping. */
+  /** Adds advice if the peer closed without an answer: many servers of other protocols do; a target answers the first ping. */
   #withAdvice(error: TransferError): TransferError {
     const isClosed = error.code === 'peer_closed' || error.code === 'peer_reset';
     if (!isClosed || this.#reverse === null || this.#reverse.hasHeard) return error;
@@ -182,7 +185,7 @@ export class SourceMigration {
 
   #end(end: MigrationEnd): MigrationEnd {
     const { control, disks, figures, post } = this.#context;
-    // Without its disks the guest must not go on: the main thread takes them back first.
+    // Without its disks the guest must not continue: the main thread activates them first.
     if (end.guest === 'here' && this.#switchover?.hasStoppedGuest && !disks.isRequested) {
       control?.removeHold(HOLD.migration);
       post({ type: 'guest-resumed' });

@@ -9,10 +9,10 @@ import { sharedMicroseconds } from '../shared/figures.ts';
 import type { Precopy } from './precopy.ts';
 import type { SourceContext } from './source-context.ts';
 
-/** vCPUs stop within a slice of about a millisecond; a thread that does not is dead. */
+/** vCPUs stop within a slice of about a millisecond; a thread that takes longer is dead. */
 const STOP_MS_MAX = 2000;
 
-/** From the guest's stop to the target's word. */
+/** The steps from the stop of the guest to the answer of the target. */
 export class Switchover {
   readonly #context: SourceContext;
   readonly #channel: OutgoingChannel;
@@ -38,16 +38,16 @@ export class Switchover {
   }
 
   /**
-   * True if a failure with this code leaves open who has the guest: it came between the handover and the target's yes
-   * or no.
+   * True if the owner of the guest is unknown after a failure with this code: it came between the handover and the
+   * answer of the target.
    */
   isOutcomeUnknown(code: TransferError['code']): boolean {
     return this.#context.status.isHandedOver() && !this.#isAnswered && !this.#isRefusal(code);
   }
 
   /**
-   * True if a completion is more than the taking of the stream's end: the target said that it has the guest, or the
-   * stream was written to a file, which needs nobody's word.
+   * True if a completion is confirmed: the target has answered that it has the guest, or the stream was written to a
+   * file, which needs no answer. Otherwise the peer has only received the end of the stream.
    */
   get isConfirmed(): boolean {
     return this.#reverse !== null || transportOf(this.#context.plan.channels.main).needsNoAnswer;
@@ -68,7 +68,7 @@ export class Switchover {
     move('pre-switchover', 'device');
   }
 
-  /** Sends what is left of the machine, and waits until the target can have its disks. */
+  /** Sends the rest of the machine, and waits until the main thread has released the disks. */
   async sendRest(): Promise<void> {
     this.#context.disks.request();
     await this.#precopy.putThrough('switchover-start');
@@ -79,7 +79,7 @@ export class Switchover {
     await this.#precopy.waitAlive(() => this.#context.disks.isReleased);
   }
 
-  /** Gives the guest to the target, and ends the figures. */
+  /** Hands the guest over to the target, and ends the figures. */
   async handOver(): Promise<void> {
     const { figures } = this.#context;
     await this.#sendEnd();
@@ -91,7 +91,7 @@ export class Switchover {
     if (!this.#context.status.transition('device', 'completed')) throw new Error('a handed over migration was moved');
   }
 
-  /** @returns the run state that the guest had, for the target to take over. */
+  /** @returns the run state of the guest before the stop, which the target restores. */
   #stopGuest(): string {
     const { control, figures, post } = this.#context;
     const holds = control?.holds() ?? 0;
@@ -109,17 +109,17 @@ export class Switchover {
     return (holds & ~HOLD.migration) === 0 ? 'running' : 'paused';
   }
 
-  /** The end mark may make the target run the guest: it leaves only once no cancel can win any more. */
+  /** The target may run the guest once it has the end mark, so the mark is sent only when no cancel is possible any more. */
   async #sendEnd(): Promise<void> {
     const { waitPoint, plan, status } = this.#context;
     waitPoint.check();
     if (!status.handOver()) throw new CancelledSignal();
     await this.#precopy.putThrough('description');
-    // From here on the target may answer or close at any moment, before this side hears that its last bytes left.
+    // From here on the target may answer or close at any moment, also before this side's last write is confirmed.
     this.#staging.send();
     if (this.#reverse !== null) {
       const reverse = this.#reverse;
-      await waitPoint.until(() => reverse.shut !== null, plan.deadlines.handoverMs, "waiting for the target's word");
+      await waitPoint.until(() => reverse.shut !== null, plan.deadlines.handoverMs, "waiting for the target's answer");
       if (reverse.shut !== 0) {
         const message = `the target reported error ${reverse.shut} and did not take the guest`;
         throw new TransferFailure({ code: 'target_refused', message });
@@ -149,7 +149,7 @@ export class Switchover {
     this.#isAnswered = true;
   }
 
-  /** A file that failed, a command that says that it failed, or a target that said no has not taken the guest. */
+  /** A failed write to a file, a failed command, and a target that refused have not taken the guest. */
   #isRefusal(code: TransferError['code']): boolean {
     return code === 'target_refused' || transportOf(this.#context.plan.channels.main).isRefusal(code);
   }
