@@ -1,4 +1,5 @@
-// Services for tests: real but for what a test drives itself, in a data directory of their own, closed afterwards.
+// Services for tests, real except for the parts that a test controls, with their own data directory, closed after the
+// test.
 
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -14,14 +15,14 @@ import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { MemoryBlocks } from './memory-blocks.ts';
 import { whenOver } from './shared.ts';
 
-/** A directory that is gone after the test, or after the tests that share it. */
+/** A directory that is removed after the test, or after the tests that share it. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-test-'));
   whenOver(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** A token file for this test, that its owner alone may read. @returns its path. */
+/** A token file for this test that only its owner can read. @returns its path. */
 export function tokenFile(lines: readonly string[]): string {
   const path = join(temporaryDirectory(), 'tokens');
   writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o600 });
@@ -40,7 +41,7 @@ function dataDirectory(): string {
   return directory;
 }
 
-/** What the command line makes of these flags; port and log are for tests. */
+/** The configuration from these flags, with a port and a log for tests. */
 export function testConfig(flags: readonly string[] = [], data = dataDirectory()): Config {
   const fixed = ['serve', '--http', '127.0.0.1:0', '--data', data, '--log-level', 'silent'];
   const invocation = readInvocation([...fixed, ...flags], '0.0.0', {});
@@ -62,7 +63,7 @@ export type FakeApp = App & {
   readonly incoming: () => FakeIncoming;
 };
 
-/** An app whose engines and machine the test drives; store, domain and HTTP are real. */
+/** An app whose engines and machine the test controls; store, domain and HTTP are real. */
 export async function fakeApp(
   setup: {
     readonly flags?: readonly string[];
@@ -80,7 +81,7 @@ export async function fakeApp(
   const made = await createApp(testConfig(flags), { engine, machine, blocks, ...given });
   const close = async (): Promise<void> => {
     const closed = made.close();
-    // A real worker lets go when it is cancelled; this one has to be told.
+    // A real worker ends at a cancel; the fake one needs an order.
     for (const transfer of engine.outgoing) if (transfer.cancel() === 'cancelled') transfer.letGo();
     await closed;
   };
@@ -123,7 +124,7 @@ export async function listen(server: Server): Promise<number> {
   return address.port;
 }
 
-/** Sends bytes as they are and gives everything that came back when the other side closed the connection. */
+/** Sends bytes unchanged. @returns all received data after the other side has closed the connection. */
 export function exchange(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

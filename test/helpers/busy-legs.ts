@@ -1,4 +1,4 @@
-// A busy guest of 512 MiB that is migrated there and back between services in processes of their own.
+// A busy guest of 512 MiB that is migrated in both directions between services in separate processes.
 
 import { expect } from 'vitest';
 import { temporaryDirectory } from './app.ts';
@@ -41,9 +41,9 @@ async function move(source: Spawned, target: Spawned, ticksBefore: readonly numb
   const downtime = (await source.query()).downtime!;
   await target.expectRunning();
   const [there, here] = [await source.consoleTicks(), await target.consoleTicks()];
-  // The console keeps the newest 4 KiB, so its first line may be half of one.
+  // The console keeps the newest 4 KiB, so its first line may be incomplete.
   expect(here).toEqual(here.map((_, index) => here[0]! + index));
-  // The source's stands still and the target's goes on: between them no tick is missing.
+  // The console of the source has ended and that of the target continues: no tick is missing between them.
   expect(here[0]).toBeLessThanOrEqual(there.at(-1)! + 1);
   expect(here.at(-1)).toBeGreaterThan(ticksBefore.at(-1) ?? 0);
   return downtime;

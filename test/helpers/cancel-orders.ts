@@ -1,4 +1,4 @@
-// A migration, two callers that cancel it, and its end, in an order that a test chooses.
+// A migration, two callers that cancel it, and its end, in an order that a test selects.
 
 import { expect, onTestFinished } from 'vitest';
 import type { CancelOutcome } from '../../src/domain/migration/migration-status.ts';
@@ -6,35 +6,35 @@ import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 import type { FakeOutgoing } from '../domain/fakes/fake-engine.ts';
 import { openMemoryStore } from './memory-store.ts';
 
-/** How far the migration is to come before it ends. */
+/** The stage that the migration reaches before it ends. */
 export const STAGES = ['setup', 'active', 'pre-switchover', 'device'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** What the worker makes of it where no cancel wins. */
+/** The end that the worker reports if no cancel succeeds. */
 export const ENDS = ['completed', 'failed'] as const;
 export type End = (typeof ENDS)[number];
 
 export type Step = { readonly label: string; readonly work: () => void };
 
-/** Does all steps in their order, and calls `cancel` twice in between. */
+/** Executes all steps in order, and calls `cancel` twice between them. */
 export type Play = (steps: readonly Step[], cancel: () => void) => Promise<void>;
 
 export type Races = {
-  /** Steps that the worker takes. */
+  /** The steps of the worker. */
   stepsOf(stage: Stage, wanted: End): number;
   run(stage: Stage, wanted: End, play: Play): Promise<void>;
-  /** How the races have ended so far. */
+  /** The ends of the races so far. */
   readonly ends: ReadonlySet<string>;
 };
 
-/** What callers may be told beside an end: those who came too late to win before it was decided. */
+/** Other possible answers to callers whose cancel was too late. */
 const ALLOWED = {
   cancelled: ['cancelled'],
   completed: ['already-completed', 'not-cancellable'],
   failed: ['already-failed'],
 };
 
-/** Races over one store, each in a domain of its own. A race that has two ends, or tells two stories, fails the test. */
+/** Races over one store, each in its own domain. A race with two ends, or with contradictory answers, fails the test. */
 export function openRaces(): Races {
   const store = openMemoryStore();
   onTestFinished(() => store.close());
@@ -48,13 +48,13 @@ export function openRaces(): Races {
   };
   return {
     ends,
-    // Of a migration apart from the races: nobody ends it.
+    // A migration outside the races, which never ends.
     stepsOf: (stage, wanted) => workerSteps(start({}).transfer, stage, wanted).length,
     run: async (stage, wanted, play) => {
       const first = store.events.bounds().newest;
       const { world, id, transfer } = start({ store, ids });
       const outcomes: Promise<{ outcome: CancelOutcome; status: string }>[] = [];
-      // What the history says at the very moment when a caller gets its answer.
+      // The history at the moment when a caller gets its answer.
       const answer = (outcome: CancelOutcome) => ({ outcome, status: world.domain.history.get(id).record.status });
       await play(workerSteps(transfer, stage, wanted), () => {
         outcomes.push(world.domain.migration.cancel().then(answer));
@@ -82,7 +82,7 @@ export function openRaces(): Races {
   };
 }
 
-/** The worker's part, a step at a time; it stops as soon as a step finds that a cancel has won. */
+/** The steps of the worker, which end when a step detects a successful cancel. */
 function workerSteps(transfer: FakeOutgoing, stage: Stage, wanted: End): readonly Step[] {
   let isOver = false;
   const step = (label: string, work: () => boolean): Step => ({
@@ -93,7 +93,7 @@ function workerSteps(transfer: FakeOutgoing, stage: Stage, wanted: End): readonl
       transfer.letGo();
     },
   });
-  // The word moves first and the message follows: a cancel may come between the two.
+  // The status changes first and the message follows: a cancel may occur between the two.
   const steps = [
     step('active', () => transfer.status.read() === 'setup' && transfer.status.transition('setup', 'active')),
     step('tell active', () => {

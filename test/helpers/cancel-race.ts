@@ -1,4 +1,5 @@
-// Real migrations between two services, cancelled by two callers at a moment that moves through the last phase.
+// Real migrations between two services that two callers cancel at a moment within the last phase, which moves from
+// race to race.
 
 import { expect } from 'vitest';
 import { eventsOf, type LocalService, localService } from './guest-service.ts';

@@ -1,4 +1,4 @@
-// This checkout as others get it: a repository to clone, and an npm that needs no network if it can do without.
+// This checkout for other users: a repository to clone, and an npm that uses no network if possible.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync } from 'node:fs';

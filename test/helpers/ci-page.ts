@@ -1,11 +1,11 @@
-// What docs/ci.md tells a CI to run, taken out of it.
+// The commands of docs/ci.md, extracted from the page.
 
 export type WorkflowStep = {
   readonly name: string;
   /** The action of a step that runs no commands. */
   readonly uses: string | null;
   readonly condition: string | null;
-  /** Where a checkout goes, if not into the folder itself. */
+  /** The folder of a checkout, if it is not the working directory. */
   readonly path: string | null;
   readonly commands: string | null;
 };
@@ -17,14 +17,14 @@ export function sectionOf(page: string, title: string): string {
   return found;
 }
 
-/** Contents of a section's code blocks of one language. */
+/** The code blocks of a section in one language. */
 export function blocksOf(section: string, language: string): string[] {
   return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
     .filter((match) => match[1] === language)
     .map((match) => match[2] ?? '');
 }
 
-/** The steps of the only job of a GitHub workflow, written as that page writes them. */
+/** The steps of the only job of a GitHub workflow, in the form of that page. */
 export function workflowSteps(workflow: string): WorkflowStep[] {
   const [, list = ''] = workflow.split(/^ {4}steps:\n/m);
   return list

@@ -1,4 +1,5 @@
-// The client in this process, as test/cli/process.test.ts shows it to be one of its own, against a service at an address.
+// The command-line client in this process, against a service at an address. test/cli/process.test.ts shows that it
+// behaves like a separate process.
 
 import { PassThrough } from 'node:stream';
 import type { AppOptions } from '../../src/app.ts';
@@ -11,7 +12,7 @@ export type Ran = { readonly status: number; readonly output: string; readonly e
 
 type RunOptions = { readonly token?: string; readonly input?: string };
 
-/** Runs `vmferry WORDS` to its end, with no terminal and nobody who interrupts it. */
+/** Runs `vmferry WORDS` to its end, without a terminal and without interrupts. */
 export async function runCommand(url: string, words: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { token = '', input = '' } = options;
   const invocation = readInvocation(words, '0.0.0', { VMFERRY_URL: url, VMFERRY_TOKEN: token, VMFERRY_NONSENSE: '1' });
@@ -38,7 +39,7 @@ export async function runCommand(url: string, words: readonly string[], options:
   return { status, output, errors };
 }
 
-/** A service in this process that listens. @returns its address. */
+/** Starts a service in this process. @returns its address. */
 export async function listeningService(flags: readonly string[], options: AppOptions = {}): Promise<string> {
   const { server } = await startApp(testConfig(flags), options);
   return `http://127.0.0.1:${await listen(server)}`;

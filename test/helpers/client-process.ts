@@ -1,4 +1,4 @@
-// The client as a process of its own, and a service at an address that stays.
+// The command-line client as a separate process, and a service at a fixed address.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { whenOver } from './shared.ts';
 
-/** Runs what was built, if that is as new as the sources. */
+/** Runs the build if it is newer than the sources. */
 export const BIN = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
 
 export type Client = {
@@ -17,7 +17,7 @@ export type Client = {
   errors(): string;
 };
 
-/** Starts `vmferry snapshot WORDS`; `node` is what Node is given before that. */
+/** Starts `vmferry snapshot WORDS`; `node` has the arguments of Node itself. */
 export function startClient(url: string, words: readonly string[], node: readonly string[] = [BIN]): Client {
   return startCommand(url, ['snapshot', ...words], { node });
 }
@@ -44,7 +44,7 @@ export function startCommand(url: string, words: readonly string[], options: Com
 
 export type ServiceProcess = { readonly child: ChildProcess; readonly url: string };
 
-/** Starts `vmferry serve FLAGS`; resolves when it answers. It ends with the test at the latest. */
+/** Starts `vmferry serve FLAGS` and resolves when it answers. It is ended after the test. */
 export async function startService(flags: readonly string[]): Promise<ServiceProcess> {
   const options = { stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'] };
   const child = spawn(process.execPath, [BIN, 'serve', '--log-level', 'silent', ...flags], options);
@@ -56,7 +56,7 @@ export async function startService(flags: readonly string[]): Promise<ServicePro
   return { child, url: String(line).replace('vmferry: ', '') };
 }
 
-/** A port that nobody listens on now. */
+/** A port without a listener. */
 export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {

@@ -1,4 +1,4 @@
-// A peer that hangs up in the midst of a migration of a busy guest, in whatever phase that is.
+// A peer that closes the connection in any phase of a migration of a busy guest.
 
 import { expect } from 'vitest';
 import type { AppOptions } from '../../src/app.ts';
@@ -8,7 +8,7 @@ import type { Peer } from './peer.ts';
 
 const BUSY = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'] as const;
 
-/** A guest that dirties so much all the time that a migration of it, which may not stop it at all, does not complete. */
+/** A guest that dirties so much that a migration without a downtime limit above 0 does not complete. */
 export async function busyService(options: AppOptions = {}, flags: readonly string[] = []) {
   const source = await localService([...BUSY, ...flags], options);
   await source.set({ 'downtime-limit': 0 });
@@ -16,7 +16,7 @@ export async function busyService(options: AppOptions = {}, flags: readonly stri
   return source;
 }
 
-/** The failed migration changed nothing here, and the next one works. */
+/** Expects that the failed migration changed nothing, and that the next one succeeds. */
 export async function expectMigrates(source: Service): Promise<void> {
   await source.expectRunning();
   await source.set({ 'max-bandwidth': 2 ** 40, 'downtime-limit': 100_000 });
@@ -34,7 +34,7 @@ export async function setCapabilities(service: Service, states: Readonly<Record<
   expect(reply.status, reply.text).toBe(200);
 }
 
-/** Brings a migration to a peer into a phase: so slow that none is over before the test acts. */
+/** Brings a migration to a peer into a phase, slowly enough that the phase lasts until the test acts. */
 type Phase = (source: Service, peer: Peer) => Promise<unknown>;
 const PHASES: Readonly<Record<string, Phase>> = {
   setup: async (_source, peer) => peer.has(1),
@@ -58,10 +58,10 @@ async function stopBeforeSwitchover(source: Service): Promise<void> {
   await source.untilStatus('pre-switchover');
 }
 
-/** `silence`: the connection stays, and the peer reads nothing any more. */
+/** `silence`: the connection stays open, and the peer stops reading. */
 type Closing = { readonly how: 'FIN' | 'RST' | 'silence'; readonly phase: string };
 
-/** A closing in every phase before the handover. */
+/** A close in every phase before the handover. */
 export function closingsWith(how: Closing['how']): Closing[] {
   return Object.keys(PHASES).map((phase) => ({ how, phase }));
 }
@@ -73,7 +73,7 @@ async function fallSilent(source: Service, peer: Peer, phase: string): Promise<v
   if (phase === 'pre-switchover') await source.post('/migrate/continue', { state: 'pre-switchover' });
 }
 
-/** Migrates one guest again and again; each time the peer hangs up, and the guest runs on here, and can be migrated. */
+/** Migrates one guest several times. Each time the peer closes the connection, and the guest keeps running and can be migrated. */
 export async function closeInPhases(
   closings: readonly Closing[],
   transport: OutgoingTransport = 'tcp',

@@ -1,4 +1,4 @@
-// A service that is killed at random moments and started again on the same data, and what must hold each time.
+// A service that is killed at random moments and started again on the same data, with checks after each start.
 
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -10,12 +10,12 @@ import { openPeer } from './peer.ts';
 
 const GUEST = ['--ram', '8M', '--workload', 'rate=8M,span=4M,pattern=seq', '--enable', 'events'] as const;
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
-/** Latest moment of a kill behind the start of the work, in milliseconds. */
+/** The latest moment of a kill after the start of the work, in milliseconds. */
 const KILL_MS_MAX = 250;
 /** Both parameters of a change have this value and more: a rate at which no migration completes before the kill. */
 const FIRST_VALUE = 100_000;
 
-/** Parameters are changed, two at a time to the same value, while the guest is sent away; then the service is killed. */
+/** Changes two parameters at a time to the same value during an outgoing migration; then the service is killed. */
 export async function crashOutgoing(rounds: number): Promise<void> {
   const data = temporaryDirectory();
   const peer = await openPeer();
@@ -38,7 +38,7 @@ export async function crashOutgoing(rounds: number): Promise<void> {
   await service.end('SIGKILL');
 }
 
-/** A guest is received; then the service is killed. The source keeps its guest. */
+/** The service is killed during an incoming migration. The source keeps its guest. */
 export async function crashIncoming(rounds: number): Promise<void> {
   const data = temporaryDirectory();
   const source = await localService(GUEST);
@@ -70,7 +70,7 @@ async function changeUntilKilled(service: Spawned, values: { sent: number; ackno
   try {
     for (;;) await change(service, values);
   } catch {
-    // The service is gone, as it should be.
+    // The service has ended, as expected.
     expect(service.process.killed).toBe(true);
   }
 }
@@ -84,7 +84,7 @@ function moment(): Promise<void> {
 
 type Kept = { readonly events: number; readonly value: number };
 
-/** What a killed service left: a sound database, and settings that were changed together. */
+/** Checks the data of a killed service: a valid database, and settings that were changed together. */
 function inspect(data: string): Kept {
   const database = new Database(join(data, DATABASE_FILE));
   try {
@@ -105,14 +105,14 @@ function inspect(data: string): Kept {
   }
 }
 
-/** After the restart: the migration is closed and says why, nothing else is open, the log goes on. */
+/** After the restart the migration has failed with a reason, no other is open, and the log continues. */
 async function expectWhole(service: Spawned, id: string, kept: Kept): Promise<void> {
   const row = await service.row(id);
   expect(row).toMatchObject({ status: 'failed', error: { code: 'service_stopped' } });
   expect(row.error?.desc).toContain('The service stopped during this migration');
   const { migrations } = await service.get<{ migrations: MigrationRow[] }>('/migrations?limit=100');
   const open = migrations.filter(({ status }) => !['failed', 'completed', 'cancelled'].includes(status));
-  // One that waits anew for a guest is the only one that may be.
+  // Only a new incoming migration may be open.
   expect(open.length).toBeLessThanOrEqual((await service.runState()) === 'inmigrate' ? 1 : 0);
   const parameters = await service.get<Record<string, number>>('/migrate/parameters');
   if (kept.value > 0)

@@ -1,4 +1,4 @@
-// Descriptors for `--fd`: ends of pipes and of connections that the service which is given them closes.
+// Descriptors for `--fd`: ends of pipes and connections that the service with the flag closes.
 
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { connectTo, type SocketTransport, socketPath } from './transports.ts';
 
 const duplicate = koffi.load(null).func('int dup(int fd)') as (fd: number) => number;
 
-/** Both ends of a pipe, as descriptors that nothing reads or writes. */
+/** Both ends of a new pipe, as descriptors. */
 export function openPipe(): { readonly read: number; readonly write: number } {
   const path = socketPath();
   expect(spawnSync('mkfifo', [path]).status).toBe(0);
@@ -19,7 +19,7 @@ export function openPipe(): { readonly read: number; readonly write: number } {
   return { read, write: fs.openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
 }
 
-/** A descriptor of the same connection; the socket itself is closed, without a word to its peer. The socket must not have read. */
+/** A duplicate descriptor of the connection. The socket itself is closed without an effect on its peer. It must not have read. */
 export function descriptorOf(socket: net.Socket): number {
   const { _handle: handle } = socket as unknown as { readonly _handle: { readonly fd: number } };
   const fd = duplicate(handle.fd);
@@ -28,7 +28,7 @@ export function descriptorOf(socket: net.Socket): number {
   return fd;
 }
 
-/** How many descriptors of a process, of this one unless another is named, lead to the file. */
+/** The number of descriptors of a process (default: this one) that refer to the file. */
 export function opened(file: string, pid: number | 'self' = 'self'): number {
   return fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => {
     try {
@@ -39,7 +39,7 @@ export function opened(file: string, pid: number | 'self' = 'self'): number {
   }).length;
 }
 
-/** Both ends of a connection, from which not a byte has been read. */
+/** Both ends of a connection, before any read. */
 export async function socketPair(transport: SocketTransport): Promise<readonly [net.Socket, net.Socket]> {
   const server = net.createServer({ pauseOnConnect: true });
   const where = transport === 'tcp' ? { host: '127.0.0.1', port: 0 } : { path: socketPath() };

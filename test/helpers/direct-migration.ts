@@ -1,5 +1,5 @@
-// Migrations between two guests in this process, without services around them, so that a test can stop half-way and lay
-// its hands on either guest's memory.
+// Migrations between two guests in this process, without services, so that a test can stop halfway and change the
+// memory of either guest.
 
 import { expect, onTestFinished, vi } from 'vitest';
 import type { GuestPanic } from '../../src/domain/ports/hypervisor.ts';
@@ -28,7 +28,7 @@ import { liveParameters } from './live-parameters.ts';
 
 export type Pair = { readonly source: SyntheticMachine; readonly target: SyntheticMachine };
 
-/** A guest that has written for a while, and one that waits for it. */
+/** A guest that has written for some time, and a guest that waits for it. */
 export async function guestPair(options: GuestOptions = {}, targetOptions: GuestOptions = {}): Promise<Pair> {
   const source = startGuest(options);
   await untilWritten(source, 1000);
@@ -36,7 +36,7 @@ export async function guestPair(options: GuestOptions = {}, targetOptions: Guest
 }
 
 export type Tampering = {
-  /** The source's guest stands still; what it wrote last has not been sent, and the target has all else. */
+  /** The source's guest is stopped. The target has everything except its last writes. */
   readonly beforeSwitchover?: (pair: Pair) => void | Promise<void>;
   /** The target has everything; its guest has not run yet. */
   readonly beforeAdoption?: (pair: Pair) => void;
@@ -61,7 +61,7 @@ const QUIET: TransferListener = {
   releaseDisks: async () => {},
 };
 
-/** Moves the guest; afterwards the target's runs. `panic` settles when, if ever, it finds something. */
+/** Moves the guest, which then runs at the target. `panic` settles if it detects a fault. */
 export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Moved> {
   const { source, target } = pair;
   const engine = createTransferEngine();
@@ -98,7 +98,7 @@ export async function migrate(pair: Pair, tampering: Tampering = {}): Promise<Mo
   return { end: await outgoing.ended, panic };
 }
 
-/** Lets the guest run on for a while behind the engine's back, which then finds its pages in the dirty log. */
+/** Lets the guest run for some time without the engine, which then finds its pages in the dirty log. */
 async function writeOn(source: SyntheticMachine): Promise<void> {
   const written = source.describe().guest?.pagesWritten ?? 0;
   source.release('migration');
@@ -106,7 +106,7 @@ async function writeOn(source: SyntheticMachine): Promise<void> {
   await source.hold('migration');
 }
 
-/** The source stands in pre-switchover, and the target has applied every page that it sent. */
+/** The source is in pre-switchover, and the target has applied every sent page. */
 async function untilAllReceived(outgoing: OutgoingTransfer, incoming: IncomingTransfer): Promise<void> {
   const progress = (transfer: OutgoingTransfer | IncomingTransfer) => {
     const { transferredBytes, normalPages, duplicatePages } = transfer.figures();
@@ -121,7 +121,7 @@ async function untilAllReceived(outgoing: OutgoingTransfer, incoming: IncomingTr
   );
 }
 
-/** Guest pages that differ between the two. */
+/** The guest pages that differ between both sides. */
 export function differingPages({ source, target }: Pair): number[] {
   const pages = Array.from({ length: pageCount(source) }, (_, page) => page);
   return pages.filter((page) => Buffer.compare(pageOf(source, page), pageOf(target, page)) !== 0);
@@ -132,7 +132,7 @@ export function isToBeSent(machine: SyntheticMachine, page: number): boolean {
   return bitsOf(machine, page).some(({ bytes, at, mask }) => (bytes[at]! & mask) !== 0);
 }
 
-/** Makes the source forget that the page is to be sent: the fault of a dirty bit that got lost. */
+/** Clears the dirty bit of the page at the source: the fault of a lost dirty bit. */
 export function forgetDirtyPage(machine: SyntheticMachine, page: number): void {
   for (const { bytes, at, mask } of bitsOf(machine, page)) bytes[at]! &= ~mask;
 }
@@ -157,7 +157,7 @@ export function swapPages(machine: SyntheticMachine, first: number, second: numb
   pageOf(machine, second).set(held);
 }
 
-/** Waits until the guest has checked all of its memory `times` over. */
+/** Waits until the guest has checked all of its memory `times` times. */
 export async function untilSwept(machine: SyntheticMachine, times: number): Promise<void> {
   const checked = () => machine.describe().guest?.pagesChecked ?? 0;
   const wanted = checked() + times * pageCount(machine);
@@ -169,7 +169,7 @@ export async function untilSwept(machine: SyntheticMachine, times: number): Prom
   );
 }
 
-/** Migrates a guest that nobody touches: the target has the same memory, and its guest finds nothing wrong. */
+/** Migrates a guest without a fault: the target has the same memory, and its guest finds no fault. */
 export async function expectSameThere(options: GuestOptions, there: GuestOptions): Promise<void> {
   const pair = await guestPair(options, there);
   let differing = [-1];
@@ -182,7 +182,7 @@ export async function expectSameThere(options: GuestOptions, there: GuestOptions
   };
   const { end } = await migrate(pair, { beforeSwitchover, beforeAdoption });
   expect(end).toEqual({ status: 'completed', error: null, guest: 'there' });
-  // So much had been written after it was sent.
+  // This number of pages had been written after they were sent.
   expect(lateWrites).toBeGreaterThan(50);
   expect(differing).toEqual([]);
   await untilSwept(pair.target, 2);
@@ -191,17 +191,17 @@ export async function expectSameThere(options: GuestOptions, there: GuestOptions
   expect(pagesWritten).toBeGreaterThan(pair.source.describe().guest!.pagesWritten);
 }
 
-/** Has pages that were written before they were sent, and others that were not, whenever it is stopped. */
+/** A workload with sent and unsent dirty pages at every moment. */
 export const LARGE = { ramBytes: 32 * MIB, workload: { rate: 10 * MIB, span: 22 * MIB } } as const;
-/** Behind the ledger. */
+/** The first page after the ledger. */
 export const FIRST_DATA_PAGE = 1 + 16;
 
-/** Changes a byte, whatever it is: a fixed value would leave one page in 256 as it was. */
+/** Changes a byte to another value: a fixed value would leave one page in 256 unchanged. */
 export function flip(page: Uint8Array, offset: number): void {
   page[offset]! ^= 0x5a;
 }
 
-/** Damages a written page at the target, whose guest finds that. */
+/** Damages a written page at the target, whose guest detects the damage. */
 export async function expectDamageFound(pair: Pair, kind: string, damage: (page: Uint8Array) => void): Promise<void> {
   let page = 0;
   const { panic } = await migrate(pair, {
@@ -222,7 +222,7 @@ export function pageWhere(pair: Pair, holds: (page: number) => boolean): number 
   return page;
 }
 
-/** Which write a data page holds; 0 if it was never written. */
+/** The sequence number of the write in a data page; 0 without a write. */
 export function sequenceOf(machine: Parameters<typeof pageCount>[0], page: number): number {
   const bytes = pageOf(machine, page);
   return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(16, true));

@@ -1,20 +1,20 @@
-// A client of the event stream that keeps only what it takes to know that nothing was lost or reordered.
+// A client of the event stream that stores only what shows that no event was lost or reordered.
 
 import { request } from 'node:http';
 
 export type EventReader = {
   /** Resolves when the answer has begun. */
   readonly opened: Promise<void>;
-  /** Resolves when the connection is over, however that came. */
+  /** Resolves when the connection has ended for any reason. */
   readonly closed: Promise<void>;
   /** Number of the newest event. */
   readonly last: () => number;
-  /** What was not as it should be: a number that is not the one behind the last. */
+  /** Faults: event numbers that do not follow the previous one. */
   readonly faults: readonly string[];
   close(): void;
 };
 
-/** Follows from the event behind `since` on. With `isDeaf` it never reads on once the answer has begun. */
+/** Follows the events after number `since`. With `isDeaf` it stops reading when the answer has begun. */
 export function readEvents(url: string, { since, isDeaf = false }: { since: number; isDeaf?: boolean }): EventReader {
   const faults: string[] = [];
   const opened = Promise.withResolvers<void>();

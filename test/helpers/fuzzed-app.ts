@@ -1,4 +1,4 @@
-// An app that is sent what the fuzzer made up.
+// An app that gets the requests of the fuzzer.
 
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
@@ -10,7 +10,7 @@ import { type Document, type FuzzRequest, faultOf, fuzzRequests } from './openap
 
 const DOCUMENT = JSON.parse(readFileSync(new URL('../../openapi/openapi.json', import.meta.url), 'utf8')) as Document;
 
-/** What is wrong, by the document, with an answer to the operation of this id; null if nothing is. */
+/** The deviation of an answer from the document, for the operation with this id; null if there is none. */
 export function faultOfAnswer(id: string, reply: Reply): string | null {
   const operations = Object.values(DOCUMENT.paths).flatMap((methods) => Object.values(methods));
   const operation = operations.find(({ operationId }) => operationId === id);
@@ -21,12 +21,12 @@ export function faultOfAnswer(id: string, reply: Reply): string | null {
 type Sample = { readonly count: number; readonly seed: number };
 type Statuses = ReadonlyMap<number, number>;
 
-/** Sends requests one after another, and expects of each answer what the document says. @returns how often each status came. */
+/** Sends requests one after another, and checks each answer against the document. @returns the number of answers with each status. */
 export async function fuzz(app: FakeApp, sample: Sample): Promise<{ readonly statuses: Statuses }> {
   return await expectDescribed(sample, (request) => send(app, request));
 }
 
-/** The same of a whole service, whose parts do what they do by themselves. */
+/** The same for a complete service with real parts. */
 export async function fuzzService({ server }: Pick<App, 'server'>, sample: Sample): Promise<Statuses> {
   const { statuses } = await expectDescribed(sample, (request) => asked(server, request));
   return statuses;
@@ -66,7 +66,7 @@ async function send(app: FakeApp, request: FuzzRequest): Promise<Reply> {
   return await pending;
 }
 
-/** What workers would do in the meantime: an address is bound, a cancelled migration lets go, another comes to its end. */
+/** Simulates the workers: binds an address, ends a cancelled migration, completes another. */
 function workersPart(app: FakeApp): void {
   app.incoming()?.listen();
   const outgoing = app.outgoing();

@@ -4,7 +4,7 @@ import { DISK_BLOCK_BYTES } from '../../src/machine/synthetic/disk-block.ts';
 import type { SyntheticMachine } from '../../src/machine/synthetic/synthetic-machine.ts';
 import { whenOver } from './shared.ts';
 
-/** What becomes of a request: served, left without an answer, refused for want of room, or failed with a text. */
+/** The result of a request: served, left without an answer, refused for lack of space, or failed with a text. */
 export type DiskConduct = (request: DiskRequest) => 'serve' | 'ignore' | 'refuse' | { readonly fail: string };
 
 /** A guest's disk in memory, served in this process one request after the other. */
@@ -41,7 +41,7 @@ export class TestDisk {
     return this;
   }
 
-  /** Conducts itself well again, and answers what it left without an answer. */
+  /** Serves requests again, including those without an answer so far. */
   recover(): void {
     this.conduct = () => 'serve';
     this.#serve();

@@ -1,4 +1,4 @@
-// Whole services for migration tests, in this process or in one of their own, driven through HTTP either way.
+// Complete services for migration tests, in this process or in their own, controlled over HTTP in both cases.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { whenOver } from './shared.ts';
 
 type Request = NonNullable<Parameters<typeof ask>[2]>;
 
-/** What GET /migrate says, as far as tests look at it. */
+/** The members of GET /migrate that tests use. */
 export type MigrateInfo = {
   readonly status?: string;
   readonly 'error-desc'?: string;
@@ -97,7 +97,7 @@ export class Service {
     return this.get(`/migrations/${id}`);
   }
 
-  /** The newest migration, once it has ended. */
+  /** Waits for the end of the newest migration. */
   async ended(): Promise<MigrationRow> {
     await this.until((info) => ['completed', 'failed', 'cancelled'].includes(info.status ?? ''));
     const { migrations } = await this.get<{ migrations: MigrationRow[] }>('/migrations?limit=1');
@@ -126,7 +126,7 @@ export class Service {
     return this.until((info) => info.status === status);
   }
 
-  /** The guest goes on: its ticks grow. */
+  /** Expects that the guest runs: its ticks increase. */
   async expectRunning(): Promise<void> {
     expect(await this.runState()).toBe('running');
     const { ticks } = await this.guest();
@@ -134,20 +134,20 @@ export class Service {
     expect((await this.guest()).panic).toBeNull();
   }
 
-  /** Numbers of the ticks that the console shows, in its order. */
+  /** The numbers of the ticks on the console, in order. */
   async consoleTicks(): Promise<number[]> {
     const { text } = await this.call('/machine/console');
     return [...text.matchAll(/^tick (\d+)$/gm)].map((match) => Number(match[1]));
   }
 
-  /** Where an incoming service listens. */
+  /** The address of an incoming migration. */
   async incomingUri(): Promise<string> {
     const [address] = (await this.query())['socket-address'] ?? [];
     return address?.path === undefined ? `tcp:127.0.0.1:${address?.port}` : `unix:${address.path}`;
   }
 }
 
-/** A small guest, but for what the flags say. */
+/** A small guest, unless the flags say otherwise. */
 function withGuest(flags: readonly string[]): readonly string[] {
   const ram = flags.includes('--ram') ? [] : ['--ram', '16M'];
   const workload = flags.includes('--workload') ? [] : ['--workload', 'rate=4M,span=2M,pattern=hot'];
@@ -156,7 +156,7 @@ function withGuest(flags: readonly string[]): readonly string[] {
 
 export type LocalService = Service & { readonly app: App };
 
-/** A service in this process. Without `hasDisk` it has no images, and no thread for them: a good part of its start. */
+/** A service in this process. Without `hasDisk` it has no images and no block thread, which makes its start faster. */
 export async function localService(
   flags: readonly string[] = [],
   options: AppOptions & { readonly data?: string; readonly hasDisk?: boolean } = {},
@@ -168,7 +168,7 @@ export async function localService(
   return Object.assign(new Service((path, request) => ask(app.server, path, request)), { app });
 }
 
-/** Names of the events that a local service told after number `after`, with the status or pass they name. */
+/** The events of a local service after number `after`, each with its status or pass. */
 export function eventsOf({ app }: { readonly app: App }, after = 0): string[] {
   return app.domain.events.since(after, 10_000).map(({ name, data }) => {
     const { status, pass } = (data ?? {}) as { status?: string; pass?: number };
@@ -186,7 +186,7 @@ export type Spawned = Service & {
   readonly errors: () => string;
 };
 
-/** How a process is started. Without `deadlines` the service has its own; `environment` is added to that of the test. */
+/** The options of a process. Without `deadlines` the defaults apply; `environment` is added to that of the test. */
 export type ProcessOptions = {
   readonly deadlines?: AppOptions['deadlines'];
   readonly environment?: Readonly<Record<string, string>>;
@@ -223,7 +223,7 @@ export async function spawnService(
 
 const IMPATIENT_MAIN = fileURLToPath(new URL('./impatient-main.ts', import.meta.url));
 
-/** The bare process, for starts that are to fail. */
+/** Only the process, for starts that fail. */
 export function startProcess(
   data: string,
   flags: readonly string[],

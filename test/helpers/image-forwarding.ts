@@ -1,4 +1,5 @@
-/** What an image sends on is what it was given: only pages may be arranged differently. */
+// Checks that an image sends the machine that it received: only the order of the pages may differ.
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -22,7 +23,7 @@ function devicesOf(bytes: Buffer): Buffer {
   return bytes.subarray(first - 6);
 }
 
-/** The recorded stream goes into an image and out of it. */
+/** Sends the recorded stream into an image and out of it. */
 export async function expectForwarded(name: string): Promise<void> {
   const root = temporaryDirectory();
   mkdirSync(join(root, 'in'));

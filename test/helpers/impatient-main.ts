@@ -1,4 +1,4 @@
-// A service with deadlines of its own, in a process of its own: `node impatient-main.ts DEADLINES FLAG…`, with the deadlines as
+// A service with other deadlines, in its own process: `node impatient-main.ts DEADLINES FLAG…`, with the deadlines as
 // JSON. The command line has no flag for them.
 
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,4 @@
-// Jobs of an app whose work a test drives.
+// Jobs of an app whose work is controlled by a test.
 
 import type { App } from '../../src/app.ts';
 import type { JobSpec } from '../../src/domain/jobs/job-spec.ts';

@@ -1,4 +1,4 @@
-// An app with fakes for parts whose log a test reads.
+// An app with fake parts whose log a test reads.
 
 import { Writable } from 'node:stream';
 import type { App, AppOptions } from '../../src/app.ts';

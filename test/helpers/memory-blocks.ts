@@ -1,5 +1,5 @@
-// Block device nodes in memory: what a block engine does to its images, without images. A test may hold a step, let it
-// fail, and look at what was asked for in which order.
+// Block device nodes in memory, with the effects of a block engine but without images. A test can hold a step, let it
+// fail, and read the order of the calls.
 
 import type {
   BlockNode,
@@ -19,7 +19,7 @@ import type {
 import type { LoadedMachine } from '../../src/engine/memory/machine-state.ts';
 import type { BlockEngine, LoadPlan, LoadTask, SavePlan } from '../../src/engine/snapshot/block-messages.ts';
 
-/** Where a task can be held or fail. */
+/** The steps at which a task can be held or fail. */
 export type Step =
   | 'save'
   | 'digests'
@@ -59,23 +59,23 @@ type Gate = { readonly opened: Promise<void>; readonly open: () => void };
 type MemoryNode = { readonly name: string; readonly isReadOnly: boolean; snapshots: readonly NodeSnapshot[] };
 
 export class MemoryBlocks implements BlockEngine {
-  /** Steps as they began, with the tag: `save a`, `digests a`. */
+  /** The started steps in order, with the tag: `save a`, `digests a`. */
   readonly log: string[] = [];
-  /** Steps that fail, and with what. */
+  /** Steps that fail, with their errors. */
   readonly failures = new Map<Step, SnapshotError>();
   readonly saves: SavePlan[] = [];
   readonly loads: LoadPlan[] = [];
   readonly tasks: MemoryTask<unknown>[] = [];
-  /** What each disk holds: the tag that it was last turned to, or `guest`. */
+  /** The content of each disk: the tag that it was last switched to, or `guest`. */
   readonly disks = new Map<string, string>();
-  /** What comes out of the next load. */
+  /** The result of the next load. */
   loaded: Partial<LoadedMachine> = {};
   verified: VerifyResult = VERIFIED;
-  /** What is read of digests on a node, if it is not what is there as a rule. */
+  /** The digests of a node, if they differ from the default. */
   readonly kept = new Map<string, DigestReading>();
   isClosed = false;
   isActive = true;
-  /** Why the images cannot be taken into use, or given up. */
+  /** Errors of the activation or deactivation of the images. */
   readonly switchFailures = new Map<'activate' | 'deactivate', SnapshotError>();
   #nodes: readonly MemoryNode[];
   #listed: readonly BlockNode[] = [];
@@ -104,7 +104,7 @@ export class MemoryBlocks implements BlockEngine {
     return this.#switch('deactivate');
   }
 
-  /** Tasks wait at that step until it is opened. */
+  /** Tasks wait at this step until the gate is opened. */
   hold(step: Step): Gate {
     const { promise, resolve } = Promise.withResolvers<void>();
     const gate = {
@@ -118,12 +118,12 @@ export class MemoryBlocks implements BlockEngine {
     return gate;
   }
 
-  /** Puts a snapshot into a node's list. */
+  /** Adds a snapshot to the list of a node. */
   put(node: string, snapshot: Partial<NodeSnapshot> & { readonly tag: string }): void {
     this.#change(node, (snapshots) => [...snapshots, { ...BARE, id: nextId(snapshots), ...snapshot }]);
   }
 
-  /** Many at once: a list of snapshots that has grown for years. */
+  /** Adds many snapshots at once. */
   putMany(node: string, count: number): void {
     const many = Array.from({ length: count }, (_, at) => ({
       ...BARE,
@@ -243,7 +243,7 @@ export class MemoryBlocks implements BlockEngine {
     this.isClosed = true;
   }
 
-  /** A task reaches a step: it is told, waits if the step is held, and fails if it is to fail. */
+  /** A task reaches a step: it is logged, waits if the step is held, and fails if a failure is set. */
   async reach(task: MemoryTask<unknown>, step: Step): Promise<void> {
     this.log.push(`${step} ${task.tag}`);
     const gate = this.#gates.get(step);
@@ -313,7 +313,7 @@ export class MemoryBlocks implements BlockEngine {
   }
 }
 
-/** One piece of work; most of it is in `run`'s function. */
+/** One task; most of it is in the function of `run`. */
 export class MemoryTask<R> implements SnapshotTask<R> {
   readonly tag: string;
   readonly step: (step: Step) => Promise<void>;

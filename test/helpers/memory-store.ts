@@ -1,4 +1,4 @@
-// Databases in memory: gone when they are closed.
+// Databases in memory, which are removed when they are closed.
 
 import { join } from 'node:path';
 import Database from 'better-sqlite3';

@@ -1,18 +1,18 @@
-// Tests that need something of the machine they run on, and what happens where it is missing.
+// Tests with requirements on the machine, and their behaviour if a requirement is missing.
 
 import { describe } from 'vitest';
 
 export type Need = {
   readonly name: string;
-  /** What is missing here; null: nothing. */
+  /** The missing requirement; null if there is none. */
   readonly missing: string | null;
-  /** It may be missing in CI too. */
+  /** True if it may also be missing in CI. */
   readonly optional?: boolean;
 };
 
 /**
- * A describe that is skipped with a notice where something is missing.
- * @throws Error in CI instead, so that nothing goes untested there without anybody knowing.
+ * A describe that is skipped with a notice if its requirement is missing.
+ * @throws Error in CI instead, so that no test is silently skipped there.
  */
 export function describeNeeding({ name, missing, optional = false }: Need, body: () => void): void {
   if (missing === null) {

@@ -1,4 +1,4 @@
-// Requests made up from the OpenAPI document, good ones and bad ones, and what the document says of an answer.
+// Random valid and invalid requests from the OpenAPI document, and the check of answers against the document.
 
 import fc from 'fast-check';
 import Schema from 'typebox/schema';
@@ -30,7 +30,7 @@ export type FuzzRequest = {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined: none. */
+  /** Undefined if there is none. */
   readonly body?: string;
 };
 
@@ -56,7 +56,7 @@ export function fuzzRequests(document: Document): fc.Arbitrary<FuzzRequest> {
   return fc.oneof(...requests);
 }
 
-/** What is wrong with an answer, by the document; null if nothing is. */
+/** The deviation of an answer from the document; null if there is none. */
 export function faultOf(
   { components }: Document,
   { operation }: Pick<FuzzRequest, 'operation'>,
@@ -100,7 +100,7 @@ function requestsOf(document: Document, { path, method, operation }: Place): fc.
     }));
 }
 
-/** Mostly the first. */
+/** Selects mostly the first value. */
 function often<T, U>(usual: fc.Arbitrary<T>, other: fc.Arbitrary<U>): fc.Arbitrary<T | U> {
   return fc.oneof({ weight: 9, arbitrary: usual as fc.Arbitrary<T | U> }, other as fc.Arbitrary<T | U>);
 }
@@ -140,7 +140,7 @@ function textOf(value: unknown): string {
   return text.isWellFormed() ? text : '';
 }
 
-/** Conditions and wishes; a wish to wait would only make a test slow. */
+/** Conditional headers and preferences, without a wait, which would only make the test slow. */
 function headersOf(parameters: readonly Parameter[]): fc.Arbitrary<Record<string, string>> {
   const known = parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name.toLowerCase());
   const values = fc.constantFrom('"x"', 'W/"x"', '*', 'wait=0', 'wait=-1', 'wait', '', ' ', 'x'.repeat(300));
@@ -163,7 +163,7 @@ function bodyOf(document: Document, { schema, examples = {} }: Media, type: stri
   );
 }
 
-/** The value with a member exchanged, taken away, or added. */
+/** The value with one member replaced, removed or added. */
 function damaged(value: unknown, other: unknown, at: number): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return other;
   const names = [...Object.keys(value), 'unheard-of'];

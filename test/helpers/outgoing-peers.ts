@@ -1,4 +1,4 @@
-// Peers for migrations that leave by any transport. Those of fd: addresses have to be there before their source starts.
+// Peers for migrations over any transport. Peers for fd: addresses must exist before their source starts.
 
 import net from 'node:net';
 import { onTestFinished } from 'vitest';

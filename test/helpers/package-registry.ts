@@ -1,5 +1,5 @@
-// A registry that has what package-lock.json names and node_modules holds, so that npm installs a package of ours with
-// all that it needs and without a network.
+// A registry with the packages of package-lock.json from node_modules, so that npm installs vmferry's package with
+// all dependencies and without a network.
 
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What no program of ours needs when it runs: most of the bytes, and more than half of the files. */
+/** Files that no program needs at run time: most of the bytes, and more than half of the files. */
 const UNUSED = [
   './node_modules',
   ...['c', 'h', 'cc', 'cpp', 'map', 'd.ts', 'd.cts', 'd.mts', 'md'].map((ending) => `*.${ending}`),
@@ -22,7 +22,7 @@ const UNUSED = [
 
 type Locked = { readonly version: string; readonly dev?: boolean; readonly [member: string]: unknown };
 
-/** A version of a package: its manifest, and where it lies. */
+/** A version of a package: its manifest and its directory. */
 type Version = { readonly manifest: Readonly<Record<string, unknown>>; readonly directory: string };
 
 export type Registry = { readonly url: string; close(): Promise<void> };
@@ -50,7 +50,7 @@ function baseOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Versions by name. What is for another platform is known from the lock file alone, as npm needs to know it. */
+/** Versions by name. A package for another platform is known from the lock file only; npm requires the entry. */
 function readPackages(): Map<string, Map<string, Version>> {
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
     readonly packages: Readonly<Record<string, Locked>>;

@@ -1,4 +1,4 @@
-// A QMP client of another language that passes descriptors: Python's socket module does, Node's does not.
+// A QMP client in Python that passes descriptors, since Node's sockets cannot.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';

@@ -1,4 +1,4 @@
-// Peers on real sockets that take a migration stream and do what a test tells them.
+// Peers on real sockets that read a migration stream and behave as a test requests.
 
 import net, { type AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -10,13 +10,13 @@ const TAIL_BYTES = 64 * 1024;
 /** End mark, then a vmdescription: type byte, u32 length, JSON. */
 const END = /\0\x06([\s\S]{4})\{/g;
 
-/** What a peer does with a connection: called once, when it has been accepted. */
+/** The behaviour of a peer on a connection: called once when it is accepted. */
 export type Behaviour = (socket: net.Socket, peer: Peer) => void;
 
 export class Peer {
-  /** Address by which a source reaches it. */
+  /** The address for a source. */
   uri: string;
-  /** Bytes that came in, over all connections. */
+  /** The received bytes of all connections. */
   received = 0;
   connections = 0;
   readonly #waiting = new Set<{ readonly holds: () => boolean; readonly resolve: () => void }>();
@@ -45,12 +45,12 @@ export class Peer {
     this.#look();
   }
 
-  /** Resolves when somebody has connected and so many bytes have come. */
+  /** Resolves when a source has connected and so many bytes have arrived. */
   has(bytes: number): Promise<void> {
     return this.#until(() => this.connections > 0 && this.received >= bytes);
   }
 
-  /** Resolves when a whole stream has come, to the last byte of its vmdescription. */
+  /** Resolves when a complete stream has arrived, including its vmdescription. */
   hasAll(): Promise<void> {
     return this.#until(() => {
       const text = this.#tail.toString('latin1');
@@ -75,19 +75,19 @@ export class Peer {
     }
   }
 
-  /** Reads everything that comes over the newest connection. */
+  /** Reads all data of the newest connection. */
   read(): void {
     this.socket.on('data', (chunk) => this.take(chunk)).resume();
   }
 
-  /** Ends the newest connection: in order (FIN) or not (RST, or a plain close where there is no RST, as at the end of a pipe). */
+  /** Ends the newest connection in order (FIN) or not (RST, or a close for pipes, which have no RST). */
   hangUp(how: 'FIN' | 'RST'): void {
     if (how === 'FIN' && this.socket.writable) this.socket.end();
     else breakOff(this.socket);
   }
 }
 
-/** A peer that listens on a free port; without a behaviour it reads everything and says nothing. */
+/** A peer that listens on a free port. Without a behaviour it reads everything and sends nothing. */
 export async function openPeer(
   behaviour: Behaviour = () => {},
   { reads = true, transport = 'tcp' }: { readonly reads?: boolean; readonly transport?: SocketTransport } = {},
@@ -113,7 +113,7 @@ export async function openPeer(
   return peer;
 }
 
-/** A port of this host on which nobody listens. */
+/** A port of this host without a listener. */
 export async function closedPort(): Promise<number> {
   const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,4 +1,4 @@
-/** A client of our QMP sockets that sends bytes as they are and takes the answers one by one. */
+// A client of vmferry's QMP sockets that sends given bytes and returns the answers one by one.
 
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';

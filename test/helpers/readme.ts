@@ -1,4 +1,4 @@
-// The README as a list of steps: commands with what the README shows below each.
+// The README as a list of steps: commands with the lines that the README shows below each.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// A link between two services that can be made slow or still while a migration runs over it.
+// A link between two services that a test can slow down or stop during a migration.
 
 import net, { type AddressInfo } from 'node:net';
 import koffi from 'koffi';
@@ -14,7 +14,7 @@ const setOption = koffi
 
 export class Relay {
   readonly uri: string;
-  /** Bytes a second towards the target; 0: nothing passes. */
+  /** The rate towards the target in bytes per second; 0 stops the link. */
   #rate = Number.POSITIVE_INFINITY;
   #changed: (() => void) | null = null;
 
@@ -58,7 +58,7 @@ export class Relay {
     target.pipe(source, { end: false });
   }
 
-  /** Resolves when `bytes` may pass; a change of the rate counts at once. */
+  /** Resolves when `bytes` may pass. A change of the rate takes effect at once. */
   async #due(bytes: number): Promise<void> {
     const from = performance.now();
     for (;;) {
@@ -75,7 +75,7 @@ export class Relay {
   }
 }
 
-/** Connections that it accepts have that buffer, too. */
+/** Accepted connections inherit this buffer size. */
 function limitReceiveBuffer(server: net.Server, bytes: number): void {
   const { _handle: handle } = server as unknown as { readonly _handle: { readonly fd: number } };
   expect(setOption(handle.fd, SOL_SOCKET, SO_RCVBUF, [bytes], 4)).toBe(0);

@@ -1,11 +1,11 @@
-// A whole service in this process, asked as a client would ask it: real store, real engine, real machine.
+// A complete service in this process with a client: real store, real engine, real machine.
 
 import { expect } from 'vitest';
 import type { App, AppOptions } from '../../src/app.ts';
 import { ask, type Reply, startApp, temporaryDirectory, testConfig } from './app.ts';
 
 const ENDED: ReadonlySet<unknown> = new Set(['completed', 'failed', 'cancelled']);
-/** Longest wait for one answer; a test's own time-out ends it earlier. */
+/** The longest wait for one answer. The time-out of a test ends it earlier. */
 const WAIT_SECONDS = 50;
 
 export type MigrationState = {
@@ -36,7 +36,7 @@ export class Service {
     return reply;
   }
 
-  /** Sends the machine; resolves with the migration's row when it has ended. */
+  /** Starts a migration. Resolves with its row when it has ended. */
   async send(uri: string): Promise<Readonly<Record<string, unknown>>> {
     return (await this.post('/migrate', { uri }, { prefer: `wait=${WAIT_SECONDS}` })).json;
   }
@@ -60,14 +60,14 @@ export class Service {
     return this.waitFor((state) => ENDED.has(state.status));
   }
 
-  /** The address it listens on, as a migration URI. */
+  /** The address of the incoming migration, as a URI. */
   async listeningUri(): Promise<string> {
     const [address] = (await this.migration())['socket-address'] ?? [];
     if (address?.type === 'unix') return `unix:${address.path}`;
     return `tcp:127.0.0.1:${address?.port}`;
   }
 
-  /** Code of the error that the newest migration ended with, as the history has it. */
+  /** The error code of the newest migration in the history. */
   async lastErrorCode(): Promise<string | null> {
     const { migrations } = (await this.get('/migrations?limit=1')).json as {
       migrations: { error: { code: string } | null }[];

@@ -1,10 +1,11 @@
-// What tests open is closed after the test that opened it, or, where the tests of a file share it, after the last one.
+// Resources of tests are closed after the test that opened them, or after the last test if the tests of a file share
+// them.
 
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 
 type Closing = () => unknown;
 
-/** Of what is being made for several tests; null while a test runs. */
+/** The cleanups of shared resources; null while a test runs. */
 let lasting: Closing[] | null = null;
 
 /** Closes what is opened here: after this test, or, inside `shared`, after all tests that share it. */

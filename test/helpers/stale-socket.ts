@@ -1,4 +1,4 @@
-/** A socket file as a service leaves it that was killed: there, and nobody listens on it. */
+// A socket file of a killed service: it exists, and nothing listens on it.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

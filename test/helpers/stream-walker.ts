@@ -1,4 +1,4 @@
-// Reads a saved stream as QEMU's analysis script does: by the description at its end. Nothing of src is used.
+// Parses a saved stream as QEMU's analysis script does, by the description at its end. Uses nothing of src.
 
 export type WalkedField = { readonly name: string; readonly type: string; readonly bytes: Buffer };
 export type WalkedSection = {

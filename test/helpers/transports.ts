@@ -1,4 +1,4 @@
-// The sockets that a migration may go over: what is true of one has to be true of the other.
+// The sockets of migrations: each test with one of them must also pass with the other.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -9,12 +9,12 @@ import { temporaryDirectory } from './app.ts';
 export const SOCKET_TRANSPORTS = ['tcp', 'unix'] as const;
 export type SocketTransport = (typeof SOCKET_TRANSPORTS)[number];
 
-/** A path at which a socket may be made; its folder is gone after the test. */
+/** A path for a new socket; its folder is removed after the test. */
 export function socketPath(): string {
   return join(temporaryDirectory(), 's');
 }
 
-/** An address to listen on: a free port of loopback, or a path in a folder of its own. */
+/** An address to listen on: a free loopback port, or a path in a new folder. */
 export function addressToListen(transport: SocketTransport): string {
   return transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${socketPath()}`;
 }
@@ -29,7 +29,7 @@ export function startConnecting(uri: string, options: { readonly allowHalfOpen?:
   return socket;
 }
 
-/** A connection to the address. With `reads` false not a byte is taken from it. */
+/** A connection to the address. With `reads` false it reads nothing. */
 export async function connectTo(uri: string, { reads = true }: { readonly reads?: boolean } = {}): Promise<net.Socket> {
   const socket = startConnecting(uri);
   socket.pause();

@@ -1,4 +1,4 @@
-// One command through three doors: how each is asked, and what of its answer can be compared with that of another.
+// One command through three doors: how to call each door, and which parts of their answers are comparable.
 
 import type { Command } from '../../../src/commands/command.ts';
 import { COMMANDS } from '../../../src/commands/command-table.ts';
@@ -10,13 +10,13 @@ import { MemoryBlocks } from '../memory-blocks.ts';
 import type { JsonObject } from '../qemu/qmp.ts';
 import { connectQmp, type QmpSocket, qmpAddress } from '../qmp-client.ts';
 
-/** What came of a command. HMP knows no error classes, and tells what is no command from what was refused. */
+/** The result of a command. HMP has no error classes, and distinguishes invalid commands from refused ones. */
 export type Answer =
   | { readonly kind: 'done'; readonly result: unknown }
   | { readonly kind: 'refused'; readonly errorClass: string | null; readonly desc: string }
   | { readonly kind: 'not-understood' };
 
-/** A service like every other that is made here: the same names, and a time that stands still. */
+/** A service that equals all others of this module: the same names, and a constant time. */
 export async function sameApp(flags: readonly string[] = []): Promise<FakeApp> {
   const blocks = new MemoryBlocks([{ name: 'disk0' }, { name: 'disk1' }]);
   const clock = { now: () => 1_700_000_000_000, monotonic: () => 1000 };
@@ -24,7 +24,7 @@ export async function sameApp(flags: readonly string[] = []): Promise<FakeApp> {
   return await fakeApp({ flags: [...identity, ...flags], blocks, clock });
 }
 
-/** The operation that leads to a command; null: POST /qmp does, and nothing else. */
+/** The operation of a command; null if only POST /qmp runs it. */
 export function operationOf(entry: Command): Operation | null {
   const own = OPERATIONS.find(({ command }) => command === entry);
   return own ?? OPERATIONS.find(({ method, covers = [] }) => method === 'GET' && covers.includes(entry)) ?? null;
@@ -44,7 +44,7 @@ export async function askHttp({ server }: FakeApp, entry: Command, given: JsonOb
   return { kind: 'done', result: String(headers['content-type']).startsWith('text/plain') ? { text } : json };
 }
 
-/** The arguments where the route wants them: in the path, the query or the body. */
+/** The arguments at their place in the request: path, query or body. */
 function requestOf({ method, path, input }: Operation, given: JsonObject) {
   const rest: Record<string, unknown> = { ...given };
   const url = path.replace(/:(\w+)/g, (_, name: string) => {
@@ -61,14 +61,14 @@ function requestOf({ method, path, input }: Operation, given: JsonObject) {
   return { url: query.size === 0 ? url : `${url}?${query}`, body: null };
 }
 
-/** A client of the app's socket that has said nothing yet. */
+/** A client of the app's socket that has sent nothing yet. */
 export async function socketOf(app: FakeApp): Promise<QmpSocket> {
   const client = connectQmp(await qmpAddress(app));
   await client.next();
   return client;
 }
 
-/** Events that come before the answer are left out. */
+/** Skips events before the answer. */
 export async function askQmp(client: QmpSocket, name: string, given: JsonObject): Promise<Answer> {
   client.send(JSON.stringify({ execute: name, arguments: given }));
   let message = await client.next();
@@ -91,13 +91,13 @@ function answerOf({ return: result, error }: JsonObject): Answer {
     : { kind: 'refused', errorClass: String(errorClass), desc: String(desc) };
 }
 
-/** Of the service itself, and of who asked it what; and of what no machine has, which is always refused. */
+/** Queries of the service itself, of the audit trail, and of devices that no machine has. */
 const NOT_STATE = new Set([
   ...['x-ferry-query-audit', 'query-qmp-schema', 'query-commands', 'qmp_capabilities'],
   ...['query-balloon', 'query-hotpluggable-cpus'],
 ]);
 
-/** Everything that can be seen of a service: what its queries answer, its events, and what was asked of its parts. */
+/** The visible state of a service: the answers to its queries, its events, and the calls to its parts. */
 export async function stateOf({ domain, machine, blocks, outgoing, incoming }: FakeApp): Promise<JsonObject> {
   const seen: Record<string, unknown> = {};
   for (const entry of COMMANDS.values()) {
@@ -116,7 +116,7 @@ export async function stateOf({ domain, machine, blocks, outgoing, incoming }: F
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
-/** The same with ids by the order in which they come, since each service makes its own. */
+/** The same with ids replaced by their order, since each service generates its own. */
 export function withoutIds(value: unknown): unknown {
   const seen = new Map<string, string>();
   const text = JSON.stringify(value, (_name, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part));

@@ -1,4 +1,4 @@
-// What a row of the table of three doors says.
+// The form of a row in the table of three doors.
 
 import type { FakeApp } from '../app.ts';
 import type { JsonObject } from '../qemu/qmp.ts';
@@ -6,30 +6,30 @@ import type { JsonObject } from '../qemu/qmp.ts';
 /** One call, the same through every door. */
 export type DoorCall = {
   readonly flags?: readonly string[];
-  /** Brings a service into the state in which this is asked. */
+  /** Brings a service into the state for the call. */
   readonly prepare?: (app: FakeApp) => unknown;
-  /** What a test has to do for the answer to come, beside the call. */
+  /** Additional actions of the test that the answer requires. */
   readonly meanwhile?: (app: FakeApp) => unknown;
   readonly given?: JsonObject | ((app: FakeApp) => JsonObject);
-  /** The call as a line of the text monitor; left out: HMP has none. */
+  /** The call as a line of the text monitor; absent if HMP has no such command. */
   readonly line?: string;
 };
 
 export type GoodCall = DoorCall & {
-  /** Resolves when what was begun has ended: only then is there a state to compare. */
+  /** Resolves when the started work has ended, so that the states can be compared. */
   readonly after?: (app: FakeApp) => unknown;
-  /** What HMP shows of what QMP answers. Default: nothing. */
+  /** The part of the QMP answer that HMP shows. Default: nothing. */
   readonly shown?: (result: never) => string;
-  /** What QMP answers, made of what HTTP answers. Default: the same. A command that QMP answers with {} needs none. */
+  /** Derives the QMP answer from the HTTP answer. Default: equal. A command with the QMP answer {} needs none. */
   readonly view?: (answer: never) => unknown;
-  /** The part of an answer that does not change while the call is under way. Default: all of it. */
+  /** The part of an answer that is constant during the call. Default: all of it. */
   readonly lasting?: (answer: never) => unknown;
-  /** The query that answers over QMP, after a change, what HTTP answers to the change. */
+  /** The QMP query with the same answer as HTTP returns for the change. */
   readonly shows?: { readonly query: string; readonly given?: JsonObject; readonly pick?: (result: never) => unknown };
 };
 
 export type RefusedCall = DoorCall & {
-  /** QMP begins a job that fails for this, as QEMU does; HTTP refuses it at once. */
+  /** True if QMP starts a job that fails, as QEMU does, while HTTP refuses the call at once. */
   readonly byJob?: true;
   /** Default: GenericError. */
   readonly errorClass?: string;
@@ -41,9 +41,9 @@ export type DoorRow = {
    * machine here has, and is always refused.
    */
   readonly good: GoodCall | string | null;
-  /** Default: one member too many. */
+  /** Default: one unknown member. */
   readonly refused?: RefusedCall;
-  /** Of a connection, which HTTP and HMP have not: only the socket is asked. */
+  /** True for a command of a connection, which only the QMP socket has. */
   readonly isOfConnection?: true;
   /** Cannot succeed without what only a unix socket carries: test/issues/11-23-descriptors.test.ts has the good calls. */
   readonly isOfSocket?: true;

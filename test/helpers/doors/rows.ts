@@ -1,4 +1,4 @@
-// How every command of the table is called: well, and so that it is refused. The order is that of the table.
+// A valid and a refused call of every command of the table, in the order of the table.
 
 import { openSync } from 'node:fs';
 import { execute } from '../../../src/commands/execute.ts';
@@ -31,7 +31,7 @@ function newestMigration({ domain }: FakeApp): { readonly id: string } {
   return { id: String(record?.id) };
 }
 
-/** A listener that no sender has reached. */
+/** An incoming migration without a sender. */
 async function listening({ domain, incoming }: FakeApp): Promise<void> {
   const begun = domain.migration.incoming({ uri: URI });
   incoming().listen();
@@ -58,7 +58,7 @@ function withRing({ machine }: FakeApp): void {
   machine.dirty.ringEntries = 4096;
 }
 
-/** Of a job that has begun. */
+/** A job that has started. */
 const asBegun = ({ id, type, details }: { id: string; type: string; details: unknown }) => ({ id, type, details });
 
 /** A verb, told to a job in this state; `endsIn` is the state of a job that goes on by itself from there. */

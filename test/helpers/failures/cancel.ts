@@ -1,4 +1,4 @@
-// Cancel in every state, by two callers, over any transport: one end, and every door tells the same.
+// Cancel in every state, by two callers, over any transport: one end, which every door reports.
 
 import { expect } from 'vitest';
 import type { AppOptions } from '../../../src/app.ts';
@@ -7,7 +7,7 @@ import { openPeer } from '../peer.ts';
 import { addressToListen, type SocketTransport } from '../transports.ts';
 
 const DEADLINES = { connectMs: 5000, stallMs: 3000 };
-/** Of a peer that does not answer: a target that takes a guest on a busy machine may need longer. */
+/** The deadlines for a peer that does not answer. A target on a busy machine may need longer. */
 const HANDOVER_MS = 700;
 
 function source(flags: readonly string[] = [], deadlines: AppOptions['deadlines'] = {}): Promise<LocalService> {
@@ -18,7 +18,7 @@ function awaiting(listen: string, flags: readonly string[] = []): Promise<LocalS
   return localService(['--incoming', listen, '--enable', 'events', ...flags]);
 }
 
-/** Two callers at once are told the same, and since event number `before` nothing has said anything else. */
+/** Expects equal answers for two concurrent callers, and no contradictory event after number `before`. */
 async function expectCancelled(service: LocalService, id: string, before: number): Promise<void> {
   expect(await Promise.all([service.cancel(), service.cancel()])).toEqual(['cancelled', 'cancelled']);
   expect((await service.query()).status).toBe('cancelled');
@@ -30,7 +30,7 @@ async function expectCancelled(service: LocalService, id: string, before: number
   await service.expectRunning();
 }
 
-/** A later migration works. */
+/** Expects that a later migration succeeds. */
 async function expectMigrates(service: LocalService, target: LocalService): Promise<void> {
   await service.set({ 'max-bandwidth': 2 ** 40, 'downtime-limit': 300 });
   const body = { capabilities: [{ capability: 'pause-before-switchover', state: false }] };
@@ -40,7 +40,7 @@ async function expectMigrates(service: LocalService, target: LocalService): Prom
   await target.expectRunning();
 }
 
-/** With nothing to cancel nothing happens, and later migrations work. */
+/** A cancel without a migration has no effect, and later migrations work. */
 export async function cancelNothing(transport: SocketTransport): Promise<void> {
   const service = await source();
   expect(await service.cancel()).toBe('nothing-to-cancel');
@@ -50,7 +50,7 @@ export async function cancelNothing(transport: SocketTransport): Promise<void> {
   expect(await service.runState()).toBe('postmigrate');
 }
 
-/** Brings a migration so far that it is to be cancelled. @returns its id. */
+/** Brings a migration to the stage of the cancel. @returns its id. */
 type Reach = (service: LocalService, target: LocalService, transport: SocketTransport) => Promise<string>;
 
 /** The guest dirties so much that a part of it is always left for the last pass. */
@@ -81,13 +81,13 @@ const STAGES: Readonly<Record<string, Reach>> = {
   },
 };
 
-/** In each stage a cancel wins, the target fails, and later migrations work. */
+/** In each stage a cancel succeeds, the target fails, and later migrations work. */
 export async function cancelInEachStage(transport: SocketTransport): Promise<void> {
   const guest = ['--ram', '32M', '--workload', 'rate=80M,span=24M,pattern=seq'];
   const listen = addressToListen(transport);
   const [service, target] = [await source(guest), await awaiting(listen, guest)];
   const connecting = await service.start('tcp:192.0.2.1:4444');
-  // Where the host has no way there at all, connecting may have failed before the cancel came.
+  // If the host has no route to the address, connecting may fail before the cancel.
   if ((await service.cancel()) === 'cancelled') await expectCancelled(service, connecting, 0);
   else expect(await service.row(connecting)).toMatchObject({ status: 'failed' });
   await service.expectRunning();
@@ -107,7 +107,7 @@ export async function cancelInEachStage(transport: SocketTransport): Promise<voi
   await expectMigrates(service, target);
 }
 
-/** Once the target may have the guest a cancel is refused, and does not change the end. */
+/** After the target may have the guest a cancel is refused, and does not change the end. */
 export async function cancelTooLate(transport: SocketTransport): Promise<void> {
   const service = await source(['--enable', 'return-path'], { handoverMs: HANDOVER_MS });
   const peer = await openPeer(() => {}, { transport });

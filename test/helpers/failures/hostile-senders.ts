@@ -1,7 +1,6 @@
-/**
- * A hostile or broken sender fails with a reason at a service that waits for a migration, over any transport, and the
- * service then takes a good machine. Recorded streams of QEMU are sent; no QEMU is needed.
- */
+// A hostile or broken sender fails with a reason at a service that waits for a migration, over any transport, and the
+// service then accepts a valid machine. The tests send recorded streams of QEMU and need no QEMU.
+
 import { once } from 'node:events';
 import type net from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -43,7 +42,7 @@ async function connectTo({ service }: Waiting): Promise<net.Socket> {
   return connectToUri(await service.listeningUri());
 }
 
-/** Sends bytes and then hangs up in order, or breaks the connection once the service has taken them. */
+/** Sends bytes and then closes in order, or resets the connection after the service has read them. */
 async function send(waiting: Waiting, bytes: Uint8Array, how: 'FIN' | 'RST' = 'FIN'): Promise<void> {
   const socket = await connectTo(waiting);
   if (how === 'FIN') {
@@ -55,7 +54,7 @@ async function send(waiting: Waiting, bytes: Uint8Array, how: 'FIN' | 'RST' = 'F
   breakOff(socket);
 }
 
-/** The failure is told, and the same service listens again: the last test of its `describe` shows that it takes a good machine. */
+/** Expects the failure, and that the service listens again. The last test of the `describe` shows that it accepts a valid machine. */
 async function expectFailure({ service, listen }: Waiting, code: string | RegExp, words: RegExp): Promise<void> {
   const failed = await service.waitForEnd();
   expect(failed.status).toBe('failed');
@@ -81,7 +80,7 @@ async function expectComplete(service: Service): Promise<void> {
   expect((await service.get('/healthz')).status).toBe(200);
 }
 
-/** What others than a sender say first, and how each is named. */
+/** The first bytes of other protocols, and their names in the error. */
 const STRANGERS: readonly (readonly [Buffer, string, RegExp])[] = [
   [Buffer.from('GET /migrate HTTP/1.1\r\nHost: ferry\r\n\r\n'), 'peer_speaks_http', /HTTP/],
   [Buffer.from('16030100f8010000f40303', 'hex'), 'peer_speaks_tls', /TLS/],
@@ -101,7 +100,7 @@ async function takesGoodMachine(waiting: Waiting): Promise<void> {
   await service.waitFor(({ status }) => status === 'active');
   const second = startConnecting(uri);
   second.resume();
-  // Refused at once, or closed when it has not shown in time that it belongs to the sender: either while that is served.
+  // The connection is refused at once, or closed at its deadline, while the sender is served.
   await closed(second);
   expect((await service.migration()).status).toBe('active');
   first.end(good.subarray(IN_RAM));
@@ -221,7 +220,7 @@ export function describeAwaitedGuest(transport: SocketTransport): void {
       const check = ['--enable', 'validate-uuid'];
       const listen = listenOver(transport);
       const target = await startService([...RAM, ...check, '--uuid', one, '--incoming', listen.uri]);
-      // It stops before its last pages: were all sent before the refusal comes, it could not know who has the guest.
+      // The source stops before its last pages. If it had sent all of them before the refusal, the owner would be unknown.
       const source = await startService([...RAM, ...check, '--enable', 'pause-before-switchover', '--uuid', other]);
 
       const row = await source.send(await target.listeningUri());

@@ -1,4 +1,5 @@
-// What a hostile or broken peer does to an outgoing migration, over any transport: the guest runs on, unless the peer may have it.
+// Effects of a hostile or broken peer on an outgoing migration over any transport: the guest keeps running, unless
+// the peer may have it.
 
 import { expect } from 'vitest';
 import type { Deadlines } from '../../../src/domain/ports/migration-session.ts';
@@ -17,7 +18,7 @@ function heldBytes(): number {
   return rss - heapTotal;
 }
 
-/** A peer that accepts and never reads: the deadline for silence, with memory flat. */
+/** A peer that accepts and never reads: the migration fails at the deadline for silence, with constant memory. */
 export async function silentTarget(transport: OutgoingTransport): Promise<void> {
   const guest = ['--ram', '64M', '--workload', 'rate=1M,span=1M,pattern=hot,fill=random'];
   const peers = await outgoingPeers(transport, 1);
@@ -49,7 +50,7 @@ class Handover {
     return new Handover(await localService([...workload, ...peers.flags], { deadlines: IMPATIENT }), peers);
   }
 
-  /** Sends a whole stream to a peer that reads it, then hangs up or keeps silent. */
+  /** Sends a complete stream to a peer that reads it and then closes or stays silent. */
   async sends(hasReturnPath: boolean, act: (peer: Peer) => void): Promise<MigrationRow> {
     const peer = await this.#peers.open();
     await setCapabilities(this.source, { 'return-path': hasReturnPath, 'pause-before-switchover': true });
@@ -61,7 +62,7 @@ class Handover {
     return this.source.ended();
   }
 
-  /** The guest stays stopped until an operator lets it go on. */
+  /** Expects that the guest stays stopped until an operator resumes it. */
   async expectUnknown(row: MigrationRow): Promise<void> {
     const { source } = this;
     expect(row).toMatchObject({ status: 'failed', guest: 'unknown', error: { code: 'handover_outcome_unknown' } });
@@ -74,7 +75,7 @@ class Handover {
   }
 }
 
-/** A reset can only be told from a closing in order over TCP. */
+/** Only TCP distinguishes a reset from an orderly close. */
 export async function handoverWithoutReturnPath(transport: 'tcp' | 'unix' | 'fd'): Promise<void> {
   const handover = await Handover.by(transport);
   if (transport !== 'unix') await handover.expectUnknown(await handover.sends(false, (peer) => peer.hangUp('RST')));
@@ -86,7 +87,7 @@ export async function handoverWithoutReturnPath(transport: 'tcp' | 'unix' | 'fd'
   expect(await handover.source.runState()).toBe('postmigrate');
 }
 
-/** A pipe carries no answer at all: a peer that has read everything is a completion that nobody confirmed. */
+/** A pipe carries no answer: if the peer has read everything, the completion is unconfirmed. */
 export async function handoverThroughPipe(): Promise<void> {
   const handover = await Handover.by('pipe');
   const row = await handover.sends(false, () => {});
@@ -104,7 +105,7 @@ export async function handoverWithReturnPath(transport: 'tcp' | 'unix' | 'fd'): 
   });
   expect(refused).toMatchObject({ status: 'failed', guest: 'here', error: { code: 'target_refused' } });
   await handover.source.expectRunning();
-  // The word and a closing come together.
+  // The confirmation and the close arrive together.
   const row = await handover.sends(true, (peer) => {
     peer.socket.end(encodeReverse({ type: 'shut', value: 0 }));
   });
@@ -142,7 +143,7 @@ export async function wrongReturnPaths(transport: 'tcp' | 'unix' | 'fd'): Promis
 
 const DEADLINES = { connectMs: 600, stallMs: 600, handoverMs: 600 };
 
-/** A pause at the switchover that is longer than the deadlines ends well with cancel and with continue. */
+/** A pause at the switchover that is longer than the deadlines can be ended by cancel and by continue. */
 export async function longPause(transport: SocketTransport): Promise<void> {
   const listen = addressToListen(transport);
   const source = await localService([], { deadlines: DEADLINES });

@@ -1,4 +1,5 @@
-/** However a stream is split into reads, the result is the same. */
+// A stream has the same result for any split into reads.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LoadedMachine } from '../../../src/engine/memory/machine-state.ts';

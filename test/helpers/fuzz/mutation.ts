@@ -1,4 +1,5 @@
-/** Streams that were damaged, and bytes that never were a stream: an error with a code, or a machine; nothing else. */
+// Damaged streams and random bytes: each ends with an error with a code or with a machine, and with nothing else.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { imagePlan, RAM_BYTES_MAX, type Read, read, SmallMachine, smallStream } from '../../engine/stream/reading.ts';

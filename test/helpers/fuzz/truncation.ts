@@ -1,4 +1,5 @@
-/** A stream that ends too early is never taken for a whole one, wherever it is cut. */
+// A stream that ends too early is never accepted, wherever it is cut.
+
 import { describe, expect, it } from 'vitest';
 import { InputBuffer } from '../../../src/engine/pages/input-buffer.ts';
 import { StreamError } from '../../../src/engine/stream/bytes.ts';

@@ -1,5 +1,5 @@
-// A short life of an image. After every single write, and in the middle of the long ones, the file is taken as a crash would
-// leave it: qemu-img must find nothing worse than leaked clusters, and what was flushed before must be read from it.
+// A short life of an image. After every write, and within the long ones, the file is checked as a crash would leave
+// it: qemu-img must find at most leaked clusters, and flushed data must be readable.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Many requests at once on one image, with snapshots among them, and what must come of it.
+// Many concurrent requests on one image, including snapshots, and their expected results.
 
 import { expect } from 'vitest';
 import type { Image, SnapshotReader } from '../../../src/block/image.ts';
@@ -10,19 +10,19 @@ import { SECTOR_BYTES, STAMP_FIRST, stamped, stampReader, zeroStamp } from './st
 import { CLEAN, check, qemuContent } from './tools.ts';
 
 export type CrowdOptions = {
-  /** What the disk holds: as long as the disk, whole sectors. */
+  /** The content of the disk, in whole sectors. */
   readonly first: Buffer;
   readonly requests: number;
   readonly atOnce: number;
   readonly seed: number;
   readonly mixture?: Mixture;
-  /** Gives moments, if others share it. */
+  /** The clock for moments, if it is shared. */
   readonly clock?: Clock;
 };
 
 const never = Number.POSITIVE_INFINITY;
 
-/** Shares of all requests; what is left is writes. */
+/** Shares of all requests; the rest is writes. */
 export type Mixture = Readonly<Record<Exclude<RequestName, 'write'>, number>>;
 type RequestName = 'write' | 'discard' | 'read' | 'flush' | 'snapshot' | 'apply' | 'delete' | 'readSnapshot';
 
@@ -36,7 +36,7 @@ const MIXTURE: Mixture = {
   readSnapshot: 0.03,
 };
 
-/** A snapshot, and when it was asked for, was there, and was asked to go. */
+/** A snapshot with the moments of its request, its creation and the request of its deletion. */
 export type TakenSnapshot = {
   readonly name: string;
   readonly moment: number;
@@ -68,7 +68,7 @@ export class Crowd {
   readonly #options: CrowdOptions;
   readonly #random: () => number;
   readonly log: SectorLog;
-  /** All that ever were, the deleted ones too. */
+  /** All snapshots, including deleted ones. */
   readonly snapshots: TakenSnapshot[] = [];
   readonly #stampOf: (sector: number, bytes: Buffer) => number | null;
   #stamp = 1;
@@ -82,7 +82,7 @@ export class Crowd {
     this.#stampOf = stampReader(options.first);
   }
 
-  /** Keeps that many requests under way until all are made. */
+  /** Keeps this number of requests in progress until all are done. */
   async run(): Promise<void> {
     const { requests, atOnce } = this.#options;
     const underWay = new Set<Promise<void>>();
@@ -97,7 +97,7 @@ export class Crowd {
     await Promise.all(underWay);
   }
 
-  /** Everything once more, read by QEMU. */
+  /** Checks everything again, read by QEMU. */
   async checkEnd(path: string): Promise<void> {
     const whole = [{ offset: 0, bytes: this.#options.first.length }];
     const now = this.log.tick();
@@ -240,7 +240,7 @@ export class Crowd {
     }
   }
 
-  /** Those that are there for sure. */
+  /** The snapshots that certainly exist. */
   #present(): TakenSnapshot[] {
     return this.snapshots.filter(({ taken, deleted }) => taken !== never && deleted === never);
   }

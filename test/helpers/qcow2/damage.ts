@@ -1,4 +1,4 @@
-// Ways to spoil the sample image: every field with extreme values, every pointer with a place where it must not point.
+// Kinds of damage to the sample image: every field with extreme values, every pointer with an invalid target.
 
 import { deflateRawSync } from 'node:zlib';
 import { COMPRESSED, COPIED, type Draft, type Places, SECOND_ROW, sampleImage, snapshotRow } from './draft.ts';

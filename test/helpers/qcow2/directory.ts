@@ -1,4 +1,4 @@
-// A place for images that a test makes by the hundred.
+// A directory for images that a test creates in large numbers.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest';
 
 const MEMORY = '/dev/shm';
 
-/** In memory where the system has such a place: what a sync is worth is not asked of a disk here. Gone after the test. */
+/** A directory in memory if the system has one, since these tests do not depend on real syncs. Removed after the test. */
 export function imageDirectory(): string {
   const directory = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'vmferry-images-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

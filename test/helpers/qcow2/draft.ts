@@ -1,5 +1,5 @@
-// Writes qcow2 images byte by byte, right ones and wrong ones. It knows the format from its description only and shares
-// no code with src/block: what it gets wrong and what that gets wrong do not cancel out.
+// Writes valid and invalid qcow2 images byte by byte. It is written from the description of the format and shares no
+// code with src/block, so that an error in one of them is not hidden by the other.
 
 import { deflateRawSync } from 'node:zlib';
 

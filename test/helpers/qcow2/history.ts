@@ -1,4 +1,5 @@
-// The same history on two images, one changed by the library and one by QEMU, and a model that says what both must hold.
+// The same history on two images, one changed by the library and one by QEMU, and a model of the expected content of
+// both.
 
 import { rmSync } from 'node:fs';
 import fc from 'fast-check';
@@ -32,12 +33,12 @@ export type DiskShape = {
   readonly stretches: readonly Stretch[];
 };
 
-/** What the disk holds at first, stretches only. */
+/** The initial content of the disk, stretches only. */
 export type Start = { readonly ours: string; readonly theirs: string; readonly disk: Buffer };
 
 const SNAPSHOTS_MAX = 6;
 
-/** Histories of a disk: places are near cluster boundaries more often than not. */
+/** Histories of a disk, with most positions near cluster boundaries. */
 export function histories({ clusterBits, stretches }: DiskShape, stepsMax: number): fc.Arbitrary<Step[]> {
   const clusterBytes = 2 ** clusterBits;
   const total = stretches.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -81,7 +82,7 @@ type ModelSnapshot = { readonly name: string; readonly disk: Buffer };
 /** The VM states in a file, by the snapshot's name: only the library writes them. */
 type Side = { readonly path: string; readonly vmStates: Map<string, Buffer> };
 
-/** Carries a history out and compares both images with the model. @throws AssertionError and whatever the library rejects with */
+/** Executes a history and compares both images with the model. @throws AssertionError, or the error of the library */
 export async function carryOut(shape: DiskShape, start: Start, steps: readonly Step[]): Promise<void> {
   const history = new History(shape, start);
   try {
@@ -303,7 +304,7 @@ export function patterned(bytes: number, salt: number): Buffer {
   return content;
 }
 
-/** Null if both are the same, or else where they differ first: shorter to read than two buffers. */
+/** Null if both are equal, otherwise the first difference, which is shorter than two buffers. */
 function same(found: Buffer, expected: Buffer): string | null {
   if (found.equals(expected)) return null;
   const at = found.findIndex((byte, index) => byte !== expected[index]);

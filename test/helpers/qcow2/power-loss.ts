@@ -1,5 +1,5 @@
-// The power is lost at many moments of one run of overlapping requests, and each time another part of what was not synced
-// is gone; what is left must be an image that holds what was promised.
+// A power loss at many moments of one run of overlapping requests, each time with another part of the unsynced data
+// lost. The remaining image must have all confirmed data.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import type { Clock } from './sector-log.ts';
 import { CLEAN, check } from './tools.ts';
 import { LOSSES, UnsafeFile } from './unsafe-file.ts';
 
-/** Much that is about snapshots: there the order of writing counts. */
+/** Many snapshot operations, where the order of writes matters. */
 const MIXTURE: Mixture = {
   discard: 0.15,
   read: 0.05,
@@ -59,7 +59,7 @@ export async function losePower(options: PowerLossOptions): Promise<{ repaired: 
     const left = await openImage(path);
     result.repaired += Number(left.repaired !== null);
     try {
-      // QEMU counts those behind the end of the file for nothing.
+      // QEMU ignores counts after the end of the file.
       expect(left.repaired?.leakedClusters ?? 0, what).toBeGreaterThanOrEqual(found.leaks);
       if (left.repaired !== null) expect(await check(path), what).toEqual(CLEAN);
       await expectPromised(left, crowd, { moment, what });

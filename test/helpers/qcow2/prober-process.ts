@@ -1,4 +1,4 @@
-// The other end of prober.ts: it notices when the process hangs, dies, or takes more than it may.
+// Controls the process of prober.ts: detects that it hangs, dies, or uses more memory than allowed.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,11 +13,11 @@ export type Probe = {
 };
 
 export type ProbeResult = {
-  /** Why the image could not be opened or closed. */
+  /** The error of opening or closing the image. */
   readonly refused: { readonly code: string; readonly message: string } | null;
-  /** Codes of what failed once it was open. */
+  /** The codes of failures after it was opened. */
   readonly errors: readonly string[];
-  /** An error that is none of an image. */
+  /** An error that is not about the image. */
   readonly foreign: string | null;
   readonly repaired: RepairReport | null;
   readonly cpuMs: number;
@@ -26,7 +26,7 @@ export type ProbeResult = {
 };
 
 const PROBER = fileURLToPath(new URL('./prober.ts', import.meta.url));
-/** Wall clock: a busy computer gives a process half a CPU or less. */
+/** Wall clock: on a busy computer a process gets half a CPU or less. */
 const ANSWER_MS_MAX = 25_000;
 const HEAP_MIB = 128;
 

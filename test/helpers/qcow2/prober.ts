@@ -1,5 +1,5 @@
-// A process that opens the images it is told of and reads, and changes, all it can of them: a hostile image may only end it
-// if the library is wrong. Run by prober-process.ts.
+// A process that opens the given images, and reads and changes as much of them as possible. A hostile image can end
+// this process only if the library has a fault. Run by prober-process.ts.
 
 import { BlockError, type Image } from '../../../src/block/image.ts';
 import { openImage } from '../../../src/block/qcow2/open-image.ts';
@@ -46,7 +46,7 @@ async function carryOut(probe: Probe): Promise<ProbeResult> {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** Codes of what could not be read. @throws anything but a BlockError */
+/** The codes of failed reads. @throws any error other than a BlockError */
 async function readEverything(image: Image): Promise<string[]> {
   const errors: string[] = [];
   const attempt = collector(errors);
@@ -71,7 +71,7 @@ async function readEverything(image: Image): Promise<string[]> {
   return errors;
 }
 
-/** All of what is small, some of what is large. */
+/** All of a small disk, parts of a large one. */
 async function readSpots(bytes: number, read: (offset: number, into: Uint8Array) => Promise<void>): Promise<void> {
   const step = bytes <= WHOLE_BYTES_MAX ? CHUNK_BYTES : Math.floor(bytes / SPOTS);
   for (let offset = 0; offset < bytes; offset += step) {
@@ -81,7 +81,7 @@ async function readSpots(bytes: number, read: (offset: number, into: Uint8Array)
   if (last > 0) await read(bytes - last, new Uint8Array(last));
 }
 
-/** What a service does with an image: codes of what was refused. @throws anything but a BlockError */
+/** The operations of a service on an image. @returns the codes of refusals. @throws any error other than a BlockError */
 async function changeEverything(image: Image): Promise<string[]> {
   const errors: string[] = [];
   const attempt = collector(errors);

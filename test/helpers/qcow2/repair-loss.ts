@@ -1,4 +1,4 @@
-// The power is lost while an image is being repaired: what is left can be repaired again, and holds what it held.
+// A power loss during the repair of an image: the remaining image can be repaired again and has its content.
 
 import { writeFileSync } from 'node:fs';
 import { expect } from 'vitest';

@@ -1,5 +1,5 @@
-// Which bytes a disk may hold when many requests are under way at once. A sector holds what some write put there that no
-// other write, begun after its end and ended before the reading began, has put out of the world.
+// The possible contents of a disk during concurrent requests. A sector contains the data of some write. No other
+// write may have started after the end of that write and ended before the read started.
 
 import { SECTOR_BYTES } from './stamps.ts';
 
@@ -7,7 +7,7 @@ type Stay = {
   readonly stamp: number;
   readonly began: number;
   ended: number;
-  /** From when on it outlives a loss of power, itself or what came after it. */
+  /** The moment from which the write, or a later one, survives a power loss. */
   stable: number;
 };
 
@@ -48,7 +48,7 @@ export class SectorLog {
     };
   }
 
-  /** What may be read there by who began and ended at these moments. */
+  /** The possible results of a read with this start and end. */
   allowed(sector: number, began: number, ended: number): Set<number> {
     const before = this.#stays[sector]!.filter((stay) => stay.began < ended);
     const isGone = (stay: Stay) => before.some((other) => other.began > stay.ended && other.ended < began);
@@ -69,7 +69,7 @@ export class SectorLog {
     }
   }
 
-  /** What may be in a sector after the power was lost at this moment. */
+  /** The possible contents of a sector after a power loss at this moment. */
   allowedAfterLoss(sector: number, moment: number): Set<number> {
     const before = this.#stays[sector]!.filter((stay) => stay.began < moment);
     const isGone = (stay: Stay) => before.some((other) => other.began > stay.ended && other.stable < moment);
@@ -81,7 +81,7 @@ export class SectorLog {
   }
 }
 
-/** A sentence for each of the first sectors that hold what they must not, or null. */
+/** A sentence for each of the first sectors with wrong content, or null. */
 export function sectorFault(
   bytes: Buffer,
   first: number,

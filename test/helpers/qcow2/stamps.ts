@@ -1,4 +1,4 @@
-// Sectors that say which write they come from and where they belong. Stamp 0 is what the disk held at first, 1 is zeros.
+// Sectors that identify their write and their position. Stamp 0 is the initial content of the disk, stamp 1 is zeros.
 
 export const SECTOR_BYTES = 512;
 export const STAMP_FIRST = 0;

@@ -1,4 +1,4 @@
-// Images to begin a history with, a pair of each kind.
+// Initial images for a history, a pair of each kind.
 
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

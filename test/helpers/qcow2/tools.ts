@@ -1,5 +1,5 @@
-// QEMU's own tools, qemu-img and qemu-io, as the referee of what an image holds. They run beside the test, so that an
-// image that is open here goes on meanwhile.
+// QEMU's tools qemu-img and qemu-io, which check the content of an image. They run asynchronously, so that an open
+// image can be used meanwhile.
 
 import { execFile } from 'node:child_process';
 import { closeSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ const CHECK_STATUS = { clean: 0, impossible: 1, corrupt: 2, leaks: 3 } as const;
 
 export type ToolResult = { readonly status: number; readonly stdout: string; readonly stderr: string };
 
-/** What `qemu-img check` counts; corruptions are infinitely many where QEMU cannot even check. */
+/** The counts of `qemu-img check`; corruptions are infinite if QEMU cannot check the image. */
 export type Check = { readonly corruptions: number; readonly leaks: number; readonly checkErrors: number };
 
 export type SnapshotRow = {
@@ -56,7 +56,7 @@ export const CLEAN: Check = { corruptions: 0, leaks: 0, checkErrors: 0 };
 export async function qemuIo(path: string, commands: readonly string[]): Promise<string> {
   const words = ['-f', 'qcow2', '-d', 'unmap', ...commands.flatMap((command) => ['-c', command]), path];
   const { status, stdout, stderr } = await runTool('qemu-io', words);
-  // Some failures of single commands are only told.
+  // Some failures of single commands are only printed.
   if (status === 0 && !/failed|error|invalid/i.test(stdout + stderr)) return stdout;
   throw new Error(`qemu-io ${words.join(' ')} ended with ${status}: ${stdout}${stderr}`);
 }

@@ -1,4 +1,4 @@
-// A spoiled image is opened, read and changed in another process; this says what went wrong with that.
+// Opens, reads and changes a damaged image in another process, and reports each wrong result.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,11 +31,11 @@ const CODES: Readonly<Record<BlockErrorCode, true>> = {
 export type Trials = {
   readonly directory: string;
   readonly sample: Sample;
-  /** Beyond this the process may not grow, in bytes. */
+  /** The maximum memory of the process, in bytes. */
   readonly rssBytesMax: number;
 };
 
-/** What all trials together came to. */
+/** The results of all trials. */
 export type Tally = {
   refusedReading: number;
   refusedWriting: number;

@@ -1,4 +1,4 @@
-// A file in memory that may forget what was not synced when the power is lost: any of it, sector by sector.
+// A file in memory that loses unsynced data at a power loss: any part of it, sector by sector.
 
 import type { BlockFile } from '../../../src/block/image-file.ts';
 import type { Clock } from './sector-log.ts';
@@ -7,7 +7,7 @@ import { SECTOR_BYTES } from './stamps.ts';
 type Entry = {
   readonly began: number;
   ended: number;
-  /** When a sync that began after the end was over. */
+  /** The end of a sync that started after the end of the write. */
   stable: number;
 } & (
   | { readonly kind: 'write'; readonly position: number; readonly bytes: Buffer }
@@ -15,7 +15,7 @@ type Entry = {
   | { readonly kind: 'punch'; readonly position: number; readonly bytes: number }
 );
 
-/** How much of what was not synced is lost: nothing, all, single sectors, whole writes. */
+/** The lost part of the unsynced data: nothing, all, single sectors, or whole writes. */
 export const LOSSES = ['nothing', 'everything', 'sectors', 'writes'] as const;
 export type Loss = (typeof LOSSES)[number];
 
@@ -28,7 +28,7 @@ export class UnsafeFile implements BlockFile {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #entries: Entry[] = [];
-  /** The moments just before a sync was over: most is at stake then. */
+  /** The moments directly before the end of a sync, when most data is unsynced. */
   readonly syncs: number[] = [];
   #content: Content;
 
@@ -77,7 +77,7 @@ export class UnsafeFile implements BlockFile {
 
   async close(): Promise<void> {}
 
-  /** What is left of the file if the power is lost at this moment. */
+  /** The file after a power loss at this moment. */
   after(moment: number, loss: Loss, random: () => number): Buffer {
     const content = new Content(this.#initial);
     for (const entry of this.#entries) {
@@ -105,7 +105,7 @@ export class UnsafeFile implements BlockFile {
     return this.#clock.now;
   }
 
-  /** Requests take their time, so that they overtake each other. */
+  /** Requests have random delays, so that they overtake each other. */
   async #while(): Promise<void> {
     for (let turns = Math.floor(this.#random() * 4); turns >= 0; turns -= 1) {
       await new Promise<void>((resolve) => setImmediate(resolve));

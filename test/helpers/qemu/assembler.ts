@@ -1,4 +1,4 @@
-/** The few things an x86 assembler must do for the test guest: bytes, labels, and references to labels. */
+// The functions of an x86 assembler that the test guest needs: bytes, labels, and references to labels.
 
 type Fixup = {
   readonly position: number;

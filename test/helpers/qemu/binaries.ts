@@ -1,4 +1,5 @@
-/** Which QEMUs this computer has. */
+// Finds the installed QEMUs.
+
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';

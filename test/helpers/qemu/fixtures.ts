@@ -23,7 +23,7 @@ export type StreamFacts = {
 export type StreamFixture = {
   readonly name: string;
   readonly stream: Buffer;
-  /** What the target answered; null when nothing could come back. */
+  /** The answers of the target; null without a return path. */
   readonly returnPath: Buffer | null;
   readonly facts: StreamFacts;
 };

@@ -1,4 +1,4 @@
-// Journeys of a real QEMU's machine: into a service, and out of it into another QEMU, where it lives on.
+// Migrations of a real QEMU's machine into a service, and out of it into another QEMU, where the guest continues.
 
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -19,7 +19,7 @@ export type Route = {
   readonly stopsFirst?: boolean;
 };
 
-/** An image that waits for a machine, and the URI where it does. */
+/** An image that waits for a machine, and its URI. */
 export async function startImage(route: Route): Promise<{ service: Service; uri: string }> {
   const incoming = route.transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${join(temporaryDirectory(), 'in.sock')}`;
   const enable = (route.capabilities ?? []).flatMap((name) => ['--enable', name]);
@@ -27,7 +27,7 @@ export async function startImage(route: Route): Promise<{ service: Service; uri:
   return { service, uri: await service.listeningUri() };
 }
 
-/** A QEMU that waits for a machine, and the URI where it does. */
+/** A QEMU that waits for a machine, and its URI. */
 export async function startTarget(route: Route): Promise<{ target: Qemu; uri: string }> {
   const path = join(temporaryDirectory(), 'target.sock');
   const incoming = route.transport === 'tcp' ? 'tcp:127.0.0.1:0' : `unix:${path}`;
@@ -38,7 +38,7 @@ export async function startTarget(route: Route): Promise<{ target: Qemu; uri: st
   return { target, uri: `tcp:127.0.0.1:${info['socket-address']?.[0]?.port}` };
 }
 
-/** QEMU to image to QEMU: nothing is lost on the way, and the guest runs on. */
+/** From QEMU to an image to QEMU: no data is lost, and the guest keeps running. */
 export async function travels(route: Route): Promise<void> {
   const source = await startQemu({ ...SMALL_GUEST, ...route.source, capabilities: route.capabilities ?? [] });
   const image = await startImage(route);

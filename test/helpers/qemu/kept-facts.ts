@@ -1,4 +1,4 @@
-// The answers of QEMU 10.0 that are kept in test/fixtures/qemu.
+// The recorded answers of QEMU 10.0 in test/fixtures/qemu.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

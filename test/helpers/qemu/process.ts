@@ -1,7 +1,6 @@
-/**
- * One running QEMU with the test guest in it. Free of the test runner, so that scripts and benches can use it too;
- * tests call startQemu of qemu.ts, which adds the teardown.
- */
+// A running QEMU with the test guest. This module does not depend on the test runner, so that scripts and benches can
+// use it. Tests call startQemu of qemu.ts, which adds the teardown.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
@@ -45,7 +44,7 @@ const LOOK_MS = 20;
 const PDEATHSIG_TOOL = '/usr/bin/setpriv';
 const FINAL_STATES: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 
-/** What is left over when this process ends before it could stop a QEMU. */
+/** QEMUs that still run when this process ends. */
 const running = new Map<ChildProcess, string>();
 process.on('exit', () => {
   for (const [child, directory] of running) {
@@ -84,9 +83,9 @@ export async function launchQemu(options: QemuOptions = {}): Promise<Qemu> {
 
 export class Qemu implements AsyncDisposable {
   qmp!: QmpClient;
-  /** The command as one would type it. */
+  /** The command line as text. */
   readonly commandLine: readonly string[];
-  /** Private to this QEMU; removed with it. */
+  /** The directory of this QEMU, removed with it. */
   readonly directory: string;
   readonly ramBytes: number;
   readonly serialPath: string;
@@ -113,7 +112,7 @@ export class Qemu implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Resolves when the process has ended, for whatever reason. */
+  /** Resolves when the process has ended for any reason. */
   get exited(): Promise<unknown> {
     return this.#exited;
   }
@@ -123,7 +122,7 @@ export class Qemu implements AsyncDisposable {
     return join(this.directory, name);
   }
 
-  /** What the guest has written so far; complete up to the moment of the call. */
+  /** The output of the guest, complete up to the call. */
   serialText(): string {
     return existsSync(this.serialPath) ? readFileSync(this.serialPath, 'latin1') : '';
   }
@@ -166,7 +165,7 @@ export class Qemu implements AsyncDisposable {
     await this.qmp.execute('migrate-set-capabilities', { capabilities });
   }
 
-  /** Starts an outgoing migration and waits for its end, good or bad. */
+  /** Starts an outgoing migration and waits for its end, completed or not. */
   async migrate(uri: string, timeoutMs: number = QMP_TIMEOUT_MS_DEFAULT): Promise<MigrationResult> {
     const from = this.qmp.events.length;
     await this.qmp.execute('migrate', { uri });
@@ -241,7 +240,7 @@ function qemuArguments(binary: string, directory: string, options: QemuOptions):
   ];
 }
 
-/** A child that dies with us even when we are killed and cannot clean up. */
+/** A child that ends with this process, even if this process is killed. */
 function spawnBoundToUs(
   binary: string,
   childArguments: readonly string[],
@@ -255,7 +254,7 @@ function spawnBoundToUs(
   return child;
 }
 
-/** QEMU connects to us, so nobody has to guess when its socket is there. */
+/** QEMU connects to this process, so no polling for its socket is needed. */
 async function connectionOf(monitor: Server, qemu: Qemu): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   monitor.once('connection', resolve);

@@ -1,4 +1,5 @@
-/** The real QEMU as tests use it: started for a test, or for several, and gone after it. */
+// The real QEMU for tests: started for one test or several, and stopped after it.
+
 import { describeNeeding } from '../needs.ts';
 import { whenOver } from '../shared.ts';
 import { qemu72Binary, qemuBinary } from './binaries.ts';

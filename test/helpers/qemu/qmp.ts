@@ -1,4 +1,6 @@
-/** A small QMP client: greeting, capabilities, commands, events. It speaks to QEMU and to anything that speaks like it. */
+// A small QMP client with greeting, capabilities, commands and events. It works with QEMU and with any compatible
+// server.
+
 import { connect, type Socket } from 'node:net';
 
 export type JsonObject = { readonly [member: string]: unknown };
@@ -9,13 +11,13 @@ export type QmpEvent = {
   readonly timestamp: { readonly seconds: number; readonly microseconds: number };
 };
 
-/** What came back for one command: the line as received, and the same parsed. */
+/** The answer to one command: the received line, and its parsed value. */
 export type QmpReply = { readonly line: string; readonly message: JsonObject };
 
 export type EventWait = {
   /** Which of the events of that name; any when missing. */
   readonly matches?: (data: JsonObject) => boolean;
-  /** Look only at events from this position of `events` on; 0 sees all that ever came. */
+  /** Search only from this position of `events` on; 0 includes all events. */
   readonly from?: number;
   readonly timeoutMs?: number;
 };
@@ -108,7 +110,7 @@ export class QmpClient {
     });
   }
 
-  /** The first event of that name, already received or still to come. */
+  /** The first event with this name, already received or later. */
   async waitForEvent(name: string, wait: EventWait = {}): Promise<QmpEvent> {
     let position = wait.from ?? 0;
     let found: QmpEvent | undefined;
@@ -130,7 +132,7 @@ export class QmpClient {
     this.#socket.destroy();
   }
 
-  /** Resolves as soon as the condition, looked at after every message, holds. */
+  /** Resolves when the condition, evaluated after every message, holds. */
   #until(holds: () => boolean, what: string, timeoutMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {

@@ -1,6 +1,6 @@
-/** Reading what the test guest wrote; SeaBIOS may leave the cursor in mid-line before the guest's first line. */
+// Parses the output of the test guest. SeaBIOS may leave the cursor within a line before the first line of the guest.
 
-/** The guest's counter values in the order they were written; throws when the guest reported wrong memory. */
+/** The counter values of the guest in their order. @throws Error if the guest reported wrong memory. */
 export function guestTicks(serialText: string): number[] {
   const wrong = guestComplaint(serialText);
   if (wrong !== null) throw new Error(`The guest found wrong memory at address 0x${wrong}.`);

@@ -1,4 +1,4 @@
-// A service in this process with images of its own, and what must be so whenever something has gone wrong.
+// A service in this process with its own images, and the checks after any failure.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,22 +9,22 @@ import { type LocalService, localService } from '../guest-service.ts';
 import { createImage, qemuTool, tagsOf } from './qemu-image.ts';
 import { expectCleanWhileQuiet, type Job, Snapshots } from './snapshot-client.ts';
 
-/** What the further disks hold, and where. */
+/** The content of the other disks and its position. */
 export const DISK_PATTERN = { offset: 8 * 2 ** 20, bytes: 256 * 1024, value: 0x5a } as const;
 
 export type Bed = {
   readonly service: LocalService;
   readonly snapshots: Snapshots;
-  /** disk0, which is the guest's, and then the further ones. */
+  /** disk0 of the guest, and then the other disks. */
   readonly images: readonly string[];
   readonly data: string;
 };
 
 export type BedSetup = {
   readonly flags?: readonly string[];
-  /** How many disks besides the guest's; default 0. */
+  /** The number of disks besides the guest's; default 0. */
   readonly extraDisks?: number;
-  /** Where the images lie; default: a folder that is gone after the test. */
+  /** The folder of the images; default: a folder that is removed after the test. */
   readonly imageDirectory?: string;
   readonly options?: AppOptions;
 };
@@ -46,7 +46,7 @@ export function nodeFlags(images: readonly string[]): string[] {
   return images.flatMap((path, index) => ['--blockdev', `disk${index}=${path}`]);
 }
 
-/** An empty image for the guest, and others that hold a pattern. */
+/** An empty image for the guest, and others with a pattern. */
 export function makeImages(directory: string, extraDisks: number): string[] {
   const images = Array.from({ length: 1 + extraDisks }, (_, index) => join(directory, `disk${index}.qcow2`));
   const { offset, bytes, value } = DISK_PATTERN;
@@ -57,13 +57,13 @@ export function makeImages(directory: string, extraDisks: number): string[] {
   return images;
 }
 
-/** The job has ended with an error of one of these codes, and says in a sentence what it was. */
+/** Expects that the job ended with an error with one of these codes and a sentence. */
 export function expectFailed(job: Job, ...codes: readonly string[]): void {
   expect(job, JSON.stringify(job)).toMatchObject({ status: 'concluded', error: expect.stringMatching(/\S+ \S+/) });
   expect(codes, JSON.stringify(job)).toContain(job['error-code']);
 }
 
-/** The guest goes on, the images are sound and hold these tags and no others, and there are no files but those. */
+/** Expects a running guest, valid images with exactly these tags, and no other files. */
 export async function expectUnharmed({ service, images, data }: Bed, tags: readonly string[]): Promise<void> {
   await service.expectRunning();
   await expectCleanWhileQuiet(service, ...images);
@@ -71,7 +71,7 @@ export async function expectUnharmed({ service, images, data }: Bed, tags: reado
   expect(readdirSync(data).filter((name) => !/^(.*\.db.*|reserve|files|disk0\.qcow2)$/.test(name))).toEqual([]);
 }
 
-/** A further round works. */
+/** Expects that another save and load succeed. */
 export async function expectUsable({ service, snapshots, images }: Bed, devices?: readonly string[]): Promise<void> {
   const options = devices === undefined ? {} : { vmstate: 'disk0', devices };
   await snapshots.does('save', 'usable', options);

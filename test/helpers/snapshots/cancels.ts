@@ -1,4 +1,4 @@
-// Cancels of snapshot jobs at moments that wander through the work.
+// Cancels of snapshot jobs at moments that are spread over the duration of the work.
 
 import { expect } from 'vitest';
 import { type Bed, expectFailed, expectUnharmed } from './bed.ts';
@@ -7,7 +7,7 @@ import type { Work } from './snapshot-client.ts';
 
 const NODES = ['disk0', 'disk1'];
 
-/** How many cancels came in time. */
+/** The number of cancels that took effect. */
 export type CancelCounts = { cancelled: number; done: number };
 
 /**
@@ -32,7 +32,7 @@ export async function cancelAtMoments(bed: Bed, work: Work, rounds: number): Pro
   return counts;
 }
 
-/** Pauses the work, looks that it stands still and the guest is held for it, and cancels it there. */
+/** Pauses the work, checks that it makes no progress and that the guest is held, and cancels it. */
 export async function cancelWhilePaused(bed: Bed, work: Work): Promise<void> {
   const tag = await prepare(bed, work);
   const id = await bed.snapshots.start(work, tag, optionsOf(work));
@@ -81,7 +81,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - from;
 }
 
-/** Less than a timer can wait. */
+/** A time below the resolution of a timer. */
 async function spin(milliseconds: number): Promise<void> {
   const end = performance.now() + milliseconds;
   while (performance.now() < end) await new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,4 +1,4 @@
-// A service whose image is much longer than what it uses, and kill -9 while it is compacted.
+// A service with an image that is much longer than its used clusters, and kill -9 during its compaction.
 
 import { copyFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ import { type Digest, type Job, Snapshots } from './snapshot-client.ts';
 
 const GUEST = ['--ram', '16M', '--vcpus', '1', '--workload'];
 const WRITING = 'rate=20M,span=8M,pattern=hot,fill=random';
-/** Its RAM has content, which it does not change. */
+/** A guest with content in its RAM that it does not change. */
 const IDLE = 'rate=0,fill=random';
 
 export type LongImage = { readonly image: string; readonly kept: readonly Digest[] };
@@ -27,12 +27,12 @@ function copyOf(image: string): string {
   return path;
 }
 
-/** Its data directory is that of the image. */
+/** The data directory contains the image. */
 function start(path: string, workload: string): Promise<Spawned> {
   return spawnService(dirname(path), [...GUEST, workload, '--blockdev', `disk0=${path}`]);
 }
 
-/** An image with a snapshot `kept`, and the room of three that were deleted before it. */
+/** An image with a snapshot `kept`, and the free space of three snapshots that were deleted before. */
 export async function makeLongImage(): Promise<LongImage> {
   const path = createImage(join(temporaryDirectory(), 'disk0.qcow2'));
   const service = await start(path, IDLE);
@@ -44,14 +44,14 @@ export async function makeLongImage(): Promise<LongImage> {
   return { image: path, kept };
 }
 
-/** Begins to compact all images. @returns the job's id. */
+/** Starts the compaction of all images. @returns the id of the job. */
 export async function startCompaction(service: Spawned): Promise<string> {
   const reply = await service.call('/images/compact', { method: 'POST' });
   expect(reply.status, reply.text).toBe(202);
   return (reply.json as Job).id;
 }
 
-/** Kills a service when its compaction has come so far. @returns whether the kill came before the end of the job. */
+/** Kills a service when its compaction has reached this progress. @returns whether the job had not ended. */
 export async function killCompaction({ image, kept }: LongImage, part: number): Promise<boolean> {
   const path = copyOf(image);
   const service = await start(path, IDLE);

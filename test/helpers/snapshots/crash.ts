@@ -1,4 +1,4 @@
-// A service that is killed while it works on snapshots, and what must hold when it is started again on the same images.
+// A service that is killed during its work on snapshots, and the checks after it starts again on the same images.
 
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -11,20 +11,20 @@ import { expectCleanWhileQuiet, Snapshots, type Work } from './snapshot-client.t
 
 const GUEST = ['--ram', '16M', '--workload', 'rate=50M,span=8M,pattern=hot,fill=random'];
 const KEPT = ['kept-1', 'kept-2'];
-/** Where in a disk its generation stands; the guest's own disk is left alone. */
+/** The position of the generation in a disk. The guest's own disk has none. */
 const GENERATION_OFFSET = 8 * 2 ** 20;
-/** How far behind the usual end of the work a kill may come. */
+/** The latest kill, relative to the usual duration of the work. */
 const LATEST_PART = 1.2;
-/** Every so many rounds the next start is killed too, while it puts right what the first kill left. */
+/** In each N-th round the next start is also killed, during its recovery. */
 const KILLED_STARTS_EVERY = 3;
 const START_KILL_MS_MAX = 500;
-/** What was kept is verified behind each kill, and loaded behind every so many. */
+/** The kept snapshot is verified after each kill, and loaded after every N-th. */
 const LOADED_EVERY = 2;
 
 type Killed = Extract<Work, 'save' | 'load' | 'delete'>;
 const WORKS: readonly Killed[] = ['save', 'load', 'delete'];
 
-/** How the rounds went: `survived` are those whose work was done before the kill. */
+/** The results of the rounds: `survived` counts rounds whose work ended before the kill. */
 export type CrashCounts = Record<Killed, { killed: number; survived: number }>;
 
 /**
@@ -48,7 +48,7 @@ class CrashBed {
   readonly #nodes: readonly string[];
   readonly #seed: number;
   readonly #random: () => number;
-  /** Usual time that the work takes, milliseconds. */
+  /** The usual duration of the work, in milliseconds. */
   readonly #usualMs: Record<Killed, number> = { save: 0, load: 0, delete: 0 };
   #service!: Spawned;
   #snapshots!: Snapshots;
@@ -59,7 +59,7 @@ class CrashBed {
     this.#nodes = Array.from({ length: 1 + extraNodes }, (_, index) => `disk${index}`);
   }
 
-  /** With two snapshots to be kept, between which the further disks differ. */
+  /** With two snapshots to keep, between which the other disks differ. */
   static async make(extraNodes: number, seed: number): Promise<CrashBed> {
     const bed = new CrashBed(extraNodes, seed);
     for (const path of bed.#images) createImage(path);
@@ -70,7 +70,7 @@ class CrashBed {
       await bed.#snapshots.does('save', tag, bed.#all);
       if (index === 0) await bed.#service.end('SIGTERM');
     }
-    // What is done for the first time takes longer; a second one is what a kill has to meet.
+    // The first run takes longer, so the second one is the measure for the kill.
     for (let time = 0; time < 2; time += 1) {
       bed.#usualMs.load = await timed(() => bed.#snapshots.does('load', KEPT[0]!, bed.#all));
       bed.#usualMs.save = await timed(() => bed.#snapshots.does('save', 'scratch', bed.#all));
@@ -126,7 +126,7 @@ class CrashBed {
     this.#snapshots = new Snapshots(this.#service);
   }
 
-  /** A start that is killed on its way, or just behind it. */
+  /** A start that is killed during the start or directly after it. */
   async #killAStart(): Promise<void> {
     const starting = startProcess(this.#data, this.#flags);
     const exited = once(starting, 'exit');
@@ -150,7 +150,7 @@ class CrashBed {
     expect(new Set(this.#generations()).size, 'disks of one generation').toBeLessThanOrEqual(1);
   }
 
-  /** What was saved before is there, whole, and can be loaded. */
+  /** The earlier snapshots exist, are complete, and can be loaded. */
   async #expectKept(round: number): Promise<void> {
     for (const path of this.#images) expect(tagsOf(path)).toEqual(KEPT);
     for (const tag of KEPT) await this.#snapshots.does('verify', tag, this.#all);

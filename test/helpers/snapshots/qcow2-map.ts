@@ -1,4 +1,4 @@
-// Where things lie in a qcow2 image: a reader of its own, so that tests neither trust nor use what they test.
+// A separate parser for the structure of a qcow2 image, so that tests do not depend on the tested code.
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 
@@ -15,7 +15,7 @@ export type TableEntry = {
   readonly dateSeconds: number;
   readonly vmStateBytes: number;
   readonly diskBytes: number;
-  /** All extra data: QEMU's 24 bytes and what follows. */
+  /** All extra data: QEMU's 24 bytes and any further bytes. */
   readonly extra: Buffer;
 };
 
@@ -51,13 +51,13 @@ export class ImageMap {
     return found;
   }
 
-  /** Where the VM state area begins, as a guest offset. */
+  /** The start of the VM state area, as a guest offset. */
   vmStateStart({ diskBytes }: TableEntry): number {
     const perL1 = (this.clusterBytes * this.clusterBytes) / TABLE_ENTRY_BYTES;
     return Math.ceil(diskBytes / perL1) * perL1;
   }
 
-  /** Where the entry for a guest offset lies in the file: in the L1 table, and in the L2 table if there is one. */
+  /** The file offsets of the entries for a guest offset: in the L1 table, and in the L2 table if it exists. */
   slots(entry: TableEntry, guestOffset: number): { readonly l1: number; readonly l2: number | null } {
     const cluster = Math.floor(guestOffset / this.clusterBytes);
     const perL2 = this.clusterBytes / TABLE_ENTRY_BYTES;
@@ -66,7 +66,7 @@ export class ImageMap {
     return { l1, l2: table === 0 ? null : table + (cluster % perL2) * TABLE_ENTRY_BYTES };
   }
 
-  /** Where the byte at a guest offset lies in the file, null where nothing is allocated. */
+  /** The file offset of the byte at a guest offset; null if it is not allocated. */
   fileOffset(entry: TableEntry, guestOffset: number): number | null {
     const { l2 } = this.slots(entry, guestOffset);
     const host = l2 === null ? 0 : this.#offsetAt(l2);
@@ -115,7 +115,7 @@ export class ImageMap {
   }
 }
 
-/** Turns one bit over. @returns what puts it back. */
+/** Flips one bit. @returns a function that restores it. */
 export function flipBit(path: string, offset: number): () => void {
   const file = openSync(path, 'r+');
   const turn = (): void => {
@@ -131,7 +131,7 @@ export function flipBit(path: string, offset: number): () => void {
   };
 }
 
-/** Writes 8 bytes over a table's entry. @returns what puts the old ones back. */
+/** Overwrites a table entry of 8 bytes. @returns a function that restores it. */
 export function overwriteEntry(path: string, offset: number, value: bigint): () => void {
   const file = openSync(path, 'r+');
   const before = Buffer.alloc(TABLE_ENTRY_BYTES);

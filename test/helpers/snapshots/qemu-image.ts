@@ -1,11 +1,11 @@
-// qcow2 images as QEMU's own tools see them: the referee of what vmferry writes.
+// qcow2 images as QEMU's tools read them, to check the images that vmferry writes.
 
 import { spawnSync } from 'node:child_process';
 import { expect } from 'vitest';
 
 const TOOL_MS_MAX = 60_000;
 
-/** What `qemu-img check` counts. */
+/** The counts of `qemu-img check`. */
 export type ImageCheck = { readonly leaks: number; readonly corruptions: number; readonly checkErrors: number };
 
 /** A row of `qemu-img snapshot -l`, as it is printed. */
@@ -17,7 +17,7 @@ export type ListedSnapshot = {
   readonly clock: string;
 };
 
-/** Runs qemu-img or qemu-io. @throws Error with what it said, if it fails. */
+/** Runs qemu-img or qemu-io. @throws Error with its output if it fails. */
 export function qemuTool(tool: 'qemu-img' | 'qemu-io', ...words: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(tool, words, { encoding: 'utf8', timeout: TOOL_MS_MAX });
   if (status !== 0) throw new Error(`${tool} ${words.join(' ')} ended with ${status}: ${stdout}${stderr}`);
@@ -30,7 +30,7 @@ export function createImage(path: string, size = '64M'): string {
   return path;
 }
 
-/** What QEMU's check finds in an image, also while a service has it open. */
+/** The result of QEMU's check of an image, even while a service has it open. */
 export function checkImage(path: string): ImageCheck {
   const words = ['check', '-U', '--output=json', '-f', 'qcow2', path];
   const { status, stdout, stderr } = spawnSync('qemu-img', words, { encoding: 'utf8', timeout: TOOL_MS_MAX });
@@ -40,7 +40,7 @@ export function checkImage(path: string): ImageCheck {
   return { leaks: found.leaks ?? 0, corruptions: found.corruptions ?? 0, checkErrors: found['check-errors'] ?? 0 };
 }
 
-/** No corruption, and not one leaked cluster. Of images that nobody writes meanwhile: a check takes its time. */
+/** Expects no corruption and no leaked cluster. Nothing may write the image during the check. */
 export function expectClean(...paths: readonly string[]): void {
   for (const path of paths) {
     expect(checkImage(path), path).toEqual({ leaks: 0, corruptions: 0, checkErrors: 0 });
@@ -50,7 +50,7 @@ export function expectClean(...paths: readonly string[]): void {
 const LIST_ROW =
   /^(\d+) +(\S+) +([\d.]+ [KMGT]?i?B) +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) +(\d+:\d\d:\d\d\.\d+) +(?:--|\d+)$/;
 
-/** What `qemu-img snapshot -l` prints. */
+/** The output of `qemu-img snapshot -l`. */
 export function listSnapshots(path: string): ListedSnapshot[] {
   const rows = qemuTool('qemu-img', 'snapshot', '-l', '-U', path).split('\n').slice(2);
   return rows

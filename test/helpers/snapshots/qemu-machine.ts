@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import type { Qemu, QemuOptions } from '../qemu/process.ts';
 import { startQemu } from '../qemu/qemu.ts';
 
-/** The node's name; the same as the one vmferry gives its first. */
+/** The name of the node, equal to that of vmferry's first node. */
 export const NODE = 'disk0';
 
 /** A QEMU with an IDE disk on that image. */
@@ -31,10 +31,10 @@ export async function qemuSnapshot(qemu: Qemu, verb: 'save' | 'load' | 'delete',
   await qemu.qmp.execute('job-dismiss', { id: job });
 }
 
-/** Ends it in order, so that what it holds of the image in memory reaches the file. */
+/** Ends QEMU in order, so that its cached image data reaches the file. */
 export async function quit(qemu: Qemu): Promise<void> {
   const ended = qemu.exited;
-  // The monitor may close before the answer has come.
+  // The monitor may close before the answer arrives.
   await Promise.race([qemu.qmp.execute('quit').catch(() => {}), ended]);
   await ended;
   await qemu.stop();

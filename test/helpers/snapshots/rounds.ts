@@ -1,4 +1,4 @@
-// Save, change everything, load: what came back is what was saved, round after round.
+// Save, change everything, load, and check that the loaded state equals the saved one, in each round.
 
 import { expect } from 'vitest';
 import type { Service } from '../guest-service.ts';
@@ -7,7 +7,7 @@ import { ImageMap } from './qcow2-map.ts';
 import { listSnapshots } from './qemu-image.ts';
 import { type Digest, expectCleanWhileQuiet, Snapshots } from './snapshot-client.ts';
 
-/** Ways to work that the guest changes to behind the save, so that all of what is loaded differs from it. */
+/** Workloads after the save, so that the running guest differs completely from the saved one. */
 const OTHER_WORK = [
   { pattern: 'seq', rate: 150_000_000 },
   { pattern: 'random', rate: 250_000_000 },
@@ -20,14 +20,14 @@ const PAGES_WRITTEN_MIN = 2000;
 
 export type RoundsSetup = {
   readonly service: Service;
-  /** disk0, which takes the VM state, and then the further ones. */
+  /** disk0 with the VM state, and then the other disks. */
   readonly images: readonly string[];
   readonly rounds: number;
-  /** Also compare RAM byte for byte, as a reader of its own finds it in the image; default: digests only. */
+  /** Also compare RAM byte for byte with a separate parser of the image; default: digests only. */
   readonly comparesBytes?: boolean;
 };
 
-/** What a guest is at one moment, as far as HTTP tells. */
+/** The state of a guest at one moment, from HTTP. */
 type Seen = { readonly ticks: number; readonly written: number; readonly work: unknown };
 
 /**
@@ -66,7 +66,7 @@ type Loading = {
   readonly between: readonly [Seen, Seen];
 };
 
-/** Loads with the guest paused, so that what was loaded stands still to be looked at. */
+/** Loads with the guest paused, so that the loaded state does not change during the checks. */
 async function loadAndCompare({ service, snapshots, tag, images, between }: Loading): Promise<void> {
   const [before, after] = between;
   await service.post('/stop');

@@ -1,14 +1,14 @@
-// Snapshots and jobs of a service, asked over HTTP.
+// A client for the snapshots and jobs of a service over HTTP.
 
 import { expect } from 'vitest';
 import type { Reply } from '../app.ts';
 import type { Service } from '../guest-service.ts';
 import { expectClean } from './qemu-image.ts';
 
-/** Longest wait for the end of a job, in seconds; the most that `Prefer: wait` takes. */
+/** The longest wait for the end of a job, in seconds: the maximum of `Prefer: wait`. */
 const WAIT_SECONDS = 60;
 
-/** Checks images of a service, for whose time a guest that runs is stopped: else it would write them meanwhile. */
+/** Checks the images of a service. A running guest is stopped during the check, so that it does not write. */
 export async function expectCleanWhileQuiet(service: Service, ...images: readonly string[]): Promise<void> {
   const wasRunning = (await service.runState()) === 'running';
   if (wasRunning) await service.post('/stop');
@@ -39,7 +39,7 @@ export class Snapshots {
     this.service = service;
   }
 
-  /** Asks for work on a snapshot as it is; the answer may be a refusal. */
+  /** Requests work on a snapshot; the answer may be a refusal. */
   ask(work: Work, tag: string, options: Options = {}, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
     const path = `/snapshots/${encodeURIComponent(tag)}`;
     if (work === 'save') return this.#send('POST', '/snapshots', { tag, ...options }, headers);
@@ -54,12 +54,12 @@ export class Snapshots {
     return String(reply.headers.location).replace('/jobs/', '');
   }
 
-  /** Works, and waits for the end, good or bad. */
+  /** Runs a job and waits for its end, completed or failed. */
   async run(work: Work, tag: string, options: Options = {}): Promise<Job> {
     return this.ended(await this.start(work, tag, options));
   }
 
-  /** Works, and expects that it went well. */
+  /** Runs a job and expects that it completes. */
   async does(work: Work, tag: string, options: Options = {}): Promise<Job> {
     const job = await this.run(work, tag, options);
     expect(job, JSON.stringify(job)).toMatchObject({ status: 'concluded' });
@@ -71,7 +71,7 @@ export class Snapshots {
     return this.service.get(`/jobs/${id}`);
   }
 
-  /** A job, once it has ended. */
+  /** Waits for the end of a job. */
   async ended(id: string): Promise<Job> {
     const reply = await this.service.call(`/jobs/${id}`, { headers: { prefer: `wait=${WAIT_SECONDS}` } });
     expect(reply.status, reply.text).toBe(200);
@@ -80,7 +80,7 @@ export class Snapshots {
     return job;
   }
 
-  /** A job, once it is as awaited; by long polls. */
+  /** Waits for a state of a job, by long polls. */
   async until(id: string, holds: (job: Job) => boolean): Promise<Job> {
     for (let tag: string | null = null; ; ) {
       const headers = tag === null ? {} : { 'if-none-match': tag, prefer: `wait=${WAIT_SECONDS}` };
@@ -97,7 +97,7 @@ export class Snapshots {
     return snapshots.map(({ tag }) => tag);
   }
 
-  /** As a verify finds them. */
+  /** The digests of a verification. */
   async digests(tag: string): Promise<readonly Digest[]> {
     const { result } = await this.does('verify', tag);
     return (result as { digests: readonly Digest[] }).digests;

@@ -1,4 +1,4 @@
-// What a thread of a test begins with: the source, or what it was built to. test/setup/built-workers.ts says which.
+// The program of a test's thread: the source, or its built file. test/setup/built-workers.ts selects it.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { entryName } from '../../../scripts/build/built-urls.ts';
 const SRC = new URL('../../../src/', import.meta.url).href;
 const DIST = new URL('../../../dist/', import.meta.url);
 
-/** From now on `builtProgram` gives what was built, in this process and in the threads that it starts. */
+/** From now on `builtProgram` returns built files, in this process and in its threads. */
 export function useBuilt(): void {
   process.env.VMFERRY_TEST_USE_BUILT = '1';
 }

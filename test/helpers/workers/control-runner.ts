@@ -1,5 +1,5 @@
-// A thread that enters and leaves a VcpuControl as a vCPU does. words: whether it is to end, how many are inside, and how
-// often any has been inside.
+// A thread that enters and leaves a VcpuControl as a vCPU does. Its words: the order to end, the number of threads
+// inside, and the number of entries.
 
 import { workerData } from 'node:worker_threads';
 import { VcpuControl } from '../../../src/engine/memory/vcpu-control.ts';

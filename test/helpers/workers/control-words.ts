@@ -1,4 +1,4 @@
-// The words through which a test and the threads of control-runner.ts talk.
+// The words shared by a test and the threads of control-runner.ts.
 
 export const END = 0;
 export const INSIDE = 1;

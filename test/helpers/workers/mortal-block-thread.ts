@@ -1,5 +1,5 @@
-// The block thread, which dies, stands still for ever, or has a disk that takes nothing from some moment on, when the
-// environment's file says so.
+// The block thread, which dies, hangs forever, or has a disk that accepts no data from some moment on, as the file in
+// its environment orders.
 
 import fs, { existsSync, readFileSync, rmSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -22,7 +22,7 @@ setInterval(() => {
   for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }, 5).unref();
 
-/** From which write on nothing is taken any more. */
+/** The first write that is not accepted. */
 const MOMENTS: Readonly<Record<string, (bytes: Buffer, position: number) => boolean>> = {
   now: () => true,
   room: (bytes) => startsWith(bytes, 'UNFINISH'),
@@ -34,7 +34,7 @@ const MOMENTS: Readonly<Record<string, (bytes: Buffer, position: number) => bool
 /** Of the fields of a qcow2 header that change. */
 const POINTERS_OFFSET = 24;
 
-/** Writes go through up to that moment, and then none ever ends; `behind header`: up to the one after that. */
+/** Writes end up to that moment, and later ones never end; `behind header`: up to the write after that. */
 function stallFrom(moment: string): void {
   const { write } = fs;
   const isDue = MOMENTS[moment.replace('behind ', '')] ?? (() => true);

@@ -1,16 +1,16 @@
-// Tells a block thread of a test to die, to stand still, or that its disk takes nothing any more (mortal-block-thread.ts).
+// Orders a block thread of a test to die, to hang, or to let its disk accept no more data (mortal-block-thread.ts).
 
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../app.ts';
 
-/** When a disk stops taking anything: at the next write of this kind, or at whichever comes behind it. */
+/** The moment from which a disk accepts no more data: the next write of this kind, or the write after it. */
 export type Moment = 'now' | 'room' | 'table' | 'header' | 'behind header' | 'manifest';
 
 export type MortalThread = {
   readonly workerUrl: URL;
-  /** Resolves when the thread has taken the order; one that dies of it has by then. */
+  /** Resolves when the thread has executed the order. */
   tell(what: 'die' | 'exit' | 'fill' | 'hang' | `stall ${Moment}`): Promise<void>;
 };
 
@@ -22,7 +22,7 @@ export function mortalThread(): MortalThread {
   return {
     workerUrl: new URL('mortal-block-thread.ts', import.meta.url),
     tell: async (what) => {
-      // There at once and whole.
+      // The file appears atomically.
       writeFileSync(`${order}.new`, what);
       renameSync(`${order}.new`, order);
       while (existsSync(order)) await new Promise((resolve) => setImmediate(resolve));

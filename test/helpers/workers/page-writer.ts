@@ -1,5 +1,5 @@
-// A thread that counts in every page and marks it dirty, as a vCPU does, but each time only after the test has seen the
-// count before: so a mark that gets lost is never made up for by the next.
+// A thread that increments a counter in every page and marks the page dirty, as a vCPU does, but only after the test
+// has seen the previous count. So a later mark never hides a lost one.
 
 import { workerData } from 'node:worker_threads';
 import { instantiateKernels } from '../../../src/engine/kernels/kernels.ts';
