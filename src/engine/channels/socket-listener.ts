@@ -8,48 +8,82 @@ import { readInto } from './socket-handle.ts';
 import { SocketIncomingChannel } from './socket-incoming.ts';
 import { type SocketAddress, SocketServer } from './socket-server.ts';
 
-/** Connections without a whole header, at most; one more closes the oldest. */
+/** Connections whose kind is not known yet, at most; one more closes the oldest. */
 const WAITING_MAX = 16;
-/** Senders that wait while the stream of another is read, at most; one more is refused. */
+/** Channels that wait until a sender is taken to which they belong, at most; one more is refused. */
 const QUEUE_MAX = 16;
 /** Turns of the event loop after which every connection has been accepted that was made before them. */
 const ACCEPT_TURNS = 2;
 /** A further connection of the accepted sender shows that at once; other connections are refused after this time. */
 const BELONGS_MS = 500;
 
-/** Who hears of the next connection. */
+/** A kind of channel. The first bytes of a connection show its kind. */
+export type ChannelKind = {
+  /** Whether a connection that begins with `bytes` is of this kind; an error says why it is not. */
+  readonly recognise: (bytes: Uint8Array) => 'yes' | 'unfinished' | TransferError;
+};
+
+/** The channel that a stream comes over: it begins with the header of a stream. */
+export const MAIN_CHANNEL: ChannelKind = { recognise: recogniseHeader };
+
+/** So many channels of a kind. */
+export type WantedChannels = { readonly kind: ChannelKind; readonly count: number };
+
+/** What a session wants of the next sender, and how it hears of it. */
 export type SenderHandlers = {
-  /** A connection has shown a stream's header: it is the sender, and nobody else hears of another before `take`. */
-  readonly accepted: (channel: IncomingChannel) => void;
-  /** A connection sent something else, or not a whole header in time; the listener goes on. Called once for a `take`. */
+  /** The channels of one sender. Its first channel is of the first kind; the others come from the same host. */
+  readonly wanted: readonly WantedChannels[];
+  /** A wanted channel of the sender has come. Called once for each of them. */
+  readonly accepted: (channel: IncomingChannel, kind: ChannelKind) => void;
+  /** All wanted channels have come. */
+  readonly complete: () => void;
+  /**
+   * A connection sent something else, or not enough in time; the listener goes on. Called at most once, and only before
+   * the first channel.
+   */
   readonly rejected: (error: TransferError) => void;
   /**
-   * Another connection of the sender that was accepted shows that its stream is not whole: what is missing goes over
-   * that connection. May be called more than once.
+   * Another connection of the sender shows that parts of its machine are sent over a channel that is not wanted. May
+   * be called more than once.
    */
   readonly divided: (error: TransferError) => void;
 };
 
+/** A connection whose kind is known. `host`: where it comes from; undefined for a unix socket. */
+type Arrival = {
+  readonly channel: SocketIncomingChannel;
+  readonly kind: ChannelKind;
+  readonly host: string | undefined;
+};
+
+/** A session and its sender, as far as that has come. */
+type Sender = {
+  readonly handlers: SenderHandlers;
+  /** How many channels of each kind are missing. */
+  readonly missing: Map<ChannelKind, number>;
+  /** Host of the first channel; null before it has come. */
+  host: { readonly name: string | undefined } | null;
+};
+
 /**
- * Listens for senders, one at a time. A connection becomes the sender when it has sent the header of a stream. One that
- * closes without a byte (a probe) is forgotten; one that sends anything else is closed, and the first such is reported.
- * Connections that come while a sender is served wait, up to QUEUE_MAX, until `take` is called again or the listener is
- * closed.
+ * Listens for senders, one at a time, and gives a session the number and kinds of channels that it wants. The first bytes
+ * of a connection decide its kind. A connection that closes without a byte (a probe) is forgotten; one of no wanted
+ * kind is closed, and the first such is reported. A channel that the present session does not want waits, up to
+ * QUEUE_MAX, until a later `take` wants it or the listener is closed.
  */
 export class SocketListener {
   readonly #server: SocketServer;
   readonly #name: string;
   readonly #headerMs: number;
-  readonly #waiting = new Set<SocketIncomingChannel>();
-  readonly #queue: SocketIncomingChannel[] = [];
-  #handlers: SenderHandlers | null = null;
-  /** The sender that was accepted last, by its host. */
-  #served: { readonly host: string | undefined; readonly divided: SenderHandlers['divided'] } | null = null;
-  /** Where each connection comes from; undefined for a unix socket. */
-  readonly #hosts = new WeakMap<IncomingChannel, string | undefined>();
+  /** Connections whose kind is not known yet, with their hosts. */
+  readonly #waiting = new Map<SocketIncomingChannel, string | undefined>();
+  #queue: Arrival[] = [];
+  /** Kinds that are recognised: those that the last session wanted. */
+  #kinds: readonly ChannelKind[] = [MAIN_CHANNEL];
+  #sender: Sender | null = null;
   #hasRejected = false;
 
-  /** `headerMs`: how long a connection may take from its first byte to a whole header. */
+  /** @param headerMs how long a connection may take from its first byte until its kind is known; milliseconds. */
   constructor(name: string, headerMs: number) {
     this.#name = name;
     this.#headerMs = headerMs;
@@ -61,43 +95,45 @@ export class SocketListener {
     return this.#server.listen(address);
   }
 
-  /** The next sender is given to `handlers`: at once, where one waits already. */
+  /** Gives the next sender to `handlers`: at once if its channels wait already. */
   take(handlers: SenderHandlers): void {
     this.#hasRejected = false;
-    this.#served = null;
-    const next = this.#queue.shift();
-    if (next === undefined) this.#handlers = handlers;
-    else this.#serve(next, handlers);
+    this.#kinds = handlers.wanted.map(({ kind }) => kind);
+    this.#sender = { handlers, missing: new Map(handlers.wanted.map(({ kind, count }) => [kind, count])), host: null };
+    this.#offerQueue();
   }
 
   /**
-   * Listens no more, behind a sender that was accepted. Connections that came before are still looked at: they may belong
-   * to that sender. One that shows a header is refused.
+   * Stops to listen when a sender is complete. Connections that came before are still read: they may show that the
+   * sender has further channels. Those of other senders are refused.
    */
   async acceptNoMore(): Promise<void> {
     // The system may hold connections that have not been accepted yet.
     for (let turn = 0; turn < ACCEPT_TURNS; turn += 1) await nextTurn();
     this.#server.close();
-    for (const channel of this.#queue.splice(0)) channel.reset();
+    this.#resetQueue();
     setTimeout(() => this.#resetWaiting(), BELONGS_MS).unref();
   }
 
+  /** Stops to listen and refuses all connections that wait. Channels that a session has are not touched. */
+  close(): void {
+    this.#sender = null;
+    this.#server.close();
+    this.#resetWaiting();
+    this.#resetQueue();
+  }
+
   #resetWaiting(): void {
-    for (const channel of this.#waiting) channel.reset();
+    for (const channel of this.#waiting.keys()) channel.reset();
     this.#waiting.clear();
   }
 
-  /** Stops to listen and refuses whoever waits; a sender that was accepted is not touched. */
-  close(): void {
-    this.#handlers = null;
-    this.#served = null;
-    this.#server.close();
-    this.#resetWaiting();
-    for (const channel of this.#queue.splice(0)) channel.reset();
+  #resetQueue(): void {
+    for (const { channel } of this.#queue.splice(0)) channel.reset();
   }
 
   #connected(socket: net.Socket): void {
-    const [oldest] = this.#waiting;
+    const [oldest] = this.#waiting.keys();
     if (oldest !== undefined && this.#waiting.size >= WAITING_MAX) {
       this.#waiting.delete(oldest);
       oldest.reset();
@@ -121,66 +157,91 @@ export class SocketListener {
       begunBytes = bytes.length;
       // What came while this process was stopped is read first.
       timer ??= setTimeout(() => setImmediate(() => reject(headerLate(begunBytes, this.#headerMs))), this.#headerMs);
-      const seen = judge(bytes);
+      const seen = this.#kindOf(bytes);
       if (seen === 'unfinished') return 'more';
-      if (seen === 'header') settle() && this.#show(channel);
+      if ('recognise' in seen) settle() && this.#arrived({ channel, kind: seen, host });
       else reject(seen);
       return 'enough';
     });
-    this.#hosts.set(channel, host);
-    this.#waiting.add(channel);
+    this.#waiting.set(channel, host);
     channel.onEnd((error) => {
       if (begunBytes > 0) reject(error === null ? headerCut(begunBytes) : atHeader(error, begunBytes));
       else if (settle()) channel.reset();
     });
   }
 
-  #show(channel: SocketIncomingChannel): void {
-    const handlers = this.#handlers;
-    if (handlers !== null) {
-      this.#handlers = null;
-      this.#serve(channel, handlers);
-    } else if (this.#server.isListening && this.#queue.length < QUEUE_MAX) {
-      this.#queue.push(channel);
-    } else {
-      channel.reset();
+  /** The kind of a connection that begins with `bytes`; the error of the first kind if it is of none. */
+  #kindOf(bytes: Uint8Array): ChannelKind | 'unfinished' | TransferError {
+    const verdicts = this.#kinds.map((kind) => ({ kind, verdict: kind.recognise(bytes) }));
+    const found = verdicts.find(({ verdict }) => verdict === 'yes');
+    if (found !== undefined) return found.kind;
+    const error = verdicts[0]?.verdict;
+    if (error === undefined || typeof error === 'string') return 'unfinished';
+    return verdicts.some(({ verdict }) => verdict === 'unfinished') ? 'unfinished' : error;
+  }
+
+  #arrived(arrival: Arrival): void {
+    if (this.#offer(arrival)) this.#offerQueue();
+    else if (this.#server.isListening && this.#queue.length < QUEUE_MAX) this.#queue.push(arrival);
+    else arrival.channel.reset();
+  }
+
+  /** Gives the session what it wants of the queue. A main channel may make further channels before it wanted. */
+  #offerQueue(): void {
+    for (let found = true; found; ) {
+      const index = this.#queue.findIndex((arrival) => this.#isWanted(arrival));
+      const [next] = index < 0 ? [] : this.#queue.splice(index, 1);
+      found = next !== undefined && this.#offer(next);
     }
   }
 
-  #serve(channel: SocketIncomingChannel, { accepted, divided }: SenderHandlers): void {
-    this.#served = { host: this.#hosts.get(channel), divided };
-    accepted(channel);
+  #isWanted({ kind, host }: Arrival): boolean {
+    const sender = this.#sender;
+    if (sender === null || (sender.missing.get(kind) ?? 0) === 0) return false;
+    return sender.host === null ? kind === sender.handlers.wanted[0]?.kind : sender.host.name === host;
+  }
+
+  /** @returns whether the session has taken the channel. */
+  #offer(arrival: Arrival): boolean {
+    const sender = this.#sender;
+    if (sender === null || !this.#isWanted(arrival)) return false;
+    const { channel, kind, host } = arrival;
+    sender.host ??= { name: host };
+    sender.missing.set(kind, (sender.missing.get(kind) ?? 0) - 1);
+    sender.handlers.accepted(channel, kind);
+    if ([...sender.missing.values()].every((count) => count === 0)) sender.handlers.complete();
+    return true;
   }
 
   /**
-   * A sender at this host has opened a further channel of multifd. Its main channel was opened before, so it is among the
-   * connections that are here: without the further channels its stream lacks most of RAM, and may not even show that.
+   * The sender at this host has opened a channel of multifd, which is not wanted. Its main channel was opened before, so it
+   * is among the connections that are here. Without the further channels its stream lacks most of RAM.
    */
   #refuseSender(host: string | undefined, error: TransferError): void {
-    const isOfSender = (channel: SocketIncomingChannel): boolean => this.#hosts.get(channel) === host;
-    for (const channel of [...this.#waiting].filter(isOfSender)) {
+    for (const [channel, from] of [...this.#waiting]) {
+      if (from !== host) continue;
       this.#waiting.delete(channel);
       channel.reset();
     }
-    for (const channel of this.#queue.filter(isOfSender)) {
-      this.#queue.splice(this.#queue.indexOf(channel), 1);
-      channel.reset();
-    }
-    if (this.#served?.host === host) this.#served?.divided(error);
+    const isOfSender = (arrival: Arrival): boolean => arrival.host === host;
+    const refused = this.#queue.filter(isOfSender);
+    this.#queue = this.#queue.filter((arrival) => !isOfSender(arrival));
+    for (const { channel } of refused) channel.reset();
+    const sender = this.#sender;
+    if (sender !== null && sender.host !== null && sender.host.name === host) sender.handlers.divided(error);
   }
 
   #reject(error: TransferError): void {
     if (this.#hasRejected) return;
     this.#hasRejected = true;
-    this.#handlers?.rejected(error);
+    if (this.#sender?.host === null) this.#sender.handlers.rejected(error);
   }
 }
 
-/** What the first bytes of a connection are. */
-function judge(bytes: Uint8Array): 'header' | 'unfinished' | TransferError {
+function recogniseHeader(bytes: Uint8Array): 'yes' | 'unfinished' | TransferError {
   try {
     decodeHeader(new ByteReader(bytes));
-    return 'header';
+    return 'yes';
   } catch (error) {
     if (error instanceof IncompleteError) return 'unfinished';
     if (!(error instanceof StreamError)) throw error;

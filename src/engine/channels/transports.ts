@@ -3,7 +3,7 @@ import { type IncomingChannel, type OutgoingChannel, toTransferError } from './c
 import { openIncomingDescriptor, openOutgoingDescriptor } from './descriptor.ts';
 import { ExecIncomingChannel, ExecOutgoingChannel } from './exec.ts';
 import { FileIncomingChannel, FileOutgoingChannel } from './file.ts';
-import { type SenderHandlers, SocketListener } from './socket-listener.ts';
+import { MAIN_CHANNEL, type SenderHandlers, SocketListener } from './socket-listener.ts';
 import { connectSocket } from './socket-outgoing.ts';
 
 /** A place where a sender is awaited. */
@@ -12,11 +12,11 @@ export type Awaiting = {
   readonly bound: Promise<MigrationAddress>;
   /** True where one sender may come after another: a socket that listens. */
   readonly isListener: boolean;
-  /** Hands the next sender over. Once, unless it is a listener. */
+  /** Gives the channels of the next sender. Called once, unless it is a listener; only a listener has further channels. */
   take(handlers: SenderHandlers): void;
-  /** Behind a sender that came: listens no more, but still looks at connections that may belong to that sender. */
+  /** Stops to listen when a sender is complete, but still reads connections that may belong to that sender. */
   acceptNoMore(): void;
-  /** Stops to wait; a sender that came already is not touched. */
+  /** Stops to wait. Channels that were given are not touched. */
   close(): void;
 };
 
@@ -145,9 +145,10 @@ function atOnce(address: MigrationAddress, channel: IncomingChannel): Awaiting {
   return {
     bound: Promise.resolve(address),
     isListener: false,
-    take: ({ accepted }) => {
+    take: ({ accepted, complete }) => {
       taken = true;
-      accepted(channel);
+      accepted(channel, MAIN_CHANNEL);
+      complete();
     },
     acceptNoMore: () => {},
     close: () => {

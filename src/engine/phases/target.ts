@@ -1,6 +1,7 @@
 import { StatusWord } from '../../domain/migration/migration-status.ts';
 import type { MigrationAddress, MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { IncomingChannel } from '../channels/channel.ts';
+import { MAIN_CHANNEL } from '../channels/socket-listener.ts';
 import { type Awaiting, openIncoming } from '../channels/transports.ts';
 import { giveBackMemory } from '../memory/memory-advice.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
@@ -136,6 +137,8 @@ export class TargetMigration {
     await this.#waitPoint.when(() => this.#bound !== null);
     if (this.#bound !== null) this.#post({ type: 'listening', address: this.#bound });
     awaiting.take({
+      wanted: [{ kind: MAIN_CHANNEL, count: 1 }],
+      complete: () => this.#hasAllChannels(),
       accepted: (channel) => this.#accept(channel),
       rejected: (error) => this.#post({ type: 'rejected', error }),
       divided: (error) => this.#fail(error),
@@ -186,8 +189,11 @@ export class TargetMigration {
     this.#figures.touch();
     this.#post({ type: 'status', status: 'active' });
     this.#channel = channel;
-    if (!this.#plan.keepListening) this.#awaiting?.acceptNoMore();
     this.#waitPoint.notify();
+  }
+
+  #hasAllChannels(): void {
+    if (this.#channel !== null && !this.#plan.keepListening) this.#awaiting?.acceptNoMore();
   }
 
   /** Ends the present step, unless the migration has ended or the main thread has taken the guest. */
