@@ -48,9 +48,9 @@ export class ConnectionLost extends Failure {
   }
 }
 
-/** An answer that no vmferry service gives: another program listens there, or another version of the service. */
+/** An unexpected answer: another program listens at the address, or another version of the service. */
 export function unexpectedAnswer(reason: string): Failure {
-  return new Failure(EXIT.unreachable, `the answer is not what a vmferry service gives: ${reason}`);
+  return new Failure(EXIT.unreachable, `the answer is not from a vmferry service: ${reason}`);
 }
 
 type Problem = { readonly status: number; readonly code: string; readonly detail: string };

@@ -61,7 +61,7 @@ export async function runClient(
 
 /**
  * Watches a stream for output that could not be written, for example because a disk is full. A reader that closes the pipe
- * (`vmferry snapshot list | head -1`) is no error.
+ * (`vmferry snapshot list | head -1`) is not an error.
  */
 function lossOf(stream: NodeJS.WriteStream): () => NodeJS.ErrnoException | null {
   let loss: NodeJS.ErrnoException | null = null;

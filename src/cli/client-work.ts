@@ -29,15 +29,15 @@ export type Job = {
 /** Job states of QEMU's QMP in which the work has ended. */
 const JOB_ENDED: ReadonlySet<string> = new Set(['concluded', 'null']);
 
-/** Decodes a job. @throws Failure if the value is no job. */
+/** Decodes a job. @throws Failure if the value is not a job */
 export function decodeJob(value: unknown): Job {
-  if (!isRecord(value)) throw unexpectedAnswer('it is no job');
+  if (!isRecord(value)) throw unexpectedAnswer('it is not a job');
   const { id, status, outcome = null, warnings = [] } = value;
   const doneBytes = numberOf(value['current-progress']);
   const totalBytes = numberOf(value['total-progress']);
   if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the job has no id or status');
   if (doneBytes === null || totalBytes === null) throw unexpectedAnswer(`job ${id} has no progress`);
-  if (outcome !== null && typeof outcome !== 'string') throw unexpectedAnswer(`job ${id} has a broken outcome`);
+  if (outcome !== null && typeof outcome !== 'string') throw unexpectedAnswer(`job ${id} has an invalid outcome`);
   const isConcluded = JOB_ENDED.has(status);
   // A job without a clear outcome counts as not completed.
   const error = errorOf(value);
@@ -139,7 +139,7 @@ export type Migration = {
   readonly guest: string | null;
   /** Remark of the service on a migration that did not fail. */
   readonly note: string | null;
-  /** Answer of `GET /migrate/progress`; null after the end, or if it is about another migration. */
+  /** Answer of `GET /migrate/progress`; null after the end, or if it belongs to another migration. */
   readonly progress: Figures | null;
   /** The whole answer of the service, for --json. */
   readonly raw: Figures;
@@ -148,9 +148,9 @@ export type Migration = {
 /** Statuses of migrations that have ended. */
 const MIGRATION_ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 
-/** Decodes a migration. @throws Failure if the value is no migration. */
+/** Decodes a migration. @throws Failure if the value is not a migration */
 export function decodeMigration(value: unknown, progress: Figures | null = null): Migration {
-  if (!isRecord(value)) throw unexpectedAnswer('it is no migration');
+  if (!isRecord(value)) throw unexpectedAnswer('it is not a migration');
   const { id, uri, status, error = null, guest = null, note = null } = value;
   if (typeof id !== 'string' || typeof status !== 'string') throw unexpectedAnswer('the migration has no id or status');
   const isConcluded = MIGRATION_ENDED.has(status);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /* Everything that commands use of their process. Tests supply their own. */
 
 export type Clock = {
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   nowMs(): number;
   /** The time of day. */
   date(): Date;
@@ -24,13 +24,13 @@ export type CommandIo = {
   out(text: string): void;
   /** Writes to standard error: progress and errors. */
   err(text: string): void;
-  /** Width of the terminal at standard error, in characters; null if it is no terminal. */
+  /** Width of the terminal at standard error, in characters; null if it is not a terminal. */
   columns(): number | null;
   /** The same for standard output. */
   outColumns(): number | null;
   /** Standard input. */
   readonly input: NodeJS.ReadableStream & AsyncIterable<Buffer>;
-  /** The streams of the terminal; null if standard input or standard output is no terminal. */
+  /** The streams of the terminal; null if standard input or standard output is not a terminal. */
   readonly terminal: { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream } | null;
   readonly clock: Clock;
   /** Aborts at the first SIGINT or SIGTERM, with the signal's name as its reason. */

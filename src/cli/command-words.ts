@@ -51,7 +51,7 @@ export type Place = {
   readonly command: Command;
   /** The typed part of the word. */
   readonly piece: string;
-  /** Long name, without dashes, of the option whose value the word is; null: it is no value. */
+  /** Long name, without dashes, of the option to which the word is the value; null if the word is not a value. */
   readonly option: string | null;
   /** Arguments of the command before the word. */
   readonly given: readonly string[];

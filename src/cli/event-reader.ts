@@ -57,7 +57,7 @@ function bodyOf(data: string): Readonly<Record<string, unknown>> {
   } catch {
     // The error below covers invalid JSON too.
   }
-  throw unexpectedAnswer('an event is no JSON object');
+  throw unexpectedAnswer('an event is not a JSON object');
 }
 
 export type ListenOptions = ReconnectionOptions & {

@@ -104,7 +104,7 @@ class Sending {
   explained(error: unknown, signal: AbortSignal | null): unknown {
     if (signal?.aborted) return signal.reason;
     if (error instanceof Failure && !(error instanceof ConnectionLost)) return error;
-    if (isNoHttp(error)) return unexpectedAnswer('it is no HTTP');
+    if (isNoHttp(error)) return unexpectedAnswer('it is not HTTP');
     const reason = error instanceof ConnectionLost ? error.message : reasonOf(error as NodeJS.ErrnoException);
     const wasSent = this.#wasSent;
     const message = `${wasSent ? 'lost' : 'cannot reach'} ${this.#request.base.origin}: ${reason}`;
@@ -164,10 +164,10 @@ function reasonOf(error: NodeJS.ErrnoException): string {
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
+  ECONNRESET: 'the connection was closed',
+  EPIPE: 'the connection was closed',
   ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the name of the host cannot be looked up now',
+  EAI_AGAIN: 'the host name cannot be resolved at present',
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the network cannot be reached',
 };

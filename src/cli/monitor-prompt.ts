@@ -107,9 +107,9 @@ class Prompt {
       for await (const chunk of this.#options.client.text('/hmp', line, busy.signal)) this.#write(decoder.take(chunk));
       this.#startLine();
     } catch (error) {
-      if (!busy.signal.aborted) this.#complain(error instanceof Failure ? error.message : String(error));
+      if (!busy.signal.aborted) this.#printError(error instanceof Failure ? error.message : String(error));
       else if (!this.#ended.signal.aborted)
-        this.#complain('no longer waiting for the answer; the command may still run');
+        this.#printError('no longer waiting for the answer; the command may continue');
     } finally {
       this.#busy = null;
     }
@@ -166,7 +166,7 @@ class Prompt {
     this.#lines.prompt(true);
   }
 
-  #complain(text: string): void {
+  #printError(text: string): void {
     this.#startLine();
     this.#write(`${this.#paint('red', `vmferry: ${oneLine(text)}`)}\n`);
   }

@@ -115,7 +115,7 @@ export type AddressOptions = { readonly url?: string; readonly urlFile?: string 
 
 /**
  * Address of the service: from --url or the file of --url-file, else from VMFERRY_URL or the file of VMFERRY_URL_FILE.
- * @throws Failure if the text is no address.
+ * @throws Failure if the text is not an address.
  * @throws ConnectionLost while the file does not exist: the service writes it when it is ready.
  */
 export function serviceUrl(
@@ -139,7 +139,7 @@ function urlInFile(name: string, path: string): URL {
     if (error instanceof Failure) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT') throw new Failure(EXIT.usage, `${name} ${path} cannot be read: ${message}`);
-    throw new ConnectionLost(`no service is ready: ${name} ${path} is not there`, { mayHaveArrived: false });
+    throw new ConnectionLost(`no service is ready: ${name} ${path} does not exist`, { mayHaveArrived: false });
   }
 }
 
@@ -153,7 +153,7 @@ function checkedUrl(name: string, text: string): URL {
 /**
  * The bearer token from the file of --token-file, else from VMFERRY_TOKEN; null if there is none. Errors never contain the
  * token, which is a secret.
- * @throws Failure if the file cannot be read, or holds no valid token.
+ * @throws Failure if the file cannot be read, or contains no valid token.
  */
 export function serviceToken(file: string | undefined, variable: string | undefined): string | null {
   if (file !== undefined) return checkedToken(`the file ${file}`, tokenIn(file));

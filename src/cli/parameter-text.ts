@@ -39,7 +39,7 @@ const SWITCHES: ReadonlyMap<string, boolean> = new Map([
 
 /**
  * The value of a text, by the type of the current value of the parameter: sizes as `src/text/size.ts` reads them, on and off
- * for booleans. A text without a valid value is sent as it is, and the service refuses it.
+ * for booleans. A text without a valid value is sent unchanged, and the service refuses it.
  */
 export function parameterValue(name: string, text: string, now: unknown): unknown {
   if (typeof now === 'boolean') return SWITCHES.get(text) ?? text;
@@ -48,7 +48,7 @@ export function parameterValue(name: string, text: string, now: unknown): unknow
   return jsonOf(text);
 }
 
-/** A hint for the form of a value that was sent as text although the parameter is no text; null for all other values. */
+/** A hint for the form of a value that was sent as text although the parameter is not a text; null for all other values. */
 export function parameterHint(name: string, value: unknown, now: unknown): string | null {
   if (typeof value !== 'string' || now === undefined || typeof now === 'string') return null;
   if (typeof now === 'boolean') return `${name} is on or off`;
@@ -81,7 +81,7 @@ function integerOf(text: string, isSize: boolean): unknown {
   return digits === undefined ? null : JSON.rawJSON(`${sign}${BigInt(digits)}`);
 }
 
-/** A value in JSON; a text that is no JSON stays a text. */
+/** A value in JSON; a text that is not JSON stays a text. */
 function jsonOf(text: string): unknown {
   try {
     return parseExactJson(text);

@@ -52,15 +52,15 @@ export class ServiceClient {
     this.#signal = signal;
   }
 
-  /** Sends a request and decodes the JSON of the answer. @throws Failure if the status is no success. */
+  /** Sends a request and decodes the JSON of the answer. @throws Failure if the status is not 2xx. */
   async ask(request: Ask): Promise<unknown> {
     return bodyOf(await this.#exchange(request));
   }
 
-  /** The same for an answer that has to be an object. */
+  /** Like `ask`, for an answer that must be a JSON object. */
   async record(request: Ask): Promise<Readonly<Record<string, unknown>>> {
     const body = await this.ask(request);
-    if (!isRecord(body)) throw unexpectedAnswer(`${request.method} ${request.path} has to give an object`);
+    if (!isRecord(body)) throw unexpectedAnswer(`${request.method} ${request.path} must return a JSON object`);
     return body;
   }
 
@@ -74,15 +74,15 @@ export class ServiceClient {
     return await exchange(this.#exchangeOf(request));
   }
 
-  /** The answer of `GET /readyz`, whose status is no success while the service is not ready. */
+  /** The answer of `GET /readyz`, whose status is 503 while the service is not ready. */
   async readiness(): Promise<Readonly<Record<string, unknown>>> {
     const answer = await this.answer({ method: 'GET', path: '/readyz' });
     const body = parsed(answer.text);
     if (isRecord(body) && typeof body.ready === 'boolean') return body;
-    throw isSuccess(answer) ? unexpectedAnswer('it does not say whether the service is ready') : failureOf(answer);
+    throw isSuccess(answer) ? unexpectedAnswer('it does not contain the readiness of the service') : failureOf(answer);
   }
 
-  /** All entries of a list, read in pages of the maximum length. `member` is the member of the answer that holds the list. */
+  /** All entries of a list, read in pages of the maximum length. `member` is the member of the answer that contains the list. */
   async pages(
     path: string,
     member: string,
@@ -96,7 +96,7 @@ export class ServiceClient {
       const answer = await this.#exchange({ method: 'GET', path: `${path}${query}` });
       const body = bodyOf(answer);
       const list = isRecord(body) ? body[member] : null;
-      if (!Array.isArray(list) || !list.every(isRecord)) throw unexpectedAnswer(`it holds no list of ${member}`);
+      if (!Array.isArray(list) || !list.every(isRecord)) throw unexpectedAnswer(`it has no list of ${member}`);
       found.push(...list);
       const next = nextQuery(answer.headers.link);
       if (next === null) return found;
@@ -113,7 +113,7 @@ export class ServiceClient {
     return { work: decodeJob(work), wasReplayed };
   }
 
-  /** Sends a request that starts work at most once for an idempotency key. @throws Failure if the status is no success. */
+  /** Sends a request that starts work at most once for an idempotency key. @throws Failure if the status is not 2xx. */
   async askOnce(request: Ask, idempotencyKey: string): Promise<Started<unknown>> {
     const answer = await this.#exchange({ ...request, headers: { 'idempotency-key': idempotencyKey } });
     return { work: bodyOf(answer), wasReplayed: answer.headers['idempotency-replayed'] === 'true' };
@@ -138,7 +138,7 @@ export class ServiceClient {
     const request = this.#requestOf({ method: 'GET', path: `/events${query}`, headers: { accept: EVENT_STREAM } });
     const answer = await successful(await open({ ...request, signal, idleMsMax: EVENT_SILENCE_MS_MAX }));
     if (!String(answer.headers['content-type']).startsWith(EVENT_STREAM))
-      throw unexpectedAnswer('it is no event stream');
+      throw unexpectedAnswer('it is not an event stream');
     return readEvents(answer.chunks);
   }
 

@@ -202,7 +202,7 @@ export type WorkOutput<Work> = {
   replayed(work: Work): void;
   /** The service has accepted the work, and the command does not wait for it. */
   accepted(work: Work): void;
-  /** The end if there is no work, or if its outcome is not known. */
+  /** The end if there is no work, or if its outcome is unknown. */
   failure(failure: Failure): void;
   /** Nothing more is printed. */
   end(): void;

@@ -109,7 +109,7 @@ export const qmpCapabilities = command({
   },
 });
 
-/** All commands, in the order of query-commands: those of the first version, and those that came later. */
+/** All commands, in the order of query-commands: first the commands of the first version, then the later ones. */
 export type ListedCommands = { readonly first: readonly Command[]; readonly later: readonly Command[] };
 
 /** The commands that list and describe all commands, themselves included. */

@@ -17,8 +17,8 @@ const FOREIGN_PREFIX = 'VMFERRY_TEST_';
 export type Given = ReadonlyMap<FlagName, readonly string[]>;
 
 /**
- * Index of the command: the first word, or after options the first name of a command that is no value of a flag; -1 if there
- * is none. The options of the client are not known here, so a word after one of them may be its value, and is skipped unless
+ * Index of the command: the first word, or after options the first name of a command that is not the value of a flag; -1 if there
+ * is none. This function does not know the options of the client, so a word after one of them may be its value, and is skipped unless
  * it is the name of a command.
  */
 export function commandPlace(argv: readonly string[]): number {

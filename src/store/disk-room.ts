@@ -35,7 +35,7 @@ type ProbeOptions = {
 /**
  * Tests whether commands can write to a data directory: the database exists and is writable, a file of 64 KiB can be written,
  * and the reserve exists or can be made.
- * @returns a function that gives `ok`, or a sentence that says what is wrong
+ * @returns a function that gives `ok`, or a sentence that names the problem
  */
 export function dataDirectoryProbe(directory: string, { reserve, now }: ProbeOptions): () => string {
   let room = 'ok';

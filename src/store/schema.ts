@@ -58,7 +58,7 @@ export function newDatabaseFile(directory: string): Buffer {
 /**
  * Compares a database with the tables that its schema steps make. Writes nothing. A database of a newer version is not compared:
  * `applySchema` refuses it.
- * @returns a clause that says what is wrong, or null
+ * @returns a clause that names the problem, or null
  */
 export function faultOfSchema(connection: Connection, directory: string): string | null {
   if (namesIn(connection).size === 0) return 'it has no tables';

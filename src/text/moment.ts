@@ -4,7 +4,7 @@ export const MOMENT_FORM = 'a date and a time with a zone, such as 2025-06-01T12
 const MOMENT =
   /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i;
 
-/** Reads a date-time of RFC 3339. @returns whole milliseconds since 1970; null if the text is no date-time. */
+/** Reads a date-time of RFC 3339. @returns whole milliseconds since 1970; null if the text is not a date-time. */
 export function readMoment(text: string): number | null {
   const match = MOMENT.exec(text);
   if (match === null) return null;

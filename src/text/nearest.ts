@@ -28,7 +28,7 @@ export function didYouMean(name: string, candidates: Iterable<string>): string {
   return found === null ? '' : ` Did you mean ${found}?`;
 }
 
-/** The name in lower case, with `-` in place of `_`: these differences are no edits. */
+/** The name in lower case, with `-` in place of `_`: these differences do not count as edits. */
 function plain(name: string): string {
   return name.toLowerCase().replaceAll('_', '-');
 }

@@ -14,7 +14,7 @@ const DIGITS_MAX = 64;
 const DECIMAL = new RegExp(`^(\\d{0,${DIGITS_MAX}})(?:\\.(\\d{0,${DIGITS_MAX}}))?([${UNITS}])?$`, 'i');
 const HEXADECIMAL = /^0x[0-9a-f]{1,64}$/i;
 
-/** The size in bytes; `out-of-range` if it is negative or needs more than 64 bits; null if the text is no size. */
+/** The size in bytes; `out-of-range` if it is negative or needs more than 64 bits; null if the text is not a size. */
 export function parseSize(text: string, defaultUnit: 'B' | 'M'): bigint | 'out-of-range' | null {
   const [, sign, given = ''] = /^[ \t\n\v\f\r]*([+-]?)(.*)$/s.exec(text) ?? [];
   const size = unsignedSize(given, defaultUnit);

@@ -151,10 +151,10 @@ describe('a refusal', () => {
 describe('an invalid or missing answer', () => {
   test.each([
     ['is a page', { status: 200, body: '<html>', headers: { 'content-type': 'text/html' } }, 'status 200 without JSON'],
-    ['is no job', { status: 202, body: [] }, 'it is no job'],
+    ['is no job', { status: 202, body: [] }, 'it is not a job'],
     ['has no id', { status: 202, body: { status: 'running' } }, 'the job has no id or status'],
     ['has no progress', { status: 202, body: { id: 'x', status: 'running' } }, 'job x has no progress'],
-    ['has a broken outcome', { status: 202, body: { ...running(), outcome: 7 } }, 'job j1 has a broken outcome'],
+    ['has an invalid outcome', { status: 202, body: { ...running(), outcome: 7 } }, 'job j1 has an invalid outcome'],
     ['is an error without a code', { status: 404, body: {} }, 'status 404'],
     ['is a redirect', { status: 302, body: {}, headers: { location: '/elsewhere' } }, 'status 302'],
     ['is an error of some proxy', { status: 500, body: {} }, 'status 500'],
@@ -163,7 +163,7 @@ describe('an invalid or missing answer', () => {
     service.handler = () => answer;
     const io = ioOf(service);
     expect(await run(io, 'save', 'warm')).toBe(3);
-    expect(io.stderr).toBe(`vmferry: saving warm: the answer is not what a vmferry service gives: ${said}\n`);
+    expect(io.stderr).toBe(`vmferry: saving warm: the answer is not from a vmferry service: ${said}\n`);
     expect(service.requests).toHaveLength(1);
   });
 

@@ -72,8 +72,8 @@ describe('an event stream', () => {
   });
 
   test.each([
-    ['data that is no JSON', 'data: {\n\n', 'an event is no JSON object'],
-    ['data that is no object', 'data: 7\n\n', 'an event is no JSON object'],
+    ['data that is no JSON', 'data: {\n\n', 'an event is not a JSON object'],
+    ['data that is no object', 'data: 7\n\n', 'an event is not a JSON object'],
     ['a line without an end', `data: ${'x'.repeat(2 ** 21)}`, 'an event is too long'],
     ['data of lines without an end', `data: ${'x'.repeat(1023)}\n`.repeat(1025), 'an event is too long'],
   ])('is refused with %s', async (_, text, message) => {

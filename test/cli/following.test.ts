@@ -184,7 +184,7 @@ describe('a lost connection', () => {
     service.handler = () => 'cut';
     const io = ioOf(service);
     expect(await run(io, 'save', 'warm', '--reconnect', '2')).toBe(3);
-    expect(io.stderr).toMatch(/vmferry: saving warm: lost .*: the connection was cut \(ECONNRESET\)\n$/);
+    expect(io.stderr).toMatch(/vmferry: saving warm: lost .*: the connection was closed \(ECONNRESET\)\n$/);
   });
 });
 

@@ -58,7 +58,7 @@ describe('migrate', () => {
     const service = await migrating({ states: [COMPLETED] });
     const io = ioOf(service);
     expect(await runVmferry(io, 'migrate', URI)).toBe(0);
-    expect(io.stdout).toBe(`migrating to ${URI}: migration m1 has begun\n`);
+    expect(io.stdout).toBe(`migrating to ${URI}: migration m1 has started\n`);
     expect(service.asked).toEqual(['POST /migrate']);
     expect(service.requests[0]?.body).toEqual({ uri: URI });
     const quiet = ioOf(service);
@@ -128,7 +128,7 @@ describe('migrate --wait', () => {
   test.each([
     [FAILED, 'failed (connection_refused): Nobody listens; the guest is here'],
     [migration('cancelled', { guest: 'here' }), 'cancelled; the guest is here'],
-    [migration('failed', { guest: 'unknown' }), 'failed; it is not known which side has the guest'],
+    [migration('failed', { guest: 'unknown' }), 'failed; it is unknown which side has the guest'],
   ])('ends with 1 and prints which side has the guest: %j', async (state, said) => {
     const io = ioOf(await migrating({ states: [state] }));
     expect(await runVmferry(io, 'migrate', URI, '--wait', '-q')).toBe(1);
@@ -148,7 +148,7 @@ describe('migrate --wait', () => {
   test('ends with 0 if it completed and its source no longer answers', async () => {
     const io = ioOf(await migrating({ states: [COMPLETED], machine: () => problem(404, 'not_found') }));
     expect(await runVmferry(io, 'migrate', URI, '--wait')).toBe(0);
-    expect(io.stderr).toContain('whether the guest had panicked is not known');
+    expect(io.stderr).toContain('it is unknown whether the guest had panicked');
   });
 
   test('prints progress, events and the result as JSON lines', async () => {
@@ -214,7 +214,7 @@ describe('a time-out', () => {
     const service = await migrating({ states: [migration('active')] });
     const io = ioOf(service);
     expect(await runVmferry(io, 'migrate', URI, '--wait', '--timeout', '2', '-q')).toBe(5);
-    expect(io.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: migration m1 goes on (active)\n`);
+    expect(io.stderr).toBe(`vmferry: migrating to ${URI}: not done in time: migration m1 continues (active)\n`);
     expect(service.asked).not.toContain('POST /migrate/cancel');
   });
 

@@ -46,7 +46,7 @@ describe('vmferry wait', () => {
 
   test.each([
     ['nothing listens there', NOWHERE, 'nothing listens there'],
-    ['the file with the address is not there', null, 'is not there'],
+    ['the file with the address is not there', null, 'does not exist'],
   ])('ends with 5 after --timeout when %s', async (_, url, said) => {
     const io = new FakeIo(url ?? undefined);
     const address = url === null ? ['--url-file', join(temporaryDirectory(), 'url')] : [];
@@ -147,7 +147,7 @@ describe('the file of --url-file', () => {
     io.environment = { ...io.environment, ...named };
     const line = ['jobs', ...words.map((word) => (word === 'FILE' ? path : word))];
     expect(await runVmferry(io, ...line)).toBe(3);
-    expect(io.stderr).toContain(`${path} is not there`);
+    expect(io.stderr).toContain(`${path} does not exist`);
     writeFileSync(path, `${service.url}\n`);
     expect(await runVmferry(io, ...line)).toBe(0);
     writeFileSync(path, 'ftp://x\n');

@@ -82,7 +82,7 @@ describe('a migration', () => {
     const id = (await outputOf(['migrate', uri, '--quiet'])).trim();
     const state = async (): Promise<unknown> => JSON.parse(await outputOf(['status', '--json'])).migrate.status;
     await expect.poll(state).toBe('pre-switchover');
-    expect(await outputOf(['continue'])).toMatch(/^the migration goes on \(/);
+    expect(await outputOf(['continue'])).toMatch(/^the migration continues \(/);
     await expect.poll(state).toBe('completed');
     expect(await refusalOf(['continue'])).toContain('not_in_expected_state');
 

@@ -66,7 +66,7 @@ async function newest(
   bounds.set('limit', String(limit));
   const { [member]: list } = await client.record({ method: 'GET', path: `${path}?${bounds}` });
   if (Array.isArray(list) && list.every(isRecord)) return list;
-  throw unexpectedAnswer(`it holds no list of ${member}`);
+  throw unexpectedAnswer(`it has no list of ${member}`);
 }
 
 const MIGRATION_TITLES = [

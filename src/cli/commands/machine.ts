@@ -59,7 +59,7 @@ async function workloadOf(client: ServiceClient): Promise<Readonly<Record<string
   const { workload, kind } = await client.record({ method: 'GET', path: '/machine' });
   if (workload === undefined)
     throw new Failure(EXIT.refused, `a machine of kind ${kind} has no workload`, 'no_workload');
-  if (!isRecord(workload)) throw unexpectedAnswer('it holds no workload');
+  if (!isRecord(workload)) throw unexpectedAnswer('it has no workload');
   return workload;
 }
 
@@ -77,7 +77,7 @@ async function change(
   }
 }
 
-/** The size with all its digits. A text that is no size is sent as it is, and the service refuses it. */
+/** The size with all its digits. A text that is not a size is sent unchanged, and the service refuses it. */
 function sizeOf(text: string): unknown {
   const bytes = parseSize(text, 'B');
   return typeof bytes === 'bigint' ? parseExactJson(String(bytes)) : text;

@@ -74,7 +74,7 @@ async function panicOfGuest(client: ServiceClient, note: (text: string) => void)
     return panicOf(await client.record({ method: 'GET', path: '/machine' }));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    note(`whether the guest had panicked is not known: ${error.message}`);
+    note(`it is unknown whether the guest had panicked: ${error.message}`);
     return null;
   }
 }
@@ -201,7 +201,7 @@ export function runContinueCommand(command: Common & { readonly state: string },
   const { state, json } = command;
   return withClient({ ...command, operation: 'continue' }, io, async (client) => {
     const migration = await client.record({ method: 'POST', path: '/migrate/continue', body: { state } });
-    io.out(json ? jsonLine(migration) : `${oneLine(`the migration goes on (${migration.status})`)}\n`);
+    io.out(json ? jsonLine(migration) : `${oneLine(`the migration continues (${migration.status})`)}\n`);
     return EXIT.done;
   });
 }

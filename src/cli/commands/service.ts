@@ -9,7 +9,7 @@ import { reported } from './service-command.ts';
 /* wait, version: the service itself, whatever the state of its machine. */
 
 export type WaitCommand = {
-  /** Reads the address anew. @throws ConnectionLost while the file that holds the address does not exist. */
+  /** Reads the address again. @throws ConnectionLost while the file with the address does not exist. */
   readonly locate: () => URL;
   readonly token: string | null;
   readonly timeoutMs: number | null;
@@ -91,7 +91,7 @@ function notReady(text: string): string {
 /** Time for the answer of the service, in milliseconds. */
 const VERSION_ANSWER_MS_MAX = 2000;
 
-/** Prints the version of this program, and the version of the service if it answers. No answer is no failure. */
+/** Prints the version of this program, and the version of the service if it answers. A missing answer is not a failure. */
 export async function runVersionCommand(
   command: { readonly service: Service; readonly json: boolean },
   io: CommandIo,

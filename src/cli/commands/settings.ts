@@ -52,7 +52,7 @@ export function runCapabilitiesCommand(
     const answer = await client.ask(
       names.length === 0 ? { method: 'GET', path } : { method: 'PATCH', path, body: { capabilities } },
     );
-    if (!Array.isArray(answer) || !answer.every(isRecord)) throw unexpectedAnswer('it holds no list of capabilities');
+    if (!Array.isArray(answer) || !answer.every(isRecord)) throw unexpectedAnswer('it has no list of capabilities');
     const shown = answer.filter(({ capability }) => names.length === 0 || names.includes(String(capability)));
     if (json) io.out(jsonLine(answer));
     else io.out(shown.map((entry) => `${oneLine(String(entry.capability))}: ${entry.state ? 'on' : 'off'}\n`).join(''));

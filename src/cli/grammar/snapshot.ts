@@ -268,7 +268,7 @@ export const LIST_HELP = join(
     '  vmferry snapshot list',
     '  status=0; vmferry snapshot list warm >/dev/null || status=$?',
     '  case $status in 0) vmferry snapshot load warm ;; 4) make-it-warm ;; *) exit $status ;; esac',
-    '      Status 4 if there is no such snapshot; with any other status it is not known.',
+    '      Status 4 if there is no such snapshot; with any other status this is unknown.',
     '  vmferry snapshot list --quiet | while IFS= read -r tag; do',
     '    vmferry snapshot verify -- "$tag" || exit',
     '  done',

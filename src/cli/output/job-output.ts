@@ -79,17 +79,17 @@ class HumanOutput implements JobOutput {
 
   result({ last: job, stop }: Ending<Job>, { exitStatus, durationMs }: Parameters<JobOutput['result']>[1]): void {
     this.end();
-    for (const warning of job.warnings) this.#complain(`warning: ${warning}`);
-    for (const place of damageOf(job)) this.#complain(place);
+    for (const warning of job.warnings) this.#printError(`warning: ${warning}`);
+    for (const place of damageOf(job)) this.#printError(place);
     if (exitStatus === EXIT.done) this.#succeeded(job, durationMs);
-    else if (stop === null) this.#complain(endedBadly(job));
-    else if (stop === 'timeout') this.#complain(`not done after ${durationText(durationMs)}: ${standing(job)}`);
-    else this.#complain(`interrupted: ${standing(job)}`);
+    else if (stop === null) this.#printError(endedBadly(job));
+    else if (stop === 'timeout') this.#printError(`not done after ${durationText(durationMs)}: ${standing(job)}`);
+    else this.#printError(`interrupted: ${standing(job)}`);
   }
 
   failure(failure: Failure): void {
     this.end();
-    this.#complain(failure.message);
+    this.#printError(failure.message);
   }
 
   #succeeded(job: Job, durationMs: number): void {
@@ -104,7 +104,7 @@ class HumanOutput implements JobOutput {
     io.out(`${DONE[verb]} ${workedOn(tag)}: ${size}${durationText(durationMs)}${remark}\n`);
   }
 
-  #complain(text: string): void {
+  #printError(text: string): void {
     this.#options.io.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
   }
 }

@@ -72,35 +72,35 @@ class HumanOutput implements MigrationOutput {
   accepted({ id }: Migration): void {
     this.end();
     const { quiet, io } = this.#options;
-    io.out(quiet ? `${id}\n` : `${this.#doing}: migration ${id} has begun\n`);
+    io.out(quiet ? `${id}\n` : `${this.#doing}: migration ${id} has started\n`);
   }
 
   result({ last, stop }: Ending<Migration>, { exitStatus, panic }: Result): void {
     this.end();
     if (exitStatus === EXIT.done) this.#succeeded(last);
-    else if (panic !== null) this.#complain(`completed, but the guest had panicked (${panic.kind}): ${panic.detail}`);
-    else if (stop === null) this.#complain(endedBadly(last));
-    else this.#complain(`${stop === 'timeout' ? 'not done in time' : 'interrupted'}: ${standing(last)}`);
+    else if (panic !== null) this.#printError(`completed, but the guest had panicked (${panic.kind}): ${panic.detail}`);
+    else if (stop === null) this.#printError(endedBadly(last));
+    else this.#printError(`${stop === 'timeout' ? 'not done in time' : 'interrupted'}: ${standing(last)}`);
   }
 
   failure(failure: Failure): void {
     this.end();
-    this.#complain(failure.message);
+    this.#printError(failure.message);
   }
 
   #succeeded({ uri, note, raw: { result } }: Migration): void {
     const { quiet, io } = this.#options;
     if (!quiet) io.out(`migrated to ${oneLine(uri)}: ${summary(result)}\n`);
     // The note is about the place of the guest, so it is printed with --quiet too.
-    if (note !== null) this.#complain(note);
+    if (note !== null) this.#printError(note);
   }
 
-  #complain(text: string): void {
+  #printError(text: string): void {
     this.#options.io.err(`vmferry: ${this.#doing}: ${oneLine(text)}\n`);
   }
 }
 
-/** `79.4 MiB in 0.5 s, downtime 16 ms`: the figures that the service gives. */
+/** `79.4 MiB in 0.5 s, downtime 16 ms`: the figures that the service reports. */
 function summary(result: unknown): string {
   const figures = isRecord(result) ? result : {};
   const ram = isRecord(figures.ram) ? figures.ram : {};
@@ -114,8 +114,8 @@ function summary(result: unknown): string {
 const GUEST_PLACES: Readonly<Record<string, string>> = {
   here: '; the guest is here',
   there: '; the guest is at the other side',
-  'there, unconfirmed': '; the guest is at the other side, not confirmed by the target',
-  unknown: '; it is not known which side has the guest',
+  'there, unconfirmed': '; the guest is at the other side, but the target has not confirmed it',
+  unknown: '; it is unknown which side has the guest',
 };
 
 /** Outcome of a migration that did not complete. */
@@ -128,7 +128,7 @@ function endedBadly({ status, error, guest }: Migration): string {
 /** State of a migration that the command stopped waiting for. */
 function standing(migration: Migration): string {
   const { id, status, isConcluded, isCompleted, guest } = migration;
-  if (!isConcluded) return `migration ${id} goes on (${status})`;
+  if (!isConcluded) return `migration ${id} continues (${status})`;
   return isCompleted ? `the migration had completed already${GUEST_PLACES[guest ?? ''] ?? ''}` : endedBadly(migration);
 }
 

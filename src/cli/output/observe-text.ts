@@ -3,7 +3,7 @@ import type { ServiceEvent } from '../event-reader.ts';
 import { isRecord, numberOf, plainOf } from '../json-values.ts';
 import { clockText, durationText, oneLine, type Paint, sizeText } from './plain-text.ts';
 
-/* Output of `vmferry status` and `vmferry events`. A value that the service does not give is left out. */
+/* Output of `vmferry status` and `vmferry events`. Values that the service does not return are left out. */
 
 /** The answers of GET /status, /machine, /migrate and /migrate/progress. */
 export type Overview = {
@@ -28,7 +28,7 @@ export function overviewText({ status, machine, migrate, progress }: Overview): 
     .join('');
 }
 
-/** The status on one line, for output that is no terminal. */
+/** The status on one line, for output that is not a terminal. */
 export function overviewLine({ status, migrate, progress }: Overview): string {
   return `${oneLine(`${status.status}; migration: ${migrationText(migrate, progress)}`)}\n`;
 }
@@ -95,7 +95,7 @@ function verdictText(progress: Figures): string | null {
   return verdict === null ? null : `${verdict.verdict}: ${verdict.reason}`;
 }
 
-/** Run states of a fault: the guest does not leave them by itself, and no operator has chosen them. */
+/** Run states of a fault: the guest cannot leave them without help, and no operator has requested them. */
 const BROKEN: ReadonlySet<unknown> = new Set(['guest-panicked', 'internal-error', 'io-error']);
 
 /**
@@ -107,7 +107,7 @@ export function guestProblems({ status, machine }: Overview, newest: Figures | n
   if (panic !== null) return [`the guest panicked (${panic.kind}): ${panic.detail}`];
   if (BROKEN.has(status.status)) return [`the guest cannot run: its run state is ${status.status}`];
   if (newest?.guest !== 'unknown' || status.running === true) return [];
-  return [`which side has the guest after migration ${newest.id} is not known; docs/operating.md says what to do`];
+  return [`which side has the guest after migration ${newest.id} is unknown; docs/operating.md tells what to do`];
 }
 
 /** Findings of `status --check` in the answer of `GET /readyz`; none if the service is ready. */

@@ -96,7 +96,7 @@ export class QmpDecoder {
     this.push(Buffer.from('\n'));
   }
 
-  /** Keeps the chunk's bytes of an incomplete message, and goes on to the next chunk. @returns false if there is none */
+  /** Keeps the chunk's bytes of an incomplete message, and continues with the next chunk. @returns false if there is none */
   #nextChunk(): boolean {
     if (this.#isInMessage()) this.#held.append(this.#chunk.subarray(this.#start));
     this.#chunk = this.#waiting.shift() ?? new Uint8Array(0);

@@ -20,7 +20,7 @@ export type QmpAnswer =
   | (MessageId & { readonly return: unknown })
   | (MessageId & { readonly error: { readonly class: string; readonly desc: string } });
 
-/** What a server sends, told apart by `kind`. */
+/** What a server sends, distinguished by `kind`. */
 export type ServerMessage =
   | { readonly kind: 'greeting'; readonly version: unknown; readonly capabilities: readonly unknown[] }
   | { readonly kind: 'event'; readonly name: string; readonly data: JsonObject; readonly timestamp: unknown }
@@ -29,7 +29,7 @@ export type ServerMessage =
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A message that is not valid, or a request that cannot be answered otherwise: QMP's error class, and a sentence. */
+/** A message that is not valid, or a request that is refused: QMP's error class, and a sentence. */
 export class QmpError extends Error {
   readonly qmpClass: string;
 
@@ -91,7 +91,7 @@ export function readServerMessage(value: unknown): ServerMessage {
     const data = objectOr(message.data ?? {}, "The member 'data' has to be an object.");
     return { kind: 'event', name: String(message.event), data, timestamp: message.timestamp };
   }
-  const { version, capabilities } = objectOr(message.QMP, 'The message is no greeting, event or answer.');
+  const { version, capabilities } = objectOr(message.QMP, 'The message is not a greeting, an event or an answer.');
   if (!Array.isArray(capabilities)) throw new QmpError('The greeting has no list of capabilities.');
   return { kind: 'greeting', version, capabilities };
 }
