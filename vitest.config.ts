@@ -6,7 +6,7 @@ const reportDirectory = process.env.TEST_REPORTS;
 const SOAK = 'test/soak/**/*.test.ts';
 const INTEGRATION = 'test/integration/**/*.test.ts';
 /** Integration tests that hold rates, deadlines or races against the clock. */
-const TIMED = ['auto-converge', 'cancel', 'engine-crash', 'faults', 'leaks', 'link', 'migration'].map(
+const TIMED = ['auto-converge', 'engine-crash', 'faults', 'link', 'migration'].map(
   (name) => `test/integration/${name}.test.ts`,
 );
 /** Tests of mended faults that hold rates, deadlines or races against the clock. */
@@ -25,6 +25,7 @@ const PRODUCT = [
 ].map((name) => `test/${name}.test.ts`);
 /** Files with more combinations than `npm test` runs; see test/helpers/combinations.ts. The soak run has them all. */
 const MATRICES = [
+  'block/adversary/crowd',
   'engine/snapshot/crash',
   'integration/snapshot-compact',
   'integration/snapshot-storage',

@@ -7,7 +7,7 @@ import { makeImages, nodeFlags, snapshotBed } from '../helpers/snapshots/bed.ts'
 import { expectClean } from '../helpers/snapshots/qemu-image.ts';
 import { runRounds } from '../helpers/snapshots/rounds.ts';
 
-const BUSY = ['--ram', '64M', '--workload', 'rate=200M,span=48M,pattern=hot'];
+const BUSY = ['--ram', '32M', '--workload', 'rate=200M,span=24M,pattern=hot'];
 
 test('a busy guest with two disks and two vCPUs is restored completely, with clean images at each step', async () => {
   const data = temporaryDirectory();
