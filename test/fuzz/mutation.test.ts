@@ -2,4 +2,4 @@
 
 import { describeMutation } from '../helpers/fuzz/mutation.ts';
 
-describeMutation({ bitStep: 29, deviceBits: 150, edits: 60, garbage: 200 });
+describeMutation({ bitStep: 53, deviceBits: 80, edits: 40, garbage: 100 });

@@ -1,6 +1,6 @@
 // Tests that exist in many combinations: `npm test` runs a sample, `npm run test:soak` runs them all.
 
-import { inject } from 'vitest';
+import { inject, test } from 'vitest';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -19,4 +19,9 @@ export function combinations<const All extends readonly unknown[]>(
   sample: readonly All[number][],
 ): readonly All[number][] {
   return inject('hasAllCombinations') ? all : sample;
+}
+
+/** A test of the soak run only, in a file of MATRICES; `npm test` has another test of its kind. */
+export function testInSoak(name: string, body: () => Promise<void>): void {
+  if (inject('hasAllCombinations')) test(name, body);
 }

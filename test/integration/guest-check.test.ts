@@ -4,6 +4,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { PAGE_BYTES } from '../../src/engine/memory/layout.ts';
+import { testInSoak } from '../helpers/combinations.ts';
 import {
   differingPages,
   expectDamageFound,
@@ -60,7 +61,7 @@ describe('one unsent dirty page', () => {
 });
 
 describe('two swapped pages', () => {
-  test('are reported as misplaced, in any segments', async () => {
+  testInSoak('are reported as misplaced, in any segments', async () => {
     const pair = await guestPair({ vcpus: 3, workload: { ...WORKLOAD, span: 6 * MIB } }, { segmentBytesMax: 2 * MIB });
     let swapped: number[] = [];
     const { panic } = await migrate(pair, {

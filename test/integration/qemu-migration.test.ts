@@ -3,9 +3,11 @@
  * test/soak/qemu-migration.test.ts tests every pair of versions.
  * QEMU scenarios: /migration/precopy/tcp/plain, /migration/precopy/unix/plain
  */
+
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { testInSoak } from '../helpers/combinations.ts';
 import { type Route, startImage, startTarget, travels } from '../helpers/qemu/journey.ts';
 import {
   describeWithQemu,
@@ -22,7 +24,7 @@ describeWithQemu('a machine of QEMU 10.0', () => {
     await travels({ transport: 'tcp', capabilities: ['return-path'] });
   });
 
-  it('passes through an image with SeaBIOS and more devices', async () => {
+  testInSoak('passes through an image with SeaBIOS and more devices', async () => {
     const options: QemuOptions = {
       firmware: 'seabios',
       extraArguments: [

@@ -4,6 +4,7 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { testInSoak } from '../helpers/combinations.ts';
 import { type Spawned, spawnService } from '../helpers/guest-service.ts';
 import type { Qemu } from '../helpers/qemu/process.ts';
 import { describeWithQemu, SMALL_GUEST_LAP_TICKS as LAP_TICKS, SMALL_GUEST } from '../helpers/qemu/qemu.ts';
@@ -97,7 +98,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry use alternately', () => {
     await expectGoesOn(target, source.serialText());
   });
 
-  it('is loaded and saved by QEMU after vmferry has saved, and by vmferry after that', async () => {
+  testInSoak('is loaded and saved by QEMU after vmferry has saved, and by vmferry after that', async () => {
     const { directory, image } = emptyImage();
     const { serial } = await savedByQemu(image);
     const service = await imageService(directory, image);

@@ -109,7 +109,7 @@ test(`${POLLS_PER_SECOND} requests per second see no job go back, and disturb no
   const over = Promise.withResolvers<void>();
   const polled = poll(service, over.promise, seen);
   const ids: string[] = [];
-  for (const tag of ['a', 'b', 'c']) ids.push((await snapshots.does('save', tag)).id);
+  for (const tag of ['a', 'b']) ids.push((await snapshots.does('save', tag)).id);
   ids.push((await snapshots.does('load', 'b')).id);
   over.resolve();
   const { asked, seconds } = await polled;

@@ -5,7 +5,7 @@ import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
-import { combinations } from '../helpers/combinations.ts';
+import { combinations, testInSoak } from '../helpers/combinations.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { shared } from '../helpers/shared.ts';
 import {
@@ -148,7 +148,7 @@ test('an image that was removed, or replaced by another file, fails its jobs, an
   expect(sha256(images[0]!)).toBe(before);
 });
 
-test('a disk that accepts no more data fails a save, a load and a delete, and the guest continues', async () => {
+testInSoak('a disk that accepts no more data fails a save, a load and a delete, and the guest continues', async () => {
   const { workerUrl, tell } = mortalThread();
   const options = { blockThread: { workerUrl, diskStallMs: 1000 } };
   const bed = await snapshotBed({ flags: NOISE, options });

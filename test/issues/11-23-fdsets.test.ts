@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createTransferEngine } from '../../src/engine/engine.ts';
 import { fakeApp, temporaryDirectory } from '../helpers/app.ts';
+import { testInSoak } from '../helpers/combinations.ts';
 import { opened } from '../helpers/descriptors.ts';
 import { type LocalService, localService } from '../helpers/guest-service.ts';
 import { hasPassingClient, type PassingClient, passingClient } from '../helpers/passing-client.ts';
@@ -231,30 +232,31 @@ describeWithQemu('sets of descriptors with QEMU 10', () => {
     expect(await answersTo(ours.client, file)).toEqual(await answersTo(await connected(path), file));
   });
 
-  it.skipIf(!hasPassingClient())('a machine moves from QEMU to a service and back through files of sets', async () => {
-    const paths = ['source', 'target'].map((name) => join(temporaryDirectory(), name));
-    const [source, target] = await Promise.all(
-      paths.map((path, index) => {
-        const extraArguments = ['-qmp', `unix:${path},server=on,wait=off`];
-        return startQemu({ ...SMALL_GUEST, paused: true, extraArguments, ...(index === 1 && { incoming: 'defer' }) });
-      }),
-    );
-    const image = await service('--machine', 'image', '--incoming', 'defer');
-    const [first, second] = [newFile('head'), newFile('head')];
-    const [sender, receiver] = await Promise.all(paths.map(connected));
+  if (hasPassingClient())
+    testInSoak('a machine moves from QEMU to a service and back through files of sets', async () => {
+      const paths = ['source', 'target'].map((name) => join(temporaryDirectory(), name));
+      const [source, target] = await Promise.all(
+        paths.map((path, index) => {
+          const extraArguments = ['-qmp', `unix:${path},server=on,wait=off`];
+          return startQemu({ ...SMALL_GUEST, paused: true, extraArguments, ...(index === 1 && { incoming: 'defer' }) });
+        }),
+      );
+      const image = await service('--machine', 'image', '--incoming', 'defer');
+      const [first, second] = [newFile('head'), newFile('head')];
+      const [sender, receiver] = await Promise.all(paths.map(connected));
 
-    await sender?.done('add-fd', {}, [`write:${first}`]);
-    await source?.migrate('file:/dev/fdset/0,offset=512');
-    await image.client.done('add-fd', {}, [first]);
-    await image.client.done('add-fd', {}, [`write:${second}`]);
-    await image.client.done('migrate-incoming', toSet('0,offset=512'));
-    await image.at.untilStatus('completed');
-    await image.client.done('migrate', toSet('1,offset=1024'));
-    expect(await image.at.ended()).toMatchObject({ status: 'completed' });
-    await receiver?.done('add-fd', {}, [second]);
-    await receiver?.done('migrate-incoming', toSet('0,offset=1024'));
-    expect((await target?.waitForMigrationEnd())?.status).toBe('completed');
-    expect(await source?.physicalMemory()).toEqual(await target?.physicalMemory());
-    expect(statSync(second).size).toBeGreaterThan(1024);
-  });
+      await sender?.done('add-fd', {}, [`write:${first}`]);
+      await source?.migrate('file:/dev/fdset/0,offset=512');
+      await image.client.done('add-fd', {}, [first]);
+      await image.client.done('add-fd', {}, [`write:${second}`]);
+      await image.client.done('migrate-incoming', toSet('0,offset=512'));
+      await image.at.untilStatus('completed');
+      await image.client.done('migrate', toSet('1,offset=1024'));
+      expect(await image.at.ended()).toMatchObject({ status: 'completed' });
+      await receiver?.done('add-fd', {}, [second]);
+      await receiver?.done('migrate-incoming', toSet('0,offset=1024'));
+      expect((await target?.waitForMigrationEnd())?.status).toBe('completed');
+      expect(await source?.physicalMemory()).toEqual(await target?.physicalMemory());
+      expect(statSync(second).size).toBeGreaterThan(1024);
+    });
 });

@@ -22,7 +22,7 @@ import { chosenDamages, expectNoFaults, runTrials } from '../../helpers/qcow2/tr
 
 const SEED = 0x9c02;
 /** test/soak/block/hostile.test.ts tries all there are. */
-const PER_KIND = 4;
+const PER_KIND = 6;
 const RSS_BYTES_MAX = 400 * 2 ** 20;
 
 /** Damage that once did harm. */

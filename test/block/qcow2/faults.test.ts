@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BlockError, type Image } from '../../../src/block/image.ts';
 import { createImage, openImage, openImageFile } from '../../../src/block/qcow2/open-image.ts';
+import { combinations } from '../../helpers/combinations.ts';
 import {
   checked,
   MIB,
@@ -50,24 +51,27 @@ const l1At = (bytes: Buffer) => Number(bytes.readBigUInt64BE(40));
 const l2At = (bytes: Buffer) => Number(bytes.readBigUInt64BE(l1At(bytes)) & 0xff_ffff_ffff_fe00n);
 
 describe('opening an image for writing repairs', () => {
-  test.each(['16', '1', '8', '64'])('counts of %s bits that are too high or too low', async (bits) => {
-    const path = join(temporaryFolder(), 'disk.qcow2');
-    await qemuImg('create', '-f', 'qcow2', '-o', `refcount_bits=${bits}`, path, '8M');
-    await qemuIo(path, 'write -P 1 0 1M');
-    change(path, (bytes) => {
-      const counts = countsAt(bytes);
-      // The first eight bytes count the header at least; what follows at 1 bit a count is free.
-      bytes[counts + 256] = 0xff;
-      bytes.fill(0, counts, counts + 1);
-      bytes.fill(0, counts + 7, counts + 8);
-    });
-    const image = await opened(path);
-    expect(image.repaired?.leakedClusters).toBeGreaterThan(0);
-    expect((await readAt(image, 0, MIB)).every((byte) => byte === 1)).toBe(true);
-    await image.write(MIB, pattern(MIB, 1));
-    await image.close();
-    expect(await checked(path)).toBe('clean');
-  });
+  test.each(combinations(['16', '1', '8', '64'], ['16', '1']))(
+    'counts of %s bits that are too high or too low',
+    async (bits) => {
+      const path = join(temporaryFolder(), 'disk.qcow2');
+      await qemuImg('create', '-f', 'qcow2', '-o', `refcount_bits=${bits}`, path, '8M');
+      await qemuIo(path, 'write -P 1 0 1M');
+      change(path, (bytes) => {
+        const counts = countsAt(bytes);
+        // The first eight bytes count the header at least; what follows at 1 bit a count is free.
+        bytes[counts + 256] = 0xff;
+        bytes.fill(0, counts, counts + 1);
+        bytes.fill(0, counts + 7, counts + 8);
+      });
+      const image = await opened(path);
+      expect(image.repaired?.leakedClusters).toBeGreaterThan(0);
+      expect((await readAt(image, 0, MIB)).every((byte) => byte === 1)).toBe(true);
+      await image.write(MIB, pattern(MIB, 1));
+      await image.close();
+      expect(await checked(path)).toBe('clean');
+    },
+  );
 
   test('COPIED flags, and clears the dirty bit', async () => {
     const path = await imageFile('-o', 'lazy_refcounts=on');

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { AllocatedStretch, Image } from '../../../src/block/image.ts';
+import { combinations } from '../../helpers/combinations.ts';
 import { ImageMap, overwriteEntry } from '../../helpers/snapshots/qcow2-map.ts';
 import { checked, MIB, newImage, opened, pattern, qemuImg, qemuIo, readAt, snapshotNamed } from '../images.ts';
 
@@ -15,7 +16,7 @@ async function saved(image: Image, name: string, vmState: Buffer) {
   return image.createSnapshot(snapshotNamed(name, { vmStateBytes: vmState.length }));
 }
 
-test.each([9, 12, 16, 21])(
+test.each(combinations([9, 12, 16, 21], [9, 16]))(
   'snapshots keep disk and VM state, and qemu-img check has no errors after every step, with %i cluster bits',
   async (clusterBits) => {
     const image = await newImage({ clusterBits });

@@ -219,7 +219,7 @@ describe('a disk that hangs at a write of a task', () => {
       const task = await begin(engine.delete({ tag: 'kept', devices: ['disk0'] }), moment);
       expect(await failureOf(task.ended)).toMatchObject({ ...HUNG, left: true });
     };
-    for (const moment of ['now', 'header'] as const) {
+    for (const moment of combinations(['now', 'header'], ['header'])) {
       await stalled(moment);
       await expectKept();
     }
