@@ -186,7 +186,11 @@ function partsOf(dependencies: Dependencies) {
   const dirtyLimits = new DirtyLimits(hypervisor);
   const jobs = new Jobs({ ...dependencies, events, tally });
   const jobWithMachine = () => jobs.holderOf('machine');
-  const occupancy = new Occupancy({ migration: () => migrations.current, jobWithMachine });
+  const occupancy = new Occupancy({
+    migration: () => migrations.current,
+    jobWithMachine,
+    guest: () => ({ state: guest.state, isLoaded: hypervisor.isLoaded, areDisksActive: disks.isActive }),
+  });
   const settings = new Settings(store, dependencies.overrides, {
     isIncomingStarted: () => occupancy.isIncomingUnderWay,
     hasDirtyRing: () => hypervisor.dirty.ringEntries !== null,
@@ -198,7 +202,7 @@ function partsOf(dependencies: Dependencies) {
   const snapshotRecovery = new SnapshotRecovery({ blocks, catalogue, store, note, report });
   const disks = new GuestDisks({ blocks, onActivated: () => snapshotRecovery.afterActivation(), report });
   const onChange = () => changes.bump();
-  const blockers = new Blockers({ ids, isOnlyMigratable, onChange, occupancy, guest, jobWithMachine });
+  const blockers = new Blockers({ ids, isOnlyMigratable, onChange, occupancy });
   const descriptors = new NamedDescriptors(dependencies.fds, dependencies.descriptorCalls.close);
   const fdSets = new FdSets(dependencies.descriptorCalls);
   const parts = {

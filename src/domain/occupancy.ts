@@ -1,41 +1,104 @@
 import { DomainError, type ErrorCode } from './errors.ts';
+import type { RunState } from './guest/run-state.ts';
 
 /*
- * Which activities exclude each other. An activity that begins is refused while one that excludes it has the machine;
- * the refusal names that one. Whether the guest is here at all is decided by the run state, not here. Jobs that need the
- * machine do not exclude each other: they wait in the queue of jobs.
+ * Which claimants of the machine exclude which activities. An activity is refused before it begins while a claimant that
+ * excludes it has the machine; the error names that claimant. A claimant is an activity under way, or a state of the guest, of
+ * the machine or of the disks. Jobs that need the machine do not exclude each other: they wait in the queue of jobs.
  */
 
-/** An activity that has the machine, or soon will. */
-export const CLAIMANTS = ['closing', 'outgoing', 'incoming', 'listener', 'cont', 'device-state', 'job'] as const;
+export const CLAIMANTS = [
+  // Activities.
+  'closing',
+  'outgoing',
+  'incoming',
+  'listener',
+  'cont',
+  'device-state',
+  'job',
+  // The guest, by the run state of the machine.
+  'awaited-guest',
+  'departed-guest',
+  'present-guest',
+  'running-guest',
+  'saved-guest',
+  // The machine without a usable guest, and disks that another service may use.
+  'dead-machine',
+  'empty-machine',
+  'inactive-disks',
+] as const;
 export type Claimant = (typeof CLAIMANTS)[number];
 
 /** Claims that last as long as one call, or for the rest of the process. All others are read from their owners. */
 export type Claim = Extract<Claimant, 'closing' | 'listener' | 'cont' | 'device-state'>;
 
-/** An activity that may be refused. */
+/**
+ * An activity that may be refused. Snapshots have several: `snapshot job` asks for a job, `machine snapshot` captures or replaces the
+ * machine, `machine capture` captures it, `image change` deletes or compacts, and `image check` verifies.
+ */
 export type Activity =
   | 'outgoing migration'
   | 'incoming migration'
   | 'listener'
   | 'snapshot job'
   | 'machine snapshot'
+  | 'machine capture'
+  | 'image change'
+  | 'image check'
   | 'device state'
+  | 'device load'
   | 'blocker'
   | 'capabilities';
 
 /** The claimants that exclude an activity; the first that has the machine is the reason of the refusal. */
 export const EXCLUDED_BY: Readonly<Record<Activity, readonly Claimant[]>> = {
-  'outgoing migration': ['closing', 'outgoing', 'device-state', 'job'],
-  // Asked again once the address is bound.
-  'incoming migration': ['closing', 'cont'],
+  'outgoing migration': [
+    'closing',
+    'outgoing',
+    'device-state',
+    'job',
+    'awaited-guest',
+    'departed-guest',
+    'empty-machine',
+  ],
+  // Checked again after the address is bound.
+  'incoming migration': ['closing', 'cont', 'present-guest'],
   listener: ['device-state', 'job', 'listener', 'incoming'],
   'snapshot job': ['closing'],
-  // Asked by a job that has the machine.
-  'machine snapshot': ['outgoing', 'incoming', 'device-state'],
-  'device state': ['closing', 'device-state', 'job', 'listener', 'outgoing', 'incoming'],
-  blocker: ['outgoing'],
+  // Checked by a job that has the machine. QEMU does not use snapshots of a guest that is not here either.
+  'machine snapshot': [
+    'awaited-guest',
+    'departed-guest',
+    'inactive-disks',
+    'outgoing',
+    'incoming',
+    'device-state',
+    'dead-machine',
+  ],
+  'machine capture': ['empty-machine'],
+  'image change': ['awaited-guest', 'departed-guest', 'inactive-disks'],
+  'image check': ['inactive-disks'],
+  'device state': [
+    'closing',
+    'device-state',
+    'job',
+    'listener',
+    'outgoing',
+    'incoming',
+    'dead-machine',
+    'empty-machine',
+  ],
+  'device load': ['running-guest'],
+  blocker: ['outgoing', 'saved-guest'],
   capabilities: ['outgoing'],
+};
+
+/** The guest and what it needs, as far as it decides about activities. */
+export type GuestPresence = {
+  readonly state: RunState;
+  /** False for an image machine that has not adopted a guest. */
+  readonly isLoaded: boolean;
+  readonly areDisksActive: boolean;
 };
 
 /** A migration as far as refusals name it. */
@@ -51,10 +114,11 @@ export type OccupancyOptions = {
   readonly migration: () => NamedMigration | null;
   /** The job that has the machine, or is the next to have it; null if there is none. */
   readonly jobWithMachine: () => string | null;
+  readonly guest: () => GuestPresence;
 };
 
-/** What a refusal says of the claimant: the migration or the job that it is. */
-type Holder = { readonly migration: NamedMigration | null; readonly job: string | null };
+/** What a refusal says of the claimant: the migration, the job or the run state that it is. */
+type Holder = { readonly migration: NamedMigration | null; readonly job: string | null; readonly state: RunState };
 
 const inProgress = ({ migration }: Holder, activity: Activity): string => {
   if (activity === 'listener') return `Migration ${migration?.id} is already listened for, or comes in.`;
@@ -79,9 +143,65 @@ const REFUSALS: Readonly<
     code: 'job_in_progress',
     text: ({ job }) => `Job '${job}' needs the machine; wait for its end, or cancel it.`,
   },
+  'awaited-guest': { code: 'machine_inmigrate', text: () => 'The guest is waiting for an incoming migration.' },
+  'departed-guest': {
+    code: 'machine_postmigrate',
+    text: () =>
+      'The guest has left with an earlier migration, its disks with it; cont would take it back. ' +
+      'Only do that while it runs nowhere else: a guest that runs twice destroys its disks.',
+  },
+  'present-guest': {
+    code: 'not_expecting_incoming',
+    text: ({ state }) =>
+      `The machine is ${state}; a migration is taken by a machine that was started with --incoming, ` +
+      'and by one whose guest has left (postmigrate).',
+  },
+  'running-guest': {
+    code: 'machine_running',
+    text: () => 'The guest runs; its devices can be loaded once it is stopped.',
+  },
+  'saved-guest': {
+    code: 'job_in_progress',
+    text: ({ job }) => `The machine is being saved${job === null ? '' : ` by job '${job}'`}.`,
+  },
+  'dead-machine': {
+    code: 'machine_reset_required',
+    text: () => "The guest is in state 'internal-error': a vCPU thread has died.",
+  },
+  'empty-machine': { code: 'machine_not_loaded', text: () => 'This machine is empty until one has been adopted.' },
+  'inactive-disks': {
+    code: 'node_inactive',
+    text: ({ state }) =>
+      ABSENT.has(state)
+        ? `The block device nodes are inactive: the guest that uses them is on the other side of a migration (${state}).`
+        : 'The block device nodes are inactive: cont takes them into use.',
+  },
 };
 
-/** Who has the machine now, and which activity that excludes. */
+/** Run states in which the guest is not here. */
+const ABSENT: ReadonlySet<RunState> = new Set(['inmigrate', 'postmigrate'] as const);
+
+/** The run state that makes the guest a claimant. */
+const GUEST_STATES = {
+  'awaited-guest': 'inmigrate',
+  'departed-guest': 'postmigrate',
+  'running-guest': 'running',
+  'saved-guest': 'save-vm',
+  'dead-machine': 'internal-error',
+} as const satisfies Partial<Record<Claimant, RunState>>;
+
+/** The error that refuses an activity because of a claimant. */
+function refusal(claimant: Claimant, activity: Activity, holder: Holder): DomainError {
+  const { code, text } = REFUSALS[claimant];
+  return new DomainError(code, text(holder, activity));
+}
+
+/** The error of an activity during which a vCPU thread has died. */
+export function machineDied(activity: Activity): DomainError {
+  return refusal('dead-machine', activity, { migration: null, job: null, state: 'internal-error' });
+}
+
+/** Which claimants have the machine now. Refuses the activities that they exclude. */
 export class Occupancy {
   readonly #options: OccupancyOptions;
   readonly #claims = new Set<Claim>();
@@ -97,6 +217,18 @@ export class Occupancy {
         return this.#isRunning(claimant);
       case 'job':
         return this.#options.jobWithMachine() !== null;
+      case 'awaited-guest':
+      case 'departed-guest':
+      case 'running-guest':
+      case 'saved-guest':
+      case 'dead-machine':
+        return this.#options.guest().state === GUEST_STATES[claimant];
+      case 'present-guest':
+        return !ABSENT.has(this.#options.guest().state);
+      case 'empty-machine':
+        return !this.#options.guest().isLoaded;
+      case 'inactive-disks':
+        return !this.#options.guest().areDisksActive;
       default:
         return this.#claims.has(claimant);
     }
@@ -122,13 +254,12 @@ export class Occupancy {
     this.#claims.add('closing');
   }
 
-  /** @throws DomainError if an activity that excludes this one is under way. */
+  /** @throws DomainError if a claimant that excludes the activity has the machine. */
   refuse(activity: Activity): void {
     const claimant = EXCLUDED_BY[activity].find((one) => this.has(one));
     if (claimant === undefined) return;
-    const { code, text } = REFUSALS[claimant];
-    const holder = { migration: this.#options.migration(), job: this.#options.jobWithMachine() };
-    throw new DomainError(code, text(holder, activity));
+    const { migration, jobWithMachine, guest } = this.#options;
+    throw refusal(claimant, activity, { migration: migration(), job: jobWithMachine(), state: guest().state });
   }
 
   #isRunning(direction: NamedMigration['direction']): boolean {

@@ -1,11 +1,6 @@
 import { DomainError, isErrorCode } from './errors.ts';
 import type { Guest } from './guest/guest.ts';
-import {
-  holdForSnapshot,
-  refuseDeadMachine,
-  refuseEmptyMachine,
-  releaseFromSnapshot,
-} from './guest/guest-interruptions.ts';
+import { holdForSnapshot, releaseFromSnapshot } from './guest/guest-interruptions.ts';
 import type { RunState } from './guest/run-state.ts';
 import { type AddressRules, fileAddress } from './migration/migration-address.ts';
 import type { Occupancy } from './occupancy.ts';
@@ -97,10 +92,8 @@ export function deviceStateUseCases(parts: DeviceStateParts): DeviceStateUseCase
 }
 
 /** While a device state is saved or loaded no other activity begins that needs the machine, and the reverse. */
-async function exclusively<T>({ occupancy, guest }: DeviceStateParts, work: () => Promise<T>): Promise<T> {
+async function exclusively<T>({ occupancy }: DeviceStateParts, work: () => Promise<T>): Promise<T> {
   occupancy.refuse('device state');
-  refuseDeadMachine(guest);
-  refuseEmptyMachine(guest);
   return occupancy.during('device-state', work);
 }
 
@@ -128,13 +121,13 @@ async function captured({ hypervisor, guest }: DeviceStateParts, path: string): 
 }
 
 async function load(parts: DeviceStateParts, filename: string): Promise<void> {
-  const { hypervisor, guest } = parts;
-  refuseRunning(guest);
+  const { hypervisor, guest, occupancy } = parts;
+  occupancy.refuse('device load');
   const loaded = await hypervisor.loadDevices(pathOf(parts.addressRules, filename)).catch(rethrow);
   try {
     // An operator may have continued the guest while the file was read.
     await hypervisor.hold('snapshot');
-    refuseRunning(guest);
+    occupancy.refuse('device load');
     loaded.adopt();
   } catch (cause) {
     if (cause instanceof DomainError) throw cause;
@@ -168,11 +161,6 @@ function pathOf(rules: AddressRules, filename: string): string {
   const address = fileAddress(filename, 0, { rules, pointer: '/filename' });
   if (address.transport !== 'file') throw new TypeError('a file has an address of another kind');
   return address.path;
-}
-
-function refuseRunning({ state }: Guest): void {
-  if (state !== 'running') return;
-  throw new DomainError('machine_running', 'The guest runs; its devices can be loaded once it is stopped.');
 }
 
 /** A file that cannot be used has an error code of its own; faults of its content have one code. */

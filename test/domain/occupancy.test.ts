@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/domain/errors.ts';
+import type { RunState } from '../../src/domain/guest/run-state.ts';
 import {
   type Activity,
   CLAIMANTS,
   type Claim,
   type Claimant,
   EXCLUDED_BY,
+  type GuestPresence,
   Occupancy,
 } from '../../src/domain/occupancy.ts';
 import { refusalOf } from './fakes/refusal.ts';
@@ -19,16 +21,50 @@ const CODES: Readonly<Record<Claimant, ErrorCode>> = {
   cont: 'not_expecting_incoming',
   'device-state': 'job_in_progress',
   job: 'job_in_progress',
+  'awaited-guest': 'machine_inmigrate',
+  'departed-guest': 'machine_postmigrate',
+  'present-guest': 'not_expecting_incoming',
+  'running-guest': 'machine_running',
+  'saved-guest': 'job_in_progress',
+  'dead-machine': 'machine_reset_required',
+  'empty-machine': 'machine_not_loaded',
+  'inactive-disks': 'node_inactive',
 };
+
+/** Run states by the claimant that they make of the guest. In `paused` the guest is only present. */
+const RUN_STATES: Partial<Record<Claimant, RunState>> = {
+  'awaited-guest': 'inmigrate',
+  'departed-guest': 'postmigrate',
+  'running-guest': 'running',
+  'saved-guest': 'save-vm',
+  'dead-machine': 'internal-error',
+};
+
+/** The guest while these claimants have the machine. */
+function guestOf(claimants: readonly Claimant[]): GuestPresence {
+  const [state = 'paused'] = claimants.flatMap((claimant) => RUN_STATES[claimant] ?? []);
+  return {
+    state,
+    isLoaded: !claimants.includes('empty-machine'),
+    areDisksActive: !claimants.includes('inactive-disks'),
+  };
+}
+
+/** A claimant whenever the guest is here, so it has the machine beside most others. */
+const PRESENT: readonly Claimant[] = ['present-guest'];
 
 type Holders = { readonly claimants: readonly Claimant[]; readonly isEnded?: boolean };
 
-/** Calls `look` while exactly these claimants have the machine. */
+/** Calls `look` while these claimants, and the guest in the run state that goes with them, have the machine. */
 async function whileHeld({ claimants, isEnded = false }: Holders, look: (occupancy: Occupancy) => void): Promise<void> {
   const direction = claimants.find((one) => one === 'outgoing' || one === 'incoming');
   const migration = direction === undefined ? null : { id: 'm1', status: 'active', direction, isEnded };
   const job = claimants.includes('job') ? 'j1' : null;
-  const occupancy = new Occupancy({ migration: () => migration, jobWithMachine: () => job });
+  const occupancy = new Occupancy({
+    migration: () => migration,
+    jobWithMachine: () => job,
+    guest: () => guestOf(claimants),
+  });
   if (claimants.includes('closing')) occupancy.close();
   const held = claimants.filter((one): one is Exclude<Claim, 'closing'> => {
     return one === 'listener' || one === 'cont' || one === 'device-state';
@@ -44,10 +80,12 @@ async function whileHeld({ claimants, isEnded = false }: Holders, look: (occupan
 describe('the occupancy of a machine', () => {
   test.each(CLAIMANTS)('refuses with the code of %s exactly the activities that it excludes', async (claimant) => {
     await whileHeld({ claimants: [claimant] }, (occupancy) => {
+      expect(occupancy.has(claimant)).toBe(true);
       for (const activity of ACTIVITIES) {
-        const excluded = EXCLUDED_BY[activity].includes(claimant);
-        if (excluded) expect(refusalOf(() => occupancy.refuse(activity))?.code).toBe(CODES[claimant]);
-        else expect(() => occupancy.refuse(activity)).not.toThrow();
+        const holders = [claimant, ...PRESENT.filter((one) => occupancy.has(one))];
+        const [first] = EXCLUDED_BY[activity].filter((one) => holders.includes(one));
+        const refused = refusalOf(() => occupancy.refuse(activity));
+        expect(refused?.code).toBe(first === undefined ? undefined : CODES[first]);
       }
     });
   });
@@ -55,7 +93,8 @@ describe('the occupancy of a machine', () => {
   test('refuses nothing while no claimant has the machine, and nothing after a migration has ended', async () => {
     for (const claimants of [[], ['outgoing'], ['incoming']] as const) {
       await whileHeld({ claimants, isEnded: true }, (occupancy) => {
-        for (const activity of ACTIVITIES) expect(() => occupancy.refuse(activity)).not.toThrow();
+        const others = ACTIVITIES.filter((activity) => !EXCLUDED_BY[activity].includes('present-guest'));
+        for (const activity of others) expect(() => occupancy.refuse(activity)).not.toThrow();
         expect(occupancy.isIncomingUnderWay).toBe(false);
       });
     }
@@ -79,7 +118,7 @@ describe('the occupancy of a machine', () => {
   });
 
   test('releases a claim when its work has failed', async () => {
-    const occupancy = new Occupancy({ migration: () => null, jobWithMachine: () => null });
+    const occupancy = new Occupancy({ migration: () => null, jobWithMachine: () => null, guest: () => guestOf([]) });
     const failing = occupancy.during('device-state', () => Promise.reject(new Error('no')));
     expect(occupancy.has('device-state')).toBe(true);
     await expect(failing).rejects.toThrow('no');

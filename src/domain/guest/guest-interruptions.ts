@@ -1,5 +1,5 @@
-import { DomainError } from '../errors.ts';
 import type { EventHub } from '../events/event-hub.ts';
+import { machineDied } from '../occupancy.ts';
 import type { GuestPanic } from '../ports/hypervisor.ts';
 import type { Note } from '../ports/process.ts';
 import type { Guest } from './guest.ts';
@@ -130,7 +130,7 @@ const LIVE_STATES: ReadonlySet<string> = new Set(['running', 'suspended', '']);
 export async function holdForSnapshot(guest: Guest, state: 'save-vm' | 'restore-vm'): Promise<void> {
   await guest.machine.hold('snapshot');
   // It may have died while it was being stopped.
-  if (guest.state === 'internal-error') throw machineDied();
+  if (guest.state === 'internal-error') throw machineDied('machine snapshot');
   guest.interrupt(state);
 }
 
@@ -159,21 +159,6 @@ export function keepGuestStopped(guest: Guest): void {
   guest.hold('operator');
   const { runState } = guest;
   if (isInSnapshot(runState.current) && runState.interrupted !== 'guest-panicked') runState.becomeAfterwards('paused');
-}
-
-/** @throws DomainError if a vCPU thread has died: such a machine can be neither captured nor replaced. */
-export function refuseDeadMachine({ state }: Guest): void {
-  if (state === 'internal-error') throw machineDied();
-}
-
-/** @throws DomainError if there is no guest: an image machine that has not adopted one. */
-export function refuseEmptyMachine({ machine }: Guest): void {
-  if (machine.isLoaded) return;
-  throw new DomainError('machine_not_loaded', 'This machine is empty until one has been adopted.');
-}
-
-function machineDied(): DomainError {
-  return new DomainError('machine_reset_required', "The guest is in state 'internal-error': a vCPU thread has died.");
 }
 
 /** The kind of a panic whose cause is not the guest: one of its vCPU threads died. */

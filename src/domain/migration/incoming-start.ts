@@ -23,14 +23,14 @@ export async function startIncoming(
   const { addressRules, settings, occupancy, migrations } = parts;
   const address = readAddress(arguments_, 'listen', addressRules);
   refuseUnsuitableTransport(address, settings);
-  refuseUnlessAwaiting(parts);
+  occupancy.refuse('incoming migration');
   occupancy.refuse('listener');
   const reception = new Reception(parts, optionsOf(parts, arguments_));
   return occupancy.during('listener', async () => {
     try {
       await open(parts, reception, address);
       // Meanwhile an operator may have taken back the guest that had left.
-      refuseUnlessAwaiting(parts);
+      occupancy.refuse('incoming migration');
       const record = reception.begin(onInsert);
       migrations.listener = reception;
       return record;
@@ -83,14 +83,4 @@ function optionsOf({ keepListening }: IncomingParts, arguments_: IncomingArgumen
   throw new DomainError('incompatible_parameters', reason, {
     violations: [{ pointer: '/keep-listening', reason }],
   });
-}
-
-function refuseUnlessAwaiting({ occupancy, guest }: IncomingParts): void {
-  occupancy.refuse('incoming migration');
-  const { state } = guest;
-  if (state === 'inmigrate' || state === 'postmigrate') return;
-  const detail =
-    `The machine is ${state}; a migration is taken by a machine that was started with --incoming, ` +
-    'and by one whose guest has left (postmigrate).';
-  throw new DomainError('not_expecting_incoming', detail);
 }

@@ -1,5 +1,4 @@
 import { DomainError } from '../errors.ts';
-import type { Guest } from '../guest/guest.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { IdSource } from '../ports/process.ts';
 
@@ -23,9 +22,6 @@ export type BlockerOptions = {
   /** --only-migratable: nothing may ever forbid a migration. */
   readonly isOnlyMigratable: boolean;
   readonly occupancy: Pick<Occupancy, 'refuse'>;
-  readonly guest: Pick<Guest, 'state'>;
-  /** The job that has the machine; null if none has. */
-  readonly jobWithMachine: () => string | null;
 };
 
 /** Reasons that forbid an outgoing migration. They last until a client removes them, or the process ends. */
@@ -58,7 +54,7 @@ export class Blockers implements BlockerUseCases {
       const detail = `The service was started with --only-migratable, so nothing may forbid a migration: ${reason}`;
       throw new DomainError('only_migratable', detail);
     }
-    this.#refuseTooLate();
+    this.#options.occupancy.refuse('blocker');
     if (this.#blockers.size >= BLOCKERS_MAX) {
       throw new DomainError('too_many_blockers', `There are ${BLOCKERS_MAX} blockers, the most there may be.`);
     }
@@ -71,15 +67,5 @@ export class Blockers implements BlockerUseCases {
   remove(id: string): void {
     if (!this.#blockers.delete(id)) throw new DomainError('blocker_not_found', `There is no blocker '${id}'.`);
     this.#options.onChange();
-  }
-
-  /** @throws DomainError while the activity that a blocker forbids is under way. */
-  #refuseTooLate(): void {
-    const { occupancy, guest, jobWithMachine } = this.#options;
-    occupancy.refuse('blocker');
-    if (guest.state !== 'save-vm') return;
-    const job = jobWithMachine();
-    const by = job === null ? '' : ` by job '${job}'`;
-    throw new DomainError('job_in_progress', `The machine is being saved${by}.`);
   }
 }

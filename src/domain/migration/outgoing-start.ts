@@ -27,7 +27,7 @@ import type { Ending, MigrationJournal } from './migration-journal.ts';
 import { isEnded } from './migration-status.ts';
 
 export type OutgoingParts = {
-  readonly hypervisor: Pick<Hypervisor, 'isLoaded' | 'isHeldFor' | 'release' | 'startOutgoing' | 'refusalOfLink'>;
+  readonly hypervisor: Pick<Hypervisor, 'isHeldFor' | 'release' | 'startOutgoing' | 'refusalOfLink'>;
   readonly guest: Guest;
   readonly disks: GuestDisks;
   readonly settings: Settings;
@@ -88,25 +88,11 @@ function refuseLink(address: MigrationAddress, { hypervisor }: OutgoingParts): v
   if (refusal !== null) throw new DomainError('not_a_plain_file', `${refusal}.`);
 }
 
-function refuseUnlessReady({ occupancy, guest, hypervisor, blockers }: OutgoingParts, isResume: boolean): void {
+function refuseUnlessReady({ occupancy, blockers }: OutgoingParts, isResume: boolean): void {
   if (isResume && !occupancy.has('closing')) {
     throw new DomainError('not_postcopy_paused', 'resume is only for a migration in postcopy-paused.');
   }
   occupancy.refuse('outgoing migration');
-  const { state } = guest;
-  if (state === 'inmigrate') {
-    throw new DomainError('machine_inmigrate', 'The guest is waiting for an incoming migration.');
-  }
-  if (state === 'postmigrate') {
-    throw new DomainError(
-      'machine_postmigrate',
-      'The guest has left with an earlier migration; cont would take it back. ' +
-        'Only do that while it runs nowhere else: a guest that runs twice destroys its disks.',
-    );
-  }
-  if (!hypervisor.isLoaded) {
-    throw new DomainError('machine_not_loaded', 'This machine is empty until one has been adopted from a stream.');
-  }
   const reasons = blockers.reasons();
   if (reasons.length > 0) throw new DomainError('migration_blocked', `Migration is blocked: ${reasons.join('; ')}`);
 }

@@ -26,13 +26,14 @@ import {
   leftOut,
   ofOtherMoments,
   type RefusalParts,
-  refuseBusyMachine,
+  refuseMachineSnapshot,
   requireOnAll,
   requireVmState,
 } from './snapshot-nodes.ts';
 
 export type LoadParts = StartParts &
   RefusalParts & {
+    readonly guest: Guest;
     readonly catalogue: Catalogue;
     readonly blocks: Pick<BlockNodes, 'load' | 'applyDisks'>;
     readonly settings: Settings;
@@ -73,7 +74,7 @@ export function refuseLoad(parts: LoadParts, { tag, vmState, devices }: Omit<Loa
   checkDevices(parts.catalogue, devices);
   checkVmState(parts.catalogue, devices, vmState);
   requireVmState(requireOnAll(parts.catalogue, tag, devices), vmState);
-  refuseBusyMachine(parts);
+  refuseMachineSnapshot(parts);
 }
 
 async function load(parts: LoadParts, request: LoadRequest, job: JobControl): Promise<void> {

@@ -12,10 +12,10 @@ import {
   throwIfCancelled,
   workOn,
 } from './snapshot-job.ts';
-import { checkDevices, holdersOf, type RefusalParts, refuseAbsentGuest } from './snapshot-nodes.ts';
+import { checkDevices, holdersOf, type RefusalParts } from './snapshot-nodes.ts';
 
 export type DeleteParts = StartParts &
-  Pick<RefusalParts, 'guest' | 'disks'> & {
+  Pick<RefusalParts, 'occupancy'> & {
     readonly catalogue: Catalogue;
     readonly blocks: Pick<BlockNodes, 'delete'>;
     readonly store: Pick<Store, 'reserve'>;
@@ -42,11 +42,11 @@ export function deleteSnapshot(parts: DeleteParts, request: DeleteRequest, optio
 
 /** @throws DomainError for all that can be known, before there is a job, to rule the deletion out. */
 export function refuseDelete(
-  parts: Pick<DeleteParts, 'catalogue' | 'guest' | 'disks'>,
+  parts: Pick<DeleteParts, 'catalogue' | 'occupancy'>,
   { devices }: Pick<DeleteRequest, 'devices'>,
 ): void {
   checkDevices(parts.catalogue, devices);
-  refuseAbsentGuest(parts);
+  parts.occupancy.refuse('image change');
 }
 
 async function remove(parts: DeleteParts, request: DeleteRequest, job: JobControl): Promise<void> {
@@ -78,7 +78,7 @@ async function removeInRoom({ blocks, store }: DeleteParts, job: JobControl, pla
 }
 
 export type CompactParts = StartParts &
-  Pick<RefusalParts, 'guest' | 'disks'> & {
+  Pick<RefusalParts, 'occupancy'> & {
     readonly catalogue: Catalogue;
     readonly blocks: Pick<BlockNodes, 'compact'>;
     readonly store: Pick<Store, 'reserve'>;
@@ -105,7 +105,7 @@ export function compactImages(parts: CompactParts, request: CompactRequest, opti
 
 function refuseCompact(parts: CompactParts, { devices }: CompactRequest): void {
   checkDevices(parts.catalogue, devices);
-  refuseAbsentGuest(parts);
+  parts.occupancy.refuse('image change');
 }
 
 async function compact(parts: CompactParts, request: CompactRequest, job: JobControl): Promise<void> {

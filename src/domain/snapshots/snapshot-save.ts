@@ -1,5 +1,5 @@
 import type { Guest } from '../guest/guest.ts';
-import { holdForSnapshot, refuseEmptyMachine, releaseFromSnapshot } from '../guest/guest-interruptions.ts';
+import { holdForSnapshot, releaseFromSnapshot } from '../guest/guest-interruptions.ts';
 import { type JobControl, type JobView, WORK_DONE } from '../jobs/job-spec.ts';
 import type { BlockNodes, RenamePlan, SaveOrder, SnapshotAbout } from '../ports/block-nodes.ts';
 import type { Hypervisor } from '../ports/hypervisor.ts';
@@ -23,8 +23,8 @@ import {
   holdersOf,
   leftOut,
   type RefusalParts,
-  refuseBusyMachine,
   refuseExisting,
+  refuseMachineSnapshot,
 } from './snapshot-nodes.ts';
 import { checkDescription, checkTag } from './snapshot-tag.ts';
 
@@ -102,8 +102,8 @@ function refuseSaveAs(parts: SaveParts, request: Omit<SaveRequest, 'jobId'>): vo
   if (description !== undefined) checkDescription(description);
   checkDevices(parts.catalogue, devices);
   if (vmState !== null) checkVmState(parts.catalogue, devices, vmState);
-  refuseBusyMachine(parts);
-  refuseEmptyMachine(parts.guest);
+  refuseMachineSnapshot(parts);
+  parts.occupancy.refuse('machine capture');
 }
 
 async function save(parts: SaveParts, request: SaveRequest, job: JobControl): Promise<void> {

@@ -8,13 +8,12 @@ import {
   checkVmState,
   ofOtherMoments,
   type RefusalParts,
-  refuseInactiveDisks,
   requireOnAll,
   requireVmState,
 } from './snapshot-nodes.ts';
 
 export type VerifyParts = StartParts &
-  Pick<RefusalParts, 'guest' | 'disks'> & {
+  Pick<RefusalParts, 'occupancy'> & {
     readonly catalogue: Catalogue;
     readonly blocks: Pick<BlockNodes, 'verify'>;
   };
@@ -47,7 +46,7 @@ function refuseVerify(parts: VerifyParts, { tag, vmState, devices }: VerifyReque
   if (vmState !== null) checkVmState(catalogue, devices, vmState);
   const found = requireOnAll(catalogue, tag, devices);
   if (vmState !== null) requireVmState(found, vmState);
-  refuseInactiveDisks(parts);
+  parts.occupancy.refuse('image check');
 }
 
 async function verify(parts: VerifyParts, request: VerifyRequest, job: JobControl): Promise<void> {
