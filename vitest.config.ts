@@ -1,17 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-// Set by .ci/run: every run leaves a JSON report in this directory, from which the closing line is counted.
+// Set by .ci/run: every run writes a JSON report into this directory. The last line of .ci/run is computed from the reports.
 const reportDirectory = process.env.TEST_REPORTS;
 
 const SOAK = 'test/soak/**/*.test.ts';
 const INTEGRATION = 'test/integration/**/*.test.ts';
-/** Integration tests that hold rates, deadlines or races against the clock. */
+/** Integration tests that measure rates, deadlines or races. */
 const TIMED = ['auto-converge', 'engine-crash', 'faults', 'link', 'migration'].map(
   (name) => `test/integration/${name}.test.ts`,
 );
-/** Tests of mended faults that hold rates, deadlines or races against the clock. */
+/** Tests of fixed faults that measure rates, deadlines or races. */
 const TIMED_ISSUES = 'test/issues/**/*.timed.test.ts';
-/** What people are given, used as they use it: a test of any of it is minutes of installing, starting and waiting. */
+/** Tests of the package, the documentation and the demo as a user runs them. Each takes minutes to install, start and wait. */
 const PRODUCT = [
   'cli/completion',
   'integration/ci-documentation',
@@ -57,14 +57,14 @@ const TIDY = 'test/tidy/**/*.test.ts';
 export default defineConfig({
   test: {
     environment: 'node',
-    // Tests spawn worker threads and child processes of their own; they are not to end vitest's own.
+    // Tests start worker threads and child processes. A separate process for each test file keeps vitest's own threads unaffected.
     pool: 'forks',
     provide: { hasAllCombinations: false },
     setupFiles: ['test/setup/leaked-workers.ts', 'test/setup/built-workers.ts'],
     maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Of a poll without a limit of its own; vitest's one second is no time on a machine that has other work.
+    // Timeout of polls that give none. Vitest's default of one second is too short on a busy machine.
     expect: { poll: { timeout: 20_000 } },
     reporters:
       reportDirectory === undefined
@@ -77,7 +77,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [SOAK, INTEGRATION, TIDY, TIMED_ISSUES, ...PRODUCT],
-          // To start a process and to load the code for each of so many files would take a good part of their time.
+          // Starting a process and loading the code for each file would take a large part of the time of these tests.
           isolate: false,
           sequence: { groupOrder: 0 },
         },
@@ -102,7 +102,7 @@ export default defineConfig({
         test: { name: 'product', include: PRODUCT, testTimeout: 60_000, sequence: { groupOrder: 0 } },
       },
       {
-        // Measured against the clock: one file at a time, with nothing beside it.
+        // These tests measure time, so one file runs at a time and nothing else runs.
         extends: true,
         test: {
           name: 'timed',

@@ -5,7 +5,8 @@ import { HttpError, type HttpErrorCode, PROBLEM_TYPE, problem } from './problem-
 
 /*
  * Rules of RFC 9112 for the head of a request that Node's parser does not check: one Host header, a path, and no expectation but
- * 100-continue. A proxy and this service could each use another one of two Host headers.
+ * 100-continue. A proxy and this service could each use another one of two Host headers. Then the parsers of request bodies:
+ * application/json in UTF-8, not compressed, parsed exactly; some routes accept text instead.
  */
 
 /** Must come before the hooks that read the host. */
