@@ -1,55 +1,53 @@
 import type { TransferError } from '../../domain/ports/migration-session.ts';
 
-/** The sending side of a main channel: bytes out in order, and, on sockets, a reverse direction. */
+/** The sending end of a channel: it sends bytes in order and, on sockets, receives bytes of the reverse direction. */
 export interface OutgoingChannel {
   /** True if the peer can answer on this channel. */
   readonly hasReverse: boolean;
-  /** Sends `bytes`; `done` is called when they may be overwritten. Order is kept. Nothing is copied. */
+  /** Sends `bytes`, without a copy; calls `done` when they may be overwritten. Writes keep their order. */
   write(bytes: Uint8Array, done: () => void): void;
-  /** Bytes that came in the reverse direction; a view that is valid during the call only. */
+  /** Calls `listener` with bytes of the reverse direction; the view is valid during the call only. */
   onReverse(listener: (bytes: Uint8Array) => void): void;
-  /** Bytes of those written that the peer's system has acknowledged; null where that is not known. */
+  /** How many of the written bytes the peer's system has acknowledged; null if that is unknown. */
   acknowledgedBytes?(): number | null;
   /** Called once if the channel breaks or the peer closes it before `finish`. */
   onFailure(listener: (error: TransferError) => void): void;
   /**
-   * Says that nothing more follows and resolves when the peer has taken everything: it closed its side in order (a
-   * socket), exited with 0 (a command), or every write succeeded and the file has its name (a file; forced to the disk only where it
-   * replaces another).
+   * Ends the stream. Resolves when the peer has received all of it: a socket's peer closed its end in order, a command exited
+   * with 0, all writes to a file succeeded and the file has its name (it is forced to the disk if it replaces another).
    */
   finish(): Promise<void>;
   /**
-   * Lets go at once; the peer sees a broken stream. Harmless after `finish`. After a cancel a socket is closed in order
-   * instead, behind what was written: a peer can tell that from a broken connection.
+   * Closes at once; the peer sees a broken stream. Has no effect after `finish`. After a cancel, a socket is closed in order
+   * behind the written bytes, so the peer can distinguish that from a broken connection.
    */
   destroy(reason?: 'cancelled'): void;
 }
 
-/** The receiving side of a main channel. */
+/** The receiving end of a channel. */
 export interface IncomingChannel {
   /**
-   * Begins to read: fills what `buffer` gives and tells `received` how much. Both are called synchronously one
-   * after the other; `buffer` is asked anew for each read.
+   * Begins to read: calls `buffer` for the destination before each read, and `received` with the number of bytes after it.
    */
   read(buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void): void;
-  /** Called once when the peer has sent everything it will, or the channel broke: then with an error. */
+  /** Calls `listener` once: with null when the peer has ended the stream, with an error if the channel broke. */
   onEnd(listener: (error: TransferError | null) => void): void;
-  /** Bytes of the reverse direction that the peer has not made room for. */
+  /** Bytes of the reverse direction that are not sent yet, because the peer does not read them. */
   readonly unsentBytes?: number;
-  /** Sends a message in the reverse direction, where there is one. */
+  /** Sends bytes in the reverse direction, if there is one. */
   write(bytes: Uint8Array): void;
-  /** Closes in order, after what was written has left. */
+  /** Closes in order, behind the written bytes. */
   close(): void;
-  /** Closes so that the sender sees that its stream was not taken. */
+  /** Closes so that the sender sees an error. */
   reset(): void;
 }
 
-/** Whatever was thrown while a channel was opened or closed, in our words. */
+/** The TransferError for an exception while a channel is opened or closed. @param what the address. */
 export function toTransferError(thrown: unknown, what: string): TransferError {
   return thrown instanceof Error ? channelError(thrown, what) : (thrown as TransferError);
 }
 
-/** An error of the operating system in our words; `what` names the address. */
+/** The TransferError for an error of the operating system. @param what the address. */
 export function channelError(error: unknown, what: string): TransferError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const known = SYSTEM_ERRORS[code];
@@ -82,19 +80,19 @@ const SYSTEM_ERRORS: Readonly<Record<string, { readonly code: TransferError['cod
   EISDIR: { code: 'not_a_plain_file', text: 'it is a folder' },
 };
 
-/** How an outgoing channel ends: by its first failure, or by a finish. What comes behind the end has no effect. */
+/** The end of an outgoing channel: its first failure, or its finish. Later calls have no effect. */
 export class OutgoingEnd {
   #listener: ((error: TransferError) => void) | null = null;
   #finishing: PromiseWithResolvers<void> | null = null;
   #isFinished = false;
   #failure: TransferError | null = null;
 
-  /** True from `finish` on. */
+  /** True after `finish` was called. */
   get isFinishing(): boolean {
     return this.#finishing !== null;
   }
 
-  /** `listener` is called once, also if the channel has failed before. */
+  /** Calls `listener` once, also if the channel has failed before. */
   onFailure(listener: (error: TransferError) => void): void {
     this.#listener = listener;
     if (this.#failure !== null) listener(this.#failure);
@@ -107,21 +105,21 @@ export class OutgoingEnd {
     this.#listener?.(error);
   }
 
-  /** Nothing more is written. Resolves with `finished`, rejects with the failure. */
+  /** No write follows. Resolves when `finished` is called, rejects with the failure. */
   finish(): Promise<void> {
     this.#finishing = Promise.withResolvers<void>();
     if (this.#failure !== null) this.#finishing.reject(this.#failure);
     return this.#finishing.promise;
   }
 
-  /** The peer has taken everything. */
+  /** The peer has received all bytes. */
   finished(): void {
     if (this.#finishing === null || this.#failure !== null) return;
     this.#isFinished = true;
     this.#finishing.resolve();
   }
 
-  /** No failure is reported any more. */
+  /** Stops to report failures. */
   mute(): void {
     this.#listener = null;
   }

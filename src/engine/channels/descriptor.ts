@@ -8,14 +8,14 @@ import { SocketIncomingChannel } from './socket-incoming.ts';
 import { SocketOutgoingChannel } from './socket-outgoing.ts';
 
 /*
- * Inherited descriptors as channels: connected sockets of TCP or of the unix family, and pipes. The channel owns the
- * descriptor and closes it. Nothing may have read from it before: a `net.Socket` begins to read when it is made, so it is
- * made with the buffer of the channel, in the thread that uses it.
+ * Inherited descriptors as channels: connected TCP or unix sockets, and pipes. The channel owns the descriptor and
+ * closes it. A `net.Socket` begins to read when it is made, so it is made with the buffer of the channel, in the thread
+ * that uses it: bytes that another object had read would be lost.
  */
 
 type Use = 'read' | 'write';
 
-/** The stream goes out through the descriptor. @throws TransferError */
+/** Opens a channel that writes to the descriptor. @throws TransferError if the descriptor cannot be used. */
 export function openOutgoingDescriptor(address: FdAddress): OutgoingChannel {
   return orClosed(address, outgoingChannel);
 }
@@ -29,17 +29,17 @@ function outgoingChannel(address: FdAddress): OutgoingChannel {
   return new PipeOutgoingChannel(new net.Socket({ fd, readable: false, writable: true }), name);
 }
 
-/** The stream comes in through the descriptor. @throws TransferError */
+/** Opens a channel that reads from the descriptor. @throws TransferError if the descriptor cannot be used. */
 export function openIncomingDescriptor(address: FdAddress): IncomingChannel {
   return orClosed(address, incomingChannel);
 }
 
-/** Makes a channel. A descriptor that is of no use is closed: nobody else owns it. */
+/** Makes a channel. If that fails, the descriptor is closed, since no other object owns it. */
 function orClosed<Channel>(address: FdAddress, open: (address: FdAddress) => Channel): Channel {
   try {
     return open(address);
   } catch (error) {
-    // Not by Node's close, which warns in a worker of what the worker has not opened.
+    // Node's own close prints a warning in a worker that has not opened the descriptor.
     libcFunction('int close(int fd)')(address.fd);
     throw error;
   }
@@ -85,7 +85,7 @@ function lookAt(fd: number): 'socket' | 'pipe' | null {
   }
 }
 
-/** Where /proc cannot tell, the first read or write will. O_APPEND changes nothing for a pipe. */
+/** If /proc does not show the access, the first read or write does. O_APPEND has no effect on a pipe. */
 function isOpenFor(fd: number, use: Use): boolean {
   const access = accessOf(fd);
   if (access === 'append') return use === 'write';
@@ -97,11 +97,11 @@ function unusable(message: string): TransferError {
 }
 
 /*
- * Pipes as channels. Node has one class for unix sockets and pipes, but a pipe goes one way only: it cannot be shut
- * down, only closed, and its other end says nothing.
+ * Pipes as channels. Node has one class for unix sockets and pipes, but a pipe has one direction: it cannot be
+ * shut down, only closed, and its other end cannot answer.
  */
 
-/** The end of a pipe that is read. */
+/** The reading end of a pipe. */
 export class PipeIncomingChannel extends SocketIncomingChannel {
   override write(): void {}
 
@@ -110,7 +110,7 @@ export class PipeIncomingChannel extends SocketIncomingChannel {
   }
 }
 
-/** The end of a pipe that is written. What has been written counts as taken: the reader cannot say more. */
+/** The writing end of a pipe. Written bytes count as received, because the reader cannot confirm them. */
 export class PipeOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
   readonly #pipe: net.Socket;
@@ -150,12 +150,12 @@ export class PipeOutgoingChannel implements OutgoingChannel {
   }
 }
 
-/** Of Linux's <fcntl.h>; the same on x86-64 and arm64. */
+/** From Linux's <fcntl.h>; the same on x86-64 and arm64. */
 const F_DUPFD_CLOEXEC = 1030;
 const O_ACCMODE = 0o3;
 const O_APPEND = 0o2000;
 const ACCESS: readonly DescriptorAccess[] = ['read', 'write', 'both', 'unknown'];
-/** Standard input, output and error are not to be taken by a duplicate. */
+/** The lowest descriptor of a duplicate: those below are standard input, output and error. */
 const FIRST = 3;
 
 export const descriptorCalls: DescriptorCalls = { close, duplicate, accessOf };
@@ -164,7 +164,7 @@ function close(descriptor: number): void {
   try {
     closeSync(descriptor);
   } catch {
-    // It is closed all the same: an error of close(2) tells of a write that was not kept.
+    // The descriptor is closed in spite of the error: close(2) reports an earlier write that failed.
   }
 }
 
@@ -175,7 +175,7 @@ function duplicate(descriptor: number): number {
   return made;
 }
 
-/** As the kernel shows it in /proc. */
+/** The access that a descriptor was opened with, from /proc; 'unknown' if it cannot be read. */
 export function accessOf(descriptor: number): DescriptorAccess {
   const flags = flagsOf(descriptor);
   if (flags === null) return 'unknown';

@@ -14,24 +14,24 @@ const writeTo = promisify(write);
 const flush = promisify(fsync);
 const closeFile = promisify(close);
 
-/** A file below the only folder where files may lie. */
+/** A file below the only folder in which files are allowed. */
 export type FilePlace = { readonly fileRoot: string; readonly path: string };
 
-/** What the promises of `DeviceFiles` reject with. */
+/** Rejection of the promises of `DeviceFiles`. */
 export type DeviceFileError = { readonly code: TransferErrorCode; readonly message: string };
 
 export interface DeviceFiles {
-  /** How a path with a symbolic link in it is refused, which names the link; null if no part of it is one. */
+  /** The message that refuses a path with a symbolic link, and names the link; null if there is no link. */
   refusalOfLink(place: FilePlace): string | null;
-  /** Puts down the state of the devices, which must stand still; nothing of them is looked at afterwards. */
+  /** Encodes the state of the devices, which must not change during the call. The bytes are a copy. */
   encode(source: TransferSource): DeviceStateBytes;
-  /** Makes a file of these bytes, in the place of one that may be there: all of it, or what was there stays. */
+  /** Writes a file. An existing file is replaced by the complete new one, or stays unchanged. */
   write(place: FilePlace, bytes: Uint8Array): Promise<void>;
-  /** Reads the state of just the devices that `source` has. @returns that machine with these devices, to be adopted. */
+  /** Reads a state, which must have exactly the devices of `source`. @returns the machine with that state, to be adopted. */
   read(place: FilePlace, source: TransferSource): Promise<LoadedMachine>;
 }
 
-/** Device states in files below the file root, opened as `file:` addresses are. */
+/** Device states in files below the file root, with the same rules as `file:` addresses. */
 export const deviceFiles: DeviceFiles = {
   refusalOfLink: ({ fileRoot, path }) => {
     const link = linkBelow(fileRoot, path);
@@ -42,12 +42,12 @@ export const deviceFiles: DeviceFiles = {
   read: (place, source) => inOurWords(place, async () => decodeDeviceStream(await readWhole(place), source)),
 };
 
-/** Written beside it under another name, and given its own once it is on the disk. */
+/** Writes a draft, and gives it the name when its bytes are on the disk. */
 async function replaceFile({ fileRoot, path }: FilePlace, bytes: Uint8Array): Promise<void> {
   const draft = new FileDraft(fileRoot, path, { headBytes: 0 });
   try {
     const { fd } = draft;
-    // A device state is for its owner only, whatever it replaces.
+    // Only the owner may read a device state, whatever the mode of the replaced file.
     fchmodSync(fd, 0o600);
     for (let at = 0; at < bytes.length; ) at += (await writeTo(fd, bytes, at, bytes.length - at, at)).bytesWritten;
     await flush(fd);

@@ -4,12 +4,12 @@ import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type IncomingChannel, type OutgoingChannel, OutgoingEnd } from './channel.ts';
 import { deliver } from './socket-handle.ts';
 
-/** Runs a command that takes the stream on its standard input. */
+/** Runs a command that reads the stream from its standard input. */
 export class ExecOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
   readonly #command: Command;
   readonly #end = new OutgoingEnd();
-  /** Set once the command has closed its input before it had everything. */
+  /** Set if the command closed its input before the end of the stream: it has EXIT_MS_MAX to exit with its own error. */
   #exitTimer: NodeJS.Timeout | null = null;
 
   constructor(argv: readonly string[]) {
@@ -56,7 +56,7 @@ export class ExecOutgoingChannel implements OutgoingChannel {
   }
 }
 
-/** Runs a command that gives the stream on its standard output. */
+/** Runs a command that writes the stream to its standard output. */
 export class ExecIncomingChannel implements IncomingChannel {
   readonly #command: Command;
   #ended: ((error: TransferError | null) => void) | null = null;
@@ -106,19 +106,19 @@ export class ExecIncomingChannel implements IncomingChannel {
   }
 }
 
-/** The environment of a command: nothing of the service's own. */
+/** The whole environment of a command. It contains no variable of the service. */
 const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
-/** How much of a command's error output is kept for the error message, in bytes. */
+/** Longest part of a command's error output in an error message, in characters. */
 const ERROR_TEXT_BYTES_MAX = 1024;
 /**
- * Milliseconds that a command has to exit once nothing is wanted of it any more, and that its error output is awaited
- * once it has exited.
+ * Time for a command to exit when it is not needed any more, and for the end of its error output after it has exited;
+ * milliseconds.
  */
 export const EXIT_MS_MAX = 1000;
 
 /**
- * A child process and how it ended. It leads a process group of its own, and what it started is ended with it, unless
- * the command exited by itself and left none of its pipes open: a program that it put into the background may go on.
+ * A child process and its exit. It has its own process group, which is killed with it. Only if the command exits by itself
+ * and all its pipes are closed, programs that it started in the background continue.
  */
 export class Command {
   readonly child: ChildProcess;
@@ -149,7 +149,7 @@ export class Command {
     this.child.on('close', (status, signal) => told.resolve(this.#verdict(status, signal)));
     this.child.on('exit', (status, signal) => {
       this.#afterOutput(() => {
-        // A program that it left behind holds its error output open: that says nothing of how the command ended.
+        // A program in the background may keep the error output open. The exit status of the command is known.
         const timer = setTimeout(() => {
           told.resolve(this.#verdict(status, signal));
           this.kill();
@@ -159,7 +159,7 @@ export class Command {
     });
   }
 
-  /** Calls `then` when the command's output, if it is read, has ended: a program left behind may still write it. */
+  /** Calls `then` at the end of the output, if that is read: a program in the background may still write to it. */
   #afterOutput(then: () => void): void {
     const { stdout } = this.child;
     if (stdout === null || stdout.readableEnded || stdout.destroyed) then();
@@ -173,14 +173,14 @@ export class Command {
     return { code: 'command_failed', message: `${this.name} ended ${how}${said}` };
   }
 
-  /** Nothing more is wanted of the command: it has a moment to exit by itself. */
+  /** The command is not needed any more: it is killed if it does not exit within EXIT_MS_MAX. */
   endSoon(): void {
     if (this.#isOver) return;
     const timer = setTimeout(() => this.kill(), EXIT_MS_MAX);
     this.child.once('close', () => clearTimeout(timer));
   }
 
-  /** Ends the command and what it started. Does nothing once the command and its pipes are gone. */
+  /** Kills the command and its process group. Has no effect when the command has exited and its pipes are closed. */
   kill(): void {
     const { pid, stdin, stdout, stderr } = this.child;
     if (pid === undefined || this.#isOver) return;
@@ -188,28 +188,28 @@ export class Command {
       try {
         process.kill(-pid, 'SIGKILL');
       } catch {
-        // It is gone already.
+        // The group has ended already.
       }
     }
-    // Something that left the group may hold the pipes open.
+    // A process that left the group may keep the pipes open.
     for (const pipe of [stdin, stdout, stderr]) pipe?.destroy();
   }
 }
 
 /**
- * True if the group `pid` can only be the one that was made with the process `pid` which started at `startTime`. The
- * number of a group is not given away while the group has members; without members it may be another process's now.
+ * True if the process group `pid` is still the group of the process that started at `startTime`. The system does not reuse
+ * the number while the group has members; afterwards another process may have it.
  */
 function isGroupStill(pid: number, startTime: string | null): boolean {
   const now = startTimeOf(pid);
   return now === null || now === startTime;
 }
 
-/** When a process started, as /proc has it (field 22 of `stat`); null if there is no such process. */
+/** The start time of a process, field 22 of /proc/PID/stat; null if there is no such process. */
 function startTimeOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name before it, in brackets, may hold anything.
+    // The process name in brackets before it may contain any character.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
   } catch {
     return null;

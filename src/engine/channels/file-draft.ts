@@ -10,17 +10,17 @@ const readFrom = promisify(read);
 const writeTo = promisify(write);
 const flush = promisify(fdatasync);
 
-/** Bytes that are copied at a time. */
+/** Size of one copy step, in bytes. */
 const COPY_BYTES = 2 ** 20;
 
-/** Every draft is called so: the mark, a digest of the file's name, and who writes it. */
+/** The name of a draft: the mark, a digest of the final name, process id and start time of the writer, a random part. */
 const MARK = '.vmferry-';
 const DRAFT = /^\.vmferry-[0-9a-f]{16}-(\d+)-(\d+)-[0-9a-f]{8}$/;
 
 /**
- * A file that is written beside another and takes its place, or gets its name for the first time, once it is whole.
- * Until `keep` has resolved the file that has the name stays as it is. A draft whose writer was killed is removed by the next
- * draft for the same name, and by a start of the service.
+ * A file that is written under a temporary name and gets its final name when it is complete. Until `keep` has resolved,
+ * an existing file with the final name stays unchanged. If the writer is killed, its draft is removed by the next draft
+ * for the same name, and by the next start of the service.
  */
 export class FileDraft {
   /** Open for writing; new and empty. */
@@ -28,15 +28,15 @@ export class FileDraft {
   readonly #root: string;
   readonly #path: string;
   readonly #draft: string;
-  /** The file that has the name, open for reading; null if there is none, or nothing of it is to be kept. */
+  /** The existing file, open for reading; null if there is none, or if none of its bytes are kept. */
   readonly #old: number | null;
   readonly #replaces: boolean;
   readonly #headBytes: number;
   #isOpen = true;
 
   /**
-   * @param headBytes so much of the beginning of the file that has the name is to be there afterwards.
-   * @throws TransferError if there can be no such file, or the one that is there may not be replaced.
+   * @param headBytes how many bytes at the start of the existing file are kept.
+   * @throws TransferError if the file cannot be created, or the existing one may not be replaced.
    */
   constructor(root: string, path: string, { headBytes }: { readonly headBytes: number }) {
     this.#root = root;
@@ -60,11 +60,11 @@ export class FileDraft {
     if (this.#old === null) closeSync(there);
   }
 
-  /** Gives the file its name, with what it replaces still whole if that fails. @throws TransferError */
+  /** Gives the file its final name. @throws TransferError; the existing file is unchanged then. */
   async keep(): Promise<void> {
     try {
       if (this.#old !== null) await this.#copyHead(this.#old);
-      // Of two files one at least is whole after a power failure.
+      // After a power failure at least one of the two files is complete.
       if (this.#replaces) await flush(this.fd);
       renameBelow(this.#root, this.#draft, this.#path);
     } catch (error) {
@@ -74,13 +74,13 @@ export class FileDraft {
     await this.#close();
   }
 
-  /** Leaves everything as it was. Never throws; harmless after `keep`. No write may be under way. */
+  /** Removes the draft. Never throws; has no effect after `keep`. No write may be in progress. */
   discard(): void {
     if (!this.#isOpen) return;
     try {
       removeBelow(this.#root, this.#draft);
     } catch {
-      // Its folder is gone, or not to be reached any more; a start removes what is left.
+      // The folder is gone or not accessible. The next start of the service removes the draft.
     }
     void this.#close().catch(() => {});
   }
@@ -96,7 +96,7 @@ export class FileDraft {
     }
   }
 
-  /** What is zero is left out, so that a file with holes stays one. */
+  /** Copies the kept bytes. Zeros are skipped, so a file with holes keeps its holes. */
   async #copyHead(from: number): Promise<void> {
     const buffer = Buffer.alloc(COPY_BYTES);
     const zeros = Buffer.alloc(COPY_BYTES);
@@ -113,7 +113,7 @@ export class FileDraft {
   }
 }
 
-/** Removes drafts in a folder below `root` whose writers are gone. @param prefix only of names that begin so. */
+/** Removes drafts in a folder below `root` whose writers have ended. @param prefix limits this to names that begin with it. */
 export function removeStale(root: string, folder: string, prefix = MARK): void {
   for (const name of listBelow(root, folder)) {
     const [, pid, begin] = DRAFT.exec(name) ?? [];
@@ -123,7 +123,7 @@ export function removeStale(root: string, folder: string, prefix = MARK): void {
   }
 }
 
-/** When a process began, in ticks since the system's start: tells it from a later one of its number. 0 if it is gone. */
+/** The start time of a process, in ticks since boot; it distinguishes processes with the same id. '0' if there is none. */
 function beginOf(pid: number): string {
   try {
     const status = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -133,7 +133,7 @@ function beginOf(pid: number): string {
   }
 }
 
-/** The new file belongs to whom the old one did, as far as this process may do that. */
+/** Gives the new file the owner and the mode of the old one, if this process may do that. */
 function keepOwner(file: number, old: number): void {
   const { mode, uid, gid } = fstatSync(old);
   const own = fstatSync(file);
@@ -141,6 +141,6 @@ function keepOwner(file: number, old: number): void {
     if (own.uid !== uid || own.gid !== gid) fchownSync(file, uid, gid);
     fchmodSync(file, mode & 0o777);
   } catch {
-    // Another's file that everybody may write: it is ours from now on.
+    // The old file belonged to another user and was writable for all. The new one belongs to this process.
   }
 }

@@ -12,14 +12,14 @@ type Address = Omit<FileAddress, 'transport'>;
 /** Where the stream is written. */
 type Destination = Pick<FileDraft, 'fd' | 'keep' | 'discard'>;
 
-/** A file that is open already is written as it is, and whoever opened it closes it. */
+/** A file that was opened elsewhere is written directly, and is closed by its opener. */
 function destinationOf(root: string, address: Address): Destination {
   const { path, offset, descriptor } = address;
   if (descriptor === undefined) return new FileDraft(root, path, { headBytes: offset });
   return { fd: plainFile(descriptor, address), keep: async () => {}, discard: () => {} };
 }
 
-/** @throws TransferError of a descriptor in which a stream could not be given a place. */
+/** @throws TransferError if the descriptor is not of a plain file, which alone has positions. */
 function plainFile(descriptor: number, { path }: Address): number {
   if (fstatSync(descriptor).isFile()) return descriptor;
   throw {
@@ -29,8 +29,9 @@ function plainFile(descriptor: number, { path }: Address): number {
 }
 
 /**
- * A stream into a file below `root`, or into one that is open already, from `offset` on; several writes are in flight at a time. A file that has the name stays
- * as it is until the stream is whole; then the new one, with what the old one had before `offset`, takes its place.
+ * Writes a stream into a file below `root`, or into an open file, from `offset` on. Several writes may be in progress. An
+ * existing file stays unchanged until the stream is complete; then the new file replaces it, with the first `offset`
+ * bytes of the old one.
  */
 export class FileOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = false;
@@ -43,7 +44,7 @@ export class FileOutgoingChannel implements OutgoingChannel {
   #idle: (() => void) | null = null;
   #open = true;
 
-  /** @throws TransferError if the file cannot be opened there, or cannot be as long as the offset. */
+  /** @throws TransferError if the file cannot be created, or cannot be extended to the offset. */
   constructor(root: string, address: Address) {
     this.#name = `file:${address.path}`;
     this.#draft = destinationOf(root, address);
@@ -78,7 +79,7 @@ export class FileOutgoingChannel implements OutgoingChannel {
   async finish(): Promise<void> {
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     if (this.#failure !== null) throw this.#failure;
-    // It was given up meanwhile.
+    // `destroy` was called meanwhile.
     if (!this.#open) return;
     this.#open = false;
     await this.#draft.keep();
@@ -107,7 +108,7 @@ export class FileOutgoingChannel implements OutgoingChannel {
   }
 }
 
-/** A stream out of a file below `root`, or out of one that is open already. */
+/** Reads a stream from a file below `root`, or from an open file. */
 export class FileIncomingChannel implements IncomingChannel {
   readonly #fd: number;
   readonly #isLent: boolean;

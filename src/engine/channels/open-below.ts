@@ -6,9 +6,8 @@ import { channelError, toTransferError } from './channel.ts';
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
 /**
- * Opens a file below `root` for reading, without ever following a link out of it: each part of the path is opened
- * relative to the folder before it, without following links, and what was opened, not its name, is checked to be a
- * plain file with one name.
+ * Opens a file below `root` for reading. No link can lead outside `root`: each part of the path is opened relative to its
+ * open parent folder and without following links. The open file, not its name, must be a plain file with one name.
  * @throws TransferError
  */
 export function openToRead(root: string, path: string): number {
@@ -18,7 +17,7 @@ export function openToRead(root: string, path: string): number {
 }
 
 /**
- * The file that has this name, which is to be replaced: it has to be one that could be written. Null if there is none.
+ * Opens the existing file of this name, which must be writable, before it is replaced. Null if there is none.
  * @throws TransferError
  */
 export function openThere(root: string, path: string, { toRead }: { readonly toRead: boolean }): number | null {
@@ -33,7 +32,7 @@ export function openThere(root: string, path: string, { toRead }: { readonly toR
   });
 }
 
-/** Makes a file that is not there yet, on behalf of the file `target`. @throws TransferError */
+/** Creates a new file. @param target the file that errors name. @throws TransferError */
 export function openNew(root: string, path: string, target: string): number {
   return inFolder(root, path, (name) => {
     try {
@@ -45,8 +44,8 @@ export function openNew(root: string, path: string, target: string): number {
 }
 
 /**
- * The first part of a path below `root` that is a symbolic link, as a path from `root`; null if none is. It serves
- * messages and early refusals: the opening functions above never follow a link whatever this function returned before.
+ * The first part of a path below `root` that is a symbolic link, as a path from `root`; null if none is. For
+ * messages and early refusals only: the opening functions never follow a link, whatever this function has returned.
  */
 export function linkBelow(root: string, path: string): string | null {
   let seen = '';
@@ -61,7 +60,7 @@ export function linkBelow(root: string, path: string): string | null {
   return null;
 }
 
-/** How a link in the path of a file is refused. `link`: of `linkBelow`. */
+/** The message that refuses a path with a link in it. @param link the result of `linkBelow`. */
 export function linkRefusal(path: string, link: string): string {
   return `file:${path}: ${link === path ? 'it' : link} is a symbolic link, and links are not followed`;
 }
@@ -76,8 +75,8 @@ export function listBelow(root: string, folder: string): string[] {
 }
 
 /**
- * Gives the file `from` below `root` another name in its folder. A file that has that name goes, if it is a plain one with
- * no other name.
+ * Renames the file `from` below `root` within its folder. An existing file `to` is replaced if it is a plain file with one
+ * name.
  * @throws TransferError
  */
 export function renameBelow(root: string, from: string, to: string): void {
@@ -94,18 +93,18 @@ export function renameBelow(root: string, from: string, to: string): void {
   );
 }
 
-/** Removes a file below `root`, found as it was opened. One that is gone already is no fault. */
+/** Removes a file below `root`. A missing file is no error. */
 export function removeBelow(root: string, path: string): void {
   inFolder(root, path, (name) => {
     try {
       unlinkSync(name);
     } catch {
-      // Somebody else removed it.
+      // It is gone already.
     }
   });
 }
 
-/** Gives `use` a name for the file that stands for its folder as it was opened, whatever happens to the path. */
+/** Calls `use` with a name of the file that goes through its open folder, so later changes of the path have no effect. */
 function inFolder<T>(root: string, path: string, use: (name: string) => T): T {
   const parts = pathInside(root, path).split(sep);
   if (parts.some((part) => part === '' || part === '.' || part === '..')) throw outside(path, root);
@@ -122,7 +121,7 @@ function inFolder<T>(root: string, path: string, use: (name: string) => T): T {
   }
 }
 
-/** It was opened with O_NONBLOCK, so that a FIFO without a peer comes this far and is refused here. */
+/** Refuses other files than plain ones. O_NONBLOCK makes the open of a FIFO without a peer return, so it is refused here. */
 function checked(fd: number, path: string): number {
   const status = fstatSync(fd);
   if (status.isFile() && status.nlink === 1) return fd;
@@ -142,7 +141,7 @@ function openPart(name: string, flags: number, { root, path }: { root: string; p
   }
 }
 
-/** The system reports a link where none is followed as ELOOP, or, where a folder is wanted, as ENOTDIR. */
+/** Names the link in an error: the system reports a refused link as ELOOP, or as ENOTDIR if a folder is expected. */
 function openError(error: unknown, root: string, path: string): TransferError {
   const link = linkBelow(root, path);
   if (link !== null) return { code: 'not_a_plain_file', message: linkRefusal(path, link) };

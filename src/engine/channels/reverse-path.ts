@@ -4,21 +4,21 @@ import { ByteReader, IncompleteError } from '../stream/bytes.ts';
 import { decodeReverse, type ReverseMessage, SHARED_ID_KNOWN } from '../stream/return-path.ts';
 import type { OutgoingChannel } from './channel.ts';
 
-/** Bytes of an unfinished message that may be waiting: no message of precopy is longer. */
+/** Longest unfinished message that is kept, in bytes: no message of precopy is longer. */
 const WAITING_BYTES_MAX = 8;
-/** The target acknowledges the switchover and says how it ended, and answers pings; one that says far more is broken. */
+/** Messages beside answers to pings, at most. A target needs three: the shared id is known, switchover-ack, SHUT. */
 const MESSAGES_MAX = 16;
 
-/** The source's end of the return path: remembers what the target has said. */
+/** The source's end of the return path: receives the messages of the target and keeps their values. */
 export class ReversePath {
-  /** Value of the SHUT message: null before it came, 0 if all is well there. */
+  /** Value of the SHUT message; null before it has come, 0 if the target has taken over the guest. */
   shut: number | null = null;
   hasSwitchoverAck = false;
   /** True once the peer has sent anything. */
   hasHeard = false;
-  /** Told of each answer to a ping; false if none is awaited with that value. */
+  /** Called for each pong. @returns false if no ping with that value is unanswered. */
   onPong: (value: number) => boolean = () => false;
-  /** Told, once, that the target is a vmferry and has read the id that both sides share. */
+  /** Called once, when the target has confirmed the shared id of the migration. Only a vmferry does so. */
   onSharedIdKnown: () => void = () => {};
   #isSharedIdKnown = false;
   #waiting: Uint8Array = new Uint8Array();
@@ -27,7 +27,7 @@ export class ReversePath {
   readonly #waitPoint: WaitPoint;
   readonly #isHandedOver: () => boolean;
 
-  /** `isHandedOver`: before, the target cannot have loaded the guest and has nothing good to say about it. */
+  /** @param isHandedOver false while the target cannot have the guest: SHUT 0 is an error then. */
   constructor(channel: OutgoingChannel, waitPoint: WaitPoint, isHandedOver: () => boolean) {
     this.#waitPoint = waitPoint;
     this.#isHandedOver = isHandedOver;
@@ -36,7 +36,7 @@ export class ReversePath {
 
   #receive(bytes: Uint8Array): void {
     this.hasHeard = true;
-    // What follows the last word, or a broken one, is nobody's.
+    // Bytes behind SHUT, or behind a broken message, are ignored.
     if (this.shut !== null || this.#isBroken) return;
     const all = this.#waiting.length === 0 ? bytes : Buffer.concat([this.#waiting, bytes]);
     const other = this.#messages === 0 ? otherProtocol(all) : null;
@@ -95,11 +95,11 @@ export class ReversePath {
   }
 }
 
-/** How an answer of HTTP begins: with its version, or, of a server that answers as HTTP/0.9, with a page. */
+/** First bytes of an HTTP answer: the version, or the page itself from a server that answers in HTTP/0.9. */
 const HTTP = ['HTTP', '<htm', '<HTM', '<!DO', '<!do'];
 const HEAD_BYTES = 4;
 
-/** The protocol of the server that answers at the address, if its first bytes are of HTTP or TLS; null otherwise. */
+/** The error for a peer whose first bytes are those of HTTP or TLS; null for all other bytes. */
 export function otherProtocol(bytes: Uint8Array): TransferError | null {
   if (HTTP.includes(Buffer.from(bytes.subarray(0, HEAD_BYTES)).toString('latin1'))) {
     return {
@@ -107,7 +107,7 @@ export function otherProtocol(bytes: Uint8Array): TransferError | null {
       message: 'an HTTP server answers at this address: it is not that of a migration',
     };
   }
-  // An alert of TLS: type 21, version 3.x.
+  // A TLS alert: type 21, version 3.x.
   if (bytes[0] === 21 && bytes[1] === 3) {
     return {
       code: 'peer_speaks_tls',
@@ -117,7 +117,7 @@ export function otherProtocol(bytes: Uint8Array): TransferError | null {
   return null;
 }
 
-/** Fails a migration without a return path once a server of another protocol answers. Every other answer is ignored. */
+/** Without a return path: fails the migration if the peer answers in HTTP or TLS, and ignores other answers. */
 export function watchForOtherProtocol(channel: OutgoingChannel, waitPoint: WaitPoint): void {
   let head: Uint8Array = new Uint8Array();
   channel.onReverse((bytes) => {

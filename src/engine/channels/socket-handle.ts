@@ -2,17 +2,17 @@ import net from 'node:net';
 import { libcFunction } from '../../native/c-library.ts';
 
 /*
- * How much of what was written to a socket the peer's system has taken. Linux tells: the count of TCP_INFO, and the length
- * of a socket's send queue.
+ * How many written bytes the peer's system has acknowledged. Linux gives TCP_INFO for TCP, and the length of the send queue
+ * for other sockets.
  */
 
-/** Of Linux's <netinet/tcp.h> and <sys/socket.h>; the same on x86-64 and arm64. */
+/** From Linux's <netinet/tcp.h> and <sys/socket.h>; the same on x86-64 and arm64. */
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 /** Offset of the u64 tcpi_bytes_acked in struct tcp_info. */
 const BYTES_ACKED_AT = 120;
 const TCP_INFO_BYTES = 256;
-/** ioctl that gives the bytes of a socket's send queue: of a unix socket those that the peer has not read. */
+/** The ioctl for the bytes in a socket's send queue; for a unix socket, the bytes that the peer has not read. */
 const SIOCOUTQ = 0x5411;
 
 type Libc = {
@@ -40,8 +40,8 @@ function libc(): Libc | null {
 }
 
 /**
- * A gauge of the bytes that the peer's system has acknowledged since now, given how many were written since now.
- * @returns a function that gives null once that cannot be told; null where it never can.
+ * Begins to count acknowledged bytes. @returns a function that takes the bytes written since this call and returns how
+ * many of them the peer's system has acknowledged, or null if that is unknown; null if the system has no such count.
  */
 export function acknowledgementGauge(socket: net.Socket): ((writtenBytes: number) => number | null) | null {
   const descriptor = descriptorOf(socket);
@@ -56,12 +56,12 @@ export function acknowledgementGauge(socket: net.Socket): ((writtenBytes: number
   if (queuedBytes(descriptor) === null) return null;
   return (writtenBytes) => {
     const queued = descriptorOf(socket) === descriptor ? queuedBytes(descriptor) : null;
-    // The length counts the system's own overhead too, so it may be more than what was written.
+    // The length includes overhead of the system, so it may exceed the written bytes.
     return queued === null ? null : Math.max(0, writtenBytes - socket.writableLength - queued);
   };
 }
 
-/** The descriptor of a socket is known to an inner part of Node only. */
+/** The descriptor of a socket, from an undocumented member of Node; null if it is not found. */
 export function descriptorOf(socket: net.Socket): number | null {
   const handle = (socket as unknown as { _handle?: { readonly fd?: unknown } | null })._handle;
   return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : null;
@@ -82,9 +82,8 @@ function queuedBytes(descriptor: number): number | null {
 }
 
 /**
- * Closes a socket at once, so that its peer sees a stream that was not taken. TCP can say so by RST. A unix socket or a
- * pipe has no RST, and Node throws where one is asked for: the kernel closes those, and reports ECONNRESET to a peer
- * whose bytes were not read.
+ * Closes a socket at once, so that the peer sees an error. TCP sends RST. A unix socket or a pipe has no RST, and Node throws
+ * if one is requested: these are closed, and the kernel reports ECONNRESET to a peer whose bytes were not read.
  */
 export function breakOff(socket: net.Socket): void {
   try {
@@ -96,16 +95,16 @@ export function breakOff(socket: net.Socket): void {
 }
 
 /*
- * Node reads a socket straight into a caller's buffer only with the `onread` option, and takes that option only where
- * a socket is made by `net.connect` or from a handle, not where a server accepts one. So an accepted socket gives its
- * handle to a new one: three times the throughput (see docs/adr/0002-reading-accepted-sockets.md). The handle is an
- * inner part of Node; where it is not found, chunks are copied instead.
+ * Node reads a socket directly into a caller's buffer only with the option `onread`. A socket made by `net.connect` or from
+ * a handle has that option, a socket accepted by a server has not. So the handle of an accepted socket is given to a new
+ * socket: three times the throughput (docs/adr/0002-reading-accepted-sockets.md). The handle is an undocumented member of
+ * Node; without it, chunks are copied.
  */
 type Inner = { _handle?: object | null };
 
 /**
- * Reads `connected` into what `buffer` gives, asked anew for each read, and tells `received` how many bytes came.
- * @returns the socket to use from now on in place of `connected`.
+ * Reads from `connected`: calls `buffer` for the destination before each read, and `received` with the number of bytes
+ * after it. @returns the socket that replaces `connected`.
  */
 export function readInto(
   connected: net.Socket,
@@ -141,7 +140,7 @@ function copyInto(
   return socket;
 }
 
-/** Copies a chunk into what `buffer` gives, piece by piece, and tells `received` of each. */
+/** Copies a chunk piece by piece into the buffers that `buffer` returns, and calls `received` after each piece. */
 export function deliver(
   chunk: Uint8Array,
   buffer: () => Uint8Array<SharedArrayBuffer>,

@@ -3,23 +3,23 @@ import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { channelError, type IncomingChannel } from './channel.ts';
 import { breakOff, deliver } from './socket-handle.ts';
 
-/** What comes before `read` is kept here: large enough for any stream's beginning. */
+/** Buffer for the bytes before `read`, in bytes: more than the first bytes of any kind of channel. */
 const FIRST_BYTES = 4096;
 
-/** Looks at the first bytes of a connection: they are read on until this says `enough`, then not before `read`. */
+/** Examines all first bytes that have come. Reading continues on `more`, and pauses until `read` on `enough`. */
 export type FirstLook = (bytes: Uint8Array) => 'more' | 'enough';
 
-/** Makes the socket, which reads into what `buffer` gives, asked anew for each read, and tells `received` of each. */
+/** Makes the socket, which calls `buffer` for the destination before each read, and `received` after it. */
 type OpenSocket = (buffer: () => Uint8Array<SharedArrayBuffer>, received: (count: number) => void) => net.Socket;
 
-/** A connected socket. It begins to read at once; what comes first is kept until `read` is called. */
+/** A connected socket. It reads at once, and keeps the first bytes until `read` is called. */
 export class SocketIncomingChannel implements IncomingChannel {
   readonly #socket: net.Socket;
   readonly #look: FirstLook;
   readonly #first = new Uint8Array(new SharedArrayBuffer(FIRST_BYTES));
-  /** Node asks for the next buffer right after a read: what it reads first after a pause comes here. */
+  /** The destination of the first read after a pause, which Node requests before the pause. */
   readonly #second = new Uint8Array(new SharedArrayBuffer(FIRST_BYTES));
-  /** The buffer that Node has, if it is one of the two above: what comes there has to be handed on. */
+  /** The buffer that Node has, if it is one of the two above: bytes in it are copied to the reader. */
   #own: Uint8Array<SharedArrayBuffer> | null = null;
   #firstCount = 0;
   #isHeld = false;
@@ -70,7 +70,7 @@ export class SocketIncomingChannel implements IncomingChannel {
     breakOff(this.#socket);
   }
 
-  /** Whatever still comes is read and forgotten. */
+  /** Later bytes are read and ignored. */
   #discard(): void {
     this.#ended = null;
     this.#reader = { buffer: () => this.#first, received: () => {} };
@@ -94,7 +94,7 @@ export class SocketIncomingChannel implements IncomingChannel {
     }
     this.#firstCount += count;
     const seen = this.#look(this.#first.subarray(0, this.#firstCount));
-    // A look may have led to `read`, or to an end.
+    // The examination may have called `read`, or closed the channel.
     if (seen !== 'enough' || this.#reader !== null) return;
     this.#isHeld = true;
     this.#socket.pause();

@@ -5,7 +5,7 @@ import { channelError, type OutgoingChannel, OutgoingEnd } from './channel.ts';
 import { acknowledgementGauge, breakOff, descriptorOf } from './socket-handle.ts';
 
 const KEEP_ALIVE_MS = 10_000;
-/** More than a target, or a server of another protocol, says before it closes. */
+/** Bytes that are read after a failed write: more than a target, or a server of another protocol, sends before it closes. */
 const LAST_WORDS_BYTES_MAX = 64 * 1024;
 
 type TcpTarget = {
@@ -48,7 +48,7 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   readonly hasReverse = true;
   readonly #socket: net.Socket;
   readonly #name: string;
-  /** Made when it is first asked, which has to be before the first byte is written. */
+  /** Made by the first call of `acknowledgedBytes`, which must come before the first write. */
   #gauge: ReturnType<typeof acknowledgementGauge> | undefined;
   #writtenBytes = 0;
   #reverse: ((bytes: Uint8Array) => void) | null = null;
@@ -106,8 +106,8 @@ export class SocketOutgoingChannel implements OutgoingChannel {
   }
 
   /**
-   * Reads what the peer said before it closed: after a failed write Node discards it, and it may be the reason. The
-   * socket is still open when the write's callback is called.
+   * Reads the bytes that the peer sent before it closed: they may contain the reason, and Node discards them after a failed
+   * write. The socket is still open during the callback of the write.
    */
   #readLastWords(): void {
     const descriptor = descriptorOf(this.#socket);

@@ -6,11 +6,11 @@ import { FileIncomingChannel, FileOutgoingChannel } from './file.ts';
 import { MAIN_CHANNEL, type SenderHandlers, SocketListener } from './socket-listener.ts';
 import { connectSocket } from './socket-outgoing.ts';
 
-/** A place where a sender is awaited. */
+/** An address at which an incoming migration waits for its sender. */
 export type Awaiting = {
-  /** Where it listens, once it does. Rejects with a TransferError. */
+  /** Resolves with the bound address when it listens. Rejects with a TransferError. */
   readonly bound: Promise<MigrationAddress>;
-  /** True where one sender may come after another: a socket that listens. */
+  /** True if several senders can connect one after another: a listening socket. */
   readonly isListener: boolean;
   /** Gives the channels of the next sender. Called once, unless it is a listener; only a listener has further channels. */
   take(handlers: SenderHandlers): void;
@@ -22,7 +22,7 @@ export type Awaiting = {
 
 type OutgoingPlace = {
   readonly fileRoot: string;
-  /** Gives up connecting. */
+  /** Ends the attempt to connect. */
   readonly signal: AbortSignal;
 };
 
@@ -32,15 +32,15 @@ type IncomingPlace = {
   readonly headerMs: number;
 };
 
-/** How channels to the addresses of one transport are opened, and what a migration has to know of them. */
+/** How channels of one transport are opened, and the properties that a migration depends on. */
 type Transport<Address> = {
   readonly outgoing: (address: Address, place: OutgoingPlace) => OutgoingChannel | Promise<OutgoingChannel>;
   readonly incoming: (address: Address, place: IncomingPlace) => Awaiting;
   /** True if the sender is at the other end of the channel and closes it when it cancels. */
   readonly hasSender: boolean;
-  /** True if a stream that was written to its end needs no answer of a target. */
+  /** True if a completely written stream needs no answer of a target. */
   readonly needsNoAnswer: boolean;
-  /** True if a failure with this code says that nobody has taken the stream, also behind its end. */
+  /** True if a failure with this code shows that no target has taken the stream, even if it was written completely. */
   readonly isRefusal: (code: TransferError['code']) => boolean;
 };
 
@@ -50,7 +50,7 @@ type AddressOf<N extends Name> = { [K in N]: Addresses[K] & { readonly transport
 
 const NO_REFUSAL = { needsNoAnswer: false, isRefusal: () => false } as const;
 
-/** All transports. One more needs its address in the port, its channels in a file of their own, and its row here. */
+/** All transports. A new one has its address type in the port, a file with its channels, and a row here. */
 const TRANSPORTS: { readonly [N in Name]: Transport<Addresses[N]> } = {
   tcp: {
     ...NO_REFUSAL,
@@ -86,14 +86,14 @@ const TRANSPORTS: { readonly [N in Name]: Transport<Addresses[N]> } = {
   },
 };
 
-/** What a migration has to know of the transport of an address. */
+/** The properties of an address's transport. */
 export function transportOf({
   transport,
 }: MigrationAddress): Pick<Transport<never>, 'hasSender' | 'needsNoAnswer' | 'isRefusal'> {
   return TRANSPORTS[transport];
 }
 
-/** Opens the channel of an outgoing migration. Rejects with a TransferError; `signal` gives up connecting. */
+/** Opens the channel of an outgoing migration. Rejects with a TransferError; `signal` ends the attempt. */
 export async function openOutgoing(
   address: MigrationAddress,
   fileRoot: string,
@@ -111,7 +111,7 @@ function outgoingOf<N extends Name>(address: AddressOf<N>, place: OutgoingPlace)
   return TRANSPORTS[name].outgoing(address, place);
 }
 
-/** Opens the place that an incoming migration comes to. @throws TransferError where that is seen at once. */
+/** Opens the address of an incoming migration. @throws TransferError; errors found later reject `bound`. */
 export function openIncoming(address: MigrationAddress, place: IncomingPlace): Awaiting {
   try {
     return incomingOf<Name>(address, place);

@@ -2,14 +2,14 @@ import { PAGE_BYTES } from '../memory/layout.ts';
 import { GUEST_PAGE, GUEST_STYLE, type GuestStyle } from './kernels.ts';
 
 /*
- * The synthetic guest's pages in plain TypeScript. The kernels are tested against it, and the guest's self-check uses
- * it to say what a page that is wrong should have held.
+ * The synthetic guest's pages in plain TypeScript: the reference for tests of the kernels, and the source of the expected
+ * contents when the guest's self-check reports a wrong page.
  */
 const LANES = 16;
 const GOLDEN = 0x9e3779b9;
 const LETTERS = new TextEncoder().encode(' etaoinsrhldcu;\n');
 
-/** What identifies a written page; `seq` is a whole number from 1 to 2^53 - 1. */
+/** Identity of a written page; `seq` counts its writes, from 1 to 2^53 - 1. */
 export type GuestPageIdentity = { readonly page: number; readonly seq: number; readonly vcpu: number };
 
 /** The 4096 bytes that `page` holds before its first write. */
@@ -31,7 +31,7 @@ export function referencePage(identity: GuestPageIdentity, seed: number, style: 
   return bytes;
 }
 
-/** Checksum over a page's body and its identity: what the header of a page that is whole holds. */
+/** Checksum over a page's body and identity, as stored in its header. */
 export function referenceChecksum(bytes: Uint8Array, { page, seq, vcpu }: GuestPageIdentity): bigint {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const first = new Uint32Array(LANES);
@@ -72,7 +72,7 @@ function streamBytes({ key, page, style, steps }: Stream): Uint8Array<ArrayBuffe
   return style === GUEST_STYLE.text ? letters(bytes) : bytes;
 }
 
-/** A letter's number is drawn from two nibbles so that few letters make up most of the text, as in real text. */
+/** Each letter is chosen by the AND of two nibbles, so a few letters make up most of the text, as in real text. */
 function letters(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return bytes.map((byte) => LETTERS[byte & (byte >> 4) & 15]!);
 }

@@ -3,7 +3,7 @@ import { ENGINE_RESULT_ADDRESS } from '../memory/layout.ts';
 
 export type Kernels = MigrationKernels & GuestKernels;
 
-/** Reads and compiles the kernels. A thread does it once and instantiates the module for every segment. */
+/** Reads and compiles the kernels. A thread does this once, and instantiates the module for each segment. */
 export function compileKernels(): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(new URL('../../../kernels/build/kernels.wasm', import.meta.url)));
 }
@@ -37,7 +37,7 @@ export type MigrationKernels = {
 /** Why `decodePages` stopped. */
 export const DECODE_STOP = { incomplete: 0, other: 1, outside: 2 } as const;
 
-/** Three counts that the engine's kernels leave behind; their meaning is each kernel's. */
+/** Three counts that a kernel of the engine writes beside its result; each kernel documents their meaning. */
 export class KernelResults {
   readonly #words: Uint32Array;
 
@@ -63,11 +63,11 @@ export type GuestKernels = {
   guestMarkDirty(log: number, index: number): void;
 };
 
-/** What a guest page's bytes look like: noise that nothing compresses, or letters that compress well. */
+/** The contents of guest pages: random bytes, which do not compress, or text, which compresses well. */
 export const GUEST_STYLE = { random: 1, text: 2 } as const;
 export type GuestStyle = (typeof GUEST_STYLE)[keyof typeof GUEST_STYLE];
 
-/** Where a written page keeps what; the layout is drawn in kernels/assembly/guest-page.ts. */
+/** The layout of a written page, in bytes; see kernels/assembly/guest-page.ts. */
 export const GUEST_PAGE = {
   magic: 0x59_52_52_45_46_47_41_50n,
   pageOffset: 8,

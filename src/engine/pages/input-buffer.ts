@@ -1,9 +1,9 @@
 import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
 import { KNOWN_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
 
-/** Bytes that one read may bring. */
+/** Bytes of one read, at most. */
 const READ_BYTES_MAX = 1024 * 1024;
-/** Bytes that may wait at least, at any time: the longest element has to fit. */
+/** Size of the buffer, in bytes: the longest element must fit, with room for a read behind it. */
 const WAITING_BYTES = 2 * READ_BYTES_MAX;
 
 if (WAITING_BYTES > STAGING_BYTES) throw new RangeError('the input must fit the staging area');
@@ -11,9 +11,9 @@ if (KNOWN_DESCRIPTION_BYTES_MAX > READ_BYTES_MAX) {
   throw new RangeError('the longest element must leave room for a read behind it');
 }
 
-/** Bytes of a stream that came and were not taken yet, as the readers of its parts see them. */
+/** The waiting bytes of a stream: those that have come and were not taken. */
 export interface StreamInput {
-  /** Bytes waiting. */
+  /** Number of waiting bytes. */
   readonly length: number;
   /** Address of the first waiting byte in its segment. */
   readonly address: number;
@@ -21,7 +21,7 @@ export interface StreamInput {
   readonly takenBytes: number;
   /** The waiting bytes. */
   view(): Uint8Array<SharedArrayBuffer>;
-  /** The first waiting 64-bit word as two halves, or null if it is not there yet. */
+  /** The first waiting 64-bit word (big-endian) as two halves; null if fewer bytes wait. */
   peekWord(): { readonly high: number; readonly low: number } | null;
   take(bytes: number): void;
   /** Moves to the staging area of another segment. */
@@ -29,8 +29,8 @@ export interface StreamInput {
 }
 
 /**
- * What was received and not yet taken, in one piece. It lies in the staging area of a segment, so that kernels can
- * work on it; before there is guest memory it lies in memory of its own.
+ * The waiting bytes of a stream from a channel, in one piece. They lie in the staging area of a segment, where kernels can
+ * read them; before there is guest memory, in memory of their own.
  */
 export class InputBuffer implements StreamInput {
   #bytes: Uint8Array<SharedArrayBuffer>;
@@ -39,7 +39,7 @@ export class InputBuffer implements StreamInput {
   #end = 0;
   takenBytes = 0;
 
-  /** `first` is where bytes wait before there is guest memory; one that reads many short streams may use it again. */
+  /** @param first memory for the time before there is guest memory; it can be reused for further streams. */
   constructor(first: SharedArrayBuffer = InputBuffer.firstBytes()) {
     this.#bytes = new Uint8Array(first);
   }
@@ -71,7 +71,7 @@ export class InputBuffer implements StreamInput {
     this.takenBytes += bytes;
   }
 
-  /** Where the next read goes. What waits is moved to the front if there is little room behind it. */
+  /** The destination of the next read. Waiting bytes are moved to the front if there is little room behind them. */
   room(): Uint8Array<SharedArrayBuffer> {
     if (this.#start === this.#end) {
       this.#start = 0;

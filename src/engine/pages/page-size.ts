@@ -2,19 +2,19 @@ import { StreamError } from '../stream/bytes.ts';
 import { ELEMENT, RAM_FLAG, RAM_FLAGS_MASK } from '../stream/constants.ts';
 
 /*
- * Streams of machines whose pages are not 4 KiB (AVR 256 bytes, Raspberry Pi 1 KiB, SPARC64, Alpha and OpenRISC 8 KiB,
- * TriCore 16 KiB). Only some name the size, in the configuration. Elsewhere it shows in three places:
+ * Recognises streams of machines with other pages than 4 KiB (AVR 256 bytes, Raspberry Pi 1 KiB, SPARC64, Alpha and OpenRISC
+ * 8 KiB, TriCore 16 KiB). Only some configurations name the size. Other signs of it:
  *
- * - Smaller pages: address bits stand among the low 12 bits of a record's word, which hold only flags here.
- * - Any other size: the first page record with contents ends elsewhere, so no record follows 4096 bytes of contents.
- * - Larger pages without contents: every offset is a multiple of a larger size; and the vmdescription has `page_size`.
+ * - Smaller pages: the low 12 bits of a record's word contain address bits, not only flags.
+ * - Any other size: no record follows 4096 bytes of contents of the first page.
+ * - Larger pages, all zero: every offset is a multiple of a larger size, and the vmdescription has `page_size`.
  */
 
-/** The only size that is read. */
+/** The only supported page size, in bytes. */
 export const STREAM_PAGE_BYTES = 4096;
 const SMALLER = [2048, 1024, 512, 256];
 const LARGER = [8192, 16384, 32768, 65536];
-/** A record's word and the byte behind it. */
+/** Size of a record's word, in bytes; `LOOK_BYTES` has the byte behind it too. */
 const WORD_BYTES = 8;
 const LOOK_BYTES = WORD_BYTES + 1;
 
@@ -25,26 +25,27 @@ export function pageSizeDiffers(bytes: number): StreamError {
   );
 }
 
-/** The page size of a machine with smaller pages, from a word's low 12 bits; null if they do not tell one. */
+/** The page size of a machine with smaller pages, from the low 12 bits of a word; null if they show none. */
 export function smallerPageBytes(flags: number): number | null {
   return SMALLER.find((bytes) => flags >= bytes && isPageFlags(flags & (bytes - 1))) ?? null;
 }
 
-/** What the records of a ram section tell of the page size, until a page with contents has settled it. */
+/** Collects the signs of the page size in the records of RAM, until the first page with contents decides. */
 export class PageSizeProbe {
-  /** True once records are known to hold pages of 4096 bytes. */
+  /** True when the pages are known to have 4096 bytes. */
   isSettled = false;
-  /** All offsets of records, or-ed; 0 before any but 0 has come. */
+  /** Bitwise OR of the offsets of all records. */
   #offsets = 0;
 
-  /** Notes the record of a page at `offset`, the low 32 bits of it. */
+  /** Notes a record. @param offset the low 32 bits of its offset. */
   note(offset: number): void {
     this.#offsets |= offset;
   }
 
   /**
-   * Looks behind the first page with contents, which begins at `body` of `view`; its record's word has `offset`.
-   * @returns false while bytes are missing that decide. With `isAll` none will come.
+   * Examines the bytes behind the first page with contents, which begins at `body` in `view`.
+   * @param isAll no more bytes will come.
+   * @returns false while more bytes are needed to decide.
    * @throws StreamError if the page has another size.
    */
   settle(view: Uint8Array, page: { readonly body: number; readonly offset: number }, isAll: boolean): boolean {
@@ -58,15 +59,15 @@ export class PageSizeProbe {
     if (!isThere(STREAM_PAGE_BYTES) && !isAll) return false;
     const other = [...SMALLER, ...LARGER].find(isNext);
     if (other !== undefined) throw pageSizeDiffers(other);
-    // Pages may come in any order: what only looks like a record does not wait for more bytes.
+    // Pages may come in any order, so any valid flags at this place are taken for a record.
     const isRecord = isThere(STREAM_PAGE_BYTES) && isAnyRecord(look, page.body + STREAM_PAGE_BYTES);
     if (!isRecord && !isThere(LARGER.at(-1) ?? 0) && !isAll) return false;
-    // No other size explains what follows; if the record is wrong, reading it says why.
+    // No other size fits. If the record is wrong, its reader refuses it.
     this.isSettled = true;
     return true;
   }
 
-  /** At the end of RAM. @throws StreamError if no page had contents and all offsets suit only larger pages. */
+  /** RAM is complete. @throws StreamError if no page had contents and all offsets are multiples of a larger size. */
   finish(): void {
     if (this.isSettled || this.#offsets === 0) return;
     const bytes = (this.#offsets & -this.#offsets) >>> 0;
@@ -74,13 +75,13 @@ export class PageSizeProbe {
   }
 }
 
-/** True if these flags are those of a page or of a zero page. */
+/** True for the flags of a page or of a zero page. */
 function isPageFlags(flags: number): boolean {
   const kind = flags & ~RAM_FLAG.continue;
   return kind === RAM_FLAG.page || kind === RAM_FLAG.zero;
 }
 
-/** True if what stands there begins with flags that a record may have. */
+/** True if the word at `at` has flags of a record. */
 function isAnyRecord(look: DataView, at: number): boolean {
   const flags = look.getUint32(at + 4) & RAM_FLAGS_MASK;
   if (flags === RAM_FLAG.eos) return look.getUint8(at + WORD_BYTES) === ELEMENT.footer;
@@ -88,7 +89,7 @@ function isAnyRecord(look: DataView, at: number): boolean {
   return Object.values(RAM_FLAG).some((known) => known === kind);
 }
 
-/** True if, with pages of `bytes`, the record behind the page at `offset` stands there: pages come in order at first. */
+/** True if the record at `at` follows a page at `offset` of size `bytes`: the first pages of a stream come in order. */
 function isNextRecord(look: DataView, at: number, offset: number, bytes: number): boolean {
   const word = look.getUint32(at) * 2 ** 32 + look.getUint32(at + 4);
   const flags = word % bytes;
@@ -98,7 +99,7 @@ function isNextRecord(look: DataView, at: number, offset: number, bytes: number)
   return word - flags === offset + bytes;
 }
 
-/** True if a block's name stands there, as far as its bytes have come. */
+/** True if the bytes at `at` are the name of a block, as far as they have come. */
 function isName(look: DataView, at: number): boolean {
   const length = look.getUint8(at);
   const end = Math.min(at + 1 + length, look.byteLength);

@@ -4,7 +4,7 @@ import type { GuestMemory } from '../memory/machine-state.ts';
 import type { WaitPoint } from '../session/wait-point.ts';
 
 const SLOT_BYTES = 1024 * 1024;
-/** Slots on their way at a time. */
+/** Slots that the channel may have at a time. */
 const SLOTS = 4;
 
 if (SLOTS * SLOT_BYTES > STAGING_BYTES) throw new RangeError('the slots must fit the staging area');
@@ -13,17 +13,17 @@ export type StagingOptions = {
   readonly channel: OutgoingChannel;
   readonly waitPoint: WaitPoint;
   readonly memory: GuestMemory;
-  /** How long the channel may take nothing. */
+  /** How long the channel may accept no bytes; milliseconds. */
   readonly stallMs: number;
-  /** Everything but the end of the stream is handed over in multiples of so many bytes; far less than a slot. */
+  /** Writes have multiples of so many bytes, except at the end of the stream; far less than a slot. */
   readonly alignBytes?: number;
 };
 
 /**
- * Puts the stream together in slots of the staging area and hands them to the channel whole. Records are made by
- * kernels, which reach one segment only, so a slot lies in the segment whose pages go into it.
+ * Assembles the stream in slots of the staging area, and writes each slot to the channel. Kernels make records, and reach
+ * only one segment, so a slot lies in the segment of its pages.
  *
- * Ownership: a slot is the writer's from `open` to `send`, the channel's until its callback.
+ * Ownership: a slot belongs to the writer from `open` to `send`, then to the channel until its callback.
  */
 export class Staging {
   readonly #channel: OutgoingChannel;
@@ -36,7 +36,7 @@ export class Staging {
   #segment = 0;
   #used = 0;
   #inFlight = 0;
-  /** Bytes handed to the channel and bytes waiting in the open slot. */
+  /** Bytes given to the channel, and bytes in the open slot. */
   sentBytes = 0;
 
   constructor(options: StagingOptions) {
@@ -47,7 +47,7 @@ export class Staging {
     this.#memories = options.memory.segments.map((segment) => new Uint8Array(segment.buffer as SharedArrayBuffer));
   }
 
-  /** Address at which the next byte goes, in the open slot's segment. */
+  /** Address of the next byte, in the segment of the open slot. */
   get address(): number {
     return STAGING_ADDRESS + this.#slot * SLOT_BYTES + this.#used;
   }
@@ -57,14 +57,14 @@ export class Staging {
     return this.#slot < 0 ? 0 : SLOT_BYTES - this.#used;
   }
 
-  /** The newest `bytes` of the open slot: a view that is valid until the slot is sent. */
+  /** The last `bytes` of the open slot; the view is valid until the slot is sent. */
   newest(bytes: number): Uint8Array<SharedArrayBuffer> {
     const memory = this.#memories[this.#segment];
     if (memory === undefined || bytes > this.#used) throw new RangeError(`the open slot has no ${bytes} bytes`);
     return memory.subarray(this.address - bytes, this.address);
   }
 
-  /** Opens a slot in `segment` with at least `bytes` of room, waiting for one to come back. */
+  /** Opens a slot in `segment` with room for `bytes`. Waits if the channel has all slots. */
   async open(segment: number, bytes: number): Promise<void> {
     if (this.#slot >= 0 && this.#segment === segment && this.room >= bytes) return;
     const rest = this.newest(this.#used % this.#alignBytes);
@@ -75,17 +75,17 @@ export class Staging {
     this.#slot = this.#busy.indexOf(false);
     this.#segment = segment;
     this.#used = rest.length;
-    // It may lie in this very slot, which came back meanwhile: a copy within one memory may overlap.
+    // The rest may lie in the same slot, which the channel has given back: a copy within one memory may overlap.
     this.#memories[segment]?.set(rest, this.address - rest.length);
   }
 
-  /** Counts what a kernel wrote at `address`. */
+  /** Counts bytes that a kernel wrote at `address`. */
   advance(bytes: number): void {
     this.#used += bytes;
     this.sentBytes += bytes;
   }
 
-  /** Appends bytes that no kernel makes. */
+  /** Appends a copy of bytes that no kernel made. */
   async put(bytes: Uint8Array): Promise<void> {
     for (let from = 0; from < bytes.length; ) {
       await this.open(this.#segment, 1);
@@ -96,7 +96,7 @@ export class Staging {
     }
   }
 
-  /** Hands the open slot to the channel. */
+  /** Gives the open slot to the channel. */
   send(): void {
     this.#sendAllBut(0);
   }
@@ -120,7 +120,7 @@ export class Staging {
     });
   }
 
-  /** Sends what is open and waits until the channel has taken everything. */
+  /** Sends the open slot and waits until the channel has sent all slots. */
   async drain(): Promise<void> {
     this.send();
     await this.#waitPoint.until(() => this.#inFlight === 0, this.#stallMs, 'waiting for the peer to take data');

@@ -1,6 +1,6 @@
 import type { TransferCode } from '../session/transfer-messages.ts';
 
-/** Thrown when a whole element is not there yet: the caller keeps the bytes and tries again with more. */
+/** Thrown while an element is incomplete: the caller keeps the bytes and tries again when more have come. */
 export class IncompleteError extends Error {
   constructor() {
     super('more bytes are needed');
@@ -8,10 +8,10 @@ export class IncompleteError extends Error {
   }
 }
 
-/** A stream that breaks its format: what was wrong, and, once the reader has added it, at which byte of the stream. */
+/** An error in a stream. The message ends with the position in the stream once the reader has added it. */
 export class StreamError extends Error {
   readonly code: TransferCode;
-  /** Where in the stream the element that was wrong begins, or null if that was not added yet. */
+  /** Where the wrong element begins, in bytes from the start of the stream; null before the reader has added it. */
   readonly position: number | null;
 
   constructor(code: TransferCode, message: string, position: number | null = null) {
@@ -21,17 +21,17 @@ export class StreamError extends Error {
     this.position = position;
   }
 
-  /** The same error with its place, unless it has one. */
+  /** The same error with `position`, or unchanged if it has a position. */
   at(position: number): StreamError {
     return this.position === null ? new StreamError(this.code, this.message, position) : this;
   }
 }
 
-/** Reads big-endian values from the bytes at hand. Every read throws IncompleteError if they do not suffice. */
+/** Reads big-endian values from the bytes that have come. Every read throws IncompleteError if they are too few. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** Position of the next byte, counted from the start of the bytes at hand. */
+  /** Position of the next byte, counted from the first byte given to the constructor. */
   position = 0;
 
   constructor(bytes: Uint8Array) {
@@ -55,7 +55,7 @@ export class ByteReader {
     return this.#view.getUint32(this.#take(4));
   }
 
-  /** A count or an address. @throws StreamError above 2^53 - 1, which no real machine reaches. */
+  /** A count or an address, called `what` in the error. @throws StreamError above 2^53 - 1, which no real machine needs. */
   u64(what: string): number {
     const value = this.#view.getBigUint64(this.#take(8));
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
@@ -64,7 +64,7 @@ export class ByteReader {
     return Number(value);
   }
 
-  /** A text behind its length in one byte. */
+  /** A text with its length in one byte before it. */
   str8(): string {
     return Buffer.from(this.bytes(this.u8())).toString('utf8');
   }
@@ -83,7 +83,7 @@ export class ByteReader {
   }
 }
 
-/** Puts big-endian values together. For the small parts of a stream: pages never pass through here. */
+/** Writes big-endian values into a growing buffer. For the small parts of a stream, not for pages. */
 export class ByteWriter {
   #bytes = new Uint8Array(256);
   #view = new DataView(this.#bytes.buffer);
@@ -119,7 +119,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** A text of at most 255 bytes behind its length in one byte. */
+  /** A text of at most 255 bytes with its length in one byte before it. */
   str8(text: string): this {
     const bytes = Buffer.from(text, 'utf8');
     if (bytes.length > 255) throw new RangeError(`'${text}' is longer than 255 bytes`);
@@ -133,7 +133,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** What was written so far: a copy of its own. */
+  /** A copy of the bytes written so far. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }

@@ -57,13 +57,13 @@ export const REVERSE = {
   switchoverAck: 7,
 } as const;
 
-/** Longest machine name that is accepted, in bytes; the field could say 2^32 - 1. */
+/** Longest machine name that is accepted, in bytes. The field allows 2^32 - 1. */
 export const MACHINE_NAME_BYTES_MAX = 255;
-/** Longest vmdescription that is accepted; a real one has about 100 KiB. */
+/** Longest vmdescription that is accepted, in bytes; a real one has about 100 KiB. */
 export const VM_DESCRIPTION_BYTES_MAX = 16 * 2 ** 20;
-/** The same for a machine whose devices are known: it is read in one piece, so it has to fit the input buffer. */
+/** The same for a machine with known devices: its vmdescription is read in one piece, so it must fit into the input buffer. */
 export const KNOWN_DESCRIPTION_BYTES_MAX = 512 * 1024;
-/** All device sections of a stream together; a real machine has about 100 KiB, one with a large GPU some MiB. */
+/** Bytes of all device sections of a stream, at most; a real machine has about 100 KiB, one with a large GPU some MiB. */
 export const DEVICE_BYTES_MAX = 64 * 2 ** 20;
 /** RAM blocks in a stream, at most. */
 export const RAM_BLOCKS_MAX = 1024;

@@ -21,18 +21,18 @@ import { decodeFooter, decodeSectionHead } from './stream-elements.ts';
  *   FULL sections with their footers, globalstate among them
  *   00
  *
- * That is a migration stream without its configuration, RAM and vmdescription. The run state is none of it: globalstate
- * always says `running`, as QEMU has it there, and is checked but not taken when the file is read.
+ * That is a migration stream without its configuration, RAM and vmdescription. It contains no run state:
+ * globalstate always says `running`, as in QEMU, and is checked but not applied when the file is read.
  */
 
-/** Ids of the sections of a machine whose devices are known; 2 is RAM's. */
+/** First section id of a machine with known devices; 2 is the id of RAM. */
 const FIRST_SECTION_ID = 3;
 const RUN_STATE = 'running';
 
 /** A device state alone, and how many sections it has. */
 export type DeviceStateBytes = { readonly bytes: Uint8Array; readonly sections: number };
 
-/** The device state of a machine that stands still; the bytes share nothing with it. */
+/** Encodes the device state of a machine whose vCPUs are stopped. The bytes are a copy. */
 export function encodeDeviceStream({ state }: TransferSource): DeviceStateBytes {
   const sections = state.form === 'image' ? heldSections(state.image) : knownSections(state.devices);
   const writer = new ByteWriter().bytes(encodeHeader());
@@ -58,8 +58,8 @@ function knownSections(devices: KnownState['devices']): readonly OpaqueSection[]
 }
 
 /**
- * `source` with the device state of `bytes`, which must have just its devices.
- * @throws StreamError with its place.
+ * The machine `source` with the device state in `bytes`, which must have exactly the devices of `source`.
+ * @throws StreamError with its position.
  */
 export function decodeDeviceStream(bytes: Uint8Array, source: TransferSource): LoadedMachine {
   const reader = new ByteReader(bytes);
@@ -98,7 +98,7 @@ function readKnown(
   return { globalState, state: { form: 'devices', bodies, memory } };
 }
 
-/** Which sizes the bodies have is known from the image; where they are others now, footers tell. */
+/** Reads an image's sections by the body sizes of the image, or by their footers if the sizes do not fit. */
 function readImage(bytes: Uint8Array, image: ImageStream): ImageStream {
   const held = new Map(heldSections(image).map((section) => [sizeKey(section), section]));
   const sizes = new Map([...held].map(([key, { body }]) => [key, body.length]));
@@ -108,7 +108,7 @@ function readImage(bytes: Uint8Array, image: ImageStream): ImageStream {
   for (const section of found) {
     const own = held.get(sizeKey(section));
     checkSection(section, own, fresh);
-    // Numbers are the sender's own; those of this image go with its RAM section.
+    // Section ids differ between senders. The image keeps its own, which match the id of its RAM section.
     fresh.set(sizeKey(section), { ...section, sectionId: own?.sectionId ?? section.sectionId });
   }
   const take = (section: OpaqueSection): OpaqueSection => {
@@ -123,7 +123,7 @@ function readImage(bytes: Uint8Array, image: ImageStream): ImageStream {
     decodeGlobalState(replacement.body);
     return section;
   };
-  // A description of other sizes would lead its reader astray; a stream may go without one.
+  // A vmdescription with wrong sizes would mislead its reader, and a stream may lack it.
   const vmDescription = bySize === null ? null : image.vmDescription;
   return {
     ...image,

@@ -2,7 +2,7 @@ import type { TransferDevice } from '../memory/machine-state.ts';
 import { type ByteReader, ByteWriter, StreamError } from './bytes.ts';
 import type { SectionHead } from './stream-elements.ts';
 
-/** Collects the bodies of devices that are known by their field tables; every one has to come exactly once. */
+/** Collects the bodies of devices whose field tables are known. Each device must come exactly once. */
 export class KnownDevices {
   readonly #devices: readonly TransferDevice[];
   readonly #bodies: (Uint8Array | null)[];
@@ -13,7 +13,7 @@ export class KnownDevices {
     this.#bodies = devices.map(() => null);
   }
 
-  /** Reads the body of a FULL section. @returns what to do once the section's footer has been checked. */
+  /** Reads the body of a FULL section. @returns a function that keeps it, for when the footer has been checked. */
   read(head: SectionHead, reader: ByteReader): () => void {
     if (head.idstr === GLOBAL_STATE_SECTION.idstr && head.instanceId === GLOBAL_STATE_SECTION.instanceId) {
       checkVersion(head, GLOBAL_STATE_SECTION.versionId);
@@ -41,7 +41,7 @@ export class KnownDevices {
     };
   }
 
-  /** What was collected. @throws StreamError if a device is missing. */
+  /** The collected bodies. @throws StreamError if a device is missing. */
   finish(): { readonly globalState: string; readonly bodies: readonly Uint8Array[] } {
     const bodies = this.#bodies.map((body, index) => {
       const device = this.#devices[index];
@@ -93,14 +93,14 @@ export function encodeGlobalState(runState: string): Uint8Array {
   return body;
 }
 
-/** The same body with another run state; what is behind the name stays. */
+/** A copy of the body with another run state; the bytes behind the name are unchanged. */
 export function withRunState(body: Uint8Array, runState: string): Uint8Array {
   const changed = Uint8Array.from(body);
   changed.set(encodeGlobalState(runState).subarray(0, 4 + NAME_BYTES));
   return changed;
 }
 
-/** The run state's name. @throws StreamError if the body is not one. */
+/** The name of the run state. @throws StreamError if the body is not that of globalstate. */
 export function decodeGlobalState(body: Uint8Array): string {
   if (body.length !== GLOBAL_STATE_BYTES) {
     throw new StreamError('global_state_broken', `globalstate has ${body.length} bytes, not ${GLOBAL_STATE_BYTES}`);

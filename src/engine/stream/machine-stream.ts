@@ -8,7 +8,7 @@ import { encodeCommand, encodeFooter, encodeSectionHead, encodeSectionPart } fro
 import { encodeVmDescription, encodeVmDescriptionText } from './vm-description.ts';
 
 /**
- * The parts of a machine's stream in their order. Every writer goes through them, and the reader holds a stream against them.
+ * The parts of a machine's stream in their order, for all writers and for the reader, which checks the order.
  *
  * | part             | elements |
  * |------------------|----------|
@@ -19,7 +19,7 @@ import { encodeVmDescription, encodeVmDescriptionText } from './vm-description.t
  * | ram-start        | START of the ram section: the list of blocks |
  * | ram-parts        | PARTs of the ram section, any number, and pings |
  * | switchover-start | the command of that name; a stream may lack it |
- * | ram-end          | END of the ram section; the guest stands still |
+ * | ram-end          | END of the ram section; the guest is stopped |
  * | devices          | FULL sections; globalstate is the last one |
  * | end-mark         | the type byte EOF |
  * | description      | the vmdescription; a stream may lack it |
@@ -39,11 +39,11 @@ export const STREAM_PARTS = [
 ] as const;
 export type StreamPart = (typeof STREAM_PARTS)[number];
 
-/** How far a stream has come. */
+/** The part that a stream has reached. */
 export class StreamPosition {
   #reached = -1;
 
-  /** Goes on to `part`. @throws RangeError if that was passed already: a fault of the program. */
+  /** Moves to `part`. @throws RangeError if the stream is behind it: a fault of the program. */
   enter(part: StreamPart): void {
     const index = STREAM_PARTS.indexOf(part);
     if (index < this.#reached) throw new RangeError(`the part ${part} comes behind ${STREAM_PARTS[this.#reached]}`);
@@ -64,23 +64,23 @@ export class StreamPosition {
   }
 }
 
-/** Of the ram section in a stream of known devices; their sections have the numbers behind it. */
+/** Id of the ram section in a stream of known devices; the ids of the devices follow it. */
 const DEFAULT_RAM_SECTION_ID = 2;
 
 export type MachineToEncode = {
   readonly source: Pick<TransferSource, 'machineName' | 'memory' | 'state'>;
-  /** Text form; null: the stream has none. An image has its own. */
+  /** Uuid in text form; null for a stream without one. An image has it in its configuration. */
   readonly uuid: string | null;
 };
 
 /**
- * Encodes what surrounds the pages of a machine: the writer takes elements part by part, and puts what it makes itself
- * between them: commands of a return path, and records of pages in `ram-parts` and `ram-end`.
+ * Encodes a machine's stream without its pages. The writer takes the elements part by part, and writes commands of the return
+ * path, and page records in `ram-parts` and `ram-end`, between them.
  */
 export class MachineEncoder {
-  /** Number of the ram section in this stream. */
+  /** Id of the ram section in this stream. */
   readonly ramSectionId: number;
-  /** Run state in globalstate, to be set before `devices`. */
+  /** The run state in globalstate. It must be set before `devices`. */
   runState = 'running';
   readonly #machine: MachineToEncode;
   readonly #position = new StreamPosition();
@@ -91,7 +91,7 @@ export class MachineEncoder {
     this.ramSectionId = state.form === 'image' ? state.image.ramSectionId : DEFAULT_RAM_SECTION_ID;
   }
 
-  /** The elements of all parts that were not taken yet, up to and with `last`. */
+  /** The elements of all parts that were not taken before, up to and including `last`. */
   *through(last: StreamPart): Generator<Uint8Array> {
     for (const part of this.#position.through(last)) yield* this.#elements(part);
   }

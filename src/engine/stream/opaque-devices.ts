@@ -8,29 +8,28 @@ import { decodeVmDescription, describedBodySizes, findVmDescription } from './vm
 
 export type OpaqueDevices = { readonly sections: readonly OpaqueSection[]; readonly vmDescription: Uint8Array | null };
 
-/** Bytes that count as progress for the watchdog; a peer that sends one a second does not get on. */
+/** Bytes that count as progress for the watchdog, so that a peer that sends one byte a second makes none. */
 const PROGRESS_BYTES = 4096;
 
 /**
- * The end of a stream whose devices are not known here: FULL sections, the end mark, the vmdescription.
+ * Reads the end of a stream with unknown devices: FULL sections, the end mark, the vmdescription.
  *
- * Bodies carry no length. While bytes come in, a section seems to end at the first footer with its id behind which
- * another section may begin; a body may hold such bytes by chance, so that is only a guess. Only `globalstate` has a
- * known size, and it comes last: the end mark stands behind it. Once the vmdescription is there, the sizes that it
- * gives decide; the guess counts where it gives none or wrong ones; and if neither leads from the first section to the
- * end mark, the stream is refused.
+ * Bodies have no length. While bytes arrive, a section is assumed to end at the first footer with its id behind which
+ * another section may begin. That is a guess, because a body may contain such bytes. Only `globalstate` has a known size,
+ * and it is the last section: the end mark follows it. When the vmdescription has come, its sizes decide. The guess is
+ * used if the sizes are missing or wrong. If neither leads from the first section to the end mark, the stream is refused.
  */
 export class OpaqueDeviceReader {
   #bytes: Buffer = Buffer.alloc(256 * 1024);
   #length = 0;
-  /** Guessed so far: the sections, where the next one begins, from where its footer is looked for, the end mark. */
+  /** The guess so far: sections, start of the next one, where the search for its footer continues, the end mark. */
   #sections: OpaqueSection[] = [];
   #position = 0;
   #scan = 0;
   #endMark = -1;
   #openRam: Buffer | null = null;
 
-  /** RAM had no END, as with QEMU's `background-snapshot`: then none of this section may come behind a device. */
+  /** The ram section had no END, as with QEMU's `background-snapshot`. No part of it may follow a device. */
   ramIsOpen(sectionId: number): void {
     this.#openRam = Buffer.from(encodeFooter(sectionId).subarray(1));
   }
@@ -49,19 +48,19 @@ export class OpaqueDeviceReader {
     this.#length = needed;
   }
 
-  /** True if everything has come but the vmdescription, which a stream may lack. */
+  /** True if only the vmdescription is missing, which a stream may lack. */
   get isAtEndMark(): boolean {
     return this.#endMark >= 0 && this.#endMark === this.#length - 1;
   }
 
-  /** Grows with whole sections and larger stretches of bytes: progress, for the watchdog. */
+  /** Grows with complete sections and with each PROGRESS_BYTES; for the watchdog. */
   get progress(): number {
     return this.#sections.length + Math.floor(this.#length / PROGRESS_BYTES);
   }
 
   /**
-   * Looks at what has come. @returns the whole end of the stream, or null while something is missing. With `isAll`
-   * nothing more will come: a missing vmdescription is accepted then.
+   * Reads the bytes that have come. @returns the complete end of the stream, or null while bytes are missing.
+   * @param isAll the sender has sent everything, so a missing vmdescription is accepted.
    */
   read(isAll: boolean): OpaqueDevices | null {
     const tail = findVmDescription(this.#bytes.subarray(0, this.#length));
@@ -72,7 +71,7 @@ export class OpaqueDeviceReader {
     return isAll && this.isAtEndMark ? { sections: this.#sections, vmDescription: null } : null;
   }
 
-  /** Follows the sections by their footers as far as bytes are there. */
+  /** Guesses section ends by their footers, as far as bytes have come. */
   #guess(): void {
     while (this.#endMark < 0 && this.#position < this.#length) {
       const type = this.#bytes[this.#position] ?? 0;
@@ -105,7 +104,7 @@ export class OpaqueDeviceReader {
     return true;
   }
 
-  /** Where the body of globalstate ends, or -1 while its footer is not there. */
+  /** Where the body of globalstate ends, or -1 until its footer has come. */
   #globalStateEnd(head: SectionHead, body: number): number {
     const end = body + GLOBAL_STATE_BYTES;
     if (end + FOOTER_BYTES > this.#length) return -1;
@@ -113,7 +112,7 @@ export class OpaqueDeviceReader {
     return end;
   }
 
-  /** Where a body seems to end, or -1 while that cannot be said. */
+  /** Where a body is assumed to end, or -1 while that is undecided. */
   #findFooter(sectionId: number, body: number): number {
     const footer = encodeFooter(sectionId);
     const from = Math.max(body, this.#scan);
@@ -131,8 +130,8 @@ export class OpaqueDeviceReader {
   }
 
   /**
-   * True if a section may begin with `next`, null if too little is there to tell.
-   * @throws StreamError if the open ram section goes on there.
+   * True if a section may begin with `next`, null if more bytes are needed to decide.
+   * @throws StreamError if the open ram section continues there.
    */
   #begins(next: Buffer): boolean | null {
     const isPart = next[0] === ELEMENT.sectionPart || next[0] === ELEMENT.sectionEnd;
@@ -142,7 +141,7 @@ export class OpaqueDeviceReader {
     throw new StreamError('section_order', 'a part of the ram section comes behind a device section');
   }
 
-  /** @throws StreamError if what follows the end mark is no beginning of a vmdescription, or goes on behind it. */
+  /** @throws StreamError if other bytes than one vmdescription follow the end mark. */
   #checkBehindEndMark(): void {
     const reader = new ByteReader(this.#bytes.subarray(this.#endMark + 1, this.#length));
     if (reader.left === 0) return;
@@ -178,7 +177,7 @@ function isGlobalState(head: SectionHead): boolean {
   return head.idstr === idstr && head.instanceId === instanceId && head.versionId === versionId;
 }
 
-/** True if a section may begin with `next`, null if too little is there to tell. */
+/** True if a section may begin with `next`, null if more bytes are needed to decide. */
 function beginsSection(next: Uint8Array): boolean | null {
   if (next.length === 0) return null;
   if (next[0] !== ELEMENT.sectionFull) return false;

@@ -6,7 +6,7 @@ import { REVERSE } from './constants.ts';
  *
  *   u16 type, u16 length, length bytes
  *
- * SHUT u32 (0: fine) · PONG u32 · SWITCHOVER_ACK – · the others belong to postcopy and are refused in precopy.
+ * SHUT u32 (0: fine) · PONG u32 · SWITCHOVER_ACK – · the other types are those of postcopy and are refused in precopy.
  */
 
 export type ReverseMessage =
@@ -23,7 +23,7 @@ export function encodeReverse(message: ReverseMessage): Uint8Array {
   return writer.u16(type).u16(4).u32(message.value).finish();
 }
 
-/** @throws StreamError on a type that precopy does not know or a length that does not fit it. */
+/** @throws StreamError for a type that precopy does not use, or a wrong length. */
 export function decodeReverse(reader: ByteReader): ReverseMessage {
   const type = reader.u16();
   const length = reader.u16();
@@ -40,11 +40,11 @@ export function decodeReverse(reader: ByteReader): ReverseMessage {
 }
 
 /*
- * One id for both histories of a migration between two vmferrys. QEMU knows no such thing and must not notice it, so the
- * id travels in pings, which every target with a return path answers and otherwise ignores: one with SHARED_ID_MARK,
- * then four with 32 bits of the id each, most significant first. A vmferry that has read all of them says so with one
- * pong more, SHARED_ID_KNOWN, which answers no ping and which nobody else sends. QEMU's own pings have the values 1 to 4
- * and 0x42. (ADR 0049)
+ * One id of a migration for the histories of both vmferrys. QEMU has no such id and must not be disturbed, so the id is
+ * sent in pings, which every target with a return path answers and otherwise ignores: one with SHARED_ID_MARK, then four
+ * with 32 bits of the id each, most significant first. A vmferry confirms the complete id with an additional pong,
+ * SHARED_ID_KNOWN, which answers no ping and which QEMU never sends. QEMU's own pings have the values 1 to 4 and 0x42.
+ * (ADR 0049)
  */
 
 /** "vmfI". */
@@ -56,7 +56,7 @@ const WORDS = 4;
 const WORD_DIGITS = 8;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/** Values of the pings that tell the target an id, given in the text form of a uuid. @throws RangeError on other text. */
+/** Values of the pings that send an id in the text form of a uuid. @throws RangeError for another text. */
 export function sharedIdPings(id: string): readonly number[] {
   if (!UUID.test(id)) throw new RangeError(`'${id}' is no uuid`);
   const digits = id.replaceAll('-', '');
@@ -64,12 +64,12 @@ export function sharedIdPings(id: string): readonly number[] {
   return [SHARED_ID_MARK, ...Array.from({ length: WORDS }, (_, index) => word(index))];
 }
 
-/** The target's end: is given the value of every ping, in their order. */
+/** Reads the id at the target from the values of all pings in their order. */
 export class SharedIdReader {
   /** Null before the mark has come. */
   #words: number[] | null = null;
 
-  /** @returns the id in the text form of a uuid with the ping that completes it, once; otherwise null. */
+  /** @returns the id in the text form of a uuid for the ping that completes it; null for all others. */
   take(value: number): string | null {
     if (this.#words === null) {
       if (value === SHARED_ID_MARK) this.#words = [];

@@ -3,14 +3,14 @@ import { ByteReader, IncompleteError, StreamError } from './bytes.ts';
 import { ELEMENT } from './constants.ts';
 import { decodeFooter, decodeSectionHead, encodeFooter, FOOTER_BYTES } from './stream-elements.ts';
 
-/** How the size of a section's body is looked up. */
+/** The key of a section in tables of body sizes. */
 export function sizeKey({ idstr, instanceId }: Pick<OpaqueSection, 'idstr' | 'instanceId'>): string {
   return `${idstr}/${instanceId}`;
 }
 
 /**
- * FULL sections whose body sizes are known, by `sizeKey`; `bytes` holds nothing else.
- * @returns null if the sizes do not lead from footer to footer and to the end.
+ * Reads `bytes`, which contain only FULL sections, by the sizes of their bodies (keys are those of `sizeKey`).
+ * @returns null if a size is missing, or a footer is not where its size says.
  */
 export function sectionsBySize(bytes: Uint8Array, sizes: ReadonlyMap<string, number>): readonly OpaqueSection[] | null {
   const reader = new ByteReader(bytes);
@@ -31,18 +31,18 @@ export function sectionsBySize(bytes: Uint8Array, sizes: ReadonlyMap<string, num
   return sections;
 }
 
-/** Sections before RAM is complete that are kept, at most. */
+/** Sections before the end of RAM, at most. */
 const EARLY_SECTIONS_MAX = 64;
-/** Longest section that may come before RAM is complete, in bytes: it has to fit the input buffer. */
+/** Longest section before the end of RAM, in bytes: it must fit into the input buffer. */
 const EARLY_SECTION_BYTES_MAX = 512 * 1024;
 
-/** Device sections of an unknown machine that come before RAM is complete: kept as they are, up to their footers. */
+/** Keeps the device sections of an unknown machine that come before the end of RAM, unchanged. */
 export class EarlySections {
   readonly all: OpaqueSection[] = [];
 
   /**
-   * Reads a section behind its type byte; `view` are the bytes that the reader reads.
-   * @returns what keeps it. @throws StreamError, or IncompleteError until it is whole.
+   * Reads a section behind its type byte. @param view all bytes of `reader`.
+   * @returns a function that keeps the section. @throws StreamError, or IncompleteError until it is complete.
    */
   read(reader: ByteReader, view: Uint8Array): () => void {
     const head = decodeSectionHead(reader);
@@ -62,7 +62,7 @@ export class EarlySections {
 
 /**
  * Length of the body, beginning at `from`, of a device section that comes before RAM is complete: up to the first
- * footer with its id behind which an element may begin. Null while too little is there.
+ * footer with its id behind which an element may begin. Null while bytes are missing.
  * @throws StreamError if it is too long.
  */
 export function findEarlyFooter(view: Uint8Array, from: number, sectionId: number): number | null {

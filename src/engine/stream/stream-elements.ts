@@ -8,7 +8,7 @@ import { COMMAND, ELEMENT } from './constants.ts';
  *   02 PART or 03 END:   u32 section id, body, footer
  *   footer:              7e, u32 section id
  *
- * The section id is the sender's counter: START and FULL bind it to (idstr, instance id), the others refer to it.
+ * The sender numbers its sections: START and FULL give idstr, instance id and section id, the others only the section id.
  */
 
 export type SectionName = { readonly idstr: string; readonly instanceId: number; readonly versionId: number };
@@ -37,7 +37,7 @@ export function encodeFooter(sectionId: number): Uint8Array {
   return new ByteWriter().u8(ELEMENT.footer).u32(sectionId).finish();
 }
 
-/** What follows the type byte of START and FULL. */
+/** Reads the head of START or FULL behind the type byte. */
 export function decodeSectionHead(reader: ByteReader): SectionHead {
   const sectionId = reader.u32();
   const idstr = reader.str8();
@@ -46,7 +46,7 @@ export function decodeSectionHead(reader: ByteReader): SectionHead {
   return { sectionId, idstr, instanceId, versionId };
 }
 
-/** @throws StreamError if the footer is not there or closes another section. */
+/** @throws StreamError if there is no footer, or one of another section. */
 export function decodeFooter(
   reader: ByteReader,
   section: { readonly idstr: string; readonly sectionId: number },
@@ -83,7 +83,7 @@ export function encodeCommand(command: StreamCommand): Uint8Array {
   return writer.u16(id).u16(0).finish();
 }
 
-/** What follows the type byte. @throws StreamError for a command that is unknown, of a wrong length, or not done. */
+/** Reads a command behind its type byte. @throws StreamError for an unknown or unavailable command, or a wrong length. */
 export function decodeCommand(reader: ByteReader): StreamCommand {
   const id = reader.u16();
   const length = reader.u16();

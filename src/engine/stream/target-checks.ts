@@ -7,7 +7,7 @@ import { StreamError } from './bytes.ts';
 import type { Configuration } from './configuration.ts';
 import type { RamBlockLength } from './ram-setup.ts';
 
-/** Holds the stream's configuration against this machine. @returns the first difference with both values, or null. */
+/** Compares the stream's configuration with this machine. @returns an error with both values of the first difference, or null. */
 export function refusalOf(
   configuration: Configuration,
   plan: Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>,
@@ -38,12 +38,12 @@ export function refusalOf(
   );
 }
 
-/** Holds the page size that the vmdescription names, if it does, against the one that is read. */
+/** @param described page size of the vmdescription, or null. @throws StreamError if it is not the supported one. */
 export function checkPageBytes(described: number | null): void {
   if (described !== null && described !== STREAM_PAGE_BYTES) throw pageSizeDiffers(described);
 }
 
-/** The memory that the stream's RAM goes to: the machine's own, or, for an image, memory made to fit. */
+/** The memory for the stream's RAM: that of the machine, or new memory for an image. @throws StreamError */
 export function memoryFor(blocks: readonly RamBlockLength[], target: TransferTarget): GuestMemory {
   if (target.form === 'devices') {
     checkBlocks(blocks, target.memory);
@@ -59,7 +59,7 @@ export function memoryFor(blocks: readonly RamBlockLength[], target: TransferTar
   return createGuestMemory(blocks);
 }
 
-/** Holds the stream's RAM blocks against this machine's. @throws StreamError at the first that differs. */
+/** Compares the stream's RAM blocks with those of this machine. @throws StreamError for the first difference. */
 function checkBlocks(blocks: readonly RamBlockLength[], memory: GuestMemory): void {
   for (const block of blocks) {
     const own = memory.blocks.find((candidate) => candidate.name === block.name);
@@ -84,7 +84,7 @@ function dashed(hex: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/** What went wrong while reading: the stream's fault, or ours. */
+/** The error of a migration for an exception while its stream was read. */
 export function readError(error: unknown): TransferError {
   if (error instanceof StreamError) return { code: error.code, message: error.message };
   return { code: 'engine_crashed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };

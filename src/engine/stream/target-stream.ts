@@ -14,7 +14,7 @@ import { decodeCommand, decodeFooter, decodeSectionHead, type StreamCommand } fr
 import { checkPageBytes, refusalOf } from './target-checks.ts';
 import { decodeVmDescription, describedPageBytes } from './vm-description.ts';
 
-/** Where in the stream the reader is; named in errors. */
+/** The part of the stream that is read; errors name it. */
 export type TargetPhase =
   | 'header'
   | 'configuration'
@@ -25,39 +25,39 @@ export type TargetPhase =
   | 'description'
   | 'done';
 
-/** What a stream is held against. */
+/** The machine and the settings that a stream must fit. */
 export type ExpectedMachine = Pick<IncomingPlan, 'target' | 'capabilities' | 'uuid'>;
 
-/** Commands that are obeyed behind a configuration that was refused, at most; the id that both sides share takes six. */
+/** Commands that are read behind a refused configuration, at most; the shared id needs six. */
 const REFUSED_COMMANDS_MAX = 16;
 
 /**
- * Reads a migration stream as its bytes come in. One step takes one whole element, or a batch of page records; what
- * is not whole yet waits in the input buffer. Nothing takes effect but guest RAM, which is nobody's until the whole
- * stream has been read.
+ * Reads a migration stream as its bytes come in. One step takes one complete element, or a batch of page records;
+ * incomplete elements wait in the input buffer. Only guest RAM is changed, and the machine does not use it before the
+ * whole stream has been read.
  */
 export class TargetStream<Input extends StreamInput = InputBuffer> {
   readonly input: Input;
   readonly #plan: ExpectedMachine;
   readonly #onCommand: (command: StreamCommand) => void;
   phase: TargetPhase = 'header';
-  /** Set once everything has come. */
+  /** The machine, when the whole stream has been read; null before. */
   loaded: LoadedMachine | null = null;
   /**
-   * Why this machine cannot take the stream: what its configuration says. It is thrown with the next element that is no
-   * command, or by `throwIfRefused`: a vmferry tells the id that both sides share in pings right behind the configuration.
+   * Why the configuration was refused, or null. The error is thrown at the next element that is no command, or by
+   * `throwIfRefused`: a vmferry sends the shared id in pings directly behind the configuration.
    */
   refusal: StreamError | null = null;
   #refusedCommands = 0;
   #configuration: Configuration | null = null;
-  /** How far the stream has come in the order that all streams have. */
+  /** The part that the stream has reached, in the order of all streams. */
   readonly #position = new StreamPosition();
   readonly ram: RamSection;
   #switchoverStart = false;
   readonly #early = new EarlySections();
   readonly #known: KnownDevices | null;
   readonly #opaque: OpaqueDeviceReader | null;
-  /** Bytes taken in whole elements, before the devices of an unknown machine begin. */
+  /** Bytes of complete elements before the devices of an unknown machine. */
   #elementBytes = 0;
 
   constructor(plan: ExpectedMachine, onCommand: (command: StreamCommand) => void, input: Input) {
@@ -73,7 +73,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     return this.ram.pages;
   }
 
-  /** Where RAM goes; null until that is known. */
+  /** The memory for RAM; null before the list of blocks has come. */
   get memory(): GuestMemory | null {
     return this.ram.memory;
   }
@@ -82,17 +82,17 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     return this.ram.bytes;
   }
 
-  /** True when only a vmdescription is missing, which the stream of an unknown machine may lack. */
+  /** True if only the vmdescription is missing, which the stream of an unknown machine may lack. */
   get mayEndHere(): boolean {
     return this.#opaque?.isAtEndMark === true;
   }
 
-  /** Grows with whole elements, not with single bytes. */
+  /** Grows with complete elements, not with single bytes. */
   get progress(): number {
     return this.#elementBytes + (this.#opaque?.progress ?? 0);
   }
 
-  /** Takes what there is. @throws StreamError, with its place, if the stream is not what it should be. */
+  /** Reads all bytes that have come. @throws StreamError with its position. */
   advance(): void {
     this.#placed(() => {
       while (this.phase !== 'done' && this.#step());
@@ -100,7 +100,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     if (this.phase !== 'devices') this.#elementBytes = this.input.takenBytes;
   }
 
-  /** The sender has sent everything. @throws StreamError if that was too early. */
+  /** The sender has sent everything. @throws StreamError if the stream is incomplete. */
   end(): void {
     this.throwIfRefused();
     this.ram.noMore();
@@ -143,8 +143,8 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
   }
 
   /**
-   * Behind RAM, all that follows in a stream of unknown devices goes to their reader: FULL sections and the end. QEMU
-   * writes no END of RAM with `background-snapshot` on; devices that are sent early come before the first PART.
+   * True if the rest of the stream is read by the reader of unknown devices: FULL sections behind RAM, and the end. With
+   * `background-snapshot` QEMU writes no END of RAM. Early devices come before the first PART.
    */
   #isOpaqueNext(): boolean {
     if (this.phase === 'devices') return true;
@@ -159,7 +159,7 @@ export class TargetStream<Input extends StreamInput = InputBuffer> {
     return true;
   }
 
-  /** Decodes the next element. @returns what it does, to be done once it is known to be whole. */
+  /** Decodes the next element. @returns a function that applies it, for when it is known to be complete. */
   #element(reader: ByteReader): () => void {
     switch (this.phase) {
       case 'header':
