@@ -39,8 +39,9 @@ export class ReferenceSegment {
 
   /** @param memory Copied. */
   constructor(memory: Uint8Array) {
-    // Ten times as fast as other ways to copy shared memory.
-    this.bytes = Buffer.from(memory);
+    // Ten times as fast as `new Uint8Array(memory)` of shared memory, and twice as fast as `Buffer.from`.
+    this.bytes = Buffer.alloc(memory.length);
+    this.bytes.set(memory);
     this.#view = new DataView(this.bytes.buffer);
   }
 
