@@ -14,10 +14,10 @@ import type { Started } from './service-client.ts';
 /*
  * Work of the service that outlasts a request: a snapshot job or a migration. `startOnce` starts it exactly once,
  * `follow` asks for it repeatedly until it ends, `startAndFollow` does both and gives the exit status. Polling needs nothing
- * else of the service, so following survives a restart of the service, a proxy that cuts long answers, and a suspended client.
+ * else of the service, so following survives a restart of the service, a proxy that ends long answers, and a suspended client.
  */
 
-/** How long a command waits for its work, as the options say. */
+/** How long a command waits for its work, from its options. */
 export type Waiting = {
   readonly waits: boolean;
   /** Null: no limit. */
@@ -93,7 +93,7 @@ export type FollowOptions<Work extends Followed> = {
   readonly note: (text: string) => void;
 };
 
-/** Reason to stop following: a signal, or the time of --timeout. The work may have ended all the same. */
+/** Reason to stop following: a signal, or the time of --timeout. The work may have ended nevertheless. */
 export type Stop = 'interrupt' | 'timeout';
 
 /** The work as last seen. It is concluded unless `stop` is set. */
@@ -186,10 +186,10 @@ class Follower<Work extends Followed> {
     }
   }
 
-  /** A refusal is a lost connection here: the service accepted the work, and only its outcome cannot be found out. */
+  /** Reports a refusal as a lost connection: the service has accepted the work, and only its outcome is unknown. */
   #explained(error: unknown): unknown {
     if (!(error instanceof Failure)) return error;
-    const message = `the outcome of ${this.#options.name} is not known: ${error.message}`;
+    const message = `the outcome of ${this.#options.name} is unknown: ${error.message}`;
     return new ConnectionLost(message, { mayHaveArrived: true, code: error.code });
   }
 }

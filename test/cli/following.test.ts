@@ -135,7 +135,7 @@ describe('a lost connection', () => {
     const io = ioOf(service);
     io.onWait = () => service.stop();
     expect(await run(io, 'save', 'warm', '--reconnect', '4')).toBe(3);
-    expect(io.stderr).toMatch(/the outcome of job j1 is not known: cannot reach .* \(ECONNREFUSED\)\n$/);
+    expect(io.stderr).toMatch(/the outcome of job j1 is unknown: cannot reach .* \(ECONNREFUSED\)\n$/);
     expect(io.nowMs).toBeGreaterThanOrEqual(4000);
     expect(io.nowMs).toBeLessThan(5000);
   });
@@ -195,9 +195,7 @@ test('a job whose id belongs to another job by now ends with 3, with any outcome
   }));
   const io = ioOf(await fakeService(first!, later!));
   expect(await run(io, 'save', 'warm', '--job-id', 'j1', '--idempotency-key', 'k')).toBe(3);
-  expect(io.stderr).toContain(
-    'the outcome of job j1 is not known: another job has the id j1 now, created at 2026-01-02',
-  );
+  expect(io.stderr).toContain('the outcome of job j1 is unknown: another job has the id j1 now, created at 2026-01-02');
 });
 
 describe('a job that the service no longer knows', () => {
@@ -207,7 +205,7 @@ describe('a job that the service no longer knows', () => {
     const io = ioOf(service);
     expect(await run(io, 'save', 'warm', '-q')).toBe(3);
     expect(io.stderr).toBe(
-      'vmferry: saving warm: the outcome of job j1 is not known: refused (404 job_not_found): It says job_not_found.\n',
+      'vmferry: saving warm: the outcome of job j1 is unknown: refused (404 job_not_found): It says job_not_found.\n',
     );
   });
 });

@@ -84,7 +84,7 @@ describe('vmferry snapshot', () => {
     const left = await caughtSaving(url, 'warm', '--reconnect', '1');
     second.child.kill('SIGKILL');
     expect(await left.ended).toEqual([3, null]);
-    expect(left.errors()).toMatch(/the outcome of job \S+ is not known/);
+    expect(left.errors()).toMatch(/the outcome of job \S+ is unknown/);
   });
 });
 
