@@ -1,18 +1,18 @@
 import type { MessagePort } from 'node:worker_threads';
 
 /**
- * One request of the guest to its disk, in shared memory: words that say what is asked for, a text for what went wrong,
- * and a data area. There is one slot for a guest, so it has at most one request in flight.
+ * One request of the guest to its disk, in shared memory: words with the request, the text of an error, and a data area.
+ * A guest has one slot, so it has at most one request in progress.
  *
  * | state     | owner of all of it | left when |
  * |-----------|--------------------|-----------|
- * | idle      | the guest's vCPU 0 | it has filled in a request: `submit`, then a message on the port |
- * | submitted | the block thread   | it has served the request: `complete`, `fail` or `refuse`, then it wakes the vCPU |
- * | done, failed | vCPU 0          | it has taken the answer: `take` |
- * | full      | vCPU 0             | it asks for the same again: `retry`, then a message on the port |
+ * | idle      | the guest's vCPU 0 | it makes a request: `submit`, then a message on the port |
+ * | submitted | the block thread   | it answers the request: `complete`, `fail` or `refuse`, then it wakes the vCPU |
+ * | done, failed | vCPU 0          | it takes the answer: `take` |
+ * | full      | vCPU 0             | it repeats the request: `retry`, then a message on the port |
  *
- * While no vCPU runs and nothing is submitted, the main thread may `reset` it, which drops an answer that nobody took.
- * The state word is written last and read first, so that whoever finds itself the owner sees all that was written.
+ * While no vCPU runs and nothing is submitted, the main thread may `reset` the slot, which drops an answer that was not
+ * taken. The state word is written last and read first, so that the new owner sees everything that was written.
  */
 export const DISK_DATA_BYTES = 65536;
 
@@ -28,7 +28,7 @@ const ERROR_BYTES_MAX = 512;
 
 export type DiskSlotState = (typeof STATES)[number];
 
-/** What the guest asks for. `offset` and `bytes` on its disk; a flush has neither. */
+/** A request of the guest: `offset` and `bytes` on its disk; a flush has neither. */
 export type DiskRequest = {
   readonly operation: (typeof OPERATIONS)[number];
   readonly offset: number;
@@ -36,12 +36,12 @@ export type DiskRequest = {
   readonly bytes: number;
 };
 
-/** How a request went: null, or what went wrong in words. */
+/** Outcome of a request: null, or the text of the error. */
 export type DiskAnswer = { readonly error: string | null };
 
-/** What a block thread needs to serve a machine's disk. */
+/** The connection through which a block thread serves a machine's disk. */
 export type DiskAttachment = {
-  /** A message on it, whatever it says, means that the slot holds a request. It is to be moved to the block thread. */
+  /** Any message on it means that the slot has a request. The port is transferred to the block thread. */
   readonly port: MessagePort;
   /** Of a DiskSlot. */
   readonly slot: SharedArrayBuffer;
@@ -51,7 +51,7 @@ export type DiskAttachment = {
 
 export class DiskSlot {
   readonly buffer: SharedArrayBuffer;
-  /** Whole data area: what is to be written, or what was read. */
+  /** The whole data area: the bytes to write, or the bytes that were read. */
   readonly data: Uint8Array;
   readonly #words: Int32Array;
   readonly #offset: BigUint64Array;
@@ -69,7 +69,7 @@ export class DiskSlot {
     return STATES[Atomics.load(this.#words, STATE)] ?? 'idle';
   }
 
-  /** Guest: hands the request over; for a write, what `data` begins with goes with it. @throws Error unless idle. */
+  /** Guest: makes a request; a write takes its bytes from the start of `data`. @throws Error unless idle. */
   submit({ operation, offset, bytes }: DiskRequest): void {
     this.#expect('idle');
     if (bytes < 0 || bytes > DISK_DATA_BYTES) throw new RangeError(`a request of ${bytes} bytes does not fit the slot`);
@@ -79,42 +79,42 @@ export class DiskSlot {
     this.#move('submitted');
   }
 
-  /** Block thread: what is to be done, or null if nothing is: a message may come late. */
+  /** Block thread: the request, or null if there is none, because a message may come late. */
   request(): DiskRequest | null {
     if (this.state !== 'submitted') return null;
     const operation = OPERATIONS[this.#words[OPERATION] ?? 0] ?? 'flush';
     return { operation, offset: Number(this.#offset[0]), bytes: this.#words[BYTES] ?? 0 };
   }
 
-  /** Block thread: the request was served; what was read is in `data`. @throws Error unless submitted. */
+  /** Block thread: the request has succeeded; bytes that were read are in `data`. @throws Error unless submitted. */
   complete(): void {
     this.#expect('submitted');
     this.#move('done');
   }
 
-  /** Block thread: it was not, and why; a long text is cut. @throws Error unless submitted. */
+  /** Block thread: the request has failed with this error; a long text is cut. @throws Error unless submitted. */
   fail(message: string): void {
     this.#expect('submitted');
-    // Not every encoder writes into shared memory; this one also cuts between characters.
+    // A TextEncoder cuts between characters, but does not write into shared memory.
     const text = new Uint8Array(ERROR_BYTES_MAX);
     this.#words[ERROR_BYTES] = new TextEncoder().encodeInto(message, text).written;
     this.#error.set(text);
     this.#move('failed');
   }
 
-  /** Block thread: there was no room for it on the host, and nothing was done. @throws Error unless submitted. */
+  /** Block thread: the host has no space for it, and nothing was changed. @throws Error unless submitted. */
   refuse(): void {
     this.#expect('submitted');
     this.#move('full');
   }
 
-  /** Guest: asks once more for what was refused. @throws Error unless it was. */
+  /** Guest: repeats the refused request. @throws Error unless full. */
   retry(): void {
     this.#expect('full');
     this.#move('submitted');
   }
 
-  /** Guest: the answer, which leaves the slot idle with `data` as it is; null while there is none. */
+  /** Guest: takes the answer. The slot is idle then, and `data` is unchanged. Null while there is no answer. */
   take(): DiskAnswer | null {
     const { state } = this;
     if (state !== 'done' && state !== 'failed') return null;
@@ -123,7 +123,7 @@ export class DiskSlot {
     return { error };
   }
 
-  /** Drops an answer that was not taken. For a guest that stands still. @throws Error if a request is in flight. */
+  /** Drops an answer that was not taken, of a stopped guest. @throws Error if a request is in progress. */
   reset(): void {
     if (this.state === 'submitted') throw new Error('a request to the guest disk is in flight');
     this.#move('idle');

@@ -10,17 +10,17 @@ import {
 import type { GuestMemory, RamBlock, RamExtent } from './machine-state.ts';
 import { adviseHugePages, giveBackMemory } from './memory-advice.ts';
 
-/** Name and length in bytes of a RAM block to be made; the length is a multiple of the page. */
+/** Name and length, in bytes, of a RAM block that is created; the length is a multiple of the page size. */
 export type BlockSize = { readonly name: string; readonly bytes: number };
 
 /**
- * Makes zeroed guest memory for `sizes`, packed into as few segments as they need. The pages are only reserved:
- * the system gives memory when a page is first written.
+ * Creates zeroed guest memory for `sizes`, in as few segments as possible. The pages are only reserved: the system
+ * allocates a page when it is first written.
  * @throws RangeError if a length, or `segmentBytesMax`, is not a positive multiple of the page size.
  */
 export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax = SEGMENT_RAM_BYTES_MAX): GuestMemory {
   if (!isWholePages(segmentBytesMax) || segmentBytesMax > SEGMENT_RAM_BYTES_MAX) {
-    throw new RangeError(`segments of ${segmentBytesMax} bytes cannot be made`);
+    throw new RangeError(`segments of ${segmentBytesMax} bytes cannot be created`);
   }
   const usedBytes: number[] = [];
   const blocks: RamBlock[] = sizes.map((size) => {
@@ -32,7 +32,7 @@ export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax =
   const segments = usedBytes.map((bytes) => {
     const pages = (RAM_ADDRESS + Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES) / WASM_PAGE_BYTES;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    // Not from its start: a vCPU that sets one bit of its dirty log would take 2 MiB with it.
+    // Not from its start: a vCPU that sets one bit of the dirty log would allocate 2 MiB.
     adviseHugePages(memory, STAGING_ADDRESS);
     return memory;
   });
@@ -40,8 +40,8 @@ export function createGuestMemory(sizes: readonly BlockSize[], segmentBytesMax =
 }
 
 /**
- * Writes a zero into every page of fresh memory, so that the system gives all of it now. As with QEMU's prealloc, a
- * migration that comes in later finds memory that costs no faults. Nobody else may use the memory meanwhile.
+ * Writes a zero into every page of fresh memory, so that the system allocates all of it now. As with QEMU's prealloc, a
+ * later incoming migration then causes no page faults. No other thread may use the memory meanwhile.
  */
 export function touchMemory(memory: GuestMemory): void {
   for (const segment of memory.segments) {
@@ -51,8 +51,8 @@ export function touchMemory(memory: GuestMemory): void {
 }
 
 /**
- * True if both are the same shared memory. Objects do not tell: memory that crossed a thread comes back as new ones. So a
- * word is changed through one of them and read through the other, then set back; nobody else may do so meanwhile.
+ * True if both are the same shared memory. The objects may differ: memory that crosses a thread becomes a new object. So
+ * a word is changed through one of them and read through the other, then restored; no other thread may do so meanwhile.
  */
 export function isSameMemory(one: GuestMemory, other: GuestMemory): boolean {
   return (
@@ -99,7 +99,7 @@ function placeBlock(bytes: number, usedBytes: number[], segmentBytesMax: number)
   return extents;
 }
 
-/** The kernels of one segment, and where they leave their counts. */
+/** The kernels of one segment, their results, and the 64-bit words of a bitmap of its pages. */
 export type SegmentKernels = { readonly kernels: Kernels; readonly results: KernelResults; readonly words: number };
 
 /** Kernels for every segment of `memory`, for the calling thread. */
@@ -115,7 +115,7 @@ export function kernelsOf(memory: GuestMemory, module = compileKernels()): Segme
   });
 }
 
-/** Page of the segment's RAM at which the extent begins. */
+/** The first page of the extent, counted from the start of the segment's RAM. */
 export function firstPageOf(extent: RamExtent): number {
   return (extent.address - RAM_ADDRESS) / PAGE_BYTES;
 }

@@ -3,24 +3,24 @@ import { runInNewContext } from 'node:vm';
 import { libcFunction } from '../../native/c-library.ts';
 
 /*
- * Memory of the main thread after a burst of work. V8 keeps what its young generation has grown to, and the pages that a
- * collection has freed; glibc keeps its own. All of it stays resident while nothing asks for so much again. So once a
- * burst is over, and nothing is going on, a full collection gives all of that back to the system.
+ * Memory of the main thread after a burst of work. V8 keeps its grown young generation, and the pages that a collection
+ * has freed; glibc keeps freed memory, too. All of it stays resident. So after a burst, while the service is idle, a full
+ * collection gives this memory back to the system.
  */
 
-/** How often the heap is looked at. */
-const LOOK_MS = 5000;
-/** So much more than what it was left with makes it worth a collection, which takes about a tenth of a second. */
+/** Interval of the checks. */
+const CHECK_MS = 5000;
+/** Growth since the last collection that is worth another one, which takes about a tenth of a second. */
 const GROWN_BYTES_MIN = 32 * 2 ** 20;
-/** As many pieces of work between two looks are no burst any more. */
+/** Most pieces of work between two checks after a burst. */
 const QUIET_MAX = 20;
 
 type Options = {
   /** Counts pieces of work, such as requests; only grows. */
   readonly work: () => number;
-  /** True while a pause of this thread would do harm. */
+  /** True while this thread must not pause. */
   readonly isBusy: () => boolean;
-  /** Bytes that the heap takes, and how they are given back; V8's own unless given. */
+  /** The heap; default: that of V8. `bytes` is its size, `giveBack` frees what is unused. */
   readonly heap?: { bytes(): number; giveBack(): void };
 };
 
@@ -36,10 +36,10 @@ export class HeapRelief {
     this.#options = options;
     this.#heap = options.heap ?? { bytes: () => getHeapStatistics().total_heap_size, giveBack: collectAll };
     this.#leftBytes = this.#heap.bytes();
-    this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
+    this.#timer = setInterval(() => this.look(), CHECK_MS).unref();
   }
 
-  /** Gives memory back if a burst is over. */
+  /** Gives memory back if a burst has ended. */
   look(): void {
     const { work, isBusy } = this.#options;
     const done = work();
@@ -63,7 +63,7 @@ type Collect = (options: {
   readonly execution: 'sync';
 }) => void;
 
-/** V8 gives back the pages that it keeps only in a collection that takes itself for the last resort. */
+/** V8 gives back the pages that it keeps only in a collection of the kind `last-resort`. */
 function collectAll(): void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as Collect;
@@ -74,9 +74,9 @@ function collectAll(): void {
 let call: ((pad: number) => number) | null = null;
 
 /**
- * Gives what is free in the C library's heap back to the system (`man 3 malloc_trim`). glibc keeps it, for each thread
- * apart: what starting the service and a migration's thread needed for a moment would stay resident for good, since
- * nothing asks for so much again. Takes some milliseconds, in which other threads may have to wait for memory.
+ * Gives the free memory of the C library's heap back to the system (`man 3 malloc_trim`). glibc keeps such memory for each
+ * thread: the memory for the start of the service, and of a migration's thread, would stay resident. The call takes some
+ * milliseconds, in which other threads may have to wait for memory.
  * @returns false where the C library has no such call.
  */
 export function trimHeap(): boolean {

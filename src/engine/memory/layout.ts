@@ -1,19 +1,19 @@
 /**
- * Where things lie in one segment of guest memory. A segment is a shared `WebAssembly.Memory`: the kernels' own
- * pages first, then the work area that an engine uses, then guest RAM.
+ * The layout of one segment of guest memory. A segment is a shared `WebAssembly.Memory`: the kernels' own pages first,
+ * then the work area of an engine worker, then guest RAM.
  *
- * | from            | what |
+ * | from            | content |
  * |-----------------|------|
  * | 0               | the kernels' statics and results (64 KiB) |
  * | DIRTY_LOG       | dirty log: one bit a page, set by vCPUs *after* they wrote, taken by the engine |
  * | MIGRATION_BITMAP| pages still to be sent; belongs to the engine alone |
- * | WRITTEN_BITMAP  | pages that were ever written: all others still hold the zeros they were made with, and are neither
+ * | WRITTEN_BITMAP  | pages that were ever written: all others still contain their first zeros, and are neither
  * |                 | read by a source nor touched by a target. Fed from the dirty log and by targets |
- * | STAGING         | slots in which records are put together, or the target's read buffer |
+ * | STAGING         | slots in which a source builds records, or the read buffer of a target |
  * | RAM             | guest RAM |
  *
- * One engine at a time owns the work area but for the dirty log, which vCPUs set with atomic or, and engines take
- * with atomic exchange. The order matters: write, then set the bit; take the bit, then read the page.
+ * One engine worker at a time owns the work area. Only the dirty log is shared: vCPUs set bits with an atomic or, and the
+ * worker takes them with an atomic exchange. The order matters: write, then set the bit; take the bit, then read the page.
  */
 export const PAGE_BYTES = 4096;
 export const WASM_PAGE_BYTES = 65536;
@@ -22,11 +22,11 @@ export const WASM_PAGE_BYTES = 65536;
 export const SEGMENT_RAM_BYTES_MAX = 2 ** 31;
 const BITMAP_BYTES = SEGMENT_RAM_BYTES_MAX / PAGE_BYTES / 8;
 
-/** Where the engine's kernels leave their counts, so that a call gives more than one number. */
+/** Results of the engine's kernels: a call of a kernel returns only one number. */
 export const ENGINE_RESULT_ADDRESS = 4096;
-/** 256 bytes for the block name that a kernel is to write. */
+/** 256 bytes for the block name that a kernel writes into a record. */
 export const KERNEL_SCRATCH_ADDRESS = 8192;
-/** A word that is written and read back to find out whether two objects are the same memory. */
+/** A word for the test whether two objects are the same memory. */
 export const MEMORY_PROBE_ADDRESS = 8448;
 export const DIRTY_LOG_ADDRESS = 65536;
 export const MIGRATION_BITMAP_ADDRESS = DIRTY_LOG_ADDRESS + BITMAP_BYTES;

@@ -1,23 +1,23 @@
 /*
- * The state of an embedded machine as it crosses threads by structured clone: its memory, its devices, and what a stream
- * of an unknown machine is kept as.
+ * The state of an embedded machine, which crosses threads by structured clone: its memory, its devices, and the kept parts of
+ * the stream of an unknown machine.
  */
 
 /** A stretch of a RAM block inside one segment of guest memory. All figures in bytes. */
 export type RamExtent = {
   /** Index into `GuestMemory.segments`. */
   readonly segment: number;
-  /** Where the stretch begins in the segment's memory. */
+  /** Address of its first byte in the segment's memory. */
   readonly address: number;
-  /** Where the stretch begins in its RAM block. */
+  /** Offset of its first byte in the RAM block. */
   readonly blockOffset: number;
   readonly bytes: number;
 };
 
-/** One RAM block under its stream name, in stretches that follow each other without a gap. */
+/** One RAM block with its name in the stream. The extents follow each other without a gap. */
 export type RamBlock = { readonly name: string; readonly bytes: number; readonly extents: readonly RamExtent[] };
 
-/** Guest RAM: shared memories (see engine/memory/layout.ts) and the blocks that lie in them. */
+/** Guest RAM: shared memories (see engine/memory/layout.ts) and the RAM blocks in them. */
 export type GuestMemory = { readonly segments: readonly WebAssembly.Memory[]; readonly blocks: readonly RamBlock[] };
 
 /** A field of a device in VMState form; `bytes` is its whole size on the wire. Integers are big-endian. */
@@ -39,7 +39,7 @@ export type TransferDevice = {
   readonly body: Uint8Array<SharedArrayBuffer>;
 };
 
-/** A whole element of a stream kept as it came: type byte, ids, body and footer. */
+/** A device section of a stream, unchanged. */
 export type OpaqueSection = {
   readonly idstr: string;
   readonly instanceId: number;
@@ -49,21 +49,21 @@ export type OpaqueSection = {
   readonly body: Uint8Array;
 };
 
-/** What an image keeps of the stream it was made from, so that it can be sent on unchanged. */
+/** The parts of a stream that an image machine keeps, so that it can be sent again unchanged. */
 export type ImageStream = {
   /** Bytes of the configuration section behind the machine name: its subsections. */
   readonly configurationTail: Uint8Array;
   readonly ramSectionId: number;
   /** True if the stream held SWITCHOVER_START (machine types from 10.0 on). */
   readonly switchoverStart: boolean;
-  /** Full sections that came before RAM was complete, then those behind it, each in stream order. */
+  /** Full sections before the end of RAM, and full sections after it, each in the order of the stream. */
   readonly earlySections: readonly OpaqueSection[];
   readonly sections: readonly OpaqueSection[];
   /** Text of the vmdescription, or null if the stream had none. */
   readonly vmDescription: Uint8Array | null;
 };
 
-/** What an engine needs to send a machine. */
+/** A machine to be sent. */
 export type TransferSource = {
   /** Machine type name of the configuration section. */
   readonly machineName: string;
@@ -75,7 +75,7 @@ export type TransferSource = {
     | { readonly form: 'image'; readonly image: ImageStream };
 };
 
-/** What an engine needs to receive a machine: a machine that waits for exactly its own kind, or any machine at all. */
+/** The receiver of a machine: a machine that accepts only its own kind, or an empty one that accepts any machine. */
 export type TransferTarget =
   | {
       readonly form: 'devices';
@@ -85,7 +85,7 @@ export type TransferTarget =
     }
   | { readonly form: 'image'; readonly ramBytesMax: number };
 
-/** What a target worker has loaded; nothing of it has taken effect until the machine adopts it. */
+/** A machine that was loaded. Except for guest RAM nothing has taken effect before the machine adopts it. */
 export type LoadedMachine = {
   /** Run state that the source had before it stopped for the migration: globalstate's text. */
   readonly globalState: string;
@@ -94,7 +94,7 @@ export type LoadedMachine = {
         readonly form: 'devices';
         /** Bodies in the order of `TransferTarget.devices`. */
         readonly bodies: readonly Uint8Array[];
-        /** The target's memory, which RAM was loaded into; a clone of the objects, the same shared memory. */
+        /** The target's memory, into which RAM was loaded: cloned objects of the same shared memory. */
         readonly memory: GuestMemory;
       }
     | {

@@ -22,7 +22,7 @@ export function madvise(bytes: Uint8Array, advice: number): boolean {
   }
 }
 
-/** The same on a thread of the pool. Resolves when the call has ended, however it did. */
+/** The same on a thread of the pool. Resolves when the call has ended, also after a failure. */
 export async function madviseAsync(bytes: Uint8Array, advice: number): Promise<void> {
   if (process.platform !== 'linux' || bytes.length === 0) return;
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -39,7 +39,7 @@ function madviseOf(): Madvise {
   return call;
 }
 
-/** Where `bytes` lie in the process. @throws Error if the library is missing. */
+/** The address of `bytes` in the process. @throws Error if the library is missing. */
 export function addressOf(bytes: Uint8Array): bigint {
   return BigInt(koffi().address(bytes));
 }
@@ -49,9 +49,9 @@ const ADVICE_HUGE_PAGE = 14;
 const HUGE_PAGE_BYTES = 2 * 2 ** 20;
 
 /**
- * Asks Linux to back `memory` from `address` on with huge pages: the first write of fresh guest RAM then costs a fault per 2 MiB and
- * not per 4 KiB, which is what a target does all the time (docs/adr/0003-huge-pages.md). It is advice: where the call
- * or its library is missing, everything works with small pages.
+ * Asks Linux for huge pages in `memory` from `address` on: fresh guest RAM, which a target fills, then costs one page fault
+ * per 2 MiB instead of one per 4 KiB (docs/adr/0003-huge-pages.md). It is advice: without the call or its library
+ * everything works with small pages.
  * @returns true if the system took the advice.
  */
 export function adviseHugePages(memory: WebAssembly.Memory, address: number): boolean {
@@ -69,14 +69,14 @@ export function adviseHugePages(memory: WebAssembly.Memory, address: number): bo
 const ADVICE_DONT_NEED = 4;
 
 /**
- * Gives all pages of `memory` back to the system but the kernels' own: RAM and work area are then as fresh as in memory
- * that was just made, and cost nothing until they are written. Nobody may use the memory meanwhile.
- * @returns false if that is not possible here: the memory holds what it held, or a part of it, and must be dropped.
+ * Gives all pages of `memory` except the kernels' own back to the system: RAM and work area are zero again, and use no
+ * memory until they are written. No thread may use the memory meanwhile.
+ * @returns false if that is not possible here: the memory still has its content, or a part of it, and must be dropped.
  */
 export function giveBackMemory(memory: GuestMemory): boolean {
   return memory.segments.every(({ buffer }) => {
     const bytes = new Uint8Array(buffer, DIRTY_LOG_ADDRESS);
-    // Advice may be taken without an effect, as for memory that is backed by a file: the last byte tells.
+    // The call may succeed without an effect, for example on memory that is backed by a file.
     const last = bytes.length - PAGE_BYTES;
     bytes[0] = 1;
     bytes[last] = 1;
@@ -86,30 +86,30 @@ export function giveBackMemory(memory: GuestMemory): boolean {
 
 /** MADV_POPULATE_WRITE of Linux's <sys/mman.h>, since 5.14. */
 const ADVICE_POPULATE_WRITE = 23;
-/** So far ahead of the pages that have come, at most. */
+/** Most bytes between the received pages and the populated ones. */
 const AHEAD_BYTES = 128 * 2 ** 20;
-/** With one call, whose end has to be waited for whatever happens meanwhile. */
+/** Bytes for one call, which cannot be interrupted. */
 const CALL_BYTES = 16 * 2 ** 20;
-/** Of the pages that came last, this part must hold something: memory for pages that stay zero would be wasted. */
+/** Least part of the newest pages that is not zero: memory for zero pages would be wasted. */
 const FULL_PART_MIN = 0.9;
 
-/** Pages that have come so far. */
+/** Pages that were received. */
 export type PageCounts = { readonly normal: number; readonly zero: number };
 
 /**
- * Has the system give fresh guest memory its pages a little before they are filled, on another thread: the first touch
- * of a page otherwise takes longer than to read and check what comes into it. Only a guess at where pages will be
- * written, for streams that walk through RAM: a wrong one costs memory and nothing else.
+ * Lets the system allocate pages of fresh guest memory shortly before they are filled, on another thread: the page fault of
+ * a first write takes longer than reading and checking a page. The position is a guess for streams that walk through
+ * RAM; a wrong guess only costs memory.
  */
 export class PopulateAhead {
   #memory: GuestMemory | null = null;
   #stretches: readonly Uint8Array[] = [];
   #seen: PageCounts = { normal: 0, zero: 0 };
-  /** Bytes from the begin of RAM that were populated, or passed without that. */
+  /** Position in RAM, in bytes, behind the pages that were populated or skipped. */
   #next = 0;
   #call: Promise<void> | null = null;
 
-  /** To be called now and then, with the memory once it is known. */
+  /** Called regularly while pages are received; `memory` is null while it is not known. */
   follow(memory: GuestMemory | null, { normal, zero }: PageCounts): void {
     if (memory === null || this.#call !== null) return;
     this.#spread(memory);
@@ -128,7 +128,7 @@ export class PopulateAhead {
     });
   }
 
-  /** Nothing touches the memory any more once this has resolved, and `follow` is not called. */
+  /** Resolves when no call is in progress. Without a later `follow` nothing touches the memory any more. */
   async idle(): Promise<void> {
     await this.#call;
   }
@@ -141,7 +141,7 @@ export class PopulateAhead {
     );
   }
 
-  /** What one call is to populate from this byte of RAM on; empty behind its end. */
+  /** The bytes for one call from this position in RAM on; empty behind its end. */
   #stretchAt(position: number): Uint8Array {
     let from = position;
     for (const stretch of this.#stretches) {

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HoldReason } from '../../domain/ports/hypervisor.ts';
 
 /**
- * How vCPU threads are stopped and let go, by whichever thread has to: shared words, no messages.
+ * Shared words with which any thread stops and continues the vCPU threads, without messages.
  *
- * A vCPU announces itself in RUNNING before it looks at HOLDS; a thread that stops them sets HOLDS before it looks at
- * RUNNING. So either the vCPU sees the hold, or the other thread sees the vCPU and waits for it.
+ * A vCPU counts itself in RUNNING before it reads HOLDS; a thread that stops the vCPUs sets HOLDS before it reads RUNNING.
+ * So either the vCPU sees the hold, or the other thread sees the vCPU and waits for it.
  */
 const HOLDS = 0;
 const RUNNING = 1;
@@ -21,18 +21,18 @@ export class VcpuControl {
     this.#words = new Int32Array(buffer, 0, WORDS);
   }
 
-  /** The hold bits that are set (HOLD in holds.ts). */
+  /** The hold bits that are set: values of HOLD. */
   holds(): number {
     return Atomics.load(this.#words, HOLDS);
   }
 
-  /** Sets hold bits. Returns at once: vCPUs may be running for some microseconds still. */
+  /** Sets hold bits. Returns at once: vCPUs may still run for some microseconds. */
   addHold(bits: number): void {
     Atomics.or(this.#words, HOLDS, bits);
     Atomics.notify(this.#words, HOLDS);
   }
 
-  /** Clears hold bits; vCPUs go on if none is left. */
+  /** Clears hold bits; vCPUs continue if none is left. */
   removeHold(bits: number): void {
     Atomics.and(this.#words, HOLDS, ~bits);
     Atomics.notify(this.#words, HOLDS);
@@ -51,9 +51,9 @@ export class VcpuControl {
   }
 
   /**
-   * Resolves when no vCPU runs. For the main thread, which must not block: it looks again every millisecond, about as
-   * long as a slice takes. (An asynchronous wait on the word would be woken by threads of another isolate, which may
-   * outlive this one when a process ends.)
+   * Resolves when no vCPU runs. For the main thread, which must not block: it polls every millisecond, about the duration
+   * of a slice. (An asynchronous wait on the word would be woken by threads of another isolate, which may outlive this
+   * one when a process ends.)
    */
   async whenStopped(): Promise<void> {
     while (Atomics.load(this.#words, RUNNING) !== 0) await sleep(1);
@@ -61,7 +61,7 @@ export class VcpuControl {
 
   /** Called by a vCPU before a slice. @returns false if it must not run: it is no longer counted as running then. */
   enter(): boolean {
-    // A vCPU that is held does not count as running, not even for a moment: others look at any time.
+    // A held vCPU must not count as running even for a moment: other threads read the count at any time.
     if (Atomics.load(this.#words, HOLDS) !== 0) return false;
     Atomics.add(this.#words, RUNNING, 1);
     if (Atomics.load(this.#words, HOLDS) === 0) return true;
@@ -80,7 +80,7 @@ export class VcpuControl {
     Atomics.wait(this.#words, HOLDS, seen, timeoutMs);
   }
 
-  /** Share of time, 0–99 percent, that every vCPU has to stand still. */
+  /** Share of time, 0–99 percent, in which every vCPU stands still. */
   get throttlePercent(): number {
     return Atomics.load(this.#words, THROTTLE_PERCENT);
   }
@@ -90,7 +90,7 @@ export class VcpuControl {
   }
 }
 
-/** A bit for each reason why vCPUs stand still; they run only while none is set. */
+/** A bit for each reason that stops the vCPUs; they run only while none is set. */
 export const HOLD = {
   operator: 1,
   migration: 2,

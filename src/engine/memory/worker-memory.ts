@@ -1,21 +1,21 @@
 import type { Worker } from 'node:worker_threads';
 
-/* Memory of worker threads beside shared memory, which belongs to the guest and not to a single thread. */
+/* The heap memory of worker threads. Shared memory belongs to the guest and not to a single thread. */
 
 export type WorkerKind = 'transfer' | 'block' | 'vcpu';
 
 /** Bytes, as V8 counts them. */
 type Memory = { readonly heapBytes: number; readonly heapUsedBytes: number; readonly externalBytes: number };
 
-/** A thread that runs; `memory` is null if it did not answer. */
+/** A running thread; `memory` is null if it did not answer. */
 export type WorkerMemory = { readonly kind: WorkerKind; readonly memory: Memory | null };
 
-/** The parts of a thread that are used here. */
+/** The members of a Worker that are used here. */
 export type Counted = Pick<Worker, 'getHeapStatistics'> & {
   once(event: 'exit', listener: () => void): unknown;
 };
 
-/** Time for an answer, milliseconds: a thread that waits answers at once; one that begins, or waits for a disk, may not. */
+/** Time for an answer, milliseconds. An idle thread answers at once; one that starts or waits for a disk may not. */
 const ANSWER_MS_MAX = 200;
 
 /** The worker threads of one machine. */
@@ -39,7 +39,7 @@ async function memoryOf(worker: Counted): Promise<Memory | null> {
   const late = Promise.withResolvers<null>();
   const timer = setTimeout(() => late.resolve(null), ANSWER_MS_MAX);
   try {
-    // A thread that ends meanwhile rejects, and has no memory any more.
+    // A thread that ends meanwhile rejects.
     const heap = await Promise.race([worker.getHeapStatistics().catch(() => null), late.promise]);
     if (heap === null) return null;
     const { total_heap_size: heapBytes, used_heap_size: heapUsedBytes, external_memory: externalBytes } = heap;

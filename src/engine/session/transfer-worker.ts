@@ -8,8 +8,8 @@ import { beginWorkerProgram, startBeating } from './worker-program.ts';
 const HEARTBEAT_MS = 100;
 
 /**
- * A transfer worker takes one order, does it, and says how it ended. The main thread ends the thread. A target that has
- * kept its listener waits for the next order, which is about the next sender, or for the order to stop listening.
+ * The program of a transfer worker: it receives an order, runs the migration, and reports its end. A target that has kept
+ * its listener then waits for an order for the next sender, or for the order to stop listening.
  */
 function serve(port: MessagePort): void {
   const post = (message: FromWorker) => port.postMessage(message);

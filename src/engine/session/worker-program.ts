@@ -4,13 +4,13 @@ import { type MessagePort, parentPort } from 'node:worker_threads';
 import { Heartbeat } from '../shared/heartbeat.ts';
 
 /**
- * Priority of threads that move gigabytes, in nice levels. On a busy machine the threads that answer requests come first;
- * on an idle one it makes no difference.
+ * Priority of threads that move much data, in nice levels. On a busy host the threads that answer requests have priority;
+ * on an idle host it makes no difference.
  */
 const NICE = 5;
 
 /**
- * What the program of a worker thread does first: it lowers its priority.
+ * Begins the program of a worker thread: lowers the priority of the thread.
  * @returns the port to the main thread. The thread ends by itself once the port and its channels are closed.
  */
 export function beginWorkerProgram(): MessagePort {
@@ -20,9 +20,9 @@ export function beginWorkerProgram(): MessagePort {
 }
 
 /**
- * Shows every `everyMs` that the event loop of this thread turns.
+ * Beats every `everyMs`, which shows that the event loop of this thread runs.
  * @param buffer of the Heartbeat that the main thread watches.
- * @returns the heartbeat, for work that leaves no time to the event loop, and a function that ends the beating.
+ * @returns the heartbeat, for work that blocks the event loop, and a function that stops the timer.
  */
 export function startBeating(buffer: SharedArrayBuffer, everyMs: number) {
   const heartbeat = new Heartbeat(buffer);

@@ -49,7 +49,7 @@ export class FigureBlock {
     this.add('revision', 1);
   }
 
-  /** Keeps the moment of the first call as the end of the migration, which throttles no vCPU any more. */
+  /** The first call sets the end of the migration. The vCPUs are not throttled any more. */
   end(): void {
     if (this.get('endedUs') === 0) this.set('endedUs', sharedMicroseconds());
     this.set('cpuThrottlePercentage', 0);

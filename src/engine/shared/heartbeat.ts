@@ -1,9 +1,9 @@
-/** Cells: beats so far, and the number of the thread. */
+/** Cells: the number of beats, and the number of the thread. */
 const BEATS = 0;
 const THREAD_ID = 1;
 const CELLS = 2;
 
-/** Signs of life of one worker thread, in shared memory: the worker writes them, the main thread reads them. */
+/** Heartbeat of one worker thread in shared memory: the worker writes it, the main thread reads it. */
 export class Heartbeat {
   readonly buffer: SharedArrayBuffer;
   readonly #cells: Int32Array;
@@ -17,12 +17,12 @@ export class Heartbeat {
     Atomics.add(this.#cells, BEATS, 1);
   }
 
-  /** Beats so far; the count wraps around after 2^32. */
+  /** Number of beats, modulo 2^32. */
   get beats(): number {
     return Atomics.load(this.#cells, BEATS);
   }
 
-  /** As the operating system counts its threads; 0: not known. */
+  /** The operating system's number of the thread; 0: not known. */
   get threadId(): number {
     return Atomics.load(this.#cells, THREAD_ID);
   }

@@ -2,7 +2,7 @@ import { LIVE_PARAMETERS, type LiveParameter, type LiveParameters } from '../../
 
 const CELL_BYTES = 8;
 
-/** The live parameters of a migration in shared memory. The main thread writes them; the worker reads each anew. */
+/** The live parameters of a migration in shared memory. The main thread writes them; the worker reads them at each use. */
 export class LiveParameterCells {
   readonly buffer: SharedArrayBuffer;
   readonly #cells: BigInt64Array;
@@ -21,7 +21,7 @@ export class LiveParameterCells {
     return Number(Atomics.load(this.#cells, LIVE_PARAMETERS.indexOf(name)));
   }
 
-  /** A bandwidth in bytes/s, of which 0 means unlimited: Infinity then. */
+  /** A bandwidth in bytes/s; Infinity for the value 0, which means unlimited. */
   limit(name: LiveParameter): number {
     return this.get(name) || Number.POSITIVE_INFINITY;
   }
