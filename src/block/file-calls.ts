@@ -51,9 +51,9 @@ function libc(): Libc | null {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
   try {
     loaded = {
-      fcntl: libcFunction('int fcntl(int fd, int command, ...)') as unknown as Libc['fcntl'],
+      fcntl: libcFunction('int fcntl(int fd, int command, ...)') as Libc['fcntl'],
       fallocate: libcFunction('int fallocate(int fd, int mode, int64_t offset, int64_t bytes)') as Libc['fallocate'],
-      cachestat: libcFunction('long syscall(long number, ...)') as unknown as Libc['cachestat'],
+      cachestat: libcFunction('long syscall(long number, ...)') as Libc['cachestat'],
       address: (bytes) => BigInt(koffi().address(bytes)),
       errno: koffi().errno,
     };
