@@ -4,6 +4,8 @@
 const SECTION_START = 8;
 const SECTION_DATA = 11;
 const HEADER_BYTES = 8;
+/** Permitted imports of `env`: the memory, and the address of the results in the work area of the thread. */
+const IMPORTS: Readonly<Record<string, string>> = { memory: 'memory', results: 'global' };
 
 /** The reasons why a module must not be instantiated on guest memory, one sentence each. */
 export function kernelFaults(bytes: Uint8Array): string[] {
@@ -11,7 +13,7 @@ export function kernelFaults(bytes: Uint8Array): string[] {
   const module = new WebAssembly.Module(bytes);
   const faults: string[] = [];
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
-    if (from !== 'env' || name !== 'memory') faults.push(importFault({ from, name, kind }));
+    if (from !== 'env' || !(name in IMPORTS) || kind !== IMPORTS[name]) faults.push(importFault({ from, name, kind }));
   }
   for (const { name, kind } of WebAssembly.Module.exports(module)) {
     if (kind !== 'function') faults.push(`It exports the ${kind} "${name}"; only functions may be exported.`);
@@ -28,7 +30,7 @@ export function kernelFaults(bytes: Uint8Array): string[] {
 
 function importFault({ from, name, kind }: { from: string; name: string; kind: string }): string {
   const cause = name === 'abort' ? '; use unchecked() or plain loads, and do not throw or allocate' : '';
-  return `It imports the ${kind} "${from}.${name}"; only env.memory may be imported${cause}.`;
+  return `It imports the ${kind} "${from}.${name}"; only env.memory and env.results may be imported${cause}.`;
 }
 
 function sectionIds(bytes: Uint8Array): number[] {

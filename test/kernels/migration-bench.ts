@@ -6,11 +6,11 @@ import { instantiateKernels, type MigrationKernels } from '../../src/engine/kern
 import { createGuestMemory } from '../../src/engine/memory/guest-memory.ts';
 import {
   DIRTY_LOG_ADDRESS,
-  ENGINE_RESULT_ADDRESS,
   MIGRATION_BITMAP_ADDRESS,
   PAGE_BYTES,
   RAM_ADDRESS,
   STAGING_ADDRESS,
+  WORK_AREA,
   WRITTEN_BITMAP_ADDRESS,
 } from '../../src/engine/memory/layout.ts';
 import { type EncodeOptions, ReferenceSegment } from './migration-reference.ts';
@@ -121,7 +121,7 @@ export class KernelBench {
   }
 
   results(): number[] {
-    return [...new Uint32Array(this.memory.buffer, ENGINE_RESULT_ADDRESS, 3)];
+    return [...new Uint32Array(this.memory.buffer, WORK_AREA.transfer.results, 3)];
   }
 }
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { KERNEL_SCRATCH_ADDRESS, PAGE_BYTES, STAGING_ADDRESS } from '../../src/engine/memory/layout.ts';
+import { PAGE_BYTES, STAGING_ADDRESS, WORK_AREA } from '../../src/engine/memory/layout.ts';
 import { encodeOptions, KernelBench, PAGES, pageContents, pageRanges, pageSets } from './migration-bench.ts';
 import type { EncodeOptions } from './migration-reference.ts';
 
 const RECORD_BYTES_MAX = 8 + 1 + 255 + PAGE_BYTES;
-const NAMES = KERNEL_SCRATCH_ADDRESS;
+const NAMES = WORK_AREA.transfer.scratch;
 const ZERO_RECORD = 9;
 const PAGE_RECORD = 8 + PAGE_BYTES;
 

@@ -98,7 +98,6 @@ describe('the layout of a segment', () => {
   });
   const own: Readonly<Record<string, number>> = {
     PAGE_BYTES: layout.PAGE_BYTES,
-    ENGINE_RESULT: layout.ENGINE_RESULT_ADDRESS,
     DIRTY_LOG: layout.DIRTY_LOG_ADDRESS,
     MIGRATION_BITMAP: layout.MIGRATION_BITMAP_ADDRESS,
     WRITTEN_BITMAP: layout.WRITTEN_BITMAP_ADDRESS,
@@ -115,8 +114,15 @@ describe('the layout of a segment', () => {
     expect(layout.MIGRATION_BITMAP_ADDRESS - layout.DIRTY_LOG_ADDRESS).toBeGreaterThanOrEqual(bitmapBytes);
     expect(layout.WRITTEN_BITMAP_ADDRESS - layout.MIGRATION_BITMAP_ADDRESS).toBeGreaterThanOrEqual(bitmapBytes);
     expect(layout.STAGING_ADDRESS - layout.WRITTEN_BITMAP_ADDRESS).toBeGreaterThanOrEqual(bitmapBytes);
-    expect(layout.RAM_ADDRESS - layout.STAGING_ADDRESS).toBeGreaterThanOrEqual(layout.STAGING_BYTES);
-    expect(layout.KERNEL_SCRATCH_ADDRESS).toBeGreaterThanOrEqual(layout.ENGINE_RESULT_ADDRESS + 12);
-    expect(layout.DIRTY_LOG_ADDRESS).toBeGreaterThanOrEqual(layout.KERNEL_SCRATCH_ADDRESS + 256);
+    const areas = Object.values(layout.WORK_AREA).flatMap(({ results, scratch, staging }) => [
+      { from: results, to: results + 12, until: layout.DIRTY_LOG_ADDRESS },
+      { from: scratch, to: scratch + 256, until: layout.DIRTY_LOG_ADDRESS },
+      { from: staging, to: staging + layout.STAGING_BYTES, until: layout.RAM_ADDRESS },
+    ]);
+    for (const { to, until } of areas) expect(to).toBeLessThanOrEqual(until);
+    const sorted = [...areas, { from: layout.MEMORY_PROBE_ADDRESS, to: layout.MEMORY_PROBE_ADDRESS + 4 }].sort(
+      (one, other) => one.from - other.from,
+    );
+    for (const [index, { to }] of sorted.entries()) expect(to).toBeLessThanOrEqual(sorted[index + 1]?.from ?? to);
   });
 });

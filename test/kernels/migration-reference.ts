@@ -3,10 +3,10 @@
 import { DECODE_STOP } from '../../src/engine/kernels/kernels.ts';
 import {
   DIRTY_LOG_ADDRESS,
-  ENGINE_RESULT_ADDRESS,
   MIGRATION_BITMAP_ADDRESS,
   PAGE_BYTES,
   RAM_ADDRESS,
+  WORK_AREA,
   WRITTEN_BITMAP_ADDRESS,
 } from '../../src/engine/memory/layout.ts';
 
@@ -147,7 +147,7 @@ export class ReferenceSegment {
 
   #leave(...results: readonly number[]): void {
     results.forEach((result, index) => {
-      this.#view.setUint32(ENGINE_RESULT_ADDRESS + index * 4, result, true);
+      this.#view.setUint32(WORK_AREA.transfer.results + index * 4, result, true);
     });
   }
 

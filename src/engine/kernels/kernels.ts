@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ENGINE_RESULT_ADDRESS } from '../memory/layout.ts';
+import { WORK_AREA, type WorkArea } from '../memory/layout.ts';
 
 export type Kernels = MigrationKernels & GuestKernels;
 
@@ -8,9 +8,16 @@ export function compileKernels(): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(new URL('../../../kernels/build/kernels.wasm', import.meta.url)));
 }
 
-/** Kernels that work in `memory`, one segment of guest memory. */
-export function instantiateKernels(memory: WebAssembly.Memory, module: WebAssembly.Module = compileKernels()): Kernels {
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+/**
+ * Kernels that work in `memory`, one segment of guest memory.
+ * @param area where the kernels of the engine store their results; those of the guest have none.
+ */
+export function instantiateKernels(
+  memory: WebAssembly.Memory,
+  module: WebAssembly.Module = compileKernels(),
+  area: WorkArea = WORK_AREA.transfer,
+): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory, results: area.results } }).exports as unknown as Kernels;
 }
 
 /** The kernels of the transfer engine; see kernels/assembly for what each does. Pages count from the segment's RAM. */
@@ -41,8 +48,8 @@ export const DECODE_STOP = { incomplete: 0, other: 1, outside: 2 } as const;
 export class KernelResults {
   readonly #words: Uint32Array;
 
-  constructor(memory: WebAssembly.Memory) {
-    this.#words = new Uint32Array(memory.buffer, ENGINE_RESULT_ADDRESS, 3);
+  constructor(memory: WebAssembly.Memory, { results }: WorkArea) {
+    this.#words = new Uint32Array(memory.buffer, results, 3);
   }
 
   get(index: 0 | 1 | 2): number {

@@ -6,6 +6,7 @@ import {
   SEGMENT_RAM_BYTES_MAX,
   STAGING_ADDRESS,
   WASM_PAGE_BYTES,
+  type WorkArea,
 } from './layout.ts';
 import type { GuestMemory, RamBlock, RamExtent } from './machine-state.ts';
 import { adviseHugePages, giveBackMemory } from './memory-advice.ts';
@@ -102,14 +103,14 @@ function placeBlock(bytes: number, usedBytes: number[], segmentBytesMax: number)
 /** The kernels of one segment, their results, and the 64-bit words of a bitmap of its pages. */
 export type SegmentKernels = { readonly kernels: Kernels; readonly results: KernelResults; readonly words: number };
 
-/** Kernels for every segment of `memory`, for the calling thread. */
-export function kernelsOf(memory: GuestMemory, module = compileKernels()): SegmentKernels[] {
+/** Kernels for every segment of `memory`, for the calling thread with its work area. */
+export function kernelsOf(memory: GuestMemory, area: WorkArea, module = compileKernels()): SegmentKernels[] {
   return memory.segments.map((segment, index) => {
     const used = memory.blocks.flatMap((block) => block.extents).filter((extent) => extent.segment === index);
     const pages = Math.max(0, ...used.map((extent) => firstPageOf(extent) + extent.bytes / PAGE_BYTES));
     return {
-      kernels: instantiateKernels(segment, module),
-      results: new KernelResults(segment),
+      kernels: instantiateKernels(segment, module, area),
+      results: new KernelResults(segment, area),
       words: Math.ceil(pages / 64),
     };
   });

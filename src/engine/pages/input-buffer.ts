@@ -1,4 +1,4 @@
-import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
+import { STAGING_BYTES, WORK_AREA, type WorkArea } from '../memory/layout.ts';
 import { KNOWN_DESCRIPTION_BYTES_MAX } from '../stream/constants.ts';
 
 /** Bytes of one read, at most. */
@@ -13,6 +13,8 @@ if (KNOWN_DESCRIPTION_BYTES_MAX > READ_BYTES_MAX) {
 
 /** The waiting bytes of a stream: those that have come and were not taken. */
 export interface StreamInput {
+  /** The work area of the reading thread, in which the waiting bytes lie. */
+  readonly area: WorkArea;
   /** Number of waiting bytes. */
   readonly length: number;
   /** Address of the first waiting byte in its segment. */
@@ -33,6 +35,7 @@ export interface StreamInput {
  * read them; before there is guest memory, in memory of their own.
  */
 export class InputBuffer implements StreamInput {
+  readonly area = WORK_AREA.transfer;
   #bytes: Uint8Array<SharedArrayBuffer>;
   #base = 0;
   #start = 0;
@@ -89,11 +92,11 @@ export class InputBuffer implements StreamInput {
   }
 
   moveTo(segment: WebAssembly.Memory): void {
-    const target = new Uint8Array(segment.buffer as SharedArrayBuffer, STAGING_ADDRESS, STAGING_BYTES);
+    const target = new Uint8Array(segment.buffer as SharedArrayBuffer, this.area.staging, STAGING_BYTES);
     target.set(this.view());
     this.#end = this.length;
     this.#start = 0;
     this.#bytes = target;
-    this.#base = STAGING_ADDRESS;
+    this.#base = this.area.staging;
   }
 }

@@ -25,7 +25,7 @@ export class PageStore {
   constructor(memory: GuestMemory, input: StreamInput) {
     this.#memory = memory;
     this.#input = input;
-    this.#segments = kernelsOf(memory);
+    this.#segments = kernelsOf(memory, input.area);
     // Pages that a guest wrote here before count as written: a zero page of the stream has to clear them.
     for (const { kernels, words } of this.#segments) kernels.syncDirtyLog(words);
   }

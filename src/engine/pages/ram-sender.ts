@@ -14,7 +14,7 @@ export class RamSender {
 
   constructor(options: { memory: GuestMemory; staging: Staging; format: PageFormat; detectZero: boolean }) {
     const { memory, staging, format, detectZero } = options;
-    const segments = kernelsOf(memory);
+    const segments = kernelsOf(memory, staging.area);
     this.queue = new PageQueue(memory, segments);
     this.#encoder = format.encoder({ memory, segments, staging, detectZero });
   }

@@ -1,5 +1,5 @@
 import type { OutgoingChannel } from '../channels/channel.ts';
-import { STAGING_ADDRESS, STAGING_BYTES } from '../memory/layout.ts';
+import { STAGING_BYTES, type WorkArea } from '../memory/layout.ts';
 import type { GuestMemory } from '../memory/machine-state.ts';
 import type { WaitPoint } from '../session/wait-point.ts';
 
@@ -13,6 +13,8 @@ export type StagingOptions = {
   readonly channel: OutgoingChannel;
   readonly waitPoint: WaitPoint;
   readonly memory: GuestMemory;
+  /** The work area of the calling thread, in which the slots lie. */
+  readonly area: WorkArea;
   /** How long the channel may accept no bytes; milliseconds. */
   readonly stallMs: number;
   /** Writes have multiples of so many bytes, except at the end of the stream; far less than a slot. */
@@ -29,6 +31,8 @@ export class Staging {
   readonly #channel: OutgoingChannel;
   readonly #waitPoint: WaitPoint;
   readonly #memories: readonly Uint8Array<SharedArrayBuffer>[];
+  /** The work area that kernels use for records of this stream. */
+  readonly area: WorkArea;
   readonly #stallMs: number;
   readonly #alignBytes: number;
   readonly #busy: boolean[] = new Array<boolean>(SLOTS).fill(false);
@@ -42,6 +46,7 @@ export class Staging {
   constructor(options: StagingOptions) {
     this.#channel = options.channel;
     this.#waitPoint = options.waitPoint;
+    this.area = options.area;
     this.#stallMs = options.stallMs;
     this.#alignBytes = options.alignBytes ?? 1;
     this.#memories = options.memory.segments.map((segment) => new Uint8Array(segment.buffer as SharedArrayBuffer));
@@ -49,7 +54,7 @@ export class Staging {
 
   /** Address of the next byte, in the segment of the open slot. */
   get address(): number {
-    return STAGING_ADDRESS + this.#slot * SLOT_BYTES + this.#used;
+    return this.area.staging + this.#slot * SLOT_BYTES + this.#used;
   }
 
   /** Bytes left in the open slot. */
@@ -112,7 +117,7 @@ export class Staging {
     if (buffer === undefined) throw new RangeError('there is no such segment');
     this.#busy[slot] = true;
     this.#inFlight += 1;
-    const bytes = Buffer.from(buffer, STAGING_ADDRESS + slot * SLOT_BYTES, used);
+    const bytes = Buffer.from(buffer, this.area.staging + slot * SLOT_BYTES, used);
     this.#channel.write(bytes, () => {
       this.#busy[slot] = false;
       this.#inFlight -= 1;

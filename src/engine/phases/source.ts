@@ -3,6 +3,7 @@ import type { OutgoingChannel } from '../channels/channel.ts';
 
 import { ReversePath, watchForOtherProtocol } from '../channels/reverse-path.ts';
 import { openOutgoing } from '../channels/transports.ts';
+import { WORK_AREA } from '../memory/layout.ts';
 import { HOLD } from '../memory/vcpu-control.ts';
 import { Staging } from '../pages/staging.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
@@ -115,7 +116,9 @@ export class SourceMigration {
     figures.set('expectedDowntimeMs', this.#context.live.get('downtime-limit'));
     const channel = await this.#openChannel();
     channel.onFailure((error) => waitPoint.fail(error));
-    const staging = new Staging({ channel, waitPoint, memory: plan.source.memory, stallMs: plan.deadlines.stallMs });
+    const { stallMs } = plan.deadlines;
+    const { memory } = plan.source;
+    const staging = new Staging({ channel, waitPoint, memory, area: WORK_AREA.transfer, stallMs });
     const hasReverse = plan.opensReturnPath && channel.hasReverse;
     const isHandedOver = () => this.#context.status.isHandedOver();
     const reverse = hasReverse ? new ReversePath(channel, waitPoint, isHandedOver) : null;

@@ -13,6 +13,7 @@ import {
   PAGE_BYTES,
   RAM_ADDRESS,
   SEGMENT_RAM_BYTES_MAX,
+  WORK_AREA,
   WRITTEN_BITMAP_ADDRESS,
 } from '../../../src/engine/memory/layout.ts';
 import type { GuestMemory, RamExtent } from '../../../src/engine/memory/machine-state.ts';
@@ -114,14 +115,14 @@ describe('createGuestMemory', () => {
 describe('kernelsOf', () => {
   it('gives each segment as many words of its bitmaps as its pages need', () => {
     const memory = createGuestMemory(blocksOf([60, 5, 65]), 65 * PAGE);
-    expect(kernelsOf(memory).map(({ words }) => words)).toEqual([2, 2]);
+    expect(kernelsOf(memory, WORK_AREA.transfer).map(({ words }) => words)).toEqual([2, 2]);
     expect(firstPageOf(memory.blocks[1]!.extents[0]!)).toBe(60);
-    expect(kernelsOf(createGuestMemory(blocksOf([64]))).map(({ words }) => words)).toEqual([1]);
+    expect(kernelsOf(createGuestMemory(blocksOf([64])), WORK_AREA.transfer).map(({ words }) => words)).toEqual([1]);
   });
 
   it('limits the kernels of a segment to that segment', () => {
     const memory = createGuestMemory(blocksOf([8]), 4 * PAGE);
-    const [first, second] = kernelsOf(memory);
+    const [first, second] = kernelsOf(memory, WORK_AREA.transfer);
     new Uint8Array(memory.segments[1]!.buffer, RAM_ADDRESS, PAGE).fill(7);
     second!.kernels.storePage(3, RAM_ADDRESS);
     expect(new Uint8Array(memory.segments[1]!.buffer)[RAM_ADDRESS + 4 * PAGE - 1]).toBe(7);

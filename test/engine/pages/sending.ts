@@ -1,3 +1,4 @@
+import { WORK_AREA } from '../../../src/engine/memory/layout.ts';
 import type { GuestMemory } from '../../../src/engine/memory/machine-state.ts';
 import type { PageFormat } from '../../../src/engine/pages/page-format.ts';
 import { RamSender } from '../../../src/engine/pages/ram-sender.ts';
@@ -24,7 +25,13 @@ export class Sending {
       finish: () => Promise.resolve(),
       destroy: () => {},
     };
-    this.staging = new Staging({ channel, waitPoint: new WaitPoint(() => false), memory, stallMs: 10_000 });
+    this.staging = new Staging({
+      area: WORK_AREA.transfer,
+      channel,
+      waitPoint: new WaitPoint(() => false),
+      memory,
+      stallMs: 10_000,
+    });
     this.ram = new RamSender({ memory, staging: this.staging, format, detectZero: true });
     this.ram.queue.markAll();
   }

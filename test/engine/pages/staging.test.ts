@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createGuestMemory } from '../../../src/engine/memory/guest-memory.ts';
+import { WORK_AREA } from '../../../src/engine/memory/layout.ts';
 import { Staging } from '../../../src/engine/pages/staging.ts';
 import { WaitPoint } from '../../../src/engine/session/wait-point.ts';
 
@@ -19,7 +20,14 @@ function make(stallMs = 10_000, alignBytes?: number) {
   return {
     writes,
     waitPoint,
-    staging: new Staging({ channel, waitPoint, memory, stallMs, ...(alignBytes && { alignBytes }) }),
+    staging: new Staging({
+      area: WORK_AREA.transfer,
+      channel,
+      waitPoint,
+      memory,
+      stallMs,
+      ...(alignBytes && { alignBytes }),
+    }),
   };
 }
 

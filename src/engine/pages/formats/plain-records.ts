@@ -1,6 +1,6 @@
 import { DECODE_STOP } from '../../kernels/kernels.ts';
 import { firstPageOf } from '../../memory/guest-memory.ts';
-import { KERNEL_SCRATCH_ADDRESS, PAGE_BYTES } from '../../memory/layout.ts';
+import { PAGE_BYTES } from '../../memory/layout.ts';
 import type { RamBlock, RamExtent } from '../../memory/machine-state.ts';
 import { ByteReader, IncompleteError, StreamError } from '../../stream/bytes.ts';
 import { multifdDiffers } from '../../stream/configuration.ts';
@@ -56,7 +56,7 @@ class PlainEncoder implements PageEncoder {
       BigInt(extent.blockOffset - firstPageOf(extent) * PAGE_BYTES),
       at,
       at + room,
-      KERNEL_SCRATCH_ADDRESS,
+      staging.area.scratch,
       this.#named === run.block ? 0 : this.#placeName(run),
       detectZero ? 1 : 0,
       PAGES_PER_CALL,
@@ -75,7 +75,7 @@ class PlainEncoder implements PageEncoder {
     const name = blocks[block]?.name;
     if (memory === undefined || name === undefined) throw new RangeError(`RAM block ${block} does not exist`);
     const bytes = Buffer.from(name, 'utf8');
-    new Uint8Array(memory.buffer).set(bytes, KERNEL_SCRATCH_ADDRESS);
+    new Uint8Array(memory.buffer).set(bytes, this.#parts.staging.area.scratch);
     return bytes.length;
   }
 }

@@ -1,5 +1,5 @@
 import type { OutgoingChannel } from '../../channels/channel.ts';
-import { PAGE_BYTES } from '../../memory/layout.ts';
+import { PAGE_BYTES, WORK_AREA } from '../../memory/layout.ts';
 import type { TransferSource } from '../../memory/machine-state.ts';
 import { pageFormatFor } from '../../pages/page-formats.ts';
 import { RamSender } from '../../pages/ram-sender.ts';
@@ -36,7 +36,8 @@ export class MachineWriter {
     this.#control = control;
     const { memory } = machine.source;
     const { waitPoint } = control;
-    this.#staging = new Staging({ channel, waitPoint, memory, stallMs: DISK_STALL_MS, alignBytes: WRITE_ALIGN_BYTES });
+    const place = { memory, area: WORK_AREA.block, stallMs: DISK_STALL_MS, alignBytes: WRITE_ALIGN_BYTES };
+    this.#staging = new Staging({ channel, waitPoint, ...place });
     const format = pageFormatFor([]);
     this.#ram = new RamSender({ memory, staging: this.#staging, format, detectZero: machine.detectsZeroPages });
     this.#encoder = new MachineEncoder({ source: machine.source, uuid: null });

@@ -1,5 +1,5 @@
 import type { SnapshotReader } from '../../../block/image.ts';
-import { STAGING_ADDRESS, STAGING_BYTES } from '../../memory/layout.ts';
+import { STAGING_BYTES, WORK_AREA } from '../../memory/layout.ts';
 import type { StreamInput } from '../../pages/input-buffer.ts';
 import { StreamError } from '../../stream/bytes.ts';
 import type { TaskControl } from '../task-control.ts';
@@ -21,6 +21,7 @@ if (MARGIN_BYTES + SLOTS * SLOT_BYTES > STAGING_BYTES) throw new RangeError('the
  * slot is filled and the slot's bytes are taken.
  */
 export class InputWindow implements StreamInput {
+  readonly area = WORK_AREA.block;
   #area: Uint8Array<SharedArrayBuffer> = new Uint8Array(new SharedArrayBuffer(MARGIN_BYTES + SLOTS * SLOT_BYTES));
   #base = 0;
   #start = 0;
@@ -68,10 +69,10 @@ export class InputWindow implements StreamInput {
   }
 
   moveTo(segment: WebAssembly.Memory): void {
-    const area = new Uint8Array(segment.buffer as SharedArrayBuffer, STAGING_ADDRESS, STAGING_BYTES);
+    const area = new Uint8Array(segment.buffer as SharedArrayBuffer, this.area.staging, STAGING_BYTES);
     area.set(this.view(), this.#start);
     this.#area = area;
-    this.#base = STAGING_ADDRESS;
+    this.#base = this.area.staging;
   }
 }
 
