@@ -96,7 +96,7 @@ export class Precopy {
     this.#context.move('setup', 'active');
   }
 
-  /** Sends pass after pass until what is left can be sent within the downtime limit. */
+  /** Sends pass after pass until the remaining pages can be sent within the downtime limit. */
   async iterate(): Promise<void> {
     // While the link takes no bytes a pass waits; the delivery is measured also then.
     const measuring = setInterval(() => this.#measure(), WINDOW_MS);

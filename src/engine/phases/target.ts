@@ -21,7 +21,7 @@ import { MachineReceiver } from './machine-receiver.ts';
  * | listen  | active            | opens the address, or takes the listener that the migration before has kept; waits for a sender |
  * | receive | active            | reads the stream: RAM into guest memory, devices into `loaded` (machine-receiver.ts) |
  * | adopt   | completed         | offers the machine to the main thread, and waits until that has adopted and started it |
- * | answer  | completed         | tells the source that the guest runs here, and closes channel and listener |
+ * | answer  | completed         | sends SHUT 0, which confirms that the guest runs here; closes channel and listener |
  *
  * Ownership. The guest belongs to the source until the main thread moves the status to `completed` in the step `adopt`;
  * from then on it belongs to this side, also if this thread dies. Guest memory belongs to this thread in `receive`, and
@@ -222,14 +222,14 @@ export class TargetMigration {
     return this.#end({ status: 'failed', error, guest: 'there' });
   }
 
-  /** Tells the source the outcome, 0 for success, and closes the channel. */
+  /** Sends the outcome to the source, 0 for success, and closes the channel. */
   #answer(shut: 0 | 1): void {
     if (this.#receiver.hasReturnPath) this.#channel?.write(encodeReverse({ type: 'shut', value: shut }));
     if (this.#receiver.hasReturnPath || shut === 0) this.#channel?.close();
     else this.#channel?.reset();
   }
 
-  /** Keeps the listener. This thread lives on, so memory that belongs to it alone is given back. */
+  /** Keeps the listener. This thread continues, so memory that belongs to it alone is given back. */
   #keep(listener: Awaiting): void {
     this.#kept = listener;
     const { memory } = this.#receiver;

@@ -34,7 +34,7 @@ export type ThreadOwner<Message> = {
   readonly died: (reason: string) => void;
 };
 
-/** Starts a thread that waits for its first order. `program` is a source file or what it was built to. */
+/** Starts a thread that waits for its first order. `program` is a source file or a file of dist. */
 export function startWorker(program: URL, kind: WorkerDeath['worker'], resourceLimits: ResourceLimits): Worker {
   return new Worker(program, { resourceLimits, name: kind });
 }
