@@ -1,6 +1,5 @@
-// The README followed line by line, in its order, by somebody who has cloned the repository: with the real git, npm, curl
-// and QEMU, once under the system's Node and once under Node 24. The services have the ports of the README, in a network
-// of their own.
+// The README executed step by step in a clone of the repository: with the real git, npm, curl and QEMU, once with the
+// system's Node and once with Node 24. The services have the ports of the README, in a separate network.
 
 import {
   type ChildProcess,
@@ -26,7 +25,7 @@ const OUTPUT_BYTES_MAX = 2 ** 24;
 /** For the installation and some forty commands. */
 const FOLLOW_MS_MAX = 240_000;
 
-/** The path without what npm put in front of it for this process. */
+/** The path without the entries that npm added for this process. */
 const SYSTEM_PATH = (process.env.PATH ?? '')
   .split(delimiter)
   .filter((folder) => !folder.includes('node_modules'))
@@ -52,17 +51,17 @@ describeNeeding({ name: 'the README, followed line by line', missing: whyNot(), 
   });
 });
 
-/** A clone, a network, and the terminals in which something runs. */
+/** A clone, a network, and the terminals with running programs. */
 class Reader {
   readonly #directory: string;
   readonly #environment: Record<string, string>;
   readonly #network: ChildProcess;
-  /** What later commands of the same terminal begin with: functions and variables. */
+  /** The functions and variables for later commands in the same terminal. */
   #shell = '';
 
   static async create(node: string | null): Promise<Reader> {
     const home = mkdtempSync(join(tmpdir(), 'vmferry-readme-'));
-    // Half a gigabyte in many files: nobody waits until they are gone.
+    // Half a gigabyte in many files, removed in the background.
     onTestFinished(() => spawn('rm', ['-rf', home], { detached: true, stdio: 'ignore' }).unref());
     mkdirSync(join(home, 'tools'));
     if (node !== null) symlinkSync(node, join(home, 'tools/node'));
@@ -99,7 +98,7 @@ class Reader {
     return (await run(program, rest, options)).stdout.replaceAll('\r', '');
   }
 
-  /** Asks until the answer is as shown if the command only looks, and once if it does something. */
+  /** Repeats a query until the answer is as shown, and runs any other command once. */
   async #expectAnswer(command: string, expected: string): Promise<void> {
     const pattern = patternOf(expected);
     const ask = async (): Promise<string> => (await this.#run(`${command} -sS`)).trimEnd();
@@ -107,7 +106,7 @@ class Reader {
     else await expect.poll(ask, { interval: 100, message: command }).toMatch(pattern);
   }
 
-  /** Types what the README shows behind `(qemu) `, and waits for what it shows below. */
+  /** Types the text after `(qemu) ` in the README, and waits for the output below it. */
   async #useMonitor(command: string, expected: string): Promise<void> {
     const qemu = await this.#start(command, /\(qemu\) $/);
     for (const part of expected.split(/^\(qemu\) /m).slice(1)) {
@@ -120,7 +119,7 @@ class Reader {
     }
   }
 
-  /** Starts what goes on in a terminal of its own, until the test ends. */
+  /** Starts a long-running program in its own terminal, until the test ends. */
   async #start(command: string, ready: RegExp): Promise<Terminal> {
     const [program = '', ...words] = [...this.#inNetwork(), 'bash', '-c', `exec ${command}`];
     const child = spawn(program, words, {
@@ -143,7 +142,7 @@ class Reader {
   }
 }
 
-/** A program that goes on, with what it has printed so far. */
+/** A running program, with its output so far. */
 class Terminal {
   readonly ended: Promise<unknown>;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;

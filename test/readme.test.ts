@@ -1,4 +1,4 @@
-// The README's lists and links are held against the source. test/readme-followed.test.ts runs its commands.
+// The README's lists and links are compared with the source. test/readme-followed.test.ts runs its commands.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,8 +24,8 @@ describe('an answer in the README', () => {
     ['another status line', got.replace('200 OK', '202 Accepted')],
     ['another word', got.replace('completed', 'failed')],
     ['a member of another name', got.replace('total', 'sum')],
-    ['a text where a number was', got.replace('7', '"7"')],
-    ['something behind its end', `${got}{}`],
+    ['a text in place of a number', got.replace('7', '"7"')],
+    ['additional text after its end', `${got}{}`],
   ])('does not match %s', (_, text) => {
     expect(text).not.toMatch(patternOf(shown));
   });
@@ -64,7 +64,7 @@ describe('each reference in the README', () => {
   });
 });
 
-/** What stands below a heading, up to the next. */
+/** The text below a heading, up to the next. */
 function sectionOf(title: string): string {
   const sections = README.split(/^#{1,2} /m);
   const found = sections.find((section) => section.startsWith(`${title}\n`));
@@ -78,7 +78,7 @@ function rowOf(section: string, part: string): string {
   return row;
 }
 
-/** What stands in backquotes in a row's first column, without the values of flags. */
+/** The texts in backquotes in the first column of a row, without the values of flags. */
 function codesOf(row: string): string[] {
   const first = row.split('|')[1] ?? '';
   return [...first.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '').filter((code) => code !== 'normal');

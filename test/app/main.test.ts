@@ -10,7 +10,7 @@ import { localService } from '../helpers/guest-service.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MAIN = join(ROOT, 'bin/vmferry.js');
 
-/** Says at the end which modules of Node and of packages the main thread has loaded. */
+/** Prints at the end the loaded modules of Node and of packages of the main thread. */
 const TELL_MODULES = `data:text/javascript,${encodeURIComponent(`
   import { createRequire } from 'node:module';
   import { isMainThread } from 'node:worker_threads';
@@ -22,7 +22,7 @@ function start(...flags: string[]) {
   return startNode([MAIN, 'serve', ...flags]);
 }
 
-/** What `npm start` runs, without npm. */
+/** The command of `npm start`, without npm. */
 function startAsNpm(nodeFlags: readonly string[], ...flags: string[]) {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
   return startNode([...nodeFlags, ...scripts.start.split(' ').slice(2), ...flags]);
@@ -47,7 +47,7 @@ function startNode(arguments_: readonly string[]) {
 describe('the service as a process', () => {
   test.each([
     { signal: 'SIGHUP', nodeFlags: [] },
-    // The starts before have filled the cache, if nothing had yet.
+    // The earlier starts have filled the cache.
     { signal: 'SIGINT', nodeFlags: ['--import', TELL_MODULES] },
   ] as const)(
     'prints only its address and that of the documentation, answers requests, and ends with 0 at $signal',
@@ -125,7 +125,7 @@ async function addressOf(service: Started): Promise<string> {
   return service.output().split('\n', 1)[0]!.replace('vmferry: ', '');
 }
 
-/** It tells who follows its events, and has printed nothing but its addresses. */
+/** Expects that event clients are informed, and that only the addresses were printed. */
 async function expectEnds(service: Started, signal: NodeJS.Signals, events: Response): Promise<void> {
   service.child.kill(signal);
   const told = await events.text();

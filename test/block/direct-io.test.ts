@@ -5,7 +5,7 @@ import { cachedPages, ReadRate } from '../../src/block/file-calls.ts';
 import { openBlockFile } from '../../src/block/image-file.ts';
 import { MIB, temporaryFolder } from './images.ts';
 
-/** Bytes that begin on a page, as those of a guest's staging area do. */
+/** Bytes that start at a page boundary, like those of a guest's staging area. */
 function pages(bytes: number): Uint8Array<SharedArrayBuffer> {
   const wasmPages = Math.ceil(bytes / 65536);
   const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true });
@@ -32,7 +32,7 @@ function cached(path: string, offset: number, bytes: number): number | null {
   }
 }
 
-/** Temporary folders lie on a disk here; in memory there is nothing but the page cache. */
+/** The folder must be on a disk, since a file system in memory is only page cache. */
 const canTell = cached(process.execPath, 0, 4096) !== null;
 
 test.skipIf(!canTell)('a large aligned write is in the file and not in the page cache', async () => {
@@ -54,7 +54,7 @@ test.skipIf(!canTell)('a large aligned read does not cache uncached data, and us
   expect(cached(path, 0, MIB)).toBe(0);
   readFileSync(path);
   expect(cached(path, 0, MIB)).toBe(MIB / 4096);
-  // Changed in the cache alone: whoever read past it would have to find the change all the same.
+  // Changed in the cache only: a direct read must also return the change.
   await file.write(4096, Buffer.alloc(100, 7));
   await file.read(0, into);
   expect(Buffer.from(into.slice(4096, 4196)).equals(Buffer.alloc(100, 7))).toBe(true);

@@ -1,4 +1,4 @@
-// Images in a folder of the test, and what qemu-img says about them.
+// Images in a folder of the test, and the results of qemu-img for them.
 
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,14 +10,14 @@ import { createImage, openImage } from '../../src/block/qcow2/open-image.ts';
 
 export const MIB = 2 ** 20;
 
-/** A folder that goes when the test ends. */
+/** A folder that is removed after the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'vmferry-block-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** Opens an image that is closed when the test ends, if it is not before. */
+/** Opens an image, which is closed after the test at the latest. */
 export async function opened(path: string, options: OpenOptions = {}): Promise<Image> {
   const image = await openImage(path, options);
   onTestFinished(() => image.close().catch(() => {}));
@@ -42,7 +42,7 @@ export function run(program: string, ...args: string[]): Promise<Ran> {
   });
 }
 
-/** Runs qemu-img; what it says is in the failure. */
+/** Runs qemu-img. A failure contains its output. */
 export async function qemuImg(...args: string[]): Promise<string> {
   const { status, output } = await run('qemu-img', ...args);
   if (status !== 0) throw new Error(`qemu-img ${args.join(' ')}: status ${status}\n${output}`);
@@ -56,7 +56,7 @@ export async function qemuIo(path: string, ...commands: string[]): Promise<strin
   return output;
 }
 
-/** What `qemu-img check` finds: `clean`, `leaks` or what is wrong. */
+/** The result of `qemu-img check`: `clean`, `leaks` or the errors. */
 export async function checked(path: string): Promise<string> {
   const { status, output } = await run('qemu-img', 'check', '-U', '-f', 'qcow2', path);
   if (status === 0) return 'clean';

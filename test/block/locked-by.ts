@@ -1,4 +1,4 @@
-// A process of its own that opens an image for writing, says so, and keeps it until it is killed.
+// A separate process that opens an image for writing, reports it, and keeps it open until it is killed.
 
 import { openImage } from '../../src/block/qcow2/open-image.ts';
 

@@ -1,4 +1,4 @@
-// A file in memory that remembers every write, so that a test can have it as it was at any moment.
+// A file in memory that logs every write, so that a test can restore it at any moment.
 
 import type { BlockError } from '../../src/block/image.ts';
 import type { BlockFile } from '../../src/block/image-file.ts';
@@ -10,7 +10,7 @@ const BYTES_MAX = 64 * 2 ** 20;
 
 export class LoggedFile implements BlockFile {
   readonly path = 'in memory';
-  /** Called before a write with what the file would be after it, or after part of it. */
+  /** Called before a write with the content of the file after it, or after a part of it. */
   onState: ((content: () => Buffer) => void) | null = null;
   /** Makes writes or flushes fail; set by a test. */
   failing: ((what: 'write' | 'sync', position: number, bytes: number) => BlockError | null) | null = null;
@@ -35,7 +35,7 @@ export class LoggedFile implements BlockFile {
     return Buffer.from(this.#content);
   }
 
-  /** What a power failure may leave: what was flushed, and those of the later changes that `keeps` chooses. */
+  /** The file after a power failure: the flushed data, and the later changes that `keeps` selects. */
   contentAfterPowerFailure(keeps: () => boolean): Buffer {
     let content: Buffer = Buffer.from(this.#synced);
     for (const change of this.#unsynced) if (keeps()) content = applied(content, change);
@@ -72,7 +72,7 @@ export class LoggedFile implements BlockFile {
   }
 
   async punchHole(offset: number, bytes: number): Promise<void> {
-    // Not zeros: who relies on what was given back must be found out.
+    // Not zeros, so that a use of released space is detected.
     this.#change({ position: offset, bytes: Buffer.alloc(bytes, 0xdb) });
   }
 

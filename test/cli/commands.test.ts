@@ -100,9 +100,9 @@ describe('a job that does not complete', () => {
     ['failed', concluded('failed', 'no_space'), 'failed (no_space): It says no_space.'],
     ['was cancelled', concluded('cancelled', 'job_cancelled'), 'was cancelled (job_cancelled): It says job_cancelled.'],
     ['gives no reason', concluded('failed'), 'job j1 failed'],
-    ['says so in a text alone', { ...concluded('failed'), error: 'Broken.' }, 'failed: Broken.'],
-    ['does not say that it completed', { ...concluded(), outcome: undefined }, 'job j1 failed'],
-    ['has an error all the same', concluded('completed', 'odd'), 'failed (odd): It says odd.'],
+    ['has only an error text', { ...concluded('failed'), error: 'Broken.' }, 'failed: Broken.'],
+    ['has no outcome', { ...concluded(), outcome: undefined }, 'job j1 failed'],
+    ['completed with an error', concluded('completed', 'odd'), 'failed (odd): It says odd.'],
   ])('ends with 1 and one line if it %s', async (_, state, said) => {
     const io = ioOf(await fakeService(state));
     expect(await run(io, 'load', 'warm')).toBe(1);
@@ -150,14 +150,18 @@ describe('a refusal', () => {
 
 describe('an invalid or missing answer', () => {
   test.each([
-    ['is a page', { status: 200, body: '<html>', headers: { 'content-type': 'text/html' } }, 'status 200 without JSON'],
+    [
+      'is an HTML page',
+      { status: 200, body: '<html>', headers: { 'content-type': 'text/html' } },
+      'status 200 without JSON',
+    ],
     ['is no job', { status: 202, body: [] }, 'it is not a job'],
     ['has no id', { status: 202, body: { status: 'running' } }, 'the job has no id or status'],
     ['has no progress', { status: 202, body: { id: 'x', status: 'running' } }, 'job x has no progress'],
     ['has an invalid outcome', { status: 202, body: { ...running(), outcome: 7 } }, 'job j1 has an invalid outcome'],
     ['is an error without a code', { status: 404, body: {} }, 'status 404'],
     ['is a redirect', { status: 302, body: {}, headers: { location: '/elsewhere' } }, 'status 302'],
-    ['is an error of some proxy', { status: 500, body: {} }, 'status 500'],
+    ['is an error of a proxy', { status: 500, body: {} }, 'status 500'],
   ])('ends the command with 3 if it %s', async (_, answer, said) => {
     const service = await fakeService();
     service.handler = () => answer;

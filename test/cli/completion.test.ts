@@ -22,7 +22,7 @@ async function service(): Promise<FakeService> {
   return made;
 }
 
-/** What may stand at the end of `vmferry LINE`. */
+/** The completions at the end of `vmferry LINE`. */
 async function complete(io: FakeIo, line: string): Promise<string[]> {
   io.stdout = '';
   expect(await runVmferry(io, '__complete', '--', ...line.split(' '))).toBe(0);
@@ -85,7 +85,7 @@ const there = async (shell: string): Promise<boolean> =>
     () => false,
   );
 
-/** Runs a script in a shell in which `vmferry` is the client, and gives what it prints line by line. */
+/** Runs a script in a shell with the client as `vmferry`. @returns its output lines. */
 async function inShell(shell: string, script: string): Promise<string[]> {
   const fake = await service();
   const environment = { PATH: process.env.PATH, HOME: '/nowhere', TERM: 'dumb', VMFERRY_URL: fake.url };
@@ -120,7 +120,7 @@ describe('a shell', () => {
 
   test('zsh completes a parameter', async (context) => {
     if (!(await there('zsh'))) context.skip('zsh is not here');
-    // compadd works in the line editor only, so what it is given is what is looked at.
+    // compadd works in the line editor only, so the test checks its arguments.
     const script = `
       vmferry() { '${process.execPath}' '${BIN}' "$@"; }
       compdef() { : }

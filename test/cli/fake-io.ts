@@ -1,4 +1,4 @@
-// A io for the client in which time passes when it waits, and everything that it says is kept.
+// An environment of the client in which time passes only when the client waits, and which stores all output.
 
 import { PassThrough } from 'node:stream';
 import type { ExitStatus } from '../../src/cli/client-failure.ts';
@@ -44,7 +44,7 @@ export class FakeIo implements CommandIo {
     return this.#outputClosed.signal;
   }
 
-  /** Nobody reads results any more. */
+  /** Simulates that the reader has closed standard output. */
   closeOutput(): void {
     this.#outputClosed.abort();
   }

@@ -1,4 +1,4 @@
-// A service that answers what a test tells it to, over a real socket.
+// A service with the answers of a test, over a real socket.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,7 +16,7 @@ export type Answer = {
   readonly status: number;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Instead of a body: pieces, each sent when it is there. */
+  /** Pieces in place of a body, each sent when it is available. */
   readonly pieces?: AsyncIterable<string> | Iterable<string>;
 };
 
@@ -27,7 +27,7 @@ export type JobState = Readonly<Record<string, unknown>>;
 
 export class FakeService {
   readonly requests: Seen[] = [];
-  /** What `GET /jobs/j1` shows: each look takes the next, the last one stays. */
+  /** The answers of `GET /jobs/j1`: each request gets the next one, and the last one is repeated. */
   readonly states: JobState[] = [];
   handler: Handler;
   #server: Server | null = null;
@@ -46,7 +46,7 @@ export class FakeService {
     return this.requests.map(({ method, path }) => `${method} ${path}`);
   }
 
-  /** Takes every job, cancels when asked to, and knows nothing else. */
+  /** Accepts every job and every cancel, and nothing else. */
   serve(seen: Seen): Answer {
     const { method, path } = seen;
     if (method === 'GET' && path === '/jobs/j1') return { status: 200, body: this.#nextState() };
@@ -65,7 +65,7 @@ export class FakeService {
     return (this.states.length > 1 ? this.states.shift() : this.states[0]) ?? running();
   }
 
-  /** Listens again where it did, or on a free port. */
+  /** Listens again on its earlier port, or on a free one. */
   async start(): Promise<void> {
     const server = createServer((request, response) => void this.#answer(request, response));
     await new Promise<void>((resolve) => server.listen(this.#port, '127.0.0.1', resolve));
@@ -118,7 +118,7 @@ export async function fakeService(...states: JobState[]): Promise<FakeService> {
 
 const MIB = 2 ** 20;
 
-/** A job under way; sizes in MiB. */
+/** A job in progress; sizes in MiB. */
 export function running(done = 0, total = 0, status = 'running'): JobState {
   const progress = { 'current-progress': done * MIB, 'total-progress': total * MIB };
   return { id: 'j1', type: 'snapshot-save', status, ...progress, outcome: null, warnings: [] };

@@ -27,7 +27,7 @@ type Script = {
   readonly machine?: () => Answer;
 };
 
-/** A service whose migration goes through the states given; each look takes the next, the last one stays. */
+/** A service whose migration passes through the given states: each request gets the next one, and the last one is repeated. */
 async function migrating({ states, progress = [PROGRESS], cancel, machine }: Script): Promise<FakeService> {
   const service = await fakeService();
   const next = (list: object[]): object => (list.length > 1 ? list.shift() : list[0]) ?? {};

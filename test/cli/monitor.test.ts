@@ -8,7 +8,7 @@ import { historyPath } from '../../src/cli/monitor-prompt.ts';
 import { FakeIo, ioOf, runVmferry } from './fake-io.ts';
 import { type Answer, type FakeService, fakeService, ok, problem, type Seen } from './fake-service.ts';
 
-/** A monitor that answers each line with itself. */
+/** A monitor that answers each line with the same text. */
 async function echoing(more: (seen: Seen) => Answer | null = () => null): Promise<FakeService> {
   const service = await fakeService();
   service.handler = (seen) => {
@@ -95,7 +95,7 @@ type Terminal = {
   readonly io: FakeIo;
   readonly ended: Promise<ExitStatus>;
   type(text: string): void;
-  /** Everything that was shown, without what moves the cursor. */
+  /** All output, without cursor movements. */
   shown(): string;
 };
 

@@ -88,7 +88,7 @@ describe('vmferry snapshot as a process', () => {
   });
 });
 
-/** Says on standard error which files are loaded. */
+/** Prints the loaded files on standard error. */
 const LOADED_REPORT = `
   import { registerHooks } from 'node:module';
   import { writeSync } from 'node:fs';

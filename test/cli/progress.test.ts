@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ioOf, run } from './fake-io.ts';
 import { concluded, fakeService, type JobState, problem, running } from './fake-service.ts';
 
-/** A job that does 20 MiB of 100 in a second, seen each 200 ms. */
+/** A job with a progress of 20 of 100 MiB per second, polled every 200 ms. */
 function slowly(): JobState[] {
   return Array.from({ length: 26 }, (_, look) => running(Math.min(4 * look, 100), 100));
 }

@@ -151,7 +151,7 @@ describe('the token', () => {
   test.each([
     ['has several', 'secret1 operator\nsecret2 viewer\n', 'must be one token of visible ASCII characters'],
     ['is empty', '\n', 'must be one token of visible ASCII characters'],
-    ['is not there', null, 'cannot be read'],
+    ['does not exist', null, 'cannot be read'],
   ])('is refused in a file that %s, and is not printed', async (_, text, said) => {
     const fake = await service();
     const io = ioOf(fake);

@@ -25,7 +25,7 @@ const ACTIVE = {
 };
 const IDLE = { status: 'none', pass: 0, verdict: null };
 
-/** A service in a migration that takes `looks` looks, after which the progress is what it was. */
+/** A service with a migration that ends after `looks` requests, and constant progress after that. */
 async function watched(looks: number): Promise<FakeService> {
   const service = await fakeService();
   let seen = 0;
@@ -42,9 +42,9 @@ async function watched(looks: number): Promise<FakeService> {
   return service;
 }
 
-/** To the first of the lines that were written, and nothing from there on. */
+/** The cursor movement to the first written line, and the deletion of the following text. */
 const BACK = /\u001b\[\d+A\r\u001b\[J/;
-/** Answers of a service that is well. */
+/** The answers of a service without problems. */
 const WELL = {
   'GET /status': ok({ running: true, status: 'running' }),
   'GET /machine': ok(MACHINE),
@@ -60,24 +60,24 @@ const FULL = { status: 503, body: { ready: false, checks: { data: 'No space is l
 
 describe('status --check', () => {
   test.each([
-    ['a service that is well', {}, 0, ''],
+    ['a service without problems', {}, 0, ''],
     ['a guest that an operator stopped', { 'GET /status': PAUSED }, 0, ''],
     ['a panic', { 'GET /machine': ok({ panic: { kind: 'lost', detail: 'x' } }) }, 1, 'the guest panicked (lost): x'],
-    [
-      'a state without a way out',
-      { 'GET /status': ok({ status: 'internal-error' }) },
-      1,
-      'run state is internal-error',
-    ],
+    ['a final error state', { 'GET /status': ok({ status: 'internal-error' }) }, 1, 'run state is internal-error'],
     [
       'a guest that may be elsewhere',
       { 'GET /status': PAUSED, 'GET /migrations?limit=1': ok(UNKNOWN) },
       1,
       'after migration m1',
     ],
-    ['a guest that was taken back since', { 'GET /migrations?limit=1': ok(UNKNOWN) }, 0, ''],
+    ['a guest that was resumed after that', { 'GET /migrations?limit=1': ok(UNKNOWN) }, 0, ''],
     ['a data directory that is full', { 'GET /readyz': FULL }, 1, 'not ready: data: No space is left.'],
-    ['a service that does not say why', { 'GET /readyz': { status: 503, body: { ready: false } } }, 1, 'is not ready'],
+    [
+      'a service that is not ready without a reason',
+      { 'GET /readyz': { status: 503, body: { ready: false } } },
+      1,
+      'is not ready',
+    ],
   ])('of %s ends with the expected status', async (_, change, status, said) => {
     const service = await fakeService();
     service.handler = answers({ ...WELL, ...change });

@@ -9,13 +9,13 @@ test('query-commands lists the commands of the first version first, in the order
   expect(FIRST_COMMANDS.at(-1)).toBe('query-qmp-schema');
 });
 
-test('commands that came after the first version are listed after its commands', () => {
+test('commands that were added after the first version are listed after its commands', () => {
   const later = [...COMMANDS.keys()].slice(FIRST_COMMANDS.length);
   expect(later).toEqual(expect.arrayContaining(['add-fd', 'query-balloon', 'x-ferry-snapshot-compact']));
   expect(later.filter((name) => FIRST_COMMANDS.includes(name))).toEqual([]);
 });
 
-test('commands that came after the first version change no entity and no type number of query-qmp-schema', () => {
+test('commands that were added after the first version change no entity and no type number of query-qmp-schema', () => {
   const all = [...COMMANDS.values()];
   const first = all.slice(0, FIRST_COMMANDS.length);
   const before = introspect(first, []);

@@ -8,7 +8,7 @@ import { WORKLOAD_RATE_MAX } from '../../src/machine/synthetic/guest-workload.ts
 import { parseJson } from '../../src/text/json.ts';
 import { fakeDomain } from '../domain/fakes/fake-domain.ts';
 
-/** The code, the message and the violations, in the order of their pointers, of a command that is refused. */
+/** The code, the message and the violations of a refused command, sorted by pointer. */
 async function refusal(command: Parameters<typeof execute>[0], text: string, domain: Domain = fakeDomain().domain) {
   const error = await execute(command, { domain, arguments: parseJson(text) }).then(
     () => Promise.reject(new Error('the command was accepted')),

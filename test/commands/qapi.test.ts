@@ -20,9 +20,9 @@ const FIXTURE = new URL('../fixtures/qapi/introspection.json', import.meta.url);
 const qemu = byName(JSON.parse(readFileSync(FIXTURE, 'utf8')) as Entity[]);
 const own = byName(introspect([...COMMANDS.values()], []) as unknown as Entity[]);
 
-/** Of schemas older than QEMU 10.0, which has none of them any more. */
+/** Aliases of older schemas that QEMU 10.0 no longer has. */
 const LEGACY = ['migrate-set-cache-size', 'migrate_set_downtime', 'migrate_set_speed', 'query-migrate-cache-size'];
-/** Event of QEMU that has more members there than we have anything to say for; not in the fixture. */
+/** An event with additional members in QEMU; it is not in the fixture. */
 const NOT_IN_FIXTURE = ['GUEST_PANICKED'];
 
 /** In the fixture for the types that they share with others: of bitmaps, of displays and of objects, which are not here. */

@@ -53,7 +53,7 @@ function givenTo(app: FakeApp, { given = {} }: DoorCall): JsonObject {
   return typeof given === 'function' ? given(app) : given;
 }
 
-/** The answer, while the test does what the call needs beside it. */
+/** The answer, while the test does the additional actions of the call. */
 async function during(app: FakeApp, call: DoorCall, asking: Promise<Answer>): Promise<Answer> {
   const [answer] = await Promise.all([asking, call.meanwhile?.(app)]);
   return answer;
@@ -69,7 +69,7 @@ async function ask({ http, qmp, hmp, socket }: Doors, entry: Command, call: Door
   };
 }
 
-/** What was done, or a failed test that shows why it was not. */
+/** The result of a successful call; a refusal fails the test with its reason. */
 function resultOf(answer: Answer | null): unknown {
   expect(answer).toMatchObject({ kind: 'done' });
   return (answer as { readonly result: unknown }).result;
@@ -101,7 +101,7 @@ async function expectSameStates(apps: readonly FakeApp[]): Promise<void> {
   for (const state of states) expect(withoutIds(state)).toEqual(withoutIds(states[0]));
 }
 
-/** What a job says that failed, as if the command had been refused. */
+/** The error of a failed job, in the form of a refusal. */
 async function refusalByJob({ qmp, socket }: Doors, id: string): Promise<Answer> {
   const { outcome } = await qmp.domain.jobs.ended(id, 20_000);
   expect(outcome).toBe('failed');
@@ -129,7 +129,7 @@ async function expectRefused(doors: Doors, entry: Command, call: RefusedCall): P
   for (const app of unchanged) expect(withoutIds(await stateOf(app))).toEqual(withoutIds(before));
 }
 
-/** A member that no command has. HMP takes what stands for it for a word too many, and does not get to the command. */
+/** An unknown member. HMP reports it as an additional argument before it runs the command. */
 const SURPLUS = 'no-such-member';
 
 function isCall(good: DoorRow['good']): good is GoodCall {
@@ -166,7 +166,7 @@ describe('the table of three doors', () => {
   });
 });
 
-/** True of a call that can be made of a service that is as it started, and of the next one after it. */
+/** True for a call that needs no preparation and does not change the service. */
 function leavesAsItWas({ flags, prepare: prepared, byJob }: RefusedCall): boolean {
   return flags === undefined && prepared === undefined && byJob !== true;
 }

@@ -12,7 +12,7 @@ function startJob({ domain }: FakeWorld, spec: JobSpec): void {
   if (domain.jobs instanceof Jobs) domain.jobs.start(spec);
 }
 
-/** Drains, and says at any time whether that is over. */
+/** Starts a drain; `isOver` tells whether it has ended. */
 function drained({ domain }: FakeWorld, timeoutMs: number): { readonly isOver: () => boolean } {
   let isOver = false;
   void domain.drain(timeoutMs).then(() => {

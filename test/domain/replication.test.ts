@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { fakeDomain } from './fakes/fake-domain.ts';
 import { refusalOf } from './fakes/refusal.ts';
 
-// That QEMU answers the same is in test/integration/xen-qemu.test.ts.
+// test/integration/xen-qemu.test.ts compares these answers with QEMU.
 it('without COLO and replicated disks replication has no mode and no error, and its commands do nothing', () => {
   const { replication } = fakeDomain().domain;
   expect(replication.coloStatus()).toEqual({ mode: 'none', 'last-mode': 'none', reason: 'none' });

@@ -1,4 +1,4 @@
-// A guest that dirties its memory faster than it may be sent: 400 MB/s over 200 MB/s.
+// A guest that dirties its memory faster than it can be sent: 400 MB/s over 200 MB/s.
 
 import { describe, expect, test } from 'vitest';
 import { localService, type MigrateInfo, type Service } from '../helpers/guest-service.ts';
@@ -6,11 +6,11 @@ import { localService, type MigrateInfo, type Service } from '../helpers/guest-s
 const GUEST = ['--ram', '48M', '--workload', 'rate=400M,span=32M,pattern=seq'] as const;
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
 const MAX_BANDWIDTH = 200_000_000;
-/** A third of the time that a pass over the span takes; milliseconds. */
+/** A third of the duration of a pass over the span, in milliseconds. */
 const DOWNTIME_LIMIT = 50;
 /** Passes after which a migration that converges would have ended. */
 const PASSES = 12;
-/** Pages are counted over this long to tell how fast the guest writes; milliseconds. */
+/** The period for the write rate of the guest, in milliseconds. */
 const WINDOW_MS = 400;
 
 type Throttled = MigrateInfo & { readonly 'cpu-throttle-percentage'?: number };
@@ -24,7 +24,7 @@ async function pair(guest: readonly string[] = GUEST): Promise<{ source: Service
   return { source, target };
 }
 
-/** Pages that the guest writes in a second. */
+/** The write rate of the guest, in pages per second. */
 async function pageRate(service: Service): Promise<number> {
   const written = async () => (await service.get<{ 'pages-written': number }>('/machine'))['pages-written'];
   const [startMs, before] = [performance.now(), await written()];
@@ -32,7 +32,7 @@ async function pageRate(service: Service): Promise<number> {
   return (((await written()) - before) * 1000) / (performance.now() - startMs);
 }
 
-/** Every throttle that GET /migrate shows until `holds`, each once, in order. */
+/** The throttle values of GET /migrate until `holds`, each once, in order. */
 async function throttlesUntil(service: Service, holds: (info: Throttled) => boolean): Promise<number[]> {
   const seen: number[] = [];
   await service.until((info) => {
@@ -73,7 +73,7 @@ describe('a guest that dirties twice the send rate', () => {
     const { source, target } = await pair(['--ram', '16M', '--workload', 'rate=400M,span=12M,pattern=seq']);
     const before = await pageRate(source);
     await source.enable('auto-converge');
-    // With this limit it does not complete, however little of the throttled guest is left.
+    // With this limit it does not complete, even with little dirty memory of the throttled guest.
     await source.set({ 'max-bandwidth': 40_000_000, 'cpu-throttle-initial': 99, 'downtime-limit': 0 });
     await source.start(await target.incomingUri());
     await source.until((info: Throttled) => throttleOf(info) === 99);

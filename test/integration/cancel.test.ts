@@ -20,7 +20,7 @@ test('cancels that race with the completion of real migrations lead to exactly o
   expectBothEndsWon(races);
 });
 
-/** If one side always won, nothing raced. */
+/** Both sides must win at least once, otherwise there was no race. */
 function expectBothEndsWon({ cancelled, completed }: CancelRaces): void {
   expect(cancelled).toBeGreaterThan(0);
   expect(completed).toBeGreaterThan(0);

@@ -1,4 +1,5 @@
-// docs/ci.md is run as it stands: its workflow, its GitLab jobs and its shell blocks, against a real service.
+// docs/ci.md is executed as it is written: its workflow, its GitLab jobs and its shell blocks, against a real
+// service.
 
 import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
 import {
@@ -24,7 +25,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const PAGE = readFileSync(join(ROOT, 'docs/ci.md'), 'utf8');
 const IMAGE = 'vm/disk0.qcow2';
 const TESTS_FAILED = 7;
-/** Room for a service that starts, and not for a snapshot of its guest. */
+/** Space for a service, but not for a snapshot of its guest. */
 const SMALL_DISK_MIB = 5;
 
 /** The repository that the recipes clone. */
@@ -44,7 +45,7 @@ describe('the GitHub workflow', () => {
     expect(await second.workflow(steps)).toEqual({ status: TESTS_FAILED, failed: 'Test' });
     expect(second.log).toEqual(['tested']);
     expect(second.ticksTested).toBeGreaterThanOrEqual(first.ticksWarmed);
-    // The service was ended all the same.
+    // The service was ended nevertheless.
     expect(existsSync(join(second.directory, 'vm.url'))).toBe(false);
     expect(await second.shell('vmferry status')).toMatchObject({ status: 3 });
   });
@@ -52,7 +53,7 @@ describe('the GitHub workflow', () => {
   test('prepares a new machine if the cached image is invalid or damaged', async () => {
     const cache = temporaryDirectory();
     const image = join(cache, 'disk0.qcow2');
-    // The service refuses to open the one; in the other `verify` finds the damage.
+    // The service refuses to open the first image; in the second one `verify` detects the damage.
     for (const damage of [() => Buffer.from('no image at all'), () => readFileSync(image).fill(0x55, 2 ** 20)]) {
       writeFileSync(image, damage());
       const first = await Runner.create(cache);
@@ -183,7 +184,7 @@ describe('the shell blocks', () => {
 test('the function for curl repeats a request while an earlier attempt is in progress, and not if the key belongs to another request', async () => {
   const runner = await Runner.create(temporaryDirectory());
   const [functionBlock = ''] = blocksOf(sectionOf(PAGE, 'With curl alone'), 'sh');
-  /** In the place of curl: answers of a service, one after the other. */
+  /** A replacement for curl with the answers of a service, in order. */
   const answer = (...answers: readonly (readonly [status: number, body: string])[]) =>
     [
       'sleep() { :; }',
@@ -224,14 +225,14 @@ type RunnerSetup = {
   readonly testStatus?: number;
   /** Clones and installs with the real git and npm. */
   readonly installs?: boolean;
-  /** Where it works; default: a folder of its own. */
+  /** The working directory; default: a new folder. */
   readonly directory?: string;
 };
 
-/** A fresh CI machine: an empty folder with the checkout in it, a cache that outlives it, and nothing else. */
+/** A new CI machine: an empty folder with the checkout, and a cache that outlives the machine. */
 class Runner {
   readonly directory: string;
-  /** What the steps of its workflow printed. */
+  /** The output of the steps of its workflow. */
   output = '';
   readonly #cache: string;
   readonly #environment: Record<string, string>;
@@ -271,14 +272,14 @@ class Runner {
     };
   }
 
-  /** The system's git and npm. The repository is this checkout as it is now; npm takes packages from its cache if it can. */
+  /** The system's git and npm. The repository is the present state of this checkout; npm uses its cache if possible. */
   #takeRealTools(): void {
     const settings = `[url "file://${repositoryOfThisCheckout()}"]\n\tinsteadOf = ${REPOSITORY}\n`;
     writeFileSync(join(this.directory, '.gitconfig'), settings);
     Object.assign(this.#environment, npmSettings());
   }
 
-  /** This checkout, which is installed already, with a git and an npm that have nothing to do. */
+  /** This installed checkout, with a git and an npm that do nothing. */
   #takeInstalled(): void {
     linkAnew(ROOT, join(this.directory, 'vmferry'));
     for (const name of ['npm', 'git']) this.#script(`tools/${name}`, 'exit 0');
@@ -297,7 +298,7 @@ class Runner {
     return Number(readFileSync(join(this.directory, 'test.ticks'), 'utf8'));
   }
 
-  /** As GitHub runs steps: each in a shell of its own, none behind one that failed unless it always runs. */
+  /** Runs steps as GitHub does: each in its own shell, and none after a failed one unless it always runs. */
   async workflow(steps: readonly WorkflowStep[]): Promise<{ status: number; failed: string | null }> {
     let ended = { status: 0, failed: null as string | null };
     for (const { name, uses, condition, commands, path } of steps) {
@@ -321,7 +322,7 @@ class Runner {
     expect(status, output).toBe(0);
   }
 
-  /** What brings the program to a runner. */
+  /** The steps that install the program on a runner. */
   async install(steps: readonly WorkflowStep[]): Promise<void> {
     for (const { uses, path } of steps) {
       if (uses?.startsWith('actions/checkout') && path !== null) await this.#checkOut(path);
@@ -330,7 +331,7 @@ class Runner {
     expect(await this.shell(step?.commands ?? '')).toMatchObject({ status: 0 });
   }
 
-  /** What `steps.warm.outputs.made == 'true'` says. */
+  /** The value of `steps.warm.outputs.made == 'true'`. */
   #hasMade(): boolean {
     const path = this.#environment.GITHUB_OUTPUT ?? '';
     return existsSync(path) && /^made=true$/m.test(readFileSync(path, 'utf8'));
@@ -347,7 +348,7 @@ class Runner {
     copyFileSync(join(this.directory, IMAGE), join(this.#cache, 'disk0.qcow2'));
   }
 
-  /** What every job of the page does first, without the warm machine. */
+  /** The first steps of every job of the page, without the warm machine. */
   async startService(): Promise<void> {
     const [configuration = ''] = blocksOf(sectionOf(PAGE, 'GitLab CI'), 'yaml');
     const commands = gitlabCommands(configuration, '.vmferry', 'before_script');
@@ -369,7 +370,7 @@ class Runner {
     this.#script(name, commands);
   }
 
-  /** `vmferry`, where no recipe has put it on the path. */
+  /** `vmferry`, if no recipe has added it to the path. */
   linkCommand(): void {
     mkdirSync(join(this.directory, 'bin'), { recursive: true });
     symlinkSync(join(this.directory, 'vmferry/bin/vmferry.js'), join(this.directory, 'bin/vmferry'));
@@ -383,7 +384,7 @@ class Runner {
   }
 }
 
-/** What curl needs where the commands have VMFERRY_URL_FILE. */
+/** The variables for curl in place of VMFERRY_URL_FILE. */
 const ADDRESS = '[ ! -e "$VMFERRY_URL_FILE" ] || export VMFERRY_URL="$(cat "$VMFERRY_URL_FILE")"';
 
 /** The script that the jobs call. */
@@ -391,7 +392,7 @@ function scriptOfPage(): string {
   return blocksOf(sectionOf(PAGE, 'The script'), 'sh')[0] ?? '';
 }
 
-/** Prints how often the guest has ticked once it did so three times; fails if the guest found damage in its memory. */
+/** Prints the ticks of the guest after three ticks; fails if the guest has detected damage in its memory. */
 const TICKS = `for look in $(seq 1 1000); do
   ticks=$(curl -sS --fail "$(cat "$VMFERRY_URL_FILE")/machine" | sed -n 's/.*"ticks":\\([0-9]*\\),.*"panic":null.*/\\1/p')
   [ -n "$ticks" ] || exit 1

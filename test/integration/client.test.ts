@@ -1,5 +1,5 @@
-// The command line client against whole services: a machine that moves, a cancel, QMP and HMP, tokens. What is
-// interrupted is a process of its own.
+// The command-line client against complete services: migration, cancel, QMP and HMP, tokens. A client that is
+// interrupted is a separate process.
 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

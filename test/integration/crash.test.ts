@@ -1,5 +1,5 @@
-// Services in processes of their own that are killed: what is kept is whole, and says what happened. test/soak/migration.test.ts
-// does it a hundred times.
+// Services in separate processes that are killed: the stored data is complete, and reports the interruption.
+// test/soak/migration.test.ts repeats this a hundred times.
 
 import { test } from 'vitest';
 import { crashIncoming, crashOutgoing } from '../helpers/crash-loop.ts';

@@ -68,7 +68,7 @@ type Step = { readonly command: string; readonly arguments?: Readonly<Record<str
 const calc = (arguments_: Step['arguments'] = {}): Step => ({ command: 'calc-dirty-rate', arguments: arguments_ });
 const query = (unit: string): Step => ({ command: 'query-dirty-rate', arguments: { 'calc-time-unit': unit } });
 
-/** None of them starts a measurement. */
+/** Calls that start no measurement. */
 const STEPS: readonly Step[] = [
   query('second'),
   query('millisecond'),
@@ -88,7 +88,7 @@ const STEPS: readonly Step[] = [
   query('second'),
   calc({ 'calc-time': 50, 'calc-time-unit': 'millisecond', mode: 'dirty-bitmap', 'sample-pages': 1 }),
 ];
-/** The first starts one that is not over before the last. */
+/** Calls during the measurement that the first call starts. */
 const WHILE_MEASURING: readonly Step[] = [
   calc({ 'calc-time': 60 }),
   calc({ 'calc-time': 1 }),
@@ -105,7 +105,7 @@ const METHODS: Readonly<Record<string, readonly ['GET' | 'POST' | 'PUT' | 'DELET
   'query-migrationthreads': ['GET', '/migrate/threads'],
 };
 
-/** What a step comes to: whether it is taken, and what a query says but for the time of day. */
+/** The result of a step: whether it is accepted, and the answer to a query without the time of day. */
 function outcome(step: Step, isTaken: boolean, answer: unknown): unknown {
   if (!isTaken || !step.command.startsWith('query-')) return isTaken;
   if (Array.isArray(answer)) return answer;

@@ -1,4 +1,5 @@
-// A process that is told to end: what runs ends first, or is taken back when time is up; followers are told.
+// A process that is asked to end: running work ends first, or is undone at the time limit, and event clients are
+// informed.
 
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -10,14 +11,14 @@ import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
 import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
-/** So large that a save does not end before the signal comes. */
+/** A guest so large that a save does not end before the signal. */
 const LARGE = ['--ram', '48M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'] as const;
 
 /** The text of the event stream of a process, until it ends. */
 async function followed(service: Spawned): Promise<Promise<string>> {
   const response = await fetch(`${service.url}/events`);
   const text = response.text();
-  // A test that fails earlier leaves it unread.
+  // A test that fails earlier does not read it.
   text.catch(() => {});
   return text;
 }
@@ -26,14 +27,14 @@ function namesIn(stream: string): string[] {
   return [...stream.matchAll(/^event: (\S+)$/gm)].map((match) => match[1] ?? '');
 }
 
-/** Starts to send the guest away. @returns the migration's id, once pages travel. */
+/** Starts an outgoing migration. @returns its id, when it sends pages. */
 async function startSending(source: Spawned, uri: string): Promise<string> {
   const id = await source.start(uri);
   await source.until(({ ram }) => (ram?.transferred ?? 0) > 0);
   return id;
 }
 
-/** Each test begins with a service on what the one before has left, and looks at that. */
+/** Each test starts a service on the data of the previous test, and checks this data. */
 describe('SIGTERM', () => {
   const data = shared(async () => temporaryDirectory());
   const start = (...flags: readonly string[]): Promise<Spawned> => spawnService(data(), flags);
@@ -100,7 +101,7 @@ describe('SIGTERM', () => {
     const snapshots = new Snapshots(source);
     const job = await snapshots.job(last);
     expect(job.status).toBe('concluded');
-    // It may have been done already when the signal came.
+    // The save may have ended before the signal.
     const tags = job.error === undefined ? ['kept', 'cut-off'] : ['kept'];
     expect(tagsOf(join(data(), 'disk0.qcow2'))).toEqual(tags);
     await snapshots.does('verify', 'kept');

@@ -1,4 +1,4 @@
-// Transfer workers that die or hang: the migration has failed, the service answers, the guest runs on.
+// Transfer workers that die or hang: the migration fails, the service answers, the guest keeps running.
 
 import { expect, test } from 'vitest';
 import { createTransferEngine } from '../../src/engine/engine.ts';
@@ -6,7 +6,7 @@ import type { TransferEngine } from '../../src/engine/transfer-engine.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { openPeer } from '../helpers/peer.ts';
 
-/** Of the worker that hangs only: one that fills its memory shows no sign of life for long either, before it dies of it. */
+/** The time limit for the hanging worker only: a worker that fills its memory also has no heartbeat for a long time before it dies. */
 const SHORT_HANG_MS_MAX = 500;
 
 type Fault = { readonly code: string; readonly word: string; readonly hangMsMax?: number };
@@ -14,7 +14,7 @@ type Fault = { readonly code: string; readonly word: string; readonly hangMsMax?
 const onMessage = (code: string): string =>
   `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => { ${code} });`;
 
-/** What a worker does, and what its end is told with. */
+/** The faults of a worker, and the word in the error of each. */
 const FAULTS = {
   'dies before it has work': { code: 'throw new Error("dead on arrival")', word: 'dead on arrival' },
   throws: { code: onMessage('throw new Error("a fault made for a test")'), word: 'a fault made for a test' },
@@ -35,7 +35,7 @@ function engineOf({ code, hangMsMax }: Fault): TransferEngine {
   return createTransferEngine({ workerUrl, ...(hangMsMax === undefined ? {} : { hangMsMax }) });
 }
 
-/** An engine whose next worker has the fault that a test chooses. */
+/** An engine whose next worker has a fault that the test selects. */
 class FaultyEngine implements TransferEngine {
   readonly #engines: TransferEngine[] = [];
 
@@ -72,7 +72,7 @@ test(`a source worker that ${Object.keys(FAULTS).join(', ')} fails its migration
     expect((await service.query())['error-desc']).toBe(row.error?.desc);
     await service.expectRunning();
   }
-  // Of one engine too, the next migration has a worker of its own.
+  // The next migration of the same engine has its own worker.
   expect(await service.migrate(peer.uri)).toMatchObject({ status: 'failed', error: { code: 'engine_crashed' } });
 });
 
@@ -90,7 +90,7 @@ test('a target worker that throws or loops fails the request to listen with the 
 });
 
 test('a worker that is busy for longer than the limit, but alive, is not terminated', async () => {
-  // A thread that starts shows no sign of life until its code is loaded, which on a busy machine takes a while.
+  // A new thread has no heartbeat until its code is loaded, which takes some time on a busy machine.
   const hangMsMax = 1000;
   const service = await localService(['--enable', 'pause-before-switchover'], {
     engine: createTransferEngine({ hangMsMax }),

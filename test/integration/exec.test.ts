@@ -1,4 +1,4 @@
-// Streams through commands.
+// Migrations through commands.
 
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { shared } from '../helpers/shared.ts';
 const ALLOWED = ['--allow-exec'] as const;
 const DEADLINES = { connectMs: 1000, stallMs: 1000, handoverMs: 1000 };
 
-/** Its guest is more than a pipe holds. It goes on behind every test, wherever that has sent it. */
+/** Its guest is larger than the buffer of a pipe. It is resumed after every test. */
 const source = shared(() =>
   localService([...ALLOWED, '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'], { deadlines: DEADLINES }),
 );
@@ -115,7 +115,7 @@ test('a guest leaves through a command and returns through another, even after a
 
 function isAlive(pid: number): boolean {
   try {
-    // A zombie nobody waits for is dead as well.
+    // A zombie process counts as ended.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

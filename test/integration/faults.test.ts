@@ -1,5 +1,5 @@
-// What a hostile or broken peer does to an outgoing migration: the guest runs on, unless the peer may have it;
-// test/soak/failures.test.ts has all of it over every transport, and closings of either kind in all phases.
+// Effects of a hostile or broken peer on an outgoing migration: the guest keeps running, unless the peer may have it.
+// test/soak/failures.test.ts tests all of them over every transport, and both kinds of close in all phases.
 
 import { describe, expect, test } from 'vitest';
 import { busyService, closeInPhases, closingsWith, expectMigrates } from '../helpers/closing-peer.ts';
@@ -25,7 +25,7 @@ describe('a target', () => {
     expect(['host_unreachable', 'permission_denied', 'channel_failed']).toContain(codes[3]);
     expect((await source.query())['error-desc']).toContain('255.255.255.255');
 
-    // A port of the documentation's network: packets to it go nowhere, or the host says at once that it has no way.
+    // An address of the documentation's network: packets are lost, or the host reports at once that it has no route.
     const row = await source.migrate('tcp:192.0.2.1:4444');
     expect(row.status).toBe('failed');
     expect(['deadline_exceeded', 'host_unreachable', 'connection_refused', 'channel_failed']).toContain(

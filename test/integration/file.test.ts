@@ -13,14 +13,14 @@ import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
 
 const SECRET = 'not to be touched';
 
-/** A folder with ways that seem to lead out of it, and a service whose guest goes into files there. */
+/** A folder with paths that seem to lead out of it, and a service that migrates its guest to files there. */
 const rooted = shared(async () => {
   const root = join(temporaryDirectory(), 'files');
   mkdirSync(root);
   return { root, ...makeTraps(root), source: await localService(['--file-root', root]) };
 });
 
-/** The guest goes on from what lies at `uri`. */
+/** Expects that the guest continues from the stream at `uri`. */
 async function expectRestored(root: string, uri: string, ticks: readonly number[]): Promise<void> {
   const target = await localService(['--file-root', root, '--incoming', uri]);
   await target.untilStatus('completed');
@@ -30,7 +30,7 @@ async function expectRestored(root: string, uri: string, ticks: readonly number[
   expect(now).toEqual(now.map((_, index) => index + 1));
 }
 
-/** What is outside of the root, and ways that seem to lead there. */
+/** A file outside the root, and paths that seem to lead to it. */
 function makeTraps(root: string): { outside: string; uris: Readonly<Record<string, string>> } {
   const outside = join(root, '..', 'outside');
   writeFileSync(outside, SECRET);
@@ -82,7 +82,7 @@ describe('a path out of the file root', () => {
   });
 });
 
-/** Each test goes on with what the one before wrote. */
+/** Each test continues with the files of the previous test. */
 describe('a file', () => {
   test('stores a guest and returns it', async () => {
     const { root, source } = rooted();

@@ -1,5 +1,5 @@
-// Clients that two generators make from the OpenAPI document: the document alone gives their types and their calls, and
-// each client drives a migration.
+// Clients that two generators create from the OpenAPI document: the document alone defines their types and calls, and
+// each client controls a migration.
 
 import { execFile } from 'node:child_process';
 import { symlinkSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const ROOT = new URL('../../', import.meta.url).pathname;
 const TOKEN = 'token-of-the-generated-client';
 
-/** What the client does. The lines behind `@ts-expect-error` are calls that the document does not have. */
+/** The program of the client. The lines after `@ts-expect-error` are calls that the document does not have. */
 const PROGRAM = `
 import createClient from 'openapi-fetch';
 import type { paths } from './api.ts';

@@ -1,6 +1,5 @@
-// The checks of the guest are real: whatever a migration could do wrong to its memory, the guest finds at the target,
-// and it finds nothing where nothing was done; test/soak/guest-check.test.ts has more shapes of guests and of
-// damage.
+// The checks of the guest are effective: the guest detects every kind of memory fault of a migration at the target,
+// and reports none without a fault. test/soak/guest-check.test.ts has more kinds of guests and of damage.
 
 import { describe, expect, test } from 'vitest';
 import { PAGE_BYTES } from '../../src/engine/memory/layout.ts';
@@ -25,7 +24,7 @@ const WORKLOAD = { rate: 10 * MIB, span: 5 * MIB } as const;
 
 describe('a migration without faults', () => {
   test('gives the target the same memory, in which the guest finds no fault', async () => {
-    // Three vCPUs, RAM full of noise, in four segments here and in three there.
+    // Three vCPUs, RAM full of noise, in four segments at the source and three at the target.
     const options = { vcpus: 3, segmentBytesMax: 2 * MIB, workload: { ...WORKLOAD, fill: 'random' as const } };
     await expectSameThere(options, { segmentBytesMax: 3 * MIB });
   });

@@ -1,4 +1,4 @@
-// The text monitor beside that of a real QEMU 10.0: the same lines, and the same answers but for the figures.
+// The text monitor compared with that of a real QEMU 10.0: equal answers to equal lines, except for the figures.
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { shared } from '../helpers/shared.ts';
 
 const SMALL = ['--ram', '16M', '--workload', 'rate=0'];
 
-/** What QEMU answers, with the ends of lines that a file has. */
+/** The answer of QEMU, with LF as the line end. */
 async function say(qemu: Qemu, line: string): Promise<string> {
   const text = (await qemu.qmp.execute('human-monitor-command', { 'command-line': line })) as string;
   return text.replaceAll('\r\n', '\n');
@@ -25,22 +25,22 @@ async function monitorOf(flags: readonly string[] = SMALL): Promise<HmpMonitor> 
   return new HmpMonitor(app.domain);
 }
 
-/** The same with every figure as `0`. */
+/** The text with every number replaced by `0`. */
 function withoutFigures(text: string): string {
   return text.replaceAll(/\d+(\.\d+)?/g, '0');
 }
 
-/** The same but for what goes on growing while a migration waits. */
+/** The text without figures that grow while a migration waits. */
 function withoutTimes(text: string): string {
   return text.replace(/^total time: .*$/m, '');
 }
 
-/** The same but for the moment at which it was asked. */
+/** The text without the time of the request. */
 function withoutSeconds(text: string): string {
   return text.replace(/^Start Time: \d+ /m, '');
 }
 
-/** Parameters and words for them, right and wrong, in every form that is told apart somewhere. */
+/** Parameters with valid and invalid values, in every form that is parsed differently. */
 const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   'max-bandwidth': [
     ...[
@@ -159,7 +159,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
       'migrate_set_capability Events off',
       'migrate_set_capability return-path off',
     ]) {
-      // What QEMU thinks little of it takes with a warning.
+      // QEMU accepts discouraged values with a warning.
       const isTaken = (text: string): boolean => text === '' || text.startsWith('warning: ');
       expect([line, isTaken(await monitor.run(line))]).toEqual([line, isTaken(await say(qemu, line))]);
       const shown = 'info migrate_capabilities';
@@ -183,7 +183,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     expect(await monitor.run(`migrate "file:${join(dataDirectory, 'files', 'stream')}"`)).toBe('');
     const theirs = withoutFigures(await say(qemu, 'info migrate'));
     const ours = withoutFigures(await monitor.run('info migrate'));
-    // Whether the guest wrote something while it was stopped for good is up to the moment.
+    // Whether the guest wrote memory directly before its final stop depends on timing.
     const certain = (text: string): string => text.replace('downtime ram: 0 kbytes\n', '');
     expect(certain(ours)).toBe(certain(theirs));
     expect(await monitor.run('info status')).toBe(await say(qemu, 'info status'));

@@ -1,4 +1,4 @@
-// After a batch of failing migrations nothing is left behind: no descriptor, socket, process or worker.
+// A batch of failing migrations leaves no descriptor, socket, process or worker.
 
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { closedPort, openPeer } from '../helpers/peer.ts';
 
 const DEADLINES = { connectMs: 300, stallMs: 300, handoverMs: 300 };
 
-/** What this process holds that an engine could forget; a worker that stands ready is counted before as after. */
+/** The resources of this process that an engine could leak. A spare worker is counted before and after. */
 function holdings() {
   const resources = process.getActiveResourcesInfo();
   const count = (...names: readonly string[]) => resources.filter((name) => names.includes(name)).length;
@@ -19,7 +19,7 @@ function holdings() {
   };
 }
 
-/** What is held once nothing has changed for a while: a worker that ended is replaced in the background. */
+/** The resources after they have been constant for some time, since an ended worker is replaced in the background. */
 async function settled(): Promise<ReturnType<typeof holdings>> {
   let [same, last] = [0, ''];
   await expect
@@ -57,7 +57,7 @@ test('migrations that fail in different ways leave no resources open', async () 
     expect(await target.ended()).toMatchObject({ status: 'failed' });
     await source.set({ 'max-bandwidth': 2 ** 30, 'downtime-limit': 300 });
   };
-  // The first batch makes what is made once.
+  // The first batch allocates the permanent resources.
   await batch();
   silent.socket.destroy();
   const before = await settled();

@@ -1,10 +1,10 @@
-// A migration over a link that changes under it: it waits, tells the truth meanwhile, and completes.
+// A migration over a link whose rate changes: it waits, reports correct figures, and completes.
 
 import { expect, test } from 'vitest';
 import { localService } from '../helpers/guest-service.ts';
 import { Relay } from '../helpers/relay.ts';
 
-// A pass is far larger than what socket buffers hold: those count as sent, as in QEMU.
+// A pass is far larger than the socket buffers, whose bytes count as sent, as in QEMU.
 const FLAGS = ['--ram', '32M', '--workload', 'rate=40M,span=16M,pattern=seq'];
 type Progress = { readonly rate: number; readonly verdict: { readonly verdict: string } | null };
 
@@ -12,7 +12,7 @@ test('a link that stalls for two seconds and then slows down to a twentieth fail
   const source = await localService(FLAGS);
   const target = await localService([...FLAGS, '--incoming', 'tcp:127.0.0.1:0']);
   const relay = await Relay.to(await target.incomingUri());
-  // It goes on pass after pass, since nothing may be left for the downtime; the fourth sync is the third with the same result.
+  // It continues with passes, since the downtime limit is 0. The fourth sync is the third one with the same result.
   await source.set({ 'downtime-limit': 0, 'max-bandwidth': 40_000_000 });
   await source.expectRunning();
   await source.start(relay.uri);
@@ -29,7 +29,7 @@ test('a link that stalls for two seconds and then slows down to a twentieth fail
   });
   await source.set({ 'downtime-limit': 300 });
   expect((await source.query()).status).toBe('active');
-  // The guest is not stopped on such a link.
+  // The guest is not stopped on a link in this state.
   expect(await source.runState()).toBe('running');
   relay.rate = Number.POSITIVE_INFINITY;
   await source.set({ 'max-bandwidth': 2 ** 30 });

@@ -1,4 +1,4 @@
-// Two whole services: a guest migrates from one to the other while it writes its memory.
+// Two complete services: a guest migrates from one to the other while it writes its memory.
 // QEMU scenario: /migration/precopy/tcp/plain
 
 import { describe, expect, test } from 'vitest';
@@ -89,8 +89,8 @@ describe('a guest that dirties faster than max-bandwidth', () => {
     const { source, target, verdict } = await stalled();
     const before = await source.query();
     expect(await verdict()).toMatchObject({ reason: expect.stringContaining('max-bandwidth') });
-    // What was dirty at the last sync over the bandwidth: no less than what of it remains; no more than is ever touched
-    // and what a pass leaves that ends because the rest would fit into the downtime limit.
+    // The dirty bytes at the last sync divided by the bandwidth: at least the remaining bytes, and at most all bytes that the guest writes
+    // plus the rest of a pass that ends because the rest fits into the downtime limit.
     const progress = await source.get<Progress>('/migrate/progress');
     expect(progress['expected-downtime']).toBeGreaterThan(limitMs);
     const dirtyAtSync = (progress['expected-downtime'] * progress.rate) / 1000;

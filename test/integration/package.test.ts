@@ -18,7 +18,7 @@ describe('the npm package', () => {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-package-'));
   const prefix = join(directory, 'prefix');
   const command = join(prefix, 'bin/vmferry');
-  // Nothing of the npm that runs the tests; its node first, as for whoever installs a command for it.
+  // No variables of the npm that runs the tests, with its node first in the path.
   const env = { PATH: [dirname(process.execPath), process.env.PATH].join(delimiter), HOME: directory };
   let registry: Registry;
   let tarball = '';

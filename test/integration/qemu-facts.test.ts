@@ -1,4 +1,6 @@
-/** A sample of the kept answers of QEMU 10.0.2 is still what the installed one says; test/soak/qemu-facts asks for all. */
+// A sample of the recorded answers of QEMU 10.0.2 equals the answers of the installed QEMU. test/soak/qemu-facts
+// checks all of them.
+
 import { expect, it } from 'vitest';
 import { askTogether } from '../../scripts/ask-qemu/capabilities.ts';
 import { askJobs } from '../../scripts/ask-qemu/jobs.ts';
@@ -6,7 +8,7 @@ import { askValues, freshParameters, sequenceFact } from '../../scripts/ask-qemu
 import { type CapabilityFacts, independentOfHost, keptFacts, type ParameterFacts } from '../helpers/qemu/kept-facts.ts';
 import { describeWithQemu, startQemu } from '../helpers/qemu/qemu.ts';
 
-/** Of the pairs and triples of capabilities, of the values of parameters, and of several settings in a row. */
+/** The sampled pairs and triples of capabilities, values of parameters, and sequences of settings. */
 const SAMPLED_EVERY = { capabilities: 7, values: 11, sequences: 5 } as const;
 
 function sampleOf<Row>(rows: readonly Row[], every: number): Row[] {

@@ -1,4 +1,4 @@
-// Hostile and broken senders of a whole service; test/soak/failures.test.ts has each over every transport.
+// Hostile and broken senders to a complete service. test/soak/failures.test.ts tests each over every transport.
 
 import {
   describeAwaitedGuest,

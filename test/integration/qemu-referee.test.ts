@@ -1,4 +1,5 @@
-/** The referee itself must be trusted first: real QEMU to real QEMU, with nothing of vmferry between. */
+// Checks the test guest and the QEMU helpers by migrations from QEMU to QEMU, without vmferry.
+
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import {
@@ -94,7 +95,7 @@ describeWithQemu72('QEMU 7.2 as the source', (binary) => {
     const target = await startQemu({ ...SMALL_GUEST, machine, incoming: `unix:${source.path('migration.sock')}` });
     await source.waitForTicks(LAP_TICKS + 10);
 
-    // Its own dirty log loses writes now and then (journey.ts), so it is stopped first.
+    // Its dirty log sometimes loses writes (journey.ts), so it is stopped first.
     await source.qmp.execute('stop');
     const sent = await source.migrate(`unix:${source.path('migration.sock')}`);
     await target.waitForMigrationEnd();

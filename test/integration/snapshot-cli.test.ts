@@ -1,12 +1,12 @@
-// The command line client against a whole service: a real engine, real images, real signals. What is
-// interrupted, and what outlives its service, is a process of its own.
+// The command-line client against a complete service: a real engine, real images, real signals. A client that is
+// interrupted, or that outlives its service, is a separate process.
 
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { listeningService, type Ran, runCommand } from '../helpers/client-here.ts';
 import { type Client, freePort, startClient, startService } from '../helpers/client-process.ts';
 
-/** A guest that is saved in a moment, and one that takes long enough to be caught at it. */
+/** A guest that is saved quickly, and one whose save takes long enough to be interrupted. */
 const SMALL = ['--ram', '16M', '--workload', 'rate=2M,span=4M'];
 const LARGE = ['--ram', '128M', '--workload', 'rate=0,fill=random'];
 
@@ -88,7 +88,7 @@ describe('vmferry snapshot', () => {
   });
 });
 
-/** A client whose save is under way. */
+/** A client with a save in progress. */
 async function caughtSaving(url: string, ...words: readonly string[]): Promise<Client> {
   const client = startClient(url, ['save', ...words]);
   await expect.poll(client.errors, { timeout: 20_000, interval: 5 }).toContain('saving warm: ');

@@ -1,5 +1,5 @@
-// An image grows with each snapshot, and stayed as long as it ever was when they were deleted: what was saved last lies at its
-// end. Here a service makes it as long as what it uses, while its guest writes to it.
+// An image grows with each snapshot and did not shrink when snapshots were deleted, because the newest data is at its
+// end. Here a service reduces it to the length of its used clusters, while its guest writes to it.
 
 import { copyFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

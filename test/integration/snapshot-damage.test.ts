@@ -1,4 +1,4 @@
-// Bits that turned over in an image: verify says where, load refuses, and the guest goes on as it was.
+// Flipped bits in an image: verify reports the place, load refuses, and the guest keeps running unchanged.
 
 import { statSync, truncateSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -8,9 +8,9 @@ import { flipBit, ImageMap, overwriteEntry } from '../helpers/snapshots/qcow2-ma
 
 const NODES = { vmstate: 'disk0', devices: ['disk0', 'disk1'] };
 const PAGE_BYTES = 4096;
-/** Begins every page that the guest has written, with the page's number behind it. */
+/** The first bytes of every page that the guest has written; the number of the page follows. */
 const PAGE_MAGIC = 0x5952524546474150n;
-/** Behind QEMU's 24 bytes of extra data: where our digests stand in the VM state area. */
+/** After QEMU's 24 bytes of extra data: the position of vmferry's digests in the VM state area. */
 const MANIFEST_POSITION = 24 + 16;
 
 type Damage = { readonly node: string; readonly area: string; readonly ramBlock?: string; readonly byte?: number };
@@ -22,7 +22,7 @@ type Found = {
   readonly bytes: number;
 };
 
-/** Turns a bit over, checks what is told, and turns it back. */
+/** Flips a bit, checks the reports, and restores the bit. */
 async function expectFound(bed: Bed, undo: () => void, damage: Damage): Promise<void> {
   const verified = await bed.snapshots.run('verify', 'whole', NODES);
   expectFailed(verified, 'snapshot_damaged');
@@ -43,7 +43,7 @@ async function expectFound(bed: Bed, undo: () => void, damage: Damage): Promise<
   await bed.snapshots.does('verify', 'whole', NODES);
 }
 
-/** A load fails, and the guest that runs is the one that ran. */
+/** Expects that a load fails, and that the same guest still runs. */
 async function expectRefused({ service, snapshots }: Bed): Promise<void> {
   const before = await service.guest();
   expectFailed(await snapshots.run('load', 'whole', NODES), 'snapshot_damaged');
@@ -54,7 +54,7 @@ async function expectRefused({ service, snapshots }: Bed): Promise<void> {
 
 const common = shared(() => snapshotBed({ extraDisks: 1 }));
 
-/** With a snapshot of both disks, which every test leaves as it found it, but for the last. */
+/** With a snapshot of both disks, which every test except the last leaves unchanged. */
 async function savedBed(): Promise<{ bed: Bed; map: ImageMap }> {
   const bed = common();
   if ((await bed.snapshots.tags()).length === 0) {

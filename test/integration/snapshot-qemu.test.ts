@@ -1,4 +1,4 @@
-// Snapshots that go from QEMU to vmferry and back, inside one and the same image file.
+// Snapshots from QEMU to vmferry and back, in the same image file.
 
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,18 +18,18 @@ const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'];
 /** QEMU's own part of the extra data. */
 const QEMU_EXTRA_BYTES = 24;
 
-/** A directory with an empty image, to be worked on by both. */
+/** A directory with an empty image for both programs. */
 function emptyImage(): { directory: string; image: string } {
   const directory = temporaryDirectory();
   return { directory, image: createImage(join(directory, 'guest.qcow2')) };
 }
 
-/** A service that holds a machine for others, on that image. */
+/** A service with --machine image on this image. */
 function imageService(directory: string, image: string, flags: readonly string[] = []): Promise<Spawned> {
   return spawnService(directory, ['--machine', 'image', '--blockdev', `disk0=${image}`, ...flags]);
 }
 
-/** A machine of QEMU, paused, as it was when it was saved in `image`, which nobody has open any more. */
+/** A paused machine of QEMU, loaded from its snapshot in `image`, which no other program has open. */
 async function savedByQemu(image: string, tag = 'by-qemu'): Promise<{ memory: Buffer; serial: string }> {
   const qemu = await startQemuOn(image, SMALL_GUEST);
   await qemu.waitForTicks(LAP_TICKS + 10);
@@ -40,7 +40,7 @@ async function savedByQemu(image: string, tag = 'by-qemu'): Promise<{ memory: Bu
   return saved;
 }
 
-/** The guest goes on behind what it had written, and finds its memory in order. */
+/** Expects that the guest continues its output and detects no fault in its memory. */
 async function expectGoesOn(qemu: Qemu, serialBefore: string): Promise<void> {
   await qemu.waitForTicks(LAP_TICKS + 10);
   const before = guestTicks(serialBefore).length;
@@ -56,7 +56,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry use alternately', () => {
     const service = await imageService(directory, image);
     const snapshots = new Snapshots(service);
     expect(await snapshots.tags()).toEqual(['by-qemu']);
-    // Whoever comes second is refused, and tools only read.
+    // A second program is refused, and tools can only read.
     await expect(startQemuOn(image, SMALL_GUEST)).rejects.toThrow(/lock/i);
     expect(() => qemuTool('qemu-img', 'snapshot', '-d', 'by-qemu', image)).toThrow(/lock/i);
     expectClean(image);
@@ -111,7 +111,7 @@ describeWithQemu('an image that QEMU 10.0 and vmferry use alternately', () => {
     const ours = ['ours-1', 'ours-3'].map((tag) => new ImageMap(image).entry(tag).extra);
     expect(ours.every(({ length }) => length > QEMU_EXTRA_BYTES)).toBe(true);
 
-    // QEMU rewrites the table, with what it does not know in it.
+    // QEMU rewrites the table and keeps unknown data.
     const qemu = await startQemuOn(image, { ...SMALL_GUEST, extraArguments: ['-loadvm', 'ours-3'] });
     await expectGoesOn(qemu, serial);
     await expect(imageService(temporaryDirectory(), image)).rejects.toThrow(/another program|in use|lock/i);

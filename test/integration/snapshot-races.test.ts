@@ -1,4 +1,4 @@
-// Snapshots, migrations and cancels that meet each other: one wins, the other is told, and nothing is half-made.
+// Concurrent snapshots, migrations and cancels: one succeeds, the other gets an error, and no partial state remains.
 
 import { describe, expect, test } from 'vitest';
 import { combinations } from '../helpers/combinations.ts';
@@ -9,10 +9,10 @@ import { type Bed, expectFailed, expectUnharmed, expectUsable, snapshotBed } fro
 import { cancelAtMoments, cancelWhilePaused } from '../helpers/snapshots/cancels.ts';
 import { tagsOf } from '../helpers/snapshots/qemu-image.ts';
 
-/** So large that a request surely comes while it is saved. */
+/** A guest so large that a request certainly arrives during its save. */
 const LARGE = ['--ram', '32M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 
-/** Starts work and stops it in its middle. @returns the job's id. */
+/** Starts a job and pauses it during its work. @returns its id. */
 async function startAndPause({ snapshots, service }: Bed, work: 'save' | 'load', tag: string): Promise<string> {
   const id = await snapshots.start(work, tag);
   await service.post(`/jobs/${id}/pause`);
@@ -95,7 +95,7 @@ describe('two jobs', () => {
       expect(jobs.length).toBeGreaterThan(0);
       for (const { headers } of jobs) {
         const job = await bed.snapshots.ended(idOf(headers.location));
-        // A load that waited for a delete finds nothing.
+        // A load that waited for a delete finds no snapshot.
         if (job.error !== undefined) expectFailed(job, 'snapshot_not_found');
       }
       if (tagsOf(bed.images[0]!).includes('three')) await bed.snapshots.does('delete', 'three');

@@ -1,4 +1,4 @@
-// Requests that are repeated, and requests that never stop: one job each, and answers that are true.
+// Repeated requests and frequent polls: one job for each key, and consistent answers.
 
 import { expect, test } from 'vitest';
 import { type Reply, temporaryDirectory } from '../helpers/app.ts';
@@ -9,11 +9,11 @@ import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
 import { type Job, Snapshots, type Work } from '../helpers/snapshots/snapshot-client.ts';
 
 const LARGE = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
-/** So large that work on it takes far longer than a pause needs to reach it. */
+/** A guest so large that its jobs can be paused in the middle. */
 const LARGER = ['--ram', '96M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
-/** How often a job is stopped on its way. */
+/** The number of pauses of a job. */
 const STOPS = 4;
-/** Requests in a second, and how many of either kind make a test. */
+/** Requests per second, and the number of requests of each kind in a test. */
 const POLLS_PER_SECOND = 200;
 
 async function jobCount(service: Service): Promise<number> {
@@ -83,7 +83,7 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-/** A service that was killed right behind its answer to a request with a key, and has been started again. */
+/** A service that was killed directly after its answer to a request with a key, and was started again. */
 const revived = shared(async () => {
   const data = temporaryDirectory();
   const service = await spawnService(data, LARGE);
@@ -126,10 +126,10 @@ test(`${POLLS_PER_SECOND} requests per second see no job go back, and disturb no
   expectClean(imageOf(service));
 });
 
-/** A job as one answer showed it; times are milliseconds. */
+/** A job in one answer; times are in milliseconds. */
 type Sight = { readonly askedAt: number; readonly answeredAt: number; readonly job: Job };
 
-/** Asks both questions in turn at the rate, until it is over and all are answered. */
+/** Sends both requests alternately at the rate, until the end, and waits for all answers. */
 async function poll(service: Service, over: Promise<void>, seen: Sight[]): Promise<{ asked: number; seconds: number }> {
   const pending: Promise<void>[] = [];
   const from = performance.now();
@@ -162,7 +162,7 @@ function isHalfway(job: Job): boolean {
   return job['current-progress'] > 0 && job['current-progress'] < job['total-progress'];
 }
 
-/** Answers overtake each other; but who asked after an answer was there sees at least what that showed. */
+/** Answers may overtake each other, but a request after an answer gets at least the progress of that answer. */
 function expectNeverBack(sights: readonly Sight[]): void {
   for (const { askedAt, job } of sights) {
     expect(job.error).toBeUndefined();

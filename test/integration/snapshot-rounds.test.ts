@@ -1,4 +1,4 @@
-// A running guest is saved, changed and loaded: memory, disk, run state and clock come back as they were.
+// A running guest is saved, changed and loaded: memory, disk, run state and clock are restored.
 
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';

@@ -1,4 +1,5 @@
-// Disks that are full, read-only, gone or replaced under a snapshot: the job says so, and nothing else has happened.
+// Disks that are full, read-only, missing or replaced during snapshot jobs: the job fails with the reason, and has no
+// other effect.
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -22,10 +23,10 @@ import { mortalThread } from '../helpers/workers/mortal.ts';
 
 const MIB = 2 ** 20;
 const NOISE = ['--ram', '16M', '--workload', 'rate=4M,span=2M,pattern=hot,fill=random'];
-/** Free bytes with which a save of 16 MiB of noise cannot do, from its first write to one of its last. */
+/** Amounts of free space with which a save of 16 MiB of noise fails, at its first write up to one of its last. */
 const TOO_LITTLE = [0, 256 * 1024, 6 * MIB, 16 * MIB];
 
-/** Work on a bed with the snapshot `kept`. */
+/** The kinds of work on a service with the snapshot `kept`. */
 const WORKS = [
   ['save', 'more'],
   ['load', 'kept'],

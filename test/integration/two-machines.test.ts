@@ -27,7 +27,7 @@ async function machine(name: string, flags: readonly string[] = []): Promise<Mac
   return { ...composed, store };
 }
 
-/** Sends the guest of one machine to the other, which awaits it; resolves with both rows. */
+/** Migrates the guest of one machine to the other. Resolves with both rows. */
 async function move(from: Machine, to: Machine) {
   const incoming = await to.domain.migration.incoming({ uri: 'tcp:127.0.0.1:0' });
   const [address] = to.domain.migration.query()['socket-address'] ?? [];

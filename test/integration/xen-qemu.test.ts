@@ -1,5 +1,5 @@
-// Xen's and COLO's commands beside a real QEMU 10.0 in which nothing is replicated: the same answers to the same words, and
-// device states that each reads of the other. One QEMU is enough for all of it.
+// Xen's and COLO's commands compared with a real QEMU 10.0 without replication: equal answers to equal commands, and
+// device states that each loads from the other. All tests use one QEMU.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { launchQemu, type Qemu } from '../helpers/qemu/process.ts';
 import { describeWithQemu } from '../helpers/qemu/qemu.ts';
 import type { JsonObject, QmpCommandError } from '../helpers/qemu/qmp.ts';
 
-/** What is asked of both, one after another. */
+/** The commands for both programs, in order. */
 const QUESTIONS: readonly (readonly [command: string, given: JsonObject])[] = [
   ['query-colo-status', {}],
   ['x-colo-lost-heartbeat', {}],
@@ -43,7 +43,7 @@ const QUESTIONS: readonly (readonly [command: string, given: JsonObject])[] = [
   ['xen-load-devices-state', { filename: 1 }],
 ];
 
-/** What it takes for QEMU to read a device state: no configuration is awaited, and something to count its end on. */
+/** The settings for QEMU to load a device state: it expects no configuration section and has an address to listen on. */
 const READS_DEVICES = {
   ramMebibytes: 2,
   incoming: 'tcp:127.0.0.1:0',
@@ -52,7 +52,7 @@ const READS_DEVICES = {
 
 type State = LoadedMachine['state'] | TransferSource['state'];
 
-/** Names of the devices of two images that are not in the same state. */
+/** The names of devices with different states in two images. */
 function differing(one: State, other: State): string[] {
   const [ours = [], theirs = []] = [one, other].map((state) =>
     state.form === 'image' ? [...state.image.earlySections, ...state.image.sections] : [],

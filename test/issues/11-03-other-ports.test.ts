@@ -34,19 +34,19 @@ describe.each([true, false])('with return-path %s', (state) => {
   test.each([
     ['an HTTP server', () => uriOf(http.createServer()), 'peer_speaks_http', /HTTP server answers/],
     [
-      'an HTTP server that answers a page alone',
+      'an HTTP server that sends only a page',
       () => answering(Buffer.from('<!DOCTYPE HTML>')),
       'peer_speaks_http',
       /HTTP/,
     ],
     [
-      'an HTTP server in small parts',
+      'an HTTP server that answers in small parts',
       () => answering(Buffer.from('H'), Buffer.from('TTP/1.1 400')),
       'peer_speaks_http',
       /HTTP/,
     ],
     [
-      'a TLS server that alerts',
+      'a TLS server that sends an alert',
       () => answering(ALERT.subarray(0, 1), ALERT.subarray(1)),
       'peer_speaks_tls',
       /TLS server/,

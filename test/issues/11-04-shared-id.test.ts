@@ -144,10 +144,10 @@ describe('an incoming migration whose uuid is refused', () => {
   const ping = encodeCommand({ name: 'ping', value: 1 });
 
   test.each([
-    ['says no more', [configuration, opened]],
-    ['says half of an id', [configuration, opened, ...Array(3).fill(ping)]],
-    ['pings on and on', [configuration, opened, ...Array(100).fill(ping)]],
-    ['goes on with anything but a ping', [configuration, Buffer.alloc(100, 4)]],
+    ['sends no more', [configuration, opened]],
+    ['sends half of an id', [configuration, opened, ...Array(3).fill(ping)]],
+    ['sends pings without end', [configuration, opened, ...Array(100).fill(ping)]],
+    ['continues with other data than a ping', [configuration, Buffer.alloc(100, 4)]],
     ['ends its stream', [configuration, opened, null]],
   ])('fails with that reason if the sender %s', async (_, parts) => {
     const flags = ['--ram', '2M', '--uuid', UUIDS[0], '--enable', 'validate-uuid', '--incoming', 'tcp:127.0.0.1:0'];

@@ -46,7 +46,7 @@ describe('vmferry wait', () => {
 
   test.each([
     ['nothing listens there', NOWHERE, 'nothing listens there'],
-    ['the file with the address is not there', null, 'does not exist'],
+    ['the file with the address does not exist', null, 'does not exist'],
   ])('ends with 5 after --timeout when %s', async (_, url, said) => {
     const io = new FakeIo(url ?? undefined);
     const address = url === null ? ['--url-file', join(temporaryDirectory(), 'url')] : [];

@@ -119,14 +119,14 @@ describe('an image is opened read-only with a reason, and its file is not change
   const CASES: [what: string, tags: string[], why: RegExp, change: (bytes: Buffer) => void][] = [
     ['marked as corrupt', ['one', 'two'], /corrupt .*qemu-img check -r all/, (b) => (b[79]! |= 2)],
     [
-      'with an L1 table of a snapshot that is not on a cluster',
+      'with an unaligned L1 table of a snapshot',
       ['two'],
       /entry 0 .*not on a cluster/,
       (b) => (b[entry(b, 0) + 7] = 8),
     ],
-    ['with an L1 table of a snapshot behind the end', ['one', 'two'], /ends at/, (b) => (b[entry(b, 1) + 2] = 1)],
+    ['with an L1 table of a snapshot beyond the end', ['one', 'two'], /ends at/, (b) => (b[entry(b, 1) + 2] = 1)],
     [
-      'with a snapshot of too many L1 entries',
+      'with a snapshot with too many L1 entries',
       ['one'],
       /L1 entries/,
       (b) => b.writeUInt32BE(0xffff_ffff, entry(b, 1) + 8),
@@ -139,9 +139,9 @@ describe('an image is opened read-only with a reason, and its file is not change
       (b) => b.writeUInt32BE(1025, entry(b, 1) + 36),
     ],
     ['with more snapshots than its table has', ['one', 'two'], /entry 2 .*no L1 table/, (b) => b.writeUInt32BE(40, 60)],
-    ['with more snapshots than there may be', [], /65537 snapshots/, (b) => b.writeUInt32BE(65_537, 60)],
-    ['with its snapshot table behind the end', [], /snapshot table/, (b) => (b[66] = 1)],
-    ['with its snapshot table not on a cluster', [], /snapshot table/, (b) => (b[71] = 8)],
+    ['with too many snapshots', [], /65537 snapshots/, (b) => b.writeUInt32BE(65_537, 60)],
+    ['with its snapshot table beyond the end', [], /snapshot table/, (b) => (b[66] = 1)],
+    ['with an unaligned snapshot table', [], /snapshot table/, (b) => (b[71] = 8)],
     [
       'with its snapshot table full of noise',
       [],

@@ -28,9 +28,9 @@ async function migrated(source: string | null, target: string | null) {
 describe('with validate-uuid, a guest', () => {
   const taken = [
     ['of a source without a uuid', null, ONE],
-    ['of a source with one, for a target without', ONE, null],
+    ['of a source with a uuid, for a target without one', ONE, null],
     ['of the same uuid', ONE, ONE],
-    ['of a source without one, for a target without', null, null],
+    ['of a source without a uuid, for a target without one', null, null],
   ] as const;
 
   it.each(combinations(taken, taken.slice(0, 2)))('%s is accepted', async (_, source, target) => {

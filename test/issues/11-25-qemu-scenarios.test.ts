@@ -23,8 +23,8 @@ describe('switchover-ack', () => {
 
 describe('a guest that was suspended at its source', () => {
   it.each([
-    ['goes on running at a target that may run', false, 'running'],
-    ['stays stopped at a target that was started stopped', true, 'paused'],
+    ['continues to run at a running target', false, 'running'],
+    ['stays stopped at a target that was started paused', true, 'paused'],
   ])('arrives and %s', async (_, startPaused, runState) => {
     const world = fakeDomain({ incoming: true, startPaused });
     const record = world.domain.migration.incoming({ uri: 'tcp::0' });

@@ -32,8 +32,8 @@ function firstBytes(channel: ExecIncomingChannel): Promise<string> {
 
 it.each([
   ['itself', 'echo $$; exec sleep 1000'],
-  ['a child of it', 'sleep 1000 & echo $!; wait'],
-  ['a child of it that outlives it', 'sleep 1000 & echo $!'],
+  ['a child process', 'sleep 1000 & echo $!; wait'],
+  ['a child process that outlives it', 'sleep 1000 & echo $!'],
 ])('a command that continues after its stream was read is killed with its child processes: %s', async (_, command) => {
   const channel = new ExecIncomingChannel(shell(command));
   const pid = Number(await firstBytes(channel));

@@ -37,7 +37,7 @@ describe('an incoming migration whose row cannot be stored', () => {
 
 describe('a guest that has arrived', () => {
   it.each([
-    ['cannot be let go', 'release'],
+    ['cannot be released', 'release'],
     ['cannot be held', 'hold'],
   ] as const)('stays here, stopped, and its sender is informed, if it %s', async (_, method) => {
     const world = fakeDomain({ incoming: true, startPaused: method === 'hold' });

@@ -36,10 +36,10 @@ const EDITS: [what: string, edit: Edit][] = [
   ['the snapshot table', overwrite((bytes) => firstEntry(bytes) + 5)],
   ['the L1 table of the snapshot', overwrite((bytes) => offsetAt(bytes, firstEntry(bytes)) + 2)],
   ['an L2 table of the snapshot', overwrite((bytes) => offsetAt(bytes, offsetAt(bytes, firstEntry(bytes))) + 2)],
-  ['everything: it is empty', (path) => truncateSync(path, 0)],
-  ['its second half: it was cut', (path) => truncateSync(path, readFileSync(path).length / 2)],
+  ['everything: it was emptied', (path) => truncateSync(path, 0)],
+  ['its second half', (path) => truncateSync(path, readFileSync(path).length / 2)],
   [
-    'everything: it was cut and is long again',
+    'everything: it was truncated and extended again',
     (path) => {
       truncateSync(path, 0);
       truncateSync(path, 8 * 2 ** 20);

@@ -42,12 +42,12 @@ async function answerTo(socket: Socket, text: string): Promise<string> {
 }
 
 const STRANGERS = [
-  ['that say nothing', ''],
-  ['that begin a request', `GET /status ${HEAD}`],
-  ['that are refused for want of a token', `GET /status ${HEAD}\r\n`],
+  ['without data', ''],
+  ['with an incomplete request', `GET /status ${HEAD}`],
+  ['with a request without a token', `GET /status ${HEAD}\r\n`],
   ['with a wrong token', `GET /status ${HEAD}Authorization: Bearer wrong\r\n\r\n`],
-  ['that may ask without a token', `GET /healthz ${HEAD}\r\n`],
-  ['that send a body slowly', `POST /stop ${HEAD}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`],
+  ['with a request that needs no token', `GET /healthz ${HEAD}\r\n`],
+  ['with a slow body', `POST /stop ${HEAD}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`],
   ['that pipeline', `GET /healthz ${HEAD}\r\n`.repeat(200)],
 ] as const;
 

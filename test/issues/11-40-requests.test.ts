@@ -30,8 +30,8 @@ describe('requests that are refused because of their head', () => {
       417,
       `POST /stop HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\nContent-Length: 2\r\n${END}{}`,
     ],
-    ['an asterisk for a path', 400, `GET * HTTP/1.1\r\nHost: localhost\r\n${END}`],
-    ['an asterisk for a path, and POST', 400, `POST * HTTP/1.1\r\nHost: localhost\r\n${END}`],
+    ['an asterisk as the path', 400, `GET * HTTP/1.1\r\nHost: localhost\r\n${END}`],
+    ['an asterisk as the path, with POST', 400, `POST * HTTP/1.1\r\nHost: localhost\r\n${END}`],
     ['a tunnel', 405, `CONNECT localhost:22 HTTP/1.1\r\nHost: localhost:22\r\n${END}`],
     ['a path without a slash', 400, `GET status HTTP/1.1\r\nHost: localhost\r\n${END}`],
     ['a method that HTTP does not have', 400, `FETCH /status HTTP/1.1\r\nHost: localhost\r\n${END}`],
@@ -95,12 +95,7 @@ describe('a request that is refused before its command is executed', () => {
     });
 
   test.each([
-    [
-      'a condition that does not hold',
-      412,
-      'settings_changed',
-      { body: { 'downtime-limit': 1 }, headers: { 'if-match': '"no"' } },
-    ],
+    ['a false condition', 412, 'settings_changed', { body: { 'downtime-limit': 1 }, headers: { 'if-match': '"no"' } }],
     ['a body that is no JSON', 400, 'malformed_json', { body: '{"downtime-limit":' }],
     ['a body of another type', 415, 'unsupported_media_type', { body: 'x', headers: { 'content-type': 'text/xml' } }],
     ['a body that is too large', 413, 'body_too_large', { body: ' '.repeat(2 ** 20 + 1) }],

@@ -1,4 +1,4 @@
-// A small segment on which the real kernels work, and the means to fill it and to hold it against the reference.
+// A small segment for the real kernels, with functions to fill it and to compare it with the reference.
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
@@ -18,11 +18,11 @@ import { type EncodeOptions, ReferenceSegment } from './migration-reference.ts';
 /** Two words of the bitmaps and a bit: every boundary of a word lies inside. */
 export const PAGES = 130;
 
-/** Page numbers, those beside a word's boundary often. */
+/** Page numbers, often next to the boundary of a word. */
 export const pageNumbers = (max = PAGES - 1): fc.Arbitrary<number> =>
   fc.oneof(fc.constantFrom(0, 1, 62, 63, 64, 65, 126, 127, 128, 129), fc.nat(PAGES)).map((page) => Math.min(page, max));
 
-/** A first page and the page behind the last. */
+/** A first page and the page after the last. */
 export const pageRanges = (): fc.Arbitrary<readonly [number, number]> =>
   fc.tuple(pageNumbers(PAGES), pageNumbers(PAGES)).map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
 
@@ -40,7 +40,7 @@ export const pageSets = (): fc.Arbitrary<readonly number[]> =>
     ),
   );
 
-/** What a page holds: the byte `value` at `offset`, or nothing but zeros. */
+/** The content of a page: the byte `value` at `offset`, or only zeros. */
 export type PageContent = { readonly page: number; readonly offset: number; readonly value: number };
 
 export const pageContents = (): fc.Arbitrary<readonly PageContent[]> =>
@@ -66,7 +66,7 @@ export class KernelBench {
     this.#zeros = new Uint8Array(this.bytes.length);
   }
 
-  /** Forgets everything. */
+  /** Clears the segment and the reference. */
   clear(): void {
     // Five times as fast as `fill` on shared memory.
     this.bytes.set(this.#zeros);
@@ -76,7 +76,7 @@ export class KernelBench {
     return new ReferenceSegment(this.bytes);
   }
 
-  /** Every byte of the segment, work area included, is as in the reference. */
+  /** Expects that every byte of the segment, including the work area, equals the reference. */
   expectSame(reference: ReferenceSegment): void {
     if (Buffer.compare(this.bytes, reference.bytes) === 0) return;
     const at = this.bytes.findIndex((byte, index) => byte !== reference.bytes[index]);
@@ -92,7 +92,7 @@ export class KernelBench {
     return Array.from({ length: PAGES }, (_, page) => page).filter(isSet);
   }
 
-  /** Puts contents into pages and marks those as written that hold something. */
+  /** Writes contents into pages, and marks nonzero pages as written. */
   fill(contents: readonly PageContent[]): void {
     for (const { page, offset, value } of contents) this.page(page)[offset] = value;
     this.mark(
@@ -131,7 +131,7 @@ const BITMAPS = {
   written: WRITTEN_BITMAP_ADDRESS,
 } as const;
 
-/** All pages of the bench into the staging area, but for what is said. */
+/** Encodes all pages of the bench into the staging area, unless options differ. */
 export function encodeOptions(options: Partial<EncodeOptions>): EncodeOptions {
   return {
     firstPage: 0,

@@ -12,7 +12,7 @@ beforeEach(() => bench.clear());
 
 type Kind = 'page' | 'zero' | 'named' | 'eos' | 'fill' | 'unknown';
 
-/** The bytes of a record for page `at` of the extent; below 0 and from `pages` on it lies outside. */
+/** The bytes of a record for page `at` of the extent; pages below 0 and from `pages` on are outside. */
 function record(kind: Kind, at: number, value = 0): Buffer {
   const flags = { page: 0x28, zero: 0x22, named: 0x08, eos: 0x10, fill: 0x22, unknown: 0x28 | 0x400 }[kind];
   const head = Buffer.alloc(8);
@@ -95,11 +95,11 @@ describe('decodePages', () => {
   it.each([
     ['that names its block', record('named', 1, 9), DECODE_STOP.other],
     ['that ends the section', record('eos', 1), DECODE_STOP.other],
-    ['with a flag that it does not know', record('unknown', 1, 9), DECODE_STOP.other],
-    ['of zeros whose fill byte is not zero', record('fill', 1, 0x80), DECODE_STOP.other],
-    ['of a page right before the extent', record('page', -1, 9), DECODE_STOP.outside],
-    ['of a page right behind the extent', record('page', EXTENT.pages, 9), DECODE_STOP.outside],
-    ['of zeros right behind the extent', record('zero', EXTENT.pages), DECODE_STOP.outside],
+    ['with an unknown flag', record('unknown', 1, 9), DECODE_STOP.other],
+    ['of zeros with a nonzero fill byte', record('fill', 1, 0x80), DECODE_STOP.other],
+    ['of a page directly before the extent', record('page', -1, 9), DECODE_STOP.outside],
+    ['of a page directly after the extent', record('page', EXTENT.pages, 9), DECODE_STOP.outside],
+    ['of zeros directly after the extent', record('zero', EXTENT.pages), DECODE_STOP.outside],
     ['of the start of the block', record('page', -EXTENT.blockPage, 9), DECODE_STOP.outside],
   ])('stops before a record %s', (_, stopper, why) => {
     const good = Buffer.concat([record('page', 0, 1), record('zero', 1)]);

@@ -96,7 +96,7 @@ export class ReferenceSegment {
     this.#setBit(WRITTEN_BITMAP_ADDRESS, page, true);
   }
 
-  /** A page that was never written is left alone even if, against the rule, it holds something. */
+  /** A page without writes is unchanged, even if it has content against the rule. */
   clearPage(page: number): void {
     if (this.#bit(WRITTEN_BITMAP_ADDRESS, page)) this.#page(page).fill(0);
   }
@@ -140,7 +140,7 @@ export class ReferenceSegment {
     return at + body.length;
   }
 
-  /** A page that was never written counts as zero, whatever it holds: it is not to be read. */
+  /** A page without writes counts as zero with any content, because it must not be read. */
   #isZero(page: number): boolean {
     return !this.#bit(WRITTEN_BITMAP_ADDRESS, page) || this.#page(page).every((byte) => byte === 0);
   }

@@ -11,11 +11,11 @@ import {
   until,
 } from './guest-bench.ts';
 
-/** A guest, its disk, and what both were at one moment. */
+/** A guest, its disk, and the state of both at one moment. */
 export type DiskGuest = { readonly machine: SyntheticMachine; readonly disk: TestDisk };
 export type DiskSnapshot = GuestSnapshot & { readonly disk: Buffer<ArrayBuffer> };
 
-/** A guest that runs with `disk`, and writes a page now and then. */
+/** A running guest with `disk` and a low write rate. */
 export function startDiskGuest(disk = new TestDisk(), options: GuestOptions = {}): DiskGuest {
   const machine = startGuest({
     disk: { bytes: disk.bytes.length },
@@ -46,20 +46,20 @@ export async function untilDiskWritten(machine: SyntheticMachine, writes: number
   });
 }
 
-/** Stops the guest and keeps all of it. */
+/** Stops the guest and stores its complete state. */
 export async function takeAll({ machine, disk }: DiskGuest): Promise<DiskSnapshot> {
   await machine.hold('snapshot');
   return { ...takeSnapshot(machine), disk: disk.copy() };
 }
 
-/** Turns the guest and its disk back; `part` is what comes from another moment. */
+/** Restores the guest and its disk; `part` replaces a part of the state. */
 export async function restoreAll({ machine, disk }: DiskGuest, snapshot: DiskSnapshot): Promise<void> {
   await machine.hold('snapshot');
   disk.bytes = Buffer.from(snapshot.disk);
   await restore(machine, snapshot);
 }
 
-/** What the guest finds once `snapshot` was loaded. */
+/** The fault that the guest detects after `snapshot` was loaded. */
 export async function findingAfter(guest: DiskGuest, snapshot: DiskSnapshot): Promise<GuestPanic> {
   const panic = nextPanic(guest.machine);
   await restoreAll(guest, snapshot);

@@ -30,7 +30,7 @@ export function startGuest(options: GuestOptions = {}): SyntheticMachine {
   return machine;
 }
 
-/** A guest that has made some writes and stands still. */
+/** A stopped guest with some writes. */
 export async function startedGuest(options: GuestOptions = {}): Promise<SyntheticMachine> {
   const machine = startGuest(options);
   await untilWritten(machine, 500);
@@ -81,13 +81,13 @@ export function copyRam(machine: SyntheticMachine): Uint8Array[] {
   return Array.from({ length: pageCount(machine) }, (_, page) => Buffer.from(pageOf(machine, page)));
 }
 
-/** How often the ledger says that `page` was written. */
+/** The number of writes of `page` in the ledger. */
 export function ledgerWord(machine: SyntheticMachine, page: number): number {
   const bytes = pageOf(machine, 1 + Math.floor(page / 512));
   return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64((page % 512) * 8, true));
 }
 
-/** Data pages that have, or have not, been written; below the last quarter, where such pages are zero. */
+/** Data pages with or without writes, below the last quarter, where pages without writes are zero. */
 export function dataPages(machine: SyntheticMachine, isWritten: boolean): number[] {
   const pages = pageCount(machine);
   const first = 2 + Math.ceil(pages / 512);
@@ -95,13 +95,13 @@ export function dataPages(machine: SyntheticMachine, isWritten: boolean): number
   return all.filter((page) => ledgerWord(machine, page) > 0 === isWritten);
 }
 
-/** Clears every bit of the dirty log. For a guest that stands still. */
+/** Clears every bit of the dirty log of a stopped guest. */
 export function clearDirtyLog(machine: SyntheticMachine): void {
   for (const { buffer } of machine.transferSource().memory.segments)
     new Uint8Array(buffer, DIRTY_LOG_ADDRESS, 65536).fill(0);
 }
 
-/** What the dirty log says of a page. */
+/** The dirty bit of a page. */
 export function isDirty(machine: SyntheticMachine, page: number): boolean {
   const { memory } = machine.transferSource();
   const { segment, blockOffset } = memory.blocks[0]!.extents.findLast(
@@ -124,16 +124,16 @@ export function loadedFrom(machine: SyntheticMachine, into = machine): LoadedMac
   return { globalState: 'running', state: { form: 'devices', bodies, memory: into.transferSource().memory } };
 }
 
-/** Copies RAM and devices of a guest that stands still into one that waits for them. */
+/** Copies RAM and devices of a stopped guest into a waiting one. */
 export function moveGuest(source: SyntheticMachine, target: SyntheticMachine): void {
   for (let page = 0; page < pageCount(source); page += 1) pageOf(target, page).set(pageOf(source, page));
   target.adopt(loadedFrom(source, target));
 }
 
-/** A guest's state as a snapshot keeps it. */
+/** The state of a guest in a snapshot. */
 export type GuestSnapshot = { readonly ram: readonly Uint8Array[]; readonly bodies: readonly Uint8Array[] };
 
-/** Of a guest that stands still. */
+/** The snapshot of a stopped guest. */
 export function takeSnapshot(machine: SyntheticMachine): GuestSnapshot {
   return { ram: copyRam(machine), bodies: devicesOf(machine).map(({ body }) => Uint8Array.from(body)) };
 }
@@ -146,11 +146,11 @@ export function digestOf(machine: SyntheticMachine): string {
   return hash.digest('hex');
 }
 
-/** What an engine makes of a snapshot: RAM in the memory of `loadTarget`, marked as written, and the bodies aside. */
+/** The result of an engine's load: RAM in the memory of `loadTarget`, marked as written, and the device bodies. */
 export function loadSnapshot(machine: SyntheticMachine, { ram, bodies }: GuestSnapshot): LoadedMachine {
   const target = machine.loadTarget();
   if (target.form !== 'devices') throw new Error('a synthetic guest has devices');
-  // As an engine's thread sees it: other objects, the same memory.
+  // The view of an engine's thread: other objects over the same memory.
   const memory = structuredClone(target.memory);
   for (const { segment, address, blockOffset, bytes } of memory.blocks[0]!.extents) {
     const stretch = new Uint8Array(memory.segments[segment]!.buffer, address, bytes);
@@ -159,7 +159,7 @@ export function loadSnapshot(machine: SyntheticMachine, { ram, bodies }: GuestSn
   return { globalState: 'running', state: { form: 'devices', bodies, memory } };
 }
 
-/** Stops the guest, turns it back to `snapshot`, and lets it go on. */
+/** Stops the guest, restores `snapshot`, and resumes it. */
 export async function restore(machine: SyntheticMachine, snapshot: GuestSnapshot): Promise<void> {
   await machine.hold('snapshot');
   machine.adopt(loadSnapshot(machine, snapshot));

@@ -16,7 +16,7 @@ type Example = {
   readonly arguments?: JsonObject;
   readonly flags?: readonly string[];
   readonly before?: (app: FakeApp) => unknown;
-  /** What the test has to do for the answer to come. */
+  /** The actions of the test that the answer requires. */
   readonly meanwhile?: (app: FakeApp) => unknown;
   /** Default: {}. */
   readonly answer?: unknown;
@@ -126,7 +126,7 @@ const SETTINGS: readonly Example[] = [
   { execute: 'migrate-set-parameters', arguments: { 'multifd-channels': 5 } },
   {
     execute: 'query-migrate-parameters',
-    // What a QEMU of then started with.
+    // The default of the QEMU version of the document.
     before: ({ domain }) => domain.settings.setParameters({ 'max-bandwidth': 33554432 }),
     answer: {
       'multifd-channels': 2,
@@ -166,7 +166,7 @@ const DIRTY: readonly Example[] = [
     },
     answer: { status: 'measured', 'dirty-rate': 108, ...MEASURED },
   },
-  // Both are printed with a brace too many, which is mended here.
+  // Both are printed with an additional brace, which is removed here.
   { execute: 'set-vcpu-dirty-limit', arguments: { 'dirty-rate': 200, 'cpu-index': 1 }, before: limited },
   { execute: 'cancel-vcpu-dirty-limit', arguments: { 'cpu-index': 1 }, before: limited },
   {
@@ -179,7 +179,7 @@ const DIRTY: readonly Example[] = [
   },
 ];
 
-/** In the place of /tmp, where the files of the document lie. */
+/** The folder in place of /tmp of the document. */
 const FILES = join(tmpdir(), `vmferry-examples-${process.pid}`);
 afterAll(() => rmSync(FILES, { recursive: true, force: true }));
 const SAVED = { filename: join(FILES, 'save') };
@@ -196,7 +196,7 @@ const XEN_AND_COLO: readonly Example[] = [
   { execute: 'xen-set-replication', arguments: { enable: true, primary: false } },
   { execute: 'query-xen-replication-status', answer: { error: false } },
   { execute: 'xen-colo-do-checkpoint' },
-  // Of a machine in COLO it would be primary, none, request.
+  // A machine in COLO would answer primary, none, request.
   { execute: 'query-colo-status', answer: { mode: 'none', 'last-mode': 'none', reason: 'none' } },
   {
     execute: 'announce-self',
@@ -204,7 +204,7 @@ const XEN_AND_COLO: readonly Example[] = [
   },
 ];
 
-/** Examples that cannot work here, and what about them that is. The first five work once the engine can do them. */
+/** Examples that cannot work here, with the reason. The first five require features that are not available yet. */
 const REFUSED: readonly (Example & { readonly answer: string })[] = [
   {
     execute: 'migrate-set-capabilities',
@@ -230,7 +230,7 @@ async function socketApp(flags: readonly string[] = []) {
 
 type Told = { readonly events: readonly string[]; readonly answer: JsonObject };
 
-/** Sends a command. @returns its answer, and what was told before it. */
+/** Sends a command. @returns its answer, and the events before it. */
 async function say(client: QmpSocket, execute: string, given?: JsonObject): Promise<Told> {
   const events: string[] = [];
   client.send(JSON.stringify({ execute, ...(given === undefined ? {} : { arguments: given }) }));
@@ -274,7 +274,7 @@ describe('the examples of the document', () => {
 
 const JOB = ['created', 'running', 'waiting', 'pending', 'concluded'];
 
-/** What is told of a job, with these events of the guest behind the second of its own. */
+/** The events of a job, with these events of the guest after its second one. */
 function printedEvents(id: string, ...ofGuest: readonly string[]): readonly string[] {
   const own = JOB.map((status) => `JOB_STATUS_CHANGE ${JSON.stringify({ id, status })}`);
   return [...own.slice(0, 2), ...ofGuest, ...own.slice(2)];

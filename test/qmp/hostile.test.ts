@@ -27,7 +27,7 @@ function heldBytes(): number {
   return heapUsed + arrayBuffers;
 }
 
-/** A line that is wrong in one of many ways, and how many errors are due for it. */
+/** An invalid line, and the number of errors for it. */
 const wrongType = fc.constantFrom('1', 'null', '[]', '"x"', '{"execute":[]}', '{"execute":{}}', '{"execute":null}');
 const unknownMember = fc
   .stringMatching(/^[a-z]{1,12}$/)
@@ -56,7 +56,7 @@ describe('a thousand lines', () => {
     const lines = fc.sample(fc.oneof({ weight: 30, arbitrary: line }, huge, hugeName), { numRuns: 1000, seed: 20 });
     const before = heldBytes();
     for (const [index, text] of lines.entries()) {
-      // The control character ends what was cut short; it is an error of its own in front of anything whole.
+      // The control character ends an incomplete value, and is an additional error before a complete one.
       client.send(`${text}\u0001\n{"execute":"query-name","id":${index}}\n`);
       let errors = 0;
       for (let answer = await client.next(); ; answer = await client.next()) {
@@ -72,7 +72,7 @@ describe('a thousand lines', () => {
     }
     expect(app.domain.machine.status()).toEqual({ running: true, status: 'running' });
     expect(app.domain.jobs.list()).toEqual([]);
-    // What the first call of so much code leaves compiled is not given back.
+    // The compiled code of the first call is not released.
     expect(heldBytes() - before).toBeLessThan(8 * 2 ** 20);
   });
 

@@ -63,7 +63,7 @@ describe('a session', () => {
     const path = join(temporaryDirectory(), 'qmp');
     const app = await fakeApp({ flags: ['--qmp', `unix:${path}`, '--incoming', 'defer'] });
     const client = await negotiated(await qmpAddress(app), ['oob']);
-    // It is answered when the address is bound, which this test does.
+    // The answer follows when this test binds the address.
     client.send('{"execute":"migrate-incoming","arguments":{"uri":"tcp:127.0.0.1:4444"},"id":1}');
     client.send('{"execute":"query-name","id":2}{"exec-oob":"migrate-pause","id":3}');
     client.send('{"exec-oob":"migrate-recover","arguments":{"uri":"tcp:127.0.0.1:4445"},"id":4}');

@@ -6,7 +6,7 @@ function unexpected(error: unknown): void {
   throw error;
 }
 
-/** A migration that comes in and breaks. @returns how often the process was to end. */
+/** An incoming migration that fails. @returns the number of requests to end the process. */
 async function spoiled(given: Readonly<Record<string, unknown>>): Promise<number> {
   const world = fakeDomain({ incoming: true });
   const { domain } = world;

@@ -136,7 +136,7 @@ describe('/vcpu-dirty-limit', () => {
 describe('a complete service', () => {
   test('measures its guest, and limits a vCPU', async () => {
     const service = await localService(['--dirty-ring-size', '1024', '--workload', 'rate=20M,span=8M,pattern=seq']);
-    // Until it ticks it boots, which dirties RAM and knows no limit.
+    // Before the first tick it boots, which dirties RAM without a limit.
     await expect.poll(async () => (await service.guest()).ticks).toBeGreaterThan(0);
     const measure = { 'calc-time': 200, 'calc-time-unit': 'millisecond', mode: 'dirty-ring' };
     const wait = { prefer: 'wait=20' };
@@ -161,7 +161,7 @@ describe('a complete service', () => {
       isMeasured = true;
     });
     while (!isMeasured) {
-      // A request that comes without a socket takes no turn of the event loop by itself.
+      // A request without a socket does not use a turn of the event loop.
       await turn();
       expect((await service.call('/status')).status).toBe(200);
       answers += 1;

@@ -61,7 +61,7 @@ describe('the OpenAPI document', () => {
   });
 });
 
-/** The state that the job has to be in for an example of its operation. */
+/** The state of the job that the example of an operation requires. */
 const JOB_STATES: Readonly<Record<string, HeldState>> = {
   queryJobs: 'running',
   queryJob: 'running',
@@ -74,10 +74,10 @@ const JOB_STATES: Readonly<Record<string, HeldState>> = {
   jobDismiss: 'concluded',
 };
 
-/** The snapshot that examples name. */
+/** The snapshot of the examples. */
 const SAVED = 'before-upgrade';
 
-/** What has to have happened for an operation's examples to work. @returns ids for the path. */
+/** Prepares the service for the examples of an operation. @returns ids for the path. */
 async function listen(app: FakeApp): Promise<void> {
   const begun = app.domain.migration.incoming({ uri: 'tcp:127.0.0.1:0' });
   app.incoming().listen();
@@ -114,10 +114,10 @@ const PREPARED_READS = [
   ...Object.keys(JOB_STATES),
 ];
 
-/** A service on which nothing has happened, for what only reads. */
+/** An unchanged service for operations that only read. */
 const untouched = shared(() => fakeApp());
 
-/** For an operation's examples; one of its own unless they only read, and of what is there from the start. */
+/** A service for the examples of an operation: a new one unless they only read the initial state. */
 async function appFor({ id, method }: Operation): Promise<FakeApp> {
   const isPrepared = PREPARED_READS.includes(id) || id.startsWith('querySnapshot');
   if (method === 'GET' && !isPrepared) return untouched();
@@ -172,7 +172,7 @@ describe('examples', () => {
   });
 });
 
-/** Whether the answer tells of a granted wait. */
+/** True if the answer confirms a wait. */
 const isGranted = ({ headers }: Reply) => headers['preference-applied'] !== undefined;
 
 describe('Prefer: wait', () => {
@@ -193,13 +193,13 @@ describe('Prefer: wait', () => {
     }
     if (example.status < 400) for (const reply of replies) expect(reply.status, reply.text).toBeLessThan(400);
     expect(replies.some(isGranted)).toBe(operation.headers?.Prefer !== undefined);
-    // An answer with any of these statuses may be the one that waited.
+    // An answer with any of these statuses may follow a wait.
     const described = Object.values(operation.replies).map((reply) => reply.headers?.['Preference-Applied']);
     expect(new Set(described.map((text) => text !== undefined))).toEqual(new Set([replies.some(isGranted)]));
   });
 });
 
-// That there is a page for each code and none without is in test/domain/ports/transfer-errors.test.ts.
+// test/domain/ports/transfer-errors.test.ts checks that each code has a page and each page a code.
 describe('error pages', () => {
   test.each([...ALL_ERROR_CODES])(
     'the page of %s has its title and status, and the service serves it',

@@ -6,7 +6,7 @@ import { readEvents } from '../helpers/event-reader.ts';
 
 const READERS = 40;
 const DEAF = 4;
-/** Large, so that the buffers of the sockets in between, some megabytes, are soon full. */
+/** Large, so that the socket buffers of some megabytes are full soon. */
 const EVENT_BYTES = 20_000;
 const EVENTS_PER_ROUND = 20;
 

@@ -9,7 +9,7 @@ import { MemoryBlocks } from '../helpers/memory-blocks.ts';
 
 const SCHEMA_DIRECTORY = fileURLToPath(new URL('../../migrations-db', import.meta.url));
 
-/** A client of the event stream that keeps what it was told. */
+/** A client of the event stream that stores the received events. */
 async function follow(port: number, path = '/events', headers: Record<string, string> = {}) {
   const abort = new AbortController();
   onTestFinished(() => abort.abort());
@@ -35,7 +35,7 @@ async function follow(port: number, path = '/events', headers: Record<string, st
   };
 }
 
-/** Makes `count` events. */
+/** Creates `count` events. */
 async function stopAndGo({ server }: FakeApp, count: number): Promise<void> {
   for (let made = 0; made < count; made += 1) await ask(server, made % 2 === 0 ? '/stop' : '/cont', { method: 'POST' });
 }
@@ -155,7 +155,7 @@ describe('GET /events', () => {
   });
 });
 
-/** How many clients are connected. */
+/** The number of connected clients. */
 async function connectionsOf(app: FakeApp): Promise<number> {
   return await new Promise((resolve, reject) => {
     app.server.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));

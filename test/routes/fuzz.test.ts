@@ -21,14 +21,14 @@ const OPERATION = { operationId: 'x', parameters: [], responses: { 200: { conten
 const REQUEST: FuzzRequest = { operation: OPERATION, method: 'GET', url: '/', headers: {} };
 
 test.each([
-  ['what is described', 200, 'application/json; charset=utf-8', '{"a":1}', null],
-  ['no body where none is described', 204, '', '', null],
+  ['a described answer', 200, 'application/json; charset=utf-8', '{"a":1}', null],
+  ['no body if none is described', 204, '', '', null],
   ['a 500', 500, 'application/json', '{}', 'a 500'],
   ['another status', 201, 'application/json', '{"a":1}', 'status 201 is not described'],
   ['another type', 200, 'text/plain', '{"a":1}', 'text/plain is not described'],
-  ['a body where none is described', 204, 'text/plain', 'x', 'there is a body'],
+  ['a body if none is described', 204, 'text/plain', 'x', 'there is a body'],
   ['a member of another type', 200, 'application/json', '{"a":"1"}', '200 does not fit'],
-  ['a member that is missing', 200, 'application/json', '{}', '200 does not fit'],
+  ['a missing member', 200, 'application/json', '{}', '200 does not fit'],
 ])('the check of answers reports %s', (_what, status, type, text, fault) => {
   const found = faultOf(DOCUMENT, REQUEST, { status, headers: { 'content-type': type }, text, json: {} });
   if (fault === null) expect(found).toBeNull();

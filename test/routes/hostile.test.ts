@@ -12,17 +12,17 @@ describe('malformed requests', () => {
   test.each([
     ['two lengths', `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} `],
     [
-      'a length and chunks',
+      'a length together with chunks',
       `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     ],
-    ['a length that is no number', `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2x\r\n\r\n{}`],
+    ['a length that is not a number', `POST /stop HTTP/1.1\r\n${HEAD}Content-Length: 2x\r\n\r\n{}`],
     ['a bad chunk size', `POST /stop HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`],
     [
       'a chunk size that overflows',
       `POST /stop HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${'f'.repeat(17)}\r\n`,
     ],
-    ['an obscure transfer encoding', `POST /stop HTTP/1.1\r\n${HEAD}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
-    ['a line feed alone', 'GET /status HTTP/1.1\nHost: localhost\n\n'],
+    ['an unknown transfer encoding', `POST /stop HTTP/1.1\r\n${HEAD}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
+    ['a line feed without a carriage return', 'GET /status HTTP/1.1\nHost: localhost\n\n'],
     ['a folded header', 'GET /status HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n'],
     ['a space before the colon', 'GET /status HTTP/1.1\r\nHost : localhost\r\n\r\n'],
     ['no host', 'GET /status HTTP/1.1\r\n\r\n'],
@@ -80,7 +80,7 @@ describe('too large or too slow bodies', () => {
     socket.on('drain', pour);
     pour();
     await gone;
-    // What lies in the buffers of the two sockets is not the service's.
+    // The data in the socket buffers is not counted for the service.
     expect(socket.bytesWritten).toBeLessThan(64 * 2 ** 20);
   });
 
@@ -155,7 +155,7 @@ async function connectionsOf(server: {
   });
 }
 
-/** A connection that has been used once and is kept. */
+/** A connection after one request, kept open. */
 async function opened(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());

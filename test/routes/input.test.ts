@@ -4,7 +4,7 @@ import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
 import { shared } from '../helpers/shared.ts';
 
 const PARAMETERS = '/migrate/parameters';
-/** What is refused leaves it as it was. */
+/** A shared app; refused requests do not change it. */
 const common = shared(() => fakeApp());
 
 async function patch(app: FakeApp, body: unknown, headers: Record<string, string> = {}) {

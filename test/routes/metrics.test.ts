@@ -7,7 +7,7 @@ import { ask, type FakeApp, fakeApp } from '../helpers/app.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { jobIn } from '../helpers/jobs.ts';
 
-/** Samples of a scrape by name and labels as they are written. */
+/** The samples of a scrape, by name and labels as text. */
 async function scrape({ server }: FakeApp): Promise<ReadonlyMap<string, number>> {
   const reply = await ask(server, '/metrics');
   expect(reply.status).toBe(200);
@@ -63,7 +63,7 @@ describe('GET /metrics', () => {
     expect(samples.get('vmferry_snapshots')).toBe(1);
     expect(samples.get('vmferry_sqlite_size_bytes{file="database"}')).toBeGreaterThan(4096);
     expect(samples.get('vmferry_sqlite_transactions_total')).toBeGreaterThan(1);
-    // There is none before the first look at the event loop.
+    // There is no value before the first measurement of the event loop.
     const lag = async () => (await scrape(app)).get('nodejs_eventloop_lag_p99_seconds');
     await expect.poll(lag, { interval: 10 }).toBeGreaterThanOrEqual(0);
     for (const name of ['process_resident_memory_bytes', 'vmferry_events_total']) {

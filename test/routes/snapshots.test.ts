@@ -7,7 +7,7 @@ const WAIT = { prefer: 'wait=30' };
 const TAG = 'before upgrade/é';
 const PATH = `/snapshots/${encodeURIComponent(TAG)}`;
 
-/** An app with two disks that hold a snapshot, if that is asked for. */
+/** An app with two disks with the given snapshots. */
 async function app(...tags: readonly string[]): Promise<FakeApp> {
   const blocks = new MemoryBlocks([{ name: 'disk0' }, { name: 'disk1' }]);
   for (const tag of tags) {

@@ -8,7 +8,7 @@ const BUILT_JS = new URL('../../bin/built.js', import.meta.url);
 const OLD = 1_000_000;
 const NEW = 2_000_000;
 
-/** A checkout that was all written at OLD, with a copy of the program that judges it. */
+/** A checkout with the time OLD for all files, and a copy of the program under test. */
 async function checkout(): Promise<{ root: string; isBuilt: () => boolean }> {
   const root = mkdtempSync(join(tmpdir(), 'vmferry-built-'));
   onTestFinished(() => rmSync(root, { recursive: true }));

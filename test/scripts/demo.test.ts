@@ -53,7 +53,7 @@ test('an interrupted demo ends both services, removes their data and reports it 
   demo.stdout.resume();
 
   demo.kill('SIGINT');
-  // The services inherit its standard error: it is closed only when they are gone too.
+  // The services inherit its standard error, which is closed only when they have ended too.
   const [status] = await once(demo, 'close');
 
   expect(status).toBe(130);

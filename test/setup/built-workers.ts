@@ -1,5 +1,5 @@
-// Threads run what was built in tests too, if that is as new as the sources: the same code in a few files and not in
-// dozens. Tests start thousands of threads, and to load the sources takes a fifth to two thirds of a start.
+// Threads of tests also run the build, if it is newer than the sources: the same code in a few files instead of
+// dozens. Tests start thousands of threads, and loading the sources takes between a fifth and two thirds of a start.
 
 import { syncBuiltinESMExports } from 'node:module';
 import threads, { Worker, type WorkerOptions } from 'node:worker_threads';

@@ -1,5 +1,5 @@
-// Worker threads are loaded by Node, which strips the types of each file and compiles it: with a cache once, and not for
-// each of the many workers that tests start.
+// Node loads worker threads by stripping the types of each file and compiling it. With a cache it does this once, and
+// not for each of the many workers of the tests.
 
 import { fileURLToPath } from 'node:url';
 

@@ -1,4 +1,4 @@
-// Fails a test file that leaves worker threads running: a guest or an engine that nobody closed.
+// Fails a test file that leaves worker threads running, because a guest or an engine was not closed.
 
 import './compile-cache.ts';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -12,13 +12,13 @@ import { startService } from '../helpers/service.ts';
 
 const TARGETS = ['indextargets', '--format', '$(SITE) $(RELEASE)', 'Created-By: Packages'];
 
-/** Where packages of this system come from: a site and a release each. */
+/** The package sources of this system: a site and a release each. */
 function aptSources(): readonly string[] {
   const lines = execFileSync('apt-get', TARGETS, { encoding: 'utf8' }).split('\n');
   return [...new Set(lines.filter((line) => /\/debian \S+/.test(line)))];
 }
 
-/** Fetches the upstream part of Debian's source package of QEMU. @returns where it lies. */
+/** Fetches the upstream part of Debian's source package of QEMU. @returns its path. */
 function sourcePackage(): string {
   const work = temporaryDirectory();
   for (const folder of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(work, folder), { recursive: true });
@@ -38,7 +38,7 @@ function sourcePackage(): string {
   try {
     apt('source', '--download-only', '--tar-only', 'qemu');
   } catch {
-    // A mirror may lack other parts of the package; the upstream part is all that is needed.
+    // A mirror may lack other parts of the package; only the upstream part is needed.
   }
   const name = readdirSync(work).find((file) => /^qemu_.*\.orig\.tar\.xz$/.test(file));
   if (name === undefined) throw new Error(`no source package of QEMU at ${sources.join(', ')}`);
@@ -54,7 +54,7 @@ function fetchScript(): string {
   return path;
 }
 
-/** What the script finds in a stream: its devices by name, with their fields. */
+/** The output of the script for a stream: its devices by name, with their fields. */
 function analysed(script: string, path: string): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
   const text = execFileSync('python3', [script, '-f', path], { encoding: 'utf8', maxBuffer: 2 ** 28 });
   return JSON.parse(text) as ReturnType<typeof analysed>;
@@ -78,7 +78,7 @@ async function readsSynthetic(script: string): Promise<void> {
   expect(Number(timer?.ticks)).toBe(ticks);
 }
 
-/** An image that has sent on what it was given is found to hold the same devices. */
+/** Expects the same devices in the stream that an image has received and sent. */
 async function readsImage(script: string, name: string): Promise<void> {
   const root = temporaryDirectory();
   writeFileSync(join(root, 'in.bin'), readStreamFixture(name).stream);

@@ -1,5 +1,5 @@
-// A sender that pings without end and takes none of the answers, which takes long, since the buffers of both ends fill first.
-// test/issues/11-32-endless-sender.timed.test.ts has the senders that never end in other ways.
+// A sender that pings without end and reads no answers. The test takes long, since the buffers of both ends fill
+// first. test/issues/11-32-endless-sender.timed.test.ts has the senders that never end in other ways.
 
 import net from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Many followers of the events: who reads misses nothing, who does not is cut, memory stays where it is, and while
-// migrations run others are answered quickly.
+// Many clients of the event stream: reading clients miss nothing, others are disconnected, memory stays constant, and
+// other requests are answered quickly during migrations.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -19,11 +19,11 @@ const QMP_DEAF = 5;
 const MIGRATIONS = 4;
 const P99_MS_MAX = 20;
 const MIB = 2 ** 20;
-/** What it sends is so much and so slow that no migration ends by itself. */
+/** A guest so large and a rate so low that no migration ends by itself. */
 const SOURCE = ['--enable', 'events', '--set', 'max-bandwidth=2M', '--workload', 'rate=4M,span=2M,fill=random'];
-/** Sent of each before it is cancelled: five seconds. */
+/** The bytes of each migration before its cancel: five seconds. */
 const MIGRATED_BYTES = 10 * MIB;
-/** Half a MiB for each of them: what Node buffers, in pieces, and what it keeps of that. */
+/** Half a MiB for each client: the buffers of Node and their overhead. */
 const GROWTH_MIB_MAX = (READERS + DEAF) / 2;
 
 test('500 clients of the event stream and 50 over QMP, a tenth of which do not read, are served while migrations run', async () => {
@@ -57,7 +57,7 @@ test('500 clients of the event stream and 50 over QMP, a tenth of which do not r
   expect((residentBytes(source) - before) / MIB).toBeLessThan(GROWTH_MIB_MAX);
 });
 
-/** None was closed, and all were told of the same, in the same order. */
+/** Expects that no client was closed, and that all received the same events in the same order. */
 async function expectSameEvents(clients: readonly QmpFollower[]): Promise<void> {
   await Promise.all(clients.map((client) => client.caughtUp()));
   const told = clients.map(({ events }) => events.join('\n'));
@@ -86,7 +86,7 @@ async function startCrowd(url: string): Promise<{ caughtUp(newest: number): Prom
 
 type Moving = { readonly source: Spawned; readonly target: Spawned; readonly latencies: number[] };
 
-/** A migration that is cancelled after a while; `latencies` gets those of GET /migrate while it was active. */
+/** A migration that is cancelled after some time; `latencies` gets the latencies of GET /migrate while it was active. */
 async function migrateAndCancel({ source, target, latencies }: Moving): Promise<void> {
   await target.post('/migrate/incoming', { uri: 'tcp:127.0.0.1:0' });
   await source.start(await target.incomingUri());
@@ -102,7 +102,7 @@ async function migrateAndCancel({ source, target, latencies }: Moving): Promise<
   await target.ended();
 }
 
-/** Jobs with long names, each of which makes some 2 KB of events, until those who do not read are gone. */
+/** Jobs with long names, each with about 2 KB of events, until the clients that do not read are disconnected. */
 async function floodUntilCut(service: Spawned): Promise<void> {
   for (let job = 0; (await eventStreams(service)) > READERS; job += 1) {
     const calls = Array.from({ length: 20 }, (_, call) => {

@@ -1,5 +1,5 @@
-// Every failure test over every transport at which its fault can exist. A pipe carries no answers, and neither a pipe nor an
-// inherited connection is listened on.
+// Every failure test over every transport with the fault. A pipe carries no answers, and nothing listens on a pipe or
+// an inherited connection.
 
 import { describe, test } from 'vitest';
 import { closeInPhases, closingsWith } from '../helpers/closing-peer.ts';

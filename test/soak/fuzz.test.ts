@@ -1,4 +1,4 @@
-// Every cut, every flipped bit, and many ways to split a stream; short forms of the same are in test/fuzz.
+// Every cut, every flipped bit, and many splits of a stream. test/fuzz has short versions.
 
 import { describeChunking } from '../helpers/fuzz/chunking.ts';
 import { describeMutation } from '../helpers/fuzz/mutation.ts';

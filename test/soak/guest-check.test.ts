@@ -1,4 +1,4 @@
-// Migrations of guests with any number of vCPUs, segments of RAM and fill, untouched and damaged.
+// Migrations of guests with various numbers of vCPUs, segments of RAM and fills, with and without damage.
 
 import { describe, expect, test } from 'vitest';
 import { PAGE_BYTES } from '../../src/engine/memory/layout.ts';

@@ -1,4 +1,4 @@
-// Every recorded stream of QEMU that can be read goes into an image and out of it.
+// Every readable recorded stream of QEMU passes into an image and out of it.
 
 import { it } from 'vitest';
 import { expectForwarded } from '../helpers/image-forwarding.ts';

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { KillBed, type KilledWork } from '../helpers/kill-points/kill-at.ts';
 
-/** More points than any work has. */
+/** More points than any kind of work has. */
 const POINTS_MAX = 60;
 
 /** Kills at the first point of this kind, then at the second, until the work has no more. @returns their number. */

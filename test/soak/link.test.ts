@@ -1,5 +1,5 @@
-// A migration over a link whose rate jumps all the time, with stalls in between: nothing fails, the verdict follows, and the
-// guest stands still for no longer than it may, give or take one stall.
+// A migration over a link whose rate changes all the time, with stalls: nothing fails, the verdict follows the rate,
+// and the downtime is within its limit plus one stall.
 
 import { expect, onTestFinished, test } from 'vitest';
 import { localService } from '../helpers/guest-service.ts';
@@ -21,7 +21,7 @@ test.each(SEEDS)(
     const source = await localService(flags);
     const target = await localService([...flags, '--incoming', 'tcp:127.0.0.1:0']);
     const relay = await Relay.to(await target.incomingUri());
-    // It goes on pass after pass, since nothing may be left for the downtime.
+    // It continues with passes, since the downtime limit is 0.
     await source.set({ 'downtime-limit': 0, 'max-bandwidth': 0 });
     await source.expectRunning();
     await source.start(relay.uri);

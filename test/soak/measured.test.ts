@@ -1,5 +1,5 @@
-// Rates and downtimes against the clock. On a machine that has other work a failure says nothing about the product: these
-// tests are for a machine with two idle cores. test/soak/migration.test.ts has what holds under any load.
+// Rates and downtimes against the clock. These tests need a machine with two idle cores: on a busy machine a failure
+// says nothing about the product. test/soak/migration.test.ts has the tests for any load.
 
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
@@ -40,11 +40,11 @@ test.each([5_000_000, 24 * 2 ** 20, 100_000_000, 300_000_000])(
     expect((await service.call('/migrate/capabilities', { method: 'PATCH', body: off })).status).toBe(200);
     await service.start(counter.uri);
     await expect.poll(counter.received, { timeout: 5000 }).toBeGreaterThan(rate / 2);
-    // Long enough that a full socket buffer, some 6 MB, is far below 1 %.
+    // Long enough that a full socket buffer of about 6 MB is far below 1 %.
     const measured = await measuredRate(counter.received, 5000);
     console.log(`max-bandwidth ${rate}: ${measured.toFixed(0)} bytes/s, ${((measured / rate - 1) * 100).toFixed(2)} %`);
     expect(Math.abs(measured / rate - 1)).toBeLessThan(0.01);
-    // A change counts at once: the next two seconds already have the new rate.
+    // A change takes effect at once: the next two seconds have the new rate.
     await service.set({ 'max-bandwidth': rate / 2 });
     const changed = await measuredRate(counter.received, 2000);
     expect(Math.abs(changed / (rate / 2) - 1)).toBeLessThan(0.03);

@@ -1,4 +1,5 @@
-// The same questions as in test/integration, for longer and at full size. test/soak/measured.test.ts holds the rates and downtimes.
+// The tests of test/integration, for longer and at full size. test/soak/measured.test.ts measures the rates and
+// downtimes.
 
 import { describe, expect, test } from 'vitest';
 import { moveThereAndBack } from '../helpers/busy-legs.ts';

@@ -1,4 +1,4 @@
-// A thousand questions a second about a migration at full speed, each with the tag of the answer before.
+// A thousand polls per second of a migration at full speed, each with the entity tag of the previous answer.
 
 import { expect, test } from 'vitest';
 import { pollSteadily } from '../../bench/service/poller.ts';

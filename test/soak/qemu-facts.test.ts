@@ -1,4 +1,4 @@
-// Every kept answer of QEMU 10.0.2 about capabilities and parameters is still what the installed one says.
+// Every recorded answer of QEMU 10.0.2 about capabilities and parameters equals the answer of the installed QEMU.
 
 import { expect, it } from 'vitest';
 import { askCapabilities } from '../../scripts/ask-qemu/capabilities.ts';

@@ -1,4 +1,5 @@
-// Every way of a QEMU's machine through an image: between all versions, over all transports, with and without a return path.
+// Migrations of a QEMU's machine through an image: between all versions, over all transports, with and without a
+// return path.
 
 import { describe, it } from 'vitest';
 import { travels } from '../helpers/qemu/journey.ts';

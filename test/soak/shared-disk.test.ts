@@ -1,4 +1,4 @@
-// The questions of test/issues/11-01-shared-disk.test.ts, asked fifty times of the same two services.
+// The tests of test/issues/11-01-shared-disk.test.ts, fifty times with the same two services.
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { createImage } from '../helpers/snapshots/qemu-image.ts';
 
 const LEGS = 50;
 const ANY_PORT = 'tcp:127.0.0.1:0';
-/** Every tenth leg the guest is saved and the snapshot deleted again, so that tables move between the sides. */
+/** In every tenth leg the guest is saved and the snapshot deleted, so that the tables of the image change. */
 const SNAPSHOT_EVERY = 10;
 
 async function diskWrites(service: LocalService): Promise<number> {

@@ -1,4 +1,4 @@
-// Two thousand connections on which hardly anything comes: they are closed in time, and others do not notice them.
+// Two thousand connections with almost no data: they are closed in time, and other clients are not affected.
 
 import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';

@@ -33,7 +33,7 @@ test.each(['save', 'load', 'verify', 'delete'] as const)(
     const { cancelled, done } = await cancelAtMoments(bed, work, CANCELS);
     console.log(`${work}: ${cancelled} cancelled, ${done} done`);
     expect(cancelled + done).toBe(CANCELS);
-    // A deletion that has begun is done to its end.
+    // A deletion that has started is completed.
     if (work !== 'delete') expect(cancelled).toBeGreaterThan(0);
   },
 );

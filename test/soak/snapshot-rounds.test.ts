@@ -1,4 +1,4 @@
-// Snapshots for longer: a hundred rounds, and that nothing is used up on the way.
+// Long tests of snapshots: a hundred rounds, and constant use of resources.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,10 +12,10 @@ import { Snapshots } from '../helpers/snapshots/snapshot-client.ts';
 
 const ROUNDS = 100;
 const USE_ROUNDS = 50;
-/** Rounds after which everything that is made once has been made. */
+/** Rounds after which all permanent resources have been allocated. */
 const WARM_ROUNDS = 15;
 const GROWTH_BYTES_MAX = 48 * 2 ** 20;
-/** The guest comes to write all of its disk, and the image's tables grow with it. */
+/** The guest gradually writes all of its disk, and the tables of the image grow. */
 const DISK_GROWTH_BYTES_MAX = 4 * 2 ** 20;
 
 test(`a busy guest is restored completely ${ROUNDS} times`, async () => {

@@ -1,5 +1,5 @@
-// Item 37 of issue 11 with real processes: a service that is stopped (SIGSTOP, a laptop that sleeps) for longer than each of
-// its deadlines, and goes on (SIGCONT), reads what came meanwhile before it judges.
+// A service that is stopped (SIGSTOP, a laptop that sleeps) for longer than each of its deadlines, and continued
+// (SIGCONT), reads the waiting data before it evaluates the deadlines.
 
 import { describe, expect, test } from 'vitest';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
@@ -14,7 +14,7 @@ const DEADLINES = { connectMs: 5000, stallMs: 1000, handoverMs: 1000, advanceMs:
 const STOPPED_MS = 3000;
 const SMALL = ['--ram', '2M', '--workload', 'rate=0,span=64k,pattern=hot'] as const;
 
-/** The service stands still for longer than its deadlines; `meanwhile` comes to it in that time. */
+/** Stops the service for longer than its deadlines; `meanwhile` is executed in that time. */
 async function stopped(service: Spawned, meanwhile: () => void): Promise<void> {
   service.process.kill('SIGSTOP');
   meanwhile();
@@ -22,7 +22,7 @@ async function stopped(service: Spawned, meanwhile: () => void): Promise<void> {
   service.process.kill('SIGCONT');
 }
 
-/** Hands the guest over to a peer; the source is stopped right behind that. @returns the migration's row. */
+/** Migrates the guest to a peer and stops the source directly after the handover. @returns the row of the migration. */
 async function handedOver(source: Spawned, transport: SocketTransport, answer: (peer: Peer) => void) {
   const peer = await openPeer(() => {}, { transport });
   await source.start(peer.uri);

@@ -68,7 +68,7 @@ describe('a database', () => {
     expect(refusal).toMatchObject({ code: 'database_corrupt' });
     expect(refusal?.message).toContain(path);
     expect(readFileSync(path).equals(before)).toBe(true);
-    // The lock was let go: the same answer again, not "in use".
+    // The lock was released: the same error again, not "in use".
     expect(refusalOf(open(directory))).toMatchObject({ code: 'database_corrupt' });
   });
 

@@ -11,7 +11,7 @@ import { dataDirectory, SCHEMA_DIRECTORY } from './fixtures.ts';
 
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));
 
-/** Starts the writer, which prints the version of each change once it is committed. */
+/** Starts the writer, which prints the version of each committed change. */
 function startWriter(directory: string): ChildProcess {
   const child = spawn(process.execPath, [WRITER, directory, SCHEMA_DIRECTORY], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -22,7 +22,7 @@ function startWriter(directory: string): ChildProcess {
   return child;
 }
 
-/** Resolves when the writer has said that `count` changes are committed; gives the newest. It goes on writing. */
+/** Resolves with the newest version when the writer has printed `count` committed changes. The writer continues. */
 function committed(child: ChildProcess, count: number): Promise<number> {
   return new Promise((resolve, reject) => {
     let text = '';

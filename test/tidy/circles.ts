@@ -1,4 +1,4 @@
-// Circles among the imports of source files, those of types included.
+// Circles of imports between source files, type imports included.
 
 import type { SourceFile } from './source-file.ts';
 

@@ -1,4 +1,4 @@
-// Names of source files: a name says the object and its role, so it occurs once.
+// Names of source files: a name says the object and its role, so it is unique.
 
 /**
  * Folders in which the files of one family have the same name: the family's commands, schemas, operations and so on. A

@@ -1,11 +1,11 @@
-// Small habits that a reader may rely on everywhere.
+// Rules for all source files that a reader can rely on.
 
 import { dottedName, isNode, lineOf, type Node, type SourceFile, stringOf, walk } from './source-file.ts';
 
 const TESTS = ['test', 'it', 'describe', 'suite'];
 const WORDS_MIN = 3;
 
-// Put together here so that this file does not contain the words itself.
+// Concatenated so that this file does not contain the words itself.
 const POSTPONED = new RegExp(`\\b(${['TO', 'FIX'].map((head, i) => head + ['DO', 'ME'][i]).join('|')})\\b`);
 
 export function anyFaults(files: readonly SourceFile[]): string[] {
@@ -49,7 +49,7 @@ export function missingMechanisms(files: readonly { path: string; text: string }
     .map(({ path }) => `${path} does not begin with a comment that explains the mechanism of the fault.`);
 }
 
-/** A test's name is a sentence: some words that say what holds. */
+/** The name of a test is a sentence that states the tested behaviour. */
 export function testNameFaults(files: readonly SourceFile[]): string[] {
   return nodeFaults(files, (node) => {
     const name = testName(node);

@@ -1,5 +1,5 @@
-// Which folder may import what: house rule "imports point one way", as a table. The first rule whose folder holds a
-// file is that file's rule; a file that no rule holds is a fault.
+// The allowed imports of each folder: the house rule "imports point one way", as a table. The first rule whose folder
+// contains a file applies to the file. A file without a rule is a fault.
 
 import type { Import, SourceFile } from './source-file.ts';
 

@@ -1,4 +1,4 @@
-// How long a file and a function may be.
+// The maximum lengths of a file and of a function.
 
 import { dottedName, isNode, lineOf, type Node, type SourceFile, walk } from './source-file.ts';
 

@@ -1,4 +1,4 @@
-// Documents that source files name.
+// Documents that source files refer to.
 
 const DOCUMENT = /\bdocs\/[A-Za-z0-9_./-]*?\.md\b/g;
 /** A name in capitals stands for many: docs/errors/CODE.md. */

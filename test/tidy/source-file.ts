@@ -1,4 +1,4 @@
-// One source file as the tidy checks see it: its imports, its worker entries, its functions, and its syntax tree.
+// A source file for the tidy checks: its imports, its worker entries, its functions, and its syntax tree.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';

@@ -1,4 +1,4 @@
-// Many overlapping requests at once, with snapshots taken, read, applied and deleted among them.
+// Many overlapping requests, with snapshots that are created, read, applied and deleted.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

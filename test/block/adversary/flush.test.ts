@@ -1,4 +1,4 @@
-// What a flush promises when others are under way.
+// The guarantee of a flush during other requests.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ test('a write in progress during one flush is stable after the next flush', asyn
   await image.flush();
   const lost: number[] = [];
   for (let round = 1; round <= ROUNDS; round += 1) {
-    // In place: no table changes. The flush begins when the write has reached the file and before it has ended.
+    // A write in place, without a change of tables. The flush starts after the write has reached the file and before its end.
     const writing = image.write(0, Buffer.alloc(4096, round));
     await new Promise((resolve) => setImmediate(resolve));
     await Promise.all([writing, image.flush()]);

@@ -1,4 +1,4 @@
-// Random histories on an image of ours and on one of QEMU's; the longer ones are in test/soak/block.
+// Random histories on an image of vmferry and on one of QEMU. The longer ones are in test/soak/block.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Images made to do harm: whatever they hold, opening and reading them works or is refused with a code, soon and in
-// bounded memory, and one that is refused is left as it was.
+// Hostile images: with any content, opening and reading them succeeds or is refused with a code, quickly and in
+// bounded memory, and a refused image is unchanged.
 
 import { expect, test } from 'vitest';
 import {
@@ -25,7 +25,7 @@ const SEED = 0x9c02;
 const PER_KIND = 6;
 const RSS_BYTES_MAX = 400 * 2 ** 20;
 
-/** Damage that once did harm. */
+/** Damage that caused a fault before. */
 const HARMFUL = [
   'header: disk size is 0x0',
   'own L2 with its second entry: is 0x100000000000000',
@@ -45,7 +45,7 @@ function harmfulDamages(): Damage[] {
   return chosen;
 }
 
-/** A few of every kind, the same ones each time. */
+/** Some of every kind, the same ones in each run. */
 function sampledDamages(): Damage[] {
   const kinds = {
     header: [...headerDamages(), ...extensionDamages(), ...backingDamages('18.qcow2')],
@@ -65,8 +65,8 @@ function sampledDamages(): Damage[] {
 }
 
 test.each([
-  ['faults of the past', harmfulDamages],
-  ['images spoiled in every kind of way', sampledDamages],
+  ['damages that caused faults before', harmfulDamages],
+  ['images with every kind of damage', sampledDamages],
 ])('%s are refused with a code or repaired, and no data is lost', async (_, damages) => {
   const trials = { directory: imageDirectory(), sample: sampleImage(), rssBytesMax: RSS_BYTES_MAX };
   expectNoFaults(await runTrials(trials, damages()));

@@ -1,4 +1,4 @@
-// Power lost in the midst of overlapping requests, with any part of what was not synced gone.
+// A power loss during overlapping requests, with any part of the unsynced data lost.
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

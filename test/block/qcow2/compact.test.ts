@@ -1,4 +1,4 @@
-// What a compaction does to an image: the file becomes as long as what is used of it, and everything in it stays.
+// Effects of a compaction: the file becomes as long as its used clusters, and its content is unchanged.
 
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -22,10 +22,10 @@ import {
 import { LoggedFile } from '../logged-file.ts';
 
 const DISK_BYTES = 4 * MIB;
-/** What a compaction may leave beside what is used: room for the image's own tables, which are made anew beside the old ones. */
+/** The allowed free space after a compaction: the image's own tables are rewritten next to the old ones. */
 const SLACK_CLUSTERS = 40;
 
-/** A compaction that is called back between its steps. */
+/** A compaction with a callback between its steps. */
 function paced(between: (step: number) => unknown = () => {}): CompactionPace & { total: number; current: number } {
   let step = 0;
   return {
@@ -66,7 +66,7 @@ async function save(image: Image, name: string, vmState: Buffer): Promise<string
   return (await image.createSnapshot(snapshotNamed(name, { vmStateBytes: vmState.length }))).id;
 }
 
-/** An image that is much longer than what it uses: a large snapshot lay before what it holds now. */
+/** An image that is much longer than its used clusters: a large snapshot before them was deleted. */
 async function longImage(clusterBits: number): Promise<Image> {
   const image = await newImage({ diskBytes: DISK_BYTES, clusterBits });
   await image.write(0, pattern(MIB, 1));
@@ -84,7 +84,7 @@ function sizesOf(path: string) {
   return { fileBytes: size, allocatedBytes: blocks * 512 };
 }
 
-/** The file has no more than what its tables use, and QEMU finds nothing wrong. */
+/** Expects that the file contains only used clusters, and that QEMU reports no error. */
 async function expectCompact(image: Image, content: Readonly<Record<string, string>>): Promise<void> {
   expect(await contentOf(image)).toEqual(content);
   await image.close();
@@ -153,7 +153,7 @@ test('clusters that another program has freed without a hole are returned to the
   await qemuImg('snapshot', '-c', 'old', path);
   await qemuIo(path, 'write -P 2 0 2M', 'write -P 3 2M 1M');
   await qemuImg('snapshot', '-d', 'old', path);
-  // A copy that keeps no holes.
+  // A copy without holes.
   writeFileSync(path, readFileSync(path));
   const image = await opened(path);
   const content = await contentOf(image);

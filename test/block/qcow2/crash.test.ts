@@ -1,14 +1,14 @@
-// A crash after a write; test/soak/block/crash.test.ts does it after every single one, with more sizes of clusters, and asks
-// QEMU more often.
+// A crash after a write. test/soak/block/crash.test.ts tests it after every write, with more cluster sizes, and uses
+// QEMU's check more often.
 
 import { describe, expect, test } from 'vitest';
 import { crashStates, judgeAll, powerFailureStates, type State } from '../../helpers/qcow2/crash-states.ts';
 
-/** Of the states each so many is judged, the last among them. */
+/** Every N-th state is checked, including the last. */
 const JUDGED_EVERY = 9;
 /** The last states belong to the compaction. All of them are judged: two tables that share a cluster change one after the other. */
 const LAST_STATES = 24;
-/** QEMU judges so many of these. */
+/** QEMU checks this number of them. */
 const QEMU_STATES_MAX = 8;
 
 describe.each([12])('with %i cluster bits', (clusterBits) => {

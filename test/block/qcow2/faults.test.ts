@@ -20,7 +20,7 @@ import {
 } from '../images.ts';
 import { LoggedFile } from '../logged-file.ts';
 
-/** Images by the options they were made with: made once, and written anew for each test. */
+/** Images by their options: created once, and copied for each test. */
 const made = new Map<string, Buffer>();
 
 /** An image of QEMU with a snapshot and data of its own. */
@@ -59,7 +59,7 @@ describe('opening an image for writing repairs', () => {
       await qemuIo(path, 'write -P 1 0 1M');
       change(path, (bytes) => {
         const counts = countsAt(bytes);
-        // The first eight bytes count the header at least; what follows at 1 bit a count is free.
+        // The first eight bytes count at least the header; the following counts of 1 bit are free.
         bytes[counts + 256] = 0xff;
         bytes.fill(0, counts, counts + 1);
         bytes.fill(0, counts + 7, counts + 8);
@@ -101,22 +101,22 @@ describe('opening an image for writing repairs', () => {
 describe('an image is refused for writing, and is not changed', () => {
   const CASES: [what: string, code: string, edit: (bytes: Buffer) => void][] = [
     [
-      'an L2 entry is not on a cluster',
+      'an L2 entry is not aligned to a cluster',
       'image_corrupt',
       (b) => b.writeUInt32BE(0x200 + b.readUInt32BE(l2At(b) + 4), l2At(b) + 4),
     ],
     ['an L2 entry has reserved bits', 'image_corrupt', (b) => (b[l2At(b) + 7]! |= 2)],
     ['an L1 entry has reserved bits', 'image_corrupt', (b) => (b[l1At(b)]! |= 1)],
-    ['an L2 entry points behind the end', 'image_truncated', (b) => (b[l2At(b) + 2] = 1)],
-    ['guest data lies in a table', 'image_corrupt', (b) => b.writeBigUInt64BE(BigInt(l2At(b)), l2At(b))],
-    ['the L1 table lies in the header', 'image_corrupt', (b) => b.writeBigUInt64BE(0n, 40)],
-    ['the refcount table lies behind the end', 'image_truncated', (b) => b.writeBigUInt64BE(1n << 40n, 48)],
+    ['an L2 entry points beyond the end', 'image_truncated', (b) => (b[l2At(b) + 2] = 1)],
+    ['guest data overlaps a table', 'image_corrupt', (b) => b.writeBigUInt64BE(BigInt(l2At(b)), l2At(b))],
+    ['the L1 table overlaps the header', 'image_corrupt', (b) => b.writeBigUInt64BE(0n, 40)],
+    ['the refcount table is beyond the end', 'image_truncated', (b) => b.writeBigUInt64BE(1n << 40n, 48)],
     ['it is encrypted', 'image_unsupported', (b) => b.writeUInt32BE(1, 32)],
     ['it has an external data file', 'image_unsupported', (b) => (b[79]! |= 4)],
     ['it has extended L2 entries', 'image_unsupported', (b) => (b[79]! |= 16)],
-    ['it has a feature that is not known', 'image_unsupported', (b) => (b[78]! |= 1)],
+    ['it has an unknown feature', 'image_unsupported', (b) => (b[78]! |= 1)],
     ['its clusters have 2^30 bytes', 'image_corrupt', (b) => b.writeUInt32BE(30, 20)],
-    ['its L1 table is enormous', 'image_too_large', (b) => b.writeUInt32BE(0xffff_ffff, 36)],
+    ['its L1 table is too large', 'image_too_large', (b) => b.writeUInt32BE(0xffff_ffff, 36)],
   ];
 
   test.each(CASES)('under this condition: %s', async (_what, code, edit) => {

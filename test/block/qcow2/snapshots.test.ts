@@ -146,7 +146,7 @@ test('a deleted snapshot returns its space to the file system', async () => {
   expect(readFileSync(image.path).length).toBeLessThan(12 * MIB);
 });
 
-/** Where the file holds what the disk has at an offset, and the table that says so. */
+/** The file offset of a byte of the disk, and the table with its entry. */
 function placeOnDisk(map: ImageMap, offset: number): { readonly data: number; readonly table: number } {
   const disk = { ...map.entry('one'), l1Offset: Number(map.bytes(40, 8).readBigUInt64BE()) };
   const slot = map.slots(disk, offset).l2!;
@@ -154,10 +154,13 @@ function placeOnDisk(map: ImageMap, offset: number): { readonly data: number; re
 }
 
 test.each([
-  ['another cluster of its own', (map: ImageMap, own: number) => map.fileOffset(map.entry('one'), own + 65_536)!],
-  ['what only the disk uses', (map: ImageMap) => placeOnDisk(map, 2 * MIB).data],
-  ['a table of the disk', (map: ImageMap) => placeOnDisk(map, 2 * MIB).table],
-  ['the table of counts', (map: ImageMap) => Number(map.bytes(48, 8).readBigUInt64BE())],
+  [
+    'the address of another of its clusters',
+    (map: ImageMap, own: number) => map.fileOffset(map.entry('one'), own + 65_536)!,
+  ],
+  ['the address of a cluster of the disk', (map: ImageMap) => placeOnDisk(map, 2 * MIB).data],
+  ['the address of a table of the disk', (map: ImageMap) => placeOnDisk(map, 2 * MIB).table],
+  ['the address of the refcount table', (map: ImageMap) => Number(map.bytes(48, 8).readBigUInt64BE())],
 ])('a snapshot whose table was overwritten and has %s is not deleted, and no data is lost', async (_, victimOf) => {
   const image = await newImage();
   await image.write(0, pattern(MIB, 1));

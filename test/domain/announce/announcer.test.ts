@@ -8,7 +8,7 @@ import { refusalOf } from '../fakes/refusal.ts';
 const DEFAULTS: AnnounceSchedule = { initial: 50, max: 550, rounds: 5, step: 100 };
 const LONG_MS = 100_000;
 
-/** When rounds were made, in milliseconds since the first announcement of this world could begin. */
+/** The times of the rounds, in milliseconds since the creation of this world. */
 function timesOf({ domain, time }: FakeWorld, id: string): number[] {
   const began = time.now() - time.monotonic();
   return domain.announcements.get(id).rounds.map(({ at }) => at - began);
@@ -17,15 +17,15 @@ function timesOf({ domain, time }: FakeWorld, id: string): number[] {
 const rows = ({ domain }: FakeWorld) => domain.announcements.list({ limit: 100, cursor: null }).items;
 
 describe('the schedule of an announcement', () => {
-  // Those of QEMU 10.0, which was watched by its trace points with the same arguments.
+  // The times of QEMU 10.0 with the same arguments, from its trace points.
   it.each([
     ['the defaults', {}, [0, 50, 200, 450, 800]],
     ['more rounds: no delay is above max', { rounds: 8 }, [0, 50, 200, 450, 800, 1250, 1800, 2350]],
     ['one round', { rounds: 1 }, [0]],
     ['none', { rounds: 0 }, []],
-    ['rounds that wrap round in 32 bits', { rounds: 2 ** 32 + 1 }, [0]],
-    ['a delay that comes out negative is max', { initial: -50, max: 100, rounds: 4, step: 10 }, [0, 100, 200, 300]],
-    ['a negative max is no delay: as little as a timer has', { max: -5, rounds: 3 }, [0, 1, 2]],
+    ['rounds that overflow 32 bits', { rounds: 2 ** 32 + 1 }, [0]],
+    ['a negative delay is max', { initial: -50, max: 100, rounds: 4, step: 10 }, [0, 100, 200, 300]],
+    ['a negative max is the shortest delay of a timer', { max: -5, rounds: 3 }, [0, 1, 2]],
     ['64-bit values', { initial: 2n ** 62n, max: 60, rounds: 3, step: 2n ** 62n }, [0, 60, 120]],
   ])('equals that of QEMU: %s', (_, change, times) => {
     const world = fakeDomain();

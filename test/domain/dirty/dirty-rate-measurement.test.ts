@@ -13,7 +13,7 @@ const UNSTARTED = {
   mode: 'page-sampling',
 };
 
-/** As QEMU 10.0 answers at each step; the figures are the test's. */
+/** The answers of QEMU 10.0 at each step, with figures of the test. */
 describe('query-dirty-rate', () => {
   test('reports unstarted before the first measurement', () => {
     const { domain } = fakeDomain();

@@ -5,9 +5,9 @@ import type { DeviceStateBytes } from '../../../src/engine/stream/device-stream.
 /** Files in memory, by their paths below the root. */
 export class FakeDeviceFiles implements DeviceFiles {
   readonly files = new Map<string, Uint8Array>();
-  /** What the next work on a file waits for. */
+  /** The promise that the next file operation waits for. */
   delay: Promise<void> = Promise.resolve();
-  /** What it rejects with behind that. */
+  /** The error of the operation after that. */
   fault: unknown = null;
 
   refusalOfLink(): string | null {

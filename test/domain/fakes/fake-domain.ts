@@ -24,9 +24,9 @@ export type FakeWorld = {
     readonly details: Readonly<Record<string, unknown>>;
     readonly level: NoteLevel;
   }[];
-  /** How often the process was asked to end. */
+  /** The number of requests to end the process. */
   readonly exits: { count: number };
-  /** Names of all events so far; MIGRATION and MIGRATION_PASS with what they tell. */
+  /** The names of all events so far; MIGRATION and MIGRATION_PASS with their data. */
   events(): string[];
   outgoing(): FakeOutgoing;
   incoming(): FakeIncoming;
@@ -40,7 +40,7 @@ type Change = Partial<Omit<Dependencies, 'hypervisor' | 'clock' | 'schedule' | '
   readonly capabilities?: readonly string[];
 };
 
-/** A whole domain over a real store in memory, with an engine, a machine and a time that the test drives. */
+/** A complete domain over a real store in memory, with an engine, a machine and a clock that the test controls. */
 export function fakeDomain(change: Change = {}): FakeWorld {
   const time = new FakeTime();
   const engine = new FakeEngine(time);
@@ -100,7 +100,7 @@ export function fakeDomain(change: Change = {}): FakeWorld {
   };
 }
 
-/** Values of an event's data, without a migration's id and the finding behind a panic. */
+/** The values of an event's data, without the id of a migration and the details of a panic. */
 function told(name: string, data: Readonly<Record<string, unknown>> | null): unknown[] {
   const left = name.startsWith('MIGRATION') ? 'id' : 'panic';
   return Object.entries(data ?? {}).flatMap(([member, value]) => (member === left ? [] : [value]));

@@ -20,7 +20,7 @@ import type {
 
 export const NO_FIGURES: MigrationFigures = { ...new FigureBlock().read(), expectedDowntimeMs: 300 };
 
-/** Times of a fake transfer: with a clock they pass as its time does, unless a test says otherwise. */
+/** The times of a fake transfer. With a clock they follow the clock, unless a test sets them. */
 class Age {
   readonly #clock: Pick<Clock, 'monotonic'> | null;
   #zeroMs = 0;
@@ -39,7 +39,7 @@ class Age {
   }
 }
 
-/** An outgoing transfer that a test drives step by step, over the real shared status word. */
+/** An outgoing transfer that a test controls step by step, with the real shared status word. */
 export class FakeOutgoing implements OutgoingTransfer {
   readonly plan: OutgoingPlan;
   readonly listener: TransferListener;
@@ -91,7 +91,7 @@ export class FakeOutgoing implements OutgoingTransfer {
     return this.status.cancel();
   }
 
-  /** Moves the word as the worker does and tells the domain; false if a cancel was faster. */
+  /** Changes the status as the worker does and informs the domain; false if a cancel came first. */
   step(to: MigrationStatus): boolean {
     const from = this.status.read();
     if (from === 'cancelling' || !this.status.transition(from, to)) return false;
@@ -103,7 +103,7 @@ export class FakeOutgoing implements OutgoingTransfer {
     this.#end(end);
   }
 
-  /** Ends as the worker does: completed or failed if the word allows it, else cancelled. */
+  /** Ends as the worker does: completed or failed if the status allows it, otherwise cancelled. */
   finish(status: 'completed' | 'failed', error: TransferError | null = null): void {
     if (this.step(status)) {
       this.end({ status, error, guest: status === 'completed' ? 'there' : 'here' });
@@ -112,7 +112,7 @@ export class FakeOutgoing implements OutgoingTransfer {
     }
   }
 
-  /** The worker's part of a cancel that won. */
+  /** The steps of the worker after a successful cancel. */
   letGo(): void {
     this.listener.guestResumed();
     this.status.transition('cancelling', 'cancelled');
@@ -124,7 +124,7 @@ export class FakeOutgoing implements OutgoingTransfer {
   }
 }
 
-/** An incoming transfer that a test drives step by step. */
+/** An incoming transfer that a test controls step by step. */
 export class FakeIncoming implements IncomingTransfer {
   readonly plan: IncomingPlan;
   readonly listener: TransferListener;
@@ -190,7 +190,7 @@ export class FakeIncoming implements IncomingTransfer {
     this.#load({ globalState, state: { form: 'devices', bodies: [], memory: { segments: [], blocks: [] } } });
   }
 
-  /** A connection that was no sender. */
+  /** An unrelated connection. */
   reject(error: TransferError): void {
     this.listener.rejected(error);
   }
@@ -235,7 +235,7 @@ export class FakeIncoming implements IncomingTransfer {
   }
 }
 
-/** An engine that keeps what it was asked for, for a test to drive. */
+/** An engine that records its transfers, which a test controls. */
 export class FakeEngine implements TransferEngine {
   readonly outgoing: FakeOutgoing[] = [];
   readonly incoming: FakeIncoming[] = [];

@@ -13,7 +13,7 @@ import type { EmbeddedMachine } from '../../../src/machine/embedded-machine.ts';
 
 const NO_MEMORY = { segments: [], blocks: [] };
 
-/** Measures what the test says, when it says so. */
+/** Returns measurements that the test provides. */
 export class FakeDirty implements DirtyPort {
   ringEntries: number | null = null;
   readonly plans: DirtyRatePlan[] = [];
@@ -52,7 +52,7 @@ export class FakeDirty implements DirtyPort {
   }
 }
 
-/** A machine that only remembers who holds it. */
+/** A machine that only records its holds. */
 export class FakeMachine implements EmbeddedMachine {
   readonly kind: MachineKind;
   readonly canRun: boolean;

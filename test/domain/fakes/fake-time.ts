@@ -2,10 +2,10 @@ import type { Clock, NextTurn, Schedule } from '../../../src/domain/ports/proces
 
 type Timer = { readonly at: number; readonly work: () => void };
 
-/** Nobody else waits for the thread of a test. */
+/** No other request waits for the thread of a test. */
 export const nextTurn: NextTurn = () => Promise.resolve();
 
-/** Time that only passes when a test says so. */
+/** A clock that a test advances. */
 export class FakeTime implements Clock {
   #ms = 0;
   #jumpedMs = 0;
@@ -30,7 +30,7 @@ export class FakeTime implements Clock {
     return this.#timers.size;
   }
 
-  /** The wall clock is set ahead, or back; no time passes. */
+  /** Sets the wall clock forward or back, without elapsed time. */
   jump(ms: number): void {
     this.#jumpedMs += ms;
   }

@@ -1,6 +1,6 @@
 import { DomainError } from '../../../src/domain/errors.ts';
 
-/** The DomainError that `work` throws, or null if it throws none. Other errors are thrown on. */
+/** The DomainError that `work` throws, or null. Other errors are rethrown. */
 export function refusalOf(work: () => unknown): DomainError | null {
   try {
     work();

@@ -96,8 +96,8 @@ describe('loading the devices', () => {
   });
 
   it.each([
-    ['that is not there', null, 'no_such_file'],
-    ['that is broken', { code: 'stream_truncated', message: 'it ends too early' }, 'device_state_refused'],
+    ['that does not exist', null, 'no_such_file'],
+    ['that is invalid', { code: 'stream_truncated', message: 'it ends too early' }, 'device_state_refused'],
     ['that is a link', { code: 'not_a_plain_file', message: 'a link leads elsewhere' }, 'not_a_plain_file'],
   ])('from a file %s is refused and changes nothing', async (_, fault, code) => {
     const own = world({ startPaused: true });

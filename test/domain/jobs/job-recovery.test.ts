@@ -3,7 +3,7 @@ import { jobRepaired } from '../../../src/domain/jobs/job-journal.ts';
 import { openMemoryStore } from '../../helpers/memory-store.ts';
 import { jobWorld, settled, Work } from './world.ts';
 
-/** A store in which a service was killed with a job in a phase, one without, and one that waits. */
+/** A store of a killed service with a job in a phase, a job without a phase, and a waiting job. */
 async function killedService() {
   const store = openMemoryStore();
   onTestFinished(() => store.close());

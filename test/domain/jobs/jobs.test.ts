@@ -33,8 +33,8 @@ describe('a job', () => {
   });
 
   test.each([
-    ['an error that nobody foresaw', new TypeError('x is undefined'), 'x is undefined'],
-    ['no error at all', 'boom', 'boom'],
+    ['an unexpected error', new TypeError('x is undefined'), 'x is undefined'],
+    ['a value that is no error', 'boom', 'boom'],
   ])('whose work rejects with %s fails, and the fault is reported', async (_, thrown, text) => {
     const { jobs, faults } = jobWorld();
     jobs.start({ ...new Work().spec('a'), run: () => Promise.reject(thrown) });

@@ -54,7 +54,7 @@ describe('the resources of jobs', () => {
       works.set(id, work);
       const told: (readonly string[])[] = [];
       const { waitsFor } = jobs.start(work.spec(id, { resources, onInsert: (job) => told.push(job.waitsFor) }));
-      // Whoever asked for the job is told the same, but that it may have begun since.
+      // The caller gets the same list, unless the job has started since.
       expect(told).toEqual([waitsFor]);
     };
     start('a', ['machine', 'node:disk0']);

@@ -208,7 +208,7 @@ describe('a job with automatic dismissal', () => {
 });
 
 describe('a job that becomes ready', () => {
-  /** A job whose work waits to be told to complete. */
+  /** A ready job, whose work waits for complete. */
   async function readyJob() {
     const world = jobWorld();
     const work = new Work();

@@ -67,7 +67,7 @@ describe('a wait', () => {
     const { jobs, time } = jobWorld();
     jobs.start(new Work().spec('a'));
     const waiting = Array.from({ length: 5 }, () => jobs.changed(jobs.revision(), 1000));
-    // One for each time-out, and the one that looks at figures.
+    // One timer for each time-out, and one that polls figures.
     expect(time.pending).toBe(6);
     time.pass(1000);
     await Promise.all(waiting);

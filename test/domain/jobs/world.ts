@@ -1,4 +1,4 @@
-// Jobs over a real store in memory, and work that a test drives.
+// Jobs over a real store in memory, with work that a test controls.
 
 import { onTestFinished } from 'vitest';
 import { DomainError } from '../../../src/domain/errors.ts';
@@ -18,9 +18,9 @@ export type JobWorld = {
   readonly faults: unknown[];
   /** JOB_STATUS_CHANGE as `id status`, oldest first. */
   steps(id?: string): readonly string[];
-  /** Makes writes fail, or not any more. */
+  /** Makes writes fail, or succeed again. */
   readonly breakStore: (isBroken: boolean) => void;
-  /** Leaves no room on the disk but what is kept for the ends of jobs. */
+  /** Fills the disk except for the space reserved for the ends of jobs. */
   readonly fillStore: () => void;
   recover(): readonly JobRecord[];
 };
@@ -80,7 +80,7 @@ export function jobWorld(given?: Store): JobWorld {
   };
 }
 
-/** Work that does nothing by itself: the test says when it ends, and sees what it was told. */
+/** Work without an effect: the test ends it, and reads the verbs that it received. */
 export class Work {
   readonly told: string[] = [];
   control: JobControl | null = null;
@@ -97,7 +97,7 @@ export class Work {
     return { id, type: 'test', resources: ['machine'], details: {}, run: (control) => this.run(control), ...change };
   }
 
-  /** Resolves when the work has begun. */
+  /** Resolves when the work has started. */
   get begun(): Promise<JobControl> {
     return this.#begun.promise;
   }
@@ -106,7 +106,7 @@ export class Work {
     return this.control !== null;
   }
 
-  /** What the work remembers when it is told something; a cancel makes it end, as it should. */
+  /** The hooks of the work, which log each verb; a cancel ends the work. */
   readonly hooks: JobHooks = {
     cancel: () => {
       this.told.push('cancel');
@@ -132,7 +132,7 @@ export class Work {
   }
 }
 
-/** Lets everything that is due by promises happen. */
+/** Waits until all pending promise reactions have run. */
 export async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }

@@ -75,7 +75,7 @@ describe('a cancel', () => {
         const steps = races.stepsOf(stage, wanted);
         for (let first = 0; first <= steps; first += 1) {
           for (let second = first; second <= steps; second += 1) {
-            // What is due by promises has happened between two of them, or has not.
+            // The pending promise reactions have run between two steps, or not.
             for (const settles of [true, false]) {
               await races.run(stage, wanted, inOrder([first, second], settles));
             }
@@ -83,12 +83,12 @@ describe('a cancel', () => {
         }
       }
     }
-    // The orders have to reach every kind of end, or the race was none.
+    // The orders must lead to every kind of end.
     expect([...races.ends].sort()).toEqual(['cancelled', 'completed', 'failed']);
   });
 });
 
-/** The worker's steps, with a cancel before each of those with these indexes. */
+/** The steps of the worker, with a cancel before each step with these indexes. */
 function inOrder(cancels: readonly number[], settles: boolean): Play {
   return async (steps, cancel) => {
     const pause = () => (settles ? settled() : undefined);

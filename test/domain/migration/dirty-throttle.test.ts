@@ -37,7 +37,7 @@ describe('the capability dirty-limit', () => {
     expect(domain.settings.capabilities()).toContainEqual({ capability: 'dirty-limit', state: false });
   });
 
-  it('limits every vCPU when the engine asks for it, and restores the limits in the end', async () => {
+  it('limits every vCPU at a request of the engine, and restores the limits at the end', async () => {
     const { domain, outgoing, id, limits } = migrating();
     expect(limits()).toEqual(BEFORE);
     outgoing().listener.limitVcpus();
@@ -50,7 +50,7 @@ describe('the capability dirty-limit', () => {
     expect(limits()).toEqual([]);
   });
 
-  it('applies a limit that was changed when the engine asks again', () => {
+  it('applies a changed limit at the next request of the engine', () => {
     const { domain, outgoing, limits } = migrating();
     outgoing().listener.limitVcpus();
     domain.settings.setParameters({ 'vcpu-dirty-limit': 5 });

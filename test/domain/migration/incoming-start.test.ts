@@ -40,7 +40,7 @@ describe('an incoming migration', () => {
 
   it.each([
     ['was paused at the source', { incoming: true }, 'paused'],
-    ['is to stay stopped here', { incoming: true, startPaused: true }, 'running'],
+    ['was started paused here', { incoming: true, startPaused: true }, 'running'],
   ])('of a guest that %s leaves it paused until cont', async (_, options, globalState) => {
     const world = fakeDomain(options);
     const { id } = await listening(world);

@@ -10,7 +10,7 @@ import {
   TRANSITIONS,
 } from '../../../src/domain/migration/migration-status.ts';
 
-/** A word in `status`, over the shortest allowed way from `none`. */
+/** A status word in `status`, reached by the shortest allowed path from `none`. */
 function wordIn(status: MigrationStatus): StatusWord {
   const ways = new Map<MigrationStatus, MigrationStatus[]>([['none', []]]);
   for (const [from, way] of ways) {

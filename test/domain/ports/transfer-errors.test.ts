@@ -1,5 +1,5 @@
-// The table of transfer errors, the pages about them and the places where they arise say the same. That no place has a
-// code that the table has not is the compiler's business: TransferError.code has the type of its keys.
+// The table of transfer errors, the pages about them and the code agree. The compiler ensures that no place has a
+// code outside the table: TransferError.code has the type of its keys.
 
 import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -90,12 +90,12 @@ describe('a live parameter', () => {
   });
 });
 
-/** A value of its own for each cell. */
+/** A distinct value for each cell. */
 function written(index: number): number {
   return 4096 * (index + 1);
 }
 
-/** A value that the rules allow beside the defaults of all other parameters. */
+/** A value that the rules allow with the defaults of all other parameters. */
 function otherThanDefault(name: LiveParameter): number | boolean {
   const { default: initial } = parameterDeclaration(name);
   return typeof initial === 'boolean' ? !initial : Number(initial) - (name === 'avail-switchover-bandwidth' ? -1 : 1);

@@ -4,7 +4,7 @@ import { putBoth, reached, snapshotWorld } from './world.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Asks for the digests of a tag. */
+/** Requests the digests of a tag. */
 function digestsOf({ domain }: ReturnType<typeof snapshotWorld>, tag: string) {
   return domain.snapshots.digests(domain.snapshots.get(tag));
 }
@@ -73,7 +73,7 @@ describe('the digests of a snapshot', () => {
     gate.open();
     expect((await digestsOf(world, 'a')).map(({ fault }) => fault)).toEqual([null, null]);
     expect(world.blocks.log).toEqual(['read-digests a']);
-    // No timer is left behind.
+    // No timer is left.
     const { pending } = world.time;
     world.time.pass(HOUR_MS);
     expect(world.time.pending).toBe(pending);

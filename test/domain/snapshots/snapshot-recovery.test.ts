@@ -8,11 +8,11 @@ import { NODES } from './world.ts';
 
 const FAULT = { code: 'image_io_error', message: 'The image cannot be read.' } as const;
 
-/** When snapshots of this test were taken, unless it says otherwise. */
+/** The default date of the snapshots of this test. */
 const DATE_MS = 1_700_000_000_000;
 const PARTS = NODES.map((node) => ({ node, path: `/data/${node}.qcow2`, dateMs: DATE_MS }));
 
-/** What a process left behind that died in the middle of a job. */
+/** The store of a process that was killed during a job. */
 function leftBehind(job: Pick<JobRecord, 'type' | 'phase'>, parts: readonly unknown[] = PARTS): Store {
   const store = openMemoryStore();
   onTestFinished(() => store.close());
@@ -29,7 +29,7 @@ function blocksWith(...nodes: readonly string[]): MemoryBlocks {
   return blocks;
 }
 
-/** Starts again on what was left. @returns what was done, and the job. */
+/** Starts again on this store. @returns the executed steps, and the job. */
 async function startAgain(store: Store, blocks: MemoryBlocks) {
   const { domain } = fakeDomain({ store, blocks });
   await domain.recovered();
@@ -43,7 +43,7 @@ describe('after a killed process', () => {
   it.each([
     ['had written on both nodes', NODES],
     ['had written on one node', ['disk1']],
-    ['had written nothing yet', []],
+    ['had written nothing', []],
   ] as const)('a save that %s is removed', async (_, nodes) => {
     const store = leftBehind({ type: 'snapshot-save', phase: 'write' });
     const found = await startAgain(store, blocksWith(...nodes));

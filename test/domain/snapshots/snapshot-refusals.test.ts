@@ -18,7 +18,7 @@ function world(change: Parameters<typeof snapshotWorld>[0] = {}): FakeWorld {
   return made;
 }
 
-/** Codes of what a save, a load, a deletion and a verification are refused with; null where they are not. */
+/** The codes of the refusals of a save, a load, a deletion and a verification; null if accepted. */
 function refusals({ domain: { snapshots } }: FakeWorld): readonly (string | null)[] {
   const started = [
     () => snapshots.checkSave(NEW),
@@ -119,7 +119,7 @@ describe('a machine that cannot be used by jobs', () => {
 
   it.each(['multifd', 'mapped-ram'])('cannot be saved or loaded while %s is on', (capability) => {
     const made = world();
-    // No version of the options lets either be switched on yet.
+    // Neither capability can be switched on yet.
     const has = vi.spyOn(Settings.prototype, 'has').mockImplementation((name) => name === capability);
     onTestFinished(() => has.mockRestore());
     expect(refusals(made)).toEqual(['snapshot_with_capability', 'snapshot_with_capability', null, null]);
@@ -164,7 +164,7 @@ describe('a migration and a job that needs the machine', () => {
 
   it('exclude each other if the migration is incoming', async () => {
     const made = world({ incoming: true });
-    // No job of ours begins in this state; whichever does is respected.
+    // No existing job type starts in this state, so the test uses its own.
     const jobs = made.domain.jobs as Jobs;
     const run = () => new Promise<void>((resolve) => void made.time.schedule(resolve, 1000));
     jobs.start({ id: 'j', type: 'other', resources: ['machine'], details: {}, run });

@@ -1,4 +1,4 @@
-// A domain with snapshots, and what its jobs say.
+// A domain with snapshots, and the results of its jobs.
 
 import { expect } from 'vitest';
 import type { JobRecord } from '../../../src/domain/ports/store.ts';
@@ -13,29 +13,29 @@ export function snapshotWorld(change: Parameters<typeof fakeDomain>[0] = {}): Fa
   return fakeDomain({ blocks: new MemoryBlocks(NODES.map((name) => ({ name }))), ...change });
 }
 
-/** The job once it has ended, however long that takes. */
+/** Waits for the end of the job. */
 export async function endOf({ domain }: FakeWorld, { id }: JobRecord): Promise<JobRecord> {
   await expect.poll(() => domain.jobs.get(id).outcome, { interval: 1 }).not.toBeNull();
   return domain.jobs.get(id);
 }
 
-/** Resolves when a task has come to that step. */
+/** Resolves when a task has reached this step. */
 export async function reached({ blocks }: FakeWorld, step: Step, tag: string): Promise<void> {
   await expect.poll(() => blocks.log, { interval: 1 }).toContain(`${step} ${tag}`);
 }
 
-/** Puts a whole snapshot on both disks. */
+/** Adds a complete snapshot to both disks. */
 export function putBoth({ blocks }: FakeWorld, tag: string): void {
   blocks.put('disk0', { tag, vmStateBytes: 1 });
   blocks.put('disk1', { tag });
 }
 
-/** Events but those of jobs. */
+/** All events except those of jobs. */
 export function guestEvents(world: FakeWorld): readonly string[] {
   return world.events().filter((name) => !name.startsWith('JOB'));
 }
 
-/** The guest is as it should be when nothing holds it, and no fault was reported. */
+/** Expects a running guest without holds, and no reported fault. */
 export function expectRuns({ domain, machine, faults }: FakeWorld): void {
   expect(domain.machine.status()).toEqual({ running: true, status: 'running' });
   expect([...machine.held]).toEqual([]);

@@ -22,7 +22,7 @@ function sourceOf({ memory, devices }: SmallMachine): TransferSource {
   return { machineName: 'small-1.0', memory, vcpuControl: null, state: { form: 'devices', devices } };
 }
 
-/** A root beside a folder that is none of it. */
+/** A root next to a folder outside it. */
 function places() {
   const parent = temporaryDirectory();
   const fileRoot = join(parent, 'root');

@@ -69,8 +69,8 @@ describe('a target that violates the protocol', () => {
 
   test.each([
     ['an unknown type', [0, 99, 0, 0]],
-    ['a length that does not fit', [0, 1, 0, 5, 0, 0, 0, 0, 0]],
-    ['a request for pages, which precopy does not know', [0, 3, 0, 12]],
+    ['an invalid length', [0, 1, 0, 5, 0, 0, 0, 0, 0]],
+    ['a request for pages, which precopy does not have', [0, 3, 0, 12]],
   ])('fails with %s', (_name, bytes) => {
     const { reverse, waitPoint, receive } = make();
     receive(Uint8Array.from(bytes));

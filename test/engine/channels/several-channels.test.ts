@@ -97,7 +97,7 @@ const closed = (socket: net.Socket) =>
   new Promise<void>((resolve) => (socket.closed ? resolve() : socket.resume().once('close', () => resolve())));
 
 describe('a listener', () => {
-  test('gives a session the three channels that it wants, and no stray connection in between', async () => {
+  test('gives a session its three channels, and no unrelated connection between them', async () => {
     const { listener, port } = await listen();
     const session = new Session(listener, MAIN_AND_TWO);
     await connect(port, Buffer.alloc(0));
@@ -126,7 +126,7 @@ describe('a listener', () => {
     expect(next.tags.toSorted()).toEqual(['further x', 'further y', 'main n']);
   });
 
-  test('gives several channels of one kind, and keeps the fourth for the next session', async () => {
+  test('gives a session several channels of one kind, and keeps the fourth for the next session', async () => {
     const { listener, port } = await listen();
     const session = new Session(listener, [{ kind: MAIN_CHANNEL, count: 3 }]);
     for (const tag of ['1', '2', '3']) {
@@ -166,7 +166,7 @@ describe('a listener', () => {
     await session.until(() => session.isComplete);
   });
 
-  test('refuses a sender that opens channels of a kind that its session does not want', async () => {
+  test('refuses a sender whose channels have a kind that the session does not use', async () => {
     const { listener, port } = await listen();
     const session = new Session(listener, [{ kind: MAIN_CHANNEL, count: 1 }]);
     await connect(port, main('m'));

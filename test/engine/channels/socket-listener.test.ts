@@ -28,7 +28,7 @@ test('the socket of a killed service is replaced', async () => {
 
 test('a socket with a listener is kept', async () => {
   const path = join(directory(), 'busy.sock');
-  // The look at whether anybody listens hangs up at once.
+  // The check for a listener closes its connection at once.
   const other = net.createServer((socket) => socket.on('error', () => {}).end('still here'));
   await new Promise<void>((resolve) => other.listen(path, resolve));
   onTestFinished(() => void other.close());

@@ -7,7 +7,7 @@ import { temporaryDirectory } from '../../helpers/app.ts';
 /** Longer than the operating system lets an argument be. */
 const LONG_COMMAND: MigrationAddress = { transport: 'exec', command: ['/bin/sh', '-c', ' '.repeat(2 ** 20)] };
 
-/** Descriptors of this process that lead below `folder`: other tests of this process have files of their own. */
+/** The descriptors of this process for files below `folder`, since other tests have their own files. */
 function openFilesBelow(folder: string): number {
   return readdirSync('/proc/self/fd').filter((number) => targetOf(number).startsWith(folder)).length;
 }
@@ -40,7 +40,7 @@ describe('a channel that cannot be opened', () => {
     const address = { transport: 'file', path: 'image', offset: Number.MAX_SAFE_INTEGER } as const;
     const refused: unknown = await open(address, root).catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'no_space', message: expect.stringMatching(/^file:image: /) });
-    // The draft is closed behind the refusal, by a thread of the pool.
+    // A thread of the pool closes the draft after the refusal.
     await expect.poll(() => openFilesBelow(root), { interval: 5 }).toBe(0);
   });
 

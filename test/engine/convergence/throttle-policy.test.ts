@@ -91,7 +91,7 @@ describe('the throttle of dirty-limit', () => {
     return { after, control };
   }
 
-  test('asks for the limit at every second period above the threshold, and lets no vCPU stand still', () => {
+  test('requests the limit at every second period above the threshold, and stops no vCPU', () => {
     const { after, control } = dirtyLimit();
     expect(after([501, 500, 501, 501, 501])).toEqual([0, 0, 1, 1, 2]);
     expect(control.throttlePercent).toBe(0);
@@ -102,7 +102,7 @@ describe('the throttle of dirty-limit', () => {
   });
 });
 
-test('a migration without a capability that throttles has no throttle', () => {
+test('a migration without a throttling capability has no throttle', () => {
   const parts = {
     live: liveParameterCells(),
     control: new VcpuControl(),

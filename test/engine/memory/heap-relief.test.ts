@@ -23,7 +23,7 @@ it('relieving the heap returns memory that the C library keeps after a peak', ({
   const free = library.func('void free(void *pointer)') as (pointer: Pointer) => void;
   const pieces = Array.from({ length: PIECES }, () => calloc(1, PIECE_BYTES));
   for (const piece of pieces) memset(piece, 1, PIECE_BYTES);
-  // The last one stays, so that the heap cannot shrink from its end.
+  // The last allocation stays, so that the heap cannot shrink at its end.
   for (const piece of pieces.slice(0, -1)) free(piece);
   const before = residentBytes();
   expect(trimHeap()).toBe(true);

@@ -7,7 +7,7 @@ import { giveBackMemory } from '../../../src/engine/memory/memory-advice.ts';
 
 const MIB = 2 ** 20;
 
-/** Bytes that the system has given to this process. */
+/** The resident memory of this process, in bytes. */
 function residentBytes(): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) * 1024;
 }

@@ -9,7 +9,7 @@ const PAGES_PER_MEBIBYTE = 256;
 
 const fresh = (mebibytes: number): GuestMemory => createGuestMemory([{ name: 'ram', bytes: mebibytes * MEBIBYTE }]);
 
-/** What this process has of memory, bytes. */
+/** The resident memory of this process, in bytes. */
 function residentBytes(): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
 }

@@ -6,7 +6,7 @@ import { END, ENTRIES, INSIDE } from '../../helpers/workers/control-words.ts';
 const LIMIT_MS = 10_000;
 const ALL = ~0;
 
-/** Threads that enter and leave for ever, and the words that show what they do. */
+/** Threads that enter and leave forever, and the words with their state. */
 class Runners {
   readonly control = new VcpuControl();
   readonly #words = new Int32Array(new SharedArrayBuffer(12));
@@ -30,12 +30,12 @@ class Runners {
     return Atomics.load(this.#words, INSIDE);
   }
 
-  /** Blocks until somebody has been inside since `entries`. */
+  /** Blocks until a thread has entered since `entries`. */
   awaitEntry(entries = this.entries): void {
     expect(Atomics.wait(this.#words, ENTRIES, entries, LIMIT_MS)).not.toBe('timed-out');
   }
 
-  /** @returns entries that happened while this thread looked for a while. */
+  /** @returns the number of entries during an observation of this thread. */
   entriesDuring(looks: number): number {
     const before = this.entries;
     for (let look = 0; look < looks; look += 1) if (this.inside !== 0) return -1;

@@ -120,7 +120,7 @@ describe.each(FORMATS)('a page format (%s)', (_name, format) => {
     expect(digest(target.memory)).toBe(digest(source));
   });
 
-  test('refuses the records of another format, or reads no end in them', async () => {
+  test('refuses the records of another format, or finds no end in them', async () => {
     const sending = new Sending(filledMemory(1), format);
     await sending.ram.send(2 ** 20);
     const bytes = sending.sent();

@@ -68,14 +68,14 @@ const named = (block: string, from: number, end: number) =>
 const ALL = [...named('low', 0, 12), ...named('high', 0, 4)];
 
 describe('a page queue', () => {
-  test('without requests gives all pages in their order', async () => {
+  test('returns all pages in order if there are no requests', async () => {
     const pages = new Pages();
     expect(pages.queue.remainingBytes).toBe(16 * PAGE);
     expect(await pages.sendAll()).toEqual(ALL);
     expect(pages.queue.remainingBytes).toBe(0);
   });
 
-  test('gives a requested page first, and only once', async () => {
+  test('returns a requested page first, and only once', async () => {
     const pages = new Pages();
     expect([await pages.sendOne(), await pages.sendOne()]).toEqual(['low 0', 'low 1']);
     pages.request('high', 2);
@@ -84,7 +84,7 @@ describe('a page queue', () => {
     expect(await pages.sendAll()).toEqual(ALL.filter((page) => !['low 0', 'low 1', 'high 2'].includes(page)));
   });
 
-  test('gives requested pages in the order of the requests', async () => {
+  test('returns requested pages in the order of the requests', async () => {
     const pages = new Pages();
     pages.request('low', 9);
     pages.request('high', 0);
@@ -92,13 +92,13 @@ describe('a page queue', () => {
     expect((await pages.sendAll()).slice(0, 4)).toEqual(['low 9', 'high 0', 'low 3', 'low 0']);
   });
 
-  test('gives all pages of a request that lies in two segments', async () => {
+  test('returns all pages of a request that spans two segments', async () => {
     const pages = new Pages();
     pages.request('low', 6, 5);
     expect((await pages.sendAll()).slice(0, 6)).toEqual([...named('low', 6, 11), 'low 0']);
   });
 
-  test('gives a page once if it is requested twice, alone or within a larger request', async () => {
+  test('returns a page once if it is requested twice, alone or within a larger request', async () => {
     const pages = new Pages();
     pages.request('low', 2, 4);
     pages.request('low', 2, 4);
@@ -109,7 +109,7 @@ describe('a page queue', () => {
     expect(order.toSorted()).toEqual(ALL.toSorted());
   });
 
-  test('gives nothing for a page that was sent before', async () => {
+  test('returns nothing for a page that was sent before', async () => {
     const pages = new Pages();
     await pages.sendAll();
     pages.request('low', 5);
@@ -117,7 +117,7 @@ describe('a page queue', () => {
     expect(await pages.sendOne()).toBe(null);
   });
 
-  test('gives a page again if the request says so, and counts it as remaining until then', async () => {
+  test('returns a page again if the request demands it, and counts it as remaining until then', async () => {
     const pages = new Pages();
     await pages.sendAll();
     pages.queue.request({ block: 'low', offset: 4 * PAGE, bytes: 2 * PAGE }, { isSentAgain: true });
@@ -126,14 +126,14 @@ describe('a page queue', () => {
     expect(pages.queue.remainingBytes).toBe(0);
   });
 
-  test('counts a page once that is requested again while it is still to be sent', async () => {
+  test('counts an unsent page once if it is requested again', async () => {
     const pages = new Pages();
     pages.queue.request({ block: 'low', offset: 4 * PAGE, bytes: PAGE }, { isSentAgain: true });
     expect(pages.queue.remainingBytes).toBe(16 * PAGE);
     expect((await pages.sendAll()).toSorted()).toEqual(ALL.toSorted());
   });
 
-  test('gives a requested page that the guest has written since it was sent', async () => {
+  test('returns a requested page that the guest has written since it was sent', async () => {
     const pages = new Pages();
     await pages.sendAll();
     pages.write(1);
@@ -151,7 +151,7 @@ describe('a page queue', () => {
     expect(await pages.sendOne()).toBe('high 3');
   });
 
-  test('holds at most 1024 requests; one for pages that wait already is none', async () => {
+  test('holds at most 1024 requests, and ignores a request for pages that already wait', async () => {
     const many = createGuestMemory([{ name: 'ram', bytes: 2000 * PAGE }]);
     const { ram } = new Sending(many, PLAIN_RECORDS);
     const request = (page: number) => ram.queue.request({ block: 'ram', offset: page * PAGE, bytes: PAGE });
@@ -164,9 +164,9 @@ describe('a page queue', () => {
 
   test.each([
     ['of an unknown block', { block: 'none', offset: 0, bytes: PAGE }],
-    ['behind the end of the block', { block: 'high', offset: 3 * PAGE, bytes: 2 * PAGE }],
-    ['at a part of a page', { block: 'low', offset: 512, bytes: PAGE }],
-    ['of a part of a page', { block: 'low', offset: 0, bytes: 100 }],
+    ['beyond the end of the block', { block: 'high', offset: 3 * PAGE, bytes: 2 * PAGE }],
+    ['at an unaligned offset', { block: 'low', offset: 512, bytes: PAGE }],
+    ['of an unaligned length', { block: 'low', offset: 0, bytes: 100 }],
     ['without length', { block: 'low', offset: 0, bytes: 0 }],
     ['at a negative offset', { block: 'low', offset: -PAGE, bytes: PAGE }],
   ])('refuses a request %s', (_what, request) => {

@@ -4,7 +4,7 @@ import { WORK_AREA } from '../../../src/engine/memory/layout.ts';
 import { Staging } from '../../../src/engine/pages/staging.ts';
 import { WaitPoint } from '../../../src/engine/session/wait-point.ts';
 
-/** A channel that keeps what it is given until the test says that it has left. */
+/** A channel that keeps its buffers until the test releases them. */
 function make(stallMs = 10_000, alignBytes?: number) {
   const writes: { readonly bytes: Uint8Array; readonly done: () => void }[] = [];
   const channel = {
@@ -31,7 +31,7 @@ function make(stallMs = 10_000, alignBytes?: number) {
   };
 }
 
-/** What has been handed to the channel, copied while it may be read. */
+/** Copies of the data that was passed to the channel. */
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 
 describe('the staging area', () => {
@@ -66,7 +66,7 @@ describe('the staging area', () => {
     const putting = staging.put(big).then(() => {
       isDone = true;
     });
-    // Everything that does not have to wait has happened after this.
+    // All work without a wait has been done after this.
     await new Promise<void>((resolve) => setImmediate(resolve));
     const inFlight = writes.length;
     const staged = writes.reduce((sum, { bytes }) => sum + bytes.length, 0);

@@ -1,4 +1,4 @@
-// Recorded streams that differ in their parts go through an image; test/soak/image-forwarding.test.ts takes every one.
+// Recorded streams with different parts pass through an image. test/soak/image-forwarding.test.ts uses all of them.
 
 import { it } from 'vitest';
 import { expectForwarded } from '../../helpers/image-forwarding.ts';

@@ -11,7 +11,7 @@ import { Heartbeat } from '../../../src/engine/shared/heartbeat.ts';
 import { LiveParameterCells } from '../../../src/engine/shared/live-parameters.ts';
 import { readStreamFixture } from '../../helpers/qemu/fixtures.ts';
 
-/** A target in this thread that waits on a unix socket, and what it told so far. */
+/** A target in this thread that listens on a unix socket, and its messages so far. */
 async function startTarget() {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-target-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -70,13 +70,13 @@ test('a target cannot fail after its guest runs', async () => {
   expect(await ended).toMatchObject({ status: 'completed' });
 });
 
-test('a machine is offered once, and the source hears of it only after it was started', async () => {
+test('a machine is offered once, and the source is informed only after its start', async () => {
   const { target, status, path, ended, told } = await startTarget();
   const loaded = told('loaded');
   const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));
   onTestFinished(() => void sender.destroy());
   const closed = new Promise<void>((resolve) => sender.on('end', resolve).resume());
-  // Before a machine was offered there is nothing that could be started.
+  // Nothing can be started before a machine was loaded.
   target.started();
   await loaded;
   expect(status.read()).toBe('active');
@@ -106,12 +106,12 @@ test('a machine that is refused after its offer stays at the source, and the con
   expect(await ended).toEqual({ status: 'failed', error, guest: 'there' });
   expect(status.read()).toBe('failed');
   await broken;
-  // The word of the main thread comes too late.
+  // The message of the main thread comes too late.
   target.started();
   expect(status.read()).toBe('failed');
 });
 
-test('a wait that the main thread has ended is cancelled, and a sender that comes meanwhile is reset', async () => {
+test('a wait that the main thread has ended is cancelled, and the connection of a sender at that moment is reset', async () => {
   const { target, status, path, ended } = await startTarget();
   expect(status.transition('setup', 'cancelling')).toBe(true);
   const sender = net.connect(path, () => sender.write(readStreamFixture('pc-10.0').stream));

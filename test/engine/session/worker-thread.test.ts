@@ -78,7 +78,7 @@ describe('the handle of a worker thread', () => {
     expect(calls).toEqual([]);
   });
 
-  test('passes everything to the next owner, and nothing to the one before, once it was handed over', async () => {
+  test('passes all messages to the next owner after a handover, and none to the previous owner', async () => {
     const { thread, calls } = begin(
       `parentPort.on('message', (m) => { parentPort.postMessage(m); if (m === 'throw') throw new Error('broken'); });`,
     );
@@ -93,7 +93,7 @@ describe('the handle of a worker thread', () => {
     expect(calls).toEqual([]);
   });
 
-  test('reports to the next owner a death that came before', async () => {
+  test('reports an earlier death to the next owner', async () => {
     const { thread, died } = begin('process.exit(3);');
     await died;
     const known = Promise.withResolvers<string>();

@@ -1,4 +1,4 @@
-// Compactions in the block thread: told to pause and to end, and with a snapshot that is verified behind them.
+// Compactions in the block thread, which are paused and ended, with a snapshot that is verified afterwards.
 
 import { statSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -10,7 +10,7 @@ import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
 import { type Moment, mortalThread } from '../../helpers/workers/mortal.ts';
 import { emptyMemory, failureOf, loadPlan, machineMemory, ramOf, savePlan, startRig } from './rig.ts';
 
-/** An engine whose thread can be told to die or to hang. */
+/** An engine whose thread can be ordered to die or to hang. */
 async function startMortal(options: Partial<BlockEngineOptions> = {}) {
   const { workerUrl, tell } = mortalThread();
   const rig = await startRig(1, { workerUrl, hangMsMax: 20_000, ...options });
@@ -66,7 +66,7 @@ describe('a block thread that dies', () => {
       () => 'completed',
       ({ code }) => code,
     );
-    // The pause may have come when the task had passed its last step.
+    // The pause may have come after the last step of the task.
     const tags = ended === 'completed' ? ['one'] : [];
     expect(['completed', 'engine_crashed']).toContain(ended);
     expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(tags);
@@ -141,7 +141,7 @@ test('a disk that does not answer does not delay a cancelled save', async () => 
   expect(engine.nodes()[0]?.snapshots.map(({ tag }) => tag)).toEqual(['two']);
 });
 
-/** Long for a write of a test, short for a test. */
+/** A time limit that is long for a write and short for a test. */
 const STALL_MS = 1000;
 
 const HUNG = {
@@ -155,7 +155,7 @@ const HUNG = {
 const UNTIL_CAPTURED = ['room', 'table', 'header', 'behind header'] as const;
 
 describe('a disk that hangs at a write of a task', () => {
-  /** A snapshot `kept`, and a way to begin a task that comes as far as that write. */
+  /** A snapshot `kept`, and a function that starts a task which reaches this write. */
   async function stalling() {
     const rig = await startMortal({ diskStallMs: STALL_MS });
     const memory = machineMemory(2 ** 21);
@@ -187,12 +187,12 @@ describe('a disk that hangs at a write of a task', () => {
     const { engine, begin, expectKept, expectClean } = await stalling();
     for (const moment of combinations(UNTIL_CAPTURED, ['room', 'behind header'])) {
       const task = await begin(engine.save(savePlan('new', machineMemory(2 ** 21))), moment);
-      // The guest does not wait for what is put right.
+      // The guest does not wait for the repair.
       expect(await failureOf(task.captured)).toMatchObject(HUNG);
       expect(await failureOf(task.ended)).toMatchObject(HUNG);
       await expectKept();
     }
-    // The guest goes on already.
+    // The guest has been resumed.
     const task = await begin(engine.save(savePlan('new', machineMemory(2 ** 21))), 'manifest');
     await task.captured;
     expect(await failureOf(task.ended)).toMatchObject(HUNG);
@@ -223,7 +223,7 @@ describe('a disk that hangs at a write of a task', () => {
       await stalled(moment);
       await expectKept();
     }
-    // What is left then is to write counts that fell.
+    // Only decreased counts remain to be written then.
     await stalled('behind header');
     expect(tags()).toEqual([]);
     await engine.delete({ tag: 'kept', devices: ['disk0'] }).ended;

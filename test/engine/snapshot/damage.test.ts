@@ -21,7 +21,7 @@ import {
 
 type SnapshotPlace = { readonly area: 'vm-state' | 'disk'; readonly at: number };
 
-/** A node whose disk holds something, with a snapshot `one` of a machine. */
+/** A node with data on its disk, and a snapshot `one` of a machine. */
 const saved = shared(async () => {
   const paths = await newImages(1);
   await qemuWrite(paths[0]!, 3 * 65536, Buffer.alloc(65536, 7));
@@ -37,7 +37,7 @@ function savedImage(): string {
   return copiesOf(saved().paths)[0]!;
 }
 
-/** Where a byte of the snapshot lies in the file. */
+/** The file offset of a byte of the snapshot. */
 async function placeInFile(path: string, { area, at }: SnapshotPlace): Promise<number> {
   const image = await openImage(path, { readOnly: true });
   const reader = await image.openSnapshot('1');
@@ -65,7 +65,7 @@ async function loadError(path: string): Promise<SnapshotError> {
   return error;
 }
 
-/** What is shown of the digests on a node. */
+/** The stored digests of a node. */
 async function shownDigests(path: string): Promise<DigestReading | undefined> {
   const { engine } = await startOn([path]);
   const [reading] = await engine.digests({ tag: 'one', devices: ['disk0'] }).ended;
@@ -161,7 +161,7 @@ describe('verifying', () => {
     expect(new Set(result.digests.map(({ digest }) => digest)).size).toBe(4);
     expect(result.checkedBytes).toBe((engine.nodes()[0]?.snapshots[0]?.vmStateBytes ?? 0) + 65536);
     expect(await engine.verify(plan).ended).toEqual(result);
-    // The same are shown without reading what they are of.
+    // The same digests are returned without reading the data.
     const [reading] = await engine.digests(plan).ended;
     const { ramBlocks, deviceState, disk } = reading?.digests ?? {};
     expect(ramBlocks?.map(({ name, bytes }) => [name, bytes])).toEqual([

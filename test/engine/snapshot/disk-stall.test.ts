@@ -4,7 +4,7 @@ import { DISK_STALL_MS, watchForStalls } from '../../../src/engine/snapshot/bloc
 
 const STALL_MS = 60;
 
-/** What is told of a disk on which one call hangs while others come and go; and after how long. */
+/** The report of a disk with a hanging call among others, and its time. */
 function watched(hanging: FileCall): Promise<{ readonly what: string; readonly tookMs: number }> {
   const began = performance.now();
   const underWay = new Set<FileCall>([hanging]);
@@ -37,7 +37,7 @@ test('nothing is reported after the watch has ended', async () => {
   const told: string[] = [];
   const node = { name: 'disk0', image: { underWay: [hanging] } };
   watchForStalls([node], STALL_MS, (what) => told.push(what))();
-  // Another watch that began later has told of it meanwhile.
+  // Another watch, which started later, has reported it meanwhile.
   await watched(hanging);
   expect(told).toEqual([]);
 });

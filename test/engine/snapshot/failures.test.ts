@@ -27,7 +27,7 @@ describe('a save that is cancelled', () => {
     const task = engine.save(savePlan('one', machineMemory(), { devices: both }));
     await task.captured;
     task.cancel();
-    // It may have been too late; then the snapshot is there, whole.
+    // The cancel may have been too late; then the snapshot is complete.
     const ended = await task.ended.then(
       () => 'completed',
       ({ code }) => code,
@@ -55,7 +55,7 @@ describe('a task that is paused', () => {
     const memory = machineMemory();
     const task = engine.save(savePlan('one', memory));
     task.pause();
-    // Another task goes through meanwhile; this one does not get on.
+    // Another task completes meanwhile; this one makes no progress.
     await engine.delete({ tag: 'none', devices: ['disk0'] }).ended;
     const { current } = task.progress();
     await engine.delete({ tag: 'none', devices: ['disk0'] }).ended;

@@ -1,4 +1,4 @@
-// A machine goes from QEMU's snapshot through this engine into a snapshot that QEMU starts from, in one image.
+// A machine passes from QEMU's snapshot through this engine into a snapshot that QEMU starts from, in one image.
 
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -21,7 +21,7 @@ export type Rig = {
   readonly engine: ThreadedBlockEngine;
   /** Of the images, in the order of their nodes: disk0, disk1, … */
   readonly paths: readonly string[];
-  /** What the engine reported. */
+  /** The reports of the engine. */
   readonly reports: string[];
 };
 
@@ -48,7 +48,7 @@ export function copiesOf(paths: readonly string[]): readonly string[] {
   });
 }
 
-/** An engine on images that are there. */
+/** An engine on existing images. */
 export async function startOn(paths: readonly string[], options: Partial<BlockEngineOptions> = {}): Promise<Rig> {
   const reports: string[] = [];
   const engine = await createBlockEngine({
@@ -68,7 +68,7 @@ export function machineMemory(ramBytes = 5 * MEBIBYTE): GuestMemory {
       randomFillSync(pageAt(memory, index, offset));
       markWritten(memory, index, offset);
     }
-    // Written, and zero again.
+    // Written, and then zero again.
     markWritten(memory, index, PAGE_BYTES);
   }
   return memory;
@@ -158,7 +158,7 @@ export function loadPlan(tag: string, memory: GuestMemory, changes: Partial<Load
   };
 }
 
-/** What a task ended with. @throws Error if it ended well. */
+/** The error of a task. @throws Error if the task succeeded. */
 export async function failureOf(ended: Promise<unknown>): Promise<SnapshotError> {
   return ended.then(
     () => {
@@ -168,7 +168,7 @@ export async function failureOf(ended: Promise<unknown>): Promise<SnapshotError>
   );
 }
 
-/** Turns a byte of a file over. */
+/** Inverts a byte of a file. */
 export function damageFile(path: string, at: number): void {
   const fd = openSync(path, 'r+');
   const byte = Buffer.alloc(1);

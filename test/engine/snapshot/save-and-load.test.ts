@@ -22,7 +22,7 @@ async function save(rig: Rig, tag: string, memory: GuestMemory, devices = ['disk
   await rig.engine.save(savePlan(tag, memory, { devices })).ended;
 }
 
-/** Loads all the way; the machine goes into the memory that is given. */
+/** Executes a complete load into the given memory. */
 async function load(rig: Rig, tag: string, memory: GuestMemory, devices = ['disk0']) {
   const task = rig.engine.load(loadPlan(tag, memory, { devices }));
   const machine = await task.loaded;
@@ -121,7 +121,7 @@ describe('a saved machine', () => {
 describe('the disks of several nodes', () => {
   const both = ['disk0', 'disk1'];
 
-  /** Two nodes with a snapshot `one`, whose disks held a stretch of one byte then and hold one of another now. */
+  /** Two nodes with a snapshot `one`, whose disks contain another byte than at the snapshot. */
   const saved = shared(async () => {
     const paths = await newImages(2);
     await fill(paths, 1);
@@ -185,7 +185,7 @@ async function fill(paths: readonly string[], byte: number): Promise<void> {
   for (const path of paths) await qemuWrite(path, STRETCH.from, Buffer.alloc(STRETCH.bytes, byte));
 }
 
-/** Every image is whole and holds the stretch of this byte. */
+/** Expects that every image is valid and contains this byte. */
 async function expectFilled(paths: readonly string[], byte: number): Promise<void> {
   for (const path of paths) {
     expect(await check(path)).toEqual(CLEAN);

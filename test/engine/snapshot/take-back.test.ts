@@ -12,7 +12,7 @@ import { LoggedFile } from '../../block/logged-file.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { failureOf, machineMemory, savePlan } from './rig.ts';
 
-// Saves that fail, on storage that does not let all of them be taken back.
+// Failed saves on storage that prevents the removal of some of them.
 
 type Disk = { readonly image: Image; readonly file: LoggedFile };
 
@@ -39,7 +39,7 @@ test('a snapshot whose removal needs space is removed after the others have free
   const { deleteSnapshot } = second.image;
   for (const { image } of [first, second]) {
     image.deleteSnapshot = async (id) => {
-      // Only what the second one gives up is enough for the first.
+      // Only the space of the second one is sufficient for the first.
       if (isFull && image === first.image) throw FULL;
       isFull = false;
       await deleteSnapshot.call(image, id);

@@ -80,9 +80,9 @@ describe('the device state of a machine with known devices', () => {
 
   it.each([
     ['another magic', [Buffer.from('QEVN'), magic().subarray(4), ...devices, EOF], 'not_a_migration_stream'],
-    ['something behind its end', [magic(), ...devices, EOF, EOF], 'data_after_end'],
-    ['a device twice', [magic(), devices[0]!, ...devices, EOF], 'section_duplicate'],
-    ['a device missing', [magic(), ...devices.slice(1), EOF], 'section_missing'],
+    ['data after its end', [magic(), ...devices, EOF, EOF], 'data_after_end'],
+    ['a duplicate device', [magic(), devices[0]!, ...devices, EOF], 'section_duplicate'],
+    ['a missing device', [magic(), ...devices.slice(1), EOF], 'section_missing'],
     ['no run state', [magic(), ...devices.slice(0, 2), EOF], 'section_missing'],
     ['an unknown device', [magic(), full({ ...CLOCK, instance: 1 }, new Uint8Array(8)), EOF], 'section_unknown'],
     ['another version', [magic(), full({ ...CLOCK, version: 2 }, new Uint8Array(8)), EOF], 'section_version'],
@@ -99,7 +99,7 @@ describe('the device state of an image', () => {
     const loaded = decodeDeviceStream(bytes, source);
     expect(imageOf(loaded)).toEqual(imageOf(source));
     expect(sections).toBe(imageOf(source).earlySections.length + imageOf(source).sections.length);
-    // Without the sizes of the image footers lead through it.
+    // Without the sizes of the image the reader uses the footers.
     const stripped = imageOf(source).sections.map((section) => ({ ...section, body: section.body.subarray(1) }));
     const found = imageOf(decodeDeviceStream(bytes, withImage(source, { sections: stripped })));
     const others = (list: readonly OpaqueSection[]) => list.filter(({ idstr }) => idstr !== 'globalstate');

@@ -97,7 +97,7 @@ describe('globalstate', () => {
     ['a body that is too long', Buffer.alloc(105)],
     ['no name', Buffer.alloc(104)],
     ['a name without an end', Buffer.alloc(104, 'x')],
-    ['a name that is no word', globalStateBody('Run ning')],
+    ['an invalid name', globalStateBody('Run ning')],
   ])('is refused with %s', (_what, body) => {
     expect(refusal(body, () => decodeGlobalState(body))).toBe('global_state_broken');
   });

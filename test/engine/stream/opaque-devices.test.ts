@@ -44,7 +44,7 @@ function codeOf(work: () => unknown): string {
 const GLOBAL = globalStateBody('running').toString('hex');
 const PIECES = [1, 3, 64, 2 ** 20];
 
-/** Bodies that hold what looks like the end of their own section. */
+/** Bodies with bytes that look like the end of their section. */
 const FALSE_ENDS: readonly (readonly [string, Buffer])[] = [
   [
     'a footer and a section',

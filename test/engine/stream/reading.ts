@@ -48,7 +48,7 @@ export function imagePlan(capabilities: readonly string[] = []): IncomingPlan {
   return planFor({ form: 'image', ramBytesMax: RAM_BYTES_MAX }, capabilities);
 }
 
-/** A machine with two devices and eight pages of RAM; its memory may be used again and again. */
+/** A machine with two devices and eight pages of RAM, with reusable memory. */
 export class SmallMachine {
   readonly memory: GuestMemory = createGuestMemory([{ name: 'small.ram', bytes: 8 * PAGE }]);
   readonly devices: readonly TransferDevice[] = [
@@ -108,7 +108,7 @@ const DESCRIPTION = {
   ],
 };
 
-/** The parts of a good stream for a SmallMachine; a test replaces what it wants to be wrong. */
+/** The parts of a valid stream for a SmallMachine, which a test can replace. */
 export function smallParts() {
   return {
     magic: magic(),
@@ -133,7 +133,7 @@ export function smallStream(changes: Partial<Record<keyof SmallParts, Buffer>> =
 
 export type Read = {
   readonly loaded: LoadedMachine | null;
-  /** What ended the reading; everything but a StreamError is thrown on. */
+  /** The StreamError that ended the read, or null. Other errors are rethrown. */
   readonly error: StreamError | null;
   readonly commands: readonly StreamCommand[];
   readonly stream: TargetStream;

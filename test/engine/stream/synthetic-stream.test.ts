@@ -1,4 +1,6 @@
-/** A synthetic guest that was saved in a file is readable by whoever knows QEMU's format and nothing of this service. */
+// A stream of a synthetic guest in a file can be read by any program that knows QEMU's format and nothing of this
+// service.
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

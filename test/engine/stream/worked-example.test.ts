@@ -1,4 +1,5 @@
-/** The example of docs/wire-format.md is a stream, and does what the page says. */
+// The example of docs/wire-format.md is a valid stream with the documented contents.
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -34,7 +34,7 @@ const capability = (...names: string[]) =>
     subsection('configuration/capabilities', Buffer.concat([u32(names.length), ...names.map(str8)])),
   );
 
-/** Wrong for whoever reads it. */
+/** Invalid for every reader. */
 export const WRONG: readonly Wrong[] = [
   ['another magic', { magic: Buffer.from('5145564e00000003', 'hex') }, 'not_a_migration_stream', /0x5145564e/],
   ['version 2', { magic: Buffer.from('5145564d00000002', 'hex') }, 'stream_version_unknown', /version 2/],
@@ -67,7 +67,12 @@ export const WRONG: readonly Wrong[] = [
     'page_size_differs',
     /65536.*4096/,
   ],
-  ['a capability that is off here', { configuration: capability('mapped-ram') }, 'capability_differs', /mapped-ram/],
+  [
+    'a capability that is off at the target',
+    { configuration: capability('mapped-ram') },
+    'capability_differs',
+    /mapped-ram/,
+  ],
   [
     '4 billion capabilities',
     { configuration: configuration('small-1.0', subsection('configuration/capabilities', u32(2 ** 32 - 1))) },
@@ -141,7 +146,7 @@ export const WRONG: readonly Wrong[] = [
     /other\.ram/,
   ],
   [
-    'a page that continues nothing',
+    'a page without a block name before it',
     { ramPart: ramPart(2, 2, page(0, pattern(1))) },
     'ram_block_unknown',
     /none was named/,
@@ -160,7 +165,7 @@ export const WRONG: readonly Wrong[] = [
     'ram_record_broken',
     /7, not 0/,
   ],
-  ['a record of no kind', { ramPart: named(u64(0)) }, 'ram_record_broken', /0x0/],
+  ['a record of an unknown kind', { ramPart: named(u64(0)) }, 'ram_record_broken', /0x0/],
   ['a block list in a part', { ramPart: named(u64(PAGE | FLAG.memSize)) }, 'ram_record_broken', /memSize/],
   ['an XBZRLE page', { ramPart: named(u64(0x60)) }, 'ram_record_broken', /xbzrle/],
   ['a compressed page', { ramPart: named(u64(0x120)) }, 'ram_record_broken', /compressPage/],
@@ -203,24 +208,24 @@ export const WRONG: readonly Wrong[] = [
   ],
   ['no globalstate', { globalState: Buffer.alloc(0) }, 'section_missing', /globalstate/],
   ['a second end mark', { eof: Buffer.from([0, 0]), description: Buffer.alloc(0) }, 'data_after_end', /0x0/],
-  ['another element behind the end mark', { description: globalState(6) }, 'data_after_end', /0x4/],
+  ['another element after the end mark', { description: globalState(6) }, 'data_after_end', /0x4/],
   [
-    'a byte behind the description',
+    'a byte after the description',
     { description: Buffer.concat([smallParts().description, u8(0)]) },
     'data_after_end',
     /1 bytes follow/,
   ],
   [
-    'a second stream behind the first',
+    'a second stream after the first',
     { description: Buffer.concat([smallParts().description, smallStream()]) },
     'data_after_end',
     /follow/,
   ],
   ['a description of 4 GiB', { description: description('{}', 2 ** 32 - 1) }, 'vm_description_too_long', /4294967295/],
-  ['a description that is cut', { description: description('{}', 3) }, 'stream_truncated', /early/],
+  ['a truncated description', { description: description('{}', 3) }, 'stream_truncated', /early/],
 ];
 
-/** Wrong for a machine whose devices are known. */
+/** Invalid for a machine with known devices. */
 export const WRONG_FOR_KNOWN: readonly Wrong[] = [
   [
     'a prefix of its machine name',
@@ -243,19 +248,14 @@ export const WRONG_FOR_KNOWN: readonly Wrong[] = [
     /36864.*32768/,
   ],
   [
-    'a block that it does not have',
+    'an unknown block',
     { ramStart: ramStart(2, [ram8, { name: 'more.ram', bytes: PAGE }]) },
     'ram_block_unknown',
     /more\.ram/,
   ],
+  ['a missing block', { ramStart: ramStart(2, [{ name: 'more.ram', bytes: PAGE }]) }, 'ram_block_unknown', /more\.ram/],
   [
-    'a block that is missing',
-    { ramStart: ramStart(2, [{ name: 'more.ram', bytes: PAGE }]) },
-    'ram_block_unknown',
-    /more\.ram/,
-  ],
-  [
-    'a device that it does not have',
+    'an unknown device',
     { clock: full({ id: 3, idstr: 'watch' }, Buffer.alloc(8)) },
     'section_unknown',
     /'watch', instance 0/,
@@ -273,12 +273,12 @@ export const WRONG_FOR_KNOWN: readonly Wrong[] = [
     /version 3.*version 2/,
   ],
   [
-    'a device that comes twice',
+    'a duplicate device',
     { port: Buffer.concat([smallParts().clock, smallParts().port]) },
     'section_duplicate',
     /'clock'/,
   ],
-  ['a device that is missing', { port: Buffer.alloc(0) }, 'section_missing', /'port', instance 3/],
+  ['a missing device', { port: Buffer.alloc(0) }, 'section_missing', /'port', instance 3/],
   ['a device before the end of RAM', { switchover: smallParts().clock }, 'section_order', /'clock'/],
   [
     'a device body that is too short',

@@ -17,7 +17,7 @@ import {
   untilWritten,
 } from '../guest-bench.ts';
 
-/** What the console shows must be consecutive lines: no tick left out, none twice. */
+/** The console must show consecutive ticks: no tick is missing or repeated. */
 function ticksOf(console: string): number[] {
   return [...console.matchAll(/tick (\d+)\n/g)].map((match) => Number(match[1]));
 }
@@ -28,7 +28,7 @@ describe('a guest that moves', () => {
     await untilTicks(source, 4);
     await source.hold('migration');
     const left = source.describe().guest!;
-    // Other options than the source's: what counts is what arrives.
+    // Other options than those of the source: the arriving state applies.
     const target = startGuest({
       vcpus: 2,
       holds: ['incoming'],
@@ -157,7 +157,7 @@ describe('invalid device states', () => {
       /cursor .* is 100000/,
     ],
     ['a sweep beyond the pages', (bodies) => bodies.get('ferry-vcpu 0')!.write('sweep', 100_000), /sweep .* is 100000/],
-    ['a dead generator', (bodies) => bodies.get('ferry-vcpu 0')!.bytes.fill(0, 32), /random0/],
+    ['a random generator in the state 0', (bodies) => bodies.get('ferry-vcpu 0')!.bytes.fill(0, 32), /random0/],
   ])('are refused, and nothing changes, because of %s', (_, change, message) => {
     const { source, target } = guests();
     const loaded = loadedFrom(source, target);
@@ -168,10 +168,10 @@ describe('invalid device states', () => {
   });
 
   it.each<[string, (bodies: readonly Uint8Array[]) => Uint8Array[], RegExp]>([
-    ['one device too few', (bodies) => bodies.slice(1), /5 devices were loaded for a guest that has 6/],
-    ['a body cut short', ([first, ...rest]) => [first!.subarray(1), ...rest], /ferry-workload 0 has 29 bytes of state/],
+    ['a missing device', (bodies) => bodies.slice(1), /5 devices were loaded for a guest that has 6/],
+    ['a truncated body', ([first, ...rest]) => [first!.subarray(1), ...rest], /ferry-workload 0 has 29 bytes of state/],
     [
-      'a panic that is none',
+      'an invalid panic',
       (bodies) => [...bodies.slice(0, 4), new Uint8Array(2052).fill(1, 3, 4), ...bodies.slice(5)],
       /ferry-panic is not the record of a panic/,
     ],

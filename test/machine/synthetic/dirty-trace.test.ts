@@ -6,7 +6,7 @@ const NONE = new Uint32Array(2);
 
 function markers(ringEntries: number | null) {
   const trace = new DirtyTrace(2, PAGES);
-  // As a vCPU sees it: another object over the same memory.
+  // The view of a vCPU: another object over the same memory.
   const seen = new DirtyTrace(2, PAGES, trace.buffer);
   const [first, second] = [0, 1].map((vcpu) => new DirtyMarker({ trace: seen, vcpu, ringEntries }));
   return { trace, first: first!, second: second! };
@@ -69,7 +69,7 @@ describe('a dirty trace', () => {
 });
 
 describe('a limited vCPU', () => {
-  /** Dirties as much as the limit lets it, in slices of about 2 ms. @returns pages. */
+  /** Dirties as much as the limit allows, in slices of about 2 ms. @returns the number of pages. */
   function run(marker: DirtyMarker, milliseconds: number): number {
     let marked = 0;
     for (let nowMs = 0; nowMs < milliseconds; nowMs += 2) {

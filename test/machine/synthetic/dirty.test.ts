@@ -1,5 +1,5 @@
-// What is measured against what the vCPUs count themselves. A loaded machine may slow the guest down: never is a rate held
-// against the one that was asked for.
+// Measured rates compared with the counts of the vCPUs. A busy machine may slow the guest down, so no rate is
+// compared with the configured one.
 
 import { describe, expect, test } from 'vitest';
 import type { DirtyRateMode } from '../../../src/domain/ports/hypervisor.ts';
@@ -19,12 +19,12 @@ import {
 
 const PAGE_BYTES = 4096;
 const RING_ENTRIES = 4096;
-/** Times that a loaded machine is given to let a vCPU run as it may. */
+/** The number of attempts on a busy machine. */
 const STRETCHES_MAX = 40;
 /** Samples for each GiB that give thousands of pages: what is left to chance is a few percent. */
 const SAMPLE_PAGES = 16_384;
 
-/** A guest over whose whole RAM no page is written twice while it is measured. */
+/** A guest that writes no page twice during a measurement. */
 async function measuredGuest(options: GuestOptions = {}): Promise<SyntheticMachine> {
   const workload = { rate: 20 * MIB, span: 128 * MIB, pattern: 'seq', fill: 'random', check: 0 } as const;
   const machine = startGuest({ ramBytes: 128 * MIB, ...options, workload: { ...workload, ...options.workload } });
@@ -36,7 +36,7 @@ function written(machine: SyntheticMachine): number {
   return machine.describe().guest?.pagesWritten ?? 0;
 }
 
-/** What was measured, and what the vCPUs say that they wrote from the call to its end; bytes/s. */
+/** The measured rate, and the write rate of the vCPUs during the call, in bytes/s. */
 async function measure(machine: SyntheticMachine, mode: DirtyRateMode, calcTimeMs: number) {
   const before = written(machine);
   const begunMs = performance.now();
@@ -47,7 +47,7 @@ async function measure(machine: SyntheticMachine, mode: DirtyRateMode, calcTimeM
   return { figures, measured: (figures.bytes * 1000) / figures.elapsedMs, own };
 }
 
-/** Each for a second way of counting: how often the ledger says that each page was written. */
+/** The number of writes of each page by the ledger, as a second measure. */
 function ledger(machine: SyntheticMachine): readonly number[] {
   return Array.from({ length: pageCount(machine) }, (_, page) => ledgerWord(machine, page));
 }
@@ -101,7 +101,7 @@ describe('dirty pages that are written again', () => {
     const pages = after.filter((word, page) => word !== before[page]).length;
     const writes = after.reduce((sum, word, page) => sum + word - (before[page] ?? 0), 0);
     expect(writes).toBeGreaterThan(pages * 1.5);
-    // The ledger's own pages are dirty too; after the end there may be some more.
+    // The pages of the ledger are dirty too, and more pages may follow after the end.
     expect(figures.bytes / PAGE_BYTES).toBeLessThan(pages + pageCount(machine) / 512 + 3);
     expect(figures.bytes / PAGE_BYTES).toBeGreaterThan(pages * 0.9);
   });
@@ -116,7 +116,7 @@ describe('dirty pages that are written again', () => {
 });
 
 test('the dirty ring counts each vCPU separately', async () => {
-  // Filled with zeros, so that no vCPU still boots, which dirties RAM and knows no limit.
+  // Filled with zeros, so that no vCPU boots, which dirties RAM without a limit.
   const machine = await measuredGuest({
     ringEntries: RING_ENTRIES,
     vcpus: 2,

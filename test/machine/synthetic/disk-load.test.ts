@@ -23,7 +23,7 @@ const BLOCKS = 32;
 
 type Moments = { readonly old: DiskSnapshot; readonly recent: DiskSnapshot };
 
-/** A guest that stands still, what it was at two moments, and blocks that it wrote again, or first, between them. */
+/** A stopped guest, its state at two moments, and blocks with further or first writes between them. */
 type Past = { readonly guest: DiskGuest; readonly moments: Moments; readonly again: number; readonly first: number };
 
 async function guestWithPast(): Promise<Past> {
@@ -111,10 +111,10 @@ function isStill(machine: SyntheticMachine): boolean {
 }
 
 describe('a loaded guest detects that', () => {
-  /** Each test loads it anew. */
+  /** Each test loads it again. */
   const common = shared(guestWithPast);
 
-  /** What the guest finds if it is loaded with its newest RAM and a disk that is not as it was. */
+  /** The fault that the guest detects with its newest RAM and a changed disk. */
   function findingWith(change: (past: Past, disk: TestDisk) => void): Promise<GuestPanic> {
     const past = common();
     const disk = new TestDisk(Buffer.from(past.moments.recent.disk));
@@ -164,7 +164,7 @@ describe('a loaded guest detects that', () => {
         disk.block(again).set(new TestDisk(moments.old.disk).block(again).subarray(0, 2048));
       },
     ],
-    ['a block holds something else', 'disk-corrupt', ({ again }, disk) => disk.block(again).fill(0x41)],
+    ['a block has other content', 'disk-corrupt', ({ again }, disk) => disk.block(again).fill(0x41)],
     [
       'two blocks were swapped',
       'disk-misplaced',
@@ -175,14 +175,14 @@ describe('a loaded guest detects that', () => {
       },
     ],
     [
-      'a block was written that never was',
+      'a block has a write that never happened',
       'disk-misplaced',
       ({ again }, disk) => {
         disk.block(sequences(disk).indexOf(0)).set(disk.block(again));
       },
     ],
-    ['the superblock is gone', 'disk-lost', (_, disk) => disk.block(0).fill(0)],
-    ['the superblock is something else', 'disk-corrupt', (_, disk) => disk.block(0).fill(1)],
+    ['the superblock is missing', 'disk-lost', (_, disk) => disk.block(0).fill(0)],
+    ['the superblock has other content', 'disk-corrupt', (_, disk) => disk.block(0).fill(1)],
     ['every block is blank', 'disk-lost', (_, disk) => disk.bytes.fill(0)],
   ])('the content of its disk %s', async (_, kind, change) => {
     const panic = await findingWith(change);
@@ -226,7 +226,7 @@ describe('a running guest detects that', () => {
   });
 });
 
-/** Lets a guest go on over a disk that was exchanged. */
+/** Resumes a guest with a replaced disk. */
 function findingOf({ machine, disk }: DiskGuest, bytes: Buffer<ArrayBuffer>): Promise<GuestPanic> {
   disk.bytes = Buffer.from(bytes);
   const panic = nextPanic(machine);
@@ -235,7 +235,7 @@ function findingOf({ machine, disk }: DiskGuest, bytes: Buffer<ArrayBuffer>): Pr
 }
 
 describe('a write that was in progress when the guest was saved', () => {
-  /** Saved with a write that the guest has not seen the end of; `before`: the disk without that write. */
+  /** A state with a write in progress; `before` is the disk without this write. */
   async function saveInWrite(): Promise<{ guest: DiskGuest; saved: DiskSnapshot; before: Buffer<ArrayBuffer> }> {
     const guest = startDiskGuest();
     await untilDiskWritten(guest.machine, 5);

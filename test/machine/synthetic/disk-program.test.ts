@@ -20,7 +20,7 @@ import {
 const LEDGER_PAGE = 5;
 const IDENTITY = 0x1234_5678_9abc_def0n;
 
-/** What the disk's blocks hold, by their sequence number; 0 for zeros. */
+/** The sequence numbers of the blocks of the disk; 0 for zeros. */
 function sequencesOn(disk: TestDisk): number[] {
   return Array.from({ length: disk.bytes.length / DISK_BLOCK_BYTES }, (_, block) => {
     const content = readDiskBlock(disk.block(block));
@@ -36,7 +36,7 @@ function sequencesInRam(machine: Parameters<typeof pageOf>[0]): number[] {
   return Array.from({ length: 512 }, (_, block) => Number(view.getBigUint64(block * 8, true)));
 }
 
-/** A disk that an earlier guest left, with some blocks written. */
+/** A disk of an earlier guest, with some written blocks. */
 async function usedDisk(): Promise<TestDisk> {
   if (left === null) {
     const { machine, disk } = startDiskGuest();
@@ -47,7 +47,7 @@ async function usedDisk(): Promise<TestDisk> {
   return new TestDisk(Buffer.from(left));
 }
 
-/** Made once for all tests. */
+/** Created once for all tests. */
 let left: Buffer<ArrayBuffer> | null = null;
 
 describe('a guest with a disk', () => {
@@ -121,7 +121,7 @@ describe('a guest with a disk', () => {
   });
 
   it('detects a wrong ledger in RAM, with and without a disk', async () => {
-    // A disk of few blocks: what the guest does with it never meets the word that is wrong, and must not hide it.
+    // A disk with few blocks: its use never touches the wrong word, and must not hide the fault.
     const disk = new TestDisk(Buffer.alloc(8 * DISK_BLOCK_BYTES));
     const { machine } = startDiskGuest(disk, { workload: { check: 0 } });
     await untilDiskWritten(machine, 3);
@@ -172,13 +172,13 @@ describe('a disk with the data of an earlier guest', () => {
   const damages: readonly (readonly [string, (disk: TestDisk) => void, string])[] = [
     ['a block with a changed byte', (disk) => flip(disk, written(disk), 999), 'disk-torn'],
     ['a superblock with a changed byte', (disk) => flip(disk, 0, 40), 'disk-torn'],
-    ['none of the writes that were flushed', (disk) => loseWrites(disk), 'disk-lost'],
+    ['none of the flushed writes', (disk) => loseWrites(disk), 'disk-lost'],
     ['a block in the wrong place', (disk) => disk.block(511).set(disk.block(written(disk))), 'disk-misplaced'],
     ['a block with a changed header', (disk) => flip(disk, written(disk), 17), 'disk-torn'],
-    ['a block of something else', (disk) => void disk.block(written(disk)).fill(7), 'disk-corrupt'],
+    ['a block with other content', (disk) => void disk.block(written(disk)).fill(7), 'disk-corrupt'],
     ['a block of another disk', (disk) => foreignBlock(disk, 300), 'disk-foreign'],
     ['no superblock', (disk) => void disk.block(0).fill(0), 'disk-lost'],
-    ['something else for a superblock', (disk) => void disk.block(0).fill(9), 'disk-corrupt'],
+    ['other content in place of the superblock', (disk) => void disk.block(0).fill(9), 'disk-corrupt'],
   ];
 
   it.each(combinations(damages, damages.slice(0, 4)))('is not used with %s', async (_, damage, kind) => {
@@ -224,7 +224,7 @@ function foreignBlock(disk: TestDisk, block: number): void {
   writeDiskBlock(disk.block(block), { block, sequence: 3, identity: IDENTITY }, null);
 }
 
-/** The superblock says that more was flushed than there is. */
+/** The superblock has a flushed sequence above the existing one. */
 function loseWrites(disk: TestDisk): void {
   const content = readDiskBlock(disk.block(0));
   if (content.kind !== 'whole') throw new Error('the disk has no superblock');
@@ -322,7 +322,7 @@ describe('a failing disk', () => {
   });
 });
 
-/** Resolves once the disk has been asked for something that it does not answer. */
+/** Resolves when the disk has an unanswered request. */
 async function untilRequest(disk: TestDisk): Promise<void> {
   const requests = disk.requests.length;
   await expect.poll(() => disk.requests.length, { timeout: 20_000, interval: 2 }).toBeGreaterThan(requests);

@@ -17,7 +17,7 @@ import {
 
 const PAGE = 4096;
 
-/** Lets a damaged guest run on. */
+/** Resumes a damaged guest. */
 async function findingOf(machine: SyntheticMachine): Promise<GuestPanic> {
   const panic = nextPanic(machine);
   machine.release('operator');

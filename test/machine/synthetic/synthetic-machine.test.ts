@@ -184,7 +184,7 @@ describe('the synthetic machine', () => {
 
   it.each<[string, GuestOptions, RegExp]>([
     ['RAM that is no multiple of the page', { ramBytes: 8 * MIB + 1 }, /no multiple of 4096/],
-    ['no RAM to speak of', { ramBytes: 8192, workload: { span: 0 } }, /too few/],
+    ['too little RAM', { ramBytes: 8192, workload: { span: 0 } }, /too few/],
     ['no vCPU', { vcpus: 0 }, /allowed are 1 to 64/],
     ['too many vCPUs', { vcpus: 65 }, /allowed are 1 to 64/],
     ['a span above its RAM', { workload: { span: 9 * MIB } }, /span/],

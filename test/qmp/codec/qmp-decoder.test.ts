@@ -4,7 +4,7 @@ import { type DecodedMessage, QmpDecoder } from '../../../src/qmp/codec/qmp-deco
 import { QMP_LIMITS, type QmpLimits } from '../../../src/qmp/qmp-limits.ts';
 import { stringifyJson } from '../../../src/text/json.ts';
 
-/** What a decoder makes of bytes that come in pieces: values as they are, `!` for each refusal. */
+/** The output of a decoder for split input: each value, and `!` for each refusal. */
 function read(pieces: readonly (string | Uint8Array)[], limits: Partial<QmpLimits> = {}): unknown[] {
   const decoder = new QmpDecoder({ ...QMP_LIMITS, ...limits });
   const found: DecodedMessage[] = [];
@@ -60,8 +60,8 @@ describe('an invalid text, with the answers of QEMU 10.0', () => {
     ['a control character', Buffer.from('{"execute":\x01')],
     ['a control character in a string', Buffer.from('{"execute":"abc\x01')],
     ['0xff', Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0xff])],
-    ['a stray byte and what follows it in its line', Buffer.from('# foo\n')],
-    ['bytes that are no UTF-8', Buffer.from([0x22, 0xc3, 0x28, 0x22])],
+    ['a stray byte and the rest of its line', Buffer.from('# foo\n')],
+    ['invalid UTF-8', Buffer.from([0x22, 0xc3, 0x28, 0x22])],
   ])('after %s is followed by the next valid command', (_what, bytes) => {
     expect(read([bytes, '{"next":1}'])).toEqual(['!', { next: 1 }]);
   });

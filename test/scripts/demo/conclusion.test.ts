@@ -37,11 +37,11 @@ describe('the conclusion of the demo', () => {
   const bad: [string, Partial<Facts>, string][] = [
     ['a downtime above the limit', { downtimeMs: 301 }, '301 ms'],
     ['a source that still runs', { sourceState: 'running' }, 'the source is running'],
-    ['a target that does not run', { targetState: 'paused' }, 'the target is paused'],
+    ['a target that is stopped', { targetState: 'paused' }, 'the target is paused'],
     ['a guest that does not tick', { after: { ...GOOD.after, ticks: 83 } }, 'reached tick 83'],
-    ['a tick that is missing', { consoleTicks: [82, 83, 85] }, 'shows a gap'],
-    ['a tick that came twice', { consoleTicks: [83, 84, 84, 85] }, 'shows a gap'],
-    ['pages that were not checked', { after: { ...GOOD.after, 'pages-checked': 1499 } }, 'checked 999'],
+    ['a missing tick', { consoleTicks: [82, 83, 85] }, 'shows a gap'],
+    ['a repeated tick', { consoleTicks: [83, 84, 84, 85] }, 'shows a gap'],
+    ['unchecked pages', { after: { ...GOOD.after, 'pages-checked': 1499 } }, 'checked 999'],
     ['a panic at the target', { after: { ...GOOD.after, panic } }, 'panicked: stale: page 7'],
     ['a panic at the source', { before: { ...GOOD.before, panic } }, 'panicked: stale: page 7'],
   ];

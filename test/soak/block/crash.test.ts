@@ -1,9 +1,9 @@
-// A crash after every write, for clusters of every size, and QEMU's judgement of every state.
+// A crash after every write, for clusters of every size, with QEMU's check of every state.
 
 import { describe, expect, test } from 'vitest';
 import { crashStates, judgeAll, powerFailureStates } from '../../helpers/qcow2/crash-states.ts';
 
-/** More than there are. */
+/** More than the number of states. */
 const QEMU_STATES_MAX = 5000;
 
 describe.each([9, 12, 16])('with %i cluster bits', (clusterBits) => {

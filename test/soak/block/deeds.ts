@@ -1,4 +1,4 @@
-// What the writer said it did, and what the image must hold whenever it is killed.
+// The log of the writer, and the content that the image must have whenever the writer is killed.
 
 import { expect } from 'vitest';
 import type { Image } from '../../../src/block/image.ts';
@@ -17,9 +17,9 @@ type Held = { readonly disk: readonly number[]; readonly vmState: Buffer };
 export class Ledger {
   readonly #perCluster: number;
   readonly #stampOf: (sector: number, bytes: Buffer) => number | null;
-  /** What the disk held when all of it was last on storage. */
+  /** The content of the disk at the last completed flush. */
   #stable: number[];
-  /** What was written to each sector since. */
+  /** The later writes to each sector. */
   #since = new Map<number, number[]>();
   readonly #snapshots = new Map<string, Held>();
   #underWay: Deed | null = null;
@@ -51,7 +51,7 @@ export class Ledger {
     }
   }
 
-  /** Compares the image with what was told; from here on it is taken as it is. @throws AssertionError */
+  /** Compares the image with the log, and uses it as the new initial content. @throws AssertionError */
   async settleWith(image: Image, what: string): Promise<void> {
     const disk = await this.#read(image.diskBytes, (into) => image.read(0, into), what);
     const [underWay, applied] = [this.#underWay, this.#appliedDisk()];
@@ -63,7 +63,7 @@ export class Ledger {
     this.#underWay = null;
     const there = new Set(image.snapshots.map(({ name }) => name));
     if (underWay?.kind === 'snapshot' && there.has(underWay.name)) {
-      // Nothing was told after it began, so the disk is as it was then.
+      // Nothing was logged after it began, so the disk is unchanged since then.
       this.#snapshots.set(underWay.name, this.#heldBy(underWay));
     }
     if (underWay?.kind === 'delete' && !there.has(underWay.name)) this.#snapshots.delete(underWay.name);

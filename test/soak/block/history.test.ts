@@ -1,4 +1,4 @@
-// Long random histories on an image of ours and on one of QEMU's, for every kind of image and three cluster sizes.
+// Long random histories on an image of vmferry and on one of QEMU, for every kind of image and three cluster sizes.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

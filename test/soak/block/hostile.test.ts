@@ -1,4 +1,4 @@
-// All ways to spoil an image, at three cluster sizes; test/block/adversary/hostile.test.ts tries a choice of them.
+// All kinds of damage to an image, at three cluster sizes. test/block/adversary/hostile.test.ts tries a selection.
 
 import { expect, test } from 'vitest';
 import {

@@ -1,4 +1,5 @@
-// kill -9 of a process that writes, snapshots, applies and deletes: at most clusters leak, and what was told is there.
+// kill -9 of a process that writes, snapshots, applies and deletes: at most clusters leak, and all confirmed data
+// exists.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,12 +15,12 @@ import { type Deed, Ledger } from './deeds.ts';
 
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));
 const LINES_MAX = 80;
-/** Half of the kills come so long, or shorter, after the next snapshot, apply, delete or flush began. */
+/** Half of the kills follow within this time after the start of the next snapshot, apply, delete or flush. */
 const DELAY_MS_MAX = 12;
 
 type Told = Deed & { begins: boolean };
 
-/** Starts the writer, kills it when it has told so many lines, or some time later, and gives all that it told. */
+/** Starts the writer and kills it at this number of lines, or some time later. @returns all its lines. */
 async function writeUntilKilled(
   path: string,
   of: { seed: number; lines: number; delayMs: number | null },
@@ -78,7 +79,7 @@ test.each([
   console.log(
     `2^${bits}: ${kills} kills in ${Math.floor(deeds)} deeds, ${leaked} with leaks, ${snapshots} snapshots compared`,
   );
-  // How many depends on when the kills come; without any, none came in the middle of something.
+  // The number depends on the moments of the kills; 0 would mean that no kill interrupted an operation.
   expect(leaked).toBeGreaterThan(0);
   expect(snapshots).toBeGreaterThan(kills);
 });

@@ -1,4 +1,4 @@
-// Power lost at thousands of moments, in the midst of overlapping requests.
+// A power loss at thousands of moments during overlapping requests.
 
 import { expect, test } from 'vitest';
 import { imageDirectory } from '../../helpers/qcow2/directory.ts';

@@ -1,4 +1,4 @@
-// Many clients of one QMP socket, some of whom stop reading.
+// Many clients of one QMP socket, some of which stop reading.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 
 const ASK = '{"execute":"query-version","id":"caught up"}\n';
 
-/** One client; keeps the events that it was told, as they came. */
+/** One client, which stores the received events in order. */
 export class QmpFollower {
   readonly #socket: Socket;
   readonly #answered: (() => void)[] = [];
@@ -26,7 +26,7 @@ export class QmpFollower {
     });
   }
 
-  /** Resolves once it may send commands. */
+  /** Resolves when it may send commands. */
   static async connect(path: string): Promise<QmpFollower> {
     const socket = connect(path);
     await once(socket, 'connect');
@@ -37,7 +37,7 @@ export class QmpFollower {
     return follower;
   }
 
-  /** Has been told of all that had happened by now, or is closed. */
+  /** Resolves when it has received all events so far, or is closed. */
   async caughtUp(): Promise<void> {
     if (!this.isClosed) await this.#ask(ASK);
   }
@@ -46,7 +46,7 @@ export class QmpFollower {
     this.#socket.pause();
   }
 
-  /** Reads what is left; resolves when the other side has closed it. */
+  /** Reads the remaining data. Resolves when the other side has closed the connection. */
   async readToEnd(): Promise<void> {
     this.#socket.resume();
     if (!this.isClosed) await once(this.#socket, 'close');

@@ -1,10 +1,10 @@
-// A process of event readers: readers.ts URL READERS DEAF. It says `open`, takes the number of an event as a line, waits
-// until all who read have been told of it, and says what it saw.
+// A process of event readers: readers.ts URL READERS DEAF. It prints `open`, reads the number of an event as a line,
+// waits until all reading clients have received this event, and prints their results.
 
 import { createInterface } from 'node:readline';
 import { readEvents } from '../../helpers/event-reader.ts';
 
-/** Between looks: this process shares the cores with what is measured. */
+/** The polling interval: this process shares the cores with the measured service. */
 const LOOK_MS = 50;
 
 const [url = '', readers = '0', deaf = '0'] = process.argv.slice(2);

@@ -1,6 +1,6 @@
-// A QEMU with multifd on opens further channels beside the main one, which begin with a magic of their own and carry most of
-// RAM. The main stream of a QEMU before 8.1 does not show it at all: a small machine of such a sender was taken as
-// `completed` without the pages that went over the channels that nobody read. With later ones the failure named a record.
+// A QEMU with multifd opens additional channels, which begin with their own magic and carry most of RAM. The main
+// stream of a QEMU before 8.1 does not contain this information: a small machine of such a sender was accepted as
+// `completed` without the pages of the unread channels. With later versions the error named only a record.
 
 import net from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -59,9 +59,9 @@ describe.each(['tcp', 'unix'] as const)('over %s an additional channel of multif
   };
 
   test.each([
-    ['before the main channel shows a header', [], ['main', 'further']],
+    ['before the header of the main channel', [], ['main', 'further']],
     ['behind it', [], ['header', 'further']],
-    ['behind it, to a listener that stays', ['--keep-listening'], ['header', 'further']],
+    ['after it, at a listener that stays open', ['--keep-listening'], ['header', 'further']],
   ] as const)('that arrives %s fails the migration and closes the main channel', async (_, flags, order) => {
     const { target, connect } = await listening(flags);
     const main = connect(order[0] === 'header' ? HEADER : HEADER.subarray(0, 4));

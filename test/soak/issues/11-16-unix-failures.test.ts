@@ -1,9 +1,8 @@
-/**
- * Item 16. `net.Socket.resetAndDestroy()` throws for every handle but TCP ("This handle type cannot be sent"). A target and
- * a source called it wherever a migration failed, so over `unix:` the exception ended the transfer worker: each failure
- * was `engine_crashed`, and a probe that connected and closed ended the listener. The tests of failures used TCP only;
- * test/soak/failures.test.ts has all of them over every transport.
- */
+// `net.Socket.resetAndDestroy()` throws for every handle except TCP ("This handle type cannot be sent"). A target and
+// a source called it when a migration failed, so over `unix:` the exception ended the transfer worker. Each failure
+// became `engine_crashed`, and a probe that connected and closed ended the listener. The failure tests used TCP only.
+// test/soak/failures.test.ts has all of them over every transport.
+
 import { describe, expect, test } from 'vitest';
 import { encodeReverse } from '../../../src/engine/stream/return-path.ts';
 import { busyService, setCapabilities } from '../../helpers/closing-peer.ts';
@@ -48,7 +47,7 @@ describe('a target over unix', () => {
 });
 
 describe('a source over unix', () => {
-  /** Begins a migration that cannot complete; resolves with its peer once bytes have come. */
+  /** Starts a migration that cannot complete. Resolves with its peer when bytes have arrived. */
   async function begin(source: Service, reads = true) {
     const peer = await openPeer(() => {}, { transport: 'unix', reads });
     await source.start(peer.uri);

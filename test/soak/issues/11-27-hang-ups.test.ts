@@ -1,6 +1,6 @@
-// faults.md 41 where `return-path` is switched off. An orderly close was then the only word of the target, and each phase has to
-// tell it from a broken migration: before the handover the guest stays here whatever happens to the link; at the handover a
-// reset or a silence leave its owner open, and an orderly close completes without a confirmation, in these words.
+// Without `return-path` an orderly close was the only answer of the target. Each phase has to distinguish it from a
+// broken migration: before the handover the guest stays here after any fault of the link. At the handover a reset or
+// a silence leaves its owner unknown, and an orderly close completes without a confirmation.
 
 import { expect, test } from 'vitest';
 import { closeInPhases, setCapabilities } from '../../helpers/closing-peer.ts';
