@@ -110,8 +110,7 @@ describe('/vcpu-dirty-limit', () => {
     const { server, outgoing } = await fakeApp({ machine, flags: ['--enable', 'dirty-limit'] });
     await ask(server, '/migrate', { body: { uri: 'tcp:127.0.0.1:1' } });
     outgoing().step('active');
-    const isHigh = { startedMs: 0, durationMs: 1000, sentBytes: 1, normalPages: 1, duplicatePages: 0, dirtyBytes: MIB };
-    for (const pass of [1, 2]) outgoing().listener.passEnded({ pass, ...isHigh });
+    outgoing().listener.limitVcpus();
     const held = [...machine.dirty.limits];
     expect(held).toHaveLength(1);
     for (const [id, request] of [
