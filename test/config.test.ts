@@ -256,7 +256,7 @@ describe('the command line', () => {
     [['--fd', 'a=3', '--fd', 'a=4'], 'a is given twice'],
     [['--set', 'x'], 'NAME=VALUE'],
     [['--log-level', 'loud'], 'must be one of silent'],
-  ])('%j is refused in one line', (flags, message) => {
+  ])('the flags %j are refused in one line', (flags, message) => {
     expect(() => config(flags)).toThrow(ConfigError);
     expect(() => config(flags)).toThrow(message);
     expect(() => config(flags)).toThrow(/^[^\n]*$/);
@@ -267,7 +267,7 @@ describe('the command line', () => {
     [{ VMFERRY_PAUSED: 'yes' }, 'must be one of true, false'],
     [{ VMFERRY_RAM: 'much' }, 'size such as 4096, 512k or 1.5G'],
     [{ VMFERRY_QMP: 'unix:/x,y' }, '--qmp must be unix:PATH or tcp:HOST:PORT, not "y"'],
-  ])('%j is refused in one line', (environment: Record<string, string>, message) => {
+  ])('the variables %j are refused in one line', (environment: Record<string, string>, message) => {
     expect(() => config([], environment)).toThrow(message);
   });
 });

@@ -11,14 +11,14 @@ import { createImage, openImage } from '../../../src/block/qcow2/open-image.ts';
 import { randomNumbers } from '../../helpers/qcow2/damage.ts';
 import { imageDirectory } from '../../helpers/qcow2/directory.ts';
 import { CLEAN, check } from '../../helpers/qcow2/tools.ts';
-import { type Deed, Ledger } from './deeds.ts';
+import { WriterLog, type WriterOperation } from './writer-log.ts';
 
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));
 const LINES_MAX = 80;
 /** Half of the kills follow within this time after the start of the next snapshot, apply, delete or flush. */
 const DELAY_MS_MAX = 12;
 
-type Told = Deed & { begins: boolean };
+type Told = WriterOperation & { begins: boolean };
 
 /** Starts the writer and kills it at this number of lines, or some time later. @returns all its lines. */
 async function writeUntilKilled(
@@ -35,11 +35,12 @@ async function writeUntilKilled(
   const told: Told[] = [];
   let timer: NodeJS.Timeout | null = null;
   for await (const line of createInterface({ input: child.stdout! })) {
-    const deed = JSON.parse(line) as Told;
-    told.push(deed);
+    const operation = JSON.parse(line) as Told;
+    told.push(operation);
     if (told.length < of.lines || timer !== null) continue;
     if (of.delayMs === null) child.kill('SIGKILL');
-    else if (deed.begins && deed.kind !== 'write') timer = setTimeout(() => child.kill('SIGKILL'), of.delayMs);
+    else if (operation.begins && operation.kind !== 'write')
+      timer = setTimeout(() => child.kill('SIGKILL'), of.delayMs);
   }
   expect(await gone, JSON.stringify(told.at(-1))).toEqual([null, 'SIGKILL']);
   return told;
@@ -53,14 +54,14 @@ test.each([
   const path = join(imageDirectory(), 'disk.qcow2');
   const diskBytes = 24 * 65_536 + 1024;
   await createImage(path, { diskBytes, clusterBits: bits });
-  const ledger = new Ledger(diskBytes, 2 ** bits);
+  const log = new WriterLog(diskBytes, 2 ** bits);
   const random = randomNumbers(bits);
-  let [deeds, leaked, snapshots] = [0, 0, 0];
+  let [operations, leaked, snapshots] = [0, 0, 0];
   for (let round = 1; round <= kills; round += 1) {
     const lines = 1 + Math.floor(random() * LINES_MAX);
     const delayMs = round % 2 === 0 ? null : random() * DELAY_MS_MAX;
     const told = await writeUntilKilled(path, { seed: round, lines, delayMs });
-    for (const line of told) ledger.take(line);
+    for (const line of told) log.take(line);
     const what = `round ${round} with clusters of 2^${bits}, killed in ${JSON.stringify(told.at(-1))}`;
     const left = await check(path);
     expect({ ...left, leaks: 0 }, what).toEqual(CLEAN);
@@ -68,16 +69,16 @@ test.each([
     try {
       expect(await check(path), what).toEqual(CLEAN);
       expect(image.repaired?.leakedClusters ?? 0, what).toBeGreaterThanOrEqual(left.leaks);
-      await ledger.settleWith(image, what);
+      await log.settleWith(image, what);
     } finally {
       await image.close();
     }
-    deeds += told.length / 2;
+    operations += told.length / 2;
     leaked += Number(left.leaks > 0);
-    snapshots += ledger.snapshots;
+    snapshots += log.snapshots;
   }
   console.log(
-    `2^${bits}: ${kills} kills in ${Math.floor(deeds)} deeds, ${leaked} with leaks, ${snapshots} snapshots compared`,
+    `2^${bits}: ${kills} kills in ${Math.floor(operations)} operations, ${leaked} with leaks, ${snapshots} snapshots compared`,
   );
   // The number depends on the moments of the kills; 0 would mean that no kill interrupted an operation.
   expect(leaked).toBeGreaterThan(0);

@@ -4,10 +4,10 @@ import { openImage } from '../../../src/block/qcow2/open-image.ts';
 import { randomNumbers } from '../../helpers/qcow2/damage.ts';
 import { patterned } from '../../helpers/qcow2/history.ts';
 import { SECTOR_BYTES, stamped } from '../../helpers/qcow2/stamps.ts';
-import type { Deed } from './deeds.ts';
+import type { WriterOperation } from './writer-log.ts';
 
 /*
- * Changes an image for ever, to be killed: tells what it is about to do, one JSON line each, and that it is done with it.
+ * Changes an image until it is killed. It prints one JSON line before and after each operation.
  */
 
 const SNAPSHOTS_MAX = 6;
@@ -20,17 +20,17 @@ const perCluster = image.clusterBytes / SECTOR_BYTES;
 let number = Number(seed) * 100_000 + 2;
 
 for (;;) {
-  const deed = nextDeed();
-  tell({ ...deed, begins: true });
-  await carryOut(image, deed);
-  tell({ ...deed, begins: false });
+  const operation = nextOperation();
+  tell({ ...operation, begins: true });
+  await execute(image, operation);
+  tell({ ...operation, begins: false });
 }
 
-function tell(line: Deed & { begins: boolean }): void {
+function tell(line: WriterOperation & { begins: boolean }): void {
   writeSync(1, `${JSON.stringify(line)}\n`);
 }
 
-function nextDeed(): Deed {
+function nextOperation(): WriterOperation {
   number += 1;
   const chosen = random();
   const name = image.snapshots[Math.floor(random() * image.snapshots.length)]?.name;
@@ -46,24 +46,24 @@ function nextDeed(): Deed {
   return { kind: chosen < 0.6 ? 'discard' : 'write', first, sectors: length, stamp: number };
 }
 
-async function carryOut(on: Image, deed: Deed): Promise<void> {
+async function execute(on: Image, operation: WriterOperation): Promise<void> {
   const idOf = (name: string) => on.snapshots.find((snapshot) => snapshot.name === name)!.id;
-  switch (deed.kind) {
+  switch (operation.kind) {
     case 'write':
-      return on.write(deed.first * SECTOR_BYTES, stamped(deed.stamp, deed.first, deed.sectors));
+      return on.write(operation.first * SECTOR_BYTES, stamped(operation.stamp, operation.first, operation.sectors));
     case 'discard':
-      return on.discard(deed.first * SECTOR_BYTES, deed.sectors * SECTOR_BYTES);
+      return on.discard(operation.first * SECTOR_BYTES, operation.sectors * SECTOR_BYTES);
     case 'flush':
       return on.flush();
     case 'delete':
-      return on.deleteSnapshot(idOf(deed.name));
+      return on.deleteSnapshot(idOf(operation.name));
     case 'apply': {
-      const prepared = await on.prepareApply(idOf(deed.name));
+      const prepared = await on.prepareApply(idOf(operation.name));
       await prepared.commit();
       return prepared.release();
     }
     case 'snapshot': {
-      const { name, salt, vmStateBytes } = deed;
+      const { name, salt, vmStateBytes } = operation;
       const writer = await on.beginVmState();
       await writer.append(patterned(vmStateBytes, salt));
       await on.createSnapshot({ name, vmStateBytes, dateMs: 0, clockNs: 0n, extra: new Uint8Array() });

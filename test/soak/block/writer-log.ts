@@ -5,7 +5,7 @@ import type { Image } from '../../../src/block/image.ts';
 import { patterned } from '../../helpers/qcow2/history.ts';
 import { SECTOR_BYTES, STAMP_FIRST, stampReader } from '../../helpers/qcow2/stamps.ts';
 
-export type Deed =
+export type WriterOperation =
   | { readonly kind: 'write' | 'discard'; readonly first: number; readonly sectors: number; readonly stamp: number }
   | { readonly kind: 'snapshot'; readonly name: string; readonly salt: number; readonly vmStateBytes: number }
   | { readonly kind: 'apply' | 'delete'; readonly name: string }
@@ -14,7 +14,7 @@ export type Deed =
 /** Stamps, one for each sector, and the VM state. */
 type Held = { readonly disk: readonly number[]; readonly vmState: Buffer };
 
-export class Ledger {
+export class WriterLog {
   readonly #perCluster: number;
   readonly #stampOf: (sector: number, bytes: Buffer) => number | null;
   /** The content of the disk at the last completed flush. */
@@ -22,7 +22,7 @@ export class Ledger {
   /** The later writes to each sector. */
   #since = new Map<number, number[]>();
   readonly #snapshots = new Map<string, Held>();
-  #underWay: Deed | null = null;
+  #inProgress: WriterOperation | null = null;
 
   constructor(diskBytes: number, clusterBytes: number) {
     this.#perCluster = clusterBytes / SECTOR_BYTES;
@@ -34,19 +34,20 @@ export class Ledger {
     return this.#snapshots.size;
   }
 
-  take({ begins, ...deed }: Deed & { begins: boolean }): void {
-    this.#underWay = begins ? deed : null;
+  take({ begins, ...operation }: WriterOperation & { begins: boolean }): void {
+    this.#inProgress = begins ? operation : null;
     if (begins) {
-      if (deed.kind === 'write') this.#change(deed.first, deed.first + deed.sectors, deed.stamp);
-      if (deed.kind === 'discard') this.#discard(deed);
-    } else if (deed.kind === 'flush') {
+      if (operation.kind === 'write')
+        this.#change(operation.first, operation.first + operation.sectors, operation.stamp);
+      if (operation.kind === 'discard') this.#discard(operation);
+    } else if (operation.kind === 'flush') {
       this.#settle(this.#current());
-    } else if (deed.kind === 'delete') {
-      this.#snapshots.delete(deed.name);
-    } else if (deed.kind === 'apply') {
-      this.#settle([...this.#snapshots.get(deed.name)!.disk]);
-    } else if (deed.kind === 'snapshot') {
-      this.#snapshots.set(deed.name, this.#heldBy(deed));
+    } else if (operation.kind === 'delete') {
+      this.#snapshots.delete(operation.name);
+    } else if (operation.kind === 'apply') {
+      this.#settle([...this.#snapshots.get(operation.name)!.disk]);
+    } else if (operation.kind === 'snapshot') {
+      this.#snapshots.set(operation.name, this.#heldBy(operation));
       this.#settle(this.#current());
     }
   }
@@ -54,19 +55,19 @@ export class Ledger {
   /** Compares the image with the log, and uses it as the new initial content. @throws AssertionError */
   async settleWith(image: Image, what: string): Promise<void> {
     const disk = await this.#read(image.diskBytes, (into) => image.read(0, into), what);
-    const [underWay, applied] = [this.#underWay, this.#appliedDisk()];
+    const [inProgress, applied] = [this.#inProgress, this.#appliedDisk()];
     if (applied?.every((stamp, sector) => stamp === disk[sector]) !== true) {
       const wrong = disk.findIndex((stamp, sector) => !this.#allowed(sector).includes(stamp));
       expect(wrong < 0 ? null : { wrong, holds: disk[wrong], allowed: this.#allowed(wrong) }, what).toBeNull();
     }
     this.#settle(disk);
-    this.#underWay = null;
+    this.#inProgress = null;
     const there = new Set(image.snapshots.map(({ name }) => name));
-    if (underWay?.kind === 'snapshot' && there.has(underWay.name)) {
+    if (inProgress?.kind === 'snapshot' && there.has(inProgress.name)) {
       // Nothing was logged after it began, so the disk is unchanged since then.
-      this.#snapshots.set(underWay.name, this.#heldBy(underWay));
+      this.#snapshots.set(inProgress.name, this.#heldBy(inProgress));
     }
-    if (underWay?.kind === 'delete' && !there.has(underWay.name)) this.#snapshots.delete(underWay.name);
+    if (inProgress?.kind === 'delete' && !there.has(inProgress.name)) this.#snapshots.delete(inProgress.name);
     expect(there, what).toEqual(new Set(this.#snapshots.keys()));
     for (const { id, name, vmStateBytes, diskBytes } of image.snapshots) {
       const held = this.#snapshots.get(name)!;
@@ -115,10 +116,10 @@ export class Ledger {
   }
 
   #appliedDisk(): readonly number[] | null {
-    return this.#underWay?.kind === 'apply' ? this.#snapshots.get(this.#underWay.name)!.disk : null;
+    return this.#inProgress?.kind === 'apply' ? this.#snapshots.get(this.#inProgress.name)!.disk : null;
   }
 
-  #heldBy({ salt, vmStateBytes }: Extract<Deed, { kind: 'snapshot' }>): Held {
+  #heldBy({ salt, vmStateBytes }: Extract<WriterOperation, { kind: 'snapshot' }>): Held {
     return { disk: this.#current(), vmState: patterned(vmStateBytes, salt) };
   }
 }
