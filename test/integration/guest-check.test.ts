@@ -59,22 +59,20 @@ describe('one unsent dirty page', () => {
   });
 });
 
-describe('two swapped pages', () => {
-  testInSoak('are reported as misplaced, in any segments', async () => {
-    const pair = await guestPair({ vcpus: 3, workload: { ...WORKLOAD, span: 6 * MIB } }, { segmentBytesMax: 2 * MIB });
-    let swapped: number[] = [];
-    const { panic } = await migrate(pair, {
-      beforeAdoption: ({ target }) => {
-        const written = dataPages(target, true);
-        swapped = [written[0]!, written.at(-1)!];
-        expect(swapped[1]! - swapped[0]!).toBeGreaterThan(512);
-        swapPages(target, swapped[0]!, swapped[1]!);
-      },
-    });
-    const { kind, address, detail } = await panic;
-    expect([kind, swapped.includes(address! / PAGE_BYTES)]).toEqual(['misplaced', true]);
-    expect(detail).toContain(`of page ${swapped.find((page) => page !== address! / PAGE_BYTES)}`);
+testInSoak('two swapped pages are reported as misplaced, in any segments', async () => {
+  const pair = await guestPair({ vcpus: 3, workload: { ...WORKLOAD, span: 6 * MIB } }, { segmentBytesMax: 2 * MIB });
+  let swapped: number[] = [];
+  const { panic } = await migrate(pair, {
+    beforeAdoption: ({ target }) => {
+      const written = dataPages(target, true);
+      swapped = [written[0]!, written.at(-1)!];
+      expect(swapped[1]! - swapped[0]!).toBeGreaterThan(512);
+      swapPages(target, swapped[0]!, swapped[1]!);
+    },
   });
+  const { kind, address, detail } = await panic;
+  expect([kind, swapped.includes(address! / PAGE_BYTES)]).toEqual(['misplaced', true]);
+  expect(detail).toContain(`of page ${swapped.find((page) => page !== address! / PAGE_BYTES)}`);
 });
 
 describe('a service whose guest was damaged during the migration', () => {
