@@ -12,7 +12,7 @@ const LOCKED = {
 } as const;
 const BOUND = { transport: 'tcp', host: '127.0.0.1', port: 4444 } as const;
 
-/** A guest that stands still for its switchover, and whose disks were given up. */
+/** A guest that is stopped for its switchover, with inactive disks. */
 async function handingOver(world: FakeWorld): Promise<string> {
   const { id } = world.domain.migration.start({ uri: 'tcp:127.0.0.1:4444' });
   const transfer = world.outgoing();
@@ -94,7 +94,7 @@ describe('the disks of an outgoing guest', () => {
   });
 });
 
-/** A guest that has been loaded, and whose disks are about to be taken. */
+/** A loaded guest, directly before the activation of its disks. */
 async function arriving(world: FakeWorld): Promise<string> {
   world.blocks.isActive = false;
   const beginning = world.domain.migration.incoming({ uri: 'tcp:127.0.0.1:0' });

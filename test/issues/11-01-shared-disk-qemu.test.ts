@@ -68,7 +68,7 @@ describeWithQemu('an image between two QEMUs and a service', () => {
     await target.waitForMigrationEnd();
     expect([await target.runState(), await isActive(target), await isLocked(path)]).toEqual(['running', true, true]);
     await target.waitForTicks(5);
-    // The target has it: nobody takes it back.
+    // The target has the lock.
     expect(await contAt(image)).toEqual([409, 'image_locked']);
   });
 
@@ -81,7 +81,7 @@ describeWithQemu('an image between two QEMUs and a service', () => {
     await source.waitForTicks(5);
     await source.migrate(await image.listeningUri());
     await image.waitForEnd();
-    // It does not know the disk's device, whose state comes last.
+    // It does not have the device of the disk, whose state is the last one.
     const refuses = await startQemu({ ...SMALL_GUEST, incoming: 'defer', capabilities: ['return-path'] });
     await refuses.qmp.execute('migrate-incoming', { uri: INCOMING, 'exit-on-error': false });
 

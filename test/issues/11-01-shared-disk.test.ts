@@ -78,7 +78,7 @@ describe.each(combinations(['with', 'without'], ['without']))(
         await expectWrites(target);
         // It is the same disk, and the guest has found on it all that it wrote.
         expect((await target.call('/machine/console')).text).not.toContain('another one');
-        // What the other side wrote to the header meanwhile is not taken for a stranger's.
+        // A header that the other side has written is not treated as foreign.
         const body = { tag: 'both', replace: leg > 0 };
         const saved = await target.call('/snapshots', { body, headers: { prefer: 'wait=30' } });
         expect(saved.json, saved.text).toMatchObject({ outcome: 'completed' });
@@ -123,7 +123,7 @@ test('a guest keeps its disk after a cancel before the switchover, and gets it b
   await source.untilStatus('pre-switchover');
   await source.post('/migrate/continue', { state: 'pre-switchover' });
   await source.untilStatus('completed');
-  // Somebody else may have it now, and what was there before counts no more.
+  // Another side may have the image now, so its earlier content does not count.
   const image = await openImage(path);
   await image.close();
   await source.post('/cont');
@@ -167,7 +167,7 @@ test('late-block-activate keeps the disks of a guest that stays stopped inactive
   expect(await target.runState()).toBe('paused');
   const save = await target.call('/snapshots', { body: { tag: 'late' } });
   expect([save.status, save.json.code]).toEqual([409, 'node_inactive']);
-  // Nobody has it: the source may still take the guest back, and then the target cannot start it.
+  // Neither side has the lock: the source may still take the guest back, and then the target cannot start it.
   await source.post('/cont');
   await expectWrites(source);
   const cont = await target.call('/cont', { method: 'POST' });

@@ -18,7 +18,7 @@ import { BIN } from '../helpers/client-process.ts';
 const NOWHERE = 'http://127.0.0.1:1';
 const NOT_READY = { status: 503, body: { ready: false, checks: { data: '/d cannot be used: EROFS', service: 'ok' } } };
 
-/** A process that has ended, and that its parent has not waited for: as a shell leaves it that goes on meanwhile. */
+/** An ended process without a wait of its parent, as below a shell that continues. */
 async function unreaped(): Promise<number> {
   const shell = spawn('sh', ['-c', 'true & echo $!; exec sleep 100'], { stdio: ['ignore', 'pipe', 'ignore'] });
   onTestFinished(() => void shell.kill('SIGKILL'));

@@ -15,7 +15,7 @@ const FULL = { status: 507, code: 'no_space' };
 
 type Place = readonly [path: string, request: Parameters<LocalService['call']>[1], answer: object];
 
-/** What was answered: status, and the code wherever that form of an answer has it. */
+/** The answer: its status, and its code from any form of answer. */
 async function answered(service: LocalService, [path, request]: Place) {
   const { status, json, text } = await service.call(path, request);
   const error = json.error as { code?: string } | string | undefined;

@@ -26,7 +26,7 @@ function oldWorld(): FakeWorld {
   return world;
 }
 
-/** The disks as a process that was killed leaves them. `have` are those that the next start has. */
+/** The disks of a killed process. `have` names the disks of the next start. */
 function disksOf({ blocks }: FakeWorld, have: readonly string[] = NODES): MemoryBlocks {
   const left = new MemoryBlocks(have.map((name) => ({ name })));
   for (const { name, snapshots } of blocks.nodes()) {
@@ -35,7 +35,7 @@ function disksOf({ blocks }: FakeWorld, have: readonly string[] = NODES): Memory
   return left;
 }
 
-/** Starts again on these disks. @returns the dates of what each disk has, by tag. */
+/** Starts again on these disks. @returns the tags and dates of the snapshots of each disk. */
 async function startAgain({ store }: FakeWorld, blocks: MemoryBlocks) {
   const { domain, faults } = fakeDomain({ store, blocks });
   await domain.recovered();

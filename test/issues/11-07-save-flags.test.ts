@@ -38,7 +38,7 @@ test('--description, --ttl, --replace, --if-missing and --disk-only have their e
   expect([again.status, again.errors]).toEqual([EXIT.refused, expect.stringContaining('snapshot_exists')]);
 });
 
-/** What a terminal or a table obeys: a bell, escapes of 7 and 8 bits, line breaks of ASCII and of Unicode. */
+/** Control characters of terminals and tables: a bell, escapes of 7 and 8 bits, line breaks of ASCII and of Unicode. */
 const CONTROLS = ['\u0007', '\u001b[2J', '\u009b2J', '\n', '\r', '\u007f', '\u2028', '\u2029'];
 
 describe('an invalid value', () => {

@@ -89,7 +89,7 @@ describeNeeding({ name: 'Prometheus', missing: missing() }, () => {
     const migrate = async (uri: string) =>
       (await ask(app.server, '/migrate', { body: { uri }, headers: { prefer: 'wait=20' } })).json.status;
     expect(await migrate(`tcp:127.0.0.1:${await closedPort()}`)).toBe('failed');
-    // Of what was ever firing, so that no moment of the alert can be missed.
+    // The query covers all past alerts, so that no moment of the alert is missed.
     const everFired = () => sampleOf(`count_over_time(ALERTS{alertname="${FAILED}",alertstate="firing"}[5m]) > bool 0`);
     await expect.poll(everFired).toEqual(['1']);
     expect(await migrate('file:state')).toBe('completed');

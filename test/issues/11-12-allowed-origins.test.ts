@@ -11,7 +11,7 @@ const TOKEN = 'jZ1yT0m2Qm7e3Wl4o3rQv6lYc0h8x5b2kq9nUuP1aXw=';
 const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` };
 const ALLOWED = ['--allow-origin', PAGE];
 
-/** What a browser sends for a script of a page. */
+/** The headers that a browser sends for a script of a page. */
 const fromPage = (origin: string) => ({ origin, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' });
 
 const guarded = (flags: readonly string[] = ALLOWED): Promise<FakeApp> =>

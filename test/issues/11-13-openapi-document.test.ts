@@ -72,7 +72,7 @@ test('every numeric parameter shows its default and its range with exact limits'
     if (!('min' in definition)) continue;
     const { minimum, maximum, default: initial } = shown[name] as unknown as Record<string, number | undefined>;
     expect([minimum, initial], name).toEqual([Number(definition.min), definition.default]);
-    // What a change leaves out keeps its value.
+    // An omitted member of a change keeps its value.
     expect(changed[name], name).toMatchObject({ minimum });
     expect(changed[name], name).not.toHaveProperty('default');
     const isExact = definition.max <= BigInt(Number.MAX_SAFE_INTEGER);

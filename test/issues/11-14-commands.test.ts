@@ -9,7 +9,7 @@ import { shared } from '../helpers/shared.ts';
 const service = shared(() => listeningService(['--ram', '1M', '--workload', 'rate=64k,span=64k']));
 const target = shared(() => listeningService(['--ram', '1M', '--incoming', 'defer']));
 
-/** What `vmferry WORDS` prints; it must succeed. */
+/** The output of `vmferry WORDS`, which must succeed. */
 async function outputOf(words: readonly string[], url = service()): Promise<string> {
   const { status, output, errors } = await runCommand(url, words);
   expect([status, errors]).toEqual([0, '']);

@@ -14,7 +14,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const service = shared(() => listeningService(['--ram', '1.5M', '--set', 'avail-switchover-bandwidth=1.5G']));
 
-/** What `vmferry set NAME=` prints then. */
+/** The output of `vmferry set NAME=`. */
 async function valueAfter(assignment: string): Promise<string> {
   const { status, output, errors } = await runCommand(service(), ['set', assignment]);
   expect([status, errors]).toEqual([0, '']);

@@ -62,7 +62,7 @@ describe.each(UNITS)('the unit %s', (name) => {
 });
 
 describeNeeding({ name: 'systemd-analyze', missing: missing('systemd-analyze'), optional: true }, () => {
-  /** What the program says of units with these texts. */
+  /** The output of the program for units with these texts. */
   function verify(texts: readonly string[]): string {
     const root = temporaryDirectory();
     const folder = join(root, 'etc/systemd/system');

@@ -30,14 +30,14 @@ type Shape = {
   readonly pageBytes: number;
   /** Numbers of the pages with contents; all others are zero. */
   readonly contents: readonly number[];
-  /** What a page with contents holds. */
+  /** The content of a page with contents. */
   readonly fill?: (at: number) => number;
   readonly describe?: 'size' | 'no size' | 'none';
   readonly inOnePart?: boolean;
   readonly named?: Buffer;
 };
 
-/** A whole stream of a machine with pages of any size, in the order in which QEMU sends a guest that is stopped. */
+/** A complete stream of a machine with pages of any size, in the order of QEMU for a stopped guest. */
 function streamOf({
   pageBytes,
   contents,

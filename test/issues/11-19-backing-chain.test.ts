@@ -86,7 +86,7 @@ test('two overlays on one file can be open at the same time, here and in QEMU', 
   await opened(top);
   expect(await qemuWrites(other)).toContain('wrote');
   await opened(other);
-  // Whoever only reads does not keep others from reading.
+  // A reader does not prevent other readers.
   await opened(middle, { readOnly: true });
 });
 

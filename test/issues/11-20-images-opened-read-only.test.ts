@@ -42,7 +42,7 @@ function edit(path: string, change: (bytes: Buffer) => void): void {
   writeFileSync(path, bytes);
 }
 
-/** Where the entries of the snapshot table lie. */
+/** The offsets of the entries of the snapshot table. */
 function entriesOf(bytes: Buffer): number[] {
   const entries: number[] = [];
   let at = Number(bytes.readBigUInt64BE(64));
@@ -54,7 +54,7 @@ function entriesOf(bytes: Buffer): number[] {
   return entries;
 }
 
-/** Leaves each entry so many bytes of extra data, or as many as it has. */
+/** Limits the extra data of each entry to this number of bytes. */
 function shortenExtra(bytes: Buffer, extraBytes: number): void {
   const parts = entriesOf(bytes).map((at) => {
     const old = bytes.readUInt32BE(at + 36);
@@ -90,7 +90,7 @@ describe('an image with a fault that only checks report is opened for writing', 
     expect((await readAt(disk, 0, 512)).every((byte) => byte === 1)).toBe(true);
     await disk.createSnapshot(snapshotNamed('three'));
     await disk.close();
-    // The table was written anew, and what it lacked is there now.
+    // The table was rewritten, and has the missing data now.
     expect(await checked(path)).toBe('clean');
   });
 

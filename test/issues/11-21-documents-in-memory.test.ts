@@ -17,7 +17,7 @@ const untouched = shared(() => fakeApp());
 /** Threads of libuv's pool: UV_THREADPOOL_SIZE, 4 unless given, 1024 at most. */
 const POOL_THREADS = Number(process.env.UV_THREADPOOL_SIZE ?? 4);
 
-/** Keeps every thread of libuv's pool from working: each opens a FIFO that has no writer. @returns how to end that. */
+/** Blocks every thread of libuv's pool: each opens a FIFO without a writer. @returns a function that ends this. */
 function blockPool(): () => Promise<void> {
   const fifo = join(temporaryDirectory(), 'fifo');
   execFileSync('mkfifo', [fifo]);

@@ -157,7 +157,7 @@ describe('pipelined requests', () => {
     socket.write(
       `GET /migrate ${HEAD}If-None-Match: ${headers.etag}\r\nPrefer: wait=60\r\n\r\nGET /healthz HTTP/1.1\r\n`,
     );
-    // A connection that says nothing is closed meanwhile, so that the time of the headers has passed twice.
+    // When a silent connection has been closed, the time limit for headers has passed twice.
     for (let count = 0; count < 2; count += 1) await exchange(port, '');
     socket.write('Host: localhost\r\n\r\n');
     expect(got).toBe('');

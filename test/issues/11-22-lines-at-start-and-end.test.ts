@@ -14,7 +14,7 @@ import { startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
 import { captureLog, LEVELS } from '../helpers/logged-app.ts';
 import { migrationRecord, SCHEMA_DIRECTORY } from '../store/fixtures.ts';
 
-/** Gives clusters far behind the end a count, as a crash between two writes does. */
+/** Sets the counts of clusters far after the end, as a crash between two writes does. */
 function leak(path: string, clusters: number): void {
   const bytes = readFileSync(path);
   const table = Number(bytes.readBigUInt64BE(48));

@@ -19,7 +19,7 @@ type Given = Readonly<Record<string, unknown>>;
 type Client = {
   /** Sends a command, and with it files as of `passingClient`. @returns its answer. */
   ask(execute: string, given?: Given, files?: readonly string[]): Promise<Given>;
-  /** The same of a command that has to be done. @returns what it answers. */
+  /** The same for a command that must succeed. @returns its answer. */
   done(execute: string, given?: Given, files?: readonly string[]): Promise<unknown>;
   /** Ends the client, and with it its connection. */
   close(): void;
@@ -174,7 +174,7 @@ describe.skipIf(!hasPassingClient())('sets of descriptors over a unix socket of 
 
 type Step = readonly [execute: string, given?: Given, files?: readonly string[]];
 
-/** Commands about sets, the same for a QEMU: what each answers, with descriptors by the order in which they came. */
+/** The answers to commands on sets, with descriptors numbered in their order, for a comparison with QEMU. */
 async function answersTo(client: Client, file: string): Promise<unknown[]> {
   const known: number[] = [];
   const seen = (fd: unknown): string => {

@@ -62,7 +62,7 @@ it('a background process that a command detaches from its outputs outlives the c
   process.kill(pid, 'SIGKILL');
 });
 
-/** The field of /proc that tells when a process started, in hundredths of a second. */
+/** The start time of a process from /proc, in hundredths of a second. */
 function startedAt({ child }: Command): string | undefined {
   return readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[19];
 }

@@ -96,7 +96,7 @@ const QUIET: TransferListener = {
   guestResumed: () => {},
 };
 
-/** A worker whose first message cannot be read here, and which would go on working. */
+/** A worker whose first message cannot be read here, and that continues to work. */
 const UNREADABLE = `import { parentPort } from 'node:worker_threads';
 setInterval(() => {}, 1000);
 parentPort.once('message', () => parentPort.postMessage({ type: 'pass', pass: 1 }));`;

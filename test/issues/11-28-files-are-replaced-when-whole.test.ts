@@ -24,7 +24,7 @@ import { describeWithMounts, smallDisk } from '../helpers/snapshots/mounts.ts';
 const OLD = Buffer.alloc(100_000, 'old ');
 const NEW = Buffer.alloc(50_000, 'new');
 
-/** A folder below which there is a file; its path from there. */
+/** A folder with a file below it, and the path of the file from there. */
 function rooted(path = 'guest'): { root: string; path: string; file: string } {
   const root = temporaryDirectory();
   mkdirSync(join(root, 'folder'));
@@ -96,7 +96,7 @@ describe('an existing file', () => {
 
 test('the draft of a dead writer is removed by the next writer and at a start, and an active draft is kept', async () => {
   const { root, path } = rooted();
-  // No process began so early, whatever its number.
+  // No process started so early.
   const dead = `.vmferry-${'0'.repeat(16)}-${process.pid}-7-00000000`;
   const own = new FileDraft(root, path, { headBytes: 0 });
   for (const folder of ['', 'folder/']) writeFileSync(join(root, `${folder}${dead}`), OLD);

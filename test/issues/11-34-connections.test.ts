@@ -22,7 +22,7 @@ async function guarded(limits = {}) {
   return { app, port: await listen(app.server) };
 }
 
-/** Opens a connection and says something. */
+/** Opens a connection and sends a text. */
 async function opened(port: number, text: string): Promise<Socket> {
   const socket = connect(port, '127.0.0.1').on('error', () => {});
   onTestFinished(() => void socket.destroy());
@@ -31,7 +31,7 @@ async function opened(port: number, text: string): Promise<Socket> {
   return socket;
 }
 
-/** What comes back to one request on a connection that stays. @throws Error if the connection is closed instead. */
+/** The answer to one request on a connection that stays open. @throws Error if the connection is closed instead. */
 async function answerTo(socket: Socket, text: string): Promise<string> {
   if (socket.closed) throw new Error('the connection has been closed');
   const { promise, resolve, reject } = Promise.withResolvers<string>();

@@ -8,7 +8,7 @@ import { WaitPoint } from '../../src/engine/session/wait-point.ts';
 import { encodeReverse } from '../../src/engine/stream/return-path.ts';
 import { openPeer } from '../helpers/peer.ts';
 
-/** Nothing in this process runs meanwhile; what was written to sockets arrives. */
+/** Blocks this process. Data on sockets still arrives. */
 function stopProcess(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
@@ -33,7 +33,7 @@ test.each(['tcp', 'unix'] as const)(
     await waiting;
     expect(reverse.shut).toBe(0);
 
-    // Where nothing waits, the deadline holds.
+    // Without waiting data the deadline applies.
     const inVain = waitPoint.within(DEADLINE_MS, () => false);
     stopProcess(3 * DEADLINE_MS);
     await expect(inVain.catch((error: unknown) => error)).resolves.toMatchObject({ code: 'peer_closed' });

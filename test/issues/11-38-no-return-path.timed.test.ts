@@ -17,7 +17,7 @@ type Progress = {
 
 const LIMIT_MS = 300;
 const GOOD = 40_000_000;
-/** What the link itself holds. */
+/** The capacity of the link itself. */
 const LINK_BYTES = 64 * 1024;
 
 test.each(SOCKET_TRANSPORTS)(

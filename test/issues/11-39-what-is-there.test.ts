@@ -28,7 +28,7 @@ function changed(path: string, ...statements: readonly string[]): void {
   connection.close();
 }
 
-/** Puts something else where the database was. */
+/** Replaces the database. */
 function inPlace(make: (path: string) => void): (path: string) => void {
   return (path) => {
     rmSync(path);
@@ -92,7 +92,7 @@ describe('a database file that', () => {
   });
 });
 
-/** What can be read there, or the code of the reason why nothing can. */
+/** The content of the path, or the code of the error. */
 function contentOf(path: string): string {
   try {
     return readFileSync(path, 'latin1');

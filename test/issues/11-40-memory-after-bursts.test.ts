@@ -7,7 +7,7 @@ import { HeapRelief } from '../../src/engine/memory/heap-relief.ts';
 
 const MIB = 2 ** 20;
 
-/** A heap that takes what the test says, and 30 MiB after it has been given back. */
+/** A heap with the size that the test sets, and 30 MiB after a release. */
 function watched() {
   const state = { bytes: 40 * MIB, work: 0, isBusy: false, givenBack: 0 };
   const heap = {

@@ -20,7 +20,7 @@ import { connectTo } from '../helpers/transports.ts';
 const GUEST = ['--ram', '8M', '--workload', 'rate=1M,span=1M,pattern=hot'] as const;
 const ENDED: ReadonlySet<unknown> = new Set(['failed', 'completed', 'cancelled']);
 
-/** What a killed service left: a sound database, and no file that was being made. */
+/** Expects a valid database and no incomplete file after a kill. */
 function expectSound(data: string): void {
   const database = new Database(join(data, DATABASE_FILE));
   expect(database.pragma('integrity_check', { simple: true })).toBe('ok');
@@ -29,7 +29,7 @@ function expectSound(data: string): void {
   expect(names.filter((name) => /new|tmp|part|probe/.test(name))).toEqual([]);
 }
 
-/** After the restart the row says in which state the service ended and who may have the guest; no other row is open. */
+/** Expects that the row has the last state and the possible owner of the guest after the restart, and that no other row is open. */
 async function expectClosed(
   service: Service,
   id: string,

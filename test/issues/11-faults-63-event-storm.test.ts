@@ -15,7 +15,7 @@ import { HTTP_LIMITS } from '../../src/routes/http-limits.ts';
 import { fakeApp, listen } from '../helpers/app.ts';
 import { readEvents } from '../helpers/event-reader.ts';
 
-/** A client that takes what it is given, until it is told to take nothing. */
+/** A client that reads everything, until the test stops it. */
 class Client extends EventEmitter {
   readonly ids: number[] = [];
   readonly gaps: { readonly from: number; readonly to: number }[] = [];
@@ -92,7 +92,7 @@ test('clients that reconnect together get one page in each turn of the event loo
   expect(clients[35]?.ids).toEqual(numbers(8, 1000));
   expect(clients[45]?.ids).toEqual(numbers(351, 1000));
   expect(clients[65]?.ids).toEqual([1000]);
-  // Ten whole pages, the three that begin in the midst of one, and the end of the log.
+  // Ten complete pages, three that start within a page, and the end of the log.
   expect(reads.count).toBeLessThanOrEqual(10 + 3 + clients.length);
 });
 
