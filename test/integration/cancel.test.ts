@@ -12,7 +12,7 @@ test('a cancel without a migration has no effect, and later migrations work', ()
 test('a cancel during connecting, the first pass, pre-switchover and the last pass succeeds, the target fails, and later migrations work', () =>
   cancelInEachStage('tcp'));
 
-test('once the target may have the guest a cancel over tcp is refused, and does not change the end', () =>
+test('a cancel over tcp is refused after the target may have the guest, and does not change the end', () =>
   cancelTooLate('tcp'));
 
 test('cancels that race with the completion of real migrations lead to exactly one end', async () => {

@@ -46,7 +46,7 @@ describe('a peer that closes', () => {
   });
 });
 
-describe('at the boundary of the handover over tcp', () => {
+describe('at the handover over tcp', () => {
   test('without a return path a silence or a reset leaves the outcome unknown, and an orderly close is an unconfirmed completion', () =>
     outgoing.handoverWithoutReturnPath('tcp'));
 
