@@ -38,7 +38,7 @@ export interface AuditUseCases {
   list(query: AuditListQuery): Page<AuditRecord>;
 }
 
-type Surroundings = {
+type AuditTrailOptions = {
   readonly audit: AuditRepository;
   readonly clock: Clock;
   readonly report: (error: unknown) => void;
@@ -46,16 +46,16 @@ type Surroundings = {
 
 /** The trail over a store. What cannot be written down is reported and hinders nothing: a cancel must work at any time. */
 export class AuditTrail implements AuditUseCases {
-  readonly #surroundings: Surroundings;
+  readonly #options: AuditTrailOptions;
   #untilPruning = 0;
 
-  constructor(surroundings: Surroundings) {
-    this.#surroundings = surroundings;
-    this.#attempt(() => surroundings.audit.closeOpen());
+  constructor(options: AuditTrailOptions) {
+    this.#options = options;
+    this.#attempt(() => options.audit.closeOpen());
   }
 
   begin(entry: AuditEntry): AuditTrace {
-    const { audit, clock } = this.#surroundings;
+    const { audit, clock } = this.#options;
     const began = clock.monotonic();
     const id = this.#add(entry, 'running', null);
     return {
@@ -73,11 +73,11 @@ export class AuditTrail implements AuditUseCases {
   }
 
   list(query: AuditListQuery): Page<AuditRecord> {
-    return this.#surroundings.audit.list(query);
+    return this.#options.audit.list(query);
   }
 
   #add(entry: AuditEntry, outcome: 'running' | 'refused', errorCode: string | null): number | null {
-    const { audit, clock } = this.#surroundings;
+    const { audit, clock } = this.#options;
     return this.#attempt(() => {
       const id = audit.add({ ...entry, at: clock.now(), outcome, errorCode });
       this.#prune();
@@ -89,14 +89,14 @@ export class AuditTrail implements AuditUseCases {
     this.#untilPruning -= 1;
     if (this.#untilPruning > 0) return;
     this.#untilPruning = ROWS_PER_PRUNING;
-    this.#surroundings.audit.prune({ keep: AUDIT_KEPT, keepRefusals: AUDIT_REFUSALS_KEPT });
+    this.#options.audit.prune({ keep: AUDIT_KEPT, keepRefusals: AUDIT_REFUSALS_KEPT });
   }
 
   #attempt<T>(work: () => T): T | null {
     try {
       return work();
     } catch (error) {
-      this.#surroundings.report(error);
+      this.#options.report(error);
       return null;
     }
   }

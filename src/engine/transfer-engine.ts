@@ -1,4 +1,4 @@
-import type { StatusWord } from '../domain/migration/migration-status.ts';
+import type { SharedStatus } from '../domain/migration/migration-status.ts';
 import type {
   IncomingEnd,
   IncomingRequest,
@@ -32,11 +32,11 @@ export type OutgoingPlan = Plan<OutgoingRequest> & { readonly source: TransferSo
 export type IncomingPlan = Plan<IncomingRequest> & { readonly target: TransferTarget };
 
 export interface OutgoingTransfer extends OutgoingSession {
-  readonly status: StatusWord;
+  readonly status: SharedStatus;
 }
 
 export interface IncomingTransfer extends Omit<IncomingSession, 'loaded' | 'ended'> {
-  readonly status: StatusWord;
+  readonly status: SharedStatus;
   /** A machine to be adopted; `started` or `refused` follows. */
   readonly loaded: Promise<LoadedMachine>;
   readonly ended: Promise<EngineIncomingEnd>;

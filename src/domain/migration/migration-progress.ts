@@ -3,7 +3,7 @@ import type { Settings } from '../settings/settings.ts';
 import type { CurrentMigration } from './current-migration.ts';
 import type { MigrationStatus } from './migration-status.ts';
 import { PAGE_BYTES } from './query.ts';
-import { type Judged, judge, NO_SENDER_YET, size, timeToGo, type Verdict } from './verdict.ts';
+import { judge, NO_SENDER_YET, size, timeToGo, type Verdict, type VerdictFigures } from './verdict.ts';
 
 /** How a migration gets on, for people and dashboards. Bytes, bytes/s and milliseconds. */
 export type MigrationProgress = {
@@ -52,7 +52,7 @@ export function progressOf(
     };
   }
   if (current.direction === 'incoming') return incomingProgress(current, figures, limits['downtime-limit']);
-  const judged: Judged = {
+  const judged: VerdictFigures = {
     status: current.status,
     figures,
     limits,

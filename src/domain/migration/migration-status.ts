@@ -54,10 +54,10 @@ export const CANCEL_OUTCOMES = [
 export type CancelOutcome = (typeof CANCEL_OUTCOMES)[number];
 
 /**
- * The status of one migration in one shared 32-bit word: bits 0–7 the code, bit 8 "handed over".
+ * The status of one migration in shared memory, as a 32-bit integer: bits 0–7 are the code, bit 8 is "handed over".
  * Every change is a compare-and-set against a state that was read, so two writers never both win.
  */
-export class StatusWord {
+export class SharedStatus {
   readonly buffer: SharedArrayBuffer;
   readonly #cell: Int32Array;
 
@@ -77,8 +77,8 @@ export class StatusWord {
   }
 
   /**
-   * Moves from `from` to `to` if the word still says `from`.
-   * @returns false if someone else moved it first; nothing is changed then.
+   * Moves from `from` to `to` if the status is still `from`.
+   * @returns false if another thread changed it first; then nothing is changed
    * @throws RangeError if the table does not allow the step: a fault in the caller.
    */
   transition(from: MigrationStatus, to: MigrationStatus): boolean {

@@ -13,7 +13,7 @@ export type Verdict = 'converging' | 'stalled' | 'hopeless';
 export const VERDICTS = ['converging', 'stalled', 'hopeless'] as const satisfies readonly Verdict[];
 
 /** What a verdict is made from. */
-export type Judged = {
+export type VerdictFigures = {
   readonly status: MigrationStatus;
   readonly figures: MigrationFigures;
   readonly limits: LiveParameters;
@@ -36,7 +36,7 @@ const SHRINKING_SHARE = 0.9;
 const OVERWHELMING_SHARE = 0.9;
 
 /** The verdict on an outgoing migration that runs; null where there is nothing to judge. */
-export function judge(judged: Judged): Judgement | null {
+export function judge(judged: VerdictFigures): Judgement | null {
   switch (judged.status) {
     case 'setup':
     case 'wait-unplug':
@@ -52,7 +52,7 @@ export function judge(judged: Judged): Judgement | null {
   }
 }
 
-function judgeActive(judged: Judged): Judgement {
+function judgeActive(judged: VerdictFigures): Judgement {
   const { figures, limits, dirtyBytesBySync } = judged;
   const { bandwidth, expectedDowntimeMs, dirtySyncCount } = figures;
   if (dirtySyncCount <= 1) return converging(`The first pass is under way${speed(bandwidth)}.`);
@@ -84,7 +84,7 @@ function judgeActive(judged: Judged): Judgement {
  * True if what is left has fitted for several passes and no longer halves, so that nothing but the target's word can
  * be what the switchover waits for.
  */
-function waitsForAck({ status, needsAck, figures, limits, dirtyBytesBySync }: Judged): boolean {
+function waitsForAck({ status, needsAck, figures, limits, dirtyBytesBySync }: VerdictFigures): boolean {
   if (!needsAck || status !== 'active' || figures.expectedDowntimeMs > limits['downtime-limit']) return false;
   const recent = dirtyBytesBySync.slice(-SYNCS_TO_JUDGE);
   const fits = (bytes: number) => bytes * 1000 <= figures.bandwidth * limits['downtime-limit'];
@@ -100,7 +100,7 @@ function remedy(limits: LiveParameters, { bandwidth }: MigrationFigures): string
 
 /** Time to the end as a range, or why nothing can be said. All in milliseconds. */
 export function timeToGo(
-  judged: Judged,
+  judged: VerdictFigures,
   judgement: Judgement | null,
 ): { readonly range: { readonly min: number; readonly max: number } } | { readonly why: string } {
   const { status, figures } = judged;

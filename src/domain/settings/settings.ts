@@ -35,7 +35,7 @@ export type SettingsOverrides = {
 };
 
 /** State of the machine that rules depend on. */
-export type Circumstances = {
+export type SettingsContext = {
   /** True once a listener for an incoming migration has been started. */
   readonly isIncomingStarted: () => boolean;
   readonly hasDirtyRing: () => boolean;
@@ -48,7 +48,7 @@ export type Circumstances = {
 export class Settings {
   readonly #store: Store;
   readonly #versions: Record<SettingsKind, number>;
-  readonly #circumstances: Circumstances;
+  readonly #circumstances: SettingsContext;
   #kept: { capabilities: CapabilitySet; parameters: ParameterSet };
   #capabilities: CapabilitySet;
   /** Capabilities of OFF_IS_KEPT that were switched off: they differ from capabilities that were never set. */
@@ -57,7 +57,7 @@ export class Settings {
   readonly #overridden: { capabilities: Set<string>; parameters: Set<string> };
 
   /** @throws DomainError if stored settings cannot be read, or an override is refused by a rule. */
-  constructor(store: Store, overrides: SettingsOverrides, circumstances: Circumstances) {
+  constructor(store: Store, overrides: SettingsOverrides, circumstances: SettingsContext) {
     this.#store = store;
     this.#versions = {
       capabilities: store.settings.load('capabilities')?.version ?? 0,

@@ -1,4 +1,4 @@
-import { type MigrationStatus, StatusWord } from '../../domain/migration/migration-status.ts';
+import { type MigrationStatus, SharedStatus } from '../../domain/migration/migration-status.ts';
 import type { TransferError } from '../../domain/ports/migration-session.ts';
 import { VcpuControl } from '../memory/vcpu-control.ts';
 import type { FromWorker, SharedCells } from '../session/transfer-messages.ts';
@@ -11,7 +11,7 @@ import type { OutgoingPlan } from '../transfer-engine.ts';
 /** The state that all steps of an outgoing migration share. */
 export type SourceContext = {
   readonly plan: OutgoingPlan;
-  readonly status: StatusWord;
+  readonly status: SharedStatus;
   readonly figures: FigureBlock;
   readonly heartbeat: Heartbeat;
   readonly live: LiveParameterCells;
@@ -30,7 +30,7 @@ export function createSourceContext(
   cells: SharedCells,
   post: (message: FromWorker) => void,
 ): SourceContext {
-  const status = new StatusWord(cells.status);
+  const status = new SharedStatus(cells.status);
   const figures = new FigureBlock(cells.figures);
   const capabilities = new Set(plan.capabilities);
   const waitPoint = new WaitPoint(() => status.read() === 'cancelling');

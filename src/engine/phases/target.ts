@@ -1,4 +1,4 @@
-import { StatusWord } from '../../domain/migration/migration-status.ts';
+import { SharedStatus } from '../../domain/migration/migration-status.ts';
 import type { MigrationAddress, MigrationEnd, TransferError } from '../../domain/ports/migration-session.ts';
 import type { IncomingChannel } from '../channels/channel.ts';
 import { MAIN_CHANNEL } from '../channels/socket-listener.ts';
@@ -38,7 +38,7 @@ type NextStep = Promise<TargetStep | null>;
 /** An incoming migration from the first listen to its end. */
 export class TargetMigration {
   #plan: IncomingPlan;
-  readonly #status: StatusWord;
+  readonly #status: SharedStatus;
   readonly #figures: FigureBlock;
   readonly #post: (message: FromWorker) => void;
   readonly #waitPoint: WaitPoint;
@@ -70,7 +70,7 @@ export class TargetMigration {
   ) {
     this.#plan = plan;
     this.#awaiting = awaiting;
-    this.#status = new StatusWord(cells.status);
+    this.#status = new SharedStatus(cells.status);
     this.#figures = new FigureBlock(cells.figures);
     this.#post = post;
     this.#waitPoint = new WaitPoint(() => this.#status.read() === 'cancelling');

@@ -1,4 +1,4 @@
-import { type MigrationStatus, StatusWord } from '../../domain/migration/migration-status.ts';
+import { type MigrationStatus, SharedStatus } from '../../domain/migration/migration-status.ts';
 import type { MigrationEnd, TransferError, TransferListener } from '../../domain/ports/migration-session.ts';
 import { FigureBlock, sharedMicroseconds } from '../shared/figures.ts';
 import { LiveParameterCells } from '../shared/live-parameters.ts';
@@ -24,7 +24,7 @@ export type SessionParts = {
  * next session at the end of this one.
  */
 export abstract class TransferSession {
-  readonly status = new StatusWord();
+  readonly status = new SharedStatus();
   protected readonly live = new LiveParameterCells();
   protected readonly listener: TransferListener;
   protected readonly end = Promise.withResolvers<MigrationEnd>();

@@ -1,4 +1,4 @@
-import { type MigrationStatus, StatusWord } from '../../../src/domain/migration/migration-status.ts';
+import { type MigrationStatus, SharedStatus } from '../../../src/domain/migration/migration-status.ts';
 import type {
   MigrationAddress,
   MigrationEnd,
@@ -43,7 +43,7 @@ class Age {
 export class FakeOutgoing implements OutgoingTransfer {
   readonly plan: OutgoingPlan;
   readonly listener: TransferListener;
-  readonly status = new StatusWord();
+  readonly status = new SharedStatus();
   readonly parametersSet: LiveParameters[] = [];
   readonly ended: Promise<MigrationEnd>;
   continued = 0;
@@ -87,7 +87,7 @@ export class FakeOutgoing implements OutgoingTransfer {
     this.continued += 1;
   }
 
-  cancel(): ReturnType<StatusWord['cancel']> {
+  cancel(): ReturnType<SharedStatus['cancel']> {
     return this.status.cancel();
   }
 
@@ -128,7 +128,7 @@ export class FakeOutgoing implements OutgoingTransfer {
 export class FakeIncoming implements IncomingTransfer {
   readonly plan: IncomingPlan;
   readonly listener: TransferListener;
-  readonly status = new StatusWord();
+  readonly status = new SharedStatus();
   readonly listening: Promise<MigrationAddress>;
   readonly loaded: Promise<LoadedMachine>;
   readonly ended: IncomingTransfer['ended'];

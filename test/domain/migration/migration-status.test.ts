@@ -6,17 +6,17 @@ import {
   isRunning,
   MIGRATION_STATUSES,
   type MigrationStatus,
-  StatusWord,
+  SharedStatus,
   TRANSITIONS,
 } from '../../../src/domain/migration/migration-status.ts';
 
 /** A status word in `status`, reached by the shortest allowed path from `none`. */
-function wordIn(status: MigrationStatus): StatusWord {
+function wordIn(status: MigrationStatus): SharedStatus {
   const ways = new Map<MigrationStatus, MigrationStatus[]>([['none', []]]);
   for (const [from, way] of ways) {
     for (const to of TRANSITIONS[from]) if (!ways.has(to)) ways.set(to, [...way, to]);
   }
-  const word = new StatusWord();
+  const word = new SharedStatus();
   for (const to of ways.get(status)!) expect(word.transition(word.read(), to)).toBe(true);
   return word;
 }
@@ -43,7 +43,7 @@ describe('the lifecycle of a migration', () => {
 
   it('lets only one of two writers make a transition from the same status', () => {
     const word = wordIn('active');
-    const other = new StatusWord(word.buffer);
+    const other = new SharedStatus(word.buffer);
     expect(word.transition('active', 'device')).toBe(true);
     expect(other.transition('active', 'failed')).toBe(false);
     expect(other.read()).toBe('device');

@@ -3,7 +3,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { StatusWord } from '../../../src/domain/migration/migration-status.ts';
+import { SharedStatus } from '../../../src/domain/migration/migration-status.ts';
 import { TargetMigration } from '../../../src/engine/phases/target.ts';
 import type { FromWorker } from '../../../src/engine/session/transfer-messages.ts';
 import { FigureBlock } from '../../../src/engine/shared/figures.ts';
@@ -16,7 +16,7 @@ async function startTarget() {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-target-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'in.sock');
-  const status = new StatusWord();
+  const status = new SharedStatus();
   status.transition('none', 'setup');
   const cells = {
     status: status.buffer,
