@@ -65,7 +65,7 @@ describe('progress on a terminal', () => {
     const io = ioOf(service);
     io.width = 80;
     await run(io, 'save', 'warm');
-    expect(io.stderr).toMatch(/\r\u001b\[Kvmferry: saving warm: the outcome of job j1 is not known.*\n$/);
+    expect(io.stderr).toMatch(/\r\u001b\[Kvmferry: saving warm: the outcome of job j1 is unknown: .*\n$/);
   });
 
   test('is printed in lines on a dumb terminal', async () => {

@@ -14,7 +14,7 @@ import { socketPath } from '../helpers/transports.ts';
 /** Prints, for each descriptor that is open when it starts, whether it is claimed or why not. */
 const LOOK = `
   import { readdirSync } from 'node:fs';
-  import { claimDescriptors } from './src/config/inherited-descriptors.ts';
+  import { claimDescriptors } from './src/config/given-flags.ts';
   for (const name of readdirSync('/proc/self/fd')) {
     try { claimDescriptors(new Map([['x', Number(name)]])); console.log(name, 'claimed'); }
     catch (error) { console.log(name, error.message); }
