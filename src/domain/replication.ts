@@ -8,8 +8,8 @@ import type { DeviceSaving, Hypervisor } from './ports/hypervisor.ts';
 import type { TransferError } from './ports/migration-session.ts';
 
 /*
- * COLO, and Xen's hold on block replication, as on a host that has neither: every question is answered as by a QEMU 10.0
- * in which nothing is replicated. What is to come of them comes in here.
+ * COLO, and Xen's control of block replication, for a host without both: every command is answered as by a QEMU 10.0
+ * that replicates nothing. An implementation replaces NO_REPLICATION.
  */
 
 /** COLOMode of the QAPI schema. */
@@ -35,9 +35,9 @@ export type ReplicationRequest = {
 
 export interface ReplicationUseCases {
   coloStatus(): ColoStatus;
-  /** The peer is not heard any more: this side takes over. */
+  /** The peer's heartbeat is missing: this side takes over. */
   lostHeartbeat(): void;
-  /** Begins or ends the replication of disks. */
+  /** Starts or ends the replication of disks. */
   setReplication(request: ReplicationRequest): void;
   replicationStatus(): ReplicationStatus;
   /** Makes replicated disks take a checkpoint. */
@@ -46,7 +46,7 @@ export interface ReplicationUseCases {
   setDirtyLog(enable: boolean): void;
 }
 
-/** On a host where nothing is replicated. */
+/** The answers of a host that replicates nothing. */
 export const NO_REPLICATION: ReplicationUseCases = {
   coloStatus: () => ({ mode: 'none', 'last-mode': 'none', reason: 'none' }),
   lostHeartbeat: () => {
@@ -62,18 +62,18 @@ export const NO_REPLICATION: ReplicationUseCases = {
     throw new DomainError('incompatible_parameters', `failover ${reason}.`, { violations });
   },
   replicationStatus: () => ({ error: false }),
-  // No disk is replicated, so all of them are done.
+  // No disk is replicated: nothing to do.
   checkpoint: () => {},
-  // The dirty log of a machine here is always on: no migration waits for it, and none is disturbed by it.
+  // The dirty log of a machine here is always on, so the command has no effect.
   setDirtyLog: () => {},
 };
 
 export type SavedDevices = { readonly filename: string; readonly bytes: number; readonly sections: number };
 
 export interface DeviceStateUseCases {
-  /** Writes the state of all devices, but no RAM and no disk, into a file; the guest stands still for a moment. */
+  /** Writes the state of all devices, but no RAM and no disk, into a file. The guest is stopped briefly. */
   save(filename: string): Promise<SavedDevices>;
-  /** Puts the state of all devices back from such a file. The guest must be stopped; its RAM and disks stay. */
+  /** Loads the state of all devices from such a file. The guest must be stopped; RAM and disks do not change. */
   load(filename: string): Promise<void>;
 }
 
@@ -91,7 +91,7 @@ export function deviceStateUseCases(parts: DeviceStateParts): DeviceStateUseCase
   };
 }
 
-/** While a device state is saved or loaded no other activity begins that needs the machine, and the reverse. */
+/** No activity that needs the machine runs at the same time. */
 async function exclusively<T>({ occupancy }: DeviceStateParts, work: () => Promise<T>): Promise<T> {
   occupancy.refuse('device state');
   return occupancy.during('device-state', work);
@@ -103,14 +103,14 @@ async function save(parts: DeviceStateParts, filename: string): Promise<SavedDev
   return { filename: path, ...(await written.catch(rethrow)) };
 }
 
-/** A guest that runs is stopped for as long as copying takes, with the events STOP and RESUME, as in QEMU. */
+/** Stops a running guest while its device state is copied, with the events STOP and RESUME as in QEMU. */
 async function captured({ hypervisor, guest }: DeviceStateParts, path: string): Promise<DeviceSaving> {
   const isRunning = guest.state === 'running';
   try {
     if (isRunning) await holdForSnapshot(guest, 'save-vm');
     else await hypervisor.hold('snapshot');
     const saving = hypervisor.saveDevices(path);
-    // It may fail before it is awaited.
+    // Prevents an unhandled rejection: it may fail before it is awaited.
     saving.written.catch(() => {});
     await saving.captured;
     return saving;
@@ -140,7 +140,7 @@ async function load(parts: DeviceStateParts, filename: string): Promise<void> {
   takeRunState(guest);
 }
 
-/** The panic that a guest may have had is part of its devices' state: it comes and goes with them. */
+/** Device state includes a panic, so a load may set or clear it. The run state follows. */
 function takeRunState(guest: Guest): void {
   const { machine, runState } = guest;
   const isPanicked = machine.isHeldFor('panic');
@@ -156,14 +156,17 @@ function takeRunState(guest: Guest): void {
 
 const STOPPED: ReadonlySet<RunState> = new Set(['paused', 'prelaunch', 'postmigrate'] as const);
 
-/** The path below the file root. */
+/** Path relative to the file root. */
 function pathOf(rules: AddressRules, filename: string): string {
   const address = fileAddress(filename, 0, { rules, pointer: '/filename' });
   if (address.transport !== 'file') throw new TypeError('a file has an address of another kind');
   return address.path;
 }
 
-/** A file that cannot be used has an error code of its own; faults of its content have one code. */
+/**
+ * A file that cannot be used has an error code of its own; all faults of its content have the code
+ * device_state_refused.
+ */
 function rethrow(error: unknown): never {
   const { code, message } = error as Partial<TransferError>;
   if (typeof code !== 'string') throw error;

@@ -3,9 +3,9 @@ import type { Report } from './ports/process.ts';
 import type { Store } from './ports/store.ts';
 
 /**
- * Writes how work ended, or that something begins which frees room or saves the guest: where the disk is full, in the room
- * that is kept for that. `write` may be called twice.
- * @throws what the store throws.
+ * Writes the end of work, or the start of work that frees space or saves the guest. On a full disk it frees the
+ * reserved space and writes again, so `write` may be called twice.
+ * @throws the error of the store
  */
 export function withReserve<T>({ reserve }: Pick<Store, 'reserve'>, write: () => T): T {
   try {
@@ -17,7 +17,7 @@ export function withReserve<T>({ reserve }: Pick<Store, 'reserve'>, write: () =>
   }
 }
 
-/** Takes the room again if there is any; true if it is taken. */
+/** Reserves the space again if possible. @returns true if it is reserved. */
 export function keepIfPossible({ reserve }: Pick<Store, 'reserve'>): boolean {
   try {
     reserve.keep();
@@ -27,7 +27,9 @@ export function keepIfPossible({ reserve }: Pick<Store, 'reserve'>): boolean {
   }
 }
 
-/** Writes, in the reserved room if need be, what already has happened: a fault is reported, and nothing is thrown. */
+/**
+ * Writes something that has already happened, with the reserved space if necessary. An error is reported, not thrown.
+ */
 export function writeOrReport(
   { store, report }: { readonly store: Pick<Store, 'reserve'>; readonly report: Report },
   write: () => void,

@@ -2,20 +2,20 @@ import type { Page } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
 import type { Clock, Schedule } from '../ports/process.ts';
 
-/* Self-announcements as every door and the store see them. */
+/* Self-announcements, in the form that every client interface and the store use. */
 
 /**
- * When rounds are due, in milliseconds. Any 64-bit integer is taken, as by QEMU, whose command does not hold them to the
- * bounds of the announce-* parameters.
+ * Times of the rounds, in milliseconds. Every 64-bit integer is allowed, as in QEMU: the command does not check the
+ * ranges of the announce-* parameters.
  */
 export type AnnounceSchedule = {
-  /** From the first round, which is made at once, to the second. */
+  /** Delay from the first round, which is made immediately, to the second. */
   readonly initial: number | bigint;
-  /** The longest delay; one that comes out negative is this long too. */
+  /** Longest delay. It also replaces a computed delay that is negative. */
   readonly max: number | bigint;
-  /** Rounds in all; 0 makes none, a negative number goes on until it is replaced or stopped. Counts in 32 bits. */
+  /** Number of rounds, cut to 32 bits. 0: none. Negative: until the announcement is replaced or stopped. */
   readonly rounds: number | bigint;
-  /** What each delay is longer than the one before. */
+  /** Difference between one delay and the next. */
   readonly step: number | bigint;
 };
 
@@ -33,10 +33,10 @@ export type AnnouncementOutcome = (typeof ANNOUNCEMENT_OUTCOMES)[number];
 /** A row of the history; times are wall clock milliseconds since 1970. */
 export type AnnouncementRow = {
   readonly id: number;
-  /** The command's `id`, empty where none was given; null for the one that an incoming migration makes. */
+  /** `id` of the command, empty if it had none; null: made by an incoming migration. */
   readonly name: string | null;
   readonly migrationId: string | null;
-  /** Names of the interfaces that it is for; null: all. */
+  /** Names of the interfaces to announce; null: all. */
   readonly interfaces: readonly string[] | null;
   readonly schedule: AnnounceSchedule;
   readonly startedAt: number;
@@ -46,7 +46,7 @@ export type AnnouncementRow = {
 };
 
 export type AnnouncementRecord = AnnouncementRow & {
-  /** The first ROUNDS_KEPT of them. */
+  /** The first ROUNDS_KEPT rounds. */
   readonly rounds: readonly { readonly round: number; readonly at: number }[];
 };
 
@@ -56,13 +56,13 @@ export type AnnounceRequest = AnnounceSchedule & {
 };
 
 export interface AnnounceUseCases {
-  /** Makes the first round and arranges the others; one of the same name that is under way is replaced. */
+  /** Makes the first round and schedules the others. Replaces a running announcement of the same name. */
   announce(request: AnnounceRequest): AnnouncementRecord;
-  /** By the text of its number. */
+  /** @param id the decimal number of the announcement. @throws DomainError announcement_not_found */
   get(id: string): AnnouncementRecord;
   /** Newest first. */
   list(query: { readonly limit: number; readonly cursor: string | null }): Page<AnnouncementRow>;
-  /** What the announce-* parameters say. */
+  /** The schedule of the announce-* parameters. */
   schedule(): AnnounceSchedule;
 }
 
@@ -71,26 +71,26 @@ export interface AnnouncementRepository {
   add(row: Omit<AnnouncementRow, 'id' | 'endedAt' | 'outcome' | 'roundsMade'>): number;
   addRound(id: number, entry: AnnouncementRecord['rounds'][number]): void;
   end(id: number, end: Pick<AnnouncementRow, 'outcome' | 'roundsMade'> & { readonly endedAt: number }): void;
-  /** Rows that an earlier process did not see the end of become `unknown`. */
+  /** Sets unfinished rows of earlier processes to `unknown`. */
   closeOpen(): void;
   get(id: number): AnnouncementRecord | null;
   list(query: { readonly limit: number; readonly cursor: string | null }): Page<AnnouncementRow>;
-  /** Removes all but the newest `keep` of those that have ended. */
+  /** Removes ended announcements except the newest `keep`. */
   prune(keep: number): void;
 }
 
-/** Announcements by command under way at a time, each under a name of its own. */
+/** Largest number of running announcements: a command that would exceed it is refused. */
 export const ANNOUNCEMENTS_MAX = 64;
-/** Newest announcements that are kept. */
+/** Ended announcements that are kept, newest first. */
 export const ANNOUNCEMENTS_KEPT = 1000;
-/** Rounds of one that are written down and logged one by one: as many as the parameter announce-rounds allows. */
+/** Rounds of one announcement that are stored and logged: the maximum of announce-rounds. */
 export const ROUNDS_KEPT = 1000;
 
 export type AnnouncerOptions = {
   readonly store: { readonly announcements: AnnouncementRepository; transaction<T>(work: () => T): T };
   readonly clock: Clock;
   readonly schedule: Schedule;
-  /** As the announce-* parameters have them now. */
+  /** The current values of the announce-* parameters. */
   readonly parameters: () => AnnounceSchedule;
   readonly note: (message: string, details: Readonly<Record<string, unknown>>) => void;
   readonly report: (error: unknown) => void;
@@ -98,7 +98,7 @@ export type AnnouncerOptions = {
 
 type Whose = Pick<AnnouncementRow, 'name' | 'migrationId' | 'interfaces'>;
 
-/** One under way. */
+/** A running announcement. */
 type Running = {
   readonly id: number;
   readonly schedule: AnnounceSchedule;
@@ -109,18 +109,18 @@ type Running = {
 
 const NUMBER = /^[1-9]\d{0,14}$/;
 
-/** Said of each round, so that nobody waits for a frame: neither the synthetic guest nor an image has an interface. */
+/** In each round's log line: no machine has a network interface, so no frame is sent. */
 const NO_FRAME = 'no frame was sent: the machine has no network interface';
 
 /**
- * Self-announcements: rounds at the times of a schedule, the first at once, each written down and logged. A name has at
- * most one under way; the one that migrations make has none, and so is not touched by any command.
+ * Self-announcements: rounds at the times of a schedule, the first immediately, each stored and logged. At most one
+ * announcement of a name runs. Those of migrations have no name, so no command replaces them.
  */
 export class Announcer implements AnnounceUseCases {
   readonly #options: AnnouncerOptions;
   readonly #running = new Map<string | null, Running>();
 
-  /** Closes what an earlier process left open. */
+  /** Sets unfinished announcements of earlier processes to `unknown`. */
   constructor(options: AnnouncerOptions) {
     this.#options = options;
     options.store.announcements.closeOpen();
@@ -134,7 +134,7 @@ export class Announcer implements AnnounceUseCases {
     return this.get(String(this.#begin(schedule, { name, migrationId: null, interfaces: interfaces ?? null })));
   }
 
-  /** The guest of an incoming migration is here. Whatever goes wrong hinders it from nothing. */
+  /** Announces a guest that has arrived. Errors are only reported, so they do not affect the guest. */
   afterMigration(migrationId: string): void {
     try {
       this.#begin(this.#options.parameters(), { name: null, migrationId, interfaces: null });
@@ -157,7 +157,7 @@ export class Announcer implements AnnounceUseCases {
     return this.#options.parameters();
   }
 
-  /** Nothing more is due afterwards. */
+  /** Ends all announcements with the outcome `stopped`. */
   close(): void {
     for (const name of [...this.#running.keys()]) this.#end(name, 'stopped');
   }
@@ -165,7 +165,7 @@ export class Announcer implements AnnounceUseCases {
   #begin(schedule: AnnounceSchedule, whose: Whose): number {
     const { store, clock, note } = this.#options;
     const rounds = roundsOf(schedule);
-    // Whoever is replaced ends with the beginning of this one, or goes on if that cannot be kept.
+    // One transaction ends the replaced announcement and stores this one. If it fails, the earlier one continues.
     const id = store.transaction(() => {
       this.#keepEnd(whose.name, 'replaced');
       const fresh = store.announcements.add({ ...whose, schedule, startedAt: clock.now() });
@@ -237,17 +237,17 @@ export class Announcer implements AnnounceUseCases {
   }
 }
 
-/** A log line has no 64-bit integers. */
+/** Log lines cannot hold 64-bit integers. */
 function shown(schedule: AnnounceSchedule): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(schedule).map(([part, value]) => [part, String(value)]));
 }
 
-/** So that an endless schedule without delays leaves time for everything else. */
+/** Shortest delay, ms: an endless schedule must leave time for other work. */
 const DELAY_MS_MIN = 1n;
-/** What a timer takes: some 24 days. */
+/** Longest delay of a timer, ms: about 24 days. */
 const DELAY_MS_MAX = 2n ** 31n - 1n;
 
-/** Milliseconds from round `made` to the one behind it. */
+/** Milliseconds between round `made` and the next. */
 export function delayAfter(made: number, { initial, step, max }: AnnounceSchedule): number {
   const delay = BigInt(initial) + BigInt(made - 1) * BigInt(step);
   const capped = delay < 0n || delay > BigInt(max) ? BigInt(max) : delay;
@@ -255,7 +255,7 @@ export function delayAfter(made: number, { initial, step, max }: AnnounceSchedul
   return Number(capped > DELAY_MS_MAX ? DELAY_MS_MAX : capped);
 }
 
-/** Rounds in all, as QEMU counts them; infinity for a negative number, which its count never comes to. */
+/** Number of rounds, cut to 32 bits as in QEMU; Infinity if negative. */
 export function roundsOf({ rounds }: AnnounceSchedule): number {
   const counted = Number(BigInt.asIntN(32, BigInt(rounds)));
   return counted < 0 ? Number.POSITIVE_INFINITY : counted;

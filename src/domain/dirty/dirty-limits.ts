@@ -6,14 +6,17 @@ const MIB = 2 ** 20;
 const PAGE_BYTES = 4096;
 const US_PER_SECOND = 1e6;
 
-/** What a migration does to the vCPUs, microseconds: the most that one stands still until its ring is full, and how long that takes. */
+/**
+ * Effect of a migration's limits, in microseconds. `perRoundUs`: the longest time that a vCPU stands still until its
+ * ring is full. `ringFullUs`: the mean time until a ring is full.
+ */
 export type ThrottleFigures = { readonly perRoundUs: number; readonly ringFullUs: number };
 
-/** What holds single vCPUs to a dirty rate: their limits as they were given, in MiB/s. */
+/** Limits the dirty rate of single vCPUs. Keeps the limits as given, in MiB/s. */
 export class DirtyLimits {
   readonly #machine: Pick<Hypervisor, 'dirty' | 'describe'>;
   readonly #limits = new Map<number, number | bigint>();
-  /** The limits from before, while a migration holds all vCPUs. */
+  /** The limits before a migration limited all vCPUs; null: none does. */
   #before: ReadonlyMap<number, number | bigint> | null = null;
 
   constructor(machine: Pick<Hypervisor, 'dirty' | 'describe'>) {
@@ -24,7 +27,10 @@ export class DirtyLimits {
     return this.#machine.dirty;
   }
 
-  /** A rate of 0 cancels. @throws DomainError without a dirty ring, or for a vCPU that there is not. */
+  /**
+   * Sets a limit in MiB/s; 0 removes it. @throws DomainError if there is no dirty ring or no such vCPU, or while a
+   * migration limits the vCPUs.
+   */
   set(rate: number | bigint, cpuIndex?: number | bigint): void {
     if (this.#port.ringEntries === null) {
       const message = 'Limits of vCPUs need a machine with a dirty ring (--dirty-ring-size).';
@@ -36,7 +42,7 @@ export class DirtyLimits {
     else for (const vcpu of vcpus) this.#setOne(vcpu, rate);
   }
 
-  /** As in QEMU, harmless where there is no ring, and so nothing to cancel. */
+  /** Removes limits. As in QEMU it has no effect without a dirty ring. */
   cancel(cpuIndex?: number | bigint): void {
     if (this.#port.ringEntries === null) return;
     const vcpus = this.#vcpus(cpuIndex);
@@ -44,14 +50,14 @@ export class DirtyLimits {
     this.#cancel(vcpus);
   }
 
-  /** Holds all vCPUs on behalf of a migration; a machine without a ring is left alone. */
+  /** Limits all vCPUs for a migration. Without a dirty ring it has no effect. */
   throttle(rate: number | bigint): void {
     if (this.#port.ringEntries === null) return;
     this.#before ??= new Map(this.#limits);
     for (const vcpu of this.#vcpus(undefined)) this.#setOne(vcpu, rate);
   }
 
-  /** The limits are as they were before. */
+  /** Restores the limits from before `throttle`. */
   endThrottle(): void {
     const before = this.#before;
     if (before === null) return;
@@ -60,7 +66,7 @@ export class DirtyLimits {
     for (const [vcpu, rate] of before) this.#setOne(vcpu, rate);
   }
 
-  /** Null while no migration holds the vCPUs. */
+  /** Null while no migration limits the vCPUs. */
   throttleFigures(): ThrottleFigures | null {
     const { ringEntries } = this.#port;
     if (this.#before === null || ringEntries === null) return null;
@@ -72,7 +78,7 @@ export class DirtyLimits {
     return { perRoundUs: Math.round(Math.max(0, ...perRound)), ringFullUs: Math.round(fullUs(mean)) };
   }
 
-  /** @throws DomainError for a vCPU that there is not. */
+  /** @throws DomainError if there is no such vCPU. */
   list(cpuIndex?: number | bigint): readonly DirtyLimitInfo[] {
     const rates = this.#port.currentRates();
     const meant = new Set(this.#vcpus(cpuIndex));
@@ -101,7 +107,7 @@ export class DirtyLimits {
     for (const vcpu of vcpus) if (this.#limits.delete(vcpu)) this.#port.limit(vcpu, null);
   }
 
-  /** Those that are meant; all of them if none is named. */
+  /** The named vCPU, or all. @throws DomainError value_out_of_range */
   #vcpus(cpuIndex: number | bigint | undefined): readonly number[] {
     const { vcpus } = this.#machine.describe();
     if (cpuIndex === undefined) return Array.from({ length: vcpus }, (_, vcpu) => vcpu);

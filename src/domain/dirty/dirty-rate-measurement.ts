@@ -11,7 +11,7 @@ const SAMPLE_PAGES_MAX = 16_384;
 const SAMPLE_PAGES_DEFAULT = 512;
 const MIB = 2 ** 20;
 
-/** What the newest measurement is or was; as in QEMU, one that could not begin leaves no trace. */
+/** The newest measurement, running or ended. As in QEMU, a measurement that could not start is not kept. */
 type Measurement = {
   readonly plan: DirtyRatePlan;
   readonly startMs: number;
@@ -25,7 +25,7 @@ export type DirtyRateOptions = {
   readonly report: (error: unknown) => void;
 };
 
-/** calc-dirty-rate and query-dirty-rate: one measurement at a time, whose result stays until the next begins. */
+/** calc-dirty-rate and query-dirty-rate: one measurement at a time. Its result is kept until the next one starts. */
 export class DirtyRate {
   readonly #options: DirtyRateOptions;
   readonly #closing = new AbortController();
@@ -41,7 +41,7 @@ export class DirtyRate {
     return this.#newest === null ? 'unstarted' : 'measured';
   }
 
-  /** @throws DomainError if it cannot be measured so, or something is being measured. */
+  /** @throws DomainError if the plan cannot be measured, or a measurement is running. */
   calc(arguments_: CalcDirtyRateArguments): void {
     if (this.#running !== null) {
       throw new DomainError('dirty_rate_measuring', 'The dirty rate is being measured; wait until it is measured.');
@@ -55,7 +55,7 @@ export class DirtyRate {
   query(unit: TimeUnit = 'second'): DirtyRateInfo {
     const status = this.#status;
     const mode = this.#newest?.plan.mode ?? 'page-sampling';
-    // As in QEMU, what is not used shows its default until the measurement is done.
+    // As in QEMU, unused members show their defaults until the measurement has ended.
     const isShown = status === 'measuring' || mode === 'page-sampling';
     const figures = this.#newest?.figures ?? null;
     const calcTimeMs = figures?.elapsedMs ?? this.#newest?.plan.calcTimeMs ?? 0;
@@ -71,7 +71,7 @@ export class DirtyRate {
     };
   }
 
-  /** Resolves when nothing is being measured, or after `timeoutMs`, or when `signal` aborts. */
+  /** Resolves when no measurement is running, or after `timeoutMs`, or when `signal` aborts. */
   measured(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     const running = this.#running;
     if (running === null || signal?.aborted === true) return Promise.resolve();
@@ -87,7 +87,7 @@ export class DirtyRate {
     });
   }
 
-  /** Ends a measurement that is under way. */
+  /** Aborts a running measurement. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#running;
@@ -107,7 +107,7 @@ export class DirtyRate {
   }
 }
 
-/** @throws DomainError with every member that is out of range; members of a wrong type are not looked at. */
+/** @throws DomainError with every member that is out of range; members of a wrong type are not checked. */
 export function checkPlan(members: Readonly<Record<string, unknown>>): void {
   const { mode = 'page-sampling', 'sample-pages': samplePages } = members;
   const violations = [calcTimeViolation(members), mode === 'page-sampling' ? samplePagesViolation(samplePages) : null]
@@ -134,7 +134,7 @@ function planOf(arguments_: CalcDirtyRateArguments): DirtyRatePlan {
   };
 }
 
-/** The dirty bitmap and the dirty ring are two forms of one thing: a machine has one of them. */
+/** A machine has either a dirty bitmap or a dirty ring. */
 function refuseMode({ mode }: DirtyRatePlan, { ringEntries }: DirtyPort): void {
   if (mode === 'dirty-ring' && ringEntries === null) {
     const message = 'Mode dirty-ring needs a machine with a dirty ring (--dirty-ring-size); use another mode.';
@@ -169,7 +169,7 @@ function ratesByVcpu({ bytesByVcpu, elapsedMs }: DirtyRateFigures): NonNullable<
   return bytesByVcpu.map((bytes, id) => ({ id, 'dirty-rate': mibPerSecond(bytes, elapsedMs) }));
 }
 
-/** To the nearest, so that 20 MB/s is not 19. */
+/** Rounded to the nearest integer, so that 20 MB/s is not shown as 19 MiB/s. */
 function mibPerSecond(bytes: number, elapsedMs: number): number {
   return elapsedMs === 0 ? 0 : Math.round((bytes / MIB) * (1000 / elapsedMs));
 }

@@ -1,6 +1,6 @@
 import type { DirtyRateMode } from '../ports/hypervisor.ts';
 
-/* Dirty rates, limits and threads as every door sees them: types of the QAPI schema. */
+/* Dirty rates and limits: types of the QAPI schema, which every client interface uses. */
 
 /** DirtyRateInfo's status. */
 export const DIRTY_RATE_STATUSES = ['unstarted', 'measuring', 'measured'] as const;
@@ -30,7 +30,7 @@ export type DirtyRateInfo = {
   readonly 'vcpu-dirty-rate'?: readonly { readonly id: number; readonly 'dirty-rate': number }[];
 };
 
-/** A vCPU that is limited; MiB/s. */
+/** The limit of one vCPU; rates in MiB/s. */
 export type DirtyLimitInfo = {
   readonly 'cpu-index': number;
   readonly 'limit-rate': number | bigint;
@@ -38,16 +38,16 @@ export type DirtyLimitInfo = {
 };
 
 export interface DirtyUseCases {
-  /** Begins to measure. */
+  /** Starts a measurement. */
   calcDirtyRate(arguments_: CalcDirtyRateArguments): void;
-  /** Throws what `calcDirtyRate` would about single members, which may be of any type. */
+  /** Throws the error that `calcDirtyRate` would throw for these members, whose values may have any type. */
   checkCalcDirtyRate(members: Readonly<Record<string, unknown>>): void;
   queryDirtyRate(unit?: TimeUnit): DirtyRateInfo;
-  /** Resolves when nothing is being measured, or after `timeoutMs`, or when `signal` aborts. */
+  /** Resolves when no measurement is running, or after `timeoutMs`, or when `signal` aborts. */
   dirtyRateMeasured(timeoutMs: number, signal?: AbortSignal): Promise<void>;
-  /** @param rate MiB/s; 0 cancels. @param cpuIndex Default: all. */
+  /** @param rate MiB/s; 0 removes the limit. @param cpuIndex Default: all. */
   setVcpuDirtyLimit(rate: number | bigint, cpuIndex?: number | bigint): void;
   cancelVcpuDirtyLimit(cpuIndex?: number | bigint): void;
-  /** Of the vCPUs that are limited. @param cpuIndex Default: all. */
+  /** The limits of limited vCPUs. @param cpuIndex Default: all. */
   queryVcpuDirtyLimit(cpuIndex?: number | bigint): readonly DirtyLimitInfo[];
 }

@@ -14,12 +14,12 @@ export const EVENTS_KEPT = 100_000;
 /** Events appended between two prunings. */
 const EVENTS_PER_PRUNING = 1000;
 
-/** Writes an event inside the transaction that makes it true. */
+/** Writes an event in the transaction that makes the change. */
 export type Emit = (name: string, data?: Readonly<Record<string, unknown>>) => void;
 
 /**
- * The event log: an event is appended in the same transaction as the change that it describes, and reaches subscribers
- * once that transaction is durable.
+ * The event log: an event is appended in the transaction of the change that it describes. Subscribers receive it after
+ * the commit.
  */
 export class EventHub implements EventUseCases {
   readonly #store: Store;
@@ -47,7 +47,7 @@ export class EventHub implements EventUseCases {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Runs `work` in one transaction; subscribers get its events once all of it was kept. */
+  /** Runs `work` in one transaction. Subscribers receive its events after the commit. */
   commit<T>(work: (emit: Emit) => T): T {
     const emitted: EventRecord[] = [];
     const result = this.#store.transaction(() =>
@@ -61,21 +61,21 @@ export class EventHub implements EventUseCases {
   }
 
   /**
-   * The same for a change that has happened and cannot be undone: it stands even if its events cannot be written; then
-   * the fault is reported. `work` may be called twice.
+   * Like `commit`, for a change that has already happened: if it cannot be written, the error is reported. `work` may
+   * be called twice.
    */
   commitOrReport(work: (emit: Emit) => void): void {
     writeOrReport({ store: this.#store, report: this.#report }, () => this.commit(work));
   }
 
-  /** One event of such a change. */
+  /** Like `commitOrReport`, for one event. */
   emitOrReport(name: string, data?: Readonly<Record<string, unknown>>): void {
     this.commitOrReport((emit) => emit(name, data));
   }
 
   #notify(event: EventRecord): void {
     for (const listener of [...this.#listeners]) {
-      // The event is durable; a subscriber that fails must not keep the others from it.
+      // The event is durable; the other subscribers must receive it even if one of them fails.
       try {
         listener(event);
       } catch (error) {
@@ -88,7 +88,7 @@ export class EventHub implements EventUseCases {
     this.#untilPruning -= appended;
     if (this.#untilPruning > 0) return;
     this.#untilPruning = EVENTS_PER_PRUNING;
-    // The new event is kept; it does not matter that old ones stay longer.
+    // The new event is stored; a failed pruning only keeps old events longer.
     try {
       this.#store.events.prune(EVENTS_KEPT);
     } catch (error) {
@@ -105,8 +105,9 @@ export interface Revisions {
 }
 
 /**
- * One growing number for everything that query-migrate shows. Changes of the domain are counted here; figures count
- * their own, and are looked at by the recorder's tick and by whoever asks.
+ * A number that grows with every change that query-migrate or the list of jobs shows: changes of the domain, counted
+ * here, plus the revision of the figures. A change of figures is noticed only when the recorder or a request reads
+ * them.
  */
 export class Changes {
   readonly #schedule: Schedule;
@@ -123,18 +124,18 @@ export class Changes {
     return this.#counted + this.#figuresRevision();
   }
 
-  /** Grows with changes of the domain alone, and not with figures. */
+  /** Grows with changes of the domain only. */
   get stateRevision(): number {
     return this.#counted;
   }
 
-  /** Counts a change, together with `ended` revisions of figures that will not be counted any more. */
+  /** Counts a change. `ended`: last revision of figures that are no longer added, so that the sum does not fall. */
   bump(ended = 0): void {
     this.#counted += 1 + ended;
     this.notify();
   }
 
-  /** Lets those who wait look again. */
+  /** Makes waiting calls check their conditions. */
   notify(): void {
     for (const look of [...this.#waiting]) look();
   }
@@ -144,7 +145,7 @@ export class Changes {
     return this.until(() => this.revision() !== seen, timeoutMs, signal);
   }
 
-  /** The same for `stateRevision`. */
+  /** Like `changed`, for `stateRevision`. */
   stateChanged(seen: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return this.until(() => this.#counted !== seen, timeoutMs, signal);
   }

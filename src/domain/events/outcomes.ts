@@ -5,26 +5,26 @@ import type { JobRecord, MigrationDirection, MigrationRecord, StoreFigures } fro
 import type { TransferErrorCode } from '../ports/transfer-errors.ts';
 
 /*
- * Log lines of migrations and jobs: one at the begin of each and one at its end, level info, and one when both sides of a
- * migration have agreed on an id; the end of a failed one has level warn, with the error's code and description.
+ * Log lines of migrations and jobs: one at the start and one at the end of each (level warn, with error code, if it
+ * failed), and one when both sides have agreed on an id.
  */
 
 /** Error code of a migration or job during which the service stopped. */
 export const SERVICE_STOPPED = 'service_stopped' satisfies TransferErrorCode;
 
-/** A migration, as far as a line of the log names it. */
+/** The members of a migration that its log lines show. */
 type NamedMigration = Pick<MigrationRecord, 'id' | 'direction' | 'sharedId'>;
 
 export function logMigrationBegan(note: Note, { id, direction, uri }: MigrationRecord): void {
   note('a migration began', { migration: id, direction, uri: withoutCommand(uri) });
 }
 
-/** Logs the id that both sides have for a migration: it relates the lines of both logs from then on. */
+/** Logs the id that both sides use for a migration, so that the lines of both logs can be related. */
 export function logMigrationShared(note: Note, { id, direction, sharedId }: NamedMigration): void {
   note('both sides of a migration know it by one id', { migration: id, direction, 'shared-id': sharedId });
 }
 
-/** Logs how a migration ended: `guest` says who has the guest now, null if the service does not know of one. */
+/** Logs the end of a migration. `guest`: its owner; null: unknown to the service. */
 export function logMigrationEnded(
   note: Note,
   { id, direction, sharedId }: NamedMigration,
@@ -42,7 +42,7 @@ export function logMigrationEnded(
 
 const ENDED = { completed: 'completed', cancelled: 'was cancelled' } as const;
 
-/** A command line may hold a password: only its kind of address is logged. */
+/** Removes the command of an exec: address, which may contain a password. */
 function withoutCommand(uri: string): string {
   return uri.startsWith('exec:') ? 'exec:' : uri;
 }
@@ -51,7 +51,7 @@ export function logJobBegan(note: Note, { id, type }: JobRecord): void {
   note('a job began', { job: id, type });
 }
 
-/** Logs how a job ended. A job that has no outcome yet has not ended and gets no line. */
+/** Logs the end of a job. A job without an outcome has not ended and gets no line. */
 export function logJobEnded(note: Note, record: JobRecord): void {
   const { id, type, outcome, errorCode, errorDescription, durationMs } = record;
   const details = { job: id, type, ms: durationMs };
@@ -61,7 +61,7 @@ export function logJobEnded(note: Note, record: JobRecord): void {
     note('a job failed', { ...details, code: errorCode, reason: errorDescription }, 'warn');
 }
 
-/* What this process has seen end, in numbers: for those who watch from outside. Nothing in the service depends on it. */
+/* Numbers of migrations and jobs that ended in this process, for metrics. Nothing else depends on them. */
 
 export type MigrationTally = {
   readonly direction: MigrationDirection;
@@ -70,17 +70,17 @@ export type MigrationTally = {
 };
 export type JobTally = { readonly type: string; readonly outcome: JobOutcome; readonly count: number };
 
-/** Figures of the service itself; they begin anew with each process, but for the store's size. */
+/** Figures of the service, for metrics. All but the size of the store start at 0 in each process. */
 export type ServiceFigures = {
   readonly migrations: readonly MigrationTally[];
   readonly jobs: readonly JobTally[];
   readonly snapshots: number;
-  /** When the newest snapshot was taken that is on all nodes and of one moment; null if there is none. */
+  /** Date of the newest consistent snapshot on all nodes; null if there is none. */
   readonly lastGoodSnapshotMs: number | null;
   readonly store: StoreFigures;
 };
 
-/** Counts by two words. */
+/** Counts by subject and outcome. */
 class Counts {
   readonly #counts = new Map<string, Map<string, number>>();
 

@@ -9,24 +9,27 @@ import { isInSnapshot, isInterrupted, RUN_STATE_TRANSITIONS, type RunState } fro
  * Steps of the run state during a migration, during a snapshot and after a panic.
  *
  * Migration: the engine has already held or released the vCPUs when these functions are called. After a success they
- * stay held, because the guest runs elsewhere.
+ * stay held, because the guest runs at the target.
  *
- * Snapshot: it has a hold of its own. Stop and cont, which an operator may send at any time, and a panic set theirs
- * independently. All of them together decide the state of the guest after the snapshot.
+ * Snapshot: a snapshot has its own hold. An operator and a panic set theirs independently, and all holds together
+ * decide the state after the snapshot.
  */
 
-/** The source's guest stands still for the switchover. */
+/** The guest of a source was stopped for the switchover. */
 export function guestStopped(guest: Guest): void {
   if (guest.state === 'finish-migrate' || guest.state === 'internal-error') return;
   guest.interrupt('finish-migrate');
 }
 
-/** The migration did not complete: the guest goes on here as it was, or stays stopped if an operator asked for that. */
+/**
+ * The migration did not complete: the guest returns to its earlier state, or stays stopped if an operator asked for
+ * that.
+ */
 export function guestResumed(guest: Guest): void {
   if (guest.state === 'finish-migrate') guest.enter(guest.stateAfterInterruption());
 }
 
-/** The guest runs on the target: it stays stopped here until an operator takes it back with `cont`. */
+/** The guest runs at the target: here it stays stopped until `cont`. */
 export function guestLeft(guest: Guest): void {
   if (guest.state === 'postmigrate' || guest.state === 'internal-error') return;
   guestStopped(guest);
@@ -34,12 +37,12 @@ export function guestLeft(guest: Guest): void {
 }
 
 /**
- * It is not known which side has the guest, or its disks cannot be used here: it stays stopped, held by the operator's
- * hold, so that only a deliberate `cont` makes it run.
+ * The owner of the guest is unknown, or its disks cannot be used here. The operator's hold keeps the guest stopped
+ * until an explicit `cont`.
  */
 export async function guestStaysStopped(guest: Guest): Promise<void> {
   const { machine, report } = guest;
-  // If the operator's hold fails, the migration's keeps the guest stopped; `cont` clears either.
+  // If the operator's hold fails, the migration's hold keeps the guest stopped; `cont` clears either.
   await machine.hold('operator').then(() => machine.release('migration'), report);
   guestStopped(guest);
   if (guest.state === 'finish-migrate') guest.runState.to('paused');
@@ -47,8 +50,8 @@ export async function guestStaysStopped(guest: Guest): Promise<void> {
 }
 
 /**
- * A guest is awaited. A machine whose guest has left becomes `inmigrate`: its memory is still whole, but `cont` does not
- * take it back while another side may send a newer guest.
+ * A listener waits for a guest. A machine whose guest has left becomes `inmigrate`: its memory is complete, but `cont`
+ * must not run it, because the other side may send a newer guest.
  */
 export function guestAwaited(guest: Guest): void {
   if (guest.state !== 'postmigrate') return;
@@ -58,7 +61,7 @@ export function guestAwaited(guest: Guest): void {
   guest.enter('inmigrate');
 }
 
-/** No guest is awaited any more, and none came: a guest that has left can be taken back again. */
+/** The listener ended without a guest: `cont` can run the guest that had left again. */
 export function guestNotAwaited(guest: Guest): void {
   if (!guest.hasLeft || guest.state !== 'inmigrate') return;
   guest.hasLeft = false;
@@ -66,7 +69,7 @@ export function guestNotAwaited(guest: Guest): void {
   guest.enter('postmigrate');
 }
 
-/** A sender has come: its guest replaces the one that has left, and the holds of that one are cleared. */
+/** A sender has connected: its guest replaces the one that has left, and the holds of that one are cleared. */
 export function guestComes(guest: Guest): void {
   if (!guest.hasLeft) return;
   guest.hasLeft = false;
@@ -74,14 +77,14 @@ export function guestComes(guest: Guest): void {
   guest.machine.release('operator');
 }
 
-/** True if a guest that had this run state at its source runs as soon as it has arrived. */
+/** True if a guest with this run state at its source runs as soon as it has arrived. */
 export function runsOnArrival({ machine, autostart }: Guest, sourceState: string): boolean {
   return machine.canRun && LIVE_STATES.has(sourceState) && autostart;
 }
 
 /**
- * The guest that arrived runs, unless it was stopped at its source or is to stay stopped here. Never throws: the guest is
- * here, and may run already, so its sender must learn that in any case; after a fault the guest waits for a `cont`.
+ * Runs the arrived guest, unless it was stopped at its source or must stay stopped here. Never throws: the guest may
+ * already run, so its sender must be told in any case. After an error the guest waits for `cont`.
  */
 export function guestArrived(guest: Guest, sourceState: string): void {
   try {
@@ -120,33 +123,35 @@ function arrivedStopped(guest: Guest): void {
   guest.machine.release('incoming');
 }
 
-/** Run states of a source whose guest is to run on; a source that sent none had a running guest. */
+/** Run states of a source whose guest runs after its arrival; empty: the source sent none, and its guest ran. */
 const LIVE_STATES: ReadonlySet<string> = new Set(['running', 'suspended', '']);
 
 /**
- * Stops the guest for a snapshot; resolves when every vCPU stands still. The caller releases the guest again, also if
- * this rejects.
+ * Stops the guest for a snapshot; resolves when every vCPU stands still. The caller must release the guest afterwards,
+ * even if this rejects.
  */
 export async function holdForSnapshot(guest: Guest, state: 'save-vm' | 'restore-vm'): Promise<void> {
   await guest.machine.hold('snapshot');
-  // It may have died while it was being stopped.
+  // The machine may have died while it was being stopped.
   if (guest.state === 'internal-error') throw machineDied('machine snapshot');
   guest.interrupt(state);
 }
 
-/** The guest goes on as it was, unless an operator stopped or continued it, or it panicked, in the meantime. */
+/**
+ * The guest returns to its earlier state, unless an operator stopped or continued it, or it panicked, in the meantime.
+ */
 export function releaseFromSnapshot(guest: Guest): void {
   const next = guest.stateAfterInterruption();
   guest.machine.release('snapshot');
   if (isInSnapshot(guest.state)) guest.enter(next);
 }
 
-/** The machine has adopted the guest of a snapshot: it runs if the guest before it ran. */
+/** The machine has adopted the guest of a snapshot: it runs if the replaced guest ran. */
 export function releaseLoadedGuest(guest: Guest): void {
   let next = guest.stateAfterInterruption();
   if (guest.machine.isHeldFor('panic')) next = 'guest-panicked';
   else if (next === 'guest-panicked') {
-    // The guest that had panicked is gone, and no operator has asked yet that the new one runs.
+    // The panicked guest was replaced; the new one runs only after `cont`.
     guest.hold('operator');
     next = 'paused';
   }
@@ -154,7 +159,7 @@ export function releaseLoadedGuest(guest: Guest): void {
   if (isInSnapshot(guest.state)) guest.enter(next);
 }
 
-/** Guest and disks do not fit each other any more: the guest stays stopped until an operator continues it. */
+/** Guest and disks do not match: the guest stays stopped until `cont`. */
 export function keepGuestStopped(guest: Guest): void {
   guest.hold('operator');
   const { runState } = guest;
@@ -166,13 +171,15 @@ const VCPU_DIED = 'vcpu-died';
 
 export type PanicParts = { readonly guest: Guest; readonly events: EventHub; readonly note: Note };
 
-/** The guest's self-check failed, or a vCPU thread died: the machine is stopped, and log and events tell of it. */
+/**
+ * The guest's self-check failed, or a vCPU thread died: the machine is stopped, and the panic is logged and published.
+ */
 export function guestPanicked({ guest, events, note }: PanicParts, panic: GuestPanic): void {
   guest.hold('panic');
   const next: RunState = panic.kind === VCPU_DIED ? 'internal-error' : 'guest-panicked';
   const wasRunning = guest.state === 'running';
   if (isInterrupted(guest.state) && next === 'guest-panicked') {
-    // A migration or a snapshot goes on with the guest as it is; the guest does not run again afterwards.
+    // A migration or a snapshot continues with the stopped guest; the guest does not run again afterwards.
     guest.runState.becomeAfterwards(next);
   } else if (RUN_STATE_TRANSITIONS[guest.state].includes(next)) {
     guest.runState.to(next);

@@ -19,14 +19,14 @@ export interface MachineUseCases {
   /** The newest 4 KiB of the console at most. */
   console(): string;
   setWorkload(change: Partial<Workload>): Workload;
-  /** Throws what `setWorkload` would about rate and span; other members are not looked at. */
+  /** Throws the error that `setWorkload` would throw for rate and span; other members are not checked. */
   checkWorkload(change: Readonly<Record<string, unknown>>): void;
   status(): StatusInfo;
   stop(): Promise<void>;
   cont(): Promise<void>;
-  /** Emits the event that the process ends, and asks for the end of the process. */
+  /** Emits the event SHUTDOWN and ends the process. */
   quit(): void;
-  /** Emits the event that the process ends, with its reason. */
+  /** Emits the event SHUTDOWN with its reason. */
   emitShutdown(reason: 'host-signal'): void;
 }
 
@@ -36,7 +36,7 @@ export type GuestParts = {
   readonly disks: GuestDisks;
   readonly occupancy: Pick<Occupancy, 'during'>;
   readonly identity: Identity;
-  /** Asks for the end of the process; `failed` is true after a failure. */
+  /** Ends the process; `failed` is true after a failure. */
   readonly exitProcess: (failed: boolean) => void;
 };
 
@@ -72,7 +72,7 @@ function changeWorkload(machine: GuestParts['machine'], change: Partial<Workload
   try {
     machine.setWorkload(change);
   } catch (cause) {
-    // The machine may have more bounds; a RangeError means that the caller's value is outside of one.
+    // The machine may have further limits; a RangeError means that the caller's value exceeds one.
     if (!(cause instanceof RangeError)) throw cause;
     throw new DomainError('value_out_of_range', cause.message, {
       violations: [{ pointer: '', reason: cause.message }],
@@ -82,7 +82,7 @@ function changeWorkload(machine: GuestParts['machine'], change: Partial<Workload
   return machine.describe().guest?.workload ?? before.workload;
 }
 
-/** Stops the guest; while it does not run, only its later state is changed to stopped. */
+/** Stops the guest. If it does not run now, it will be stopped later, when it would run. */
 async function stopGuest(guest: Guest): Promise<void> {
   const { machine, runState } = guest;
   switch (guest.state) {
@@ -109,12 +109,12 @@ async function stopGuest(guest: Guest): Promise<void> {
   guest.changed();
 }
 
-/** Lets the guest run. In postmigrate this takes back a guest that has left: the operator decides that. */
+/** Runs the guest. In postmigrate it runs again the guest that has left: the operator is responsible for that. */
 async function contGuest(parts: GuestParts): Promise<void> {
   const { guest, disks } = parts;
   switch (guest.state) {
     case 'running':
-      // Cancels a stop that is still under way.
+      // Cancels a running stop.
       guest.machine.release('operator');
       return;
     case 'inmigrate':
@@ -135,17 +135,20 @@ async function contGuest(parts: GuestParts): Promise<void> {
   }
 }
 
-/** The disks are activated first: without them the guest must not run. @throws DomainError if they cannot be. */
+/**
+ * Activates the disks first, because the guest must not run without them. @throws DomainError if they cannot be
+ * activated.
+ */
 async function contWithDisks(parts: GuestParts): Promise<void> {
   const { guest, disks, occupancy } = parts;
   const before = guest.state;
   await occupancy.during('cont', () => disks.activate());
-  // For an image the command activates the disks, and nothing more.
+  // For an image the command only activates the disks.
   if (guest.state === before && before !== 'postmigrate' && !guest.machine.canRun) return;
   return contGuest(parts);
 }
 
-/** The guest stands still for a snapshot: it runs as soon as the snapshot releases it. */
+/** The guest is stopped for a snapshot: it runs when the snapshot releases it. */
 function contAfterSnapshot({ machine, runState }: Guest): void {
   if (runState.interrupted === 'guest-panicked') throw resetRequired(runState.interrupted);
   if (!machine.canRun) throw cannotRun(machine.kind);
@@ -165,7 +168,7 @@ function resume(guest: Guest): void {
   const { machine } = guest;
   if (!machine.canRun) {
     if (guest.state !== 'postmigrate') throw cannotRun(machine.kind);
-    // The image can be sent again.
+    // The image can be sent again afterwards.
     machine.release('migration');
     guest.enter('paused');
     return;
@@ -177,11 +180,11 @@ function resume(guest: Guest): void {
   guest.changed();
 }
 
-/** Most bytes that a guest may be asked to dirty in a second; far above what any can do. */
+/** Largest workload in bytes/s; no guest reaches it. */
 const RATE_MAX = 2 ** 40;
 
 /**
- * Checks the numbers of a change of the workload against their bounds, whatever their type.
+ * Checks the numbers of a workload change, which may have any type, against their limits.
  * @throws DomainError with every violation.
  */
 export function checkWorkload(

@@ -17,15 +17,15 @@ export type GuestOptions = {
 };
 
 /**
- * The guest of one machine: its run state, and settings that outlive a single command. `guest-interruptions.ts` has the
- * steps of migrations and snapshots.
+ * The guest of one machine: its run state, and settings that last longer than a command. `guest-interruptions.ts` has
+ * the steps of migrations and snapshots.
  */
 export class Guest {
   readonly machine: RunControl;
   readonly runState: RunStateHolder;
-  /** False if a guest that arrives is to stay stopped (--paused, or a stop while the machine is in `inmigrate`). */
+  /** False if an arriving guest must stay stopped (--paused, or a stop while the machine is in `inmigrate`). */
   autostart: boolean;
-  /** True in `inmigrate` while the guest that left is still whole here: no other guest has begun to arrive since. */
+  /** True in `inmigrate` while memory still holds the guest that left, because no other has begun to arrive. */
   hasLeft = false;
   readonly report: Report;
   readonly #events: EventHub;
@@ -44,43 +44,43 @@ export class Guest {
     return this.runState.current;
   }
 
-  /** Holds the vCPUs as the first run state asks for; once, before anything else happens to the guest. */
+  /** Sets the hold that the first run state requires. Called once, at the start. */
   holdAtStart(): void {
     const reason = this.state === 'inmigrate' ? 'incoming' : this.autostart ? null : 'operator';
     if (reason !== null && !this.machine.isHeldFor(reason)) this.hold(reason);
   }
 
-  /** Holds the vCPUs; a machine that cannot is reported. */
+  /** Holds the vCPUs. An error is reported, not thrown. */
   hold(reason: HoldReason): void {
     void this.machine.hold(reason).catch(this.report);
   }
 
-  /** Enters a run state; `running` is announced by RESUME. */
+  /** Enters a run state; `running` emits RESUME. */
   enter(next: RunState): void {
     this.runState.to(next);
     if (next === 'running') this.emit('RESUME');
     this.changed();
   }
 
-  /** Enters a run state that ends with the interruption; STOP announces it if the guest ran. */
+  /** Enters the run state of an interruption; emits STOP if the guest ran. */
   interrupt(by: 'finish-migrate' | 'save-vm' | 'restore-vm'): void {
     const before = this.runState.interrupt(by);
     if (before === 'running') this.emit('STOP');
     this.changed();
   }
 
-  /** The state to return to after an interruption. A stop that began before the guest stood still counts too. */
+  /** The state to return to; `paused` if a stop came before the guest stood still. */
   stateAfterInterruption(): RunState {
     const before = this.runState.interrupted;
     return before === 'running' && this.machine.isHeldFor('operator') ? 'paused' : before;
   }
 
-  /** Writes and publishes an event; the guest's change stands even if the event cannot be written. */
+  /** Writes and publishes an event; if it cannot be written, the error is reported. */
   emit(name: string, data?: Readonly<Record<string, unknown>>): void {
     this.#events.emitOrReport(name, data);
   }
 
-  /** Counts a change for those who wait for one. */
+  /** Counts a change, so that waiting requests look again. */
   changed(): void {
     this.#changes.bump();
   }
@@ -97,13 +97,13 @@ function firstRunState({
 
 export type GuestDisksOptions = {
   readonly blocks: Pick<BlockNodes, 'isActive' | 'activate' | 'deactivate'>;
-  /** Called after each activation: repairs what an earlier process left unfinished in the images. */
+  /** Called after each activation: repairs the images that an earlier process left incomplete. */
   readonly onActivated: () => Promise<void>;
   readonly report: Report;
 };
 
 /**
- * The guest's disks go where the guest goes: their images are active here only while the guest is here
+ * The disks of the guest: their images are active here only while the guest is here
  * (docs/adr/0048-shared-disks-change-hands-at-switchover.md).
  */
 export class GuestDisks {
@@ -118,7 +118,7 @@ export class GuestDisks {
   }
 
   /**
-   * Takes the locks of the images and reads them anew.
+   * Locks the images and reads them again.
    * @throws DomainError, such as `image_locked`: then all images are inactive.
    */
   async activate(): Promise<void> {
@@ -132,12 +132,12 @@ export class GuestDisks {
     await this.#options.onActivated();
   }
 
-  /** Flushes the images and gives up their locks. Rejects with a SnapshotError if that fails. */
+  /** Flushes and unlocks the images. Rejects with a SnapshotError if that fails. */
   deactivate(): Promise<void> {
     return this.#options.blocks.deactivate();
   }
 
-  /** Deactivates the images after a guest that was awaited did not arrive. A fault is reported. */
+  /** Deactivates the images because the expected guest did not arrive. An error is reported. */
   async giveBack(): Promise<void> {
     await this.deactivate().catch(this.#options.report);
   }

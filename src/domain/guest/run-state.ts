@@ -42,7 +42,7 @@ export const RUN_STATE_TRANSITIONS: Readonly<Record<RunState, readonly RunState[
   'internal-error': [],
 };
 
-/** True while a migration or a snapshot has stopped the machine for a time. */
+/** True while a migration or a snapshot has temporarily stopped the machine. */
 export function isInterrupted(state: RunState): boolean {
   return state === 'finish-migrate' || isInSnapshot(state);
 }
@@ -53,8 +53,8 @@ export function isInSnapshot(state: RunState): state is 'save-vm' | 'restore-vm'
 }
 
 /**
- * The run state of one machine, and the state to return to after an interruption: a migration that stopped the guest and
- * does not complete, or a snapshot. The two exclude each other, so there is one such state.
+ * The run state of one machine, and the state to return to after an interruption: a migration that stopped the guest
+ * and does not complete, or a snapshot. A machine has at most one interruption at a time.
  */
 export class RunStateHolder {
   #current: RunState;
@@ -68,13 +68,13 @@ export class RunStateHolder {
     return this.#current;
   }
 
-  /** @throws AssertionError if the table does not allow the step: a fault in the caller. */
+  /** @throws AssertionError if the table does not allow the step, which is a bug of the caller. */
   to(next: RunState): void {
     assert(RUN_STATE_TRANSITIONS[this.#current].includes(next), `run state ${this.#current} does not lead to ${next}`);
     this.#current = next;
   }
 
-  /** Enters a state that ends with the interruption. @returns the state before it: `interrupted` from now on. */
+  /** Enters the run state of an interruption. @returns the state before it, which `interrupted` returns from now on. */
   interrupt(by: 'finish-migrate' | 'save-vm' | 'restore-vm'): RunState {
     const left = this.#current;
     this.to(by);
@@ -82,12 +82,12 @@ export class RunStateHolder {
     return left;
   }
 
-  /** The state that the interruption returns to: the one before it, or a later one (a panic, an operator's stop or cont). */
+  /** The state after the interruption: the one before it, or a later one (a panic, an operator's stop or cont). */
   get interrupted(): RunState {
     return this.#interrupted;
   }
 
-  /** Changes the state that the interruption returns to. */
+  /** Changes the state after the interruption. */
   becomeAfterwards(state: RunState): void {
     this.#interrupted = state;
   }

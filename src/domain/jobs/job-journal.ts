@@ -17,13 +17,13 @@ type JournalOptions = {
 };
 
 /**
- * Writes jobs: the row and the events of all new steps in one transaction. If that fails the job goes on, and the rest is
- * written with the next job, or after a second. On a full disk it is written in the room that was reserved when the job
- * was started.
+ * Writes jobs: the row and the events of all new steps in one transaction. If that fails, the job continues, and its
+ * changes are written with the next job or after a second. On a full disk they are written with the space that was
+ * reserved when the job was started.
  */
 export class JobJournal {
   readonly #options: JournalOptions;
-  /** Jobs with unwritten changes, in the order in which these began. */
+  /** Jobs with unwritten changes, oldest change first. */
   readonly #behind = new Set<Job>();
   #callOff: (() => void) | null = null;
 
@@ -37,14 +37,14 @@ export class JobJournal {
     this.catchUp();
   }
 
-  /** @throws what the store throws; then the job is behind, and nothing of it was written. */
+  /** @throws the error of the store; then nothing was written, and the job stays unwritten. */
   keepNow(job: Job): void {
     this.#behind.add(job);
     if (job.spec.freesRoom === true) withReserve(this.#options.store, () => this.#write());
     else this.#write();
   }
 
-  /** Writes the unwritten changes, if that can be done. Never throws. */
+  /** Writes the unwritten changes if possible. Never throws. */
   catchUp(): void {
     try {
       withReserve(this.#options.store, () => this.#write());
@@ -57,7 +57,7 @@ export class JobJournal {
     }
   }
 
-  /** A last attempt, after which nothing is scheduled. */
+  /** Tries once more to write; schedules nothing afterwards. */
   close(): void {
     this.catchUp();
     this.#callOff?.();
@@ -67,7 +67,7 @@ export class JobJournal {
   #write(): void {
     if (this.#behind.size === 0) return;
     const { store, events } = this.#options;
-    // Taken before they are published: a subscriber may make a job take its next step at once.
+    // Collected before they are published, because a subscriber may start the next step of a job.
     const due = [...this.#behind].map((job) => ({
       job,
       record: rowOf(job.record()),
@@ -93,7 +93,7 @@ export class JobJournal {
   }
 }
 
-/** The history keeps how a job ended, not that it was dismissed. */
+/** The history stores the outcome of a job, not its dismissal. */
 function rowOf(record: JobRecord): JobRecord {
   return record.status === 'null' ? { ...record, status: 'concluded' } : record;
 }
@@ -106,16 +106,15 @@ type Recovery = {
   readonly store: Store;
   readonly clock: Clock;
   readonly events: EventHub;
-  /** Takes the jobs that are concluded, so that they are listed. */
+  /** Receives the concluded jobs, so that they are listed. */
   readonly jobs: { adopt(concluded: JobRecord): void };
   readonly note: Note;
 };
 
 /**
- * Concludes what a service that stopped left open: those jobs have failed, unless they had said that their work was done,
- * and are listed until they are dismissed.
- * @returns the jobs whose work may have left something half-done, oldest first. Every start returns them again, until
- * `jobRepaired` was called: a recovery may be interrupted too.
+ * Concludes the jobs that an earlier process left open: completed if their work was done, otherwise failed. They are
+ * listed until dismissed.
+ * @returns the jobs that may need a repair, oldest first; each start returns them until `jobRepaired` was called.
  */
 export function recoverJobs(recovery: Recovery): readonly JobRecord[] {
   const concluded = recovery.store.jobs.open().map((left) => (left.outcome === null ? conclude(recovery, left) : left));
@@ -141,7 +140,10 @@ function conclude({ store, clock, events, jobs, note }: Recovery, left: JobRecor
   return concluded;
 }
 
-/** The monotonic clock of the service that stopped is gone: until the job was found, by the wall clock. Null: never started. */
+/**
+ * From the job's start to now by the wall clock, because the other process's monotonic clock is lost; null: never
+ * started.
+ */
 function durationOf({ startedAt, durationMs }: JobRecord, now: number): number | null {
   return startedAt === null ? null : Math.max(durationMs ?? 0, Math.round(now - startedAt));
 }
@@ -156,7 +158,7 @@ function stopped({ status }: JobRecord) {
   } as const;
 }
 
-/** Records that an interrupted job has been repaired, except for these parts, which a later start looks at. */
+/** Records that a job is repaired, except for `parts`, which a later start repairs. */
 export function jobRepaired(
   jobs: Pick<JobRepository, 'save'>,
   interrupted: JobRecord,

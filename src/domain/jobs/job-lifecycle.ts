@@ -2,18 +2,18 @@ import assert from 'node:assert';
 import { DomainError } from '../errors.ts';
 
 /**
- * The lifecycle of a job, as QEMU's job layer has it.
+ * The lifecycle of a job, as in QEMU's job layer.
  *
- * - created: waits for what it needs. Left when all of it is free, or for aborting by a cancel.
- * - running: the work goes on. Left when it has ended, well (waiting) or not (aborting), is paused, or is ready.
- * - paused: the work was told to stand still. Left for running by a resume, a cancel, or work that had ended anyway.
- * - ready: the work could end, and awaits the word (complete).
+ * - created: waits for its resources. A cancel leads to aborting.
+ * - running: the work runs. It leads to waiting (success), aborting (failure), paused or ready.
+ * - paused: the work was asked to pause. A resume, a cancel or the end of the work leads to running.
+ * - ready: the work can end, and waits for the verb complete.
  * - standby: ready, and paused.
- * - waiting: the work is done. Left at once for pending, since a job here waits for no other.
- * - pending: waits to be finalized; at once if it finalizes by itself.
- * - aborting: it failed or was cancelled, and nothing it did is left. Left at once for concluded.
- * - concluded: over, kept until it is dismissed.
- * - null: dismissed; told once, and gone.
+ * - waiting: the work is done. Followed immediately by pending, because a job here waits for no other.
+ * - pending: waits to be finalized; a job that finalizes automatically does not wait.
+ * - aborting: the job failed or was cancelled, and its changes are undone. Followed immediately by concluded.
+ * - concluded: ended, and listed until it is dismissed.
+ * - null: dismissed. Published once; then the job is not listed any more.
  */
 export const JOB_TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   created: ['running', 'aborting', 'null'],
@@ -28,13 +28,13 @@ export const JOB_TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> 
   null: [],
 };
 
-/** What a user may ask of a job. */
+/** The verbs that a user may apply to a job. */
 export const JOB_VERBS = ['cancel', 'pause', 'resume', 'complete', 'finalize', 'dismiss'] as const;
 export type JobVerb = (typeof JOB_VERBS)[number];
 
 const UNTIL_STANDBY: readonly JobStatus[] = ['created', 'running', 'paused', 'ready', 'standby'];
 
-/** In which states each verb is taken. */
+/** The states that allow each verb. */
 export const JOB_VERB_STATES: Readonly<Record<JobVerb, readonly JobStatus[]>> = {
   cancel: [...UNTIL_STANDBY, 'waiting', 'pending'],
   pause: UNTIL_STANDBY,
@@ -44,13 +44,13 @@ export const JOB_VERB_STATES: Readonly<Record<JobVerb, readonly JobStatus[]>> = 
   dismiss: ['concluded'],
 };
 
-/** The state that `from` leads to. @throws AssertionError if the table does not have the step: a fault in the caller. */
+/** @returns `to`. @throws AssertionError if the table does not allow the step, which is a bug of the caller. */
 export function transition(from: JobStatus, to: JobStatus): JobStatus {
   assert(JOB_TRANSITIONS[from].includes(to), `job state ${from} does not lead to ${to}`);
   return to;
 }
 
-/** JobStatus of the QAPI schema, but `undefined`, which no job that can be seen has. */
+/** JobStatus of the QAPI schema without `undefined`, which no visible job has. */
 export const JOB_STATUSES = [
   'created',
   'running',
@@ -66,11 +66,11 @@ export const JOB_STATUSES = [
 
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
-/** What came of a job. */
+/** The outcomes of a job. */
 export const JOB_OUTCOMES = ['completed', 'failed', 'cancelled'] as const;
 export type JobOutcome = (typeof JOB_OUTCOMES)[number];
 
-/** True once nothing of the job will change any more. */
+/** True if the job does not change any more. */
 export function isConcluded(status: JobStatus): boolean {
   return status === 'concluded' || status === 'null';
 }
@@ -93,7 +93,9 @@ export function notCancellable({ id, status }: Named): DomainError {
   return new DomainError('job_not_cancellable', detail);
 }
 
-/** The error that work rejected with, as it is kept. A fault of the program itself is reported, and has a code too. */
+/**
+ * The stored form of an error that work rejected with. An unexpected error is reported, and gets the code job_failed.
+ */
 export function errorOf(thrown: unknown, report: (error: unknown) => void): JobError {
   if (thrown instanceof DomainError) return { code: thrown.code, message: thrown.message };
   const { code, message } = (thrown ?? {}) as Partial<JobError>;
@@ -107,14 +109,14 @@ function listOf(states: readonly JobStatus[]): string {
   return states.map((state) => `'${state}'`).join(', ');
 }
 
-/** Why a job did not do its work. */
+/** The reason why a job did not complete. */
 export type JobError = { readonly code: string; readonly message: string };
 
-/** Warnings that a job keeps, at most; the last says that there were more. */
+/** Largest number of warnings of a job; the last one says that there were more. */
 const WARNINGS_MAX = 100;
 const MORE_WARNINGS = 'There were more warnings.';
 
-/** The warnings of a job with one more, as far as they are kept. */
+/** The warnings of a job with one more, up to the largest number. */
 export function withWarning(warnings: readonly string[], text: string): readonly string[] {
   if (warnings.length === WARNINGS_MAX) return warnings;
   return [...warnings, warnings.length === WARNINGS_MAX - 1 ? MORE_WARNINGS : text];

@@ -2,10 +2,10 @@ import type { Schedule } from '../ports/process.ts';
 import type { Job } from './job.ts';
 import type { JobProgress } from './job-spec.ts';
 
-/** Time between two looks at figures that a client waits for, milliseconds. */
+/** Time between two readings of figures that a client waits for, milliseconds. */
 const LOOK_MS = 100;
 
-/** Finds out whether the figures of jobs have changed. They are only read when a client asks: no event announces them. */
+/** Detects changes of the figures of jobs. They are read only when a client asks, because no event announces them. */
 export class ProgressWatch {
   readonly #schedule: Schedule;
   readonly #alive: () => readonly Job[];
@@ -30,7 +30,10 @@ export class ProgressWatch {
     return this.#revision;
   }
 
-  /** A client waits for figures: `notify` is called every 100 ms while there are jobs. @returns a function that ends that. */
+  /**
+   * Calls `notify` every 100 ms while there are jobs, for a client that waits for figures. @returns a function that
+   * ends that.
+   */
   look(): () => void {
     this.#lookers += 1;
     if (this.#lookers === 1) this.#lookLater();

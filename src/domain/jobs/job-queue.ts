@@ -2,9 +2,7 @@ import type { JobRecord } from '../ports/store.ts';
 import type { Job } from './job.ts';
 import type { JobView } from './job-spec.ts';
 
-/*
- * The queue of jobs: a job begins once every resource that it needs is free and no earlier job waits for any of them.
- */
+/* The queue of jobs: a job starts when all its resources are free and no earlier job waits for any of them. */
 
 /** A job that has ended. */
 export function endedView(record: JobRecord): JobView {
@@ -27,8 +25,8 @@ export function waitingJobs(inOrder: readonly Job[]): ReadonlyMap<Job, readonly 
 
 /**
  * @param inOrder all jobs that have not concluded, oldest first.
- * @returns the jobs that have begun, and those that begin without a resume: no paused job ahead of them needs the same
- * resource.
+ * @returns the jobs that have started, and those that will start without a resume: no paused job ahead of them needs
+ * the same resource.
  */
 export function jobsThatBegin(inOrder: readonly Job[]): readonly Job[] {
   const kept = new Set<string>();
@@ -40,7 +38,7 @@ export function jobsThatBegin(inOrder: readonly Job[]): readonly Job[] {
   });
 }
 
-/** The ids of the jobs that a new job behind all of these would wait for. */
+/** The ids of the jobs that a new job at the end of the queue would wait for. */
 export function waitsBehind(inOrder: readonly Job[], resources: readonly string[]): readonly string[] {
   const queue = new Queue();
   for (const job of inOrder) queue.add(job);

@@ -1,89 +1,95 @@
 import { DomainError } from '../errors.ts';
 import type { JobRecord, OnInsert } from '../ports/store.ts';
 
-/** A job as it is shown: its row, and its place in the queue. */
+/** A job as clients see it: its row, and its place in the queue. */
 export type JobView = JobRecord & {
-  /** True from a pause to the next resume: the job stands still, or will at the next moment at which its work can. */
+  /** True from a pause to the next resume: the job stands still, or will as soon as its work can. */
   readonly isPaused: boolean;
   /**
-   * While the job has not begun: for each resource that it needs, the id of the next job ahead of it that needs it too.
-   * Not all jobs ahead, which would make the list of jobs grow with the square of their number.
+   * For a job that has not started: for each of its resources, the id of the nearest job ahead of it that needs the
+   * resource too. It does not list all jobs ahead, because the size of the job list would then grow with the square of
+   * their number.
    */
   readonly waitsFor: readonly string[];
 };
 
-/** The description of a job, given once when it is started. */
+/** The description of a job, given when it is started. */
 export type JobSpec = {
-  /** Letters, digits, `-`, `.` and `_`, a letter first; null: one is made that no job here ever had. */
+  /** Letters, digits, `-`, `.` and `_`, a letter first; null: a new id that no job here ever had. */
   readonly id: string | null;
-  /** JobType of the QAPI schema, or one of our own. */
+  /** JobType of the QAPI schema, or a type of vmferry. */
   readonly type: string;
-  /** What the job needs for itself alone: `machine`, `node:NAME`. It waits until all of them are free. */
+  /** Resources that the job needs exclusively: `machine`, `node:NAME`. It waits until all of them are free. */
   readonly resources: readonly string[];
-  /** What it was asked to do: kept as exact JSON, for the history and for a recovery. */
+  /** The request, kept as exact JSON for the history and for a recovery. */
   readonly details: Readonly<Record<string, unknown>>;
   /**
-   * The work. A rejection (a DomainError, or anything plain with `code` and `message`) fails the job; with the code
-   * `job_cancelled`, after a cancel, it counts as cancelled. It must have taken back what was half-made. Work that
-   * resolves has been done, also if a cancel came: then that came too late.
+   * The work. A rejection (a DomainError, or a plain object with `code` and `message`) fails the job; after a cancel,
+   * the code `job_cancelled` makes it cancelled. Before it rejects, the work must have undone its incomplete changes.
+   * If it resolves, the job completes, even if a cancel came.
    */
   readonly run: (job: JobControl) => Promise<void>;
-  /** Called with the new job inside the transaction that inserts it; if it throws, there is no job. */
+  /** Called with the new job inside the transaction that inserts it; if it throws, the job is not inserted. */
   readonly onInsert?: OnInsert<JobView>;
   /**
-   * False: the job stays in `pending` until it is finalized. `run` must have left nothing that a cancel before that
-   * would have to take back. Default: true.
+   * False: the job stays in `pending` until it is finalized. A cancel in `pending` undoes nothing, so `run` must have
+   * left no changes that it would have to undo. Default: true.
    */
   readonly autoFinalize?: boolean;
-  /** True: the job is gone from the list once it has ended. Default: false, as with QEMU's snapshot jobs. */
+  /** True: the job is removed from the list when it has ended. Default: false, as with QEMU's snapshot jobs. */
   readonly autoDismiss?: boolean;
-  /** True: it frees room, so on a full disk it begins in the room that is kept. Default: false. */
+  /** True: the job frees space, so on a full disk it starts with the reserved space. Default: false. */
   readonly freesRoom?: boolean;
 };
 
-/** A phase that every job may enter: its work is done, and only the end is not written yet. A job found in it has completed. */
+/**
+ * A phase that every job may enter: its work is done, but its end is not written yet. A recovery completes such a job.
+ */
 export const WORK_DONE = 'done';
 
-/** Whatever a recovery needs to know: values that exact JSON can hold. */
+/** The data that a recovery needs: values that exact JSON can hold. */
 export type JobRecovery = Readonly<Record<string, unknown>>;
 
-/** Bytes, or whatever the work counts; both only grow. */
+/** Bytes, or another unit of the work; both only grow. */
 export type JobProgress = { readonly current: number; readonly total: number };
 
-/** What cancel, pause and resume do to the work. A cancel may come while it is paused, and ends the pause. */
+/** Effects of cancel, pause and resume on the work. A cancel may come while the work is paused, and ends the pause. */
 export type JobHooks = { cancel(): void; pause(): void; resume(): void };
 
-/** A job as its own work sees it. */
+/** The interface of a job for its own work. */
 export interface JobControl {
   readonly id: string;
   readonly isCancelled: boolean;
-  /** Where progress is read from while the job runs, and a last time when it has ended. Must not throw. */
+  /** Sets the source of the progress. It is read while the job runs, and once at its end. It must not throw. */
   reportProgress(source: () => JobProgress): void;
   /** Adds a warning, shown with the job and in the history. */
   warn(text: string): void;
   /**
-   * Keeps a word before it returns: where a recovery has to look after a crash. `recovery`, what that needs to know, stays
-   * until another is given. @throws if it cannot be kept; then the phase is the one before.
+   * Stores a phase before it returns. After a crash the phase tells the recovery what to repair. `recovery`, the data
+   * for that, is kept until it is replaced. @throws if it cannot be stored; then the phase is unchanged.
    */
   setPhase(phase: string, recovery?: JobRecovery): void;
-  /** The same for what is true whether it can be kept now or not: if not, a later write keeps it. Never throws. */
+  /**
+   * Like `setPhase`, for a phase that has already begun. If it cannot be stored now, a later write stores it. Never
+   * throws.
+   */
   enterPhase(phase: string): void;
-  /** The phase outlives the job, since something half-made is left: the next start puts it right. */
+  /** Keeps the phase after the end of the job, because incomplete changes remain: the next start repairs them. */
   keepPhase(): void;
-  /** What came of it, kept with the job as exact JSON. */
+  /** Sets the result of the job, which is kept as exact JSON. */
   setResult(result: Readonly<Record<string, unknown>>): void;
-  /** Replaces what was given before; called back at once if a cancel or a pause came already. */
+  /** Sets the hooks, and replaces earlier ones. They are called immediately if a cancel or a pause has already come. */
   control(hooks: JobHooks): void;
   /** From now on every cancel is refused. @throws DomainError job_cancelled if one came before. */
   cannotBeCancelled(): void;
-  /** Becomes ready; resolves when the job is told to complete, rejects with job_cancelled if it is cancelled instead. */
+  /** Becomes ready. Resolves when the verb complete comes; rejects with job_cancelled if a cancel comes instead. */
   ready(): Promise<void>;
 }
 
-/** Characters of an id, at most. QEMU has no limit; this keeps a list of ids readable and the database small. */
+/** Longest id in characters. QEMU has no limit; this one keeps lists readable and the database small. */
 export const JOB_ID_LENGTH_MAX = 4096;
 
-/** As QEMU's ids: a letter first. */
+/** The form of QEMU's ids: a letter first. */
 const WELL_FORMED = /^[A-Za-z][A-Za-z0-9._-]*$/;
 const SHOWN_MAX = 256;
 

@@ -16,26 +16,26 @@ import {
 } from './job-lifecycle.ts';
 import type { JobControl, JobHooks, JobProgress, JobRecovery, JobSpec } from './job-spec.ts';
 
-/** What a job needs of the registry that it belongs to. */
+/** The functions of the registry that a job uses. */
 export type JobDependencies = {
   readonly clock: Clock;
   readonly nextTurn: NextTurn;
-  /** Writes the job and the events of its new steps; a fault is reported, and the next write has all of it. */
+  /** Writes the job and the events of its new steps. An error is reported, and the next write includes them. */
   readonly keep: (job: Job) => void;
-  /** The same, but a fault is thrown. */
+  /** Like `keep`, but an error is thrown. */
   readonly keepNow: (job: Job) => void;
-  /** Another job may be able to start now. */
+  /** Called when another job may be able to start. */
   readonly moved: () => void;
   readonly report: (error: unknown) => void;
 };
 
 /**
- * One job. Verbs come from the doors, everything else from its work. A pause that comes before the work has begun
- * holds the work back: the job keeps its place.
+ * One job. Verbs come from clients, all other calls from its work. After a pause before its start the job keeps its
+ * place in the queue, and its work does not start.
  */
 export class Job implements JobControl {
   readonly spec: JobSpec;
-  /** Steps that were not written yet, oldest first. */
+  /** Steps that are not written yet, oldest first. */
   readonly unwrittenSteps: JobStatus[] = [];
   readonly #dependencies: JobDependencies;
   readonly #ended = Promise.withResolvers<void>();
@@ -80,7 +80,7 @@ export class Job implements JobControl {
     return this.#isPaused;
   }
 
-  /** True while it waits for its resources, and may have them. */
+  /** True if it waits for its resources and is not paused. */
   get mayStart(): boolean {
     return this.status === 'created' && !this.#isPaused;
   }
@@ -90,7 +90,7 @@ export class Job implements JobControl {
     return this.#ended.promise;
   }
 
-  /** The job as it is now. */
+  /** The row of the job, with its current figures. */
   record(): JobRecord {
     if (this.#record.endedAt !== null) return this.#record;
     const { current, total } = this.progress();
@@ -146,24 +146,24 @@ export class Job implements JobControl {
 
   ready(): Promise<void> {
     if (this.isCancelled) return Promise.reject(jobCancelled());
-    // A pause was asked for, and the work came to this point before it could stand still.
+    // The work became ready before it could obey a pause.
     if (this.status === 'paused') this.#step('running');
     this.#step('ready');
     if (this.#isPaused) this.#step('standby');
     this.#dependencies.keep(this);
     this.#complete = Promise.withResolvers<void>();
-    // Work that waits for something else at the same time may not handle the rejection.
+    // Prevents an unhandled rejection: the work may wait for something else at the same time.
     this.#complete.promise.catch(() => {});
     return this.#complete.promise;
   }
 
-  /** Begins the work, which has its resources now. */
+  /** Starts the work. The job has its resources now. */
   start(): void {
     const { clock, nextTurn } = this.#dependencies;
     this.#startedMs = clock.monotonic();
     this.#step('running', { startedAt: clock.now() });
     this.#dependencies.keep(this);
-    // The caller has the job before its work begins, and other requests do not wait for both.
+    // The caller receives the job before its work starts, and other requests are answered first.
     void nextTurn()
       .then(() => (this.isCancelled ? Promise.reject(jobCancelled()) : this.spec.run(this)))
       .then(
@@ -173,7 +173,7 @@ export class Job implements JobControl {
       .catch(this.#dependencies.report);
   }
 
-  /** @throws DomainError if the verb is not taken in this state. */
+  /** @throws DomainError if the state does not allow the verb. */
   apply(verb: JobVerb): void {
     if (!JOB_VERB_STATES[verb].includes(this.status)) throw verbNotAllowed(this, verb);
     this[verb]();
@@ -226,19 +226,19 @@ export class Job implements JobControl {
     this.#complete?.reject(jobCancelled());
   }
 
-  /** Ends a pause, in whichever of the two states it stands. */
+  /** Ends a pause in state paused or standby. */
   #wake(): void {
     this.#isPaused = false;
     if (this.status === 'paused') this.#step('running');
     if (this.status === 'standby') this.#step('ready');
   }
 
-  /** In standby a complete waits for the resume. */
+  /** In standby, the verb complete takes effect at the resume. */
   #completeIfAsked(): void {
     if (this.#isToComplete && this.status === 'ready') this.#complete?.resolve();
   }
 
-  /** Work without hooks goes on until it has them. */
+  /** Work without hooks continues until it sets them. */
   #pauseWork(): void {
     if (this.#hooks !== null) this.#hooks.pause();
     if (this.status === 'ready') this.#step('standby');

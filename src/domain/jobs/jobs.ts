@@ -12,12 +12,12 @@ import { ProgressWatch } from './job-progress-watch.ts';
 import { endedView, jobsThatBegin, waitingJobs, waitsBehind } from './job-queue.ts';
 import { checkJobId, type JobSpec, type JobView } from './job-spec.ts';
 
-/** Jobs that have not concluded, at most. */
+/** Largest number of jobs that have not concluded. */
 export const JOBS_MAX = 1000;
-/** Concluded jobs that stay listed until they are dismissed, at most: beyond that the oldest is dismissed. */
+/** Largest number of concluded jobs in the list: beyond it the oldest is dismissed. */
 export const CONCLUDED_JOBS_LISTED = 100;
 
-/** An id, which means the newest job that has it, or the sequence of one job. */
+/** An id, which names its newest job, or the sequence number of a job. */
 export type JobName = string | number;
 
 export type JobsOptions = {
@@ -45,12 +45,12 @@ export interface JobUseCases extends Revisions {
 }
 
 /**
- * The jobs of one machine. A job begins once every resource that it needs is free and no earlier job waits for any of
- * them: jobs on different nodes run side by side, and jobs on the same node one after another.
+ * The jobs of one machine. A job starts when all its resources are free and no earlier job waits for any of them: jobs
+ * on different nodes run in parallel, and jobs on the same node one after another.
  */
 export class Jobs implements JobUseCases {
   readonly #options: JobsOptions;
-  /** Those that are listed, oldest first. */
+  /** Listed jobs, oldest first. */
   readonly #jobs = new Map<string, Job>();
   readonly #journal: JobJournal;
   readonly #changes: Changes;
@@ -69,8 +69,9 @@ export class Jobs implements JobUseCases {
   }
 
   /**
-   * Keeps the job, and lets it begin as soon as it can. Nothing is thrown once the row is there.
-   * @throws DomainError shutting_down, invalid_job_id, job_id_in_use, too_many_jobs; what `onInsert` or the store throws.
+   * Stores the job and starts it when its resources are free. Throws nothing after the row is stored.
+   * @throws DomainError shutting_down, invalid_job_id, job_id_in_use, too_many_jobs; the errors of `onInsert` and of
+   * the store.
    */
   start(spec: JobSpec): JobView {
     if (this.#refusesNew) throw new DomainError('shutting_down', 'The service is shutting down.');
@@ -96,7 +97,7 @@ export class Jobs implements JobUseCases {
     return this.#viewOf(job);
   }
 
-  /** Lists a job of an earlier process, which has concluded since, so that the client that asked for it sees its end. */
+  /** Lists a concluded job of an earlier process, so that its client sees its end. */
   adopt(record: JobRecord): void {
     const { id, type, details } = record;
     const run = () => Promise.reject(new TypeError('a job of an earlier process has no work'));
@@ -125,7 +126,7 @@ export class Jobs implements JobUseCases {
     return { items: items.map(endedView), next };
   }
 
-  /** @throws DomainError if the job is not listed, or does not take the verb as it is now. */
+  /** @throws DomainError if the job is not listed, or its state does not allow the verb. */
   apply(id: string, verb: JobVerb): JobView {
     const job = this.#jobs.get(id);
     if (job === undefined) {
@@ -173,25 +174,25 @@ export class Jobs implements JobUseCases {
   }
 
   /**
-   * The job that has the resource, or else the first that waits for it and will have it without a resume. A job that was
-   * paused before it began needs nothing until it is resumed, and neither do the jobs that wait behind it.
+   * Id of the job that has the resource, or of the first waiting job that will get it without a resume; null if there
+   * is none. A job paused before its start claims nothing, and neither do jobs behind it.
    */
   holderOf(resource: string): string | null {
     const claims = jobsThatBegin(this.#alive()).filter((job) => job.spec.resources.includes(resource));
     return (claims.find(({ status }) => status !== 'created') ?? claims[0])?.id ?? null;
   }
 
-  /** Jobs that already wait still begin when they can. */
+  /** Refuses new jobs. Waiting jobs still begin. */
   refuseNew(): void {
     this.#refusesNew = true;
   }
 
-  /** Resolves when every job of now has ended. */
+  /** Resolves when all jobs that exist now have ended. */
   async idle(): Promise<void> {
     await Promise.all(this.#alive().map((job) => job.ended));
   }
 
-  /** Takes no more work, cancels what can be cancelled, and resolves when all of it has ended. */
+  /** Refuses new jobs, cancels all jobs that can be cancelled, and resolves when all have ended. */
   async close(): Promise<void> {
     this.refuseNew();
     this.#isClosing = true;
@@ -201,7 +202,7 @@ export class Jobs implements JobUseCases {
     this.#journal.close();
   }
 
-  /** One that is past its last moment for a cancel is at its end anyway. */
+  /** A job that can no longer be cancelled ends soon by itself. */
   #cancelAtClose(job: Job): void {
     if (job.isConcluded) return;
     try {
@@ -252,7 +253,7 @@ export class Jobs implements JobUseCases {
     for (const job of concluded.slice(0, Math.max(0, concluded.length - CONCLUDED_JOBS_LISTED))) job.dismiss();
   }
 
-  /** Waiting jobs begin in the order in which they came; one that has to wait on keeps its place. */
+  /** Starts waiting jobs in order. A job that must wait keeps its place and its claim. */
   #startNext(): void {
     if (this.#isClosing) return;
     const alive = this.#alive();

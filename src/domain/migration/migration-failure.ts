@@ -1,23 +1,23 @@
 import { DomainError, isErrorCode } from '../errors.ts';
 import type { MigrationAddress, MigrationEnd, TransferError } from '../ports/migration-session.ts';
 
-/** What a fault of the engine itself is told as. */
+/** The error of a migration when the engine itself failed. */
 export function engineFailure(error: unknown): TransferError {
   const message = error instanceof Error ? error.message : String(error);
   return { code: 'engine_failed', message: `The transfer engine failed: ${message}` };
 }
 
-/** What is told where the guest's disks cannot be used. */
+/** The error when the guest's disks cannot be used here. */
 export function diskFailure(error: unknown): TransferError {
   const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: string };
   if (code === 'image_locked') return { code: 'image_locked', message: message ?? code };
   return { code: 'disks_not_taken', message: message ?? String(error) };
 }
 
-/** An engine's own word for it, which says all of this already. */
+/** This code explains already that the owner is unknown. */
 const EXPLAINED = 'handover_outcome_unknown';
 
-/** The error of an end; where nobody knows who has the guest it also says what to do about that. */
+/** The error of an end. If the guest's owner is unknown, the message has advice. */
 export function failureOf(end: MigrationEnd): TransferError | null {
   if (end.status !== 'failed') return end.error;
   const error = end.error ?? { code: 'engine_failed', message: 'The migration failed without a reason.' };
@@ -29,12 +29,12 @@ const ADVICE =
   'Whether the guest runs on the target is not known, so it stays stopped here. Look at the target: ' +
   'only if the guest does not run there let it go on here (POST /cont): a guest that runs twice destroys its disks.';
 
-/** A machine would not take over what was loaded. */
+/** The error when the machine refuses a loaded guest. */
 export function adoptError(error: unknown): TransferError {
   return { code: 'machine_refused', message: error instanceof Error ? error.message : String(error) };
 }
 
-/** An address that cannot be listened on, as the caller of the command is told. */
+/** The error of a command whose address cannot be listened on. */
 export function listenError(error: unknown, address: MigrationAddress): DomainError {
   if (error instanceof DomainError) return error;
   const { code, message } = (error ?? {}) as Partial<TransferError>;

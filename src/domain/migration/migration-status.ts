@@ -1,20 +1,20 @@
 /**
- * The lifecycle of a migration: one table, one shared word, changed only by compare-and-set.
+ * The statuses of a migration and the allowed changes. The status is shared memory, changed only by compare-and-set.
  *
- * - none: nothing has happened yet. Left by the first migration.
- * - setup: channels are being opened. Left when the stream is set up, or by a failure or a cancel.
- * - wait-unplug: the guest is asked to give up a failover device.
- * - active: pages travel while the guest runs.
- * - pre-switchover: the guest is stopped and an operator's word is awaited (pause-before-switchover).
- * - device: the guest is stopped; the last pages and the devices travel. Its last part is *handed over*: from the
- *   moment before the stream's end mark may leave this side the target may run the guest, so no cancel is taken.
- * - cancelling: a cancel won; the worker is letting go. Left for cancelled only.
- * - postcopy-*: the guest lives on the target and fetches its pages from here.
- * - colo: the target is kept in lock step.
- * - completed, failed, cancelled: the end. Left only by the next migration.
+ * - none: no migration yet.
+ * - setup: channels are being opened. Ends when the stream is set up, or by a failure or a cancel.
+ * - wait-unplug: the guest is asked to unplug a failover device.
+ * - active: pages are sent while the guest runs.
+ * - pre-switchover: the guest is stopped, and the migration waits for migrate-continue.
+ * - device: the guest is stopped; last pages and devices are sent. *Handed over* from just before the end mark is sent:
+ *   the target may run the guest, so a cancel is refused.
+ * - cancelling: a cancel was accepted; the worker ends the migration. Followed by cancelled only.
+ * - postcopy-*: the guest runs on the target and fetches its pages from here.
+ * - colo: the target is kept equal to the source.
+ * - completed, failed, cancelled: the end. Followed only by the next migration.
  *
- * The main thread (cancel, a new migration) and one worker (everything else) write the word. Whoever loses a
- * compare-and-set reads the word again and obeys it.
+ * The main thread (start, cancel, `started`, cleanup after a crash) and one worker (other steps) change the status.
+ * After a failed compare-and-set a thread reads it again and acts on it.
  */
 export const TRANSITIONS: Readonly<Record<MigrationStatus, readonly MigrationStatus[]>> = {
   none: ['setup'],
@@ -39,11 +39,11 @@ export function isAllowed(from: MigrationStatus, to: MigrationStatus): boolean {
   return TRANSITIONS[from].includes(to);
 }
 
-/** Set beside the code of `device` once the stream's end mark may have left this side. */
+/** Set beside the code of `device` from just before the end mark of the stream is sent. */
 const HANDED_OVER = 0x100;
 const CODE_MASK = 0xff;
 
-/** What came of a cancel. */
+/** Outcomes of a cancel. */
 export const CANCEL_OUTCOMES = [
   'cancelled',
   'already-completed',
@@ -55,7 +55,7 @@ export type CancelOutcome = (typeof CANCEL_OUTCOMES)[number];
 
 /**
  * The status of one migration in shared memory, as a 32-bit integer: bits 0–7 are the code, bit 8 is "handed over".
- * Every change is a compare-and-set against a state that was read, so two writers never both win.
+ * Every change is a compare-and-set, so of two writers at most one succeeds.
  */
 export class SharedStatus {
   readonly buffer: SharedArrayBuffer;
@@ -66,20 +66,20 @@ export class SharedStatus {
     this.#cell = new Int32Array(buffer, 0, 1);
   }
 
-  /** The status now. */
+  /** The current status. */
   read(): MigrationStatus {
     return decode(Atomics.load(this.#cell, 0));
   }
 
-  /** True from the moment when the target may own the guest. */
+  /** True if the target may have the guest. */
   isHandedOver(): boolean {
     return (Atomics.load(this.#cell, 0) & HANDED_OVER) !== 0;
   }
 
   /**
-   * Moves from `from` to `to` if the status is still `from`.
+   * Changes the status from `from` to `to` if it is still `from`.
    * @returns false if another thread changed it first; then nothing is changed
-   * @throws RangeError if the table does not allow the step: a fault in the caller.
+   * @throws RangeError if the table does not allow the step, which is a bug of the caller.
    */
   transition(from: MigrationStatus, to: MigrationStatus): boolean {
     if (!isAllowed(from, to)) throw new RangeError(`migration status ${from} does not lead to ${to}`);
@@ -87,14 +87,14 @@ export class SharedStatus {
     return this.#swap(encode(from) | handedOver, encode(to));
   }
 
-  /** Marks `device` as handed over: the last moment at which a cancel could still win is before this call. */
+  /** Marks `device` as handed over. @returns false if a cancel came first. */
   handOver(): boolean {
     return this.#swap(encode('device'), encode('device') | HANDED_OVER);
   }
 
   /**
-   * Decides a cancel. 'cancelled' means that this or an earlier call won: the word is `cancelling` or `cancelled`,
-   * and the worker will let go.
+   * Cancels the migration if its status allows that. 'cancelled': this or an earlier call succeeded. The status is
+   * `cancelling` or `cancelled`, and the worker ends the migration.
    */
   cancel(): CancelOutcome {
     for (;;) {
@@ -111,7 +111,7 @@ export class SharedStatus {
   }
 }
 
-/** The outcome of a cancel in a state that it cannot change, or null where it has to win a compare-and-set. */
+/** The outcome of a cancel that changes nothing, or null if the status must be changed. */
 function settledCancel(status: MigrationStatus, handedOver: boolean): CancelOutcome | null {
   if (status === 'none') return 'nothing-to-cancel';
   if (status === 'completed') return 'already-completed';
@@ -132,8 +132,8 @@ function decode(word: number): MigrationStatus {
 }
 
 /**
- * MigrationStatus of the QAPI schema, in its order. The position of a name is the code that the shared status word
- * holds, so the list may only grow at its end.
+ * MigrationStatus of the QAPI schema, in its order. The index of a name is its code in the shared status, so new names
+ * may only be added at the end.
  */
 export const MIGRATION_STATUSES = [
   'none',
@@ -158,7 +158,7 @@ export type MigrationStatus = (typeof MIGRATION_STATUSES)[number];
 /** How a migration can end. */
 export const MIGRATION_OUTCOMES = ['completed', 'failed', 'cancelled'] as const satisfies readonly MigrationStatus[];
 
-/** True while a migration is under way: another may not begin and capabilities may not change. */
+/** True while a migration runs: another one may not start, and capabilities may not change. */
 export function isRunning(status: MigrationStatus): boolean {
   return !isIdle(status);
 }
@@ -168,7 +168,7 @@ export function isIdle(status: MigrationStatus): boolean {
   return status === 'none' || isEnded(status);
 }
 
-/** True once a migration has ended, whichever way. */
+/** True if the migration has ended. */
 export function isEnded(status: MigrationStatus): boolean {
   return status === 'completed' || status === 'failed' || status === 'cancelled';
 }

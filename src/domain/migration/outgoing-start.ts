@@ -40,14 +40,14 @@ export type OutgoingParts = {
   readonly descriptors: Pick<NamedDescriptors, 'giveAway'>;
   readonly fdSets: Pick<FdSets, 'lend'>;
   readonly deadlines: Deadlines;
-  /** The uuid that travels with `validate-uuid`; null: none. */
+  /** The uuid that is sent with `validate-uuid`; null: none. */
   readonly comparedUuid: string | null;
   readonly note: Note;
   readonly report: Report;
 };
 
 /**
- * Starts an outgoing migration: the row is there when this returns; that nobody answers is told by its status later.
+ * Starts an outgoing migration. When this returns, its row is stored; failures to connect show later in its status.
  * @throws DomainError
  */
 export function startMigration(
@@ -81,7 +81,7 @@ export function startMigration(
   return record;
 }
 
-/** A link would only be found when the file is opened: after the request was accepted. */
+/** Checked here because the file is opened only after the request was accepted. */
 function refuseLink(address: MigrationAddress, { hypervisor }: OutgoingParts): void {
   if (address.transport !== 'file' || address.descriptor !== undefined) return;
   const refusal = hypervisor.refusalOfLink(address.path);
@@ -111,14 +111,14 @@ function requestFor(parts: OutgoingParts, { id }: CurrentMigration, address: Mig
   };
 }
 
-/** Syncs whose sizes are kept for the verdict. */
+/** Number of newest syncs whose sizes are kept for the verdict. */
 const SYNCS_KEPT = 8;
 
 function listenerFor(parts: OutgoingParts, migration: CurrentMigration, released: () => void): TransferListener {
   const { journal, guest, disks } = parts;
   return {
     status: (status) => {
-      // The end is taken from `ended`, which also says why and who has the guest.
+      // The end comes from `ended`, which also has the error and the owner of the guest.
       if (!isEnded(status)) journal.applyStatus(migration, status);
     },
     pass: (pass) => journal.applyPass(migration, pass),
@@ -148,7 +148,7 @@ async function endMigration(parts: OutgoingParts, migration: CurrentMigration, e
     if (end.guest === 'unknown' || fault !== null) await guestStaysStopped(guest);
     else if (end.status === 'completed' || end.guest !== 'here') guestLeft(guest);
   } catch (error) {
-    // The migration has ended all the same, and those who wait for its end must see it.
+    // The migration has ended nevertheless, and waiting requests must see its end.
     report(error);
   }
   journal.applyEnd(migration, ending);
@@ -161,7 +161,7 @@ async function endMigration(parts: OutgoingParts, migration: CurrentMigration, e
   }
 }
 
-/** The guest is to go on here. @returns why it cannot, or null. */
+/** Activates the disks for a guest that stays here. @returns the error if they cannot be activated, or null. */
 async function takeDisksBack({ disks, report }: OutgoingParts): Promise<TransferError | null> {
   try {
     await disks.activate();
@@ -178,7 +178,7 @@ function withDisks(error: TransferError | null, fault: TransferError | null): Tr
   return error === null ? { ...fault, message: advice } : { ...error, message: `${error.message} ${advice}` };
 }
 
-/** An engine whose promise breaks has died: the guest is here, unless the target may have started it already. */
+/** The end of a migration whose engine died: the guest is here, unless the target may have started it. */
 function brokenEnd(error: unknown, isHandedOver: boolean): MigrationEnd {
   return { status: 'failed', error: engineFailure(error), guest: isHandedOver ? 'unknown' : 'here' };
 }

@@ -2,23 +2,21 @@ import type { CancelOutcome, MigrationStatus } from '../migration/migration-stat
 import type { LiveParameters, MigrationFigures } from '../settings/declared-settings.ts';
 import type { TransferErrorCode } from './transfer-errors.ts';
 
-/*
- * Migrations as the domain sees them: a request starts a session, which has controls, figures, events and an end.
- */
+/* Migrations: a request starts a session, which has controls, figures, events and an end. */
 
 /** An address of TCP. The optional members are QEMU's options of the same meaning. */
 export type TcpAddress = {
   readonly transport: 'tcp';
-  /** A name or an address; empty, to listen: every interface. */
+  /** A name or an address; empty when listening: every interface. */
   readonly host: string;
   readonly port: number;
   /** Only addresses of this family. */
   readonly family?: 4 | 6;
-  /** To listen: the last port to try, where `port` and those behind it are taken. */
+  /** To listen: the last port to try if earlier ones are taken. */
   readonly portMax?: number;
-  /** False: no probes of an idle connection. */
+  /** False: the connection has no keep-alive probes. */
   readonly keepAlive?: boolean;
-  /** Once it is listened on: where, which may be several addresses of a host. */
+  /** The bound addresses, once it listens. */
   readonly bound?: readonly { readonly host: string; readonly port: number }[];
 };
 
@@ -30,11 +28,11 @@ export type FileAddress = {
   readonly transport: 'file';
   readonly path: string;
   readonly offset: number;
-  /** The file is open already, under this number, and `path` only names it. Who uses the address does not close it. */
+  /** A descriptor that is already open; `path` only names it. Users of the address do not close it. */
   readonly descriptor?: number;
 };
 
-/** Where a migration goes to or comes from. */
+/** The target or the source of a migration. */
 export type MigrationAddress =
   | TcpAddress
   | { readonly transport: 'unix'; readonly path: string }
@@ -42,58 +40,60 @@ export type MigrationAddress =
   | { readonly transport: 'exec'; readonly command: readonly string[] }
   | FdAddress;
 
-/** Longest silence or duration of each phase, in milliseconds, before a migration fails and names the phase. */
+/** Time limits, in milliseconds. A migration that exceeds one fails, and its error names the phase. */
 export type Deadlines = {
-  /** Connecting, or the peer's accepting. */
+  /** Longest time to connect, or until the peer accepts. */
   readonly connectMs: number;
-  /** No byte could be written, or none came, while a stream is under way. */
+  /**
+   * Longest time in which the peer takes nothing, sends no switchover-ack, or (at a target) no whole element arrives.
+   */
   readonly stallMs: number;
-  /** The target's word after the stream's end. */
+  /** Longest time until the target's answer after the end of the stream. */
   readonly handoverMs: number;
-  /** At a target: only what had come before came again. It bounds a sender that never ends. */
+  /** At a target: longest time in which only repeated content arrives. */
   readonly advanceMs: number;
 };
 
-/** A migration that goes out, as the domain asks for it. */
+/** An outgoing migration to start. */
 export type OutgoingRequest = {
   readonly address: MigrationAddress;
   readonly capabilities: readonly string[];
-  /** False if the return path is not to be opened. Where the channel has no reverse direction there is none either way. */
+  /** False: no return path is opened. A channel without reverse direction never has one. */
   readonly opensReturnPath: boolean;
   readonly parameters: LiveParameters;
-  /** False with zero-page-detection `none`: every page is sent as it is. */
+  /** False with zero-page-detection `none`: every page is sent in full. */
   readonly detectsZeroPages: boolean;
   readonly deadlines: Deadlines;
-  /** The id that a target which is a vmferry takes over too; text form of a uuid. */
+  /** The id that a target of vmferry adopts; text form of a uuid. */
   readonly sharedId: string;
-  /** Text form; travels in the stream with `validate-uuid`. Null: none was set, and none travels. */
+  /** Text form of the uuid that is sent with `validate-uuid`. Null: none is set, and none is sent. */
   readonly uuid: string | null;
 };
 
-/** A migration that comes in, as the domain asks for it. */
+/** An incoming migration to start. */
 export type IncomingRequest = {
   readonly address: MigrationAddress;
   readonly capabilities: readonly string[];
   readonly deadlines: Deadlines;
-  /** What a uuid in the stream has to be; null: none was set, and any is taken. */
+  /** The uuid that a stream must have if it has one; null: any. */
   readonly uuid: string | null;
-  /** A socket goes on listening after a migration that failed, for the next sender. */
+  /** True: a socket stays open for the next sender after a failure. */
   readonly keepListening: boolean;
 };
 
-/** An error that crossed a thread: plain data. */
+/** An error from another thread, as plain data. */
 export type TransferError = { readonly code: TransferErrorCode; readonly message: string };
 
 /** Figures of a pass that ended. */
 export type PassFigures = {
   readonly pass: number;
-  /** Since the migration's begin; the end of the pass before, or of the set-up. */
+  /** Since the start of the migration: the end of the pass before, or of the set-up. */
   readonly startedMs: number;
   readonly durationMs: number;
   readonly sentBytes: number;
   readonly normalPages: number;
   readonly duplicatePages: number;
-  /** Bytes that the sync at its end found dirty. */
+  /** Bytes that were dirty at the sync that ended the pass. */
   readonly dirtyBytes: number;
 };
 
@@ -104,71 +104,71 @@ export type MigrationEnd = {
 };
 
 /**
- * Who has the guest. `there`: the target said so, or the file was written to its end. `there, unconfirmed`: the stream
- * was taken to its end, but there was no return path on which the target could have said that it loaded the guest.
+ * The owner of the guest. `there`: the target confirmed it, or the file was written completely. `there, unconfirmed`:
+ * the whole stream was sent, but without a return path the target could not confirm that it loaded the guest.
  * `unknown`: the connection broke after the handover began; such a guest stays stopped on this side.
  */
 export const GUEST_OWNERS = ['here', 'there', 'there, unconfirmed', 'unknown'] as const;
 export type GuestOwner = (typeof GUEST_OWNERS)[number];
 
-/** Events of a session; called on the main thread in the order in which they happened. */
+/** Events of a session, called on the main thread in the order in which they happened. */
 export type TransferListener = {
   status(status: MigrationStatus): void;
   /** A bitmap sync began pass `pass`. */
   pass(pass: number): void;
   passEnded(figures: PassFigures): void;
-  /** Both sides are vmferrys and know the migration under this id from now on. */
+  /** Both sides are vmferry and use this id for the migration from now on. */
   shared(id: string): void;
-  /** With the capability dirty-limit: every vCPU is to be limited to `vcpu-dirty-limit` until the migration ends. */
+  /** With the capability dirty-limit: limits every vCPU to `vcpu-dirty-limit` until the migration ends. */
   limitVcpus(): void;
   guestStopped(): void;
   /**
-   * The guest stands still and will be handed over: its disks have to be flushed, and given to the target, before this
-   * resolves. Called at most once. A rejection, with an error or a TransferError, fails the migration. If the migration
-   * does not complete after this call, the guest is left stopped: the listener activates the disks and continues it.
+   * The guest is stopped and will be handed over. Before this resolves, its disks must be flushed and released for the
+   * target. Called at most once. A rejection, with an error or a TransferError, fails the migration. If the migration
+   * does not complete after this call, the guest stays stopped: the listener activates the disks and continues it.
    */
   releaseDisks(): Promise<void>;
-  /** The guest runs again (or is paused as it was) after a failure or a cancel. */
+  /** The guest has its earlier state again, running or paused, after a failure or a cancel. */
   guestResumed(): void;
   /**
-   * Target: a connection sent something that is no stream, was turned away, and the address is listened on as before. Of
-   * those that come before the next sender only the first is told.
+   * Target: a connection that sent no migration stream was closed; the address is still listened on. Only the first one
+   * before a sender is reported.
    */
   rejected(error: TransferError): void;
-  /** The session has ended, in any way, and uses nothing of the request any more. Called once. */
+  /** The session has ended and does not use the request any more. Called once. */
   released(): void;
 };
 
 /** The shared status of a session, which its threads may change at any time. */
 export type SessionStatus = {
   read(): MigrationStatus;
-  /** True from the moment when the target may own the guest. */
+  /** True if the target may have the guest. */
   isHandedOver(): boolean;
 };
 
 /** An outgoing migration. */
 export interface OutgoingSession {
   readonly status: SessionStatus;
-  /** The migration began `agoMs` milliseconds ago: all its times count from that moment. */
+  /** Sets the start of the migration to `agoMs` ms ago. */
   countFrom(agoMs: number): void;
   figures(): MigrationFigures;
-  /** Id of the migration's thread in the operating system; null before it is known, or if it cannot be. */
+  /** Id of the migration's thread in the operating system; null if it is not known (yet). */
   threadId(): number | null;
   setParameters(parameters: LiveParameters): void;
-  /** Lets a migration in `pre-switchover` go on. */
+  /** Continues a migration in `pre-switchover`. */
   continueSwitchover(): void;
-  /** Decides at once; `ended` resolves when the cancelled migration has released the guest. */
+  /** Decides immediately; `ended` resolves when the cancelled migration has released the guest. */
   cancel(): CancelOutcome;
   readonly ended: Promise<MigrationEnd>;
 }
 
-/** A guest that was loaded; nothing of it has taken effect before `adopt`. */
+/** A loaded guest; it has no effect before `adopt`. */
 export type LoadedGuest = {
-  /** Run state that the guest had at its source before it was stopped: globalstate's text. */
+  /** Text of globalstate: the run state of the guest at its source before it was stopped. */
   readonly globalState: string;
   /**
-   * The machine takes over this guest, for the next vCPU that runs; holds stay as they are. The vCPUs must stand still.
-   * @throws Error if it cannot take it over; then the machine is as it was before.
+   * The machine takes over this guest; holds do not change. The vCPUs must stand still.
+   * @throws Error if the machine cannot take it over; then the machine is unchanged.
    */
   adopt(): void;
 };
@@ -176,28 +176,31 @@ export type LoadedGuest = {
 /** An incoming migration, from its listener to its end. */
 export interface IncomingSession {
   readonly status: SessionStatus;
-  /** As in OutgoingTransfer. */
+  /** As in OutgoingSession. */
   countFrom(agoMs: number): void;
   figures(): MigrationFigures;
   threadId(): number | null;
-  /** Where it listens, once it does: the real port for port 0. Rejects with a TransferError if it cannot. */
+  /**
+   * The bound address, once it listens, with the real port for port 0. Rejects with a TransferError if it cannot
+   * listen.
+   */
   readonly listening: Promise<MigrationAddress>;
   /**
-   * Resolves when a machine has been loaded and waits to be adopted. Then `started` must be called when the guest
+   * Resolves when a guest has been loaded and waits to be adopted. Then the caller must call `started` when the guest
    * runs, or `refused` if it could not be adopted.
    */
   readonly loaded: Promise<LoadedGuest>;
-  /** False once it was given up or has ended: what was loaded may not be adopted any more. */
+  /** False after `abort`, `cancel` or the end: then nothing may be adopted. */
   readonly isOpen: boolean;
   started(): void;
   refused(error: TransferError): void;
-  /** Capabilities that were changed after the listener was started and before a stream came. */
+  /** Sets capabilities that were changed after the listener was started and before a stream came. */
   setCapabilities(capabilities: readonly string[]): void;
   /** Stops listening or loading. */
   abort(): void;
-  /** Stops loading, unless the guest has been adopted; a listener that is to be kept is. */
+  /** Stops loading unless the guest was adopted. A kept listener stays open. */
   cancel(): void;
-  /** Stops listening unless a sender has come: decides at once. @returns false, and changes nothing, if one has. */
+  /** Stops listening if no sender has come. @returns false, without effect, if one has. */
   stopListening(): boolean;
   readonly ended: Promise<IncomingEnd>;
 }
@@ -205,13 +208,13 @@ export interface IncomingSession {
 export type IncomingEnd = {
   readonly status: 'completed' | 'failed' | 'cancelled';
   readonly error: TransferError | null;
-  /** The listener that is left after a failure with `keepListening`; to be used or closed in the same turn. */
+  /** The listener that remains after a failure with `keepListening`; it must be used or closed in the same turn. */
   readonly listener: KeptListener | null;
 };
 
-/** A listener whose migration has ended. Exactly one of the two is called, once. */
+/** A listener whose migration has ended. Exactly one of its functions must be called, once. */
 export type KeptListener = {
-  /** The next migration that comes to it. */
+  /** Starts the next migration on the listener. */
   next(request: IncomingRequest, listener: TransferListener): IncomingSession;
   close(): void;
 };
