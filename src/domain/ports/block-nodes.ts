@@ -4,7 +4,7 @@ import type { TransferErrorCode } from './transfer-errors.ts';
 
 /* Block device nodes of a machine, and the snapshots in their images. */
 
-/** A snapshot as one node's image lists it. It is named by its tag, never by its id; of two with one tag, the first. */
+/** A snapshot in the image of one node, found by its tag (the first, if several have it), never by its id. */
 export type NodeSnapshot = {
   /** Decimal string, unique in the image. */
   readonly id: string;
@@ -19,32 +19,32 @@ export type NodeSnapshot = {
   readonly diskBytes: number;
   /** Instructions counted in record/replay, or null when that was off. */
   readonly icount: bigint | null;
-  /** True if digests were kept with it, so that it can be verified byte for byte. */
+  /** True if digests were stored with the snapshot, so that its content can be verified. */
   readonly hasDigests: boolean;
-  /** What was told about it when it was taken; null or left out where nothing was. */
+  /** Facts given when it was taken; null or absent: none. */
   readonly about?: SnapshotAbout | null;
 };
 
-/** What is told about a snapshot. */
+/** Facts about a snapshot, stored with it. */
 export type SnapshotAbout = {
   readonly description: string | null;
-  /** When it may be deleted, milliseconds since 1970; null: never. */
+  /** Earliest time of its deletion, milliseconds since 1970; null: never. */
   readonly expiresAtMs: number | null;
-  /** RAM of the machine that a load of it needs, bytes. */
+  /** RAM that a machine needs to load the snapshot, bytes. */
   readonly ramBytes: number;
   readonly vcpus: number;
 };
 
-/** A block device node and what its image holds. */
+/** A block device node and the snapshots in its image. */
 export type BlockNode = {
   readonly name: string;
   readonly path: string;
   readonly isReadOnly: boolean;
-  /** Why a node that was to be written is open for reading only, as sentences; null if it is written. */
+  /** Why a node that should be writable is open for reading only, as sentences; null if it is writable. */
   readonly readOnlyReason: string | null;
   /**
-   * False while the guest that uses the image is on the other side of a migration, or waits for its first `cont`: others
-   * may write to it then, and what is said here is what it held when it was last looked at.
+   * False while the image's guest is on the other side of a migration or waits for its first `cont`. Others may write
+   * the image then; members are those of the last read.
    */
   readonly isActive: boolean;
   /** Virtual size in bytes. */
@@ -52,78 +52,81 @@ export type BlockNode = {
   readonly snapshots: readonly NodeSnapshot[];
 };
 
-/** A code of the table of errors; where a stream does not suit or a thread died, the one that migrations have for it. */
+/** A code of the table of errors, or of TRANSFER_ERRORS for a stream that does not suit or a thread that died. */
 export type SnapshotErrorCode = ErrorCode | TransferErrorCode;
 
-/** An error that crossed a thread: plain data. With code `snapshot_damaged` it says where, the first 64 places at most. */
+/** An error from another thread, as plain data. `damage`: the first 64 places, for `snapshot_damaged`. */
 export type SnapshotError = {
   readonly code: SnapshotErrorCode;
   readonly message: string;
   readonly damage?: readonly DamageReport[];
-  /** True if something half-made is left: the next start takes it back, or finishes a deletion. Told by `ended`. */
+  /**
+   * True if incomplete changes remain, which the next start undoes (a deletion: completes). Only in the error of
+   * `ended`.
+   */
   readonly left?: boolean;
 };
 
-/** Where damage was found: what of the machine it hits, and where it lies in the image file. */
+/** A place of damage: the affected part of the machine, and the position in the image file. */
 export type DamageReport = {
   readonly node: string;
-  /** RAM block, or null where the damage is in device state, the disk's content or the image's own tables. */
+  /** RAM block; null if the damage is in device state, in the disk's content or in the image's own tables. */
   readonly ramBlock: string | null;
-  /** What `offset` counts in: the RAM block, the VM state, the disk, or the image file. */
+  /** Area in which `offset` counts. */
   readonly area: 'ram' | 'vm-state' | 'disk' | 'metadata';
   readonly offset: number;
   readonly bytes: number;
-  /** Of the first damaged byte's cluster in the image file, or null if it has none. */
+  /** Offset in the image file of the cluster with the first damaged byte; null: no cluster. */
   readonly fileOffset: number | null;
 };
 
-/** Digest of one RAM block or disk as kept with a snapshot. */
+/** Digest of one RAM block, device state or disk, stored with a snapshot. */
 export type SnapshotDigest = {
   readonly kind: 'ram-block' | 'device-state' | 'disk';
   readonly name: string;
   readonly digest: string;
 };
 
-/** Digests as they were kept with one node's part of a snapshot; nothing was compared with them. */
+/** Digests that were stored with one node's part of a snapshot. Nothing was compared with them. */
 export type PartDigests = {
-  /** Empty where the part has no VM state. */
+  /** Empty if the part has no VM state. */
   readonly ramBlocks: readonly { readonly name: string; readonly bytes: number; readonly digest: string }[];
   readonly deviceState: string | null;
   readonly disk: string;
 };
 
-/** What could be read of them; neither for a part with which none were kept. */
+/** Digests of a part, or why they cannot be read; both null if it has none. */
 export type DigestReading = {
   readonly node: string;
   readonly digests: PartDigests | null;
-  /** Why those that were kept cannot be shown: a sentence. */
+  /** The reason, as a sentence. */
   readonly fault: string | null;
 };
 
 export type VerifyResult = {
-  /** False for a snapshot of another program: then its structure was checked, and that its stream can be read. */
+  /** False for a snapshot of another program: then only its structure and the form of its stream were checked. */
   readonly hadDigests: boolean;
   readonly digests: readonly SnapshotDigest[];
   readonly checkedBytes: number;
 };
 
-/** A snapshot of the machine to be saved; the guest stands still until it is captured. */
+/** A machine snapshot to save. The guest must stand still until `captured` resolves. */
 export type SaveOrder = {
   readonly tag: string;
-  /** Node that takes RAM and device state; null: only disks are saved. */
+  /** Node that stores RAM and device state; null: only disks are saved. */
   readonly vmState: string | null;
-  /** Nodes of which a snapshot is taken; holds `vmState` too if its disk is to be part of it. */
+  /** Nodes of which a snapshot is taken, including `vmState` if its disk belongs to it. */
   readonly devices: readonly string[];
-  /** Run state to be stored: globalstate's text. */
+  /** Run state to store: text of globalstate. */
   readonly globalState: string;
   readonly detectsZeroPages: boolean;
   readonly dateMs: number;
   readonly clockNs: bigint;
-  /** Kept with each part. */
+  /** Stored with each part. */
   readonly about?: SnapshotAbout;
 };
 
-/** A snapshot to be loaded into the machine. */
+/** A snapshot to load into the machine. */
 export type LoadOrder = {
   readonly tag: string;
   readonly vmState: string;
@@ -132,11 +135,11 @@ export type LoadOrder = {
   readonly uuid: string;
 };
 
-/** A snapshot is to be called `as`, in the place of all others of that tag on these nodes. */
+/** Renames a snapshot to `as`, and replaces others with that tag on these nodes. */
 export type RenamePlan = {
   readonly tag: string;
   readonly as: string;
-  /** Of the snapshot that is renamed: tells it from those that go. */
+  /** Date of the renamed snapshot; distinguishes it from the replaced ones. */
   readonly dateMs: number;
   readonly devices: readonly string[];
 };
@@ -149,7 +152,7 @@ export type Compaction = {
   readonly node: string;
   readonly fileBytesBefore: number;
   readonly fileBytes: number;
-  /** Space that the file takes on its file system: holes take none. */
+  /** Space that the file uses on its file system, without holes. */
   readonly allocatedBytesBefore: number;
   readonly allocatedBytes: number;
   readonly movedBytes: number;
@@ -158,40 +161,34 @@ export type Compaction = {
 export type VerifyPlan = { readonly tag: string; readonly vmState: string | null; readonly devices: readonly string[] };
 
 /**
- * Work on images under way. Every promise rejects with a plain SnapshotError; a cancel with code `job_cancelled`. A
- * failure rejects all that have not resolved, `ended` last and only when nothing half-made is left, or nothing more can
- * be done about it: then its error has `left`.
+ * Running work on images. Promises reject with a SnapshotError, after a cancel with `job_cancelled`. After a failure
+ * `ended` rejects last: when changes are undone, or cannot be (`left`).
  */
 export interface SnapshotTask<Result = void> {
   /** Bytes done and to be done; both only grow. */
   progress(): { readonly current: number; readonly total: number };
   pause(): void;
   resume(): void;
-  /** Everything half-made is taken back before `ended` rejects. Harmless once it has ended, or a load is applied. */
+  /** Incomplete changes are undone before `ended` rejects. No effect after the end or after `apply`. */
   cancel(): void;
   readonly ended: Promise<Result>;
 }
 
 export interface SaveTask extends SnapshotTask {
-  /** Resolves when the machine may go on: its state and disks are captured, what follows are digests. */
+  /** Resolves when state and disks are captured and the guest may continue; digests follow. */
   readonly captured: Promise<void>;
 }
 
 /**
- * A load in three steps, so that the guest and its disks change together or not at all: `loaded` resolves when the
- * machine has been read and checked into memory of its own, with the disks as they were; `apply` turns the disks;
- * then `release` gives up what they held before, or `revert` turns them back. `ended` resolves after `release`.
+ * A load in three steps: `loaded` resolves when the machine is read and checked in separate memory; `apply` switches
+ * the disks; `release` frees their earlier content, or `revert` switches them back. `ended` resolves after `release`.
  */
 export interface LoadTask extends SnapshotTask {
   readonly loaded: Promise<LoadedGuest>;
-  /**
-   * All disks or none: if one cannot be turned, those that were are turned back before this rejects. With code
-   * `disks_in_doubt` that is not certain: some may be the snapshot's.
-   */
+  /** Switches all disks or none. With `disks_in_doubt`, some may have stayed switched. */
   apply(): Promise<void>;
   /**
-   * Rejects if a disk could not be turned back: then they do not agree with the machine any more. Either way `ended`
-   * rejects behind it.
+   * Rejects if a disk cannot be switched back: disks and machine do not match. `ended` rejects afterwards in any case.
    */
   revert(): Promise<void>;
   release(): void;
@@ -199,33 +196,35 @@ export interface LoadTask extends SnapshotTask {
 
 /** The block device nodes of a machine. */
 export interface BlockNodes {
-  /** True while the images are locked and may be used here: all of them, or none. */
+  /** True while the images are locked and may be used here. It is the same for all images. */
   readonly isActive: boolean;
   /**
-   * Takes the locks of all images and reads them anew; harmless if they are active. Rejects with a SnapshotError, such
-   * as `image_locked`, if one of them cannot be used: then all are inactive.
+   * Locks all images and reads them again; no effect if they are active. Rejects with a SnapshotError, such as
+   * `image_locked`, if one of them cannot be used: then all are inactive.
    */
   activate(): Promise<void>;
   /**
-   * Flushes all images and gives up their locks, once what changes them has ended; what only reads them fails with
-   * `node_inactive`. The guest must stand still. Rejects with a SnapshotError if one of them cannot be flushed:
-   * `activate` makes all of them active again then.
+   * Flushes and unlocks all images, after running changes of images have ended; running reads fail with
+   * `node_inactive`. The guest must stand still. Rejects with a SnapshotError if an image cannot be flushed: `activate`
+   * makes all images active again then.
    */
   deactivate(): Promise<void>;
-  /** As of now; new objects after each change. Asks no thread. */
+  /** The current nodes; new objects after each change. Reads memory of this thread only. */
   nodes(): readonly BlockNode[];
   /** Called after the list of snapshots of a node has changed. */
   onChange(listener: () => void): void;
   save(order: SaveOrder): SaveTask;
   load(order: LoadOrder): LoadTask;
-  /** Removes the tag from those of the nodes that hold it; harmless for the others. */
+  /** Removes the snapshot from the nodes that hold it; the other nodes are not changed. */
   delete(plan: DeletePlan): SnapshotTask;
   rename(plan: RenamePlan): SnapshotTask;
   verify(plan: VerifyPlan): SnapshotTask<VerifyResult>;
-  /** Shortens image files to the clusters that they use. The images are valid at every moment, also if the task fails. */
+  /**
+   * Shortens image files to the clusters that they use. The images are valid at every moment, even if the task fails.
+   */
   compact(plan: CompactPlan): SnapshotTask<readonly Compaction[]>;
-  /** Reads the digests kept with the tag on these nodes: little, whatever the size of the snapshot. Other tasks may run. */
+  /** Reads the stored digests of the snapshot on these nodes: little data for any size. Other tasks may run. */
   digests(plan: DeletePlan): SnapshotTask<readonly DigestReading[]>;
-  /** Turns the disks to the snapshot, without a machine: what finishes a load that a crash interrupted. */
+  /** Switches the disks without a machine: completes a load that a crash interrupted. */
   applyDisks(plan: DeletePlan): SnapshotTask;
 }

@@ -10,9 +10,9 @@ import type { LoadedGuest, MigrationSessions } from './migration-session.ts';
 export type MachineKind = 'synthetic' | 'image' | 'qemu';
 
 export type Workload = {
-  /** Bytes dirtied in a second, all vCPUs together; 0 is idle. */
+  /** Bytes dirtied per second by all vCPUs together; 0: idle. */
   readonly rate: number;
-  /** Bytes of RAM that are touched. */
+  /** Bytes of RAM in which the guest writes. */
   readonly span: number;
   readonly pattern: 'hot' | 'seq' | 'random';
 };
@@ -21,13 +21,13 @@ export type Workload = {
 export type GuestPanic = {
   /** Stable code: lost, torn, stale, misplaced, corrupt, … */
   readonly kind: string;
-  /** Guest physical address of the page, in bytes, or null where no page is concerned. */
+  /** Guest physical address of the page, in bytes; null if the panic concerns no page. */
   readonly address: number | null;
   readonly detail: string;
 };
 
 export type MachineDescription = {
-  /** Its type, as streams name it; null before an image has adopted a machine. */
+  /** Machine type, as in streams; null for an image that has not adopted a guest. */
   readonly machineName: string | null;
   readonly ramBlocks: readonly { readonly name: string; readonly bytes: number }[];
   readonly vcpus: number;
@@ -43,7 +43,7 @@ export type MachineDescription = {
   } | null;
 };
 
-/** Why vCPUs stand still; they run only while no reason is set. */
+/** Reasons to stop the vCPUs; they run only while no reason is set. */
 export type HoldReason = 'operator' | 'migration' | 'incoming' | 'panic' | 'snapshot' | 'shutdown';
 
 /** Starts and stops the vCPUs. */
@@ -51,11 +51,11 @@ export interface RunControl {
   readonly kind: MachineKind;
   /** False for an image: it has no vCPU. */
   readonly canRun: boolean;
-  /** True once there is a guest that can be sent: always for a synthetic guest, for an image after it adopted one. */
+  /** True if there is a guest to send: always for a synthetic guest, for an image after it adopted one. */
   readonly isLoaded: boolean;
   /** Sets the reason and resolves when every vCPU stands still. */
   hold(reason: HoldReason): Promise<void>;
-  /** Clears the reason; the vCPUs go on if it was the last. */
+  /** Clears the reason; the vCPUs continue if no other is set. */
   release(reason: HoldReason): void;
   isHeldFor(reason: HoldReason): boolean;
 }
@@ -63,13 +63,13 @@ export interface RunControl {
 /** Questions about the guest, and its workload. */
 export interface GuestView {
   describe(): MachineDescription;
-  /** The guest's clock, nanoseconds of guest time; exact while it stands still, 0 for a machine without one. */
+  /** The guest's clock, nanoseconds of guest time; exact while the guest stands still, 0 for a machine without one. */
   clockNs(): bigint;
-  /** Console text, the newest 4 KiB at most; null for a machine without one. */
+  /** Console text, at most the newest 4 KiB; null for a machine without a console. */
   console(): string | null;
   /** Changes the workload of the guest while it runs. @throws DomainError if this machine has none. */
   setWorkload(change: Partial<Workload>): void;
-  /** The listener is called at most once for each panic, on the main thread. */
+  /** The listener is called at most once per panic, on the main thread. */
   onPanic(listener: (panic: GuestPanic) => void): void;
 }
 
@@ -78,19 +78,19 @@ export type DeviceStateSize = { readonly bytes: number; readonly sections: numbe
 
 /** A device state that is being saved. Both promises reject with a TransferError. */
 export type DeviceSaving = {
-  /** Resolves when the guest may go on. */
+  /** Resolves when the guest may continue. */
   readonly captured: Promise<void>;
-  /** Resolves when the file is whole; it replaces a file of that name in one step. */
+  /** Resolves when the file is complete; it replaces a file of that name atomically. */
   readonly written: Promise<DeviceStateSize>;
 };
 
-/** Files that hold the state of a machine's devices alone, without RAM and disks; paths are relative to the file root. */
+/** Files with the state of a machine's devices only, without RAM and disks; paths are relative to the file root. */
 export interface DeviceStateFiles {
-  /** The refusal of a path that leads over a symbolic link, which it names; null if no part of the path is a link. */
+  /** The refusal of a path with a symbolic link, which it names; null if no part of the path is a link. */
   refusalOfLink(path: string): string | null;
   /** The guest must stand still until `captured` has resolved. */
   saveDevices(path: string): DeviceSaving;
-  /** Reads the state of the devices that the machine has; nothing changes before `adopt`. Rejects with a TransferError. */
+  /** Reads the state of all devices of the machine; nothing changes before `adopt`. Rejects with a TransferError. */
   loadDevices(path: string): Promise<LoadedGuest>;
 }
 
@@ -102,20 +102,20 @@ export interface Hypervisor extends RunControl, GuestView, MigrationSessions, De
   readonly blocks: BlockNodes;
 }
 
-/* What can be measured and limited of the memory that a guest dirties, as the domain needs it from a machine. */
+/* Measuring and limiting the memory that a guest dirties. */
 
 export type DirtyRateMode = 'page-sampling' | 'dirty-ring' | 'dirty-bitmap';
 
 export type DirtyRatePlan = {
   readonly mode: DirtyRateMode;
   readonly calcTimeMs: number;
-  /** Pages that are looked at for each GiB of RAM; for page-sampling only. */
+  /** Sampled pages per GiB of RAM; for page-sampling only. */
   readonly samplePages: number;
 };
 
-/** What was found; bytes of pages that became dirty, each as often as the mode sees it. */
+/** The result: bytes of pages that became dirty. How often a page counts depends on the mode. */
 export type DirtyRateFigures = {
-  /** How long was really looked. */
+  /** The real duration of the measurement. */
   readonly elapsedMs: number;
   readonly bytes: number;
   /** By vCPU, in dirty-ring mode; empty in the others. */
@@ -123,14 +123,17 @@ export type DirtyRateFigures = {
 };
 
 export interface DirtyPort {
-  /** Pages that the dirty ring of each vCPU holds; null for a machine without rings. */
+  /** Pages in the dirty ring of each vCPU; null for a machine without rings. */
   readonly ringEntries: number | null;
-  /** One at a time; without a ring never in dirty-ring mode. Rejects with the signal's reason when it aborts. */
+  /**
+   * One measurement at a time; a machine without a ring has no dirty-ring mode. Rejects with the reason of the signal
+   * when it aborts.
+   */
   measure(plan: DirtyRatePlan, signal: AbortSignal): Promise<DirtyRateFigures>;
-  /** Holds a vCPU to so many MiB/s, or to nothing (null). For a machine with rings. */
+  /** Limits a vCPU to this many MiB/s; null removes the limit. For a machine with rings. */
   limit(vcpu: number, mibPerSecond: number | null): void;
-  /** Bytes/s that each vCPU dirtied in about the last second; zeros while none is limited. */
+  /** Bytes/s that each vCPU dirtied in about the last second; zeros if no vCPU is limited. */
   currentRates(): readonly number[];
-  /** The part of about the last second, 0 to 1, for which its limit let each vCPU write nothing; zeros while none is limited. */
+  /** Share (0 to 1) of about the last second in which its limit stopped each vCPU; zeros if no vCPU is limited. */
   heldShares(): readonly number[];
 }

@@ -1,4 +1,4 @@
-/* What the domain needs of the process around it: time, ids, the log, and who the machine is. */
+/* The services of the surrounding process: time, ids, the log, and the identity of the machine. */
 
 export interface Clock {
   /** Wall clock, milliseconds since 1970. */
@@ -13,13 +13,13 @@ export interface Clock {
  */
 export type Schedule = (work: () => void, delayMs: number, options?: { readonly isBackground: boolean }) => () => void;
 
-/** Resolves after the event loop has run once: requests that wait for the thread are answered first. */
+/** Resolves after the event loop has run once, so that waiting requests are answered first. */
 export type NextTurn = () => Promise<void>;
 
 /** Makes a new id that was never used before. */
 export type IdSource = () => string;
 
-/** Logs a fault that no caller waits for, such as a full disk in the middle of a migration. */
+/** Logs an error that no caller waits for, such as a full disk in the middle of a migration. */
 export type Report = (error: unknown) => void;
 
 /** The level of a log line. */
@@ -32,18 +32,21 @@ export type Note = (message: string, details: Readonly<Record<string, unknown>>,
 export type Identity = {
   readonly name: string;
   readonly uuid: string;
-  /** True if an operator chose the uuid: only then a migration compares it, as QEMU does with its `-uuid`. */
+  /** True if an operator chose the uuid. Only then a migration compares it, as QEMU does with its `-uuid`. */
   readonly isUuidSet: boolean;
 };
 
-/** What an open file may be used for. `append`: for writing, but only at its end (O_APPEND). `unknown`: nobody can tell. */
+/**
+ * Allowed use of an open file. `append`: for writing, but only at its end (O_APPEND). `unknown`: it cannot be
+ * determined.
+ */
 export type DescriptorAccess = 'read' | 'write' | 'both' | 'append' | 'unknown';
 
-/** Calls of the system about descriptors of this process. */
+/** System calls on descriptors of this process. */
 export type DescriptorCalls = {
   /** Never throws. */
   readonly close: (descriptor: number) => void;
-  /** A further descriptor of the same open file, which no child inherits. @throws Error if there is none to be had. */
+  /** A duplicate of the descriptor, which no child inherits. @throws Error if the system refuses one. */
   readonly duplicate: (descriptor: number) => number;
   readonly accessOf: (descriptor: number) => DescriptorAccess;
 };

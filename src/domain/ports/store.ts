@@ -5,14 +5,14 @@ import type { MigrationStatus } from '../migration/migration-status.ts';
 import type { MigrationEnd, PassFigures } from './migration-session.ts';
 
 /*
- * What the domain needs of a store: synchronous calls, compare-and-set, append, ordered history. SQLite implements
- * it; PostgreSQL could. All `…At` are wall clock milliseconds since 1970.
+ * The store: synchronous calls, compare-and-set, append, ordered history. The implementation uses SQLite. All `…At` are
+ * wall clock milliseconds since 1970.
  */
 
 export type SettingsKind = 'capabilities' | 'parameters';
 
 export interface SettingsRepository {
-  /** The newest version, or null before the first. `json` is exact JSON text: 64-bit integers stay exact. */
+  /** The newest version; null: none. `json` is exact JSON text: 64-bit integers stay exact. */
   load(kind: SettingsKind): { readonly version: number; readonly json: string } | null;
   /** Appends version `expectedVersion + 1`. @returns false if another version was appended meanwhile. */
   save(
@@ -37,19 +37,19 @@ export type MigrationRecord = {
   readonly guest: MigrationEnd['guest'] | null;
   /** Capabilities and parameters at the start, exact JSON text. */
   readonly settingsJson: string;
-  /** query-migrate's answer when it ended, exact JSON text. */
+  /** The answer of query-migrate at the end, exact JSON text. */
   readonly resultJson: string | null;
-  /** The id of the row at the source, where both sides are vmferrys and know it; otherwise null. */
+  /** The id of the row at the source, if both sides are vmferry and agreed on it; otherwise null. */
   readonly sharedId: string | null;
-  /** Bytes of the stream that went or came; null before the end, and where it is not known. */
+  /** Bytes of the stream, sent or received; null before the end, and if unknown. */
   readonly transferredBytes: number | null;
-  /** From its start to its end; null before the end, and where it is not known. */
+  /** From the start to the end; null before the end, and if unknown. */
   readonly totalTimeMs: number | null;
-  /** How long the guest stood still; null unless this side sent it away. */
+  /** Time in which the guest stood still; null except at a source that the guest left. */
   readonly downtimeMs: number | null;
 };
 
-/** A point of the time line, about every 100 ms; `atMs` counts from the migration's `startedAt`. */
+/** A point of the time line, about every 100 ms; `atMs` is relative to the migration's `startedAt`. */
 export type MigrationSample = {
   readonly atMs: number;
   readonly status: MigrationStatus;
@@ -61,7 +61,7 @@ export type MigrationSample = {
   readonly pass: number;
 };
 
-/** Bounds of a list by time, neither of them within it; a list with one is in the order of time. */
+/** Limits of a list by time, both exclusive. A list with a limit is ordered by time. */
 export type TimeRange = { readonly startedAfter?: number; readonly startedBefore?: number };
 
 export type MigrationQuery = TimeRange & {
@@ -74,8 +74,8 @@ export type MigrationQuery = TimeRange & {
 export type AuditListQuery = TimeRange & { readonly limit: number; readonly cursor: string | null };
 
 /**
- * Called with a new row inside the transaction that inserts it: what is written there is kept with the row, or neither
- * is.
+ * Called with a new row inside the transaction that inserts it: its own writes are committed with the row, or not at
+ * all.
  */
 export type OnInsert<Row> = (row: Row) => void;
 
@@ -93,28 +93,30 @@ export interface MigrationRepository {
   passes(id: string): readonly PassFigures[];
   /** The newest point of the time line; null if there is none. */
   lastSample(id: string): MigrationSample | null;
-  /** Newest first; `cursor` is what an earlier page gave as `next`. */
+  /** Newest first; `cursor` is `next` of an earlier page. */
   list(query: MigrationQuery): Page<MigrationRecord>;
   samples(id: string, query: { readonly limit: number; readonly cursor: string | null }): Page<MigrationSample>;
-  /** Rows that have not ended: what a service that stopped left behind. */
+  /** Rows without an end, which an earlier process left. */
   unfinished(): readonly MigrationRecord[];
 }
 
-/** A job: as it is now, or as the history has it. */
+/** A job, running or in the history. */
 export type JobRecord = {
-  /** Grows with every job, never reused: an id may be used again once its job was dismissed. */
+  /** Grows with every job and is never reused. An id may be reused after its job was dismissed. */
   readonly sequence: number;
   readonly id: string;
   readonly type: string;
   readonly status: JobStatus;
-  /** What it needed for itself alone. */
+  /** Resources that the job needs exclusively. */
   readonly resources: readonly string[];
-  /** What it was asked to do: values that exact JSON can hold. */
+  /** The request: values that exact JSON can hold. */
   readonly details: Readonly<Record<string, unknown>>;
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
-  /** From its start to its end, or until now, by the monotonic clock, milliseconds; pauses count. Null: never started. */
+  /**
+   * From its start to its end, or to now, by the monotonic clock, milliseconds, including pauses. Null: never started.
+   */
   readonly durationMs: number | null;
   readonly currentProgress: number;
   readonly totalProgress: number;
@@ -123,15 +125,18 @@ export type JobRecord = {
   readonly errorCode: string | null;
   readonly errorDescription: string | null;
   readonly warnings: readonly string[];
-  /** What came of it: values that exact JSON can hold. */
+  /** The result: values that exact JSON can hold. */
   readonly result: Readonly<Record<string, unknown>> | null;
-  /** How far its work came; kept beyond the end only where something half-made was left, to be put right by a start. */
+  /**
+   * Progress of the work in named steps. Kept after the end only if incomplete changes remain, which a later start
+   * repairs.
+   */
   readonly phase: string | null;
-  /** What a recovery needs to know in that phase: values that exact JSON can hold. */
+  /** The data that a recovery needs in that phase: values that exact JSON can hold. */
   readonly recovery: Readonly<Record<string, unknown>> | null;
 };
 
-/** A job to be added; with an id of null one is made that no job ever had. */
+/** A job to insert. An id of null: a new id that no job ever had. */
 export type NewJob = Pick<JobRecord, 'type' | 'resources' | 'details' | 'createdAt'> & { readonly id: string | null };
 
 export type JobQuery = TimeRange & {
@@ -139,26 +144,26 @@ export type JobQuery = TimeRange & {
   readonly cursor: string | null;
   readonly type?: string;
   readonly outcome?: JobOutcome;
-  /** Only jobs that needed this. */
+  /** Only jobs that needed this resource. */
   readonly resource?: string;
 };
 
 export interface JobRepository {
   /** Adds a job in state `created`. */
   insert(job: NewJob): JobRecord;
-  /** Writes everything that may change. With an outcome it appears in the lists. */
+  /** Writes all members that may change. A row with an outcome appears in the lists. */
   save(record: JobRecord): void;
-  /** The newest job of this id. */
+  /** The newest job with this id. */
   get(id: string): JobRecord | null;
   bySequence(sequence: number): JobRecord | null;
-  /** Jobs that have ended, newest first; `cursor` is what an earlier page gave as `next`. */
+  /** Jobs that have ended, newest first; `cursor` is `next` of an earlier page. */
   list(query: JobQuery): Page<JobRecord>;
-  /** Jobs without an outcome, and those with a phase: what a service that stopped left behind. Oldest first. */
+  /** Jobs without an outcome, and jobs with a phase, which an earlier process left. Oldest first. */
   open(): readonly JobRecord[];
 }
 
 export type EventRecord = {
-  /** Grows by one with every event, never reused. */
+  /** Grows by one with every event and is never reused. */
   readonly id: number;
   readonly name: string;
   readonly data: Readonly<Record<string, unknown>> | null;
@@ -169,16 +174,16 @@ export interface EventRepository {
   append(event: Omit<EventRecord, 'id'>): EventRecord;
   /** Events with an id above `after`, oldest first. */
   since(after: number, limit: number): readonly EventRecord[];
-  /** Ids of the oldest and newest event kept, 0 if there are none. */
+  /** Ids of the oldest and newest stored event; 0 if there are none. */
   bounds(): { readonly oldest: number; readonly newest: number };
-  /** Removes the oldest beyond `keep`, in small batches. */
+  /** Removes the oldest events beyond `keep`, in small batches. */
   prune(keep: number): void;
 }
 
-/** The answer to a request that named itself by a key. */
+/** The answer to a request with an idempotency key. */
 export type RequestKeyRecord = {
   readonly key: string;
-  /** Digest of what was asked for. */
+  /** Digest of the request. */
   readonly fingerprint: string;
   readonly location: string;
   readonly body: string;
@@ -188,9 +193,9 @@ export type RequestKeyRecord = {
 
 export interface RequestKeyRepository {
   get(key: string): RequestKeyRecord | null;
-  /** Takes the place of an older one with the same key. */
+  /** Replaces an older answer with the same key. */
   put(record: RequestKeyRecord): void;
-  /** Removes the oldest that were kept at `keptUntil` or before, `limit` of them at most. @returns how many. */
+  /** Removes the oldest answers that were stored at `keptUntil` or before, at most `limit`. @returns their number. */
   removeOld(keptUntil: number, limit: number): number;
 }
 
@@ -199,7 +204,7 @@ export type AuditOutcome = 'running' | 'succeeded' | 'failed' | 'refused' | 'unk
 
 /** A row of the audit trail. */
 export type AuditRecord = {
-  /** Grows with every row, never reused. */
+  /** Grows with every row and is never reused. */
   readonly id: number;
   readonly at: number;
   readonly door: string | null;
@@ -210,7 +215,7 @@ export type AuditRecord = {
   readonly arguments: string;
   readonly outcome: AuditOutcome;
   readonly errorCode: string | null;
-  /** Null while it runs, and if it is not known. */
+  /** Null while the command runs, and if unknown. */
   readonly durationMs: number | null;
 };
 
@@ -218,17 +223,17 @@ export interface AuditRepository {
   /** @returns the id of the new row. */
   add(row: Omit<AuditRecord, 'id' | 'durationMs'>): number;
   end(id: number, end: Pick<AuditRecord, 'outcome' | 'errorCode' | 'durationMs'>): void;
-  /** Rows of commands that an earlier process did not see the end of become `unknown`. */
+  /** Sets unfinished rows of earlier processes to `unknown`. */
   closeOpen(): void;
-  /** Newest first; `cursor` is what an earlier page gave as `next`. */
+  /** Newest first; `cursor` is `next` of an earlier page. */
   list(query: AuditListQuery): Page<AuditRecord>;
-  /** Removes the oldest, a batch at most: refusals beyond `keepRefusals`, all others beyond `keep`. */
+  /** Removes the oldest rows, at most one batch: refusals beyond `keepRefusals`, all others beyond `keep`. */
   prune(limits: { readonly keep: number; readonly keepRefusals: number }): void;
 }
 
 /**
- * `expiry-clock`: milliseconds since 1970, how late it was when snapshots were last looked at for their expiry.
- * `expiry-jumps`: by how much the clock has jumped ahead since, and when, as JSON.
+ * `expiry-clock`: the wall clock, milliseconds since 1970, when expired snapshots were last searched for.
+ * `expiry-jumps`: the jumps of the wall clock, with their times, as JSON.
  */
 export type IdentityKey = 'uuid' | 'uuid-set' | 'expiry-clock' | 'expiry-jumps';
 
@@ -237,7 +242,7 @@ export interface IdentityRepository {
   set(key: IdentityKey, value: string): void;
 }
 
-/** Figures of the store itself. Sizes in bytes; transactions since it was opened. */
+/** Figures of the store itself. Sizes in bytes; transactions since the store was opened. */
 export type StoreFigures = {
   readonly bytes: number;
   readonly walBytes: number;
@@ -245,11 +250,11 @@ export type StoreFigures = {
   readonly transactionMs: number;
 };
 
-/** Room on the disk that is kept for the words on how work ended: they are to be written where nothing else can be. */
+/** Disk space that is reserved so that the end of work can be written to a full disk. */
 export interface Reserve {
-  /** Takes the room if it is not taken already. @throws DomainError if there is none. */
+  /** Reserves the space if it is not reserved yet. @throws DomainError no_space */
   keep(): void;
-  /** Gives it to whoever writes next. @returns false if there was none. */
+  /** Frees the space for the next write. @returns false if none was reserved. */
   free(): boolean;
 }
 
@@ -263,7 +268,7 @@ export interface Store {
   readonly audit: AuditRepository;
   readonly announcements: AnnouncementRepository;
   readonly reserve: Reserve;
-  /** Runs `work` in one transaction: all of it is durable, or nothing. Synchronous; never awaits. */
+  /** Runs `work` in one transaction, which is durable as a whole or not at all. Synchronous; never awaits. */
   transaction<T>(work: () => T): T;
   figures(): StoreFigures;
   close(): void;

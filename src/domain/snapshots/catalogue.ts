@@ -6,13 +6,13 @@ import { list, shown } from './snapshot-tag.ts';
 /** One node's part of a snapshot. */
 export type SnapshotPart = NodeSnapshot & { readonly node: string };
 
-/** A snapshot of the machine: what the nodes hold under one tag. */
+/** A snapshot of the machine: the parts of all nodes with one tag. */
 export type Snapshot = {
   readonly tag: string;
-  /** Of the part that has the VM state, or else the first. */
+  /** Id of the part with the VM state, or of the first part. */
   readonly id: string;
   readonly dateMs: number;
-  /** All of it, bytes; 0: disks only. */
+  /** Total bytes of VM state; 0: disks only. */
   readonly vmStateBytes: number;
   readonly clockNs: bigint;
   readonly icount: bigint | null;
@@ -20,20 +20,20 @@ export type Snapshot = {
   readonly vmState: string | null;
   /** In the order of the service's nodes. */
   readonly parts: readonly SnapshotPart[];
-  /** True if every node that can be written has a part. */
+  /** True if every writable node has a part. */
   readonly isOnAllNodes: boolean;
-  /** The same, and all those parts were taken in one moment. */
+  /** True if in addition all those parts have the same date. */
   readonly isConsistent: boolean;
-  /** True if digests were kept with every part. */
+  /** True if digests were stored with every part. */
   readonly hasDigests: boolean;
-  /** What was told about it; null for one of another program. */
+  /** Facts given when it was taken; null for a snapshot of another program. */
   readonly about: SnapshotAbout | null;
 };
 
 export type SnapshotQuery = {
   readonly limit: number;
   readonly cursor: string | null;
-  /** Only snapshots that this node has a part of. */
+  /** Only snapshots with a part on this node. */
   readonly node?: string;
 };
 
@@ -41,8 +41,8 @@ type Listed = { readonly snapshot: Snapshot; readonly tie: string };
 type Index = { readonly byTag: ReadonlyMap<string, Snapshot>; readonly newestFirst: readonly Listed[] };
 
 /**
- * All snapshots of all nodes, by tag. Two parts of one image with the same tag (other programs can make those) count as
- * one: the first, which is also the one that everything works on. Made anew only when the engine's list has changed.
+ * All snapshots of all nodes, by tag. If an image has several parts with the same tag (other programs can create them),
+ * only the first one counts, and all commands use it. Computed again only after the engine's list has changed.
  */
 export class Catalogue {
   readonly #blocks: Pick<BlockNodes, 'nodes'>;
@@ -72,7 +72,7 @@ export class Catalogue {
     return this.#current().newestFirst.map(({ snapshot }) => snapshot);
   }
 
-  /** Newest first. A page goes on where the last one ended, also if snapshots came or went meanwhile. */
+  /** Newest first. A page continues where the last one ended, even if snapshots were added or removed meanwhile. */
   list({ limit, cursor, node }: SnapshotQuery): Page<Snapshot> {
     if (node !== undefined && !this.nodes().some(({ name }) => name === node)) {
       throw nodeNotFound(this.nodes(), node, '/node');
@@ -138,12 +138,12 @@ function snapshotOf(tag: string, parts: readonly SnapshotPart[], writable: reado
   };
 }
 
-/** Snapshots of one moment are told apart by a number made from their tag, which says nothing but is always the same. */
+/** Snapshots with the same date are distinguished by a hash of their tag. */
 function positionOf({ snapshot, tie }: Listed): string {
   return `${snapshot.dateMs}.${tie}`;
 }
 
-/** Index of the first entry that comes behind a position in the list's order. */
+/** Index of the first entry after a position in the list's order. */
 function firstBehind(all: readonly Listed[], position: string): number {
   const at = position.lastIndexOf('.');
   const dateMs = Number(position.slice(0, at));

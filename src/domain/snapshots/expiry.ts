@@ -4,9 +4,9 @@ import type { Store } from '../ports/store.ts';
 import type { Snapshot } from './catalogue.ts';
 import { type DeleteParts, deleteSnapshot, refuseDelete } from './snapshot-removal.ts';
 
-/** Between two looks at what has expired, milliseconds. */
+/** Time between two searches for expired snapshots, milliseconds. */
 const LOOK_MS = 60_000;
-/** From the begin of a deletion that failed until the next attempt, milliseconds. */
+/** From the start of a failed deletion until the next attempt, milliseconds. */
 const RETRY_MS = 3_600_000;
 
 export type ExpiryParts = DeleteParts & {
@@ -21,13 +21,13 @@ export type ExpiryParts = DeleteParts & {
 type Attempt = { readonly jobId: string; readonly retryAtMs: number };
 
 /**
- * Deletes snapshots whose time is over, one at each look. ServiceTime keeps a clock that jumps ahead from deleting anything.
- * A deletion that waits for a paused job does not keep other snapshots from being deleted, and is not asked for twice.
+ * Deletes expired snapshots, one per search. ServiceTime prevents a deletion after a jump of the wall clock. A deletion
+ * that waits for a paused job does not delay the deletion of other snapshots, and is not started twice.
  */
 export class Expiry {
   readonly #parts: ExpiryParts;
   readonly #time: ServiceTime;
-  /** The last deletion of each tag that is still there. */
+  /** The last deletion of each snapshot that still exists. */
   readonly #attempts = new Map<string, Attempt>();
   #callOff: (() => void) | null = null;
   #isClosed = false;
@@ -37,7 +37,7 @@ export class Expiry {
     this.#time = new ServiceTime(parts);
   }
 
-  /** Looks now, and from then on again and again until `close`, for as long as there is anything that will expire. */
+  /** Searches now, and then repeatedly until `close` while any snapshot has an expiry date. */
   start(): void {
     this.#parts.blocks.onChange(() => this.#arm());
     this.look();
@@ -62,7 +62,7 @@ export class Expiry {
     return this.#parts.catalogue.all().filter(({ about }) => about !== null && about.expiresAtMs !== null);
   }
 
-  /** Begins the deletion of one snapshot, if one has expired. Faults are reported; a later look tries again. */
+  /** Starts the deletion of one expired snapshot. Errors are reported; a later search tries again. */
   look(): void {
     const { clock, report } = this.#parts;
     try {
@@ -94,7 +94,7 @@ export class Expiry {
     return !isUnderWay && clock.monotonic() >= attempt.retryAtMs;
   }
 
-  /** The nodes that hold the snapshot and can be written now; none while the guest, and the disks with it, is elsewhere. */
+  /** The nodes that hold the snapshot and are writable now; none while the guest and its disks are on another host. */
   #deletableFrom({ parts }: Snapshot): readonly string[] {
     const { catalogue } = this.#parts;
     const writable = catalogue.nodes().filter(({ isReadOnly }) => !isReadOnly);
@@ -112,20 +112,23 @@ export class Expiry {
 
 export type ServiceTimeParts = { readonly clock: Clock; readonly store: Pick<Store, 'identity'> };
 
-/** A wall clock may gain this much on the monotonic one between two looks, milliseconds: corrections, not jumps. */
+/**
+ * Largest gain of the wall clock over the monotonic one between two searches that counts as a correction, milliseconds.
+ */
 const GAIN_MS_MAX = 5 * 60_000;
-/** Time in which no service ran counts for so much at most, milliseconds. */
+/** Longest time without a running service that counts as passed time, milliseconds. */
 const AWAY_MS_MAX = 24 * 3_600_000;
 const SEEN = 'expiry-clock';
 const JUMPS = 'expiry-jumps';
 
-/** The wall clock went on by `byMs` in no time, when it showed `atMs`. */
+/** A jump of the wall clock: it showed `atMs` and then `byMs` more. */
 type Jump = { readonly atMs: number; readonly byMs: number };
 
 /**
- * How far the wall clock has jumped ahead since a moment. The monotonic clock tells a jump from time that passed. Between two
- * services there is none: what goes beyond a day then counts as a jump. So whoever subtracts the jumps keeps a thing too long
- * after a jump or a long time without a service, never too short. A clock that is set back takes jumps back, the last first.
+ * Jumps of the wall clock since a date. The monotonic clock distinguishes a jump from passed time. Between two
+ * processes there is no monotonic clock, so time beyond a day counts as a jump. Therefore, after a jump or a long time
+ * without a service, a snapshot may be kept too long, but never too short. If the clock is set back, jumps are removed,
+ * the last one first.
  */
 export class ServiceTime {
   readonly #parts: ServiceTimeParts;
@@ -146,7 +149,7 @@ export class ServiceTime {
     if (this.#wallMs < seen) this.#takeBack(seen - this.#wallMs);
   }
 
-  /** Compares the clocks; to be called often, since a jump counts only if it is large against the time between. */
+  /** Compares the clocks. It must be called often: a jump counts only if it is larger than GAIN_MS_MAX. */
   look(): void {
     const { clock } = this.#parts;
     const [wallMs, lookedMs] = [clock.now(), clock.monotonic()];
@@ -158,7 +161,7 @@ export class ServiceTime {
     this.#lookedMs = lookedMs;
   }
 
-  /** Keeps what a later service needs. @throws if it cannot be kept. */
+  /** Stores the jumps for a later process. @throws the error of the store */
   keep(): void {
     const { identity } = this.#parts.store;
     identity.set(SEEN, String(this.#wallMs));

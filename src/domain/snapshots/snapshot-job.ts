@@ -5,7 +5,7 @@ import type { Occupancy } from '../occupancy.ts';
 import type { BlockNode, DamageReport, SnapshotError, SnapshotTask } from '../ports/block-nodes.ts';
 import type { Catalogue } from './catalogue.ts';
 
-/** Options of a job on snapshots beside its work. */
+/** Further options of a snapshot job. */
 export type JobOptions = { readonly onInsert?: JobSpec['onInsert'] | undefined; readonly autoDismiss?: boolean };
 
 export type StartParts = { readonly jobs: Pick<Jobs, 'start'>; readonly occupancy: Pick<Occupancy, 'refuse'> };
@@ -13,12 +13,12 @@ export type StartParts = { readonly jobs: Pick<Jobs, 'start'>; readonly occupanc
 type SnapshotSpec = Pick<JobSpec, 'type' | 'run' | 'freesRoom'> &
   JobOptions & {
     readonly id: string;
-    /** True if the machine is captured or replaced: one at a time, and no migration meanwhile. */
+    /** True if the machine is captured or replaced: one job at a time, and no migration at the same time. */
     readonly needsMachine: boolean;
     readonly details: JobSpec['details'] & { readonly devices: readonly string[] };
   };
 
-/** Starts a job that has the nodes that it works on, and the machine if it needs that, for itself. */
+/** Starts a job that has its nodes, and if necessary the machine, exclusively. */
 export function startJob(parts: StartParts, { needsMachine, onInsert, ...spec }: SnapshotSpec): JobView {
   parts.occupancy.refuse('snapshot job');
   const nodes = new Set(spec.details.devices.map((name) => `node:${name}`));
@@ -27,11 +27,11 @@ export function startJob(parts: StartParts, { needsMachine, onInsert, ...spec }:
 }
 
 /**
- * Works on images for a job: passes progress to the job, and its verbs to the task. If `work` fails, this rejects only
- * when nothing of the task is under way any more.
+ * Works on images for a job: passes the progress to the job, and the verbs of the job to the task. If `work` fails,
+ * this rejects only after the task has ended.
  */
 export async function workOn(job: JobControl, task: SnapshotTask<unknown>, work: () => Promise<void>): Promise<void> {
-  // It rejects together with the promises that `work` awaits; the second rejection must not be unhandled.
+  // Prevents an unhandled rejection: it rejects together with the promises that `work` awaits.
   task.ended.catch(() => {});
   job.reportProgress(() => task.progress());
   job.control({ cancel: () => task.cancel(), pause: () => task.pause(), resume: () => task.resume() });
@@ -50,23 +50,23 @@ export async function workOn(job: JobControl, task: SnapshotTask<unknown>, work:
   }
 }
 
-/** @throws DomainError if the job was cancelled before there was anything to take back. */
+/** @throws DomainError if the job was cancelled before it changed anything. */
 export function throwIfCancelled({ isCancelled }: JobControl): void {
   if (isCancelled) throw new DomainError('job_cancelled', 'The job was cancelled.');
 }
 
-/** The code of an error, wherever it comes from. */
+/** The code of any error. */
 export function codeOf(error: unknown): string | undefined {
   return ((error ?? {}) as Partial<SnapshotError>).code;
 }
 
-/** What an error says, wherever it comes from. */
+/** The message of any error. */
 export function messageOf(error: unknown): string {
   const { message } = (error ?? {}) as Partial<SnapshotError>;
   return typeof message === 'string' ? message : String(error);
 }
 
-/** True if something half-made could not be taken back. */
+/** True if incomplete changes remain. */
 function isLeft(error: unknown): boolean {
   return (error as Partial<SnapshotError> | null)?.left === true;
 }
@@ -79,16 +79,16 @@ function damageView({ node, ramBlock, area, offset, bytes, fileOffset }: DamageR
   return { node, 'ram-block': ramBlock, area, offset, bytes, 'file-offset': fileOffset };
 }
 
-/** A snapshot in one image: what a job was about to make, remove or turn a disk to. */
+/** A snapshot in one image that a job creates, deletes or loads. */
 export type TouchedPart = {
   readonly node: string;
-  /** Of the image: by the next start the node may have another. */
+  /** Path of the image: at the next start the node may have another image. */
   readonly path: string;
-  /** Tells it from a later snapshot of the same tag. */
+  /** Distinguishes it from a later snapshot with the same tag. */
   readonly dateMs: number;
 };
 
-/** What a recovery has to know of a snapshot that is there on these nodes, or will be, with `dateMs`. */
+/** The recovery data of a snapshot on these nodes; `dateMs` if it does not exist yet. */
 export function partsOf(catalogue: Catalogue, tag: string, of: PartsOf): JobRecovery {
   const { devices } = of;
   const parts = catalogue.find(tag)?.parts ?? [];
@@ -103,18 +103,18 @@ export function partsOf(catalogue: Catalogue, tag: string, of: PartsOf): JobReco
 
 type PartsOf = { readonly devices: readonly string[]; readonly dateMs?: number };
 
-/** The other way round; anything that is not a part is left out. */
+/** Reads the recovery data that `partsOf` made; values of another shape are left out. */
 export function readParts(recovery: JobRecovery | null): readonly TouchedPart[] {
   const { parts } = recovery ?? {};
   return Array.isArray(parts) ? parts.filter(isPart) : [];
 }
 
-/** The node as it was for the job: the same image, which can be written. Undefined if there is none. */
+/** The node of a part if it has the same image and is writable; otherwise undefined. */
 export function nodeOfPart(catalogue: Catalogue, { node, path }: TouchedPart): BlockNode | undefined {
   return catalogue.nodes().find((one) => one.name === node && one.path === path && !one.isReadOnly);
 }
 
-/** True if the node's image holds the very snapshot that the job worked on. */
+/** True if the node's image holds exactly the snapshot that the job worked on. */
 export function holdsPart(catalogue: Catalogue, tag: string, { node, dateMs }: TouchedPart): boolean {
   const parts = catalogue.find(tag)?.parts ?? [];
   return parts.some((part) => part.node === node && part.dateMs === dateMs);

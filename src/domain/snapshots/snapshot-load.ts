@@ -45,18 +45,21 @@ type RunningLoad = { readonly task: LoadTask; readonly job: JobControl; readonly
 export type LoadRequest = {
   readonly jobId: string;
   readonly tag: string;
-  /** The node that has the VM state; one of `devices`. */
+  /** The node with the VM state; one of `devices`. */
   readonly vmState: string;
   readonly devices: readonly string[];
 };
 
-/** Phase of a load from which on it is finished, by the next start if this process does not come to it. */
+/** Phase from which on the load is completed, if necessary by the next start. */
 export const APPLYING = 'apply';
-/** Phases behind that: a guest runs on these disks again, so they stay as they are whatever happens. */
+/** Later phases: a guest runs on these disks again, so a recovery does not change them. */
 const APPLIED = 'release';
 const TURNED_BACK = 'revert';
 
-/** Starts the job that replaces the machine and its disks by a snapshot; refusals are errors of the job. @throws DomainError */
+/**
+ * Starts the job that replaces machine and disks by a snapshot. An impossible load fails the job. @throws DomainError
+ * if no job can be started
+ */
 export function loadSnapshot(parts: LoadParts, request: LoadRequest, options: JobOptions = {}): JobView {
   const { tag, vmState, devices } = request;
   return startJob(parts, {
@@ -69,7 +72,7 @@ export function loadSnapshot(parts: LoadParts, request: LoadRequest, options: Jo
   });
 }
 
-/** @throws DomainError for all that can be known, before there is a job, to rule the load out. */
+/** @throws DomainError if the load is already known to be impossible. */
 export function refuseLoad(parts: LoadParts, { tag, vmState, devices }: Omit<LoadRequest, 'jobId'>): void {
   checkDevices(parts.catalogue, devices);
   checkVmState(parts.catalogue, devices, vmState);
@@ -82,7 +85,7 @@ async function load(parts: LoadParts, request: LoadRequest, job: JobControl): Pr
   const { catalogue, guest } = parts;
   const moments = ofOtherMoments(catalogue.get(request.tag), request.devices);
   for (const warning of [leftOut(catalogue, request.devices), moments]) if (warning !== null) job.warn(warning);
-  // As they were when they were looked at: they may be set while the guest is being stopped.
+  // Read before the stop, because capabilities may be changed while the guest is being stopped.
   const capabilities = parts.settings.enabled();
   try {
     await holdForSnapshot(guest, 'restore-vm');
@@ -95,7 +98,7 @@ async function load(parts: LoadParts, request: LoadRequest, job: JobControl): Pr
   job.setResult({ tag: request.tag });
 }
 
-/** The step at which guest and disks change together. From there on nothing but a fault can stop it. */
+/** Changes guest and disks together. From here on the load cannot be cancelled. */
 async function replace(parts: LoadParts, running: RunningLoad): Promise<void> {
   const { catalogue, guest } = parts;
   const { task, job } = running;
@@ -112,13 +115,13 @@ async function replace(parts: LoadParts, running: RunningLoad): Promise<void> {
   job.enterPhase(APPLIED);
   task.release();
   releaseLoadedGuest(guest);
-  // The guest is the snapshot's; room that its disks' former content takes until the next start is no failure of that.
+  // The load has succeeded; the warning says that unused space is only freed by the next start.
   await task.ended.catch((error: unknown) => job.warn(`What the disks held before was not freed: ${messageOf(error)}`));
 }
 
 /**
- * All disks, or none. If the thread dies meanwhile nobody knows which of them were turned, so all of them are turned by
- * the next thread: the machine that goes with them is at hand.
+ * Switches all disks or none. If the thread crashes, it is unknown which disks were switched, so the next thread
+ * switches all of them: the loaded machine that belongs to them is available.
  */
 async function turnDisks({ guest, blocks }: LoadParts, { task, job, request }: RunningLoad): Promise<void> {
   try {
@@ -137,7 +140,7 @@ async function turnDisks({ guest, blocks }: LoadParts, { task, job, request }: R
   }
 }
 
-/** The disks go back to the guest that stays. If they cannot, they are another guest's: that one must not write there. */
+/** Switches the disks back for the guest that stays. If that fails, the guest must not write to them. */
 async function turnBack(guest: Guest, { task, job }: RunningLoad): Promise<void> {
   try {
     await task.revert();
@@ -148,7 +151,7 @@ async function turnBack(guest: Guest, { task, job }: RunningLoad): Promise<void>
   job.enterPhase(TURNED_BACK);
 }
 
-/** Some of the disks may be the snapshot's: no guest goes on here, and the next start turns the rest. */
+/** Some disks may be the snapshot's: the guest stays stopped, and the next start switches the other disks. */
 function stayInDoubt(guest: Guest, job: JobControl): void {
   keepGuestStopped(guest);
   job.keepPhase();

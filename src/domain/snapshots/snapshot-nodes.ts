@@ -5,9 +5,9 @@ import type { Settings } from '../settings/settings.ts';
 import { type Catalogue, nodeNotFound, type Snapshot } from './catalogue.ts';
 import { list, shown } from './snapshot-tag.ts';
 
-/* Which nodes a snapshot is made of, and whether they can be. */
+/* The nodes of a snapshot, and whether they can be used. */
 
-/** The nodes that a save without a word about them takes: all that can be written; the first has the VM state. */
+/** The default nodes of a save: all writable nodes; the first one stores the VM state. */
 export function nodesToSave(catalogue: Catalogue): { readonly vmState: string; readonly devices: readonly string[] } {
   const devices = writable(catalogue.nodes());
   const [vmState] = devices;
@@ -19,7 +19,7 @@ export function nodesToSave(catalogue: Catalogue): { readonly vmState: string; r
   return { vmState, devices };
 }
 
-/** The nodes that hold a snapshot and can be written; if none of them can, all that hold it. @throws DomainError */
+/** The writable nodes that hold a snapshot; if none of its nodes is writable, all that hold it. @throws DomainError */
 export function nodesThatHold(catalogue: Catalogue, tag: string): readonly string[] {
   const holders = catalogue.get(tag).parts.map(({ node }) => node);
   const canBeWritten = writable(catalogue.nodes());
@@ -27,14 +27,14 @@ export function nodesThatHold(catalogue: Catalogue, tag: string): readonly strin
   return found.length > 0 ? found : holders;
 }
 
-/** @throws DomainError if the list is empty, names a node twice, or one that is not there or cannot be written. */
+/** @throws DomainError if the list is empty, or names a node twice, an unknown node, or a node that is not writable. */
 export function checkDevices(catalogue: Catalogue, devices: readonly string[]): void {
   checkList(catalogue, devices);
   const readOnly = catalogue.nodes().filter(({ isReadOnly }) => isReadOnly);
   for (const node of readOnly) if (devices.includes(node.name)) throw readOnlyNode(node);
 }
 
-/** The same for nodes that are only read. */
+/** Like `checkDevices`, for nodes that are only read. */
 export function checkList(catalogue: Catalogue, devices: readonly string[]): void {
   const violations: Violation[] = [];
   if (devices.length === 0) {
@@ -50,21 +50,21 @@ export function checkList(catalogue: Catalogue, devices: readonly string[]): voi
   });
 }
 
-/** The node with the VM state has to be one of the others, as QEMU wants it. @throws DomainError */
+/** The node with the VM state must be one of `devices`, as in QEMU. @throws DomainError */
 export function checkVmState(catalogue: Catalogue, devices: readonly string[], vmState: string): void {
   nodeOf(catalogue, vmState, '/vmstate');
   if (devices.includes(vmState)) return;
   refuse([{ pointer: '/vmstate', reason: `vmstate is '${vmState}', which is not one of devices: ${list(devices)}.` }]);
 }
 
-/** @throws DomainError if the node has only its disk in the snapshot, as all nodes but one have. */
+/** @throws DomainError if this node's part of the snapshot has no VM state. */
 export function requireVmState({ tag, parts }: Snapshot, vmState: string): void {
   if (parts.find(({ node }) => node === vmState)?.vmStateBytes !== 0) return;
   const detail = `Node '${vmState}' holds only the disk of snapshot ${shown(tag)}, no machine.`;
   throw new DomainError('snapshot_without_vm_state', detail);
 }
 
-/** @throws DomainError if one of the nodes holds the tag: nothing is ever replaced. */
+/** @throws DomainError if one of the nodes holds the tag. */
 export function refuseExisting(catalogue: Catalogue, tag: string, devices: readonly string[]): void {
   const holders = holdersOf(catalogue.find(tag), devices);
   if (holders.length === 0) return;
@@ -80,13 +80,16 @@ export function requireOnAll(catalogue: Catalogue, tag: string, devices: readonl
   throw new DomainError('snapshot_not_found', `There is no snapshot ${shown(tag)} on ${list(without)}.`);
 }
 
-/** Those of the nodes that hold the snapshot. */
+/** The nodes of `devices` that hold the snapshot. */
 export function holdersOf(snapshot: Snapshot | null, devices: readonly string[]): readonly string[] {
   const parts = snapshot?.parts ?? [];
   return devices.filter((name) => parts.some(({ node }) => node === name));
 }
 
-/** The nodes to delete a snapshot from: those given, of which one at least has to hold it, or those that hold it. */
+/**
+ * The nodes to delete a snapshot from: the given ones, of which at least one must hold it, or by default all that hold
+ * it.
+ */
 export function nodesToDelete(catalogue: Catalogue, tag: string, given?: readonly string[]): readonly string[] {
   const found = catalogue.get(tag);
   if (given === undefined) return nodesThatHold(catalogue, tag);
@@ -95,7 +98,7 @@ export function nodesToDelete(catalogue: Catalogue, tag: string, given?: readonl
   throw new DomainError('snapshot_not_found', `There is no snapshot ${shown(tag)} on ${list(given)}.`);
 }
 
-/** What to warn of: nodes that the machine could write and that are not part of what is saved or loaded. */
+/** A warning that names the writable nodes that are not saved or loaded; null: none. */
 export function leftOut(catalogue: Catalogue, devices: readonly string[]): string | null {
   const missing = writable(catalogue.nodes()).filter((name) => !devices.includes(name));
   if (missing.length === 0) return null;
@@ -104,8 +107,8 @@ export function leftOut(catalogue: Catalogue, devices: readonly string[]): strin
 }
 
 /**
- * What to warn of: nodes whose part of a snapshot was taken in another moment than that of the first of them that has the
- * VM state, or than the first, such as when one of them was saved again under the tag.
+ * A warning that names the nodes whose part has another date than the part with the VM state (without VM state: the
+ * first part), for example because a node was saved again with the same tag; null: none.
  */
 export function ofOtherMoments({ tag, parts }: Snapshot, devices: readonly string[]): string | null {
   const used = parts.filter(({ node }) => devices.includes(node));
@@ -116,7 +119,7 @@ export function ofOtherMoments({ tag, parts }: Snapshot, devices: readonly strin
   return `${what} was taken in another moment than that on '${first.node}': its content may not fit the rest.`;
 }
 
-/** The node of these that has the VM state, or else the one that has it. @throws DomainError if none has. */
+/** The node of `devices` with the VM state, or else any node with it. @throws DomainError if none has it. */
 export function requireVmStateIn({ tag, vmState, parts }: Snapshot, devices: readonly string[]): string {
   const found = parts.find(({ node, vmStateBytes }) => vmStateBytes > 0 && devices.includes(node))?.node ?? vmState;
   if (found !== null) return found;
@@ -152,7 +155,7 @@ export type RefusalParts = {
 const RULED_OUT = ['multifd', 'mapped-ram'] as const;
 
 /**
- * Checked when the job is requested, and again when it begins, because it may have waited behind another job.
+ * Checked when the job is requested, and again when it starts, because it may have waited for another job.
  * @throws DomainError if the machine cannot be captured or replaced now
  */
 export function refuseMachineSnapshot({ occupancy, settings }: RefusalParts): void {

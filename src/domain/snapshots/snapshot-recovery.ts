@@ -20,14 +20,14 @@ export type RecoveryParts = {
 };
 
 /**
- * Repairs images after jobs that an earlier process could neither finish nor take back: a half saved snapshot is removed,
- * a half deleted one is removed from the other nodes, and disks that were being turned to a snapshot are turned to it, all
- * of them. Only images and snapshots are touched that the job had worked on; for images that are missing this time a later
- * start tries again, and inactive images are repaired when they become active. A repair may be interrupted and done again.
+ * Repairs images after jobs that an earlier process neither completed nor undid. It removes an incomplete snapshot,
+ * completes a deletion, and switches all disks of an interrupted load. Only images and snapshots of the job are
+ * changed. For a missing image a later start tries again, and inactive images are repaired when they become active. An
+ * interrupted repair can be repeated.
  */
 export class SnapshotRecovery {
   readonly #parts: RecoveryParts;
-  /** Interrupted jobs whose images were not active yet, oldest first. */
+  /** Interrupted jobs whose images were inactive at the start, oldest first. */
   #waiting: readonly JobRecord[] = [];
 
   constructor(parts: RecoveryParts) {
@@ -35,9 +35,9 @@ export class SnapshotRecovery {
   }
 
   /**
-   * Repairs what the jobs left, oldest first.
-   * @throws DomainError if disks that belong together cannot be turned: no guest may run on them. Other faults are
-   * reported, and left to the next start.
+   * Repairs the images of these jobs, oldest first.
+   * @throws DomainError if the disks of an interrupted load cannot be switched: no guest may run on them. Other errors
+   * are reported, and the next start tries again.
    */
   async atStart(jobs: readonly JobRecord[]): Promise<void> {
     if (!this.#parts.blocks.isActive) this.#waiting = jobs;
@@ -45,8 +45,8 @@ export class SnapshotRecovery {
   }
 
   /**
-   * Does what the start could not do because the images were inactive. They have come with a guest: its disks are as that
-   * guest left them, and are not turned to a snapshot any more. Faults are reported.
+   * Repairs images that were inactive at the start. They came with a guest, so an interrupted load is not completed any
+   * more: the disks must stay as that guest left them. Errors are reported.
    */
   async afterActivation(): Promise<void> {
     const jobs = this.#waiting;
@@ -78,7 +78,7 @@ async function takeBackSave(parts: RecoveryParts, job: JobRecord): Promise<void>
   jobRepaired(parts.store.jobs, job, away);
 }
 
-/** One of the two was whole at every moment; once the new one was, it takes the place of the other. */
+/** An interrupted replacement is completed, because the new snapshot was complete before it began. */
 async function finishReplacing(parts: RecoveryParts, job: JobRecord): Promise<void> {
   const { here, away } = partsFor(parts, job);
   const { as, 'date-ms': dateMs } = job.recovery ?? {};
@@ -89,13 +89,13 @@ async function finishReplacing(parts: RecoveryParts, job: JobRecord): Promise<vo
   jobRepaired(parts.store.jobs, job, away);
 }
 
-/** A deletion that had not begun on any node did not happen. */
+/** A deletion that had not begun on any node is not completed. */
 async function finishDeletion(parts: RecoveryParts, job: JobRecord): Promise<void> {
   const tag = tagOf(job);
   const { here, away } = partsFor(parts, job);
   const hasBegun = here.some((part) => !holdsPart(parts.catalogue, tag, part));
   if (hasBegun) await removeFrom(parts, job, here);
-  // All of them: parts that are gone are what shows that it had begun.
+  // All parts are kept: the missing ones show later that the deletion had begun.
   jobRepaired(parts.store.jobs, job, away.length === 0 ? [] : [...here, ...away]);
 }
 
@@ -114,7 +114,7 @@ async function finishLoad(parts: RecoveryParts, job: JobRecord): Promise<void> {
   jobRepaired(parts.store.jobs, job, away);
 }
 
-/** What a disk was turned to later, together with the others, is what it is to keep. */
+/** True if a later load has switched the disk: then it stays as it is. */
 function wasLoadedSince({ store }: RecoveryParts, { sequence }: JobRecord, { node }: TouchedPart): boolean {
   const query = {
     type: 'snapshot-load',
@@ -127,7 +127,7 @@ function wasLoadedSince({ store }: RecoveryParts, { sequence }: JobRecord, { nod
   return newest !== undefined && newest.sequence > sequence;
 }
 
-/** Parts whose image is there and can be written, and the others. */
+/** Parts whose image is present and writable, and the others. */
 function partsFor({ catalogue }: RecoveryParts, { recovery }: JobRecord) {
   const touched = readParts(recovery);
   return {
@@ -138,7 +138,7 @@ function partsFor({ catalogue }: RecoveryParts, { recovery }: JobRecord) {
 
 type Repair = { readonly job: JobRecord; readonly devices: readonly string[] };
 
-/** Waits for a repair and logs it. @throws DomainError that says which work could not be put right, and where. */
+/** Waits for a repair and logs it. @throws DomainError that names the job and the nodes of a failed repair. */
 async function finished({ note }: RecoveryParts, task: SnapshotTask, { job, devices }: Repair): Promise<void> {
   const left = `what ${job.type} '${job.id}' of ${shown(tagOf(job))} left on ${list(devices)}`;
   try {
@@ -152,7 +152,7 @@ async function finished({ note }: RecoveryParts, task: SnapshotTask, { job, devi
   }
 }
 
-/** What it worked on: of a save that replaces another snapshot not what it was asked for. */
+/** The tag that the job worked on: for a replacing save it is the temporary tag. */
 function tagOf({ details, recovery }: JobRecord): string {
   const tag = recovery?.tag ?? details.tag;
   return typeof tag === 'string' ? tag : '';

@@ -23,10 +23,13 @@ export type DeleteParts = StartParts &
 
 export type DeleteRequest = { readonly jobId: string; readonly tag: string; readonly devices: readonly string[] };
 
-/** Phase of a deletion from which on the tag may be gone from some of the nodes. */
+/** Phase from which on the tag may be deleted on some of the nodes. */
 export const DELETING = 'delete';
 
-/** The job that deletes a snapshot from those of the nodes that hold it; none may, as in QEMU. @throws DomainError */
+/**
+ * Starts the job that deletes a snapshot from the nodes that hold it; as in QEMU, there may be none. @throws
+ * DomainError
+ */
 export function deleteSnapshot(parts: DeleteParts, request: DeleteRequest, options: JobOptions = {}): JobView {
   const { tag, devices } = request;
   return startJob(parts, {
@@ -40,7 +43,7 @@ export function deleteSnapshot(parts: DeleteParts, request: DeleteRequest, optio
   });
 }
 
-/** @throws DomainError for all that can be known, before there is a job, to rule the deletion out. */
+/** @throws DomainError if the deletion is already known to be impossible. */
 export function refuseDelete(
   parts: Pick<DeleteParts, 'catalogue' | 'occupancy'>,
   { devices }: Pick<DeleteRequest, 'devices'>,
@@ -63,7 +66,7 @@ async function remove(parts: DeleteParts, request: DeleteRequest, job: JobContro
   job.setResult({ tag, devices });
 }
 
-/** A deletion writes new tables before it frees anything: on a full disk, in the room that is kept for what frees room. */
+/** A deletion writes new tables before it frees space, so on a full disk it uses the reserved space. */
 async function removeInRoom({ blocks, store }: DeleteParts, job: JobControl, plan: DeletePlan): Promise<void> {
   const attempt = async () => {
     const task = blocks.delete(plan);
@@ -87,8 +90,8 @@ export type CompactParts = StartParts &
 export type CompactRequest = { readonly jobId: string; readonly devices: readonly string[] };
 
 /**
- * Starts the job that shortens image files to the clusters that they use. The guest may run and use its disks. The job frees
- * space, so it may begin on a full disk. @throws DomainError
+ * Starts the job that shortens image files to the clusters that they use. The guest may run and use its disks. The job
+ * frees space, so it may start on a full disk. @throws DomainError
  */
 export function compactImages(parts: CompactParts, request: CompactRequest, options: JobOptions = {}): JobView {
   refuseCompact(parts, request);

@@ -43,23 +43,28 @@ export type SaveParts = StartParts &
 export type SaveRequest = {
   readonly jobId: string;
   readonly tag: string;
-  /** The node that takes RAM and device state; one of `devices`. Null: only the disks are saved. */
+  /** The node that stores RAM and device state; one of `devices`. Null: only the disks are saved. */
   readonly vmState: string | null;
   readonly devices: readonly string[];
-  /** If a snapshot has the tag: the save is refused (default), or replaces it once the new one is whole, or does nothing. */
+  /**
+   * If the tag is taken: `refuse` (default), `replace` it when the new one is complete, or `keep` it and do nothing.
+   */
   readonly existing?: 'refuse' | 'replace' | 'keep';
   readonly description?: string;
   /** Seconds after which it may be deleted. */
   readonly ttlSeconds?: number;
 };
 
-/** Phase in which a whole snapshot is being given its tag: what a recovery finishes. */
+/** Phase in which a complete snapshot gets its tag; a recovery completes it. */
 export const RENAMING = 'rename';
 
-/** Phase of a save from which on its nodes may hold something half-made. */
+/** Phase from which on nodes may have an incomplete snapshot. */
 export const WRITING = 'write';
 
-/** Starts the job that saves the machine and its disks under a tag; refusals are errors of the job. @throws DomainError */
+/**
+ * Starts the job that saves machine and disks. An impossible save fails the job. @throws DomainError if no job can be
+ * started
+ */
 export function saveSnapshot(parts: SaveParts, request: SaveRequest, options: JobOptions = {}): JobView {
   const { tag, vmState, devices } = request;
   return startJob(parts, {
@@ -72,7 +77,7 @@ export function saveSnapshot(parts: SaveParts, request: SaveRequest, options: Jo
   });
 }
 
-/** @throws DomainError for all that can be known, before there is a job, to rule the save out. */
+/** @throws DomainError if the save is already known to be impossible. */
 export function refuseSave(parts: SaveParts, request: Omit<SaveRequest, 'jobId'>): void {
   refuseSaveAs(parts, request);
   const { tag, devices, existing = 'refuse' } = request;
@@ -80,7 +85,7 @@ export function refuseSave(parts: SaveParts, request: Omit<SaveRequest, 'jobId'>
   if (existing === 'refuse' || !isThere(parts, request)) refuseExisting(parts.catalogue, tag, devices);
 }
 
-/** True if a save that keeps what is there has nothing to do. */
+/** True if a save with `keep` has nothing to do. */
 function isThere({ catalogue }: SaveParts, { tag, vmState, devices }: Omit<SaveRequest, 'jobId'>): boolean {
   const found = catalogue.find(tag);
   if (found === null || holdersOf(found, devices).length < devices.length) return false;
@@ -95,7 +100,7 @@ function detailsOf({ existing = 'refuse', description, ttlSeconds }: SaveRequest
   };
 }
 
-/** The same but for a tag that is taken. */
+/** Like `refuseSave`, without the check of a taken tag. */
 function refuseSaveAs(parts: SaveParts, request: Omit<SaveRequest, 'jobId'>): void {
   const { tag, vmState, devices, description } = request;
   checkTag(tag);
@@ -114,7 +119,7 @@ async function save(parts: SaveParts, request: SaveRequest, job: JobControl): Pr
   if (warning !== null) job.warn(warning);
   let plan: SaveOrder;
   try {
-    // The snapshot keeps the run state from before this stop.
+    // The snapshot stores the run state from before this stop.
     await holdForSnapshot(guest, 'save-vm');
     throwIfCancelled(job);
     plan = planFor(parts, request);
@@ -131,15 +136,15 @@ async function save(parts: SaveParts, request: SaveRequest, job: JobControl): Pr
   if (plan.tag === request.tag) await enterDone(parts, request, job);
   else {
     await giveTag(parts, { plan, request }, job);
-    // It has taken the other's place: nothing is taken back any more, also if that cannot be kept.
+    // The replacement is done; a later failure does not undo it.
     job.enterPhase(WORK_DONE);
   }
   setResult(parts, request, { job, existed: false });
 }
 
 /**
- * The snapshot that is to replace another was saved under a tag of its own, so that one of the two is whole at every moment;
- * now it takes the other's place. From here on the next start finishes it.
+ * A replacing snapshot is saved under a temporary tag, so that one of both is complete at every moment, and gets its
+ * tag here. The next start completes an interrupted rename.
  */
 async function giveTag(
   parts: SaveParts,
@@ -165,14 +170,14 @@ async function giveTag(
   }
   await renameInRoom(parts, { tag, as: request.tag, dateMs, devices }).catch(async (error: unknown) => {
     const hasBegun = catalogue.find(request.tag)?.parts.some((part) => part.dateMs === dateMs) === true;
-    // The old one stands alone again, or the next start finishes what has begun.
+    // Either the old snapshot remains alone, or the next start completes the rename.
     if (hasBegun || codeOf(error) === 'engine_crashed') job.keepPhase();
     else await blocks.delete({ tag, devices: plan.devices }).ended.catch(() => job.keepPhase());
     throw error;
   });
 }
 
-/** A change of the tag may be done again: by the next thread if one died, and on a full disk in the room that is kept for that. */
+/** Renames; tries again after a crash of the thread, or on a full disk with the reserved space. */
 async function renameInRoom({ blocks, store }: SaveParts, plan: RenamePlan): Promise<void> {
   try {
     await blocks.rename(plan).ended;
@@ -192,7 +197,7 @@ function setResult(
   job.setResult({ tag, 'vm-state-size': catalogue.find(tag)?.vmStateBytes ?? 0, existed });
 }
 
-/** The job completes once its phase is kept: until then the next start would take the snapshot for half-made. */
+/** Without this phase the next start would delete the snapshot as incomplete. */
 async function enterDone({ blocks }: SaveParts, { tag, devices }: SaveRequest, job: JobControl): Promise<void> {
   try {
     job.setPhase(WORK_DONE);
@@ -218,7 +223,7 @@ function planFor(parts: SaveParts, request: SaveRequest): SaveOrder {
   };
 }
 
-/** Now, in milliseconds since 1970; another moment than that of the snapshot to be replaced, since the date tells the two apart. */
+/** Milliseconds since 1970, different from the replaced snapshot's date, which distinguishes them. */
 function dateFor({ catalogue, clock }: SaveParts, { tag }: SaveRequest): number {
   const taken = catalogue.find(tag)?.parts.map(({ dateMs }) => dateMs) ?? [];
   let dateMs = clock.now();
@@ -226,7 +231,7 @@ function dateFor({ catalogue, clock }: SaveParts, { tag }: SaveRequest): number 
   return dateMs;
 }
 
-/** How a snapshot is called until it takes the place of another. */
+/** Prefix of the temporary tag. */
 const UNNAMED = '.vmferry-new-';
 
 function aboutOf({ machine, clock }: SaveParts, { description, ttlSeconds }: SaveRequest): SnapshotAbout {

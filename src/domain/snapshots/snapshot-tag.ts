@@ -1,20 +1,19 @@
 import { DomainError } from '../errors.ts';
 
 /*
- * What a new snapshot may be called. Tags that are there already, perhaps given by another program, are taken as they
- * are: they can be loaded, verified and deleted whatever they look like.
+ * Rules for new tags. Existing tags are not checked: such snapshots can be loaded, verified and deleted.
  *
- * A tag names exactly the snapshots whose tag has the same bytes: no case is folded, no Unicode normalised, so `Nightly`
- * and `nightly`, or an é in one and in two code points, are different snapshots. An id is never looked up.
+ * Two tags are equal if they have the same bytes. Case and Unicode forms are not changed: `Nightly` and `nightly` are
+ * different snapshots, and so are tags with é as one and as two code points. A tag is never compared with an id.
  */
 
-/** QEMU keeps that many and cuts off the rest in silence, so that two long names become one. */
+/** Longest tag in bytes. QEMU cuts longer ones silently, so two could become equal. */
 export const TAG_BYTES_MAX = 255;
 
 const CONTROL = /\p{Cc}/u;
 const DIGITS = /^\d+$/;
 
-/** @throws DomainError if no snapshot may be given this tag. */
+/** @throws DomainError if a new snapshot may not have this tag. */
 export function checkTag(tag: string): void {
   const reason = faultOf(tag);
   if (reason === null) return;
@@ -37,7 +36,7 @@ function faultOf(tag: string): string | null {
   const bytes = utf8Bytes(tag);
   if (bytes > TAG_BYTES_MAX) return `has ${bytes} bytes in UTF-8; ${TAG_BYTES_MAX} are allowed`;
   if (CONTROL.test(tag)) return 'has a control character';
-  // QEMU reverts disks by looking a name up as an id first: `loadvm 1` would take the disks of another snapshot.
+  // QEMU searches a name first as an id when it reverts disks: `loadvm 1` would use the disks of another snapshot.
   if (DIGITS.test(tag)) return 'has digits only, and would be taken for the id of another snapshot by QEMU';
   if (tag === '.' || tag === '..') return 'cannot be a part of a URL path';
   return null;
@@ -52,10 +51,10 @@ export function list(names: readonly string[]): string {
   return names.map((name) => `'${name}'`).join(', ');
 }
 
-/** Control characters, and the line breaks of Unicode: what is kept is shown in tables, logs and terminals, on one line. */
+/** Control characters and line breaks: descriptions are shown on one line. */
 const UNSUITABLE = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-/** @throws DomainError if a snapshot cannot have this description. Its length is the schema's to bound. */
+/** @throws DomainError if the description is invalid. The schema limits its length. */
 export function checkDescription(description: string): void {
   const reason = descriptionFault(description);
   if (reason === null) return;

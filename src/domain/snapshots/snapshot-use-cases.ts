@@ -22,17 +22,19 @@ import { refuseSave, type SaveParts, type SaveRequest, saveSnapshot } from './sn
 import { KeptDigests, type VerifyParts, type VerifyRequest, verifySnapshot } from './verification.ts';
 
 /**
- * Snapshots of the machine. Those that work on images return a job, which may have to wait for other jobs; if they are
- * refused then, the refusal is the job's error.
+ * Snapshots of the machine. Commands that work on images return a job, which may wait for other jobs; if the command is
+ * refused then, the job fails with that error.
  */
 export interface SnapshotUseCases {
   /** The block device nodes, in the order of the service's flags. */
   nodes(): readonly BlockNode[];
   list(query: SnapshotQuery): Page<Snapshot>;
   get(tag: string): Snapshot;
-  /** The digests kept with each part, in their order. Never rejects: a reading that failed, or took too long, has a fault. */
+  /**
+   * The stored digests of each part, in the order of the parts. Never rejects: a failed or late reading has a `fault`.
+   */
   digests(snapshot: Snapshot): Promise<readonly DigestReading[]>;
-  /** Refusals of a save, a load and a deletion are errors of the job, as in QEMU, but for a job that cannot be started. */
+  /** As in QEMU, a refused save, load or deletion fails the job. These throw only if no job can be started. */
   save(request: SaveRequest, onInsert?: OnInsert<JobView>): JobView;
   load(request: LoadRequest, onInsert?: OnInsert<JobView>): JobView;
   delete(request: DeleteRequest, onInsert?: OnInsert<JobView>): JobView;
@@ -42,7 +44,7 @@ export interface SnapshotUseCases {
   checkSave(request: Omit<SaveRequest, 'jobId'>): void;
   checkLoad(request: Omit<LoadRequest, 'jobId'>): void;
   checkDelete(request: Omit<DeleteRequest, 'jobId'>): void;
-  /** Completes a request that leaves nodes out; given nodes stay as they are. */
+  /** The default nodes of a request; given nodes are not changed. */
   nodesToSave(): { readonly vmState: string; readonly devices: readonly string[] };
   nodesToLoad(
     tag: string,
@@ -54,7 +56,10 @@ export interface SnapshotUseCases {
   ): { readonly vmState: string | null; readonly devices: readonly string[] };
   nodesToDelete(tag: string, devices?: readonly string[]): readonly string[];
   newJobId(verb: string): string;
-  /** savevm: resolves with the name when it is saved; null makes one. Replaces a snapshot of that name by the whole new one. */
+  /**
+   * savevm: resolves with the name when it is saved; null: a new name. A snapshot with that name is replaced when the
+   * new one is complete.
+   */
   saveVm(name: string | null): Promise<string>;
   loadVm(name: string): Promise<void>;
   deleteVm(name: string): Promise<void>;
@@ -67,7 +72,7 @@ export type SnapshotParts = SaveVmParts &
   LoadParts &
   VerifyParts & { readonly blocks: Pick<BlockNodes, 'digests'>; readonly schedule: Schedule };
 
-/** Everything that can be done with snapshots of one machine. */
+/** All use cases for the snapshots of one machine. */
 export function snapshotUseCases(parts: SnapshotParts): SnapshotUseCases {
   const { catalogue } = parts;
   const digests = new KeptDigests(parts.blocks, parts.schedule);
@@ -104,16 +109,16 @@ export function snapshotUseCases(parts: SnapshotParts): SnapshotUseCases {
 }
 
 /*
- * savevm, loadvm, delvm and info snapshots of a text monitor: each takes all nodes that can be written, and answers
- * when the work is done. The job is the monitor's own, and goes when it has ended.
+ * savevm, loadvm, delvm and info snapshots of a text monitor: each uses all writable nodes, and answers when the work
+ * is done. Its job is not listed after its end.
  */
 
 type WaitParts = { readonly jobs: Pick<Jobs, 'ended'>; readonly ids: IdSource };
 export type SaveVmParts = SaveParts & WaitParts & { readonly clock: Clock };
 
 /**
- * Saves under a name. A snapshot that has the name is replaced once the new one is whole: a save that fails, or is cut short
- * by a crash, keeps it. @returns the name.
+ * Saves with a name. A snapshot with that name is replaced when the new one is complete: it remains if the save fails
+ * or a crash interrupts it. @returns the name.
  */
 export async function saveVm(parts: SaveVmParts, name: string | null): Promise<string> {
   const tag = name ?? nameOfNow(parts.clock.now());
@@ -128,7 +133,7 @@ export async function saveVm(parts: SaveVmParts, name: string | null): Promise<s
   return tag;
 }
 
-/** Loads from all nodes that can be written; all of them have to hold the name. */
+/** Loads from all writable nodes; all of them must hold the name. */
 export async function loadVm(parts: LoadParts & WaitParts, tag: string): Promise<void> {
   const { vmState, devices } = nodesToSave(parts.catalogue);
   const holder = parts.catalogue.find(tag)?.vmState ?? null;
@@ -137,14 +142,14 @@ export async function loadVm(parts: LoadParts & WaitParts, tag: string): Promise
   await done(parts, loadSnapshot(parts, request, OWN));
 }
 
-/** Deletes from all nodes that can be written; a name that none of them holds is not an error. */
+/** Deletes from all writable nodes; it is not an error if none of them holds the name. */
 export async function deleteVm(parts: DeleteParts & WaitParts, tag: string): Promise<void> {
   const { devices } = nodesToSave(parts.catalogue);
   refuseDelete(parts, { devices });
   await done(parts, deleteSnapshot(parts, { jobId: jobIdOf(parts, 'delvm'), tag, devices }, OWN));
 }
 
-/** What `info snapshots` shows: oldest first, those that are on all nodes apart from those that are not. */
+/** The lists of `info snapshots`, oldest first: snapshots on all nodes, and the others. */
 export type VmList = { readonly all: readonly Snapshot[]; readonly partial: readonly Snapshot[] };
 
 export function listVm(catalogue: Catalogue): VmList {
@@ -164,7 +169,7 @@ export function nameOfNow(milliseconds: number): string {
 
 const OWN: JobOptions = { autoDismiss: true };
 
-/** Resolves when the job has completed. @throws DomainError with the error of a job that did not. */
+/** Resolves when the job has completed. @throws DomainError with the error of a job that did not complete. */
 async function done({ jobs }: WaitParts, { id }: JobRecord): Promise<void> {
   let record = await jobs.ended(id, PATIENCE_MS);
   while (record.outcome === null) record = await jobs.ended(id, PATIENCE_MS);
@@ -173,7 +178,7 @@ async function done({ jobs }: WaitParts, { id }: JobRecord): Promise<void> {
   throw new DomainError(code, record.errorDescription ?? `Job '${id}' did not do its work.`);
 }
 
-/** There is no end to this wait but the job's; a timer cannot be set for longer. */
+/** Only the end of the job ends this wait; this is the longest delay of a timer. */
 const PATIENCE_MS = 2 ** 31 - 1;
 
 function jobIdOf({ ids }: WaitParts, verb: string): string {

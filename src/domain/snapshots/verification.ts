@@ -21,12 +21,14 @@ export type VerifyParts = StartParts &
 export type VerifyRequest = {
   readonly jobId: string;
   readonly tag: string;
-  /** The node whose VM state is read; null: only disks are. */
+  /** The node whose VM state is verified; null: only disks are. */
   readonly vmState: string | null;
   readonly devices: readonly string[];
 };
 
-/** The job that reads a snapshot and compares it with the digests kept with it. Changes nothing. @throws DomainError */
+/**
+ * Starts the job that reads a snapshot and compares it with its stored digests. Changes nothing. @throws DomainError
+ */
 export function verifySnapshot(parts: VerifyParts, request: VerifyRequest, options: JobOptions = {}): JobView {
   const { tag, vmState, devices } = request;
   refuseVerify(parts, request);
@@ -65,13 +67,13 @@ function verifiedView({ hadDigests, digests, checkedBytes }: VerifyResult) {
   return { 'had-digests': hadDigests, digests, 'checked-bytes': checkedBytes };
 }
 
-/** Longest time until an answer, milliseconds: an image may be busy, or its disk may hang. */
+/** Longest time until an answer, milliseconds: an image may be in use, or its disk may not respond. */
 export const DIGESTS_MS_MAX = 5000;
 
 /**
- * Digests kept with snapshots, read on demand. They are cached for as long as the list of snapshots does not change;
- * failed readings are not cached. Images are read one after another, so that a client that asks for many tags uses no
- * more of the block thread, nor of memory, than for one.
+ * Stored digests of snapshots, read on demand. They are cached until the list of snapshots changes; failed readings are
+ * not cached. Images are read one after another, so that a request for many tags uses no more of the block thread and
+ * of memory than a request for one.
  */
 export class KeptDigests {
   readonly #blocks: Pick<BlockNodes, 'digests'>;
@@ -84,7 +86,7 @@ export class KeptDigests {
     this.#schedule = schedule;
   }
 
-  /** Of each part, in their order. Never rejects: what cannot be read, or not in time, says so. */
+  /** Digests of each part, in the order of the parts. Never rejects: a failed or late reading has a `fault`. */
   async of(snapshot: Snapshot): Promise<readonly DigestReading[]> {
     const late = Promise.withResolvers<readonly DigestReading[]>();
     const callOff = this.#schedule(() => {
