@@ -3,36 +3,36 @@ import type { Clock } from './ports/process.ts';
 import type { AuditListQuery, AuditRecord, AuditRepository } from './ports/store.ts';
 
 /*
- * The audit trail: who asked for what, when, and how it ended. A row is written when a command begins, so that one which
- * the process did not survive is there too, and completed when it ends. What was refused for want of a role is kept
- * apart in number: whoever may only look cannot push out of the trail what others did.
+ * The audit trail: the caller, command, time and outcome of each command. A row is written when a command starts, so
+ * that a crash does not lose it, and completed when it ends. Commands refused because of a missing role have their own
+ * limit: a caller without rights cannot push other rows out of the trail.
  */
 
-/** Newest rows that are kept, and newest refusals. */
+/** Number of rows, and of refusals, that are kept: the newest ones. */
 export const AUDIT_KEPT = 100_000;
 export const AUDIT_REFUSALS_KEPT = 10_000;
 /** Rows written between two prunings. */
 const ROWS_PER_PRUNING = 100;
 
-/** What is known when a command begins. */
+/** The data of a command at its start. */
 export type AuditEntry = {
   readonly door: string | null;
   readonly name: string;
   readonly address: string | null;
   readonly requestId: string | null;
   readonly command: string;
-  /** JSON text, cut and without secrets. */
+  /** JSON text, shortened and without secrets. */
   readonly arguments: string;
 };
 
 export type AuditTrace = {
-  /** `errorCode` null: it succeeded. */
+  /** `errorCode` null: success. */
   end(errorCode: string | null): void;
 };
 
 export interface AuditUseCases {
   begin(entry: AuditEntry): AuditTrace;
-  /** Something that did not begin, because the caller may not ask for it. */
+  /** Records a command that was refused because the caller has no right to it. */
   refused(entry: AuditEntry, errorCode: string): void;
   /** Newest first. */
   list(query: AuditListQuery): Page<AuditRecord>;
@@ -44,7 +44,9 @@ type AuditTrailOptions = {
   readonly report: (error: unknown) => void;
 };
 
-/** The trail over a store. What cannot be written down is reported and hinders nothing: a cancel must work at any time. */
+/**
+ * The trail in a store. A row that cannot be written is reported and delays no command: a cancel must work at any time.
+ */
 export class AuditTrail implements AuditUseCases {
   readonly #options: AuditTrailOptions;
   #untilPruning = 0;

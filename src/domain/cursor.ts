@@ -1,18 +1,17 @@
 import { DomainError } from './errors.ts';
 
 /*
- * Where a page ended, as an opaque text that only the list it came from understands: the position, what list it
- * belongs to, and a check sum over both. It is no secret, and it grants nothing; the sum is there so that a cursor
- * that was made up or belongs elsewhere is told from a real one.
+ * The end of a page, as an opaque text for its own list: the position, and a check sum of position and list. It is no
+ * secret and grants nothing. The sum detects cursors that were invented or belong to another list.
  */
 
-/** One page of a list; `next` is the cursor of the page behind it, null behind the last. */
+/** One page of a list; `next` is the cursor of the next page, null after the last one. */
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
 const CURSOR = /^([A-Za-z0-9_-]{1,200})$/;
 const CONTENT = /^([\w.-]{1,64})~([0-9a-f]{8})$/;
 
-/** Text of a position in `list`; `list` names the list and everything it was filtered by. A position is a short word. */
+/** Text of a position in `list`; `list` names the list and all its filters. A position is a short text. */
 export function writeTextCursor(list: string, position: string): string {
   return Buffer.from(`${position}~${fnv32(`${list}\0${position}`)}`).toString('base64url');
 }

@@ -4,7 +4,7 @@ import type { DirtyUseCases } from './dirty/dirty.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
 import { DirtyRate, dirtyUseCases } from './dirty/dirty-rate-measurement.ts';
 import { Changes, EventHub, type EventUseCases } from './events/event-hub.ts';
-import { type ServiceFigures, Tally } from './events/outcomes.ts';
+import { OutcomeCounts, type ServiceFigures } from './events/outcomes.ts';
 import { Guest, GuestDisks } from './guest/guest.ts';
 import { guestPanicked } from './guest/guest-interruptions.ts';
 import { guestUseCases, type MachineUseCases } from './guest/guest-use-cases.ts';
@@ -44,10 +44,10 @@ import { type SnapshotUseCases, snapshotUseCases } from './snapshots/snapshot-us
 /*
  * One machine: its families of use cases, composed. No family imports this file, and a family imports only families
  * before it in this order: ports; events, with the store's reserve; announce, dirty; settings; occupancy; guest; jobs;
- * snapshots; migration; devices. What an earlier family needs of a later one is given to it here as a function.
+ * snapshots; migration; devices. If a family needs a later one, it receives a function from this file.
  *
- * Members with a dash carry QAPI's names, so that a door passes them through. A `number | bigint` is exact: bigint above
- * 2^53. Every use case throws DomainError and changes nothing when it is refused.
+ * Members with a dash have the names of QAPI, so that client interfaces pass them on unchanged. A `number | bigint` is
+ * exact: bigint above 2^53. Every use case throws DomainError and changes nothing when it is refused.
  */
 
 /** One machine and everything that can be done with it. */
@@ -70,14 +70,19 @@ export interface Domain {
   readonly audit: AuditUseCases;
   /** Figures of the service, for monitoring. */
   figures(): ServiceFigures;
-  /** Resolves when the images that an earlier process left half-written are repaired; call nothing else before. */
+  /**
+   * Resolves when images that an earlier process left incomplete are repaired; the caller must call nothing else
+   * before.
+   */
   recovered(): Promise<void>;
   /**
-   * Begins no new work any more. Resolves when the work under way has ended, or after `timeoutMs`. Jobs that wait were
-   * accepted, so they still run. An incoming migration is given up at once: its guest would only arrive to be stopped.
+   * Refuses new work. Resolves when all running work has ended, or after `timeoutMs`. Waiting jobs were accepted, so
+   * they still run. An incoming migration is aborted immediately, because its guest would be stopped after its arrival.
    */
   drain(timeoutMs: number): Promise<void>;
-  /** Ends the work under way (cancels an outgoing migration and jobs, aborts an incoming migration) and writes the rest. */
+  /**
+   * Ends the running work (cancels an outgoing migration and jobs, aborts an incoming migration) and writes the rest.
+   */
   close(): Promise<void>;
 }
 
@@ -97,17 +102,20 @@ export type Dependencies = {
   readonly fds: ReadonlyMap<string, number>;
   readonly descriptorCalls: DescriptorCalls;
   readonly deadlines: Deadlines;
-  /** --keep-listening: after an incoming migration that failed the next sender is awaited, unless a request differs. */
+  /**
+   * --keep-listening: default of requests. True: after a failed incoming migration the listener waits for the next
+   * sender.
+   */
   readonly keepListening: boolean;
-  /** --only-migratable: nothing may forbid an outgoing migration. */
+  /** --only-migratable: no blocker can be added. */
   readonly isOnlyMigratable: boolean;
   /** --paused: the guest does not run before `cont`. */
   readonly startPaused: boolean;
-  /** --incoming: the machine begins in `inmigrate`. */
+  /** --incoming: the machine starts in `inmigrate`. */
   readonly incoming: boolean;
   /** Settings of this start only. */
   readonly overrides: SettingsOverrides;
-  /** Called when the process is to end: `failed` is true after an incoming migration with exit-on-error failed. */
+  /** Ends the process: `failed` is true after an incoming migration with exit-on-error failed. */
   readonly exitProcess: (failed: boolean) => void;
   readonly report: Report;
   readonly note: Note;
@@ -179,12 +187,12 @@ function partsOf(dependencies: Dependencies) {
   const { fileRoot, allowExec } = dependencies;
   const { blocks } = hypervisor;
   const events = new EventHub(store, clock, report);
-  const tally = new Tally();
+  const outcomeCounts = new OutcomeCounts();
   const migrations = new Migrations();
   const changes = new Changes(schedule, () => migrations.current?.liveRevision() ?? 0);
   const dirtyRate = new DirtyRate({ port: hypervisor.dirty, clock, schedule, report });
   const dirtyLimits = new DirtyLimits(hypervisor);
-  const jobs = new Jobs({ ...dependencies, events, tally });
+  const jobs = new Jobs({ ...dependencies, events, outcomeCounts });
   const jobWithMachine = () => jobs.holderOf('machine');
   const occupancy = new Occupancy({
     migration: () => migrations.current,
@@ -207,10 +215,22 @@ function partsOf(dependencies: Dependencies) {
   const fdSets = new FdSets(dependencies.descriptorCalls);
   const parts = {
     ...dependencies,
-    ...{ events, tally, migrations, changes, dirtyRate, dirtyLimits, jobs, occupancy, settings, announcer, guest },
+    ...{
+      events,
+      outcomeCounts,
+      migrations,
+      changes,
+      dirtyRate,
+      dirtyLimits,
+      jobs,
+      occupancy,
+      settings,
+      announcer,
+      guest,
+    },
     ...{ blocks, machine: hypervisor, catalogue, snapshotRecovery, disks, blockers, descriptors, fdSets },
     addressRules: { fileRoot, allowExec, fds: descriptors.byName, fdSets },
-    // A uuid that was made at the first start differs on each side, so it is no reason to refuse a guest.
+    // A generated uuid differs on each side, so it is no reason to refuse a guest.
     comparedUuid: identity.isUuidSet ? identity.uuid : null,
   };
   const settingsJson = () => settings.toJson();
@@ -219,10 +239,10 @@ function partsOf(dependencies: Dependencies) {
 
 type Parts = ReturnType<typeof partsOf>;
 
-function figuresOf({ tally, catalogue, store }: Parts): ServiceFigures {
+function figuresOf({ outcomeCounts, catalogue, store }: Parts): ServiceFigures {
   const snapshots = catalogue.all();
   const lastGoodSnapshotMs = snapshots.find(({ isConsistent }) => isConsistent)?.dateMs ?? null;
-  const counted = { migrations: tally.migrations(), jobs: tally.jobs(), snapshots: snapshots.length };
+  const counted = { migrations: outcomeCounts.migrations(), jobs: outcomeCounts.jobs(), snapshots: snapshots.length };
   return { ...counted, lastGoodSnapshotMs, store: store.figures() };
 }
 

@@ -132,7 +132,7 @@ export type ErrorKind =
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** True if `code` is in the table. Used to throw an error of another thread again with its own code. */
+/** True if `code` is in the table. Used to throw an error of another thread again with the same code. */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }

@@ -2,30 +2,32 @@ import { DomainError } from './errors.ts';
 import type { Clock } from './ports/process.ts';
 import type { Store } from './ports/store.ts';
 
-/** How long the answer to a request that named itself by a key is kept, milliseconds. */
+/** Time for which the answer to a request with an idempotency key is kept, milliseconds. */
 export const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
-/** Answers that are too old are removed so many at a time, when a new one is kept. */
+/** Expired answers that are removed when a new one is stored, at most. */
 const REMOVED_AT_ONCE = 100;
 
-/** What was answered when something began: where it is, and the body as it was sent. */
+/** The answer to a request that started something: its location, and the body as sent. */
 export type KeptAnswer = {
   readonly location: string;
   readonly body: string;
-  /** Sequence of the job that began, whose id may become another's; null if no job began. */
+  /** Sequence number of the started job, because its id may be reused; null if no job was started. */
   readonly jobSequence: number | null;
 };
 
-/** A request: the key that its client gave it, and a digest of everything that it asks for. */
+/** A request: its idempotency key, and a digest of its content. */
 export type KeyedRequest = { readonly key: string; readonly fingerprint: string };
 
 export interface IdempotencyUseCases {
-  /** The answer that a request with this key had, or null. @throws DomainError if that was another request. */
+  /**
+   * The stored answer to a request with this key, or null. @throws DomainError if the key belongs to another request.
+   */
   find(request: KeyedRequest): KeptAnswer | null;
-  /** To be called inside the transaction that makes the answer true. */
+  /** Must be called inside the transaction of the request. */
   keep(request: KeyedRequest, answer: KeptAnswer): void;
 }
 
-/** Answers to requests that may come twice: one that a crash swallowed is given when the client asks again. */
+/** Answers to repeated requests: a client that repeats a request after a crash receives the first answer. */
 export function idempotency({ requestKeys }: Pick<Store, 'requestKeys'>, clock: Clock): IdempotencyUseCases {
   return {
     find: ({ key, fingerprint }) => {

@@ -2,9 +2,10 @@ import { DomainError, type ErrorCode } from './errors.ts';
 import type { RunState } from './guest/run-state.ts';
 
 /*
- * Which claimants of the machine exclude which activities. An activity is refused before it begins while a claimant that
- * excludes it has the machine; the error names that claimant. A claimant is an activity under way, or a state of the guest, of
- * the machine or of the disks. Jobs that need the machine do not exclude each other: they wait in the queue of jobs.
+ * The rules that decide which claimants of the machine exclude which activities. A claimant is a running activity, or a
+ * state of the guest, of the machine or of the disks. An activity is refused if a claimant that excludes it has the
+ * machine; the error names the claimant. Jobs that need the machine do not exclude each other: they wait in the queue
+ * of jobs.
  */
 
 export const CLAIMANTS = [
@@ -33,8 +34,8 @@ export type Claimant = (typeof CLAIMANTS)[number];
 export type Claim = Extract<Claimant, 'closing' | 'listener' | 'cont' | 'device-state'>;
 
 /**
- * An activity that may be refused. Snapshots have several: `snapshot job` asks for a job, `machine snapshot` captures or replaces the
- * machine, `machine capture` captures it, `image change` deletes or compacts, and `image check` verifies.
+ * An activity that may be refused. Snapshots have several: `snapshot job` starts a job, `machine snapshot` captures or
+ * replaces the machine, `machine capture` captures it, `image change` deletes or compacts, and `image check` verifies.
  */
 export type Activity =
   | 'outgoing migration'
@@ -93,7 +94,7 @@ export const EXCLUDED_BY: Readonly<Record<Activity, readonly Claimant[]>> = {
   capabilities: ['outgoing'],
 };
 
-/** The guest and what it needs, as far as it decides about activities. */
+/** The guest and its machine, for the decisions about activities. */
 export type GuestPresence = {
   readonly state: RunState;
   /** False for an image machine that has not adopted a guest. */
@@ -101,7 +102,7 @@ export type GuestPresence = {
   readonly areDisksActive: boolean;
 };
 
-/** A migration as far as refusals name it. */
+/** The members of a migration that a refusal shows. */
 type NamedMigration = {
   readonly id: string;
   readonly status: string;
@@ -112,12 +113,12 @@ type NamedMigration = {
 export type OccupancyOptions = {
   /** The newest migration of this process. */
   readonly migration: () => NamedMigration | null;
-  /** The job that has the machine, or is the next to have it; null if there is none. */
+  /** The job that has the machine, or the next one to get it; null if there is none. */
   readonly jobWithMachine: () => string | null;
   readonly guest: () => GuestPresence;
 };
 
-/** What a refusal says of the claimant: the migration, the job or the run state that it is. */
+/** The data of the claimant for the text of a refusal: migration, job or run state. */
 type Holder = { readonly migration: NamedMigration | null; readonly job: string | null; readonly state: RunState };
 
 const inProgress = ({ migration }: Holder, activity: Activity): string => {
@@ -201,7 +202,7 @@ export function machineDied(activity: Activity): DomainError {
   return refusal('dead-machine', activity, { migration: null, job: null, state: 'internal-error' });
 }
 
-/** Which claimants have the machine now. Refuses the activities that they exclude. */
+/** Knows which claimants have the machine now, and refuses the activities that they exclude. */
 export class Occupancy {
   readonly #options: OccupancyOptions;
   readonly #claims = new Set<Claim>();
@@ -234,12 +235,12 @@ export class Occupancy {
     }
   }
 
-  /** True from the moment when a listener is being opened until the migration that comes to it has ended. */
+  /** True from the opening of a listener until the end of the migration that comes to it. */
   get isIncomingUnderWay(): boolean {
     return this.has('listener') || this.has('incoming');
   }
 
-  /** Claims the machine while `work` is under way. */
+  /** Claims the machine until `work` has ended. */
   async during<T>(claim: Exclude<Claim, 'closing'>, work: () => Promise<T>): Promise<T> {
     this.#claims.add(claim);
     try {
@@ -249,7 +250,7 @@ export class Occupancy {
     }
   }
 
-  /** The service ends: no activity begins any more. */
+  /** The service ends: no activity starts any more. */
   close(): void {
     this.#claims.add('closing');
   }

@@ -81,7 +81,7 @@ export interface AnnouncementRepository {
 
 /** Largest number of running announcements: a command that would exceed it is refused. */
 export const ANNOUNCEMENTS_MAX = 64;
-/** Ended announcements that are kept, newest first. */
+/** Number of ended announcements that are kept: the newest ones. */
 export const ANNOUNCEMENTS_KEPT = 1000;
 /** Rounds of one announcement that are stored and logged: the maximum of announce-rounds. */
 export const ROUNDS_KEPT = 1000;

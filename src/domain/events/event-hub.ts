@@ -9,7 +9,7 @@ export interface EventUseCases {
   subscribe(listener: (event: EventRecord) => void): () => void;
 }
 
-/** Newest events that are kept; older ones are pruned. */
+/** Number of events that are kept: the newest ones. */
 export const EVENTS_KEPT = 100_000;
 /** Events appended between two prunings. */
 const EVENTS_PER_PRUNING = 1000;

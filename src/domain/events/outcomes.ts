@@ -63,17 +63,17 @@ export function logJobEnded(note: Note, record: JobRecord): void {
 
 /* Numbers of migrations and jobs that ended in this process, for metrics. Nothing else depends on them. */
 
-export type MigrationTally = {
+export type MigrationCount = {
   readonly direction: MigrationDirection;
   readonly outcome: MigrationEnd['status'];
   readonly count: number;
 };
-export type JobTally = { readonly type: string; readonly outcome: JobOutcome; readonly count: number };
+export type JobCount = { readonly type: string; readonly outcome: JobOutcome; readonly count: number };
 
 /** Figures of the service, for metrics. All but the size of the store start at 0 in each process. */
 export type ServiceFigures = {
-  readonly migrations: readonly MigrationTally[];
-  readonly jobs: readonly JobTally[];
+  readonly migrations: readonly MigrationCount[];
+  readonly jobs: readonly JobCount[];
   readonly snapshots: number;
   /** Date of the newest consistent snapshot on all nodes; null if there is none. */
   readonly lastGoodSnapshotMs: number | null;
@@ -95,7 +95,7 @@ class Counts {
   }
 }
 
-export class Tally {
+export class OutcomeCounts {
   readonly #migrations = new Counts();
   readonly #jobs = new Counts();
 
@@ -107,7 +107,7 @@ export class Tally {
     this.#jobs.add(type, outcome);
   }
 
-  migrations(): readonly MigrationTally[] {
+  migrations(): readonly MigrationCount[] {
     return this.#migrations.rows().map(({ of, outcome, count }) => ({
       direction: of as MigrationDirection,
       outcome: outcome as MigrationEnd['status'],
@@ -115,7 +115,7 @@ export class Tally {
     }));
   }
 
-  jobs(): readonly JobTally[] {
+  jobs(): readonly JobCount[] {
     return this.#jobs.rows().map(({ of, outcome, count }) => ({ type: of, outcome: outcome as JobOutcome, count }));
   }
 }

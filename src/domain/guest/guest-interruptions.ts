@@ -70,7 +70,7 @@ export function guestNotAwaited(guest: Guest): void {
 }
 
 /** A sender has connected: its guest replaces the one that has left, and the holds of that one are cleared. */
-export function guestComes(guest: Guest): void {
+export function replaceDepartedGuest(guest: Guest): void {
   if (!guest.hasLeft) return;
   guest.hasLeft = false;
   guest.machine.release('migration');

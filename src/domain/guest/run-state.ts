@@ -1,17 +1,17 @@
 import assert from 'node:assert';
 
 /**
- * Run states of the machine (RunState of the QAPI schema, those that vmferry reaches).
+ * Run states of the machine: the RunState values of the QAPI schema that vmferry uses.
  *
- * - prelaunch: started with --paused; never ran.
+ * - prelaunch: the guest never ran here (--paused, or an image).
  * - inmigrate: waiting for, or loading, an incoming migration.
  * - running / paused: the guest runs, or an operator stopped it.
  * - finish-migrate: stopped by a migration that is completing.
- * - save-vm / restore-vm: stopped while a snapshot captures the machine, or is loaded in its place. Entered from any
- *   state, also by a guest that did not run, and left for that state again.
- * - postmigrate: the guest left; it runs on the target. `cont` takes it back; a listener makes it inmigrate.
+ * - save-vm / restore-vm: stopped while a snapshot of the machine is saved or loaded. Entered from any state, even if
+ *   the guest did not run; the machine returns to that state afterwards.
+ * - postmigrate: the guest left and runs at the target. `cont` runs it here again; a listener makes it inmigrate.
  * - guest-panicked: the guest's self-check failed, or it stopped itself.
- * - internal-error: the machine cannot go on (a vCPU thread died).
+ * - internal-error: the machine cannot run any more (a vCPU thread died).
  */
 export const RUN_STATES = [
   'prelaunch',

@@ -1,7 +1,7 @@
 import type { Page } from '../cursor.ts';
 import { DomainError } from '../errors.ts';
 import { Changes, type EventHub, type Revisions } from '../events/event-hub.ts';
-import { logJobBegan, logJobEnded, type Tally } from '../events/outcomes.ts';
+import { logJobBegan, logJobEnded, type OutcomeCounts } from '../events/outcomes.ts';
 import type { Clock, NextTurn, Note, Report, Schedule } from '../ports/process.ts';
 import type { JobQuery, JobRecord, Store } from '../ports/store.ts';
 import { withReserve } from '../store-reserve.ts';
@@ -28,7 +28,7 @@ export type JobsOptions = {
   readonly nextTurn: NextTurn;
   readonly note: Note;
   readonly report: Report;
-  readonly tally: Tally;
+  readonly outcomeCounts: OutcomeCounts;
 };
 
 export interface JobUseCases extends Revisions {
@@ -245,7 +245,7 @@ export class Jobs implements JobUseCases {
     const record = job.record();
     const { type, outcome } = record;
     logJobEnded(this.#options.note, record);
-    if (outcome !== null) this.#options.tally.jobEnded(type, outcome);
+    if (outcome !== null) this.#options.outcomeCounts.jobEnded(type, outcome);
   }
 
   #dismissSurplus(): void {

@@ -22,7 +22,7 @@ export type InetOptions = {
 
 const SWITCHES = ['ipv4', 'ipv6', 'keep-alive', 'mptcp', 'numeric'] as const;
 
-/** Reads what follows the port: `NAME=on`, `NAME=off`, NAME alone for on, and `to=PORT`. @throws DomainError */
+/** Reads the options after the port: `NAME=on`, `NAME=off`, NAME alone for on, and `to=PORT`. @throws DomainError */
 export function readInetOptions(text: string): InetOptions {
   const options: Record<string, boolean | number> = {};
   for (const part of text.split(',')) {
@@ -35,7 +35,7 @@ export function readInetOptions(text: string): InetOptions {
   return options;
 }
 
-/** Members that are not there ask for nothing. @throws DomainError where they exclude each other. */
+/** Absent members have no effect. @throws DomainError if members exclude each other. */
 export function inetMembers(
   { ipv4, ipv6, to, mptcp, 'keep-alive': keepAlive }: InetOptions,
   { port, use, pointer }: { readonly port: number; readonly use: 'connect' | 'listen'; readonly pointer: string },
@@ -72,7 +72,7 @@ function splitAt(text: string, separator: string): [string, string?] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/* Refusals of an address: `pointer` is to the member that is wrong. */
+/* Refusals of an address; `pointer` names the wrong member. */
 
 export function invalid(pointer: string, reason: string): DomainError {
   return refuse('invalid_address', pointer, reason);
@@ -87,8 +87,8 @@ export function refuse(code: ErrorCode, pointer: string, reason: string): Domain
 }
 
 /**
- * Refuses an address whose transport cannot carry what the capabilities ask for: several channels, or a file in which
- * pages have places.
+ * Refuses an address whose transport does not support the capabilities that are on: several channels, or a file with a
+ * fixed place for each page.
  */
 export function refuseUnsuitableTransport(address: MigrationAddress, settings: Settings): void {
   const { transport } = address;

@@ -16,11 +16,11 @@ export type ArrivalParts = {
 export type Arrival = {
   readonly session: IncomingSession;
   readonly loaded: LoadedGuest;
-  /** The migration that the guest came with, if it still has a row that is open. */
+  /** The migration that brought the guest, if its row is still open. */
   readonly migration: () => CurrentMigration | null;
 };
 
-/** Adopts a guest and activates its disks, or refuses it: then both stay with the source. */
+/** Adopts a guest and activates its disks, or refuses the guest: then guest and disks stay at the source. */
 export async function takeOver(parts: ArrivalParts, { session, loaded, migration }: Arrival): Promise<void> {
   const { guest, disks, settings, announcer } = parts;
   if (runsOnArrival(guest, loaded.globalState) || !settings.has('late-block-activate')) {
@@ -41,7 +41,7 @@ export async function takeOver(parts: ArrivalParts, { session, loaded, migration
   }
   guestArrived(guest, loaded.globalState);
   session.started();
-  // A guest that stays stopped is announced too, as by QEMU; an image never runs. The guest does not wait for it.
+  // As in QEMU, a guest that stays stopped is announced too; an image never runs. The guest does not wait for it.
   const id = migration()?.id;
   if (guest.machine.canRun && id !== undefined) announcer.afterMigration(id);
 }

@@ -131,7 +131,7 @@ function inetOptions(members: Members): InetOptions {
   return options;
 }
 
-/** Members that QEMU obeys and that nothing here would: taken only where they ask for nothing. */
+/** Members that QEMU applies and vmferry does not: only values without effect are accepted. */
 const UNIX_OPTIONS = ['abstract', 'tight'];
 
 function refuseOptions(members: Members, names: readonly string[]): void {

@@ -4,23 +4,24 @@ import type { DescriptorAccess, DescriptorCalls } from '../ports/process.ts';
 import { shown } from '../settings/violations.ts';
 import { invalid } from './address-options.ts';
 
-/** Descriptors that clients gave, for `fd:NAME` addresses. A migration that uses one takes it away. */
+/** Descriptors that clients passed, for `fd:NAME` addresses. A migration that uses one removes it. */
 export interface DescriptorUseCases {
   /**
-   * Keeps a descriptor, which is owned from now on, in place of one of that name. `descriptor` is null if none came.
-   * @throws DomainError; the descriptor is closed then.
+   * Keeps a descriptor, which the service owns from now on, and replaces one of that name. `descriptor` is null if none
+   * came.
+   * @throws DomainError; then the descriptor is closed.
    */
   keep(name: string, descriptor: number | null): void;
   /** Closes the descriptor. @throws DomainError if there is none of that name. */
   drop(name: string): void;
-  /** Closes all descriptors that clients gave and that no migration has used. */
+  /** Closes all descriptors that clients passed and no migration has used. */
   closeAll(): void;
 }
 
-/** Names at a time, those of `--fd` among them. */
+/** Largest number of names, including those of `--fd`. */
 export const DESCRIPTORS_MAX = 64;
 
-/** The descriptors by name that no migration has used; one that a migration used is closed at its end. */
+/** The descriptors, by name, that no migration has used. A used descriptor is closed at the end of its migration. */
 export class NamedDescriptors implements DescriptorUseCases {
   readonly #byName: Map<string, number>;
   readonly #close: (descriptor: number) => void;
@@ -70,7 +71,7 @@ export class NamedDescriptors implements DescriptorUseCases {
     }
   }
 
-  /** A migration has taken the address: its descriptor, if it is one, is the migration's now. */
+  /** Transfers the descriptor of the address, if it has one, to a migration. */
   giveAway(address: MigrationAddress): void {
     if (address.transport !== 'fd') return;
     for (const [name, descriptor] of this.#byName) if (descriptor === address.fd) this.#byName.delete(name);
@@ -84,45 +85,45 @@ function refuseName(fds: ReadonlyMap<string, number>, name: string): void {
 }
 
 /*
- * Descriptors that clients passed, in numbered sets, for addresses `file:/dev/fdset/N`. Unlike a named descriptor, one of a
- * set can be used by any number of migrations, since each uses a duplicate of its own. A set is there as long as it has a
- * descriptor, or a migration uses a duplicate of one that it had. The client that made it may have gone.
+ * Descriptors that clients passed, in numbered sets, for addresses `file:/dev/fdset/N`. Each migration uses a duplicate
+ * of a descriptor, so any number of migrations can use the same one. A set exists as long as it has a descriptor, or a
+ * migration uses a duplicate from it. It does not depend on the client that created it.
  */
 
 /** A descriptor in a set. */
 export type SetMember = { readonly fd: number; readonly opaque: string | undefined };
 
-/** What a client passes. */
+/** The descriptor that a client passes. */
 export type GivenMember = {
-  /** Null if none came. It is owned from now on. */
+  /** Null if none came. The service owns it from now on. */
   readonly descriptor: number | null;
-  /** Left out: the lowest number that no set has. */
+  /** Absent: the lowest number without a set. */
   readonly id: number | bigint | undefined;
-  /** Text that is shown with it, and means nothing here. */
+  /** Text that is listed with it and has no effect. */
   readonly opaque: string | undefined;
 };
 
 export interface FdSetUseCases {
-  /** Puts a descriptor into a set. @throws DomainError; the descriptor is closed then. */
+  /** Adds a descriptor to a set. @throws DomainError; then the descriptor is closed. */
   add(given: GivenMember): { readonly id: bigint; readonly fd: number };
-  /** Closes a descriptor of a set, or all that it has. @throws DomainError if the set does not have it. */
+  /** Closes a descriptor of a set, or all of them. @throws DomainError if the set does not have it. */
   remove(id: number | bigint, fd: number | bigint | undefined): void;
-  /** Every set, the highest number first; the members in the order in which they came. */
+  /** Every set, the highest number first; the members in the order of their arrival. */
   list(): readonly { readonly id: bigint; readonly members: readonly SetMember[] }[];
   /** Closes all members. */
   closeAll(): void;
 }
 
-/** What an engine is given in place of an address. */
-export type Lent = {
+/** The address that an engine uses instead of the requested one. */
+export type LentAddress = {
   readonly address: MigrationAddress;
-  /** To be called once, when nothing uses the address any more. */
+  /** Must be called once, when the address is not used any more. */
   readonly release: () => void;
 };
 
 type FdSet = { readonly members: SetMember[]; duplicates: number };
 
-/** Descriptors in all sets at a time. */
+/** Largest number of descriptors in all sets together. */
 export const SET_DESCRIPTORS_MAX = 256;
 const ID_MAX = 2n ** 63n - 1n;
 const PREFIX = '/dev/fdset/';
@@ -175,7 +176,9 @@ export class FdSets implements FdSetUseCases {
     for (const id of [...this.#sets.keys()]) this.remove(id, undefined);
   }
 
-  /** The newest descriptor of a set that is open for exactly this, as in QEMU. @throws DomainError if it has none. */
+  /**
+   * The newest descriptor of a set that is open for exactly this use, as in QEMU. @throws DomainError if it has none.
+   */
   find(path: string, wanted: 'read' | 'write', pointer: string): number {
     const text = path.slice(PREFIX.length);
     if (!/^[0-9]+$/.test(text) || BigInt(text) > ID_MAX) {
@@ -194,10 +197,10 @@ export class FdSets implements FdSetUseCases {
   }
 
   /**
-   * Calls `start` with what an engine is given in place of `address`: where it leads to a descriptor of a set, a duplicate
-   * for one migration. If `start` throws, the duplicate is closed. @throws Error if there can be no duplicate.
+   * Calls `start` with the address that the engine uses: for a descriptor of a set, a duplicate for one migration. If
+   * `start` throws, the duplicate is closed. @throws Error if no duplicate can be made.
    */
-  lend<T>(address: MigrationAddress, start: (lent: Lent) => T): T {
+  lend<T>(address: MigrationAddress, start: (lent: LentAddress) => T): T {
     const lent = this.#duplicate(address);
     try {
       return start(lent);
@@ -207,7 +210,7 @@ export class FdSets implements FdSetUseCases {
     }
   }
 
-  #duplicate(address: MigrationAddress): Lent {
+  #duplicate(address: MigrationAddress): LentAddress {
     if (address.transport !== 'file' || address.descriptor === undefined) return { address, release: () => {} };
     const { descriptor } = address;
     const found = [...this.#sets].find(([, { members }]) => members.some(({ fd }) => fd === descriptor));
@@ -246,7 +249,7 @@ export class FdSets implements FdSetUseCases {
     if (set.members.length === 0 && set.duplicates === 0) this.#sets.delete(id);
   }
 
-  /** What there is instead of something that is not there: the members of the set, or the sets. */
+  /** The members of the set, or the sets, for the error of something that does not exist. */
   #what(id: bigint | null): string {
     const set = id === null ? undefined : this.#sets.get(id);
     if (set !== undefined) return `set ${id} has ${set.members.map(({ fd }) => fd).join(', ') || 'none'}`;
@@ -263,7 +266,7 @@ const ACCESS_TEXT: Readonly<Record<DescriptorAccess, string>> = {
   unknown: 'an unknown use',
 };
 
-/** True of a path that leads to a set: nothing of the file system is meant, as in QEMU. */
+/** True if a path names a set. As in QEMU, such a path never names a file. */
 export function isFdSetPath(path: string): boolean {
   return path.startsWith(PREFIX);
 }

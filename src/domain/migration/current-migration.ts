@@ -4,31 +4,31 @@ import type { SettingsFollower } from '../settings/settings-use-cases.ts';
 import { isEnded, type MigrationStatus } from './migration-status.ts';
 import type { Recorder } from './recorder.ts';
 
-/** A moment by both clocks of the service, in milliseconds: the wall clock may jump, the other one never does. */
-export type Moment = { readonly wall: number; readonly monotonic: number };
+/** Both clocks of the service at one time, in milliseconds: the wall clock may jump, the monotonic one does not. */
+export type ClockReading = { readonly wall: number; readonly monotonic: number };
 
-/** One migration of this process. Its status is the one that was saved and published last; the shared word may be ahead. */
+/** One migration of this process. Its status is the newest saved and published one; the shared status may be newer. */
 export class CurrentMigration {
   readonly id: string;
   readonly direction: 'outgoing' | 'incoming';
-  /** The zero of all its times. */
-  readonly began: Moment;
+  /** The start of the migration, to which all its times are relative. */
+  readonly began: ClockReading;
   /** Resolves when the end has been saved and published. */
   readonly settled: Promise<void>;
   status: MigrationStatus = 'setup';
-  /** What the row in the store says: differs from `status` only after a write that failed. */
+  /** Status of the row in the store. It differs from `status` only after a failed write. */
   savedStatus: MigrationStatus = 'setup';
   error: TransferError | null = null;
-  /** The id under which both sides know it; null until the target has sent it. */
+  /** The id that both sides use for the migration; null until the target has sent it. */
   sharedId: string | null = null;
-  /** Null until the engine took the plan. */
+  /** Null until the engine has accepted the request. */
   transfer: OutgoingSession | IncomingSession | null = null;
   recorder: Recorder | null = null;
-  /** True once the disks of a guest that leaves were deactivated for this migration. */
+  /** True once the disks were deactivated for this migration, which sends the guest away. */
   hasReleasedDisks = false;
   /** Restores the limits of the vCPUs that the capability dirty-limit has replaced. */
   endThrottle: () => void = () => {};
-  /** The most of the first pass that was ever shown, in percent. */
+  /** Largest percentage of the first pass that was ever shown. */
   firstPassPercent = 0;
   /** Dirty bytes found by the newest syncs, oldest first. */
   dirtyBytesBySync: readonly number[] = [];
@@ -49,34 +49,34 @@ export class CurrentMigration {
     return isEnded(this.status);
   }
 
-  /** Its transfer, if it goes out. */
+  /** The session of an outgoing migration; null for an incoming one. */
   outgoing(): OutgoingSession | null {
     return this.direction === 'outgoing' ? (this.transfer as OutgoingSession | null) : null;
   }
 
-  /** Its transfer, if it comes in. */
+  /** The session of an incoming migration; null for an outgoing one. */
   incoming(): IncomingSession | null {
     return this.direction === 'incoming' ? (this.transfer as IncomingSession | null) : null;
   }
 
-  /** Figures now, or as they were at the end; null before the engine took the plan. */
+  /** Current figures, or the figures at the end; null before the engine has accepted the request. */
   figures(): MigrationFigures | null {
     return this.#frozen ?? this.transfer?.figures() ?? null;
   }
 
-  /** The same, read once for each revision: the time that has passed does not change between two of them. */
+  /** Like `figures`, but read once per revision, so that times do not change between two revisions. */
   figuresOfRevision(): MigrationFigures | null {
     const figures = this.figures();
     if (figures?.revision !== this.#ofRevision?.revision) this.#ofRevision = figures;
     return this.#ofRevision;
   }
 
-  /** Revision of figures that still change. */
+  /** Revision of the figures; 0 if they are frozen. */
   liveRevision(): number {
     return this.#frozen === null ? (this.transfer?.figures().revision ?? 0) : 0;
   }
 
-  /** Keeps the figures as they are, so that the engine may give up its memory. */
+  /** Keeps the current figures, so that the engine may free its memory. */
   freeze(): MigrationFigures | null {
     this.#frozen = this.figures();
     return this.#frozen;
@@ -88,22 +88,22 @@ export class CurrentMigration {
   }
 }
 
-/** A listener for guests as the other use cases see it. */
+/** A listener for guests, for the other use cases. */
 export interface Listener {
   /** The migration that a sender is sending; null while no sender has come. */
   readonly sent: CurrentMigration | null;
   /** The bound address; null before it is bound and after it was closed. */
   readonly address: MigrationAddress | null;
   setCapabilities(capabilities: readonly string[]): void;
-  /** Gives up the migration that is awaited or comes in; resolves when nothing listens any more. */
+  /** Ends the migration that waits for a sender or receives a guest; resolves when nothing listens any more. */
   abort(): Promise<void>;
-  /** Ends the migration that a sender is sending, unless its guest is here by then. Resolves at its end. */
+  /** Ends the migration that a sender is sending, unless its guest has already arrived. Resolves at its end. */
   cancelSent(): Promise<void>;
-  /** Ends the wait unless a sender has come. @returns false, and changes nothing, if one has. */
+  /** Stops listening if no sender has come. @returns false, without effect, if one has. */
   stopListening(): Promise<boolean>;
 }
 
-/** The migrations that this process knows of at a time. */
+/** The newest migration and the listener of this process. */
 export class Migrations implements SettingsFollower {
   /** The newest migration, running or ended; null before the first. */
   current: CurrentMigration | null = null;

@@ -6,13 +6,16 @@ import { type IncomingArguments, readAddress } from './channels.ts';
 import { Reception, type ReceptionParts } from './reception.ts';
 
 export type IncomingParts = ReceptionParts & {
-  /** --keep-listening: after an incoming migration that failed the next sender is awaited, unless a request differs. */
+  /**
+   * --keep-listening: default of requests. True: after a failed incoming migration the listener waits for the next
+   * sender.
+   */
   readonly keepListening: boolean;
 };
 
 /**
- * Starts to listen for an incoming migration. Nothing is recorded before the address is bound, so that a refusal
- * changes nothing. A listener that is left of a migration that failed is closed.
+ * Starts to listen for an incoming migration. Nothing is recorded before the address is bound, so a refusal changes
+ * nothing. A listener that remains from a failed migration is closed.
  * @throws DomainError
  */
 export async function startIncoming(
@@ -29,7 +32,7 @@ export async function startIncoming(
   return occupancy.during('listener', async () => {
     try {
       await open(parts, reception, address);
-      // Meanwhile an operator may have taken back the guest that had left.
+      // Meanwhile an operator may have continued the guest that had left.
       occupancy.refuse('incoming migration');
       const record = reception.begin(onInsert);
       migrations.listener = reception;
@@ -42,9 +45,9 @@ export async function startIncoming(
 }
 
 /**
- * Ends a listener that no sender has reached: the migration that it awaited is cancelled, and a machine whose guest had
- * left is in `postmigrate` as before.
- * @throws DomainError if nothing is listened for, or a sender has come.
+ * Ends a listener without a sender: its migration is cancelled, and a machine whose guest had left is in `postmigrate`
+ * again.
+ * @throws DomainError if nothing listens, or a sender has come.
  */
 export async function stopListening({ migrations }: Pick<IncomingParts, 'migrations'>): Promise<void> {
   const { listener } = migrations;
@@ -56,7 +59,7 @@ export async function stopListening({ migrations }: Pick<IncomingParts, 'migrati
   throw new DomainError('migration_in_progress', `The sender of migration ${id} has come; it is under way.`);
 }
 
-/** Opens the address; a listener that is left of a migration that failed and has the same address is closed first. */
+/** Opens the address. First closes a listener with the same address that remains from a failed migration. */
 async function open({ migrations }: IncomingParts, reception: Reception, address: MigrationAddress): Promise<void> {
   const left = migrations.listener;
   try {

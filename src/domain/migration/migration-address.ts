@@ -13,7 +13,7 @@ import {
 } from './address-options.ts';
 import { type FdSets, isFdSetPath } from './client-descriptors.ts';
 
-/** What this service lets an address be. */
+/** Rules for the addresses of this service. */
 export type AddressRules = {
   /** The only folder below which files may lie; absolute, without a slash at its end. */
   readonly fileRoot: string;
@@ -23,10 +23,10 @@ export type AddressRules = {
   readonly fdSets: Pick<FdSets, 'find'>;
 };
 
-/** Which way an address is used: a target cannot be port 0, a listener can. */
+/** Use of an address: the port of a target cannot be 0, the port of a listener can. */
 export type AddressUse = 'connect' | 'listen';
 
-/** Longest path of a unix socket, in bytes: what the kernel's address holds, without the closing zero. */
+/** Longest path of a unix socket, in bytes: the limit of the kernel, without the closing zero. */
 const UNIX_PATH_BYTES_MAX = 107;
 const PATH_BYTES_MAX = 4095;
 
@@ -57,7 +57,7 @@ export function parseUri(uri: string, use: AddressUse, rules: AddressRules): Mig
   }
 }
 
-/** Text of an address as the history shows it. */
+/** Text of an address in the history. */
 export function addressText(address: MigrationAddress): string {
   switch (address.transport) {
     case 'tcp':
@@ -93,7 +93,7 @@ type GivenTcp = {
   readonly options?: InetOptions;
 };
 
-/** An address of host and port as text. An empty host listens on every interface. */
+/** Reads host and port as texts. An empty host listens on every interface. */
 export function tcpAddress({ host, port: text, use, pointer, options = {} }: GivenTcp): MigrationAddress {
   const port = readPort(text, 'port', pointer);
   if (use === 'connect' && port === 0) throw invalid(pointer, 'port 0 cannot be connected to.');
@@ -121,7 +121,7 @@ function parseFile(text: string, use: AddressUse, rules: AddressRules): Migratio
   return openFileAddress(text.slice(0, comma), size, { use, rules, pointer: '/uri' });
 }
 
-/** A file of a migration: below the root, or a descriptor of a set, which is open already. */
+/** A file of a migration: below the root, or an open descriptor of a set. */
 export function openFileAddress(
   path: string,
   offset: number | bigint,
@@ -134,7 +134,7 @@ export function openFileAddress(
   return { transport: 'file', path, offset: Number(offset), descriptor };
 }
 
-/** A file below the root, by its path relative to it. Links are refused when the file is opened, not here. */
+/** A file below the root, by its path relative to the root. Links are refused when the file is opened, not here. */
 export function fileAddress(
   path: string,
   offset: number | bigint,

@@ -5,26 +5,26 @@ import type { IdSource } from '../ports/process.ts';
 export type Blocker = { readonly id: string; readonly reason: string };
 
 export interface BlockerUseCases {
-  /** True with --only-migratable: none can be added. */
+  /** True with --only-migratable: no blocker can be added. */
   readonly isOnlyMigratable: boolean;
   list(): readonly Blocker[];
   add(reason: string): Blocker;
   remove(id: string): void;
 }
 
-/** Most reasons at a time, and the longest of them. */
+/** Largest number of blockers, and longest reason in characters. */
 export const BLOCKERS_MAX = 1000;
 export const BLOCKER_REASON_CHARACTERS_MAX = 1000;
 
 export type BlockerOptions = {
   readonly ids: IdSource;
   readonly onChange: () => void;
-  /** --only-migratable: nothing may ever forbid a migration. */
+  /** --only-migratable: no blocker can be added. */
   readonly isOnlyMigratable: boolean;
   readonly occupancy: Pick<Occupancy, 'refuse'>;
 };
 
-/** Reasons that forbid an outgoing migration. They last until a client removes them, or the process ends. */
+/** Reasons against an outgoing migration. A blocker remains until a client removes it or the process ends. */
 export class Blockers implements BlockerUseCases {
   readonly #options: BlockerOptions;
   readonly #blockers = new Map<string, Blocker>();

@@ -5,7 +5,7 @@ import type { MigrationQuery, MigrationRecord, MigrationSample, Store } from '..
 import type { MigrationFigures } from '../settings/declared-settings.ts';
 import type { CurrentMigration, Migrations } from './current-migration.ts';
 
-/* Rows of migrations: with the figures of the transfer while it runs, with stored figures afterwards. */
+/* Rows of migrations: with the figures of the session while it runs, with stored figures afterwards. */
 
 export interface HistoryUseCases {
   /** Newest first. */
@@ -31,7 +31,7 @@ export function historyUseCases(parts: HistoryParts): HistoryUseCases {
   };
 }
 
-/** The row of a migration, with its figures of now if it runs. @throws DomainError if there is none. */
+/** The row of a migration, with its current figures if it runs. @throws DomainError if there is none. */
 export function migrationRecord({ store, migrations }: HistoryParts, id: string): MigrationRecord {
   const record = store.migrations.get(id);
   if (record === null) throw new DomainError('migration_not_found', `There is no migration '${id}'.`);
@@ -40,18 +40,18 @@ export function migrationRecord({ store, migrations }: HistoryParts, id: string)
 
 type RowFigures = Pick<MigrationRecord, 'transferredBytes' | 'totalTimeMs' | 'downtimeMs'>;
 
-/** The figures to be stored at the end; null where the engine never took the plan. */
+/** The figures to store at the end; null if the engine never accepted the request. */
 export function finalFigures(migration: CurrentMigration): RowFigures {
   return figuresOf(migration, migration.figures());
 }
 
-/** The row with the figures of now, if it is of the migration under way and its stream has begun. */
+/** The row; with current figures if its migration runs and its stream has begun. */
 function withLiveFigures({ running }: Migrations, record: MigrationRecord): MigrationRecord {
   if (running === null || running.id !== record.id || running.status === 'setup') return record;
   return { ...record, ...figuresOf(running, running.figuresOfRevision()) };
 }
 
-/** Only a source knows the downtime, and only once the guest has left: no other end measures it. */
+/** Only a source knows the downtime, and only after the guest has left. */
 function figuresOf({ direction, status }: CurrentMigration, figures: MigrationFigures | null): RowFigures {
   if (figures === null) return { transferredBytes: null, totalTimeMs: null, downtimeMs: null };
   const { transferredBytes, totalTimeMs, downtimeMs } = figures;

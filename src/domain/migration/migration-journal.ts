@@ -3,8 +3,8 @@ import {
   logMigrationBegan,
   logMigrationEnded,
   logMigrationShared,
+  type OutcomeCounts,
   SERVICE_STOPPED,
-  type Tally,
 } from '../events/outcomes.ts';
 import { type ExactJson, writeExactJson } from '../exact-json.ts';
 import type { MigrationAddress, MigrationEnd, TransferError } from '../ports/migration-session.ts';
@@ -24,34 +24,34 @@ export type JournalOptions = {
   readonly events: EventHub;
   readonly changes: Changes;
   readonly migrations: Migrations;
-  readonly tally: Tally;
+  readonly outcomeCounts: OutcomeCounts;
   readonly clock: Clock;
   readonly schedule: Schedule;
   readonly ids: IdSource;
   readonly note: Note;
   readonly report: Report;
-  /** Capabilities and parameters now, as exact JSON text. */
+  /** The current capabilities and parameters, as exact JSON text. */
   readonly settingsJson: () => string;
-  /** query-migrate's answer now. */
+  /** The current answer of query-migrate. */
   readonly query: () => MigrationInfo;
 };
 
-/** The end of a migration, as it is saved and published. */
+/** The end of a migration, in its saved and published form. */
 export type Ending = {
   readonly status: MigrationEnd['status'];
   readonly error: TransferError | null;
   readonly guest: MigrationEnd['guest'] | null;
 };
 
-export type Opening = {
+export type RowOptions = {
   readonly address: MigrationAddress;
   readonly onInsert: OnInsert<MigrationRecord> | undefined;
-  /** True if the row may be written in the room that is kept for ends of work: a guest may leave a full disk. */
+  /** True if the row may be written with the reserved space, so that a guest can leave a host with a full disk. */
   readonly mayUseReserve: boolean;
 };
 
 /**
- * The only place where the status of a migration changes outside of the shared word: the row, the event and the answer
+ * The only place that changes the status of a migration outside of the shared status: the row, the event and the answer
  * of query-migrate change together.
  */
 export class MigrationJournal {
@@ -61,15 +61,17 @@ export class MigrationJournal {
     this.#options = options;
   }
 
-  /** A migration that begins now, without a row. */
+  /** A migration that starts now, without a row. */
   create(direction: CurrentMigration['direction']): CurrentMigration {
     const { ids, clock } = this.#options;
     const began = { wall: clock.now(), monotonic: clock.monotonic() };
     return new CurrentMigration({ id: ids(), direction, began });
   }
 
-  /** Inserts the row and makes the migration the newest one. @throws what the store throws; then nothing has changed. */
-  open(migration: CurrentMigration, { address, onInsert, mayUseReserve }: Opening): MigrationRecord {
+  /**
+   * Inserts the row and makes the migration the newest one. @throws the error of the store; then nothing has changed.
+   */
+  open(migration: CurrentMigration, { address, onInsert, mayUseReserve }: RowOptions): MigrationRecord {
     const { store, events, changes, migrations, note } = this.#options;
     const record = newRecord(migration, { uri: addressText(address), settingsJson: this.#options.settingsJson() });
     const insert = () =>
@@ -87,15 +89,12 @@ export class MigrationJournal {
     return record;
   }
 
-  /** Milliseconds since it began. */
+  /** Milliseconds since its start. */
   ageOf({ began }: CurrentMigration): number {
     return this.#options.clock.monotonic() - began.monotonic;
   }
 
-  /**
-   * Takes over a status of the shared word. One that arrives late (`active` behind `cancelling`) is dropped: the word had
-   * changed before it arrived.
-   */
+  /** Adopts a status of the shared status. A late one (`active` after `cancelling`) is ignored. */
   applyStatus(migration: CurrentMigration, to: MigrationStatus): void {
     if (migration.status === to || !isAllowed(migration.status, to)) return;
     migration.status = to;
@@ -103,7 +102,7 @@ export class MigrationJournal {
     this.#options.changes.bump();
   }
 
-  /** Takes over the id under which both sides know the migration. */
+  /** Adopts the id that both sides use for the migration. */
   applySharedId(migration: CurrentMigration, id: string): void {
     if (migration.isEnded) return;
     migration.sharedId = id;
@@ -115,7 +114,7 @@ export class MigrationJournal {
     logMigrationShared(note, migration);
   }
 
-  /** Publishes that a bitmap sync began a pass. */
+  /** Publishes that a bitmap sync started a pass. */
   applyPass(migration: CurrentMigration, pass: number): void {
     if (migration.isEnded || migration.status === 'cancelling') return;
     const { events, changes, report } = this.#options;
@@ -127,10 +126,10 @@ export class MigrationJournal {
     changes.bump();
   }
 
-  /** Takes over the end: the figures are frozen, the row is closed, and `settled` resolves. */
+  /** Adopts the end: the figures are frozen, the row is closed, and `settled` resolves. */
   applyEnd(migration: CurrentMigration, ending: Ending): void {
     if (migration.isEnded) return;
-    const { changes, tally, note, query } = this.#options;
+    const { changes, outcomeCounts, note, query } = this.#options;
     if (ending.status === 'cancelled') this.applyStatus(migration, 'cancelling');
     this.#attempt(() => migration.recorder?.stop());
     this.#attempt(() => migration.endThrottle());
@@ -150,13 +149,13 @@ export class MigrationJournal {
         ...finalFigures(migration),
       }),
     );
-    tally.migrationEnded(migration.direction, ending.status);
+    outcomeCounts.migrationEnded(migration.direction, ending.status);
     logMigrationEnded(note, migration, ending);
     changes.bump(revision);
     migration.settle();
   }
 
-  /** The migration goes on even if it cannot be written; the fault is reported, and the next write has all of it. */
+  /** If the write fails, the migration continues; the error is reported, and the next write includes everything. */
   #attempt(work: () => void): void {
     writeOrReport(this.#options, work);
   }
@@ -172,7 +171,7 @@ export class MigrationJournal {
     migration.savedStatus = change.status;
   }
 
-  /** The recorder's tick also makes waiting readers look at the figures again. */
+  /** At each tick of the recorder, waiting requests read the figures again. */
   #recorderOf(migration: CurrentMigration): Recorder {
     const { store, schedule, changes, report } = this.#options;
     return new Recorder(store, schedule, {
@@ -188,8 +187,8 @@ export class MigrationJournal {
   }
 
   /**
-   * When it ended, by the wall clock of its begin: as much later as `total-time` says. A wall clock that was set meanwhile
-   * moves no end before its begin.
+   * Time of the end by the wall clock: the start plus `total-time`, so that a change of the wall clock never puts the
+   * end before the start.
    */
   #endOf(migration: CurrentMigration): number {
     const durationMs = migration.figures()?.totalTimeMs ?? Math.round(this.ageOf(migration));
@@ -199,7 +198,7 @@ export class MigrationJournal {
 
 type RowChange = Parameters<Store['migrations']['transition']>[2];
 
-/** Writes the event of a status. The capability `events` only decides whether QMP sockets get it. */
+/** Writes the event of a status. The capability `events` only decides whether QMP sockets receive it. */
 export function emitStatus(emit: Emit, { id }: Pick<MigrationRecord, 'id'>, status: MigrationStatus): void {
   emit('MIGRATION', { status, id });
 }
@@ -233,7 +232,7 @@ type Recovery = {
   readonly note: Note;
 };
 
-/** Closes what a service that stopped left open: those migrations have failed. */
+/** Closes the migrations that an earlier process left open, as failed. */
 export function recoverMigrations({ store, clock, events, note }: Recovery): void {
   for (const record of store.migrations.unfinished()) {
     const guest = MAY_HAVE_LEFT.has(record.status) ? 'unknown' : record.guest;
@@ -245,7 +244,7 @@ export function recoverMigrations({ store, clock, events, note }: Recovery): voi
         errorCode: error.code,
         errorDescription: error.message,
         guest,
-        // How long it took is not known: nobody saw its end.
+        // The duration is unknown, because no process saw the end.
         transferredBytes: store.migrations.lastSample(record.id)?.transferredBytes ?? null,
       });
       if (isClosed) emitStatus(emit, record, 'failed');
@@ -254,7 +253,7 @@ export function recoverMigrations({ store, clock, events, note }: Recovery): voi
   }
 }
 
-/** States in which the target may have been given the guest. */
+/** Statuses in which the target may have received the guest. */
 const MAY_HAVE_LEFT: ReadonlySet<MigrationStatus> = new Set(['device', 'postcopy-active', 'postcopy-paused'] as const);
 
 function describe(record: MigrationRecord): string {

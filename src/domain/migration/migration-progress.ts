@@ -5,22 +5,22 @@ import type { MigrationStatus } from './migration-status.ts';
 import { PAGE_BYTES } from './query.ts';
 import { judge, NO_SENDER_YET, size, timeToGo, type Verdict, type VerdictFigures } from './verdict.ts';
 
-/** How a migration gets on, for people and dashboards. Bytes, bytes/s and milliseconds. */
+/** Progress of a migration, for people and dashboards. Bytes, bytes/s and milliseconds. */
 export type MigrationProgress = {
   readonly status: MigrationStatus;
-  /** Share of RAM walked once, in percent; never falls during a migration. */
+  /** Share of RAM that the first pass has covered, in percent; never falls during a migration. */
   readonly 'first-pass-percent': number;
   readonly pass: number;
   /** Null when no migration runs. */
   readonly verdict: { readonly verdict: Verdict; readonly reason: string } | null;
   /** Bytes/s. */
   readonly rate: number;
-  /** Bytes/s that the guest dirties, by the newest figures. */
+  /** Bytes/s that the guest dirties, from the newest figures. */
   readonly 'dirty-rate': number;
   readonly remaining: number;
   readonly 'expected-downtime': number;
   readonly 'downtime-limit': number;
-  /** Milliseconds, or null with the reason why nothing can be said. */
+  /** Milliseconds; null: unknown, for the reason in `time-to-go-unknown`. */
   readonly 'time-to-go': { readonly min: number; readonly max: number } | null;
   readonly 'time-to-go-unknown': string | null;
 };
@@ -35,7 +35,7 @@ const NO_FIGURES: Omit<MigrationProgress, 'status' | 'verdict' | 'downtime-limit
   'time-to-go': null,
 };
 
-/** How the migration gets on, for people and dashboards. */
+/** The progress of the newest migration, for people and dashboards. */
 export function progressOf(
   current: CurrentMigration | null,
   settings: Pick<Settings, 'live' | 'has'>,
@@ -76,7 +76,7 @@ export function progressOf(
   };
 }
 
-/** What the target knows: how much has come. Passes, rates and what is dirty are the source's to know. */
+/** The figures of a target: the received bytes. Passes, rates and dirty bytes are known only to the source. */
 function incomingProgress(
   current: CurrentMigration,
   figures: MigrationFigures,
@@ -104,12 +104,12 @@ function whyUnknownHere({ status, isEnded }: CurrentMigration, figures: Migratio
   return `${received}; only the source knows how much it will send again.`;
 }
 
-/** Guest memory that has come, pages that came again counted again. */
+/** Received guest memory; a page that came twice counts twice. */
 function receivedBytes({ normalPages, duplicatePages }: MigrationFigures): number {
   return (normalPages + duplicatePages) * PAGE_BYTES;
 }
 
-/** Share of RAM walked once, in percent with one decimal; what was shown once is never taken back. */
+/** Share of RAM that the first pass has covered, in percent with one decimal; it never falls. */
 export function firstPassPercent(migration: CurrentMigration): number {
   const figures = migration.figures();
   if (figures !== null) {

@@ -27,13 +27,15 @@ export interface MigrationUseCases extends Revisions {
   start(arguments_: MigrateArguments, onInsert?: OnInsert<MigrationRecord>): MigrationRecord;
   /** Starts to listen; resolves when the address is bound. */
   incoming(arguments_: IncomingArguments, onInsert?: OnInsert<MigrationRecord>): Promise<MigrationRecord>;
-  /** Ends a listener that no sender has reached; resolves when its address is free. */
+  /** Stops a listener without a sender; resolves when its address is free. */
   stopListening(): Promise<void>;
-  /** Resolves when the outcome has been reached. */
+  /** Resolves when the migration has the status that the outcome names. */
   cancel(): Promise<CancelOutcome>;
   /** Threads of the migration under way. */
   threads(): readonly MigrationThreadInfo[];
-  /** migrate-continue: lets a migration that waits in this state go on. @throws DomainError if it is in another. */
+  /**
+   * migrate-continue: continues a migration that waits in this state. @throws DomainError if it is in another state.
+   */
   continue(state: MigrationStatus): void;
   /** The three verbs of a post-copy migration. */
   pause(): void;
@@ -45,7 +47,7 @@ export interface MigrationUseCases extends Revisions {
 
 export type MigrationParts = OutgoingParts & IncomingParts & HistoryParts & QueryParts & { readonly changes: Changes };
 
-/** Everything that can be done with migrations of one machine. */
+/** All use cases for the migrations of one machine. */
 export function migrationUseCases(parts: MigrationParts): MigrationUseCases {
   const { migrations, changes, settings } = parts;
   return {
@@ -82,7 +84,9 @@ function continueMigration({ current }: Migrations, state: MigrationStatus): voi
   if (state === 'pre-switchover') current?.outgoing()?.continueSwitchover();
 }
 
-/** The thread has its name in QEMU; QEMU has none for a target, whose thread gets a name like it. */
+/**
+ * The thread of a source has its name in QEMU. QEMU has no name for the thread of a target, which gets a similar one.
+ */
 function migrationThreads({ running }: Migrations): readonly MigrationThreadInfo[] {
   const id = running?.transfer?.threadId() ?? null;
   if (running === null || id === null) return [];
@@ -104,8 +108,9 @@ async function endedMigration(
 export type CancelParts = { readonly migrations: Migrations; readonly journal: MigrationJournal };
 
 /**
- * Cancels the migration that goes out, or that a sender sends here. The shared word decides at once who wins; this
- * resolves when the end that the outcome names has been saved and published, so that a caller who asks again sees the same.
+ * Cancels the outgoing migration, or the one that a sender sends here. The shared status decides immediately between a
+ * cancel and another end. This resolves when the end that the outcome names has been saved and published, so that a
+ * later query shows the same.
  */
 export async function cancelMigration({ migrations, journal }: CancelParts): Promise<CancelOutcome> {
   const { current } = migrations;
@@ -120,7 +125,9 @@ export async function cancelMigration({ migrations, journal }: CancelParts): Pro
   return outcomeOf(current.status);
 }
 
-/** At the target: ends a migration whose sender never ends it. A listener that no sender has reached is ended otherwise. */
+/**
+ * At a target: ends a migration whose sender does not end it. A listener without a sender is ended by `stopListening`.
+ */
 async function cancelIncoming({ listener }: Migrations, current: CurrentMigration): Promise<CancelOutcome> {
   if (listener === null || listener.sent !== current) return 'nothing-to-cancel';
   await listener.cancelSent();
@@ -141,8 +148,8 @@ function outcomeOf(status: MigrationStatus): CancelOutcome {
 }
 
 /*
- * The verbs of post-copy. No migration here ever enters that phase, since the capability cannot be switched on: each
- * verb is refused as QEMU refuses it outside of that phase, in the same order of reasons.
+ * The commands of post-copy. No migration here ever enters post-copy, because the capability cannot be switched on.
+ * Each command is refused as QEMU refuses it outside of post-copy, with the same order of reasons.
  */
 
 /** migrate-pause. */

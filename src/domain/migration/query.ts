@@ -82,7 +82,7 @@ const WITH_FIGURES: ReadonlySet<MigrationStatus> = new Set([
   ...AFTER_HANDOVER,
 ] as const);
 
-/** What the figures of one answer are made from. */
+/** The values from which the figures of one answer are computed. */
 type Shown = {
   readonly status: MigrationStatus;
   readonly figures: MigrationFigures;
@@ -90,7 +90,7 @@ type Shown = {
   readonly dirtyLimits: ThrottleFigures | null;
 };
 
-/** The figures of these names, in this order; a figure that is not shown is left out. All figures of `ram` are shown. */
+/** The figures of these names, in this order, without hidden ones. All figures of `ram` are shown. */
 function membersOf<N extends FigureName>(names: readonly N[], shown: Shown): { readonly [M in N]: number } {
   const members = names.flatMap((name) => {
     const value = shownValue(figureDeclaration(name), shown);
@@ -99,7 +99,7 @@ function membersOf<N extends FigureName>(names: readonly N[], shown: Shown): { r
   return Object.fromEntries(members) as { readonly [M in N]: number };
 }
 
-/** The value of a figure in the answer; null where it is not shown. */
+/** The value of a figure in the answer; null if it is hidden. */
 function shownValue(figure: FigureDeclaration<FigureCell>, shown: Shown): number | null {
   const { shown: phase, onceCompleted, isAbsentAtZero = false } = figure;
   if (phase !== undefined && (phase === 'after-handover') !== AFTER_HANDOVER.has(shown.status)) return null;
@@ -114,7 +114,7 @@ function sourceOf(figure: FigureDeclaration<FigureCell>, { figures, dirtyLimits 
   return 'time' in figure ? figures[figure.time] : figures[figure.cell] * (figure.factor ?? 1);
 }
 
-/** Where a listener is, as query-migrate shows it: SocketAddress of the QAPI schema. */
+/** The address of a listener in query-migrate: SocketAddress of the QAPI schema. */
 export type SocketAddress =
   | {
       readonly type: 'inet';
@@ -125,7 +125,7 @@ export type SocketAddress =
     }
   | { readonly type: 'unix'; readonly path: string };
 
-/** Every address that is listened on; null for what is no socket. */
+/** Every address that is listened on; null for an address that is not a socket. */
 export function socketAddressOf(address: MigrationAddress): readonly SocketAddress[] | null {
   if (address.transport === 'unix') return [{ type: 'unix', path: address.path }];
   if (address.transport !== 'tcp') return null;

@@ -1,4 +1,4 @@
-import { guestAwaited, guestComes, guestNotAwaited } from '../guest/guest-interruptions.ts';
+import { guestAwaited, guestNotAwaited, replaceDepartedGuest } from '../guest/guest-interruptions.ts';
 import type { Occupancy } from '../occupancy.ts';
 import type { Hypervisor } from '../ports/hypervisor.ts';
 import type {
@@ -32,31 +32,30 @@ export type ReceptionParts = ArrivalParts & {
   readonly descriptors: Pick<NamedDescriptors, 'giveAway'>;
   readonly fdSets: Pick<FdSets, 'lend'>;
   readonly deadlines: Deadlines;
-  /** The uuid that a stream has to have; null: any. */
+  /** The uuid that a stream must have if it has one; null: any. */
   readonly comparedUuid: string | null;
   readonly note: Note;
   readonly report: Report;
-  /** Asks for the end of the process; `failed` is true after a failure. */
+  /** Ends the process; `failed` is true after a failure. */
   readonly exitProcess: (failed: boolean) => void;
 };
 
 export type ReceptionOptions = {
-  /** The process ends when a migration failed. */
+  /** True: the process ends after a failed migration. */
   readonly exitOnError: boolean;
-  /** After a migration that failed the next sender is awaited. */
+  /** True: the listener waits for the next sender after a failed migration. */
   readonly keepListening: boolean;
 };
 
 /**
- * One address at which guests are awaited, from its opening until nothing listens there any more. It has one migration
- * at a time, or none: after a migration failed, because a connection sent something that is no stream or because its
- * sender broke off (`keepListening`), the listener goes on, and the next sender begins a migration of its own.
+ * One listening address, from its opening until nothing listens there any more. It has at most one migration at a time.
+ * With `keepListening`, the listener continues after a failed migration, and the next sender starts a new migration.
  */
 export class Reception implements Listener {
   readonly #parts: ReceptionParts;
   readonly #options: ReceptionOptions;
   readonly #listener: TransferListener;
-  /** Calls of the engine that came before the first row was there. */
+  /** Calls of the engine that came before the first row was inserted. */
   #held: (() => void)[] | null = [];
   #address: MigrationAddress | null = null;
   #transfer: IncomingSession | null = null;
@@ -90,12 +89,12 @@ export class Reception implements Listener {
     return this.#address;
   }
 
-  /** The migration that a sender is sending; null while none is. */
+  /** The migration that a sender is sending; null: no sender. */
   get sent(): CurrentMigration | null {
     return this.#hasSender ? this.#migration : null;
   }
 
-  /** Opens the address. @throws DomainError if that cannot be done. */
+  /** Opens the address. @throws DomainError if it cannot be opened. */
   async open(address: MigrationAddress): Promise<void> {
     try {
       this.#transfer = this.#parts.fdSets.lend(address, (lent) => {
@@ -111,7 +110,7 @@ export class Reception implements Listener {
     }
   }
 
-  /** Records the migration that is awaited; from now on the calls of the engine take effect. */
+  /** Records the migration that waits for a sender; from now on the calls of the engine take effect. */
   begin(onInsert: OnInsert<MigrationRecord> | undefined): MigrationRecord {
     const record = this.#insert(onInsert);
     guestAwaited(this.#parts.guest);
@@ -125,20 +124,20 @@ export class Reception implements Listener {
     this.#transfer?.setCapabilities(capabilities);
   }
 
-  /** Gives up whatever is awaited or comes in; resolves when nothing listens any more. */
+  /** Ends the migration that waits for a sender or receives a guest; resolves when nothing listens any more. */
   async abort(): Promise<void> {
     this.#transfer?.abort();
     await this.#transfer?.ended.catch(() => {});
   }
 
-  /** Ends the migration that a sender is sending, unless its guest is here by then. Resolves at its end. */
+  /** Ends the migration that a sender is sending, unless its guest has already arrived. Resolves at its end. */
   async cancelSent(): Promise<void> {
     const { sent } = this;
     this.#transfer?.cancel();
     await sent?.settled;
   }
 
-  /** Ends the wait unless a sender has come. @returns false, and changes nothing, if one has. */
+  /** Stops listening if no sender has come. @returns false, without effect, if one has. */
   async stopListening(): Promise<boolean> {
     const transfer = this.#opened();
     if (!transfer.stopListening()) return false;
@@ -177,14 +176,17 @@ export class Reception implements Listener {
     if (status !== 'active') return;
     this.#hasSender = true;
     if (this.#migration === null && !this.#beginNext()) return;
-    guestComes(this.#parts.guest);
+    replaceDepartedGuest(this.#parts.guest);
     const migration = this.#migration!;
     this.#parts.journal.applyStatus(migration, status);
-    // Before a stream has come there is nothing to sample, however long that takes.
+    // Before a stream has come there is nothing to sample.
     migration.recorder?.start();
   }
 
-  /** A sender has come to a listener that had no migration left. Without a row there is none. */
+  /**
+   * A sender has come, and the previous migration of the listener has ended. If no row can be inserted, the session is
+   * aborted.
+   */
   #beginNext(): boolean {
     try {
       this.#insert();
@@ -196,7 +198,7 @@ export class Reception implements Listener {
     }
   }
 
-  /** A connection that was no sender: the migration that was awaited has failed, the listener has not. */
+  /** A connection sent no migration stream: the waiting migration has failed, the listener continues. */
   #rejected(error: TransferError): void {
     this.#parts.note('a connection that sent no migration stream was turned away', {
       code: error.code,
@@ -264,7 +266,10 @@ export class Reception implements Listener {
   }
 }
 
-/** Ends the process after a failed migration with exit-on-error; the log says why, since nothing else would. */
+/**
+ * Ends the process after a failed migration with exit-on-error. The log has the reason, because no client can ask for
+ * it.
+ */
 function exitAfter({ note, exitProcess }: ReceptionParts, { id }: CurrentMigration, error: TransferError | null): void {
   const details = { migration: id, code: error?.code, reason: error?.message };
   note('the service ends: an incoming migration with exit-on-error failed', details, 'error');

@@ -4,20 +4,20 @@ import type { MigrationSample, Store } from '../ports/store.ts';
 import type { MigrationFigures } from '../settings/declared-settings.ts';
 import type { MigrationStatus } from './migration-status.ts';
 
-/** Time between two samples, in milliseconds, while a migration is young. */
+/** Time between two samples of a new migration, in milliseconds. */
 export const SAMPLE_INTERVAL_MS = 100;
 /** Samples written in one transaction. */
 const SAMPLES_PER_WRITE = 10;
-/** After so many samples the time between two is doubled, so that a migration of days stays readable and small. */
+/** After this many samples the time between two is doubled, which limits the size of a time line. */
 const SAMPLES_PER_STRIDE = 6000;
-/** Passes of one migration that are kept. */
+/** Largest number of stored passes of one migration. */
 const PASSES_MAX = 10_000;
 
 type Recorded = {
   readonly id: string;
   readonly status: () => MigrationStatus;
   readonly figures: () => MigrationFigures | null;
-  /** Called at every tick, whether a sample is taken or not. */
+  /** Called at every tick, with or without a sample. */
   readonly onTick: () => void;
   readonly report: (error: unknown) => void;
 };
@@ -53,7 +53,7 @@ export class Recorder {
     this.#write(() => this.#store.migrations.addPass(this.#of.id, figures));
   }
 
-  /** Takes the last sample and writes what is not written yet. */
+  /** Takes the last sample and writes all unwritten data. */
   stop(): void {
     this.#callOff?.();
     this.#callOff = null;
@@ -92,7 +92,7 @@ export class Recorder {
     this.#write(() => this.#store.migrations.addSamples(this.#of.id, samples));
   }
 
-  /** A time line that cannot be written is no reason to end a migration. */
+  /** A migration continues if its time line cannot be written. */
   #write(work: () => void): void {
     try {
       this.#store.transaction(work);

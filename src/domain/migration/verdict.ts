@@ -5,38 +5,38 @@ import { PAGE_BYTES } from './query.ts';
 export type Verdict = 'converging' | 'stalled' | 'hopeless';
 
 /*
- * Will this migration ever complete? It does when what is dirty fits into downtime-limit at the measured bandwidth.
- * Three figures tell: what the last syncs found dirty (does it shrink?), how fast the guest dirties against how fast
- * pages leave, and the downtime that a switchover now would cost.
+ * Whether a migration will complete. It completes when the dirty bytes can be sent within downtime-limit at the
+ * measured bandwidth. The verdict depends on three figures: the dirty bytes of the last syncs (and whether they
+ * shrink), the dirty rate of the guest compared with the bandwidth, and the expected downtime of a switchover now.
  */
 
 export const VERDICTS = ['converging', 'stalled', 'hopeless'] as const satisfies readonly Verdict[];
 
-/** What a verdict is made from. */
+/** The values from which a verdict is computed. */
 export type VerdictFigures = {
   readonly status: MigrationStatus;
   readonly figures: MigrationFigures;
   readonly limits: LiveParameters;
   /** Dirty bytes found by the newest syncs, oldest first. */
   readonly dirtyBytesBySync: readonly number[];
-  /** True if the guest is stopped only when the target has said that it is ready (switchover-ack). */
+  /** True if the guest is stopped only after the target has reported that it is ready (switchover-ack). */
   readonly needsAck: boolean;
 };
 
 export const NO_SENDER_YET = 'It waits for a sender.';
 const WAITS_FOR_ACK = 'It waits for the target to say that it is ready (switchover-ack).';
 
-export type Judgement = { readonly verdict: Verdict; readonly reason: string };
+export type ReasonedVerdict = { readonly verdict: Verdict; readonly reason: string };
 
-/** Syncs that have to agree before a migration is called anything but converging. */
+/** Number of syncs that must agree on a verdict other than converging. */
 const SYNCS_TO_JUDGE = 3;
-/** A working set that shrank by less than this share over those syncs does not shrink. */
+/** Dirty bytes that stay above this share over those syncs count as not shrinking. */
 const SHRINKING_SHARE = 0.9;
-/** A guest that dirties this share of the bandwidth leaves nothing to get ahead with. */
+/** A guest that dirties this share of the bandwidth leaves no bandwidth for progress. */
 const OVERWHELMING_SHARE = 0.9;
 
-/** The verdict on an outgoing migration that runs; null where there is nothing to judge. */
-export function judge(judged: VerdictFigures): Judgement | null {
+/** The verdict on a running outgoing migration; null if there is none. */
+export function judge(judged: VerdictFigures): ReasonedVerdict | null {
   switch (judged.status) {
     case 'setup':
     case 'wait-unplug':
@@ -52,7 +52,7 @@ export function judge(judged: VerdictFigures): Judgement | null {
   }
 }
 
-function judgeActive(judged: VerdictFigures): Judgement {
+function judgeActive(judged: VerdictFigures): ReasonedVerdict {
   const { figures, limits, dirtyBytesBySync } = judged;
   const { bandwidth, expectedDowntimeMs, dirtySyncCount } = figures;
   if (dirtySyncCount <= 1) return converging(`The first pass is under way${speed(bandwidth)}.`);
@@ -81,8 +81,8 @@ function judgeActive(judged: VerdictFigures): Judgement {
 }
 
 /**
- * True if what is left has fitted for several passes and no longer halves, so that nothing but the target's word can
- * be what the switchover waits for.
+ * True if the dirty bytes have fitted for several passes and no longer halve, so that the switchover can only be
+ * waiting for switchover-ack.
  */
 function waitsForAck({ status, needsAck, figures, limits, dirtyBytesBySync }: VerdictFigures): boolean {
   if (!needsAck || status !== 'active' || figures.expectedDowntimeMs > limits['downtime-limit']) return false;
@@ -98,10 +98,10 @@ function remedy(limits: LiveParameters, { bandwidth }: MigrationFigures): string
   return `More passes will not help: ${isCapped ? cap : ''}raise downtime-limit or make the guest do less.`;
 }
 
-/** Time to the end as a range, or why nothing can be said. All in milliseconds. */
+/** Time to the end as a range, or the reason why it is unknown. All in milliseconds. */
 export function timeToGo(
   judged: VerdictFigures,
-  judgement: Judgement | null,
+  judgement: ReasonedVerdict | null,
 ): { readonly range: { readonly min: number; readonly max: number } } | { readonly why: string } {
   const { status, figures } = judged;
   if (judgement === null) return { why: `The migration is ${status}.` };
@@ -115,12 +115,12 @@ export function timeToGo(
   if (status === 'device') return { range: { min, max: Math.max(min, Math.round(figures.expectedDowntimeMs)) } };
   const spare = bandwidth - dirtyPagesRate * PAGE_BYTES;
   if (spare <= 0) return { why: 'The guest dirties memory as fast as it is sent.' };
-  // Each pass leaves dirty what was written during it: a geometric series that ends at remaining / spare.
+  // Each pass leaves the bytes dirtied during it: a geometric series with the sum remaining / spare.
   const max = Math.round((remainingBytes / spare) * 1000) + figures.expectedDowntimeMs;
   return { range: { min, max: Math.max(min, max) } };
 }
 
-function converging(reason: string): Judgement {
+function converging(reason: string): ReasonedVerdict {
   return { verdict: 'converging', reason };
 }
 
@@ -128,7 +128,7 @@ function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** The bandwidth, which is 0 before the first window of the measurement has ended. */
+/** The bandwidth. It is 0 before the first window of the measurement has ended. */
 function speed(bandwidth: number): string {
   return bandwidth === 0 ? '; its speed is not measured yet' : ` at ${rate(bandwidth)}`;
 }
@@ -137,7 +137,7 @@ function rate(bytesPerSecond: number): string {
   return `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
 }
 
-/** Bytes for people. */
+/** Bytes as text for people. */
 export function size(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

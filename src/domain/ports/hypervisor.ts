@@ -2,9 +2,9 @@ import type { BlockNodes } from './block-nodes.ts';
 import type { LoadedGuest, MigrationSessions } from './migration-session.ts';
 
 /*
- * The one port of a machine: everything that the domain asks of it, as plain data and interfaces. Above the port stand
- * history, verdict, occupancy, events, idempotency and audit; none of them asks which kind of machine is below. The
- * implementation for machines inside this process is `src/embedded/`.
+ * The port of a machine: all functions that the domain uses, as plain data and interfaces. The parts that use it
+ * (history, verdict, occupancy, events, idempotency and audit) do not depend on the kind of machine. The implementation
+ * for machines inside this process is `src/embedded/`.
  */
 
 export type MachineKind = 'synthetic' | 'image' | 'qemu';

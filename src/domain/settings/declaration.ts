@@ -37,7 +37,7 @@ type CommonDeclaration = {
   readonly available?: readonly ParameterValue[];
   /** Rules between this parameter and other settings. */
   readonly rules?: readonly ParameterRule[];
-  /** True if a migration that runs obeys a change: the value is in a cell that the engine's workers read. */
+  /** True if a running migration applies a change: the value is in a cell that the engine's workers read. */
   readonly isLive?: boolean;
 };
 
@@ -49,9 +49,9 @@ export type IntegerDeclaration = CommonDeclaration & {
   readonly unit: string | null;
   /** The unit that `info migrate_parameters` prints; absent: `unit`. */
   readonly monitorUnit?: string | null;
-  /** True where `migrate_set_parameter` reads a number without a suffix as MiB; otherwise it is bytes or a plain number. */
+  /** True if `migrate_set_parameter` reads a number without a suffix as MiB. */
   readonly isInMebibytes?: boolean;
-  /** Largest value that `migrate_set_parameter` takes, as QEMU's does; absent: 64 bits. */
+  /** Largest value that `migrate_set_parameter` accepts, as in QEMU; absent: 64 bits. */
   readonly monitorMax?: bigint;
 };
 
@@ -59,7 +59,7 @@ export type IntegerDeclaration = CommonDeclaration & {
 export type ParameterDeclaration =
   | IntegerDeclaration
   | (CommonDeclaration & { readonly type: 'bool'; readonly default: boolean })
-  /** A string; null means the empty one. */
+  /** A string; null means the empty string. */
   | (CommonDeclaration & { readonly type: 'string-or-null'; readonly default: string })
   | (CommonDeclaration & {
       readonly type: 'enum';
@@ -73,7 +73,7 @@ export type ParameterDeclaration =
 
 /** The declaration of a capability. */
 export type CapabilityDeclaration = {
-  /** False if this version cannot do it: to switch it on is refused with `capability_not_available`. */
+  /** False if this version does not support it: switching it on is refused with `capability_not_available`. */
   readonly isAvailable: boolean;
   readonly features?: readonly Feature[];
   readonly rules?: readonly CapabilityRule[];
@@ -100,7 +100,7 @@ export type FigureDeclaration<Cell extends string = string> = FigureSource<Cell>
   readonly isFraction?: boolean;
   /** Shown only before the guest runs at the target, or only afterwards; absent: always. */
   readonly shown?: 'before-handover' | 'after-handover';
-  /** Of a completed migration; absent: its value. */
+  /** Value of a completed migration; absent: unchanged. */
   readonly onceCompleted?: 'zero' | 'absent';
   /** Absent from the answer while it is 0. */
   readonly isAbsentAtZero?: boolean;
@@ -127,13 +127,13 @@ export type RuleSubject = {
 
 export type CapabilityRule = {
   readonly name: string;
-  /** The capability that must not be on when `breaks` is true. */
+  /** The capability that must be off if `breaks` returns true. */
   readonly capability: Capability;
   /** The capability that it excludes or requires. */
   readonly other?: Capability;
   readonly breaks: (subject: RuleSubject) => boolean;
   readonly message: string;
-  /** True where the time of the change is wrong rather than the combination of settings. */
+  /** True if the time of the change is wrong, not the combination of settings. */
   readonly isConflict?: boolean;
 };
 
@@ -142,7 +142,7 @@ export type ParameterRule = {
   readonly parameter: ParameterName;
   readonly breaks: (subject: RuleSubject) => boolean;
   readonly message: (subject: RuleSubject) => string;
-  /** True where the value is outside its range, false where two settings contradict each other. */
+  /** True if the value is outside its range; false if two settings contradict each other. */
   readonly isRange: boolean;
 };
 
@@ -190,7 +190,7 @@ export function needsPlainChannels(capability: Capability): ParameterRule {
   };
 }
 
-/** True if the data of multifd channels is changed on its way. */
+/** True if the data of multifd channels is compressed or encrypted. */
 export function isCompressedOrEncrypted({ parameters }: RuleSubject): boolean {
   return parameters.get('multifd-compression') !== 'none' || parameters.get('tls-creds') !== '';
 }

@@ -46,9 +46,9 @@ export function checkParameterValue(
 }
 
 /**
- * The value that a text of the command line stands for: sizes are read by `src/text/size.ts`, integers may be
- * hexadecimal (0x…), and a bool is on or off.
- * @returns the text itself where it is not a value of the type: the check refuses it.
+ * The value of a text of the command line: sizes are read by `src/text/size.ts`, integers may be hexadecimal (0x…), and
+ * a bool is on or off.
+ * @returns the text itself if it is not a value of the type: the check refuses it.
  */
 export function parseParameterText(name: ParameterName, text: string): unknown {
   const definition = parameterDeclaration(name);
@@ -108,7 +108,7 @@ function checkBitmapMapping(value: unknown, violations: Violations): readonly Bi
   return nodes.filter(isBitmapNode);
 }
 
-/** True of an entry in which the checks above have found no violation of its shape. */
+/** True if the checks above have found no violation in the form of the entry. */
 function isBitmapNode(entry: Members): entry is Members & BitmapNodeAlias {
   const { alias, bitmaps } = entry;
   return typeof entry['node-name'] === 'string' && typeof alias === 'string' && Array.isArray(bitmaps);

@@ -1,6 +1,6 @@
 /*
- * The names of all settings and figures, in the orders in which QEMU 10.0 lists them. A new name is added to the list of
- * the schema and, where the text monitor prints it, to the list of the monitor. Everything else about it is in its group.
+ * The names of all settings and figures, in the orders in which QEMU 10.0 lists them. A new name is added to the list
+ * of the schema and, if the text monitor prints it, to the list of the monitor. Its other properties are in its group.
  */
 
 /** Every capability, in the order of the schema. */

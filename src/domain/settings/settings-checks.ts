@@ -104,7 +104,7 @@ function checkParameterRules(subject: RuleSubject, violations: Violations): void
 
 /**
  * @param list the change that led to `capabilities`, for the pointers of the error.
- * @throws DomainError that names every capability which is on and which this version cannot do.
+ * @throws DomainError that names every capability that is on and not supported by this version.
  */
 export function refuseUnavailableCapabilities(capabilities: CapabilitySet, list: readonly unknown[]): void {
   const missing = CAPABILITIES_NOT_AVAILABLE.filter((name) => capabilities.has(name));
@@ -118,7 +118,7 @@ export function refuseUnavailableCapabilities(capabilities: CapabilitySet, list:
   );
 }
 
-/** @throws DomainError that names every parameter whose value this version cannot use. */
+/** @throws DomainError that names every parameter whose value this version does not support. */
 export function refuseUnavailableParameters(parameters: ParameterSet): void {
   const missing = PARAMETERS_NOT_AVAILABLE.filter(
     ({ name, available }) => !available.includes(parameters.get(name) ?? ''),

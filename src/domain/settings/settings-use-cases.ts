@@ -9,17 +9,17 @@ export interface SettingsUseCases {
   setCapabilities(list: readonly CapabilityStatus[], expectedVersion?: number): void;
   parameters(): MigrationParameters;
   setParameters(change: Readonly<Record<string, unknown>>, expectedVersion?: number): void;
-  /** Throws what `setCapabilities` would; entries may be of any shape. */
+  /** Throws the error that `setCapabilities` would throw; entries may have any form. */
   checkCapabilities(list: readonly unknown[]): void;
-  /** Throws what `setParameters` would; values may be of any type. */
+  /** Throws the error that `setParameters` would throw; values may have any type. */
   checkParameters(change: Readonly<Record<string, unknown>>): void;
   /** Grows with every change of that kind of settings; survives restarts. `expectedVersion` above refers to it. */
   version(kind: 'capabilities' | 'parameters'): number;
 }
 
-/** A migration that obeys some changes while it runs. */
+/** A migration that applies some changes while it runs. */
 export type SettingsFollower = {
-  /** A listener obeys the capabilities that are on when the stream comes, as in QEMU. */
+  /** As in QEMU, a listener uses the capabilities that are on when the stream comes. */
   setCapabilities(enabled: readonly string[]): void;
   setParameters(parameters: LiveParameters): void;
 };

@@ -26,7 +26,7 @@ import {
   refuseUnavailableCapabilities,
   refuseUnavailableParameters,
 } from './settings-checks.ts';
-import { isSound, loadCapabilities, loadParameters, OFF, switchedOffAfter } from './stored-settings.ts';
+import { loadCapabilities, loadParameters, OFF_MARK, passesRules, switchedOffAfter } from './stored-settings.ts';
 
 /** Settings of the command line, for one start: texts of values by the parameter's name, and capabilities to switch on. */
 export type SettingsOverrides = {
@@ -51,12 +51,12 @@ export class Settings {
   readonly #circumstances: SettingsContext;
   #kept: { capabilities: CapabilitySet; parameters: ParameterSet };
   #capabilities: CapabilitySet;
-  /** Capabilities of OFF_IS_KEPT that were switched off: they differ from capabilities that were never set. */
+  /** Capabilities of OFF_IS_KEPT that were switched off, which differs from never having been set. */
   #switchedOff: CapabilitySet;
   #parameters: ParameterSet;
   readonly #overridden: { capabilities: Set<string>; parameters: Set<string> };
 
-  /** @throws DomainError if stored settings cannot be read, or an override is refused by a rule. */
+  /** @throws DomainError if stored settings cannot be read, or a rule refuses an override. */
   constructor(store: Store, overrides: SettingsOverrides, circumstances: SettingsContext) {
     this.#store = store;
     this.#versions = {
@@ -162,10 +162,10 @@ export class Settings {
     let kept: CapabilitySet = new Set(
       CAPABILITIES.filter((name) => (overridden.has(name) ? this.#kept.capabilities : changed).has(name)),
     );
-    // A stored setting that is sound only with an override is stored together with the override.
-    if (!isSound({ ...this.#kept, capabilities: kept })) [kept, overridden] = [changed, new Set<string>()];
+    // If a stored setting passes the rules only with an override, the override is stored too.
+    if (!passesRules({ ...this.#kept, capabilities: kept })) [kept, overridden] = [changed, new Set<string>()];
     const switchedOff = switchedOffAfter(this.#switchedOff, list);
-    this.#save('capabilities', writeExactJson([...kept, ...[...switchedOff].map((name) => OFF + name)]), now);
+    this.#save('capabilities', writeExactJson([...kept, ...[...switchedOff].map((name) => OFF_MARK + name)]), now);
     this.#switchedOff = switchedOff;
     this.#kept = { ...this.#kept, capabilities: kept };
     this.#capabilities = changed;
@@ -183,7 +183,7 @@ export class Settings {
         return source === undefined ? [] : [[name, source] as const];
       }),
     );
-    if (!isSound({ ...this.#kept, parameters: kept })) [kept, overridden] = [changed, new Set<string>()];
+    if (!passesRules({ ...this.#kept, parameters: kept })) [kept, overridden] = [changed, new Set<string>()];
     this.#save('parameters', writeExactJson(Object.fromEntries(kept) as Record<string, ExactJson>), now);
     this.#kept = { ...this.#kept, parameters: kept };
     this.#parameters = changed;

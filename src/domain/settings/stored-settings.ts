@@ -7,8 +7,8 @@ import type { Capability, CapabilitySet } from './schema-order.ts';
 import { changeCapabilities, changeParameters } from './settings-checks.ts';
 
 /**
- * The stored capabilities: those that are on, and those of OFF_IS_KEPT that were switched off. Without a dirty ring
- * dirty-limit is off, so that a service can start without the ring that an earlier start had.
+ * The stored capabilities that are on, and the capabilities of OFF_IS_KEPT that were switched off. Without a dirty ring
+ * dirty-limit is off, so that a service can start without the ring of an earlier start.
  */
 export function loadCapabilities(
   store: Store,
@@ -18,8 +18,8 @@ export function loadCapabilities(
   if (names === null) return { on: new Set(), switchedOff: new Set() };
   return unreadableIfRefused('capabilities', () => {
     const list = (names as string[]).map((name) => {
-      const state = !name.startsWith(OFF);
-      return { capability: state ? name : name.slice(OFF.length), state };
+      const state = !name.startsWith(OFF_MARK);
+      return { capability: state ? name : name.slice(OFF_MARK.length), state };
     });
     const subject = { capabilities: new Set<Capability>(), parameters: defaultParameters(), ...AT_REST };
     const loaded = changeCapabilities(subject, list);
@@ -38,11 +38,11 @@ export function loadParameters(store: Store): ParameterSet {
   });
 }
 
-/** Stored settings are checked as if the machine could do everything: a start may differ from the earlier one. */
+/** Stored settings are checked as if the machine supported everything, because each start may have another machine. */
 const AT_REST = { incomingStarted: false, hasDirtyRing: true } as const;
 
-/** True if settings that are stored pass the rules at the next start without the overrides of this one. */
-export function isSound(kept: { capabilities: CapabilitySet; parameters: ParameterSet }): boolean {
+/** True if these stored settings pass the rules at the next start, which may lack this start's overrides. */
+export function passesRules(kept: { capabilities: CapabilitySet; parameters: ParameterSet }): boolean {
   try {
     changeCapabilities({ ...kept, ...AT_REST }, []);
     changeParameters({ ...kept, ...AT_REST }, {});
@@ -56,7 +56,7 @@ export function isSound(kept: { capabilities: CapabilitySet; parameters: Paramet
 /** Capabilities for which a stored "off" differs from never having been set. */
 const OFF_IS_KEPT: readonly Capability[] = ['return-path'];
 /** Stored capabilities are a list of names; this mark is before the name of a capability that was switched off. */
-export const OFF = '-';
+export const OFF_MARK = '-';
 
 /** The capabilities of OFF_IS_KEPT that are switched off after the change. */
 export function switchedOffAfter(before: CapabilitySet, list: readonly CapabilityStatus[]): CapabilitySet {
@@ -70,8 +70,8 @@ export function switchedOffAfter(before: CapabilitySet, list: readonly Capabilit
 }
 
 /**
- * The newest stored settings of a kind, as they were written; null if none were ever stored.
- * @throws DomainError if the stored text has another shape: to ignore it would mean the defaults.
+ * The newest stored settings of a kind, unchanged; null: none.
+ * @throws DomainError if the stored text has another form, because ignoring it would apply the defaults.
  */
 function readStored(store: Store, kind: SettingsKind): unknown {
   const newest = store.settings.load(kind);

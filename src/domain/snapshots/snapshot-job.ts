@@ -80,7 +80,7 @@ function damageView({ node, ramBlock, area, offset, bytes, fileOffset }: DamageR
 }
 
 /** A snapshot in one image that a job creates, deletes or loads. */
-export type TouchedPart = {
+export type AffectedPart = {
   readonly node: string;
   /** Path of the image: at the next start the node may have another image. */
   readonly path: string;
@@ -104,23 +104,23 @@ export function partsOf(catalogue: Catalogue, tag: string, of: PartsOf): JobReco
 type PartsOf = { readonly devices: readonly string[]; readonly dateMs?: number };
 
 /** Reads the recovery data that `partsOf` made; values of another shape are left out. */
-export function readParts(recovery: JobRecovery | null): readonly TouchedPart[] {
+export function readParts(recovery: JobRecovery | null): readonly AffectedPart[] {
   const { parts } = recovery ?? {};
   return Array.isArray(parts) ? parts.filter(isPart) : [];
 }
 
 /** The node of a part if it has the same image and is writable; otherwise undefined. */
-export function nodeOfPart(catalogue: Catalogue, { node, path }: TouchedPart): BlockNode | undefined {
+export function nodeOfPart(catalogue: Catalogue, { node, path }: AffectedPart): BlockNode | undefined {
   return catalogue.nodes().find((one) => one.name === node && one.path === path && !one.isReadOnly);
 }
 
 /** True if the node's image holds exactly the snapshot that the job worked on. */
-export function holdsPart(catalogue: Catalogue, tag: string, { node, dateMs }: TouchedPart): boolean {
+export function holdsPart(catalogue: Catalogue, tag: string, { node, dateMs }: AffectedPart): boolean {
   const parts = catalogue.find(tag)?.parts ?? [];
   return parts.some((part) => part.node === node && part.dateMs === dateMs);
 }
 
-function isPart(value: unknown): value is TouchedPart {
-  const { node, path, dateMs } = (value ?? {}) as Partial<TouchedPart>;
+function isPart(value: unknown): value is AffectedPart {
+  const { node, path, dateMs } = (value ?? {}) as Partial<AffectedPart>;
   return typeof node === 'string' && typeof path === 'string' && typeof dateMs === 'number';
 }

@@ -5,7 +5,7 @@ import type { Note, Report } from '../ports/process.ts';
 import type { JobRecord, Store } from '../ports/store.ts';
 import { writeOrReport } from '../store-reserve.ts';
 import type { Catalogue } from './catalogue.ts';
-import { codeOf, holdsPart, messageOf, nodeOfPart, readParts, type TouchedPart } from './snapshot-job.ts';
+import { type AffectedPart, codeOf, holdsPart, messageOf, nodeOfPart, readParts } from './snapshot-job.ts';
 import { APPLYING } from './snapshot-load.ts';
 import { DELETING } from './snapshot-removal.ts';
 import { RENAMING, WRITING } from './snapshot-save.ts';
@@ -99,7 +99,7 @@ async function finishDeletion(parts: RecoveryParts, job: JobRecord): Promise<voi
   jobRepaired(parts.store.jobs, job, away.length === 0 ? [] : [...here, ...away]);
 }
 
-async function removeFrom(parts: RecoveryParts, job: JobRecord, touched: readonly TouchedPart[]): Promise<void> {
+async function removeFrom(parts: RecoveryParts, job: JobRecord, touched: readonly AffectedPart[]): Promise<void> {
   const tag = tagOf(job);
   const devices = touched.filter((part) => holdsPart(parts.catalogue, tag, part)).map(({ node }) => node);
   if (devices.length > 0) await finished(parts, parts.blocks.delete({ tag, devices }), { job, devices });
@@ -115,7 +115,7 @@ async function finishLoad(parts: RecoveryParts, job: JobRecord): Promise<void> {
 }
 
 /** True if a later load has switched the disk: then it stays as it is. */
-function wasLoadedSince({ store }: RecoveryParts, { sequence }: JobRecord, { node }: TouchedPart): boolean {
+function wasLoadedSince({ store }: RecoveryParts, { sequence }: JobRecord, { node }: AffectedPart): boolean {
   const query = {
     type: 'snapshot-load',
     outcome: 'completed',

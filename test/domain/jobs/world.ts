@@ -3,7 +3,7 @@
 import { onTestFinished } from 'vitest';
 import { DomainError } from '../../../src/domain/errors.ts';
 import { EventHub } from '../../../src/domain/events/event-hub.ts';
-import { Tally } from '../../../src/domain/events/outcomes.ts';
+import { OutcomeCounts } from '../../../src/domain/events/outcomes.ts';
 import { recoverJobs } from '../../../src/domain/jobs/job-journal.ts';
 import type { JobControl, JobHooks, JobSpec } from '../../../src/domain/jobs/job-spec.ts';
 import { Jobs } from '../../../src/domain/jobs/jobs.ts';
@@ -58,7 +58,7 @@ export function jobWorld(given?: Store): JobWorld {
     nextTurn,
     note: () => {},
     report,
-    tally: new Tally(),
+    outcomeCounts: new OutcomeCounts(),
   });
   return {
     jobs,

@@ -1,7 +1,7 @@
 import { excludes, type SettingsGroup, uint32 } from '../declaration.ts';
 import type { Capability } from '../schema-order.ts';
 
-/* Migrations of another kind than a precopy migration of a running guest. */
+/* Migrations other than a precopy migration of a running guest. */
 
 const BACKGROUND_SNAPSHOT_EXCLUDES: readonly Capability[] = [
   'postcopy-ram',

@@ -1,6 +1,6 @@
 import { beforeIncoming, excludes, requires, type SettingsGroup, size } from '../declaration.ts';
 
-/* The guest runs at the target before its memory is there. */
+/* The guest runs at the target before its memory has arrived. */
 
 export const POSTCOPY = {
   capabilities: {
@@ -13,7 +13,7 @@ export const POSTCOPY = {
       rules: [requires('postcopy-preempt', 'postcopy-ram'), beforeIncoming('postcopy-preempt')],
     },
     'postcopy-blocktime': { isAvailable: false },
-    // Source pages are given back to the system once they were sent in postcopy; in precopy the guest still needs them.
+    // Postcopy frees source pages after they were sent; precopy cannot, because the guest still needs them.
     'release-ram': { isAvailable: true },
   },
   parameters: {

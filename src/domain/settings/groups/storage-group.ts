@@ -1,6 +1,6 @@
 import { excludes, type SettingsGroup } from '../declaration.ts';
 
-/* Memory and disks in files: a file with a place for each page, shared memory, and the dirty bitmaps of disks. */
+/* Memory and disks in files: a file with a fixed place for each page, shared memory, and the dirty bitmaps of disks. */
 
 export const STORAGE = {
   capabilities: {

@@ -1,6 +1,6 @@
 import { excludes, integerOf, type ParameterRule, percent, type SettingsGroup, uint64 } from '../declaration.ts';
 
-/* A guest that dirties its memory faster than pages are sent is slowed down: all vCPUs alike, or each to a dirty rate. */
+/* Slows down a guest that dirties its memory faster than pages are sent: all vCPUs equally, or each to a dirty rate. */
 
 const LIMIT_NOT_BELOW_INITIAL: ParameterRule = {
   name: 'max-cpu-throttle is not below cpu-throttle-initial',

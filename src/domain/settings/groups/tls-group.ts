@@ -1,6 +1,6 @@
 import type { SettingsGroup } from '../declaration.ts';
 
-/* Encrypted channels. An empty name means none. */
+/* Encrypted channels. An empty name: none. */
 
 export const TLS = {
   capabilities: {},
