@@ -8,10 +8,9 @@ export type Answer =
 
 /** Runs a command. Its arguments are JSON text. */
 export async function answerTo(qemu: Qemu, command: string, argumentsText: string): Promise<Answer> {
-  const { message } = await qemu.qmp.executeText(command, argumentsText);
-  if (!('error' in message)) return { accepted: true };
-  const error = message.error as { class: string; desc: string };
-  return { accepted: false, class: error.class, desc: error.desc };
+  const reply = await qemu.qmp.executeText(command, argumentsText);
+  if (reply.kind === 'result') return { accepted: true };
+  return { accepted: false, class: reply.class, desc: reply.description };
 }
 
 export async function setCapabilities(qemu: Qemu, states: Readonly<Record<string, boolean>>): Promise<Answer> {

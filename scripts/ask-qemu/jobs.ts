@@ -56,10 +56,9 @@ async function verbFact(qemu: Qemu, status: string, verb: string): Promise<objec
   if (steps.length > 0 || status !== 'running') await reached(qemu, id, steps.length > 0 ? BEFORE[status]! : status);
   for (const step of steps) await qemu.qmp.execute(step, { id });
   if (steps.length > 0) await reached(qemu, id, status);
-  const { message } = await qemu.qmp.executeText(verb, JSON.stringify({ id }));
-  const { error } = message as { readonly error?: { readonly class: string } };
+  const reply = await qemu.qmp.executeText(verb, JSON.stringify({ id }));
   await remove(qemu, id);
-  return { status, verb, errorClass: error?.class ?? null };
+  return { status, verb, errorClass: reply.kind === 'error' ? reply.class : null };
 }
 
 const BEFORE: Readonly<Record<string, string>> = { paused: 'running', standby: 'ready' };
@@ -97,12 +96,11 @@ async function sequenceOf(qemu: Qemu, command: string, rest: JsonObject): Promis
   const [info] = (await qemu.qmp.execute('query-jobs')) as JsonObject[];
   await qemu.qmp.execute('job-dismiss', { id });
   await reached(qemu, id, 'null');
-  const steps = qemu.qmp.events.filter(({ event, data }) => event === 'JOB_STATUS_CHANGE' && data?.id === id);
-  return { command, members: Object.keys(info ?? {}).sort(), steps: steps.map(({ data }) => data?.status) };
+  const steps = qemu.qmp.events.filter(({ event, data }) => event === 'JOB_STATUS_CHANGE' && data.id === id);
+  return { command, members: Object.keys(info ?? {}).sort(), steps: steps.map(({ data }) => data.status) };
 }
 
 async function isAccepted(qemu: Qemu, id: string): Promise<boolean> {
   const plan = JSON.stringify({ 'job-id': id, tag: 'a', devices: ['disk0'] });
-  const { message } = await qemu.qmp.executeText('snapshot-delete', plan);
-  return !('error' in message);
+  return (await qemu.qmp.executeText('snapshot-delete', plan)).kind === 'result';
 }

@@ -1,4 +1,5 @@
 /** Records which values QEMU accepts for each migration parameter, and the resulting values. Values are stored as JSON text. */
+import { stringifyJson } from '../../src/text/json.ts';
 import { launchQemu, type Qemu } from '../../test/helpers/qemu/process.ts';
 import type { JsonObject } from '../../test/helpers/qemu/qmp.ts';
 import { type Answer, answerTo, setParameters, versionOf } from './answer.ts';
@@ -164,12 +165,10 @@ async function restoreDefaults(qemu: Qemu): Promise<void> {
   if (!answer.accepted) throw new Error(`QEMU refuses its own defaults: ${answer.desc}`);
 }
 
-/** The value as JSON text with QEMU's spelling of numbers; null if the parameter is not listed. */
+/** The value as JSON text with all digits of numbers; null if the parameter is not listed. */
 async function readBackOf(qemu: Qemu, parameter: string): Promise<string | null> {
-  const { line, message } = await qemu.qmp.executeText('query-migrate-parameters', null);
-  const value = (message.return as JsonObject)[parameter];
-  if (value === undefined) return null;
-  if (typeof value !== 'number') return JSON.stringify(value);
-  const start = line.indexOf(`"${parameter}": `) + parameter.length + 4;
-  return /^-?[0-9]+/.exec(line.slice(start))?.[0] ?? null;
+  const reply = await qemu.qmp.executeText('query-migrate-parameters', null);
+  if (reply.kind === 'error') throw new Error(`QEMU does not show its parameters: ${reply.description}`);
+  const value = (reply.value as JsonObject)[parameter];
+  return value === undefined ? null : stringifyJson(value);
 }

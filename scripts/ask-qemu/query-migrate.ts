@@ -37,7 +37,9 @@ async function factOf(qemu: Qemu, side: StateFact['side'], name: string): Promis
     side,
     queryMigrate: withoutPaths(await qemu.qmp.query('query-migrate'), qemu.directory),
     queryStatus: await qemu.qmp.query('query-status'),
-    events: qemu.qmp.events.map(({ event, data }) => (data === undefined ? event : `${event} ${JSON.stringify(data)}`)),
+    events: qemu.qmp.events.map(({ event, data }) =>
+      Object.keys(data).length === 0 ? event : `${event} ${JSON.stringify(data)}`,
+    ),
   };
 }
 
@@ -138,9 +140,8 @@ async function garbageReceived(binary: string, facts: StateFact[]): Promise<void
     socket.destroy();
     // Shows whether the same process accepts another stream.
     const again = await target.qmp.executeText('migrate-incoming', JSON.stringify({ uri: `unix:${path}` }));
-    facts.push(
-      await factOf(target, 'target', `after migrate-incoming again: ${JSON.stringify(again.message.error ?? {})}`),
-    );
+    const error = again.kind === 'error' ? { class: again.class, desc: again.description } : {};
+    facts.push(await factOf(target, 'target', `after migrate-incoming again: ${JSON.stringify(error)}`));
   }
 }
 

@@ -4,18 +4,17 @@ import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { FakeApp } from './app.ts';
 import type { JsonObject } from './qemu/qmp.ts';
+import { readQmpMessages, withRoundedNumbers } from './qmp-reader.ts';
 
 export class QmpSocket {
   readonly socket: Socket;
   readonly #messages: JsonObject[] = [];
   readonly #waiting: ((message: JsonObject | null) => void)[] = [];
-  #partial = '';
   #isClosed = false;
 
   constructor(socket: Socket) {
     this.socket = socket;
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => this.#take(text));
+    readQmpMessages(socket, (message) => this.#take(withRoundedNumbers(message) as JsonObject));
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#isClosed = true;
@@ -53,15 +52,10 @@ export class QmpSocket {
     return all;
   }
 
-  #take(text: string): void {
-    const lines = (this.#partial + text).split('\r\n');
-    this.#partial = lines.pop() ?? '';
-    for (const line of lines) {
-      const message = JSON.parse(line) as JsonObject;
-      const tell = this.#waiting.shift();
-      if (tell === undefined) this.#messages.push(message);
-      else tell(message);
-    }
+  #take(message: JsonObject): void {
+    const tell = this.#waiting.shift();
+    if (tell === undefined) this.#messages.push(message);
+    else tell(message);
   }
 }
 

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { ask } from '../helpers/app.ts';
 import { type LocalService, localService } from '../helpers/guest-service.ts';
 import { describeWithQemu, type Qemu, startQemu } from '../helpers/qemu/qemu.ts';
+import { withRoundedNumbers } from '../helpers/qmp-reader.ts';
 
 describe('a migration with a dirty rate measurement', () => {
   test('reports the system ids of its threads, and sends every dirty page', async () => {
@@ -109,8 +110,8 @@ function outcome(step: Step, isTaken: boolean, answer: unknown): unknown {
 }
 
 async function askQemu(qemu: Qemu, step: Step): Promise<unknown> {
-  const { message } = await qemu.qmp.executeText(step.command, JSON.stringify(step.arguments ?? {}));
-  return outcome(step, !('error' in message), message.return);
+  const reply = await qemu.qmp.executeText(step.command, JSON.stringify(step.arguments ?? {}));
+  return reply.kind === 'error' ? outcome(step, false, null) : outcome(step, true, withRoundedNumbers(reply.value));
 }
 
 async function askService({ app }: LocalService, step: Step): Promise<unknown> {

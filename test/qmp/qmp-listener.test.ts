@@ -1,5 +1,7 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { fakeApp, temporaryDirectory } from '../helpers/app.ts';
 import { connectQmp, negotiated, qmpAddress } from '../helpers/qmp-client.ts';
@@ -192,6 +194,14 @@ describe('the socket', () => {
     const client = connectQmp(address);
     client.socket.end('{"execute":"qmp_capabilities"}{"execute":"query-name"}');
     expect(await client.rest()).toMatchObject([{ QMP: {} }, { return: {} }, { return: { name: 'vm0' } }]);
+  });
+
+  test('sends each message as one line that ends with CR LF', async () => {
+    const { path } = await unixApp();
+    const socket = connect(path);
+    socket.end('{"execute":"qmp_capabilities"}{"execute":"query-name"}');
+    const lines = (await text(socket)).split('\r\n');
+    expect(lines).toEqual([expect.stringContaining('"QMP"'), '{"return":{}}', '{"return":{"name":"vm0"}}', '']);
   });
 
   test('sends SHUTDOWN at quit, answers, and requests the end of the process', async () => {

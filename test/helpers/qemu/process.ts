@@ -179,7 +179,7 @@ export class Qemu implements AsyncDisposable {
       matches: (data) => FINAL_STATES.has(String(data.status)),
     });
     await this.#leaveFinishMigrate(wait.timeoutMs ?? QMP_TIMEOUT_MS_DEFAULT);
-    return { status: String(event.data?.status), info: await this.qmp.query('query-migrate') };
+    return { status: String(event.data.status), info: await this.qmp.query('query-migrate') };
   }
 
   /** QEMU tells the end of a migration a moment before it settles the run state and the last figures; no event says when. */

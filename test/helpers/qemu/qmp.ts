@@ -2,17 +2,19 @@
 // server.
 
 import { connect, type Socket } from 'node:net';
+import { readServerMessage, type ServerMessage } from '../../../src/qmp/codec/qmp-messages.ts';
+import { readQmpMessages, withRoundedNumbers } from '../qmp-reader.ts';
 
 export type JsonObject = { readonly [member: string]: unknown };
 
 export type QmpEvent = {
   readonly event: string;
-  readonly data?: JsonObject;
-  readonly timestamp: { readonly seconds: number; readonly microseconds: number };
+  /** Empty if the event has no data. */
+  readonly data: JsonObject;
 };
 
-/** The answer to one command: the received line, and its parsed value. */
-export type QmpReply = { readonly line: string; readonly message: JsonObject };
+/** The answer to one command. Integers beyond 2^53 are bigints, and fractions are JsonFraction. */
+export type QmpReply = Extract<ServerMessage, { readonly kind: 'result' | 'error' }>;
 
 export type EventWait = {
   /** Which of the events of that name; any when missing. */
@@ -23,7 +25,6 @@ export type EventWait = {
 };
 
 export const QMP_TIMEOUT_MS_DEFAULT = 15_000;
-const LINE_CHARACTERS_MAX = 16 * 1024 * 1024;
 const EVENTS_MAX = 100_000;
 
 /** A command that was refused. */
@@ -46,19 +47,16 @@ type PendingReply = { readonly resolve: (reply: QmpReply) => void; readonly reje
 export class QmpClient {
   /** Every event so far, oldest first. */
   readonly events: QmpEvent[] = [];
-  /** The greeting's QMP member. */
-  greeting: JsonObject = {};
   readonly #socket: Socket;
   readonly #pending = new Map<string, PendingReply>();
   readonly #listeners = new Set<() => void>();
-  #partialLine = '';
+  #isGreeted = false;
   #nextId = 1;
   #closedBy: Error | null = null;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => this.#takeText(text));
+    readQmpMessages(socket, (message) => this.#takeMessage(readServerMessage(message)));
     socket.on('error', (error) => this.#close(error));
     socket.on('close', () => this.#close(new Error('The QMP connection was closed.')));
   }
@@ -66,7 +64,7 @@ export class QmpClient {
   /** Takes a connected socket through greeting and qmp_capabilities. */
   static async attach(socket: Socket, timeoutMs: number = QMP_TIMEOUT_MS_DEFAULT): Promise<QmpClient> {
     const client = new QmpClient(socket);
-    await client.#until(() => 'version' in client.greeting, 'QMP greeting', timeoutMs);
+    await client.#until(() => client.#isGreeted, 'QMP greeting', timeoutMs);
     await client.execute('qmp_capabilities');
     return client;
   }
@@ -79,12 +77,9 @@ export class QmpClient {
   /** Runs a command and gives its return value; rejects with QmpCommandError when it is refused. */
   async execute(command: string, commandArguments?: JsonObject): Promise<unknown> {
     const text = commandArguments === undefined ? null : JSON.stringify(commandArguments);
-    const { message } = await this.executeText(command, text);
-    if ('error' in message) {
-      const error = message.error as { class: string; desc: string };
-      throw new QmpCommandError(command, error.class, error.desc);
-    }
-    return message.return;
+    const reply = await this.executeText(command, text);
+    if (reply.kind === 'error') throw new QmpCommandError(command, reply.class, reply.description);
+    return withRoundedNumbers(reply.value);
   }
 
   /** Like execute, for callers who know that an object comes back. */
@@ -118,7 +113,7 @@ export class QmpClient {
       () => {
         for (; position < this.events.length && found === undefined; position++) {
           const event = this.events[position] as QmpEvent;
-          if (event.event === name && (wait.matches?.(event.data ?? {}) ?? true)) found = event;
+          if (event.event === name && (wait.matches?.(event.data) ?? true)) found = event;
         }
         return found !== undefined;
       },
@@ -136,7 +131,7 @@ export class QmpClient {
   #until(holds: () => boolean, what: string, timeoutMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
-      const seen = this.events.map((event) => `${event.event} ${JSON.stringify(event.data ?? {})}`).slice(-20);
+      const seen = this.events.map((event) => `${event.event} ${JSON.stringify(event.data)}`).slice(-20);
       reject(new Error(`No ${what} within ${timeoutMs} ms. Last events: ${seen.join('; ') || 'none'}.`));
     }, timeoutMs);
     const look = (): void => {
@@ -151,27 +146,18 @@ export class QmpClient {
     });
   }
 
-  #takeText(text: string): void {
-    const lines = (this.#partialLine + text).split('\n');
-    this.#partialLine = lines.pop() ?? '';
-    if (this.#partialLine.length > LINE_CHARACTERS_MAX) this.#socket.destroy(new Error('A QMP line is too long.'));
-    for (const line of lines) {
-      if (line.trim() !== '') this.#takeMessage(line.trim());
-    }
-  }
-
-  #takeMessage(line: string): void {
-    const message = JSON.parse(line) as JsonObject;
-    if ('QMP' in message) this.greeting = message.QMP as JsonObject;
-    else if ('event' in message) this.events.push(message as unknown as QmpEvent);
-    else this.#pendingFor(message)?.resolve({ line, message });
+  #takeMessage(message: ServerMessage): void {
+    if (message.kind === 'greeting') this.#isGreeted = true;
+    else if (message.kind === 'event') {
+      this.events.push({ event: message.name, data: withRoundedNumbers(message.data) as JsonObject });
+    } else this.#pendingFor(message)?.resolve(message);
     if (this.events.length > EVENTS_MAX) this.#socket.destroy(new Error('Too many QMP events.'));
     this.#wakeListeners();
   }
 
-  /** A command that is no JSON to the server is answered without an id: then it was the oldest one. */
-  #pendingFor(message: JsonObject): PendingReply | undefined {
-    return message.id === undefined ? [...this.#pending.values()][0] : this.#pending.get(String(message.id));
+  /** A command that is not JSON for the server is answered without an id: it is the oldest one. */
+  #pendingFor({ id }: QmpReply): PendingReply | undefined {
+    return id === undefined ? [...this.#pending.values()][0] : this.#pending.get(String(id));
   }
 
   #close(reason: Error): void {

@@ -13,6 +13,7 @@ import {
 import { QMP_LIMITS } from '../../../src/qmp/qmp-limits.ts';
 import { temporaryDirectory } from '../../helpers/app.ts';
 import { startQemu } from '../../helpers/qemu/qemu.ts';
+import { readQmpMessages } from '../../helpers/qmp-reader.ts';
 import { startService } from '../../helpers/service.ts';
 
 /* The codec at the client's side, and requests read back as a server reads them. */
@@ -64,18 +65,14 @@ async function vmferrySocket(): Promise<string> {
 }
 
 function clientOf(path: string) {
-  const decoder = new QmpDecoder(QMP_LIMITS);
   const received: ServerMessage[] = [];
   let arrived = Promise.withResolvers<void>();
   const socket = connect(path);
   onTestFinished(() => {
     socket.destroy();
   });
-  socket.on('data', (chunk) => {
-    decoder.push(chunk);
-    for (let decoded = decoder.next(); decoded !== null; decoded = decoder.next()) {
-      received.push(readServerMessage(contentOf(decoded)));
-    }
+  readQmpMessages(socket, (message) => {
+    received.push(readServerMessage(message));
     arrived.resolve();
     arrived = Promise.withResolvers();
   });
