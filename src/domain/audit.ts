@@ -45,7 +45,7 @@ type AuditTrailOptions = {
 };
 
 /**
- * The trail in a store. A row that cannot be written is reported and delays no command: a cancel must work at any time.
+ * The trail in a store. A row that cannot be written is reported and prevents no command: a cancel must work at any time.
  */
 export class AuditTrail implements AuditUseCases {
   readonly #options: AuditTrailOptions;

@@ -82,7 +82,7 @@ function changeWorkload(machine: GuestParts['machine'], change: Partial<Workload
   return machine.describe().guest?.workload ?? before.workload;
 }
 
-/** Stops the guest. If it does not run now, it will be stopped later, when it would run. */
+/** Stops the guest. During a migration or a snapshot it only keeps the guest from running afterwards. */
 async function stopGuest(guest: Guest): Promise<void> {
   const { machine, runState } = guest;
   switch (guest.state) {

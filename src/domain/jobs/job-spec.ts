@@ -25,8 +25,8 @@ export type JobSpec = {
   readonly details: Readonly<Record<string, unknown>>;
   /**
    * The work. A rejection (a DomainError, or a plain object with `code` and `message`) fails the job; after a cancel,
-   * the code `job_cancelled` makes it cancelled. Before it rejects, the work must have undone its incomplete changes.
-   * If it resolves, the job completes, even if a cancel came.
+   * the code `job_cancelled` makes it cancelled. Before it rejects, the work must undo its incomplete changes or call
+   * `keepPhase`. If it resolves, the job completes, even if a cancel came.
    */
   readonly run: (job: JobControl) => Promise<void>;
   /** Called with the new job inside the transaction that inserts it; if it throws, the job is not inserted. */

@@ -182,7 +182,7 @@ export class Jobs implements JobUseCases {
     return (claims.find(({ status }) => status !== 'created') ?? claims[0])?.id ?? null;
   }
 
-  /** Refuses new jobs. Waiting jobs still begin. */
+  /** Refuses new jobs. Waiting jobs still start. */
   refuseNew(): void {
     this.#refusesNew = true;
   }

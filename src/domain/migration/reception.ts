@@ -49,7 +49,8 @@ export type ReceptionOptions = {
 
 /**
  * One listening address, from its opening until nothing listens there any more. It has at most one migration at a time.
- * With `keepListening`, the listener continues after a failed migration, and the next sender starts a new migration.
+ * After a connection without a migration stream, and with `keepListening` also after a failed sender, the migration has
+ * failed and the listener continues. The next sender then starts a new migration.
  */
 export class Reception implements Listener {
   readonly #parts: ReceptionParts;

@@ -149,7 +149,7 @@ export class ServiceTime {
     if (this.#wallMs < seen) this.#takeBack(seen - this.#wallMs);
   }
 
-  /** Compares the clocks. It must be called often: a jump counts only if it is larger than GAIN_MS_MAX. */
+  /** Compares the clocks. Must be called often: a gain above GAIN_MS_MAX since the last call counts as a jump. */
   look(): void {
     const { clock } = this.#parts;
     const [wallMs, lookedMs] = [clock.now(), clock.monotonic()];

@@ -88,7 +88,7 @@ export type AffectedPart = {
   readonly dateMs: number;
 };
 
-/** The recovery data of a snapshot on these nodes; `dateMs` if it does not exist yet. */
+/** The recovery data of a snapshot on these nodes. `dateMs`: its date; absent: the date of each node's part. */
 export function partsOf(catalogue: Catalogue, tag: string, of: PartsOf): JobRecovery {
   const { devices } = of;
   const parts = catalogue.find(tag)?.parts ?? [];

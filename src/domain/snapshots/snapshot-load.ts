@@ -115,7 +115,7 @@ async function replace(parts: LoadParts, running: RunningLoad): Promise<void> {
   job.enterPhase(APPLIED);
   task.release();
   releaseLoadedGuest(guest);
-  // The load has succeeded; the warning says that unused space is only freed by the next start.
+  // The load has succeeded even if space could not be freed: the next start frees it.
   await task.ended.catch((error: unknown) => job.warn(`What the disks held before was not freed: ${messageOf(error)}`));
 }
 
