@@ -57,7 +57,7 @@ const TIDY = 'test/tidy/**/*.test.ts';
 export default defineConfig({
   test: {
     environment: 'node',
-    // Tests start worker threads and child processes. A separate process for each test file keeps vitest's own threads unaffected.
+    // Tests start worker threads and child processes. Test files therefore run in processes of their own, apart from vitest's.
     pool: 'forks',
     provide: { hasAllCombinations: false },
     setupFiles: ['test/setup/leaked-workers.ts', 'test/setup/built-workers.ts'],

@@ -14,8 +14,8 @@ import type { HttpLimits } from './routes/http-limits.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import type { Server } from './routes/plugins/common-hooks.ts';
 import { createServer } from './routes/server.ts';
-import { listenError } from './start/http-address.ts';
 import { readinessOf } from './start/service-lifetime.ts';
+import { listenError } from './start/url-file.ts';
 import { dataDirectoryProbe, FreeSpace } from './store/disk-room.ts';
 import { openStore } from './store/sqlite-store.ts';
 
@@ -108,7 +108,10 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   };
 }
 
-/** The backlog has room for as many connections as the server accepts: a client is not notified if its connection finds no room. */
+/**
+ * The backlog is as long as the connection limit, because a connection that does not fit into it is lost without notice to the
+ * client.
+ */
 async function listenOn(server: Server, address: Config['http']): Promise<void> {
   try {
     await server.listen({ ...address, backlog: server.server.maxConnections });

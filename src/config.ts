@@ -18,7 +18,7 @@ import {
   type WorkloadSpec,
 } from './config/flag-values.ts';
 import { type FlagName, NOT_AVAILABLE, overview, usage } from './config/flags.ts';
-import { commandPlace, type Given, readDescriptors, readEnvironment, readFlags } from './config/given-flags.ts';
+import { commandIndex, type Given, readDescriptors, readEnvironment, readFlags } from './config/given-flags.ts';
 import { type AccessToken, readTokenFile } from './config/token-file.ts';
 
 export { ConfigError } from './config/flag-values.ts';
@@ -115,7 +115,7 @@ export function readInvocation(
   version: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Invocation {
-  const at = commandPlace(argv);
+  const at = commandIndex(argv);
   const command = at < 0 ? null : argv[at];
   const topic = argv[at + 1];
   if (command === 'help')

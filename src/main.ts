@@ -46,7 +46,7 @@ async function run(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(config: import('./config.ts').Config): Promise<number> {
-  const { UrlFile } = await import('./start/http-address.ts');
+  const { UrlFile } = await import('./start/url-file.ts');
   const urlFile = config.urlFile === null ? null : new UrlFile(config.urlFile);
   const { startBlockWorker } = await import('./engine/snapshot/block-worker.ts');
   // Starting the block thread takes as long as loading the other files, so it starts first.

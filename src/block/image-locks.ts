@@ -90,7 +90,10 @@ function takeBytes(fd: number, use: ImageUse): ReturnType<typeof lockByte> {
   return 'locked';
 }
 
-/** A range of keys, including both ends. `alone`: no other request may use them at the same time. */
+/**
+ * A range of lock keys, both ends included (LOCK_KEYS, or clusters). `alone`: no other request may use a key of the range at the
+ * same time.
+ */
 export type LockRange = { readonly first: number; readonly last: number; readonly alone: boolean };
 
 type Request = LockRange & { readonly start: (() => void) | null };

@@ -202,7 +202,7 @@ class Prompt {
   }
 }
 
-/** Lines that the history file keeps. It has the oldest first, and only its owner may read it. */
+/** Lines that the history file keeps, oldest first. Only its owner may read the file. */
 export const HISTORY_LINES_MAX = 1000;
 
 /** Default path of the history file; null if there is no home directory. */

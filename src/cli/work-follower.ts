@@ -85,7 +85,7 @@ export type FollowOptions<Work extends Followed> = {
   /** Asks the service for the work once. */
   look(deadlineMs: number): Promise<Work>;
   cancel(): Promise<void>;
-  /** Resolves when the work may have changed, which shortens the pause between two polls; null: nothing does. */
+  /** Resolves when the work may have changed, so that the next poll comes early; null: polls are only timed. */
   readonly wake: (() => Promise<void>) | null;
   /** Receives every state of the work that a poll has shown. */
   readonly report: (work: Work) => void;

@@ -1,10 +1,10 @@
+import * as clientQueries from './client-queries.ts';
 import type { Command } from './command.ts';
 import * as dirtyRate from './dirty-rate.ts';
 import * as history from './history.ts';
 import * as jobs from './jobs.ts';
 import * as machine from './machine.ts';
 import * as migrate from './migrate.ts';
-import * as probes from './probes.ts';
 import * as replication from './replication.ts';
 import * as service from './service.ts';
 import * as settings from './settings.ts';
@@ -19,7 +19,7 @@ const FAMILIES: readonly object[] = [
   snapshots,
   dirtyRate,
   replication,
-  probes,
+  clientQueries,
   service,
 ];
 

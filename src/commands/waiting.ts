@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import type { DirtyRateInfo, TimeUnit } from '../domain/dirty/dirty.ts';
+import type { DirtyRateInfo, TimeUnit } from '../domain/dirty/dirty-types.ts';
 import type { Domain } from '../domain/domain.ts';
 import { isConcluded } from '../domain/jobs/job-lifecycle.ts';
 import { isEnded } from '../domain/migration/migration-status.ts';

@@ -17,11 +17,11 @@ const FOREIGN_PREFIX = 'VMFERRY_TEST_';
 export type Given = ReadonlyMap<FlagName, readonly string[]>;
 
 /**
- * Index of the command: the first word, or after options the first name of a command that is not the value of a flag; -1 if there
- * is none. This function does not know the options of the client, so a word after one of them may be its value, and is skipped unless
- * it is the name of a command.
+ * Index of the command, or -1: the first word if it is no option; otherwise the first word that is the name of a command and not
+ * the value of a flag. The client's options are not known here, so a word behind an option is skipped unless it is the name of a
+ * command.
  */
-export function commandPlace(argv: readonly string[]): number {
+export function commandIndex(argv: readonly string[]): number {
   for (let at = 0; at < argv.length; at += 1) {
     const word = argv[at] ?? '';
     if (!word.startsWith('-')) {

@@ -1,8 +1,8 @@
 import { Announcer, type AnnounceUseCases } from './announce/announcer.ts';
 import { AuditTrail, type AuditUseCases } from './audit.ts';
-import type { DirtyUseCases } from './dirty/dirty.ts';
 import { DirtyLimits } from './dirty/dirty-limits.ts';
 import { DirtyRate, dirtyUseCases } from './dirty/dirty-rate-measurement.ts';
+import type { DirtyUseCases } from './dirty/dirty-types.ts';
 import { Changes, EventHub, type EventUseCases } from './events/event-hub.ts';
 import { OutcomeCounts, type ServiceFigures } from './events/outcomes.ts';
 import { Guest, GuestDisks } from './guest/guest.ts';

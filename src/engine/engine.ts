@@ -142,7 +142,10 @@ class Outgoing extends TransferSession implements OutgoingTransfer {
   }
 }
 
-/** For a thread that died after the end. Only these transports are certain to have a reverse direction. */
+/**
+ * True if the guest's owner is certain when the thread dies after the end. Only these transports surely have a reverse
+ * direction.
+ */
 function isConfirmedAtItsEnd({ channels, opensReturnPath }: OutgoingPlan): boolean {
   const { transport } = channels.main;
   return transport === 'file' || (opensReturnPath && (transport === 'tcp' || transport === 'unix'));

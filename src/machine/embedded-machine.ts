@@ -5,14 +5,16 @@ import type { LoadedMachine, TransferSource, TransferTarget } from '../engine/me
 export interface EmbeddedMachine extends RunControl, GuestView {
   readonly dirty: DirtyPort;
   transferSource(): TransferSource;
-  /** For a migration that comes in: RAM goes straight into the machine's own memory, which must not be in use. */
+  /** For an incoming migration. RAM is received directly into the machine's memory, which must not be in use. */
   transferTarget(): TransferTarget;
-  /** For a load from a snapshot: memory that is not the running guest's. Ends with `adopt` or `discardLoadTarget`. */
+  /** For loading a snapshot: memory separate from the running guest's, until `adopt` or `discardLoadTarget`. */
   loadTarget(): TransferTarget;
-  /** After a load that failed or was given up: the memory of `loadTarget` is given back. Harmless without one. */
+  /**
+   * Releases the memory of `loadTarget` after a load that failed or was cancelled. Without such memory it has no effect.
+   */
   discardLoadTarget(): void;
   /**
-   * Takes over what an engine loaded, for the next vCPU that runs; holds stay as they are. vCPUs must stand still.
+   * Replaces the guest by the loaded one. Holds do not change. vCPUs must stand still.
    * @throws Error if it cannot be taken over; then the machine is as it was before.
    */
   adopt(loaded: LoadedMachine): void;

@@ -1,5 +1,5 @@
+import * as clientQueries from '../commands/client-queries.ts';
 import { COMMANDS } from '../commands/command-table.ts';
-import * as probes from '../commands/probes.ts';
 import { dirtyRateOperations } from './dirty-rate.ts';
 import { documentationOperations } from './documentation.ts';
 import { EVENTS_OPERATION, eventsOperations } from './events.ts';
@@ -38,7 +38,7 @@ export const OPERATIONS: readonly Operation[] = [...PLAIN_OPERATIONS, EVENTS_OPE
 
 /** Commands without a path of their own. They run through POST /qmp. */
 const ONLY_THROUGH_QMP: ReadonlySet<string> = new Set(
-  Object.values<{ readonly name: string }>(probes)
+  Object.values<{ readonly name: string }>(clientQueries)
     .map(({ name }) => name)
     .concat([
       // Commands of older schemas, each for one parameter.

@@ -1,5 +1,5 @@
-// JSON with the source text at hand, which Node 24 has and the compiler's library does not declare yet: integers
-// beyond 2^53 are read from and written to their exact digits.
+// JSON.rawJSON and the reviver's source text, which Node 24 has and TypeScript's library does not declare. With them
+// integers beyond 2^53 keep their digits.
 
 interface RawJSON {
   readonly rawJSON: string;

@@ -1,5 +1,5 @@
-// What Node offers of the WebAssembly API and the kernels need. The compiler's only own declaration of it comes with
-// the whole browser DOM (and says that every memory is unshared).
+// The part of Node's WebAssembly API that the kernels use. TypeScript declares it only in its browser library, where
+// every memory is unshared.
 
 declare namespace WebAssembly {
   interface MemoryDescriptor {

@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ProcessWatch } from '../../src/cli/commands/service.ts';
-import { UrlFile } from '../../src/start/http-address.ts';
+import { UrlFile } from '../../src/start/url-file.ts';
 import { FakeIo, runVmferry } from '../cli/fake-io.ts';
 import { fakeService, ok } from '../cli/fake-service.ts';
 import { temporaryDirectory } from '../helpers/app.ts';

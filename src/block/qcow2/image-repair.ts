@@ -10,6 +10,7 @@ import type { Volume } from './volume.ts';
 /**
  * Prepares a checked image for writing: corrects its counts and flags, and clears the feature bits that are no longer
  * true.
+ * @returns null if nothing had to be corrected
  * @throws BlockError
  */
 export async function makeWritable(
@@ -83,7 +84,8 @@ async function compareCounts(volume: Volume, refcounts: Refcounts, { counts, blo
 }
 
 /**
- * Sets the flags COPIED by the correct counts. A flag that agreed with a count that was too high is a part of that leak.
+ * Sets the flags COPIED by the correct counts. A flag that agrees with a count that was too high is corrected but not counted,
+ * because the leak is counted already.
  * @returns the number of flags that contradicted the stored counts.
  */
 async function fixCopied(

@@ -75,6 +75,7 @@ const SECTOR_BYTES = 512;
 
 export type EntryKind = 'unallocated' | 'zero' | 'data' | 'compressed';
 
+/** Offset of an L1 or L2 entry, in bytes. */
 export function offsetAt(table: Buffer, index: number): number {
   const high = table.readUInt32BE(index * 8) & 0x00ff_ffff;
   const low = table.readUInt32BE(index * 8 + 4);
@@ -123,6 +124,7 @@ export function setCopied(table: Buffer, index: number, copied: boolean): void {
   table[index * 8] = copied ? byte | 0x80 : byte & 0x7f;
 }
 
+/** Place of a compressed cluster; `bytes` extends to the end of its last sector. */
 export type CompressedCluster = { readonly offset: number; readonly bytes: number };
 
 export function compressedAt(table: Buffer, index: number, geometry: Geometry): CompressedCluster {
@@ -160,12 +162,12 @@ export function refcountBlockOffsetAt(table: Buffer, index: number): number {
   return table.readUInt32BE(index * 8) * 2 ** 32 + (low - (low & 0x1ff));
 }
 
-/** Blocks and tables are written from and to multiples of this. */
+/** Refcount blocks and tables are written in aligned units of this size. */
 const WRITE_BYTES = 512;
 
 export type Write = { readonly position: number; readonly bytes: Buffer };
 
-/** The changed counts of a block lie between these two indexes, which are included. */
+/** First and last index of the changed counts of a block, both included. */
 export type Dirty = { first: number; last: number };
 
 /**
@@ -176,27 +178,28 @@ export type CountWrites = {
   readonly blocks: readonly Write[];
   readonly entries: readonly Write[];
   readonly table: { readonly place: TablePlace; readonly bytes: Buffer } | null;
+  /** The changes that these writes contain. */
   readonly taken: { readonly dirty: ReadonlyMap<number, Dirty>; readonly fresh: readonly number[] };
 };
 
-/** Encodes a refcount block. @param of the block's number and offset, and its changed part; null: all of it. */
+/** Encodes a refcount block. `dirty`: its changed part; null: all of it. */
 export function encodeBlock(
-  of: { block: number; offset: number; dirty: Dirty | null },
+  what: { block: number; offset: number; dirty: Dirty | null },
   counts: { get(cluster: number): number },
   geometry: Geometry,
 ): Write {
   const { countsPerBlock, clusterBytes } = geometry;
   const bytesPerCount = clusterBytes / countsPerBlock;
-  const { first, last } = of.dirty ?? { first: 0, last: countsPerBlock - 1 };
+  const { first, last } = what.dirty ?? { first: 0, last: countsPerBlock - 1 };
   const from = Math.floor((first * bytesPerCount) / WRITE_BYTES) * WRITE_BYTES;
   const to = (Math.floor((last * bytesPerCount) / WRITE_BYTES) + 1) * WRITE_BYTES;
   const bytes = Buffer.alloc(to - from);
-  const firstCluster = of.block * countsPerBlock + from / bytesPerCount;
+  const firstCluster = what.block * countsPerBlock + from / bytesPerCount;
   for (let index = 0; index < (to - from) / bytesPerCount; index += 1) {
     const count = counts.get(firstCluster + index);
     if (count > 0) encodeCount(bytes, { index, count }, geometry);
   }
-  return { position: of.offset + from, bytes };
+  return { position: what.offset + from, bytes };
 }
 
 /** Sectors of the refcount table with the entries of these blocks, the last sector first: see Refcounts. */

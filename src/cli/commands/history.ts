@@ -3,7 +3,7 @@ import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine, numberOf, stringOf, timeOf } from '../json-values.ts';
 import { durationText, oneLine, sizeText, table } from '../output/plain-text.ts';
 import type { ServiceClient } from '../service-client.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /* history, show, audit: past migrations and past commands of the service, newest first. */
 

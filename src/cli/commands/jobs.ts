@@ -3,7 +3,7 @@ import { decodeJob } from '../client-work.ts';
 import type { CommandIo } from '../command-io.ts';
 import { jsonLine, numberOf, plainOf, stringOf, timeOf } from '../json-values.ts';
 import { durationText, oneLine, sizeText, table } from '../output/plain-text.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /* jobs: the jobs of the service, and the commands that change a job. */
 

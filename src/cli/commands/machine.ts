@@ -6,7 +6,7 @@ import type { Assignment } from '../option-values.ts';
 import { oneLine, PrintableStream } from '../output/plain-text.ts';
 import { parameterText, sizeHint } from '../parameter-text.ts';
 import { failureOf, type ServiceClient } from '../service-client.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /* stop, cont, console, workload, dirty-rate: the guest of the machine. */
 

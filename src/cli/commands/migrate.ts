@@ -7,7 +7,7 @@ import { createMigrationOutput, type MigrationOutput } from '../output/migration
 import { oneLine } from '../output/plain-text.ts';
 import { type Service, ServiceClient, type Started } from '../service-client.ts';
 import { startAndFollow, type Waiting, withOutput } from '../work-follower.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /*
  * migrate and cancel: start a migration and optionally follow it to its end; cancel the current migration.

@@ -6,7 +6,7 @@ import { isRecord, jsonLine, parseExactJson } from '../json-values.ts';
 import { QUIT, runPrompt } from '../monitor-prompt.ts';
 import { oneLine, PrintableStream } from '../output/plain-text.ts';
 import { failureOf, type ServiceClient } from '../service-client.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /* monitor, qmp: commands of the text monitor, from a prompt or from standard input, and single QMP commands. */
 

@@ -14,7 +14,7 @@ import {
 } from '../output/observe-text.ts';
 import { createPaint, oneLine } from '../output/plain-text.ts';
 import type { ServiceClient } from '../service-client.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /* status, events: the state of the machine and its migration, and the events of the service. */
 

@@ -4,7 +4,7 @@ import type { CommandIo } from '../command-io.ts';
 import { isRecord, jsonLine, parseExactJson } from '../json-values.ts';
 import { oneLine } from '../output/plain-text.ts';
 import { failureOf, type Service, ServiceClient } from '../service-client.ts';
-import { reported } from './service-command.ts';
+import { reported } from './run-reported.ts';
 
 /* wait, version: the service itself, whatever the state of its machine. */
 

@@ -5,7 +5,7 @@ import type { Assignment } from '../option-values.ts';
 import { oneLine } from '../output/plain-text.ts';
 import { parameterHint, parameterText, parameterValue } from '../parameter-text.ts';
 import type { ServiceClient } from '../service-client.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /* set, enable, disable: migration parameters and capabilities. One request changes all given values, or none. */
 

@@ -6,7 +6,7 @@ import { createJobOutput } from '../output/job-output.ts';
 import { clockText, oneLine, sizeText, table } from '../output/plain-text.ts';
 import { type JobRequest, type Service, ServiceClient, type Verb } from '../service-client.ts';
 import { startAndFollow, type Waiting, withOutput } from '../work-follower.ts';
-import { type Common, withClient } from './service-command.ts';
+import { type Common, withClient } from './run-reported.ts';
 
 /* snapshot save, load, delete, verify and compact, which start a job and follow it; snapshot list. */
 

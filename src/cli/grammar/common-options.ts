@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { EXIT, type ExitStatus, Failure } from '../client-failure.ts';
 import type { CommandIo } from '../command-io.ts';
-import type { Common } from '../commands/service-command.ts';
+import type { Common } from '../commands/run-reported.ts';
 import {
   type AddressOptions,
   parseKey,

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
+import { IoStatus } from './client-queries.ts';
 import { Int64 } from './common.ts';
-import { IoStatus } from './probes.ts';
 
 /* Block devices and their images, as the QAPI schema describes them. It includes image formats that vmferry does not support. */
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { DIRTY_RATE_MODES, DIRTY_RATE_STATUSES, TIME_UNITS } from '../../domain/dirty/dirty.ts';
+import { DIRTY_RATE_MODES, DIRTY_RATE_STATUSES, TIME_UNITS } from '../../domain/dirty/dirty-types.ts';
 import { Int64 } from './common.ts';
 
 /* Types of the QAPI schema for dirty rates, dirty limits of vCPUs, and migration threads. */

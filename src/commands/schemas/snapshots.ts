@@ -22,7 +22,7 @@ const devices = Type.Array(Type.String({ maxLength: NODE_NAME_LENGTH_MAX }), {
 });
 
 const closed = { additionalProperties: false };
-const machine = { 'job-id': jobId, tag, vmstate, devices };
+const saveMembers = { 'job-id': jobId, tag, vmstate, devices };
 const optional = {
   'job-id': Type.Optional(jobId),
   vmstate: Type.Optional(vmstate),
@@ -30,7 +30,7 @@ const optional = {
 };
 
 /** Arguments of a save or a load. */
-export const SnapshotArguments = Type.Object(machine, closed);
+export const SnapshotArguments = Type.Object(saveMembers, closed);
 export const SnapshotDeleteArguments = Type.Object({ 'job-id': jobId, tag, devices }, closed);
 
 /** The same arguments. The service derives the omitted ones. */
@@ -48,7 +48,7 @@ export const SnapshotSaveRequest = Type.Object(
     replace: Type.Optional(
       Type.Boolean({
         description:
-          'Replace a snapshot with this tag once the new one is complete. At every moment one of both exists.',
+          'Replace a snapshot with this tag once the new one is complete. At every moment at least one of the two exists.',
       }),
     ),
     'if-missing': Type.Optional(

@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts';
 import type { DirtyPort, Hypervisor } from '../ports/hypervisor.ts';
-import type { DirtyLimitInfo } from './dirty.ts';
+import type { DirtyLimitInfo } from './dirty-types.ts';
 
 const MIB = 2 ** 20;
 const PAGE_BYTES = 4096;

@@ -1,8 +1,8 @@
 import { DomainError, type Violation } from '../errors.ts';
 import type { DirtyPort, DirtyRateFigures, DirtyRatePlan } from '../ports/hypervisor.ts';
 import type { Clock, Schedule } from '../ports/process.ts';
-import type { CalcDirtyRateArguments, DirtyRateInfo, DirtyRateStatus, DirtyUseCases, TimeUnit } from './dirty.ts';
 import type { DirtyLimits } from './dirty-limits.ts';
+import type { CalcDirtyRateArguments, DirtyRateInfo, DirtyRateStatus, DirtyUseCases, TimeUnit } from './dirty-types.ts';
 
 const CALC_TIME_MS_MIN = 50;
 const CALC_TIME_MS_MAX = 60_000;

@@ -9,7 +9,7 @@ const KEEP_ALIVE_MS = 10_000;
 
 export type SocketAddress = Extract<MigrationAddress, { transport: 'tcp' | 'unix' }>;
 
-/** The listening sockets of one address: a TCP host may stand for several. Connections are given away paused. */
+/** The listening sockets of one address: a host name may have several addresses. Each connection is passed on paused. */
 export class SocketServer {
   /** One for each address of the host. */
   readonly #servers: net.Server[] = [];

@@ -14,9 +14,9 @@ export type Awaiting = {
   readonly isListener: boolean;
   /** Gives the channels of the next sender. Called once, unless it is a listener; only a listener has further channels. */
   take(handlers: SenderHandlers): void;
-  /** Stops to listen when a sender is complete, but still reads connections that may belong to that sender. */
+  /** Stops listening when a sender is complete, but still reads connections that may belong to that sender. */
   acceptNoMore(): void;
-  /** Stops to wait. Channels that were given are not touched. */
+  /** Stops waiting. Channels that were given are not touched. */
   close(): void;
 };
 

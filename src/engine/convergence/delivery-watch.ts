@@ -31,7 +31,7 @@ export class DeliveryWatch {
   /** Bytes that the target's system has taken, with or without pings; null: nothing is known. */
   readonly #taken: () => number | null;
   readonly #stallMs: number;
-  /** Time since which a ping that has reached the target's system is not answered; null: there is none. */
+  /** Since when a ping that has reached the target's system is unanswered; null: there is none. */
   #owedSinceMs: number | null = null;
   /** True if the target did not answer its first ping in time: `settled` does not wait for it again. */
   #isGivenUp = false;
@@ -147,7 +147,7 @@ export class DeliveryWatch {
   }
 
   /** Sends pings with values that have a meaning for a target that is a vmferry. */
-  async say(values: readonly number[]): Promise<void> {
+  async sendPings(values: readonly number[]): Promise<void> {
     for (const value of values) {
       await this.#staging.put(encodeCommand({ name: 'ping', value }));
       this.#pings.push({ value, offset: this.#staging.sentBytes });

@@ -1,7 +1,10 @@
 import { PLAIN_RECORDS } from './formats/plain-records.ts';
 import type { PageFormat } from './page-format.ts';
 
-/** All page formats: one more is a file in `formats/` and an entry here, in front of those that it takes the place of. */
+/**
+ * All page formats, in order of precedence: the first that fits the capabilities is used. PLAIN_RECORDS fits always and is
+ * last.
+ */
 const PAGE_FORMATS: readonly PageFormat[] = [PLAIN_RECORDS];
 
 /** The format of a migration with these capabilities, at both ends: the first in the table that is used with them. */

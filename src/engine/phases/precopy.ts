@@ -84,7 +84,7 @@ export class Precopy {
       await this.#staging.put(encodeCommand({ name: 'open-return-path' }));
       await this.#watch.first();
       this.#reverse.onSharedIdKnown = () => post({ type: 'shared', id: plan.sharedId });
-      await this.#watch.say(sharedIdPings(plan.sharedId));
+      await this.#watch.sendPings(sharedIdPings(plan.sharedId));
     }
     await this.putThrough('ram-start');
     this.#staging.send();

@@ -65,7 +65,10 @@ export class DiskHandover {
     this.#post = post;
   }
 
-  /** From then on the guest may continue here only after the main thread has activated the disks again. */
+  /**
+   * True once the disks were requested. After that the guest may continue here only when the main thread has activated
+   * the disks again.
+   */
   get isRequested(): boolean {
     return this.#isRequested;
   }

@@ -39,7 +39,7 @@ export abstract class TransferSession {
     this.#report = report;
     this.#thread = thread;
     this.listener = listener;
-    if (!this.status.transition('none', 'setup')) throw new Error('a new status word is not new');
+    if (!this.status.transition('none', 'setup')) throw new Error('a new shared status is not new');
     thread.handTo({
       message: (message) => this.#receive(message),
       died: (reason) => this.#crashed(reason),

@@ -49,7 +49,7 @@ export class FigureBlock {
     this.add('revision', 1);
   }
 
-  /** The first call sets the end of the migration. The vCPUs are not throttled any more. */
+  /** Sets the end of the migration at the first call, and resets the throttle figure. */
   end(): void {
     if (this.get('endedUs') === 0) this.set('endedUs', sharedMicroseconds());
     this.set('cpuThrottlePercentage', 0);

@@ -30,9 +30,9 @@ export type BlockEngineOptions = {
   readonly workers?: WorkerThreads;
   /** The program of the block thread; for tests. */
   readonly workerUrl?: URL;
-  /** A thread whose heart has not beaten for about this long is ended; milliseconds. */
+  /** A thread without a heartbeat for about this long is ended; milliseconds. */
   readonly hangMsMax?: number;
-  /** A disk that a task needs and that takes nothing for so long has hung: its thread is ended; milliseconds. */
+  /** If a system call on a disk that a task needs lasts longer, the thread is ended; milliseconds. */
   readonly diskStallMs?: number;
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { CalcDirtyRateArguments } from '../../../src/domain/dirty/dirty.ts';
+import type { CalcDirtyRateArguments } from '../../../src/domain/dirty/dirty-types.ts';
 import { fakeDomain } from '../fakes/fake-domain.ts';
 import { refusalOf } from '../fakes/refusal.ts';
 

@@ -39,7 +39,7 @@ class Age {
   }
 }
 
-/** An outgoing transfer that a test controls step by step, with the real shared status word. */
+/** An outgoing transfer that a test controls step by step, with the real shared status. */
 export class FakeOutgoing implements OutgoingTransfer {
   readonly plan: OutgoingPlan;
   readonly listener: TransferListener;

@@ -206,6 +206,8 @@ function unknownRecord(flags: number): StreamError {
   const name = Object.entries(RAM_FLAG).find(([, value]) => value === (flags & ~RAM_FLAG.continue))?.[0];
   if (name?.startsWith('multifd')) return multifdDiffers('the ram section holds a mark of multifd');
   const what =
-    name === undefined ? `unknown flags 0x${flags.toString(16)}` : `a record of kind ${name}, which is not on here`;
+    name === undefined
+      ? `unknown flags 0x${flags.toString(16)}`
+      : `a record of kind ${name}, whose capability is off here`;
   return new StreamError('ram_record_broken', `the ram section holds ${what}`);
 }

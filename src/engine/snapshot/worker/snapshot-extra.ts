@@ -24,8 +24,8 @@ export function encodePlace({ position, reservedBytes }: ManifestPlace): Uint8Ar
 }
 
 /**
- * Decodes the place of the digests. Null: the extra data is not vmferry's. `damaged`: only the magic or only the other
- * fields are valid; so damage in one field does not hide that the snapshot has digests.
+ * Decodes the place of the digests. Null: the data is not vmferry's. `damaged`: either the magic or the other fields are
+ * invalid. Both are checked, so that damage to one does not hide that there are digests.
  */
 export function decodePlace(extra: Uint8Array): ManifestPlace | 'damaged' | null {
   const bytes = Buffer.from(extra.buffer, extra.byteOffset, extra.length);

@@ -1,7 +1,6 @@
 import { DomainError } from '../domain/errors.ts';
 import { command } from './command.ts';
 import { BlockDeviceInfoList, BlockInfoList, NamedNodesArguments } from './schemas/block.ts';
-import { Empty } from './schemas/common.ts';
 import {
   BalloonInfo,
   BlockJobInfoList,
@@ -22,7 +21,8 @@ import {
   TargetInfo,
   TpmModelList,
   TpmTypeList,
-} from './schemas/probes.ts';
+} from './schemas/client-queries.ts';
+import { Empty } from './schemas/common.ts';
 import { blockDeviceView } from './views/machine.ts';
 
 /*
