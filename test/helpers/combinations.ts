@@ -10,7 +10,8 @@ declare module 'vitest' {
 }
 
 /**
- * Arguments for `test.each`, in a file that MATRICES of vitest.config.ts names.
+ * Arguments for `test.each`, or cases of one test, in a file that MATRICES of vitest.config.ts names or that a file of the soak
+ * run imports.
  * @param all the arguments of the soak run.
  * @param sample those of `npm test`: one of each kind.
  */

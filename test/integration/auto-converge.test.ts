@@ -1,6 +1,7 @@
 // A guest that dirties its memory faster than it can be sent: 400 MB/s over 200 MB/s.
 
 import { describe, expect, test } from 'vitest';
+import { testInSoak } from '../helpers/combinations.ts';
 import { localService, type MigrateInfo, type Service } from '../helpers/guest-service.ts';
 
 const GUEST = ['--ram', '48M', '--workload', 'rate=400M,span=32M,pattern=seq'] as const;
@@ -86,19 +87,22 @@ describe('a guest that dirties twice the send rate', () => {
 });
 
 /** QEMU's scenario /migration/auto_converge, with its figures for throttle, bandwidth and downtime. */
-test('a migration that cannot converge throttles from cpu-throttle-initial on, and ends after its limits are raised', async () => {
-  const { source, target } = await pair(['--ram', '8M', '--workload', 'rate=80M,span=2M,pattern=seq']);
-  await source.enable('auto-converge', 'pause-before-switchover');
-  const throttle = { 'cpu-throttle-initial': 5, 'cpu-throttle-increment': 25, 'max-cpu-throttle': 95 };
-  await source.set({ ...throttle, 'max-bandwidth': 3_000_000, 'downtime-limit': 1 });
-  await source.start(await target.incomingUri());
-  const [first] = await throttlesUntil(source, (info) => throttleOf(info) > 0);
-  expect(first).toBeGreaterThanOrEqual(5);
-  await source.set({ 'max-bandwidth': 1_000_000_000, 'downtime-limit': 30_000 });
-  const info: Throttled = await source.untilStatus('pre-switchover');
-  expect(throttleOf(info)).toBeGreaterThanOrEqual(5);
-  expect(throttleOf(info)).toBeLessThanOrEqual(95);
-  await source.post('/migrate/continue', { state: 'pre-switchover' });
-  expect(await source.ended()).toMatchObject({ status: 'completed', error: null });
-  await target.expectRunning();
-});
+testInSoak(
+  'a migration that cannot converge throttles from cpu-throttle-initial on, and ends after its limits are raised',
+  async () => {
+    const { source, target } = await pair(['--ram', '8M', '--workload', 'rate=80M,span=2M,pattern=seq']);
+    await source.enable('auto-converge', 'pause-before-switchover');
+    const throttle = { 'cpu-throttle-initial': 5, 'cpu-throttle-increment': 25, 'max-cpu-throttle': 95 };
+    await source.set({ ...throttle, 'max-bandwidth': 3_000_000, 'downtime-limit': 1 });
+    await source.start(await target.incomingUri());
+    const [first] = await throttlesUntil(source, (info) => throttleOf(info) > 0);
+    expect(first).toBeGreaterThanOrEqual(5);
+    await source.set({ 'max-bandwidth': 1_000_000_000, 'downtime-limit': 30_000 });
+    const info: Throttled = await source.untilStatus('pre-switchover');
+    expect(throttleOf(info)).toBeGreaterThanOrEqual(5);
+    expect(throttleOf(info)).toBeLessThanOrEqual(95);
+    await source.post('/migrate/continue', { state: 'pre-switchover' });
+    expect(await source.ended()).toMatchObject({ status: 'completed', error: null });
+    await target.expectRunning();
+  },
+);

@@ -16,7 +16,7 @@ test('a cancel over tcp is refused after the target may have the guest, and does
   cancelTooLate('tcp'));
 
 test('cancels that race with the completion of real migrations lead to exactly one end', async () => {
-  const races = await runRaces(5, 60);
+  const races = await runRaces(2, 60);
   expectBothEndsWon(races);
 });
 

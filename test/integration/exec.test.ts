@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { shared } from '../helpers/shared.ts';
 
@@ -40,7 +41,10 @@ const FAILING = [
 ] as const;
 
 test('a command that fails in any way fails the migration and leaves the guest running', async () => {
-  for (const [command, word] of FAILING) {
+  for (const [command, word] of combinations(
+    FAILING,
+    FAILING.slice(-4).filter(([, word]) => word !== 'not found'),
+  )) {
     const row = await source().migrate(`exec:${command}`);
     expect(row, command).toMatchObject({ status: 'failed', guest: 'here' });
     expect(row.error?.desc, command).toContain(word);

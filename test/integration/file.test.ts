@@ -6,6 +6,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { faultOfAnswer } from '../helpers/fuzzed-app.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { shared } from '../helpers/shared.ts';
@@ -108,7 +109,12 @@ describe('a file', () => {
   test('is refused outside the root, before the offset, or with half a stream, and a valid file is accepted after that', async () => {
     const { root, uris } = rooted();
     const target = await localService(['--file-root', root, '--incoming', 'defer']);
-    for (const [name, uri] of Object.entries({ ...uris, 'no such file': 'file:none' })) {
+    const refused = Object.entries({ ...uris, 'no such file': 'file:none' });
+    const sample = ['two dots', 'a link', 'a FIFO', 'no such file'];
+    for (const [name, uri] of combinations(
+      refused,
+      refused.filter(([name]) => sample.includes(name)),
+    )) {
       const reply = await target.call('/migrate/incoming', { body: { uri }, headers: { prefer: 'wait=20' } });
       expect(reply.status >= 400 || reply.json.status === 'failed', `${name}: ${reply.text}`).toBe(true);
       expect(reply.text, name).not.toContain(SECRET);

@@ -8,6 +8,7 @@ import { migrateText } from '../../src/hmp/formats/migrate.ts';
 import { parametersText } from '../../src/hmp/formats/settings.ts';
 import { HmpMonitor } from '../../src/hmp/hmp-monitor.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { describeWithQemu, type Qemu, startQemu } from '../helpers/qemu/qemu.ts';
 import { startService } from '../helpers/service.ts';
 import { shared } from '../helpers/shared.ts';
@@ -204,7 +205,7 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
   });
 
   test('dirty rates and limits are accepted and refused alike', async () => {
-    const [qemu, monitor] = [await startQemu(), await monitorOf()];
+    const { qemu, monitor } = both();
     for (const line of ['info dirty_rate', 'info vcpu_dirty_limit', 'cancel_vcpu_dirty_limit']) {
       expect(await monitor.run(line), line).toBe(await say(qemu, line));
     }
@@ -319,10 +320,15 @@ describeWithQemu('the text monitor compared with that of QEMU', () => {
     expect(statusText(await query('query-status'))).toBe(await say(qemu, 'info status'));
   });
 
-  test.each([
-    ['page-sampling', { 'sample-pages': 256 }],
-    ['dirty-bitmap', {}],
-  ])('a dirty rate that was measured by %s is printed alike', async (mode, more) => {
+  test.each(
+    combinations(
+      [
+        ['page-sampling', { 'sample-pages': 256 }],
+        ['dirty-bitmap', {}],
+      ],
+      [['dirty-bitmap', {}]],
+    ),
+  )('a dirty rate that was measured by %s is printed alike', async (mode, more) => {
     const qemu = await startQemu();
     const measure = { 'calc-time': 100, 'calc-time-unit': 'millisecond', mode, ...more };
     await qemu.qmp.execute('calc-dirty-rate', measure);

@@ -2,6 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { combinations } from '../helpers/combinations.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { closedPort, openPeer } from '../helpers/peer.ts';
 
@@ -43,7 +44,10 @@ test('migrations that fail in different ways leave no resources open', async () 
   const silent = await openPeer(() => {}, { reads: false });
   const rude = await openPeer((socket) => socket.resetAndDestroy());
   const refused = `tcp:127.0.0.1:${await closedPort()}`;
-  const uris = [refused, rude.uri, silent.uri, 'exec:false', 'exec:sleep 100', 'file:nowhere/guest', 'unix:/nowhere'];
+  const uris = combinations(
+    [refused, rude.uri, silent.uri, 'exec:false', 'exec:sleep 100', 'file:nowhere/guest', 'unix:/nowhere'],
+    [refused, rude.uri, silent.uri, 'exec:sleep 100', 'file:nowhere/guest'],
+  );
   await source.expectRunning();
   const batch = async () => {
     for (const uri of uris) expect(await source.migrate(uri)).toMatchObject({ status: 'failed', guest: 'here' });

@@ -2,6 +2,7 @@
 // QEMU scenario: /migration/precopy/tcp/plain
 
 import { describe, expect, test } from 'vitest';
+import { testInSoak } from '../helpers/combinations.ts';
 import { eventsOf, localService } from '../helpers/guest-service.ts';
 
 const INCOMING = ['--incoming', 'tcp:127.0.0.1:0'] as const;
@@ -105,14 +106,14 @@ describe('a guest that dirties faster than max-bandwidth', () => {
     await target.expectRunning();
   });
 
-  test('completes after downtime-limit is raised', async () => {
+  testInSoak('completes after downtime-limit is raised', async () => {
     const { source, target } = await stalled();
     await source.set({ 'downtime-limit': 10_000 });
     expect(await source.ended()).toMatchObject({ status: 'completed' });
     await target.expectRunning();
   });
 
-  test('completes after its workload is reduced', async () => {
+  testInSoak('completes after its workload is reduced', async () => {
     const { source, target } = await stalled();
     const reply = await source.call('/machine/workload', { method: 'PATCH', body: { rate: 100_000 } });
     expect(reply.status, reply.text).toBe(200);

@@ -8,7 +8,7 @@ import { type Client, freePort, startClient, startService } from '../helpers/cli
 
 /** A guest that is saved quickly, and one whose save takes long enough to be interrupted. */
 const SMALL = ['--ram', '16M', '--workload', 'rate=2M,span=4M'];
-const LARGE = ['--ram', '128M', '--workload', 'rate=0,fill=random'];
+const LARGE = ['--ram', '96M', '--workload', 'rate=0,fill=random'];
 
 function run(url: string, ...words: string[]): Promise<Ran> {
   return runCommand(url, ['snapshot', ...words]);

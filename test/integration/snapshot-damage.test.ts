@@ -2,6 +2,7 @@
 
 import { statSync, truncateSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { combinations } from '../helpers/combinations.ts';
 import { shared } from '../helpers/shared.ts';
 import { type Bed, DISK_PATTERN, expectFailed, expectUnharmed, snapshotBed } from '../helpers/snapshots/bed.ts';
 import { flipBit, ImageMap, overwriteEntry } from '../helpers/snapshots/qcow2-map.ts';
@@ -81,7 +82,7 @@ describe('a flipped bit', () => {
     const first = state.indexOf(magic);
     const last = state.lastIndexOf(magic);
     expect(last).toBeGreaterThan(first);
-    for (const position of [first, last]) {
+    for (const position of combinations([first, last], [last])) {
       const page = Number(state.readBigUInt64LE(position + 8));
       const undo = flipVmState(map, position + 100);
       await expectFound(bed, undo, {
@@ -111,7 +112,7 @@ describe('a flipped bit', () => {
   test('in the digests themselves is detected', async () => {
     const { bed, map } = await savedBed();
     const position = Number(map.entry('whole').extra.readBigUInt64BE(MANIFEST_POSITION));
-    for (const offset of [0, 40, 300]) {
+    for (const offset of combinations([0, 40, 300], [40])) {
       await expectFound(bed, flipVmState(map, position + offset), { node: 'disk0', area: 'metadata' });
     }
     await expectUnharmed(bed, ['whole']);
@@ -135,7 +136,7 @@ test('a snapshot table with a wrong address is detected, and a load is refused',
   const { l2 } = map.slots(entry, map.vmStateStart(entry) + map.vmState('whole').indexOf(magic));
   const behindTheEnd = BigInt(Math.ceil(statSync(map.path).size / map.clusterBytes) + 10) * BigInt(map.clusterBytes);
   const toTheHeader = 1n << 63n;
-  for (const value of [0n, behindTheEnd, toTheHeader]) {
+  for (const value of combinations([0n, behindTheEnd, toTheHeader], [behindTheEnd])) {
     const undo = overwriteEntry(map.path, l2!, value);
     expectFailed(
       await bed.snapshots.run('verify', 'whole', NODES),

@@ -26,7 +26,7 @@ describe('a migration and a snapshot', () => {
     const { service, snapshots } = bed;
     await snapshots.does('save', 'kept');
     const peer = await openPeer();
-    for (const work of ['save', 'load'] as const) {
+    for (const work of combinations(['load', 'save'], ['save'])) {
       const id = await startAndPause(bed, work, work === 'save' ? 'new' : 'kept');
       const refused = await service.call('/migrate', { body: { uri: peer.uri } });
       expect([refused.status, refused.json.code], refused.text).toEqual([409, 'job_in_progress']);
@@ -85,10 +85,11 @@ describe('two jobs', () => {
 
   test('that load and delete one snapshot leave no partial state, in either order', async () => {
     const bed = common();
-    for (const order of [
+    const orders = [
       ['load', 'delete'],
       ['delete', 'load'],
-    ] as const) {
+    ] as const;
+    for (const order of combinations(orders, [orders[0]])) {
       await bed.snapshots.does('save', 'three');
       const replies = await Promise.all(order.map((work) => bed.snapshots.ask(work, 'three')));
       const jobs = replies.filter(({ status }) => status === 202);
@@ -114,12 +115,12 @@ describe('a cancel of a save, load, verify or delete', () => {
   });
 
   test('during the work leaves all or nothing', async () => {
-    for (const work of combinations(['save', 'load', 'verify', 'delete'], ['save', 'load']))
+    for (const work of combinations(['save', 'load', 'verify', 'delete'], ['save']))
       await cancelAtMoments(bedWithKept(), work, 1);
   });
 
   test('while the job is paused undoes the work', async () => {
-    for (const work of ['save', 'load'] as const) await cancelWhilePaused(bedWithKept(), work);
+    for (const work of combinations(['save', 'load'], ['load'])) await cancelWhilePaused(bedWithKept(), work);
     await expectUsable(bedWithKept(), ['disk0', 'disk1']);
   });
 });

@@ -2,15 +2,16 @@
 
 import { expect, test } from 'vitest';
 import { type Reply, temporaryDirectory } from '../helpers/app.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { type Service, type Spawned, spawnService } from '../helpers/guest-service.ts';
 import { shared, whenOver } from '../helpers/shared.ts';
 import { type Bed, snapshotBed } from '../helpers/snapshots/bed.ts';
 import { expectClean, tagsOf } from '../helpers/snapshots/qemu-image.ts';
 import { type Job, Snapshots, type Work } from '../helpers/snapshots/snapshot-client.ts';
 
-const LARGE = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+const LARGE = ['--ram', '32M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** A guest so large that its jobs can be paused in the middle. */
-const LARGER = ['--ram', '96M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
+const LARGER = ['--ram', '64M', '--workload', 'rate=20M,span=8M,pattern=hot,fill=random'];
 /** The number of pauses of a job. */
 const STOPS = 4;
 /** Requests per second, and the number of requests of each kind in a test. */
@@ -51,7 +52,7 @@ test('a repeated request with the same Idempotency-Key has the same answer and n
 
 test('the progress of a save, a load and a verify increases at each stop, and ends at its total', async () => {
   const bed = local();
-  for (const work of ['save', 'load', 'verify'] as const) {
+  for (const work of combinations(['save', 'load', 'verify'], ['save'])) {
     const { end, stops } = await stopOnTheWay(bed, work);
     expect(end.error, work).toBeUndefined();
     expect(end['current-progress'], work).toBe(end['total-progress']);
@@ -109,8 +110,8 @@ test(`${POLLS_PER_SECOND} requests per second see no job go back, and disturb no
   const over = Promise.withResolvers<void>();
   const polled = poll(service, over.promise, seen);
   const ids: string[] = [];
-  for (const tag of ['a', 'b']) ids.push((await snapshots.does('save', tag)).id);
-  ids.push((await snapshots.does('load', 'b')).id);
+  for (const tag of combinations(['b', 'a'], ['a'])) ids.push((await snapshots.does('save', tag)).id);
+  ids.push((await snapshots.does('load', 'a')).id);
   over.resolve();
   const { asked, seconds } = await polled;
   expect(asked).toBeGreaterThanOrEqual(Math.floor(0.8 * POLLS_PER_SECOND * seconds));

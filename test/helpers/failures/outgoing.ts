@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 import type { Deadlines } from '../../../src/domain/ports/migration-session.ts';
 import { encodeReverse } from '../../../src/engine/stream/return-path.ts';
 import { busyService, expectMigrates, setCapabilities } from '../closing-peer.ts';
+import { combinations } from '../combinations.ts';
 import { localService, type MigrationRow, type Service } from '../guest-service.ts';
 import { type OutgoingPeers, type OutgoingTransport, outgoingPeers } from '../outgoing-peers.ts';
 import type { Peer } from '../peer.ts';
@@ -97,7 +98,7 @@ export async function handoverThroughPipe(): Promise<void> {
 
 export async function handoverWithReturnPath(transport: 'tcp' | 'unix' | 'fd'): Promise<void> {
   const handover = await Handover.by(transport);
-  for (const how of ['FIN', 'RST'] as const) {
+  for (const how of combinations(['FIN', 'RST'], ['RST'])) {
     await handover.expectUnknown(await handover.sends(true, (peer) => peer.hangUp(how)));
   }
   const refused = await handover.sends(true, (peer) => {
@@ -149,13 +150,14 @@ export async function longPause(transport: SocketTransport): Promise<void> {
   const source = await localService([], { deadlines: DEADLINES });
   const target = await localService(['--incoming', listen], { deadlines: DEADLINES });
   await source.enable('pause-before-switchover');
-  await pauseForLong(source, target);
-  expect(await source.cancel()).toBe('cancelled');
-  await source.expectRunning();
-  expect((await target.ended()).status).toBe('failed');
-
-  await target.post('/migrate/incoming', { uri: listen });
-  await pauseForLong(source, target);
+  for (const end of combinations(['cancel', 'continue'], ['continue'])) {
+    await pauseForLong(source, target);
+    if (end === 'continue') break;
+    expect(await source.cancel()).toBe('cancelled');
+    await source.expectRunning();
+    expect((await target.ended()).status).toBe('failed');
+    await target.post('/migrate/incoming', { uri: listen });
+  }
   await source.post('/migrate/continue', { state: 'pre-switchover' });
   expect(await source.ended()).toMatchObject({ status: 'completed' });
   await target.untilStatus('completed');
