@@ -25,7 +25,10 @@ const PRODUCT = [
 ].map((name) => `test/${name}.test.ts`);
 /** Files with more combinations than `npm test` runs; see test/helpers/combinations.ts. The soak run has them all. */
 const MATRICES = [
+  'app/app',
+  'app/main',
   'block/adversary/crowd',
+  'block/adversary/power-loss',
   'block/qcow2/compact',
   'block/qcow2/disk',
   'block/qcow2/faults',
@@ -49,19 +52,26 @@ const MATRICES = [
   'integration/snapshot-requests',
   'integration/snapshot-storage',
   'issues/11-01-shared-disk',
+  'issues/11-01-shared-disk-qemu',
   'issues/11-02-no-dead-end',
   'issues/11-04-shared-id',
   'issues/11-07-killed-job-duration',
+  'issues/11-17-inherited-descriptors',
   'issues/11-23-fdsets',
   'issues/11-24-uuid',
   'issues/11-27-guest-owner',
+  'issues/11-27-qemu-return-path',
   'issues/11-33-stray-connections',
   'issues/11-38-collapsing-link.timed',
   'issues/11-faults-49-crash-points',
+  'kernels/migration-decode',
+  'kernels/migration-log',
   'machine/synthetic/disk-program',
   'machine/synthetic/load',
   'machine/synthetic/self-check',
   'machine/synthetic/synthetic-machine',
+  'routes/documentation',
+  'routes/snapshots',
 ].map((name) => `test/${name}.test.ts`);
 const TIDY = 'test/tidy/**/*.test.ts';
 

@@ -6,6 +6,7 @@ import { createApp } from '../../src/app.ts';
 import { FakeEngine } from '../domain/fakes/fake-engine.ts';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, fakeApp, listen, startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
+import { testInSoak } from '../helpers/combinations.ts';
 
 const fakes = () => ({ engine: new FakeEngine(), machine: new FakeMachine() });
 
@@ -78,7 +79,7 @@ describe('an app', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  test('listens at once if it is started with an address', async () => {
+  testInSoak('listens at once if it is started with an address', async () => {
     const { server } = await startApp(testConfig(['--ram', '8M', '--incoming', 'tcp:127.0.0.1:0']));
     expect((await ask(server, '/status')).json).toEqual({ running: false, status: 'inmigrate' });
     expect((await ask(server, '/migrate')).json).toMatchObject({
@@ -107,7 +108,7 @@ describe('an app', () => {
     expect((await ask(server, '/status')).json.running).toBe(true);
   });
 
-  test('moves a guest to another app over TCP', async () => {
+  testInSoak('moves a guest to another app over TCP', async () => {
     const flags = ['--ram', '8M', '--workload', 'rate=1M,span=1M'];
     const target = await startApp(testConfig([...flags, '--incoming', 'defer']));
     const source = await startApp(testConfig([...flags, '--set', 'max-bandwidth=0']));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { listen, temporaryDirectory, tokenFile } from '../helpers/app.ts';
+import { combinations, testInSoak } from '../helpers/combinations.ts';
 import { localService } from '../helpers/guest-service.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -89,7 +90,7 @@ describe('the service as a process', () => {
     expect(service.output()).toBe('');
   });
 
-  test('ends with 2 and one line for an invalid setting of one start', async () => {
+  testInSoak('ends with 2 and one line for an invalid setting of one start', async () => {
     const service = start('--http', '127.0.0.1:0', '--data', temporaryDirectory(), '--enable', 'teleport');
     expect(await service.ended).toBe(2);
     expect(service.errors()).toMatch(/^vmferry: .*teleport.*\n$/);
@@ -102,7 +103,8 @@ describe('the service as a process', () => {
     const first = await localService([], { data, hasDisk: true });
     const port = await listen(first.app.server);
     const flags = ['--http', '127.0.0.1:0', '--ram', '8M', '--data', directory, '--blockdev'];
-    for (const path of [join(directory, 'text'), join(data, 'disk0.qcow2')]) {
+    const [invalid, locked] = [join(directory, 'text'), join(data, 'disk0.qcow2')];
+    for (const path of combinations([invalid, locked], [locked])) {
       const service = start(...flags, `sda=${path}`);
       expect(await service.ended).toBe(2);
       expect(service.errors()).toMatch(new RegExp(`^vmferry: block device node 'sda': [^\n]*${path}[^\n]*\n$`));

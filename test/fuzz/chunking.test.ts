@@ -2,4 +2,9 @@
 
 import { describeChunking } from '../helpers/fuzz/chunking.ts';
 
-describeChunking({ recordedRuns: 1, smallRuns: 10, singleBytesMax: 10_000 });
+describeChunking({
+  recorded: ['pc-7.2', 'pc-10.0-no-vmdesc', 'pc-10.0-passes'],
+  recordedRuns: 1,
+  smallRuns: 10,
+  singleBytesMax: 10_000,
+});

@@ -2,4 +2,4 @@
 
 import { describeTruncation } from '../helpers/fuzz/truncation.ts';
 
-describeTruncation({ step: 61, insideRam: 127, recorded: ['isapc-10.0', 'pc-10.0-no-vmdesc'] });
+describeTruncation({ step: 151, insideRam: 509, recorded: ['pc-10.0-no-vmdesc'] });

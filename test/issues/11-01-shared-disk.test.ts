@@ -11,11 +11,11 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { openImage } from '../../src/block/qcow2/open-image.ts';
 import { run } from '../block/images.ts';
 import { temporaryDirectory } from '../helpers/app.ts';
-import { combinations } from '../helpers/combinations.ts';
+import { combinations, testInSoak } from '../helpers/combinations.ts';
 import { type LocalService, localService } from '../helpers/guest-service.ts';
 import { createImage } from '../helpers/snapshots/qemu-image.ts';
 
-const DISK_WRITES = 5;
+const DISK_WRITES = 3;
 
 function newDisk(name = 'shared.qcow2'): string {
   const path = join(temporaryDirectory(), name);
@@ -178,14 +178,17 @@ test('late-block-activate keeps the disks of a guest that stays stopped inactive
   expect(await target.runState()).not.toBe('paused');
 });
 
-test('without late-block-activate the disks of a guest that stays stopped are activated at its arrival', async () => {
-  const path = newDisk();
-  const source = await withDisk(path);
-  const target = await waiting(path, '--paused');
-  await source.migrate(await target.incomingUri());
-  await target.untilStatus('completed');
-  expect(await target.runState()).toBe('paused');
-  await expectLocked(path);
-  await target.post('/cont');
-  await expectWrites(target);
-});
+testInSoak(
+  'without late-block-activate the disks of a guest that stays stopped are activated at its arrival',
+  async () => {
+    const path = newDisk();
+    const source = await withDisk(path);
+    const target = await waiting(path, '--paused');
+    await source.migrate(await target.incomingUri());
+    await target.untilStatus('completed');
+    expect(await target.runState()).toBe('paused');
+    await expectLocked(path);
+    await target.post('/cont');
+    await expectWrites(target);
+  },
+);

@@ -20,7 +20,7 @@ import { encodeCommand } from '../../src/engine/stream/stream-elements.ts';
 import { SYNTHETIC_MACHINE_NAME } from '../../src/machine/synthetic/synthetic-machine.ts';
 import { ask, startApp, temporaryDirectory, testConfig } from '../helpers/app.ts';
 import { setCapabilities } from '../helpers/closing-peer.ts';
-import { combinations } from '../helpers/combinations.ts';
+import { combinations, testInSoak } from '../helpers/combinations.ts';
 import { localService, type MigrationRow, Service } from '../helpers/guest-service.ts';
 import { captureLog } from '../helpers/logged-app.ts';
 import { MemoryBlocks } from '../helpers/memory-blocks.ts';
@@ -123,7 +123,7 @@ test('the logs of both sides contain the id when it is known and at the end', as
   }
 });
 
-test('a target that refuses the machine type has the id', async () => {
+testInSoak('a target that refuses the machine type has the id', async () => {
   const root = temporaryDirectory();
   writeFileSync(join(root, 'machine'), readStreamFixture('isapc-10.0').stream);
   const flags = ['--machine', 'image', '--file-root', root, '--incoming', 'file:machine'];
@@ -143,13 +143,15 @@ describe('an incoming migration whose uuid is refused', () => {
   const opened = encodeCommand({ name: 'open-return-path' });
   const ping = encodeCommand({ name: 'ping', value: 1 });
 
-  test.each([
+  const ENDS: readonly (readonly [string, readonly (Buffer | null)[]])[] = [
     ['sends no more', [configuration, opened]],
     ['sends half of an id', [configuration, opened, ...Array(3).fill(ping)]],
     ['sends pings without end', [configuration, opened, ...Array(100).fill(ping)]],
     ['continues with other data than a ping', [configuration, Buffer.alloc(100, 4)]],
     ['ends its stream', [configuration, opened, null]],
-  ])('fails with that reason if the sender %s', async (_, parts) => {
+  ];
+
+  test.each(combinations(ENDS, ENDS.slice(1)))('fails with that reason if the sender %s', async (_, parts) => {
     const flags = ['--ram', '2M', '--uuid', UUIDS[0], '--enable', 'validate-uuid', '--incoming', 'tcp:127.0.0.1:0'];
     const there = await localService(flags);
     const socket = await connectTo(await there.incomingUri());

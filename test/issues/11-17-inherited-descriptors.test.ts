@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/app.ts';
 import { busyService } from '../helpers/closing-peer.ts';
+import { testInSoak } from '../helpers/combinations.ts';
 import { descriptorOf, openPipe, socketPair } from '../helpers/descriptors.ts';
 import { localService } from '../helpers/guest-service.ts';
 import { readStreamFixture } from '../helpers/qemu/fixtures.ts';
@@ -112,7 +113,7 @@ async function spawnWith(sockets: readonly net.Socket[], flags: readonly string[
   return urlOf(child);
 }
 
-test('a machine arrives through an inherited TCP socket and leaves through a unix socket', async () => {
+testInSoak('a machine arrives through an inherited TCP socket and leaves through a unix socket', async () => {
   const target = await localService(['--machine', 'image', '--incoming', addressToListen('unix')]);
   const [incoming, sender] = await socketPair('tcp');
   const outgoing = await connectTo(await target.incomingUri(), { reads: false });

@@ -2,6 +2,7 @@
 // a migration with default settings would end with an unknown owner after the handover deadline.
 
 import { afterAll, expect, test } from 'vitest';
+import { combinations } from '../helpers/combinations.ts';
 import { qemu11Binary, qemu72Binary, qemuBinary } from '../helpers/qemu/binaries.ts';
 import { startImage, startTarget } from '../helpers/qemu/journey.ts';
 import { describeWithQemu, SMALL_GUEST, SMALL_GUEST_LAP_TICKS, startQemu } from '../helpers/qemu/qemu.ts';
@@ -28,18 +29,22 @@ describeWithQemu('a machine that is sent with default settings', () => {
   const there = Object.entries(TARGETS).flatMap(([version, binary]) => (binary === null ? [] : [{ version, binary }]));
   const routes = there.map((target, index) => ({ ...target, transport: (['tcp', 'unix'] as const)[index % 2]! }));
 
-  test.each(routes)('is confirmed by QEMU $version over $transport, whose return-path is off', async (route) => {
-    const { binary, transport } = route;
-    const { target, uri } = await startTarget({ transport, target: { binary, machine: MACHINE, paused: true } });
-    const capabilities = await target.qmp.query('query-migrate-capabilities');
-    expect(capabilities).toContainEqual({ capability: 'return-path', state: false });
+  // Every version is asked once in `npm test`: the two older ones here, the newest one below.
+  test.each(combinations(routes, routes.slice(0, 2)))(
+    'is confirmed by QEMU $version over $transport, whose return-path is off',
+    async (route) => {
+      const { binary, transport } = route;
+      const { target, uri } = await startTarget({ transport, target: { binary, machine: MACHINE, paused: true } });
+      const capabilities = await target.qmp.query('query-migrate-capabilities');
+      expect(capabilities).toContainEqual({ capability: 'return-path', state: false });
 
-    expect(await image().send(uri)).toMatchObject({ status: 'completed', guest: 'there', note: null, ...OTHER_KIND });
-    expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
-    await image().post('/cont', undefined);
-  });
+      expect(await image().send(uri)).toMatchObject({ status: 'completed', guest: 'there', note: null, ...OTHER_KIND });
+      expect((await target.waitForMigrationEnd({ from: 0 })).status).toBe('completed');
+      await image().post('/cont', undefined);
+    },
+  );
 
-  test.each(there)(
+  test.each(combinations(there, there.slice(-1)))(
     'is refused at once with its type if QEMU $version sends it to another machine type, with and without a return path',
     async ({ binary }) => {
       // Slow, so that QEMU does not complete before it sees the refusal: without a return path it needs no answer.

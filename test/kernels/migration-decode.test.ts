@@ -2,11 +2,13 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DECODE_STOP } from '../../src/engine/kernels/kernels.ts';
 import { PAGE_BYTES, STAGING_ADDRESS } from '../../src/engine/memory/layout.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { KernelBench, PAGES, pageContents, pageNumbers, pageSets } from './migration-bench.ts';
 import type { DecodeOptions } from './migration-reference.ts';
 
 /** The extent of most tests: it lies neither at the start of its block nor at the start of its segment. */
 const EXTENT = { firstPage: 3, pages: 100, blockPage: 2 ** 21 + 5 } as const;
+const RUNS = combinations([100, 30], [30]);
 const bench = new KernelBench();
 beforeEach(() => bench.clear());
 
@@ -55,7 +57,7 @@ function decode(input: Uint8Array): number {
 }
 
 describe('decodePages', () => {
-  it('has the effect of the reference on every byte of the segment', () => {
+  it.each(RUNS)('has the effect of the reference on every byte of the segment, in %i runs', (numRuns) => {
     const inputs = fc.tuple(fc.array(records(), { maxLength: 40 }), fc.nat(PAGE_BYTES + 8));
     fc.assert(
       fc.property(inputs, pageContents(), pageSets(), ([list, cut], contents, written) => {
@@ -69,7 +71,7 @@ describe('decodePages', () => {
         expect(decode(input)).toBe(reference.decodePages(optionsFor(input.length)));
         bench.expectSame(reference);
       }),
-      { numRuns: 100 },
+      { numRuns },
     );
   });
 
@@ -128,7 +130,7 @@ describe('decodePages', () => {
 });
 
 describe('storePage and clearPage', () => {
-  it('have the effect of the reference on every byte of the segment', () => {
+  it.each(RUNS)('have the effect of the reference on every byte of the segment, in %i runs', (numRuns) => {
     const steps = fc.array(fc.record({ page: pageNumbers(), clears: fc.boolean(), value: fc.nat(255) }));
     fc.assert(
       fc.property(steps, pageContents(), pageSets(), (list, contents, written) => {
@@ -145,6 +147,7 @@ describe('storePage and clearPage', () => {
         });
         bench.expectSame(reference);
       }),
+      { numRuns },
     );
   });
 
@@ -163,7 +166,7 @@ describe('storePage and clearPage', () => {
 });
 
 describe('encodePages and decodePages together', () => {
-  it('give another segment the same RAM, at any place of the extent', () => {
+  it.each(RUNS)('give another segment the same RAM, at any place of the extent, in %i runs', (numRuns) => {
     const other = new KernelBench(PAGES + 70);
     fc.assert(
       fc.property(pageContents(), pageContents(), fc.nat(69), fc.boolean(), (contents, before, shift, detectZero) => {
@@ -184,6 +187,7 @@ describe('encodePages and decodePages together', () => {
           expect(Buffer.compare(other.page(page + shift), bench.page(page))).toBe(0);
         }
       }),
+      { numRuns },
     );
   });
 });

@@ -3,14 +3,16 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as layout from '../../src/engine/memory/layout.ts';
+import { combinations } from '../helpers/combinations.ts';
 import { ENDED, PAGE_WORDS, STOP } from '../helpers/workers/page-writer-words.ts';
 import { KernelBench, PAGES, pageRanges, pageSets } from './migration-bench.ts';
 
+const RUNS = combinations([100, 20], [20]);
 const bench = new KernelBench();
 beforeEach(() => bench.clear());
 
 describe('syncDirtyLog', () => {
-  it('has the effect of the reference on every byte of the segment', () => {
+  it.each(RUNS)('has the effect of the reference on every byte of the segment, in %i runs', (numRuns) => {
     fc.assert(
       fc.property(pageSets(), pageSets(), pageSets(), fc.nat(3), (log, migration, written, words) => {
         bench.clear();
@@ -21,44 +23,47 @@ describe('syncDirtyLog', () => {
         expect(bench.kernels.syncDirtyLog(words)).toBe(reference.syncDirtyLog(words));
         bench.expectSame(reference);
       }),
-      { numRuns: 80 },
+      { numRuns },
     );
   });
 
-  it('loses no page that another thread writes concurrently, and reads data written before the bit', async () => {
-    const words = new Int32Array(new SharedArrayBuffer((PAGE_WORDS + PAGES) * 4));
-    const writer = new Worker(new URL('../helpers/workers/page-writer.ts', import.meta.url), {
-      workerData: { memory: bench.memory, words, pages: PAGES },
-    });
-    const ended = new Promise((resolve) => writer.once('exit', resolve));
-    const contents = new Int32Array(bench.memory.buffer);
-    const migration = new Uint8Array(bench.memory.buffer, layout.MIGRATION_BITMAP_ADDRESS, 24);
-    let taken = 0;
-    const take = (): void => {
-      taken += bench.kernels.syncDirtyLog(3);
-      for (let page = 0; page < PAGES; page += 1) {
-        if (((migration[page >> 3]! >> (page & 7)) & 1) === 0) continue;
-        Atomics.store(words, PAGE_WORDS + page, contents[(layout.RAM_ADDRESS + page * layout.PAGE_BYTES) / 4]!);
-      }
-      bench.kernels.clearMigrationBitmap(3);
-    };
-    const end = performance.now() + 8000;
-    while (taken < 200_000 && performance.now() < end) take();
-    Atomics.store(words, STOP, 1);
-    expect(Atomics.wait(words, ENDED, 0, 10_000)).not.toBe('timed-out');
-    take();
-    const counts = Array.from({ length: PAGES }, (_, page) => contents[(layout.RAM_ADDRESS + page * 4096) / 4]!);
-    expect([...words.subarray(PAGE_WORDS)]).toEqual(counts);
-    expect(taken).toBe(counts.reduce((sum, count) => sum + count, 0));
-    expect(Math.min(...counts)).toBeGreaterThan(10);
-    expect(bench.marked('log')).toEqual([]);
-    expect(bench.marked('written')).toHaveLength(PAGES);
-    await ended;
-  });
+  it.each(combinations([200_000, 40_000], [40_000]))(
+    'loses no page of %i that another thread writes concurrently, and reads data written before the bit',
+    async (least) => {
+      const words = new Int32Array(new SharedArrayBuffer((PAGE_WORDS + PAGES) * 4));
+      const writer = new Worker(new URL('../helpers/workers/page-writer.ts', import.meta.url), {
+        workerData: { memory: bench.memory, words, pages: PAGES },
+      });
+      const ended = new Promise((resolve) => writer.once('exit', resolve));
+      const contents = new Int32Array(bench.memory.buffer);
+      const migration = new Uint8Array(bench.memory.buffer, layout.MIGRATION_BITMAP_ADDRESS, 24);
+      let taken = 0;
+      const take = (): void => {
+        taken += bench.kernels.syncDirtyLog(3);
+        for (let page = 0; page < PAGES; page += 1) {
+          if (((migration[page >> 3]! >> (page & 7)) & 1) === 0) continue;
+          Atomics.store(words, PAGE_WORDS + page, contents[(layout.RAM_ADDRESS + page * layout.PAGE_BYTES) / 4]!);
+        }
+        bench.kernels.clearMigrationBitmap(3);
+      };
+      const end = performance.now() + 8000;
+      while (taken < least && performance.now() < end) take();
+      Atomics.store(words, STOP, 1);
+      expect(Atomics.wait(words, ENDED, 0, 10_000)).not.toBe('timed-out');
+      take();
+      const counts = Array.from({ length: PAGES }, (_, page) => contents[(layout.RAM_ADDRESS + page * 4096) / 4]!);
+      expect([...words.subarray(PAGE_WORDS)]).toEqual(counts);
+      expect(taken).toBe(counts.reduce((sum, count) => sum + count, 0));
+      expect(Math.min(...counts)).toBeGreaterThan(10);
+      expect(bench.marked('log')).toEqual([]);
+      expect(bench.marked('written')).toHaveLength(PAGES);
+      await ended;
+    },
+  );
 });
 
 describe('markAllDirty and clearMigrationBitmap', () => {
-  it('mark exactly the pages of a range, as the reference does', () => {
+  it.each(RUNS)('mark exactly the pages of a range, as the reference does, in %i runs', (numRuns) => {
     fc.assert(
       fc.property(pageRanges(), pageSets(), ([first, end], before) => {
         bench.clear();
@@ -68,6 +73,7 @@ describe('markAllDirty and clearMigrationBitmap', () => {
         reference.markAllDirty(first, end);
         bench.expectSame(reference);
       }),
+      { numRuns },
     );
   });
 
@@ -76,7 +82,7 @@ describe('markAllDirty and clearMigrationBitmap', () => {
     expect(bench.marked('migration')).toEqual([...Array(pages).keys()]);
   });
 
-  it('clear exactly the given number of words', () => {
+  it.each(RUNS)('clear exactly the given number of words, in %i runs', (numRuns) => {
     fc.assert(
       fc.property(fc.nat(3), pageSets(), (words, pages) => {
         bench.clear();
@@ -86,6 +92,7 @@ describe('markAllDirty and clearMigrationBitmap', () => {
         reference.clearMigrationBitmap(words);
         bench.expectSame(reference);
       }),
+      { numRuns },
     );
   });
 });

@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { FakeMachine } from '../domain/fakes/fake-machine.ts';
 import { ask, fakeApp, startApp, testConfig } from '../helpers/app.ts';
+import { shared } from '../helpers/shared.ts';
 
 describe('a synthetic guest', () => {
+  /** Each test leaves it running. */
+  const guest = shared(() =>
+    startApp(testConfig(['--ram', '8M', '--workload', 'rate=0,span=1M', '--name', 'guest one'])),
+  );
+
   test('is described with its activity', async () => {
-    const { server } = await startApp(
-      testConfig(['--ram', '8M', '--workload', 'rate=0,span=1M', '--name', 'guest one']),
-    );
+    const { server } = guest();
     const { json } = await ask(server, '/machine');
     expect(json).toMatchObject({ kind: 'synthetic', name: 'guest one', vcpus: 1, panic: null });
     expect(json['ram-blocks']).toEqual([{ name: 'ferry.ram', size: 8 * 2 ** 20 }]);
@@ -15,7 +19,7 @@ describe('a synthetic guest', () => {
   });
 
   test('stops and resumes', async () => {
-    const { server } = await startApp(testConfig(['--ram', '8M', '--workload', 'rate=0']));
+    const { server } = guest();
     expect((await ask(server, '/stop', { method: 'POST' })).json).toEqual({ running: false, status: 'paused' });
     expect((await ask(server, '/status')).json).toEqual({ running: false, status: 'paused' });
     expect((await ask(server, '/cont', { method: 'POST' })).json).toEqual({ running: true, status: 'running' });
@@ -28,13 +32,13 @@ describe('a synthetic guest', () => {
   });
 
   test('has its console as text', async () => {
-    const { server } = await startApp(testConfig(['--ram', '8M']));
+    const { server } = guest();
     const reply = await ask(server, '/machine/console');
     expect([reply.status, reply.headers['content-type']]).toEqual([200, 'text/plain; charset=utf-8']);
   });
 
   test('accepts a new workload while it runs', async () => {
-    const { server } = await startApp(testConfig(['--ram', '8M', '--workload', 'rate=0']));
+    const { server } = guest();
     const reply = await ask(server, '/machine/workload', { method: 'PATCH', body: { rate: 4096, pattern: 'seq' } });
     expect(reply.json).toMatchObject({ rate: 4096, pattern: 'seq' });
     expect((await ask(server, '/machine')).json.workload).toMatchObject({ rate: 4096, pattern: 'seq' });
@@ -48,7 +52,7 @@ describe('a synthetic guest', () => {
     [{ rate: '1' }, 400],
     [{ speed: 1 }, 400],
   ])('refuses a workload with %j and keeps the present one', async (body, status) => {
-    const { server } = await startApp(testConfig(['--ram', '8M', '--workload', 'rate=0']));
+    const { server } = guest();
     const before = (await ask(server, '/machine')).json.workload;
     expect((await ask(server, '/machine/workload', { method: 'PATCH', body })).status).toBe(status);
     expect((await ask(server, '/machine')).json.workload).toEqual(before);

@@ -5,11 +5,11 @@ import { describe, expect, test } from 'vitest';
 import { crashStates, judgeAll, powerFailureStates, type State } from '../../helpers/qcow2/crash-states.ts';
 
 /** Every N-th state is checked, including the last. */
-const JUDGED_EVERY = 9;
+const JUDGED_EVERY = 25;
 /** The last states belong to the compaction. All of them are judged: two tables that share a cluster change one after the other. */
 const LAST_STATES = 24;
 /** QEMU checks this number of them. */
-const QEMU_STATES_MAX = 8;
+const QEMU_STATES_MAX = 4;
 
 describe.each([12])('with %i cluster bits', (clusterBits) => {
   test('a crash between two writes leaves at most leaked clusters', async () => {
