@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { GuestMemory } from '../../../src/engine/memory/machine-state.ts';
+import { combinations, testInSoak } from '../../helpers/combinations.ts';
 import { CLEAN, check, qemuImg, qemuIo, qemuWrite } from '../../helpers/qcow2/tools.ts';
 import { shared } from '../../helpers/shared.ts';
 import {
@@ -90,7 +91,7 @@ describe('a saved machine', () => {
     expect(await failureOf(loading.ended)).toMatchObject({ code: 'job_cancelled' });
   });
 
-  test('is available to the next service', async () => {
+  testInSoak('is available to the next service', async () => {
     const rig = common();
     const memory = machineMemory();
     await save(rig, 'five', memory);
@@ -145,7 +146,7 @@ describe('the disks of several nodes', () => {
     await expectFilled(rig.paths, 1);
   });
 
-  test.each(['revert', 'cancel'] as const)('are unchanged if a load ends with %s', async (end) => {
+  test.each(combinations(['revert', 'cancel'], ['revert']))('are unchanged if a load ends with %s', async (end) => {
     const rig = await startSaved();
     const task = rig.engine.load(loadPlan('one', emptyMemory(), { devices: both }));
     await task.loaded;

@@ -25,7 +25,7 @@ function ticksOf(console: string): number[] {
 describe('a guest that moves', () => {
   it('continues in its state before the move: ticks, counts, console and workload', async () => {
     const source = startGuest({ vcpus: 2, workload: { span: 3 * MIB, fill: 'text' } });
-    await untilTicks(source, 4);
+    await untilTicks(source, 2);
     await source.hold('migration');
     const left = source.describe().guest!;
     // Other options than those of the source: the arriving state applies.
@@ -40,11 +40,11 @@ describe('a guest that moves', () => {
     expect(target.describe().guest).toEqual(left);
     expect(target.console()).toBe(source.console());
     target.release('incoming');
-    await untilTicks(target, left.ticks + 5);
+    await untilTicks(target, left.ticks + 3);
     await untilWritten(target, left.pagesWritten + 500);
     const ticks = ticksOf(target.console());
     expect(ticks).toEqual(ticks.map((_, index) => index + 1));
-    expect(ticks.length).toBeGreaterThanOrEqual(left.ticks + 5);
+    expect(ticks.length).toBeGreaterThanOrEqual(left.ticks + 3);
     expect(target.describe().guest!.panic).toBeNull();
   });
 

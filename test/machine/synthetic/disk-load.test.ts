@@ -3,6 +3,7 @@ import type { GuestPanic } from '../../../src/domain/ports/hypervisor.ts';
 import { DISK_BLOCK_BYTES, readDiskBlock } from '../../../src/machine/synthetic/disk-block.ts';
 import { bodyOf } from '../../../src/machine/synthetic/guest-devices.ts';
 import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
+import { combinations, testInSoak } from '../../helpers/combinations.ts';
 import { TestDisk } from '../../helpers/guest-disk.ts';
 import { shared } from '../../helpers/shared.ts';
 import {
@@ -16,10 +17,14 @@ import {
   untilDiskChecked,
   untilDiskWritten,
 } from '../disk-bench.ts';
-import { devicesOf, loadSnapshot, moveGuest, nextPanic, startGuest, untilTicks } from '../guest-bench.ts';
+import { devicesOf, loadSnapshot, moveGuest, nextPanic, startGuest, until, untilTicks } from '../guest-bench.ts';
 
-/** Few, so that blocks are soon written again. */
+/** Few, so that blocks are soon checked, and written again. */
 const BLOCKS = 32;
+
+function smallDisk(): TestDisk {
+  return new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES));
+}
 
 type Moments = { readonly old: DiskSnapshot; readonly recent: DiskSnapshot };
 
@@ -27,7 +32,7 @@ type Moments = { readonly old: DiskSnapshot; readonly recent: DiskSnapshot };
 type Past = { readonly guest: DiskGuest; readonly moments: Moments; readonly again: number; readonly first: number };
 
 async function guestWithPast(): Promise<Past> {
-  const guest = startDiskGuest(new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES)));
+  const guest = startDiskGuest(smallDisk());
   await untilDiskWritten(guest.machine, 6);
   const old = await takeAll(guest);
   guest.machine.release('snapshot');
@@ -49,11 +54,12 @@ function sequences(disk: TestDisk): number[] {
 
 describe('a guest that is loaded with its disk', () => {
   it('continues with RAM and disk after each load', async () => {
-    const guest = startDiskGuest();
+    const guest = startDiskGuest(smallDisk());
     await untilDiskWritten(guest.machine, 5);
     const snapshot = await takeAll(guest);
     const { writes } = figuresOf(guest.machine);
-    for (let load = 0; load < 5; load += 1) {
+    const [loads = 0] = combinations<readonly number[]>([5], [3]);
+    for (let load = 0; load < loads; load += 1) {
       await restoreAll(guest, snapshot);
       await untilDiskWritten(guest.machine, 3);
       expect(figuresOf(guest.machine).writes).toBeLessThan(writes + 100);
@@ -62,7 +68,7 @@ describe('a guest that is loaded with its disk', () => {
   });
 
   it('has its disk checked completely, even if it is idle', async () => {
-    const guest = startDiskGuest();
+    const guest = startDiskGuest(smallDisk());
     await untilDiskWritten(guest.machine, 5);
     guest.machine.setWorkload({ rate: 0 });
     const snapshot = await takeAll(guest);
@@ -70,12 +76,12 @@ describe('a guest that is loaded with its disk', () => {
     await restoreAll(guest, snapshot);
     await untilDiskChecked(guest.machine);
     await guest.machine.hold('operator');
-    expect(figuresOf(guest.machine).checks).toBe(checks + 512);
+    expect(figuresOf(guest.machine).checks).toBe(checks + BLOCKS);
     expect(figuresOf(guest.machine).writes).toBeLessThanOrEqual(writes + 1);
   });
 
   it('may have panicked because of its disk before', async () => {
-    const guest = startDiskGuest();
+    const guest = startDiskGuest(smallDisk());
     await untilDiskWritten(guest.machine, 5);
     const snapshot = await takeAll(guest);
     const blank = Buffer.alloc(snapshot.disk.length);
@@ -86,7 +92,7 @@ describe('a guest that is loaded with its disk', () => {
   });
 
   it('is not taken over while a request is in progress', async () => {
-    const guest = startDiskGuest();
+    const guest = startDiskGuest(smallDisk());
     await untilDiskWritten(guest.machine, 2);
     const snapshot = await takeAll(guest);
     guest.disk.conduct = () => 'ignore';
@@ -191,7 +197,7 @@ describe('a loaded guest detects that', () => {
 
   it('its disk is another valid one', async () => {
     const { guest, moments } = common();
-    const other = startDiskGuest(new TestDisk(Buffer.alloc(BLOCKS * DISK_BLOCK_BYTES)), { seed: 8 });
+    const other = startDiskGuest(smallDisk(), { seed: 8 });
     await untilDiskWritten(other.machine, 3);
     const { disk } = await takeAll(other);
     const panic = await findingAfter(guest, { ...moments.recent, disk });
@@ -219,7 +225,7 @@ describe('a running guest detects that', () => {
     });
   });
 
-  it('its disk is full of other bytes', async () => {
+  testInSoak('its disk is full of other bytes', async () => {
     const { guest, moments } = await guestWithPast();
     const disk = Buffer.alloc(moments.recent.disk.length, 3);
     await expect(findingOf(guest, disk)).resolves.toMatchObject({ kind: 'disk-corrupt' });
@@ -235,46 +241,41 @@ function findingOf({ machine, disk }: DiskGuest, bytes: Buffer<ArrayBuffer>): Pr
 }
 
 describe('a write that was in progress when the guest was saved', () => {
-  /** A state with a write in progress; `before` is the disk without this write. */
-  async function saveInWrite(): Promise<{ guest: DiskGuest; saved: DiskSnapshot; before: Buffer<ArrayBuffer> }> {
-    const guest = startDiskGuest();
+  /** A state with a write to the block `pending` in progress; `before` is the disk without it. Each test loads it. */
+  const savedInWrite = shared(async () => {
+    const guest = startDiskGuest(smallDisk());
     await untilDiskWritten(guest.machine, 5);
     guest.disk.conduct = ({ operation }) => (operation === 'write' ? 'ignore' : 'serve');
     const { writes } = guest.disk;
-    await expect.poll(() => guest.disk.writes, { interval: 2, timeout: 20_000 }).toBeGreaterThan(writes);
+    await until(() => guest.disk.writes > writes);
     const hold = guest.machine.hold('snapshot');
-    await expect.poll(() => isStill(guest.machine), { interval: 2 }).toBe(true);
+    await until(() => isStill(guest.machine));
     const before = guest.disk.copy();
     guest.disk.recover();
     await hold;
-    expect(pendingOf(guest.machine)).toBe(1);
-    return { guest, saved: await takeAll(guest), before };
-  }
-
-  function pendingOf(machine: SyntheticMachine): number {
-    return bodyOf(devicesOf(machine).find(({ idstr }) => idstr === 'ferry-disk')!).read('pending');
-  }
+    const body = bodyOf(devicesOf(guest.machine).find(({ idstr }) => idstr === 'ferry-disk')!);
+    expect(body.read('pending')).toBe(1);
+    return { guest, saved: await takeAll(guest), before, pending: body.read('pending-block') };
+  });
 
   it('is on the saved disk', async () => {
-    const { guest, saved, before } = await saveInWrite();
+    const { guest, saved, before } = savedInWrite();
     expect(Buffer.compare(saved.disk, before)).not.toBe(0);
     await restoreAll(guest, saved);
     await untilDiskWritten(guest.machine, 4);
-    await guest.machine.hold('operator');
     expect(guest.machine.describe().guest?.panic).toBeNull();
   });
 
   it('may be missing on the saved disk', async () => {
-    const { guest, saved, before } = await saveInWrite();
+    const { guest, saved, before } = savedInWrite();
     await restoreAll(guest, { ...saved, disk: before });
     await untilDiskWritten(guest.machine, 4);
     expect(guest.machine.describe().guest?.panic).toBeNull();
   });
 
   it('does not excuse damage in another block', async () => {
-    const { guest, saved } = await saveInWrite();
+    const { guest, saved, pending } = savedInWrite();
     const disk = new TestDisk(Buffer.from(saved.disk));
-    const pending = bodyOf(devicesOf(guest.machine).find(({ idstr }) => idstr === 'ferry-disk')!).read('pending-block');
     const other = sequences(disk).findIndex((sequence, block) => sequence > 0 && block > 0 && block !== pending);
     disk.block(other).fill(0);
     await expect(findingAfter(guest, { ...saved, disk: disk.bytes })).resolves.toMatchObject({ kind: 'disk-lost' });
@@ -283,10 +284,10 @@ describe('a write that was in progress when the guest was saved', () => {
 
 describe('a guest that moves', () => {
   it('to a machine with a blank disk formats it, and starts a new ledger', async () => {
-    const source = startDiskGuest();
+    const source = startDiskGuest(smallDisk());
     await untilDiskWritten(source.machine, 5);
     await source.machine.hold('migration');
-    const target = startDiskGuest(new TestDisk(), { holds: ['incoming'] });
+    const target = startDiskGuest(smallDisk(), { holds: ['incoming'] });
     moveGuest(source.machine, target.machine);
     target.machine.release('incoming');
     await untilDiskWritten(target.machine, 5);
@@ -297,8 +298,8 @@ describe('a guest that moves', () => {
   });
 
   it("to a machine with another guest's disk formats that disk, and detects at its return that its own disk is missing", async () => {
-    const source = startDiskGuest();
-    const target = startDiskGuest(new TestDisk(), { seed: 5 });
+    const source = startDiskGuest(smallDisk());
+    const target = startDiskGuest(smallDisk(), { seed: 5 });
     await untilDiskWritten(source.machine, 5);
     await untilDiskWritten(target.machine, 5);
     let [from, to] = [source, target];
@@ -314,7 +315,7 @@ describe('a guest that moves', () => {
   });
 
   it('together with its disk finds it valid, or reports its damage', async () => {
-    const source = startDiskGuest();
+    const source = startDiskGuest(smallDisk());
     await untilDiskWritten(source.machine, 5);
     await source.machine.hold('migration');
     const target = startDiskGuest(new TestDisk(source.disk.copy()), { holds: ['incoming'] });
@@ -332,7 +333,7 @@ describe('a guest that moves', () => {
   });
 
   it('through a machine without a disk recognises its disk at its return', async () => {
-    const source = startDiskGuest();
+    const source = startDiskGuest(smallDisk());
     await untilDiskWritten(source.machine, 5);
     await source.machine.hold('incoming');
     const between = startGuest({ holds: ['incoming'] });

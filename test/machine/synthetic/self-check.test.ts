@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GuestPanic } from '../../../src/domain/ports/hypervisor.ts';
 import type { SyntheticMachine } from '../../../src/machine/synthetic/synthetic-machine.ts';
-import { combinations } from '../../helpers/combinations.ts';
+import { combinations, testInSoak } from '../../helpers/combinations.ts';
 import {
   dataPages,
   type GuestOptions,
@@ -39,7 +39,7 @@ describe('the guest detects', () => {
     ['an unused header byte of a written page', 'corrupt', 50],
   ] as const;
 
-  it.each(combinations(flips, flips.slice(0, 3)))('a flipped byte in %s', async (_, kind, offset) => {
+  it.each(combinations(flips, flips.slice(0, 2)))('a flipped byte in %s', async (_, kind, offset) => {
     const machine = await guest();
     const page = dataPages(machine, true)[3]!;
     pageOf(machine, page)[offset]! ^= 0x10;
@@ -76,7 +76,7 @@ describe('the guest detects', () => {
   });
 
   it('a flipped byte in a ledger word, at any place', async () => {
-    for (const offset of combinations([0, 1, 3, 7], [0, 7])) {
+    for (const offset of combinations([0, 1, 3, 7], [7])) {
       const machine = await guest();
       const page = dataPages(machine, true)[2]!;
       pageOf(machine, 1 + Math.floor(page / 512))[(page % 512) * 8 + offset]! ^= 0x80;
@@ -94,7 +94,7 @@ describe('the guest detects', () => {
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address });
   });
 
-  it('a flipped byte in an unused part of the ledger', async () => {
+  testInSoak('a flipped byte in an unused part of the ledger', async () => {
     const machine = await guest();
     pageOf(machine, 1)[3] = 1;
     await expect(findingOf(machine)).resolves.toMatchObject({ kind: 'corrupt', address: PAGE });
@@ -114,7 +114,7 @@ describe('the guest detects', () => {
     expect(panic.detail).toContain(`holds its write ${before.get(page)}`);
   });
 
-  it('a written page with its content before the first write', async () => {
+  testInSoak('a written page with its content before the first write', async () => {
     const machine = await guest();
     const page = dataPages(machine, true)[0]!;
     pageOf(machine, page).fill(0);
@@ -132,7 +132,7 @@ describe('the guest detects', () => {
     expect([first * PAGE, second * PAGE]).toContain(panic.address);
   });
 
-  it('a written page in the place of a page without writes', async () => {
+  testInSoak('a written page in the place of a page without writes', async () => {
     const machine = await guest();
     const [from, to] = [dataPages(machine, true)[0]!, dataPages(machine, false)[0]!];
     pageOf(machine, to).set(pageOf(machine, from));

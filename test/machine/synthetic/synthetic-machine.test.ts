@@ -20,10 +20,12 @@ import {
   untilWritten,
 } from '../guest-bench.ts';
 
+const [ROUNDS = 0] = combinations<readonly number[]>([20], [8]);
+
 describe('the synthetic machine', () => {
   it('dirties its memory, checks it and ticks, and finds no fault', async () => {
     const machine = startGuest({ vcpus: 2 });
-    await untilTicks(machine, 5);
+    await untilTicks(machine, 3);
     await untilWritten(machine, 1000);
     const { guest, vcpus, ramBlocks } = machine.describe();
     expect(ramBlocks).toEqual([{ name: 'ferry.ram', bytes: 8 * MIB }]);
@@ -65,7 +67,7 @@ describe('the synthetic machine', () => {
     'marks every changed page in the dirty log (%o)',
     async (options) => {
       const machine = await startedGuest(options);
-      for (let round = 0; round < 20; round += 1) {
+      for (let round = 0; round < ROUNDS; round += 1) {
         clearDirtyLog(machine);
         const before = copyRam(machine);
         const written = machine.describe().guest?.pagesWritten ?? 0;
@@ -91,7 +93,7 @@ describe('the synthetic machine', () => {
   });
 
   it('finds no fault while its other vCPUs still boot', async () => {
-    const options = { ramBytes: 64 * MIB, vcpus: 4, workload: { fill: 'random', check: 2 ** 30 } } as const;
+    const options = { ramBytes: 32 * MIB, vcpus: 4, workload: { fill: 'random', check: 2 ** 30 } } as const;
     const machine = startGuest(options);
     await untilWritten(machine, 500);
     expect(machine.describe().guest!.panic).toBeNull();
@@ -122,7 +124,7 @@ describe('the synthetic machine', () => {
     expect(machine.isHeldFor('operator')).toBe(false);
     expect(machine.isHeldFor('migration')).toBe(true);
     const other = startGuest();
-    await untilTicks(other, 3);
+    await untilTicks(other, 2);
     expect(machine.describe().guest!.ticks).toBe(ticks);
     machine.release('migration');
     await untilTicks(machine, ticks + 1);
@@ -132,7 +134,7 @@ describe('the synthetic machine', () => {
     // So low that a vCPU can write what is due also while other work on the machine holds it up.
     const rate = 20 * MIB;
     const machine = startGuest({ vcpus: 2, workload: { rate } });
-    await untilTicks(machine, 15);
+    await untilTicks(machine, 8);
     await machine.hold('operator');
     const seconds = guestSeconds(machine);
     const dirtied = machine.describe().guest!.pagesWritten * 4096;
@@ -147,7 +149,7 @@ describe('the synthetic machine', () => {
     await machine.hold('operator');
     new VcpuControl(machine.transferSource().vcpuControl!).throttlePercent = 90;
     machine.release('operator');
-    await untilTicks(machine, 10);
+    await untilTicks(machine, 6);
     await machine.hold('operator');
     const dirtied = machine.describe().guest!.pagesWritten * 4096;
     expect(dirtied).toBeLessThan(rate * guestSeconds(machine) * 0.4);
