@@ -74,6 +74,7 @@ const MATRICES = [
   'machine/synthetic/load',
   'machine/synthetic/self-check',
   'machine/synthetic/synthetic-machine',
+  'routes/auth',
   'routes/documentation',
   'routes/snapshots',
 ].map((name) => `test/${name}.test.ts`);
