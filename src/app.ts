@@ -14,8 +14,8 @@ import type { HttpLimits } from './routes/http-limits.ts';
 import { type KnownToken, KnownTokens } from './routes/plugins/auth.ts';
 import type { Server } from './routes/plugins/common-hooks.ts';
 import { createServer } from './routes/server.ts';
+import { listenError } from './start/listen-error.ts';
 import { readinessOf } from './start/service-lifetime.ts';
-import { listenError } from './start/url-file.ts';
 import { dataDirectoryProbe, FreeSpace } from './store/disk-room.ts';
 import { openStore } from './store/sqlite-store.ts';
 

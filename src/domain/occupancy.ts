@@ -135,7 +135,7 @@ const REFUSALS: Readonly<
   outgoing: { code: 'migration_in_progress', text: inProgress },
   incoming: { code: 'migration_in_progress', text: inProgress },
   listener: { code: 'migration_in_progress', text: () => 'A listener for an incoming migration is being opened.' },
-  cont: { code: 'not_expecting_incoming', text: () => 'The guest that has left is being taken back (cont).' },
+  cont: { code: 'not_expecting_incoming', text: () => 'The guest that has left is being resumed here (cont).' },
   'device-state': {
     code: 'job_in_progress',
     text: () => "The state of the machine's devices is being saved or loaded.",

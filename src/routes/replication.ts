@@ -118,7 +118,7 @@ export const coloOperations: readonly Operation[] = [
     id: 'queryColoStatus',
     tag: 'migration',
     command: commands.queryColoStatus,
-    description: 'COLO is not implemented yet, so the machine is never in COLO mode.',
+    description: 'This version has no COLO, so the machine is never in COLO mode.',
     input: 'query',
     replies: { 200: { description: 'The current mode and the previous one.', schema: COLOStatus } },
     errors: [],
@@ -131,7 +131,7 @@ export const coloOperations: readonly Operation[] = [
     tag: 'migration',
     command: commands.coloLostHeartbeat,
     description:
-      'Refused unless the machine is in COLO mode. COLO is not implemented yet, so this command is always refused.',
+      'Refused unless the machine is in COLO mode. This version has no COLO, so the command is always refused.',
     input: 'nothing',
     replies: { 200: { description: 'This side takes over.', schema: COLOStatus }, 409: NOT_IN_COLO },
     errors: ['not_in_colo'],

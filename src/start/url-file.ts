@@ -2,7 +2,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { ConfigError } from '../config/flag-values.ts';
 
 /*
- * The address of the HTTP listener: the file of --url-file, which holds it for clients, and errors of listening.
+ * The file of --url-file, which holds the address of the HTTP listener for clients.
  *
  * The file is written when the service listens and removed at the end. A file that a killed service has left is replaced
  * when the service listens, and not earlier, so that a service that cannot start does not remove the file of a running one.
@@ -66,34 +66,5 @@ function textOf(path: string): string | null {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') return null;
     throw new ConfigError(`--url-file ${path} cannot be used: ${code}`, { cause });
-  }
-}
-
-type Address = { readonly host: string; readonly port: number };
-
-const PRIVILEGED_PORT_MAX = 1023;
-
-/** Adds advice to an error of `listen`; `cause` is the error of Node. Other errors are returned unchanged. */
-export function listenError(error: unknown, address: Address): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  const advice = adviceOn(code, address);
-  if (advice === null) return error;
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  return new Error(`--http ${host}:${address.port} cannot be used: ${advice} (${code})`, { cause: error });
-}
-
-function adviceOn(code: string | undefined, { host, port }: Address): string | null {
-  switch (code) {
-    case 'EADDRINUSE':
-      return `another program listens there. Stop it, or choose another port: --http ${host.includes(':') ? `[${host}]` : host}:0 chooses a free one`;
-    case 'EADDRNOTAVAIL':
-      return `this host does not have the address ${host}. Choose an address of this host, or 127.0.0.1`;
-    case 'EACCES':
-      return `ports up to ${PRIVILEGED_PORT_MAX} need a privilege. Choose a higher port than ${port}`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `the host name ${host} cannot be resolved`;
-    default:
-      return null;
   }
 }

@@ -122,8 +122,7 @@ export const AuditRow = Type.Object({
   at: Timestamp({ description: 'Time of the request.' }),
   door: orNull(Type.String({ description: 'The interface of the request: http, qmp or hmp.' })),
   caller: Type.String({
-    description:
-      'token-XXXXXXXX with the first digits of the SHA-256 of the token; anyone for a caller without a token.',
+    description: '`token-` and the first digits of the SHA-256 of the token; `anyone` for a caller without a token.',
   }),
   address: orNull(Type.String({ description: 'Address of the caller.' })),
   'request-id': orNull(Type.String({ description: 'The X-Request-Id of the request.' })),

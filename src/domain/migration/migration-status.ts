@@ -125,9 +125,9 @@ function encode(status: MigrationStatus): number {
   return MIGRATION_STATUSES.indexOf(status);
 }
 
-function decode(word: number): MigrationStatus {
-  const status = MIGRATION_STATUSES[word & CODE_MASK];
-  if (status === undefined) throw new RangeError(`the status word holds an unknown code: ${word}`);
+function decode(cell: number): MigrationStatus {
+  const status = MIGRATION_STATUSES[cell & CODE_MASK];
+  if (status === undefined) throw new RangeError(`the shared status holds an unknown code: ${cell}`);
   return status;
 }
 

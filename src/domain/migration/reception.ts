@@ -201,7 +201,7 @@ export class Reception implements Listener {
 
   /** A connection sent no migration stream: the waiting migration has failed, the listener continues. */
   #rejected(error: TransferError): void {
-    this.#parts.note('a connection that sent no migration stream was turned away', {
+    this.#parts.note('a connection that sent no migration stream was closed', {
       code: error.code,
       description: error.message,
     });

@@ -140,14 +140,14 @@ type Repair = { readonly job: JobRecord; readonly devices: readonly string[] };
 
 /** Waits for a repair and logs it. @throws DomainError that names the job and the nodes of a failed repair. */
 async function finished({ note }: RecoveryParts, task: SnapshotTask, { job, devices }: Repair): Promise<void> {
-  const left = `what ${job.type} '${job.id}' of ${shown(tagOf(job))} left on ${list(devices)}`;
+  const left = `the unfinished changes of ${job.type} '${job.id}' of ${shown(tagOf(job))} on ${list(devices)}`;
   try {
     await task.ended;
     const details = { code: 'job_put_right', job: job.id, type: job.type, nodes: devices };
-    note('an interrupted job was put right', { ...details, reason: `This start put right ${left}.` }, 'warn');
+    note('an interrupted job was repaired', { ...details, reason: `This start repaired ${left}.` }, 'warn');
   } catch (cause) {
     const code = codeOf(cause) ?? '';
-    const detail = `This start could not put right ${left}: ${messageOf(cause)}`;
+    const detail = `This start could not repair ${left}: ${messageOf(cause)}`;
     throw new DomainError(isErrorCode(code) ? code : 'engine_failed', detail, { cause });
   }
 }

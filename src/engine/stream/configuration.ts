@@ -124,7 +124,7 @@ function foreignStream(magic: number): StreamError {
   if (text[0] === 0x16 && text[1] === 0x03) {
     return new StreamError(
       'peer_speaks_tls',
-      `the peer speaks TLS (the stream begins with ${seen}), which is not on here`,
+      `the peer speaks TLS (the stream begins with ${seen}), and TLS is off here`,
     );
   }
   return new StreamError('not_a_migration_stream', `the stream begins with ${seen}, not with the magic 0x5145564d`);

@@ -10,7 +10,7 @@ import {
   TRANSITIONS,
 } from '../../../src/domain/migration/migration-status.ts';
 
-/** A status word in `status`, reached by the shortest allowed path from `none`. */
+/** A shared status in `status`, reached by the shortest allowed path from `none`. */
 function wordIn(status: MigrationStatus): SharedStatus {
   const ways = new Map<MigrationStatus, MigrationStatus[]>([['none', []]]);
   for (const [from, way] of ways) {
